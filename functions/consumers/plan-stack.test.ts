@@ -25,7 +25,7 @@ afterEach(async () => {
   await removeHome(home);
 });
 
-// In how many plans is held by plan.test.ts, on a clock of its own, and measured here by `npm run bench`.
+// plan.test.ts checks the number of plans on its own clock, and `npm run bench` measures it here.
 test("the local stack answers 500 submits without pause, and plans all of them", async () => {
   const [, key = ""] = /API_KEY='([^']+)'/.exec(await shellEnvironment({ home, fresh: false })) ?? [];
   const headers = { authorization: `Bearer ${key}` };

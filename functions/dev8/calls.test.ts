@@ -10,7 +10,7 @@ const keyRead = "table.get";
 const line = "table.count";
 const tableGet = "table.get";
 
-/** A world that notes the calls that endpoints make, and in which all is done by the first look after a request. */
+/** A world that records the calls of endpoints, and in which the first reconcile after a request does everything. */
 async function countedWorld() {
   const calls: string[] = [];
   const world = await workspaceWorld({

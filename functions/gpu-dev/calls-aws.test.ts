@@ -58,7 +58,7 @@ function noted<Input, Output extends { readonly output: unknown }>(
   };
 }
 
-/** The app on the real adapters with a table of its own, and the AWS calls of one request each. */
+/** The app on the real adapters with its own table, and the AWS calls per request. */
 async function awsWorld(tableName: string) {
   await ensureTable(dynamo, tableName);
   const table = dynamoTable({ client: dynamo, tableName });

@@ -153,7 +153,7 @@ test("the repeat of a delete without effect does not delete a newer disk of that
   await post("/v1/disks", { disk_name: "data" });
   await world.advance(5_000);
   let writes = 0;
-  // After it was written down what is asked for, and before the disk was marked.
+  // After the request was stored, and before the disk was marked.
   faults.afterPut = () => {
     if (++writes === 2) throw new Error("gone");
   };

@@ -22,7 +22,7 @@ afterAll(async () => {
   await emulator.stop();
 });
 
-/** Requests and looks on a table of DynamoDB, a new one for each case. */
+/** Requests and reconciles on a new table of DynamoDB for each case. */
 predecessorCases(async () => {
   const tableName = `berth-${worlds++}`;
   await ensureTable(dynamo, tableName);

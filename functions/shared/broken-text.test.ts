@@ -22,7 +22,7 @@ function listFields(endpoint: Endpoint): string[] {
   return schema ? fieldNames(schema) : [];
 }
 
-/** Objects with fields of their own: those that nobody knows are ignored, whatever they hold. */
+/** Objects with free field names: unknown fields are ignored, whatever they contain. */
 const ignoring = ["healthCheckConfig", "snapshot"];
 
 /** A text at every depth at which a field may have one. */

@@ -26,7 +26,7 @@ const tried: Readonly<Record<string, string>> = {
 };
 const ofEachClass = closed.filter(({ name, endpoint }) => tried[getClass(endpoint)] === name);
 
-/** A real key whose record was changed before anybody used it. */
+/** A real key whose record was changed before its first use. */
 async function keyWith(change: Readonly<Record<string, unknown>>): Promise<string> {
   const key = await world.login();
   const record = await world.table.get({ pk: `key#${world.ctx.ids.hash(key)}`, sk: "-" });

@@ -21,7 +21,7 @@ const key = await world.login();
 const operatorKey = await world.login(operator);
 const things = await thingsOfAll();
 
-/** One thing for each parameter of the catalog's paths, the developer's where it belongs to somebody; the job is active. */
+/** One resource for each parameter of the catalog's paths, owned by the developer if owned; the job is active. */
 async function thingsOfAll(): Promise<Things> {
   const made: Things[] = [];
   const mine = await world.login();
@@ -185,7 +185,7 @@ const taken = [...posts, ...restarts].map((endpoint, n): [Endpoint, string] => {
 
 const mine = await thingsOfAll();
 
-/** Sends this body to an endpoint, as somebody who may ask it, and answers with its status. */
+/** Sends this body to an endpoint with a sufficient key, and returns the status. */
 async function post(endpoint: Endpoint, sent: string): Promise<number> {
   const isSpent = /\/(cancel|rename|restore|undelete|snapshots|gone|back)$/.test(endpoint.path);
   // A login of this very test may have ended the one before: a user has ten keys.

@@ -169,7 +169,7 @@ test("a repeated create whose answer was lost finds its record without reading o
   const again = await during(...create(2));
 
   expect(again.body.id).toBe(living.id);
-  // Found by its uid, met where it would be made, and looked at until it runs.
+  // Found by its uid, read where it would be created, and polled until it runs.
   expect(again.heads).toBeLessThanOrEqual(4);
 });
 

@@ -36,7 +36,7 @@ function getDump(world: HttpWorld): string {
   return JSON.stringify(world.table.all());
 }
 
-/** A world in which somebody logged in twice, ran a command to its end, cancelled a job and made every kind of mistake. */
+/** A world in which a user logged in twice, ran a command, cancelled a job and made every kind of mistake. */
 async function livedWorld() {
   const world = await httpWorld();
   const answers: string[] = [];

@@ -6,7 +6,7 @@ import { newNodes } from "#tests/worlds/memory-world.ts";
 
 const text = (noun: string) => `You have 2 ${noun}s waiting, at most 2 may wait`;
 
-/** What each dialect answers to the third create of somebody who may have two waiting. */
+/** The answer of each dialect to the third create of a user who may have two waiting. */
 const refusals = [
   {
     dialect: "gpu-dev",
@@ -88,7 +88,7 @@ test("a create above the limit may be repeated under its Idempotency-Key once th
   expect(await again.json()).toEqual(await taken.json());
 });
 
-/** What each dialect answers to a start of what is stopped while two others wait. */
+/** The answer of each dialect to the start of a stopped environment while two others wait. */
 const starts = [
   {
     dialect: "session-manager",

@@ -84,7 +84,7 @@ describe("identities and clusters on moto", () => {
     });
   });
 
-  /** Moto checks signatures once it is told to ("IAM-like Access Control"). Other servers have no such address. */
+  /** Moto checks signatures after this call ("IAM-like Access Control"). Other servers have no such address. */
   async function checkSignatures(doCheck: boolean): Promise<void> {
     await fetch(`${endpoint}/moto-api/reset-auth`, { method: "POST", body: doCheck ? "0" : "inf" });
   }

@@ -49,7 +49,7 @@ function hold(method: string, path: RegExp) {
   return { reached: reached.promise, release: () => released.resolve() };
 }
 
-/** A state of its own for one machine, whose commands go through the proxy. */
+/** Separate state for one machine, whose commands go through the proxy. */
 async function openMachine() {
   const { API_KEY = "" } = await cli.running.env();
   const directory = mkdtempSync(join(cli.state, "machine-"));

@@ -24,7 +24,7 @@ function estimated(job: Pick<SubmitJob, "instance_type" | "gpu_count">) {
   return eventually(read, ({ estimated_start_time }) => estimated_start_time !== null);
 }
 
-/** What each question shows, and what is typed there. */
+/** The text of each question, and the typed answer. */
 const steps: readonly (readonly [question: RegExp, typed: string])[] = [
   [/◆ {2}Type of machine/, keys.enter],
   [/◆ {2}GPUs/, keys.enter],

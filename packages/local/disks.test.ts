@@ -38,7 +38,7 @@ async function call(method: string, path: string, body?: object): Promise<Answer
   return (await response.json()) as Answer;
 }
 
-/** Asks until the answer holds what was waited for; fails after the patience of all tests. */
+/** Polls until the answer has the expected content; fails after the patience of all tests. */
 async function until(path: string, holds: (answer: Answer) => boolean): Promise<Answer> {
   const end = performance.now() + PATIENCE_MS;
   for (;;) {
@@ -58,7 +58,7 @@ async function submit(command: string, disk: string | null = "data"): Promise<st
 
 const isOver = ({ status }: Answer) => ["completed", "failed", "cancelled", "expired"].includes(String(status));
 
-/** Runs a job to its end and answers what was said about that. */
+/** Runs a job to its end and returns its last answer. */
 async function run(command: string): Promise<Answer> {
   return until(`/v1/jobs/${await submit(command)}`, isOver);
 }
@@ -147,7 +147,7 @@ describe("a disk on the local stack", () => {
   });
 });
 
-/** As if somebody had removed the volume and corrected the disk's record, between two looks at it. */
+/** Removes the volume and corrects the disk's record between two reconciles. */
 async function loseVolume(): Promise<void> {
   const { ports, ids } = stack.runtime;
   const user = await ports.table.get(apiKeyKey(ids.hash(key)));

@@ -51,7 +51,7 @@ it("completes a job whose stack was killed while two reconciles were starting it
   expect(ended.end.outcome).toMatchObject({ phase: "completed", reason: "command exited with code 0" });
 });
 
-/** The look that is to apply its run: the cluster was away when an earlier one tried. */
+/** The reconcile that applies the run: the cluster was away during an earlier one. */
 async function jobThatStartsNow(): Promise<ReconcileRequest> {
   const job = newEnvironment("job", { command: "exit 0", hours: aCentury });
   const { pk, sk } = await createEnvironment(world.as("alice"), job);

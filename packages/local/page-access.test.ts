@@ -45,7 +45,7 @@ async function api(method: string, path: string, body?: unknown): Promise<any> {
   return response.json();
 }
 
-/** A key of somebody else. */
+/** A key of another user. */
 async function secondKey(): Promise<string> {
   const [, { accessKeyId, secretAccessKey, sessionToken }] = localIdentities(home);
   const sent = { aws_access_key_id: accessKeyId, aws_secret_access_key: secretAccessKey };

@@ -240,7 +240,7 @@ describe("environments on the local stack", () => {
   });
 });
 
-/** As SIGKILL leaves it: everything of the stack is gone but its runs, which nobody has told. */
+/** Ends the stack like SIGKILL: only its runs are left, without a signal. */
 async function crash(stack: Stack): Promise<void> {
   const { compute } = stack.runtime.ports;
   Object.assign(compute, { shutdown: async () => undefined });

@@ -25,7 +25,7 @@ const variables = {
 };
 const path = "/api/v1/environments";
 
-/** A world that notes what was given to containers, sent to queues and answered. */
+/** A world that records the input of containers, the messages of queues and the answers. */
 async function watchedWorld(options: Parameters<typeof workspaceWorld>[0] = {}) {
   const noted: string[] = [];
   const world = await workspaceWorld({

@@ -617,7 +617,7 @@ test("the repeat of a start or stop under a key gets the answer that was lost", 
     await world.create();
 
     const stops = await twice(world, faults, died, "stop");
-    // The look that was not sent is found by the sweep.
+    // The sweep finds the reconcile that was not sent.
     await world.advance(120_000);
     const between = await world.status();
     const starts = await twice(world, faults, died, "start");
@@ -651,7 +651,7 @@ test("the repeat of a start or stop under a key does not undo later requests", a
   });
 });
 
-/** Asks under a key for what is done and never answered; answers how the same is asked again. */
+/** Sends a request under a key whose answer is lost; returns a function that repeats it. */
 async function loseAnswer(world: WorkspaceWorld, faults: PutFaults, action: "start" | "stop") {
   const body = action === "start" ? newWorkspace(workspaceId) : { workspaceId, cloudRegion: "centralindia" };
   const ask = () =>

@@ -26,7 +26,7 @@ const operations = [
   ["GET", "/v1/admin/audit"],
 ] as const;
 
-/** A world whose operator is `developer`, with the keys of him and of `second`, who is nobody special. */
+/** A world whose operator is `developer`, with its key and that of `second`, an ordinary user. */
 async function adminWorld() {
   const world = await httpWorld({ nodes: newNodes({ h100: 2 }), settings: { adminUsers: ["developer"] } });
   const [admin, user] = [await world.login(developer), await world.login(second)];

@@ -24,7 +24,7 @@ async function loggedIn(world: HttpWorld, caller = developer): Promise<Record<st
   return body;
 }
 
-/** Whether the key opens a closed endpoint, and what is said where it does not. */
+/** Reports whether the key opens a closed endpoint, or the error. */
 async function tryKey(world: HttpWorld, key: unknown): Promise<[number, unknown]> {
   const response = await world.request("GET", "/v1/jobs", { key: String(key) });
   const { detail } = (await response.json()) as { readonly detail?: unknown };

@@ -11,7 +11,7 @@ interface Followed {
   readonly ended: boolean;
 }
 
-/** A job that runs, whose log is read from copies or, on an embedded stack, as it is printed. */
+/** A running job whose log is read from copies or, on an embedded stack, live. */
 async function jobWorld(streams?: true) {
   const world = await httpWorld(streams ? { streams } : {});
   const key = await world.login();

@@ -20,7 +20,7 @@ beforeAll(async () => {
 });
 afterAll(() => cli.close());
 
-/** A deployment that shows the running job with some fields of its own. */
+/** A deployment that shows the running job with some changed fields. */
 async function showing(fields: Partial<Job>) {
   const answer = { ...job, message: "(message ID: 1)", actions: [{ id: 1, status: "done" }], ...fields };
   const server = await openServer(({ path }) => ({

@@ -520,7 +520,7 @@ test("settled messages that expired before the inbox noted them delay nothing", 
 
 test("a message that is written while the inbox searches for it is not skipped", async () => {
   const { world, alice, made, heard } = await chatWorld();
-  // Their handlers die before the inbox is told.
+  // Their handlers die before they notify the inbox.
   const dying = { ...alice, table: { ...alice.table, put: failsFor(world, "inbox#") } };
   await postMessage(alice, "talks", "first");
   await world.advance(5_000);

@@ -305,7 +305,7 @@ describe("with more living environments than the queue may be deep", () => {
     const hours = (n: number) => (n === 7 ? 1 : 8);
     for (let n = 0; n < 60; n++) {
       await createEnvironment(world.as("alice"), newEnvironment(`job-${n}`, { hours: hours(n) }));
-      // Their looks, five minutes apart, are spread over all that time: more than the queue may be deep are always sent
+      // Their reconciles, five minutes apart, are spread over all that time: more than the queue may be deep are always sent
       // ahead.
       await world.advance(5_000);
     }

@@ -12,7 +12,7 @@ function post(
   return new Request("http://x/", { method: "POST", body, headers, duplex: "half" } as RequestInit);
 }
 
-/** A chunked body of so many bytes, and how many of them were asked for. */
+/** Returns a chunked body of so many bytes, and the number of bytes that were read. */
 function chunked(bytes: number) {
   const input = { bytes: 0 };
   const chunk = new Uint8Array(65_536).fill(32);

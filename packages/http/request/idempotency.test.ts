@@ -9,7 +9,7 @@ import { onmemos } from "../dialects/onmemos.ts";
 
 const Made = z.object({ id: z.string() });
 
-/** Two creates whose verb does not take the chosen id as it is, and what they made: uid by id. */
+/** Two creates whose verb changes the chosen id, and their records: uid by id. */
 async function fixture({ dies = () => false }: { readonly dies?: (pk: string) => boolean } = {}) {
   const runtime = await fixtureRuntime();
   const things = new Map<string, string>();

@@ -11,7 +11,7 @@ import type { Waits } from "./queue-activity.ts";
 const HOUR = 3_600_000;
 const KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKyIfIKesG74ewOtTC3tBQqxMFN0b59wd+tI//HxmJ0E";
 
-/** What is told waits for the name of its owner. */
+/** Resolves after the name of the owner was read, which each event waits for. */
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
 const nobodyWaits: Waits = { saw: () => undefined, newsAfter: () => undefined };

@@ -12,7 +12,7 @@ import { createWaits } from "./queue-activity.ts";
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 
-/** What is told waits for the names of owners. */
+/** Resolves after the names of owners were read, which each event waits for. */
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
 /** A world of one machine of h100, whose table tells. */

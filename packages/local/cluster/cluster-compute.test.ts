@@ -56,7 +56,7 @@ afterEach(() => {
 
 const ownSsh = { port: 2222, hostKey: "ssh-ed25519 HOST" };
 
-/** A stack in this home; without an SSH server of its own, nodes lead to those of runs. */
+/** A stack in this home. Without its own SSH server, nodes lead to those of runs. */
 function opened(access: Pick<ClusterAccess, "ssh"> = { ssh: ownSsh }) {
   const entries = clusterEntries(home);
   const dial = async () => connect((server.address() as AddressInfo).port, "127.0.0.1");

@@ -143,7 +143,7 @@ describe("a home", () => {
   });
 });
 
-/** What root runs may enter every directory: there, as nobody. */
+/** Root may enter every directory, so its tests run as nobody. */
 function openAsPlainUser(path: string) {
   // Only once all is read: another user may not enter a checkout that lies in a directory of root's own.
   const becomes =

@@ -39,7 +39,7 @@ async function stop(): Promise<void> {
 const formatFile = (name: string) => join(home, "users", `${name}.env`);
 const getMode = (path: string) => statSync(path).mode & 0o777;
 
-/** As whoever holds a file of `users` does. */
+/** Logs in with the variables of a file in `users`. */
 async function logIn(variables: Readonly<Record<string, string>>) {
   const { API_URL, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN } = variables;
   const body = {

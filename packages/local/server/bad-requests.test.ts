@@ -29,7 +29,7 @@ test.each([
 ])(
   "a request %s is answered 408 with a message and the usual headers, and its connection is closed",
   async (_, sent) => {
-    // Node's own limits of a minute and five, so short that a client which stops in between is told at once.
+    // Node's limits of one and five minutes, shortened so that a stalled client gets an answer at once.
     await serve({ headersTimeout: 1, requestTimeout: 1, connectionsCheckingInterval: 10 });
     const socket = connect(port, "127.0.0.1").on("error", () => undefined);
     socket.write(sent);

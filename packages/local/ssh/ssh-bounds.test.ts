@@ -13,7 +13,7 @@ import { newSshKey, type SshKeyPair } from "./login/ssh-host-key.ts";
 import { type SshServer, startSsh } from "./ssh.ts";
 import { exec } from "./ssh-fixture.ts";
 
-/** A connection into a run at which nobody reads what comes, or says anything. */
+/** A connection into a run whose end neither reads nor writes. */
 const deaf = () => new Duplex({ read: () => undefined, write: () => undefined });
 
 describe("an SSH server", () => {
@@ -21,7 +21,7 @@ describe("an SSH server", () => {
   let server: SshServer;
   let key: SshKeyPair;
   let dialled: Duplex[];
-  /** How many looks there were at who may stay, and how many questions in the one with most of them. */
+  /** The number of checks of open connections, and the most requests in one check. */
   let passes: number;
   let mostAsked: number;
   let isOpen: boolean;
@@ -43,7 +43,7 @@ describe("an SSH server", () => {
       admits: () => {
         input += 1;
         mostAsked = Math.max(mostAsked, input);
-        // All of one look come before that.
+        // All requests of one check arrive before that.
         if (input === 1) {
           passes += 1;
           queueMicrotask(() => {

@@ -30,9 +30,9 @@ describe.each(["bubblewrap", "none"] as const)("forwards of the OpenSSH client, 
     await once(server.listen(0, "127.0.0.1"), "listening");
     return (server.address() as AddressInfo).port;
   };
-  /** In a place that the run and, without a sandbox, nobody else has. */
+  /** In a directory that only the run has, even without a sandbox. */
   const pathInside = (name: string) => (isolation === "none" ? join(fixture.root, name) : `/tmp/${name}`);
-  /** A line to a port or a path inside, and what is answered. */
+  /** Sends a line to a port or a path inside, and returns the answer. */
   const ask = (place: string, line: string) => {
     const program = `const s = net.connect(${JSON.stringify(place)}); s.write("${line}\\n"); s.pipe(process.stdout); s.on("error", (e) => console.log(e.code))`;
     return `${fixture.nodeInside} -e '${program}'`;

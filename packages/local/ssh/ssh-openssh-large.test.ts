@@ -15,7 +15,7 @@ describe.each(["bubblewrap", "none"] as const)("large requests on one shared con
   }
 
   let fixture: OpenSshFixture;
-  /** No client with these options makes a connection of its own, so each is on the one that the first test would end. */
+  /** Clients with these options open no connection, so all share the one that the first test would end. */
   let shared: string[];
   beforeAll(async () => {
     fixture = await openOpenSshFixture(isolation);

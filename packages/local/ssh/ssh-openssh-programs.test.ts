@@ -80,7 +80,7 @@ describe.each(["bubblewrap", "none"] as const)("over the OpenSSH client, isolati
   });
 });
 
-/** Nothing of the settings of whoever runs the tests. */
+/** Excludes the settings of the user who runs the tests. */
 const ours = {
   GIT_CONFIG_GLOBAL: "/dev/null",
   GIT_CONFIG_NOSYSTEM: "1",

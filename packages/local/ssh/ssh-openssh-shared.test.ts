@@ -29,7 +29,7 @@ describe.each(["bubblewrap", "none"] as const)(
     it("allows ten sessions per connection and frees the place of an ended one", async () => {
       const control = join(fixture.root, "control");
       await begun(["-M", "-S", control]);
-      // Of these none can make a connection of its own.
+      // None of these clients can open its own connection.
       const shared = ["-S", control, "-o", "ProxyCommand=false"];
       const held = await Promise.all(Array.from({ length: 9 }, () => begun(shared)));
 

@@ -3,7 +3,7 @@ import { setImmediate } from "node:timers/promises";
 import { expect, it } from "vitest";
 import { boundOutput } from "./ssh-bounds.ts";
 
-/** What goes on together, as a socket takes it by one system call. */
+/** Output that is sent together, as a socket takes it by one system call. */
 function openOutput(isRead: boolean) {
   const passed: string[] = [];
   const output = new Writable({

@@ -64,7 +64,7 @@ describe("the end of an environment", () => {
 
   test("an archive that completes while it is ended is kept, even of a stopped environment", async () => {
     const { world, alice } = await activeWorld({}, { archiveMs: 65_000 });
-    // The maker of the archive is told to end, and takes a moment.
+    // The archiver gets SIGTERM, and takes a moment.
     Object.assign(world.volumes, { endArchive: async () => undefined });
 
     await requestDelete(alice, "one");

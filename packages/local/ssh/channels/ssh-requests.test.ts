@@ -135,7 +135,7 @@ interface RawChannel {
   readonly _callbacks: ((isRefused: boolean) => void)[];
 }
 
-/** Resolves with how the server answered a request that nothing but its type is told of. */
+/** Resolves with the server's answer to a request of which only the type is known. */
 function request(client: Client, channel: ClientChannel, type: string): Promise<string> {
   const { promise, resolve } = Promise.withResolvers<string>();
   const { _callbacks: callbacks } = channel as unknown as RawChannel;

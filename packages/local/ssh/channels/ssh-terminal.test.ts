@@ -59,7 +59,7 @@ it.each([
   },
 );
 
-/** A terminal of the run in which `words` run, and the exit code that its client is told. */
+/** A terminal of the run that executes `words`, and the exit code that its client gets. */
 async function open(words: readonly string[]) {
   const inside = await enterRun(fixture.home, `${fixture.uid}-r1`);
   const { promise: exited, resolve: exit } = Promise.withResolvers<number>();
