@@ -14,7 +14,7 @@ import { type AwsFront, startAwsFront } from "./aws-front.ts";
 import { type KubeServer, startKubeServer } from "./kube-server.ts";
 import { type MotoAccount, openMotoAccount } from "./moto-account.ts";
 
-/** Where functions are called: an account of AWS and a cluster. */
+/** The place where functions run: an AWS account and a cluster. */
 export interface AuditPlace {
   readonly account: MotoAccount;
   readonly front: AwsFront;

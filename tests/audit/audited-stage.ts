@@ -3,13 +3,13 @@ import { rolePolicies } from "../synthesis/policies.ts";
 import { stageSettings as settings } from "../synthesis/stage-settings.ts";
 import { type Resource, synthesize } from "../synthesis/synthesize.ts";
 
-/** What a role may do, as a deployment would say it. */
+/** The policies of a role, as a deployment would set them. */
 export interface AuditedRole {
   readonly name: string;
   readonly statements: readonly AuditedStatement[];
   /** Each once, in the order of their names. */
   readonly actions: readonly string[];
-  /** Of the texts of its policies: changes whenever one of them does. */
+  /** Hash of its policies' texts. */
   readonly digest: string;
 }
 

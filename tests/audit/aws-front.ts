@@ -3,16 +3,16 @@ import type { AddressInfo } from "node:net";
 import type { KubeServer } from "./kube-server.ts";
 import type { MotoAccount } from "./moto-account.ts";
 
-/** What functions take for AWS: passes calls on to an account, and writes down the actions that they are. */
+/** Stands in for AWS: passes calls on to an account, and records their actions. */
 export interface AwsFront {
   readonly url: string;
   /** Answers the actions of all calls since it was asked last, each once. */
   takeActions(): string[];
-  /** Whether calls to the Management API of a WebSocket API are allowed: moto lets everybody make them. */
+  /** Whether calls to the Management API of a WebSocket API are allowed: moto allows all of them. */
   allowConnections(isAllowed: boolean): void;
-  /** The queues that messages may be sent to: moto looks at the action alone. */
+  /** The queues that messages may be sent to: moto checks only the action. */
   allowSends(queues: readonly string[]): void;
-  /** Whether indexes of tables may be queried: moto looks at the action alone. */
+  /** Whether indexes of tables may be queried: moto checks only the action. */
   allowIndexes(isAllowed: boolean): void;
   close(): Promise<void>;
 }

@@ -22,7 +22,7 @@ export interface LogLine {
   readonly text: string;
 }
 
-/** What a function goes on with beside its last answer is over by then. */
+/** Work of a function beside its last answer is over by then. */
 const LONGEST_AFTER_MS = 5_000;
 
 /**

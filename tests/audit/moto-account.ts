@@ -27,7 +27,7 @@ export interface MotoAccount {
   serviceOf(name: string, path?: string): AwsService;
   /** Allows a role exactly these actions, on all resources. */
   allow(role: string, actions: readonly string[]): Promise<void>;
-  /** Of a session of the role, which is made when it is first asked for. */
+  /** Credentials of a session of the role, created at the first request. */
   credentialsOf(role: string): Promise<SessionCredentials>;
   /** Returns why IAM refuses a text as a policy, or undefined if it accepts it. */
   refusalOfPolicy(document: string): Promise<string | undefined>;

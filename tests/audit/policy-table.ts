@@ -6,7 +6,7 @@ import type { AuditedRole } from "./audited-stage.ts";
 import { reasonToKeep } from "./kept-actions.ts";
 import { type Failure, takeActionsAway } from "./take-away.ts";
 
-/** What each action of each role is for. */
+/** The purpose of each action of each role. */
 export type PolicyTable = Readonly<Record<string, RoleRow>>;
 
 export interface RoleRow {

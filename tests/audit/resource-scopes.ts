@@ -11,7 +11,7 @@ const snapshots = /^arn:aws:ec2:us-east-1::snapshot\/\*$/;
 const instances = ownIn("ec2", "instance/\\*");
 const anything = /^\*$/;
 
-/** What each action may be allowed on, as a synthesized policy names it: what moto does not look at. */
+/** The resources on which each action may be allowed, as a synthesized policy names them. Moto does not check these. */
 const scopes: Readonly<Record<string, readonly RegExp[]>> = {
   "dynamodb:BatchGetItem": [table],
   "dynamodb:DeleteItem": [table],

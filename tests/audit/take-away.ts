@@ -15,8 +15,8 @@ export interface Failure {
 }
 
 /**
- * Runs the cases of the functions of one role, and again without each of its actions in turn. Of one action those cases
- * are run that take it, until one fails. Throws where a case fails although its role may do all of it.
+ * Runs the cases of the functions of one role, and again without each of its actions in turn. Runs the cases that use
+ * an action, until one fails. Throws where a case fails although its role may do all of it.
  */
 export async function takeActionsAway(
   place: AuditPlace,

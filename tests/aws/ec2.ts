@@ -7,7 +7,7 @@ import type { TestServer } from "./test-server.ts";
 
 /**
  * EC2 as far as disks need it, and stricter than moto: client tokens are honoured, snapshots take their time and may fail,
- * and what was just made is described late. Times are ms of its own clock.
+ * and new resources are described late. Times are ms of the fake's clock.
  */
 export interface FakeEc2 extends TestServer {
   pass(ms: number): Promise<void>;
@@ -17,7 +17,7 @@ export interface FakeEc2 extends TestServer {
   readonly instances: Map<string, string>;
   readonly volumes: ReadonlyMap<string, FakeVolume>;
   readonly snapshots: ReadonlyMap<string, FakeSnapshot>;
-  /** Adds one as somebody else in the account, or in another one, would have made it. */
+  /** Adds a resource of another user in this account or in another one. */
   addSnapshot(snapshot: Partial<FakeSnapshot> & Pick<FakeSnapshot, "volume">): string;
   attach(volume: string, instance: string): void;
   /** The next call of this name is answered so, after or without its effect. */
@@ -31,7 +31,7 @@ export interface Ec2Settings {
   snapshotMs: number;
   /** Volumes and snapshots are described only so long after they were made. */
   describedAfterMs: number;
-  /** How many rows a page holds at most, whatever is asked for. */
+  /** Most rows of a page, whatever the request says. */
   pageSize: number;
   failSnapshots: boolean;
 }

@@ -23,5 +23,5 @@ export const elasticMq: JavaServer = {
   ],
 };
 
-/** Of the one account that ElasticMQ plays. */
+/** Account id of ElasticMQ. */
 export const ELASTICMQ_ACCOUNT = "000000000000";

@@ -59,7 +59,7 @@ async function installedJars({ group, artifact, version }: JavaServer): Promise<
     await writeFile(pom, getPom(`<groupId>${group}</groupId><artifactId>${artifact}</artifactId>`, version));
     const words = ["-q", "-B", "-f", pom, plugin, "-DincludeScope=runtime", `-DoutputDirectory=${draft}/jars`];
     await run("mvn", words, { timeout: installedWithinMs });
-    // Of two that install it at once the second has nothing to do any more.
+    // The second of two concurrent installations does nothing.
     await rename(join(draft, "jars"), path).catch(() => access(path));
     return { path };
   } catch (error) {

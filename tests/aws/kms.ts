@@ -3,7 +3,7 @@ import type { Arrived } from "./check-signature.ts";
 import { type FakeAnswer, type FakeService, startFakeService } from "./fake-service.ts";
 
 export interface FakeKms extends FakeService {
-  /** Of these calls, in their order. */
+  /** Answers to these calls, in order. */
   names(): string[];
   /** New data keys are encrypted under new key material; the old one still opens what it encrypted. */
   rotate(): void;

@@ -2,9 +2,9 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { processServer, type TestServer } from "./test-server.ts";
 
-/** What to say where it is missing. */
+/** Message if moto is missing. */
 export const MOTO_MISSING = "moto_server is not on the PATH: pip install 'moto[server]==5.2.5'";
-/** Of the one account that it plays. */
+/** Account id of moto. */
 export const MOTO_ACCOUNT = "123456789012";
 
 /**

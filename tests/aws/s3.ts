@@ -6,7 +6,7 @@ export interface FakeS3 extends FakeService {
   readonly objects: Map<string, Uint8Array>;
 }
 
-/** One bucket by its path. Lists come in pages of two, however many were asked for. */
+/** One bucket by its path. Lists have pages of two, whatever the request says. */
 export async function startS3(bucket: string): Promise<FakeS3> {
   const objects = new Map<string, Uint8Array>();
   const service = await startFakeService("s3", refusal, (request) => {

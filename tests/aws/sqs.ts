@@ -13,7 +13,7 @@ export async function startSqs(): Promise<TestServer> {
   return { endpoint: `http://127.0.0.1:${port}`, stop: () => app.close() };
 }
 
-/** Of the one account that fauxqs plays. */
+/** Account id of fauxqs. */
 const FAUXQS_ACCOUNT = "000000000000";
 
 /** Makes the queues and answers their URLs, which are built here: fauxqs names a host that does not resolve. */
@@ -26,7 +26,7 @@ export async function createQueues(
   }: { readonly endpoint: string; readonly account?: string; readonly prefix?: string },
 ): Promise<Record<QueueName, string>> {
   const names = { work: `${prefix}work`, pools: `${prefix}pools.fifo`, webhooks: `${prefix}webhooks` };
-  // Twice the longest look, so that a message comes back only when its consumer is gone.
+  // Twice the longest reconcile, so a message is redelivered only when its consumer is gone.
   const VisibilityTimeout = "60";
   await client.send(new CreateQueueCommand({ QueueName: names.work, Attributes: { VisibilityTimeout } }));
   await client.send(new CreateQueueCommand({ QueueName: names.webhooks, Attributes: { VisibilityTimeout } }));
@@ -36,7 +36,7 @@ export async function createQueues(
   return { work: formatUrl(names.work), pools: formatUrl(names.pools), webhooks: formatUrl(names.webhooks) };
 }
 
-/** A FIFO queue may hand out one message of a group at a time, so receiving goes on until nothing comes. */
+/** A FIFO queue may hand out one message of a group at a time, so receiving continues until no message arrives. */
 export async function receiveAll(
   client: SQSClient,
   QueueUrl: string,

@@ -14,7 +14,7 @@ interface AwsStores {
   readonly table: Table;
   readonly carrier: {
     readonly queue: Queue;
-    /** What a worker does: takes a message, if there is one, and deletes it. */
+    /** Acts as a worker: receives a message, if there is one, and deletes it. */
     take(queue: QueueName): Promise<ReconcileRequest | undefined>;
   };
 }

@@ -7,7 +7,7 @@ export interface TestServer {
   stop(): Promise<void>;
 }
 
-/** A server that is a process of its own, and keeps nothing. */
+/** A server in a separate process, without stored data. */
 export function processServer(child: ChildProcess, endpoint: string): TestServer {
   return {
     endpoint,

@@ -6,12 +6,12 @@ import { text } from "node:stream/consumers";
 
 const TARGET = "x-amz-target";
 const VERSION = "DynamoDB_20120810";
-/** Of the puts and deletes that a transaction is made of. */
+/** Requests of a transaction: puts and deletes. */
 const INNER = "x-inner-call";
 
 /**
  * Has a server of dynalite know TransactWriteItems, of puts alone: one put after the other, and those before it taken back
- * where one is refused. Meanwhile no other call is answered, so that nobody sees half of it.
+ * where one is refused. Meanwhile no other call is answered, so no reader sees half of it.
  */
 export function addTransactions(server: Server): void {
   const [answer] = server.listeners("request") as [(request: IncomingMessage, response: ServerResponse) => void];
@@ -90,7 +90,7 @@ function cancelled(count: number, refused: number): Answer {
   return { status: 400, body: { __type, message, CancellationReasons: reasons } };
 }
 
-/** Calls this server as whoever sent these headers. */
+/** Calls this server with the identity of these headers. */
 function caller(port: number, { "content-length": _, ...headers }: IncomingHttpHeaders): Call {
   return async (name, input) => {
     const target = { [TARGET]: `${VERSION}.${name}` };

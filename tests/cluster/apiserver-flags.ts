@@ -6,7 +6,7 @@ export interface ApiserverOptions {
   readonly port: number;
   /** Those that NodePorts are given from; the usual ones where this is undefined. */
   readonly nodePorts: string | undefined;
-  /** Undefined: it asks nobody about a token. */
+  /** Undefined: it checks no token by a webhook. */
   readonly tokenReviews: string | undefined;
 }
 

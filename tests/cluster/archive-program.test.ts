@@ -51,7 +51,7 @@ async function runArchive(env: Record<string, string>) {
   return { code, words: JSON.parse(text || "{}"), said: `${output}${text}` };
 }
 
-/** Its paths, with the text of what is no folder. */
+/** Its paths, with the text of each file. */
 function unpacked(zip: Uint8Array, name: string): Map<string, string> {
   const file = join(home, `${name}.zip`);
   writeFileSync(file, zip);

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import type { IncomingMessage } from "node:http";
 import https from "node:https";
 
-/** How an API server is reached, and as whom. */
+/** The address of an API server, and the credentials of a client. */
 export interface Access {
   readonly url: string;
   /** The certificate of its authority, PEM. */
@@ -12,7 +12,7 @@ export interface Access {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** What Kubernetes objects have in common; the tests know the rest of what they read. */
+/** Common fields of Kubernetes objects; the tests know the rest of what they read. */
 export interface KubeObject {
   readonly apiVersion?: string;
   readonly kind?: string;

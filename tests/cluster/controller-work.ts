@@ -1,14 +1,14 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** Does something about one object, which it reads anew; false: not done yet. */
+/** Handles one object, which it reads again; false: not done yet. */
 type Step = () => Promise<boolean>;
 
 const againMs = 50;
 
 /**
  * Work of a controller by the keys of its objects: one step at a time for each, and again a moment later where it is not
- * done or a request failed, since the API server is away while it starts again. What is said of an object during its
- * last step is worth another one.
+ * done or a request failed, since the API server is away while it starts again. A change of an object during its
+ * last step causes another one.
  */
 export function controllerWork(signal: AbortSignal): (key: string, step: Step) => void {
   /** Of those that are worked on: whether anything was said since the step began. */

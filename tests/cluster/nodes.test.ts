@@ -53,7 +53,7 @@ describe("a lost node", () => {
       expect.objectContaining({ type: "Ready", reason: "NodeStatusUnknown" }),
     );
     expect(unreached.status).toMatchObject({ status: "Failure", reason: "InternalError" });
-    // What nobody saw end still runs, as far as anybody knows.
+    // A run whose end was not observed counts as running.
     expect(leaving.status).toMatchObject({
       phase: "Running",
       conditions: expect.arrayContaining([

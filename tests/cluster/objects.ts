@@ -1,7 +1,7 @@
 import type { Answer, KubeClient, KubeObject } from "./client.ts";
 import { type PodScript, scripted } from "./container/script.ts";
 
-/** What the tests read of a Job. */
+/** The fields of a Job that the tests read. */
 export interface Job extends KubeObject {
   readonly status: {
     readonly active?: number;
@@ -74,7 +74,7 @@ export function found<Body>(answer: Answer<Body>): Body | undefined {
   return answer.status === 404 ? undefined : must(answer);
 }
 
-/** The body of an answer that is none of a refusal. */
+/** The body of a successful answer. */
 export function must<Body>({ status, body }: Answer<Body>): Body {
   if (status >= 300) throw new Error(`${status} ${JSON.stringify(body)}`);
   return body;

@@ -12,7 +12,7 @@ export interface Sweeper {
 export function startSweeper(binary: string, home: string): Sweeper {
   const child = spawn(binary, ["sweep", home], { stdio: ["pipe", "ignore", "inherit"] });
   const ended = once(child, "exit");
-  // Where it could not start, whoever waits for it is told.
+  // If it cannot start, the waiting caller gets the reason.
   ended.catch(() => undefined);
   child.stdin.on("error", () => undefined);
   const say = (line: string) => void (child.stdin.writable && child.stdin.write(`${line}\n`));

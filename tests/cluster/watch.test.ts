@@ -41,7 +41,7 @@ describe("a watch", () => {
   it("is refused if its version is too old", async () => {
     const { body } = await cluster.admin.get<KubeObject>("/api/v1/secrets");
     await makeNamespace(cluster.admin, "newer");
-    // What it remembers for those who watch begins anew.
+    // Its history for watches starts again.
     await cluster.controlPlane.restart("apiserver");
 
     const [event] = await collect(

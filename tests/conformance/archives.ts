@@ -6,7 +6,7 @@ const owner = { uid: "a".repeat(32), key: "owner#o#env#session-manager|one" };
 /** None of these is the name of a blob; some would be paths. */
 const strangers = ["", "..", "a/../b", "/etc/passwd", "a//b", "a/", ".a", "a.zip", "A", "a\0", "__proto__"];
 
-/** What every kind of Volumes must do to archive one. */
+/** Conformance tests for the archives of Volumes. */
 export function archivesConformance(open: () => Promise<VolumesUnderTest>): void {
   let test: VolumesUnderTest;
   let volume: string;

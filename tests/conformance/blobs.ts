@@ -3,7 +3,7 @@ import type { Blobs } from "#core/ports/blobs.ts";
 
 const zip = { contentType: "application/zip", fileName: "a-1.zip" };
 
-/** What every Blobs must do; without addresses it answers undefined wherever one is asked for. */
+/** Conformance tests of Blobs; without addresses it returns undefined for each of them. */
 export function blobsConformance(open: () => Promise<Blobs>, { hasUrls = false } = {}): void {
   describe("keeping", () => {
     it.each([

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, expect, it } from "vitest";
 import type { Run, RunRef } from "#core/ports/compute.ts";
 import type { ComputeUnderTest } from "./compute.ts";
 
-/** What one who goes on where another has stopped to follow the changes must be told. */
+/** The changes that a follower must get that continues where another one stopped. */
 export function changesConformance(open: () => Promise<ComputeUnderTest>): void {
   const uid = randomBytes(16).toString("hex");
   let test: ComputeUnderTest;
@@ -37,7 +37,7 @@ export function changesConformance(open: () => Promise<ComputeUnderTest>): void 
       if ((await test.compute.observe(uid, run))?.state === "ready") break;
       await test.pass(20);
     }
-    // A cluster counts what is ready a second later.
+    // A cluster counts ready pods a second later.
     await test.pass(1_500);
   };
   /** Until a change of this run was told, and a moment longer. */

@@ -5,11 +5,11 @@ import { RunBound, RunRefused } from "#core/problem.ts";
 import { logText } from "../fixtures/log-text.ts";
 import { changesConformance } from "./changes.ts";
 
-/** What a command does, for every kind of Compute to act out in its own way. */
+/** The behaviour of a command, which every kind of Compute performs in its own way. */
 export interface Behaviour {
   /** Printed at first, a line each. */
   readonly prints: readonly string[];
-  /** Its exit code; undefined: it goes on until it is ended. */
+  /** Its exit code; undefined: it runs until it is ended. */
   readonly exits: number | undefined;
   readonly ignoresTerm?: boolean;
   /** A line that it prints after SIGTERM, before it ends. */
@@ -33,7 +33,7 @@ const uid = freshUid();
 const lives = { prints: [], exits: undefined };
 const gently = { graceSeconds: 10, force: false };
 
-/** What every Compute must do. */
+/** Conformance tests of Compute. */
 export function computeConformance(open: () => Promise<ComputeUnderTest>): void {
   changesConformance(open);
 
@@ -157,7 +157,7 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
     };
     await compute.apply(getRun());
     const seen = await ready();
-    // Where listings show no runs there is nothing to compare.
+    // Listings without runs cannot be compared.
     const mark = seen?.nodes[0]?.mark;
 
     expect((await eventually(listed, (run) => run?.mark === mark))?.mark).toBe(mark);

@@ -4,13 +4,13 @@ import type { Compute } from "#core/ports/compute.ts";
 import type { Exec, ExecStatus } from "#core/ports/exec.ts";
 import { RunGone } from "#core/problem.ts";
 
-/** What a command does, for every kind of Compute to act out in its own way. */
+/** The behaviour of a command, which every kind of Compute performs in its own way. */
 export interface ExecBehaviour {
   readonly stdout?: string;
   readonly stderr?: string;
   /** Its exit code, 0 when not given. */
   readonly exits?: number;
-  /** How long it goes on after it has written; for ever where `null`. */
+  /** How long it continues after its output; for ever where `null`. */
   readonly takesMs?: number | null;
 }
 
@@ -29,7 +29,7 @@ export interface ExecUnderTest {
 const mebibyte = 1024 * 1024;
 const noSuchRun = 9;
 
-/** What every Compute must do with commands. */
+/** Conformance tests for the commands of Compute. */
 export function execConformance(open: () => Promise<ExecUnderTest>): void {
   let test: ExecUnderTest;
   let compute: Compute;

@@ -9,7 +9,7 @@ export interface IdentityUnderTest {
   sign(credentials: AwsCredentials): Promise<SignedIdentityRequest>;
 }
 
-/** What every Identity must do. */
+/** Conformance tests of Identity. */
 export function identityConformance(open: () => Promise<IdentityUnderTest>): void {
   let test: IdentityUnderTest;
 

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Observation, Run, RunPort } from "#core/ports/compute.ts";
 import type { ComputeUnderTest } from "./compute.ts";
 
-/** A Compute whose runs without a command answer on their HTTP ports, and say back what is posted to `/chat`. */
+/** A Compute whose runs without a command answer on their HTTP ports, and echo posts to `/chat`. */
 export interface PortsUnderTest extends ComputeUnderTest {
   /** Sees to it that nothing answers on this port, of kind `tcp`, of the uid's runs. */
   silence(uid: string, port: number): void;
@@ -13,7 +13,7 @@ const uid = randomBytes(16).toString("hex");
 const http = (port: number): RunPort => ({ port, kind: "http" });
 const chat = { path: "/chat", body: JSON.stringify({ message: 'a "quoted" 🚀' }), timeoutMs: 4_000 };
 
-/** What every Compute must do with the ports and the resources of a run. */
+/** Conformance tests for the ports and the resources of a run. */
 export function portsConformance(open: () => Promise<PortsUnderTest>): void {
   let test: PortsUnderTest;
 

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import type { Queue, QueueName, ReconcileRequest } from "#core/ports/queue.ts";
 
-/** A queue under test. `receive` takes what is visible, and acknowledges it unless told to keep it in flight. */
+/** A queue under test. `receive` takes visible messages, and acknowledges them unless they should stay in flight. */
 export interface QueueUnderTest {
   readonly queue: Queue;
   receive(queue: QueueName, options?: { readonly keep?: boolean }): Promise<ReconcileRequest[]>;
@@ -11,7 +11,7 @@ export interface QueueUnderTest {
   pass(ms: number): Promise<void>;
 }
 
-/** What every Queue must do. `open` answers empty queues each time. */
+/** Conformance tests of Queue. `open` answers empty queues each time. */
 export function queueConformance(open: () => Promise<QueueUnderTest>): void {
   let test: QueueUnderTest;
 

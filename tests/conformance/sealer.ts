@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { Sealer } from "#core/ports/sealer.ts";
 import { asSealed, WrongSeal } from "#core/store/sealed.ts";
 
-/** What every Sealer must do. */
+/** Conformance tests of Sealer. */
 export function sealerConformance(open: () => Promise<Sealer>): void {
   describe("sealing", () => {
     it.each(["", "secret", "Zoë 🚀 \u0000", "x".repeat(40_000)])("opens its own sealed text (%#)", async (text) => {

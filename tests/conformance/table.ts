@@ -7,7 +7,7 @@ import { seededRandom } from "../fixtures/random.ts";
 let partitionCount = 0;
 
 /**
- * What every Table must do. `open` may answer the same table each time: tests use partitions of their own. A server
+ * Conformance tests of Table. `open` may answer the same table each time: tests use partitions of their own. A server
  * that mixes writes which overlap is held to everything but these.
  */
 export function tableConformance(open: () => Promise<Table>, { isolatesWrites = true } = {}): void {

@@ -109,7 +109,7 @@ const ofItems = {
   "user disabled": ({ kind, disabled }) => kind === "user" && disabled === true,
 } as const satisfies Record<string, (item: Item) => boolean>;
 
-/** Reported by whoever brings them about. */
+/** Reported by the code that causes them. */
 const reported = [
   "key rotated",
   "key revoked",

@@ -62,13 +62,13 @@ export interface Scheduler {
   call<T>(host: Host, label: string, effect: () => Promise<T>, afterMs?: number): Promise<T>;
   /** Begins work on a host; `ended` is called unless the host crashes before. */
   start(host: Host, label: string, work: () => Promise<void>, ended: (failed: boolean) => void): void;
-  /** Calls that may go on now. */
+  /** Calls that may continue now. */
   ready(): number;
-  /** When the next call that sleeps may go on. */
+  /** Time when the next sleeping call may continue. */
   nextAt(): number | undefined;
-  /** Lets one ready call, chosen at random, go on. */
+  /** Resumes one ready call, chosen at random. */
   step(): Promise<void>;
-  /** Lets every promise that can go on do so: afterwards all work waits for a port call. */
+  /** Resumes every promise that can continue: afterwards all work waits for a port call. */
   settled(): Promise<void>;
   crash(host: Host): void;
   setRates(rates: FaultRates): void;
@@ -79,7 +79,7 @@ export interface Scheduler {
   /** The latest moment at which something was lost, failed, crashed or still slept: what waited for it is late. */
   setBackAt(): number;
   setBack(until: number): void;
-  /** Every call and fault, for whoever wants it all. */
+  /** Every call and fault, for a full trace. */
   note(line: string): void;
   /** What a person would tell of this schedule: who did what, and how it ended. */
   tell(who: string, subject: string): void;

@@ -6,7 +6,7 @@ import { runSchedules } from "./campaign.ts";
 const FROM = 1;
 const COUNT = 250;
 
-// It only computes: whoever beside it measures time shall have the processor first.
+// Lowers its priority, so that tests which measure time get the processor first.
 setPriority(constants.priority.PRIORITY_LOW);
 
 test(`${COUNT} schedules of faults from seed ${FROM} violate nothing`, { timeout: 1_200_000 }, async () => {

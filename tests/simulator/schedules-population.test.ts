@@ -2,7 +2,7 @@ import { constants, setPriority } from "node:os";
 import { expect, test } from "vitest";
 import { simulatePopulation } from "./population/population.ts";
 
-// It only computes: whoever beside it measures time shall have the processor first.
+// Lowers its priority, so that tests which measure time get the processor first.
 setPriority(constants.priority.PRIORITY_LOW);
 
 // `.ci/run` goes through 120 people for two days, and is red where there was too little to judge.

@@ -13,7 +13,7 @@ const MOST_TRIES = 600;
 
 /**
  * Takes away what a failing seed does not need: first what its users did (and so the environments that they made), in
- * halves, quarters and so on, then kinds of faults. What is left fails in the same way. Undefined when the seed is clean.
+ * halves, quarters and so on, then kinds of faults. The rest fails in the same way. Undefined when the seed is clean.
  */
 export async function shrink(seed: number, run = simulate): Promise<Shrunk | undefined> {
   const whole = await run(seed, {});

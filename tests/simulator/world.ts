@@ -56,7 +56,7 @@ const MOST_APART_MS = 1_800;
 /** A deleted disk is purged after three minutes, so that a schedule sees it. */
 const RETENTION_DAYS = 0.002;
 
-/** What a world is made of, beside its seed. */
+/** The parts of a world besides its seed. */
 export interface Surroundings extends VolumeTimes {
   readonly nodes: readonly ComputeNode[];
   /** How late the indexes are, ms. */
@@ -75,7 +75,7 @@ export interface Surroundings extends VolumeTimes {
   /** Machines may be made by a group, beside those that are there. */
   readonly hasGroup?: boolean;
   readonly settings: Partial<Settings>;
-  /** What becomes of an environment's run; drawn among everything unless said. */
+  /** The behaviour of an environment's run; drawn among everything unless said. */
   readonly decide?: (compute: MemoryCompute, environment: Environment) => void;
   readonly watch: WatchOptions;
   /** Is told of every message that is sent. */
@@ -122,7 +122,7 @@ function isThorough(seed: number): boolean {
   return seed % THOROUGH_EVERY === 0;
 }
 
-/** A world of these machines and hosts, nobody in it yet. */
+/** A world of these machines and hosts, without users yet. */
 export function createWorld(sim: Scheduler, seed: number, around: Surroundings) {
   const { nodes, late, isSlow, isLong, taken, snapshotMs, archiveMs, listedAfterMs, apartMs } = around;
   const clock = { ...manualClock(), now: () => Math.round(sim.time()), monotonic: () => Math.round(sim.time()) };
@@ -150,7 +150,7 @@ export function createWorld(sim: Scheduler, seed: number, around: Surroundings) 
   const mostNodes = new Map((around.settings?.nodeGroups ?? []).map(({ pool, mostNodes: most }) => [pool, most]));
   const judged = { mostNodes, ...around.watch };
   const watched = watch({ table: memory, compute, volumes }, sim.time, decide, sim.tell, sim, judged);
-  // Who waits is found late then, and granted late.
+  // Waiting jobs are then found late, and granted late.
   if (late > 0) watched.latency.excuse();
   const settings = testSettings(around.settings);
   const ids = seededIds(seed, clock);

@@ -1,10 +1,10 @@
-/** Where every stage of the tests is. */
+/** Region of every stage of the tests. */
 export const ACCOUNT = "123456789012";
 export const REGION = "us-east-1";
 
 type Inputs = Readonly<Record<string, unknown>>;
 
-/** What AWS would fill in of a resource that is made: enough for others to name it. */
+/** The fields that AWS would fill in for a new resource: enough for others to name it. */
 export function makeOutputs(type: string, name: string, inputs: Inputs): Record<string, unknown> {
   const arn = (service: string, rest: string) => `arn:aws:${service}:${REGION}:${ACCOUNT}:${rest}`;
   switch (type) {

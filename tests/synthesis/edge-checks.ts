@@ -9,7 +9,7 @@ import type { Resource } from "./synthesize.ts";
 
 const lambda = "aws:lambda/function:Function";
 
-/** What the log-in itself would say. */
+/** The answer of the log-in itself. */
 const tooMany: ProblemView = {
   status: 429,
   text: sharedTexts.tooMany,

@@ -165,7 +165,7 @@ function getSize(policy: string): number {
   return policy.replaceAll(/\s/g, "").length;
 }
 
-/** Who may take on a role, a line each. */
+/** Principals that may assume a role, one per line. */
 function getTrusted({ name, inputs }: Resource): string[] {
   const { assumeRolePolicy: policy } = inputs;
   const { Statement = [] } = typeof policy === "string" ? JSON.parse(policy) : policy;

@@ -7,7 +7,7 @@ export interface MadePolicy {
   readonly document: string;
 }
 
-/** What roles may do: IAM counts those of one role together. */
+/** The policies of roles: IAM counts those of one role together. */
 export function rolePolicies(resources: readonly Resource[]): MadePolicy[] {
   const inline = ofType(resources, "aws:iam/role:Role").flatMap(({ name, inputs }) =>
     (inputs.inlinePolicies ?? []).map(({ policy }: { policy: string }) => ({ of: name, document: policy })),
@@ -19,7 +19,7 @@ export function rolePolicies(resources: readonly Resource[]): MadePolicy[] {
   return [...inline, ...apart];
 }
 
-/** Who may take on a role. */
+/** Principals that may assume a role. */
 export function trustPolicies(resources: readonly Resource[]): MadePolicy[] {
   return ofType(resources, "aws:iam/role:Role").map(({ name, inputs }) => ({
     of: name,

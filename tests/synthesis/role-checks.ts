@@ -6,7 +6,7 @@ import { type Check, different, differentInOrder, findEntry, ofType } from "./ch
 import { ACCOUNT, REGION } from "./cloud.ts";
 import type { Resource } from "./synthesize.ts";
 
-/** What each function may do by the role that it has. */
+/** The permissions of each function by its role. */
 export const roleChecks = {
   rolesOfFunctions(resources, functions) {
     return ofType(resources, "aws:lambda/function:Function").flatMap((resource) => {
@@ -149,7 +149,7 @@ function drivesCluster({ file }: FunctionEntry): boolean {
 
 function servicesFor(entry: FunctionEntry): string[] {
   const { kind, uses } = entry;
-  // What only runs commands has the queue for the types of its verbs, and sends nothing.
+  // A function that only runs commands has the queue for the types of its verbs, and sends nothing.
   const sends = !(uses.includes("compute") && onlyRunsCommands(kind));
   const services = uses.filter((port) => port !== "queue" || sends).flatMap((port) => servicesOfPort[port]);
   const more = [
@@ -213,7 +213,7 @@ function queuesSentTo(entry: FunctionEntry): readonly string[] {
   return fewerQueues[name] ?? ["work", "pools", "webhooks"];
 }
 
-/** These functions send looks at records of one kind alone, whose queue packages/core/reconciler/request-reconcile.ts chooses. */
+/** Functions that send reconciles of one kind of record, to the queue of packages/core/reconciler/request-reconcile.ts. */
 const fewerQueues: Readonly<Record<string, readonly string[]>> = {
   "gpu-dev/auth/aws-login": ["work"],
   "gpu-dev/disks/rename": ["work"],

@@ -33,7 +33,7 @@ export const socketChecks = {
     ];
   },
 
-  /** What a client sends names neither the queue's group nor whose message it is. */
+  /** A client's message names neither the queue's group nor its owner. */
   socketFrames(resources) {
     const frames = ofType(resources, "aws:apigatewayv2/integration:Integration").find(
       ({ name }) => name === "SocketFrames",
@@ -71,7 +71,7 @@ export const socketChecks = {
     ];
   },
 
-  /** Who may receive commands, or sees the disks that they lie on, does not read them by that. */
+  /** A permission to receive commands, or to see their disks, does not allow to read them. */
   socketSecrecy(resources) {
     const queues = ofType(resources, "aws:sqs/queue:Queue").filter(({ name }) => /^Shell/.test(name));
     return different(

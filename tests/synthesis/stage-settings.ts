@@ -1,4 +1,4 @@
-/** What a stage of these tests is made with: each setting that it must have. */
+/** The settings of a stage of these tests: all that are required. */
 export const stageSettings = {
   DOMAIN: "berth.dev",
   ALLOWED_ACCOUNTS: "111111111111",

@@ -26,7 +26,7 @@ export interface Sent {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** Somebody whom the STS of these tests knows. */
+/** A user of the STS of these tests. */
 export interface Caller extends AwsCredentials, CallerIdentity {
   /** Milliseconds since the epoch. */
   readonly expiresAt?: number;
@@ -36,9 +36,9 @@ export interface HttpWorldOptions extends WorldOptions {
   /** Besides `developer` and `second`. */
   readonly callers?: readonly Caller[];
   readonly isStsDown?: () => boolean;
-  /** What the endpoints see instead of the memory ports, for example ports that count or fail. */
+  /** Ports of the endpoints instead of the memory ports, for example ports that count or fail. */
   readonly wrap?: (ports: Ports) => Ports;
-  /** Whether it reads logs as they are printed and streams answers, as an embedded stack does; not unless said. */
+  /** Whether it reads logs live and streams answers, as an embedded stack does; not unless said. */
   readonly streams?: true;
 }
 

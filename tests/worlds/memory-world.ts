@@ -59,9 +59,9 @@ export interface WorldOptions {
   readonly delays?: Partial<StepDelays>;
   readonly access?: Partial<AccessOptions>;
   readonly log?: Log;
-  /** Whether a removal leaves tombstones, so that GPUs of a job that ended young are free at once; it does, unless said. */
+  /** Whether a removal leaves tombstones, so GPUs of a job that ended soon are free at once; it does, unless said. */
   readonly leavesTombstones?: boolean;
-  /** Whether the command of a run of several machines waits to be let begin; it does not, unless said. */
+  /** Whether the command of a run of several machines waits for its start; it does not, unless said. */
   readonly gates?: boolean;
   readonly snapshotMs?: number;
   /** Whether a mounted volume can have a snapshot; it can, unless said. */
@@ -70,15 +70,15 @@ export interface WorldOptions {
   readonly archiveMs?: number;
   /** More visible messages than this are a deep queue to the sweep. */
   readonly deepestQueue?: number;
-  /** What was just made of volumes and snapshots is not seen before. */
+  /** New volumes and snapshots are not listed before this time. */
   readonly listedAfterMs?: number;
-  /** What receivers are sent; number, phase, step and reason of the event unless said. */
+  /** Deliveries to receivers; number, phase, step and reason of the event unless said. */
   readonly bodyOf?: BodyOf;
   /** Changes of runs are signalled, unless said. */
   readonly signals?: false;
-  /** Where the records are, in place of memory: then nobody can be asked for `all` of them. */
+  /** Table instead of memory, which cannot list `all` records. */
   readonly table?: Table;
-  /** What each message is carried through before it is handed out; nothing, unless said. */
+  /** Transformation of each message before its delivery; nothing, unless said. */
   readonly carrier?: Carrier;
 }
 

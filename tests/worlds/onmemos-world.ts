@@ -16,7 +16,7 @@ export interface OnmemosWorld {
   readonly world: HttpWorld;
   readonly key: string;
   ask(method: string, path: string, body?: unknown, sent?: Omit<Sent, "body">): Promise<Answer>;
-  /** Makes a session that is told what else its body says, and answers it. */
+  /** Creates a session with these additional fields, and returns it. */
   create(more?: object): Promise<Body>;
   head(id: string): Environment;
 }

@@ -10,7 +10,7 @@ export interface PoolView extends Pool, Pick<Ledger, "nodes" | "granted" | "held
   readonly setAside: readonly { readonly node: string; readonly until: number }[];
 }
 
-/** Undefined while nobody has asked for this type. */
+/** Undefined while no job has requested this type. */
 export async function viewPool(ctx: Context<"table">, type: string): Promise<PoolView | undefined> {
   const ledger = await findLedger(ctx, type);
   return ledger && toPoolView(ledger);
@@ -28,7 +28,7 @@ export function toPoolView({
   return { ...pool, nodes, granted, held, setAside };
 }
 
-/** What a question about one more is answered from now. */
+/** The stored data for the estimate of one more job. */
 export async function viewForecast(
   { table, clock }: Context<"table">,
   type: string,

@@ -14,7 +14,7 @@ export interface Answered {
   readonly body: any;
 }
 
-/** A world in which workspaces find room, and somebody who asks for them. */
+/** A world with room for workspaces, and a user who requests them. */
 export interface WorkspaceWorld extends HttpWorld {
   readonly key: string;
   ask(method: string, path: string, body?: unknown, key?: string): Promise<Answered>;
@@ -23,10 +23,10 @@ export interface WorkspaceWorld extends HttpWorld {
   start(fields?: object): Promise<Answered>;
   stop(fields?: object): Promise<Answered>;
   remove(fields?: object): Promise<Answered>;
-  /** What GET says of the test's own workspace. */
+  /** The answer of GET about the test's own workspace. */
   status(): Promise<string | undefined>;
   head(): Environment;
-  /** What becomes of runs that are made from now on. */
+  /** The behaviour of runs that are created from now on. */
   programAll(outcome: Outcome): void;
 }
 

@@ -39,7 +39,7 @@ export async function openCaseWorld({ sealer, blobs }: Pick<AuditPlace, "sealer"
   };
 }
 
-/** Returns a run in the form that a function looks for. */
+/** Returns a run in the form that a function reads. */
 function shown({ uid, run }: { readonly uid: string; readonly run: number }): ShownRun {
   return {
     namespace: "berth-environments",

@@ -22,7 +22,7 @@ interface Special extends Partial<Pick<Scene, "items" | "volumes" | "snapshots">
 export interface Arrangement {
   readonly name: string;
   arrange(place: AuditPlace, opened: CaseWorld): Promise<Special>;
-  /** Of its answer, where that is not the endpoint's success. */
+  /** Status of the answer, if it is not the endpoint's success. */
   readonly status?: number;
   /** Returns the faults of the stored state. */
   problems?(left: Left): Promise<readonly string[]>;
@@ -119,7 +119,7 @@ export const arrangements: Readonly<Record<string, readonly Arrangement[]>> = {
         const body = newWorkspace("early-workspace");
         await world.request("POST", "/v1/admin/admission/pause", { key: await world.login(operator) });
         await world.request("POST", "/api/v1/environments", { key, body });
-        // A look would forget the specification; this start comes before it.
+        // A reconcile would forget the specification; this start comes before it.
         const left = withChanged(items(), body.workspaceId, (early) => stopNow(early, world.clock.now(), null));
         return { body, items: left };
       },
@@ -210,7 +210,7 @@ function withChanged(items: readonly Item[], id: string, change: (environment: E
   });
 }
 
-/** Of one user: a login beyond that has the oldest one revoked. */
+/** Most keys of one user: a login beyond that revokes the oldest one. */
 const MOST_KEYS = 10;
 
 interface Backed {

@@ -54,12 +54,12 @@ function unlessStatus(answers: readonly Called[], wanted: number): string[] {
   });
 }
 
-/** Whom the STS of tests knows is nobody in the account. */
+/** A user of the tests' STS does not exist in the account. */
 async function readBody({ account }: AuditPlace, { route }: EndpointEntry, body: unknown): Promise<unknown> {
   return route === "POST /v1/auth/aws-login" ? loginBody(await account.credentialsOf(loginRole)) : body;
 }
 
-/** Where nobody in the cluster answers as the machines in memory do. */
+/** In a cluster without machines that answer like those in memory. */
 const statuses: Readonly<Record<string, number>> = { "POST /session/{uuid}/chat": 202 };
 
 /** Log events that are expected: of what was lost or broken for the case. */

@@ -31,7 +31,7 @@ export function scheduleCases(place: AuditPlace, entry: FunctionEntry): Case[] {
 const WATCH = "schedules/watch";
 const SNAPSHOT_TAGS = "schedules/snapshot-tags";
 
-/** EC2 lists no snapshot, as where somebody removed all of its tags. */
+/** EC2 lists no snapshot, as after a user removed all of its tags. */
 function backupWithoutTags(place: AuditPlace, entry: FunctionEntry): Case {
   return {
     name: "a backup has lost its tags",

@@ -152,7 +152,7 @@ async function planAndReconcile({ world }: World): Promise<void> {
   }
 }
 
-/** A look at everything that is looked at. */
+/** A reconcile of every kind of record. */
 function passesOver(items: readonly Item[]): unknown {
   const kinds = ["environment", "disk", "spec", "user", "inbox"];
   const keys = items.filter(({ kind }) => kinds.includes(String(kind)));

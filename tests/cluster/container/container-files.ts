@@ -3,7 +3,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Container, Pod } from "../kubelet/pod.ts";
 
-/** Where files of a container are on this machine. */
+/** Places of a container's files on this machine. */
 export interface ContainerFiles {
   /** Makes its empty directories, which all containers of the pod share. */
   make(): Promise<void>;

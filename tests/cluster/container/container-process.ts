@@ -4,7 +4,7 @@ import type { ContainerFiles } from "./container-files.ts";
 import type { ContainerLog } from "./container-log.ts";
 import { listDescendants } from "./descendants.ts";
 
-/** A container's command as a process of this machine, in a group of its own. */
+/** A container's command as a process of this machine, in its own process group. */
 export interface ContainerProcess {
   signal(signal: "SIGTERM" | "SIGKILL"): void;
 }

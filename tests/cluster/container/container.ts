@@ -16,7 +16,7 @@ export interface RunningContainer {
   /** It runs, and its startup probe succeeded where it has one. */
   readonly hasStarted: boolean;
   readonly files: ContainerFiles;
-  /** Pulls its image and starts; returns when it runs or has ended. A pull that fails goes on until it is stopped. */
+  /** Pulls its image and starts; returns when it runs or has ended. A failing pull is repeated until it is stopped. */
   start(): Promise<void>;
   readonly ended: Promise<void>;
   /** Asks it to end, and kills it after the grace. */
@@ -36,7 +36,7 @@ export interface ContainerPlace {
   changed(): void;
 }
 
-/** A kubelet looks again for what its container lacks; a real one takes longer. */
+/** A kubelet checks again for missing parts of its container; a real one takes longer. */
 const configAgainMs = 200;
 /**
  * And pulls again what it could not pull: a real one after 10 s, then after twice as long each time. Long enough to be seen

@@ -1,6 +1,6 @@
 import { globSync, readFileSync } from "node:fs";
 
-/** Every process that this one started and theirs, as far as their parents live; each thread has children of its own. */
+/** Every process that this one started and theirs, as far as their parents live; each thread has its own children. */
 export function listDescendants(pid: number): number[] {
   const children = globSync(`/proc/${pid}/task/*/children`).flatMap((file) => numbersIn(file));
   return [...children, ...children.flatMap(listDescendants)];

@@ -1,6 +1,6 @@
 import type { Container, Pod } from "../kubelet/pod.ts";
 
-/** What a pretend container does. Without one an init container ends with 0 at once, any other runs until it is stopped. */
+/** Behaviour of a pretend container. By default an init container ends with 0, and any other runs until it is stopped. */
 export interface ContainerScript {
   /** Its image cannot be pulled, ever or the first time; the registry does not know it. */
   readonly pull?: "fails" | "fails once";
@@ -16,7 +16,7 @@ export interface ContainerScript {
   readonly afterMs?: number;
   /** How long it takes to end when it is asked to; beyond the pod's grace it is killed. */
   readonly stopMs?: number;
-  /** What it writes to its log when it starts. */
+  /** Text that it writes to its log when it starts. */
   readonly output?: string;
   /** Its node does not find its log, the first time or ever. */
   readonly log?: "missing" | "missing once";
@@ -26,7 +26,7 @@ export interface ContainerScript {
   readonly ports?: Readonly<Record<number, number>>;
 }
 
-/** By the name of the container. */
+/** Behaviour by the name of the container. */
 export type PodScript = Readonly<Record<string, ContainerScript>>;
 
 const annotation = "kubelet.test/script";
@@ -36,7 +36,7 @@ export function scripted(script: PodScript): Record<string, string> {
   return { [annotation]: JSON.stringify(script) };
 }
 
-/** What the annotation of a pod says. */
+/** The content of a pod's annotation. */
 export function annotatedScript({ metadata }: Pod): PodScript {
   return JSON.parse(metadata.annotations?.[annotation] ?? "{}") as PodScript;
 }

@@ -14,7 +14,7 @@ export interface Answer {
   readonly stderr: string;
 }
 
-/** What became of a command, as `supervisor read` tells it. */
+/** The result of a command, as `supervisor read` returns it. */
 export interface ReadAnswer {
   readonly end: { readonly state: "running" | "ended"; readonly exitCode: number; readonly timedOut: boolean };
   readonly directory: string;
@@ -25,7 +25,7 @@ export interface ReadAnswer {
 /** A script that goes on until the directory of its fixture is removed, where it works. */
 export const staying = "while [ -e lock ]; do sleep 0.05; done";
 
-/** A supervisor as a plain process, installed into a directory of its own as an init container does it. */
+/** A supervisor as a plain process, installed into a separate directory as by an init container. */
 export interface SupervisorFixture {
   readonly home: string;
   readonly file: (name: string) => string;

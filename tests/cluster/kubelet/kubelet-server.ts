@@ -14,10 +14,10 @@ export interface KubeletServer {
   close(): Promise<void>;
 }
 
-/** A pod of a lost node answers nobody. */
+/** A pod of a lost node does not answer. */
 type FindPod = (namespace: string, name: string) => PodRun | "lost" | undefined;
 
-/** What an API server asks a kubelet for, by https on 127.0.0.1: logs, exec, port-forward. */
+/** The requests of an API server to a kubelet, by https on 127.0.0.1: logs, exec, port-forward. */
 export async function startKubeletServer(
   serving: { readonly cert: string; readonly key: string },
   { home, guard }: { readonly home: string; readonly guard: Guard },

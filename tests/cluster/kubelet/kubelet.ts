@@ -38,7 +38,7 @@ export interface Kubelet {
 }
 
 export interface KubeletOptions {
-  /** What the containers of a pod do; from its annotation where this is left out. */
+  /** The behaviour of a pod's containers; from its annotation where this is left out. */
   scriptOf?(pod: Pod): PodScript;
   /** A directory with the programs of the tools image, which every init container with a process finds at `/tools`. */
   readonly tools?: string;

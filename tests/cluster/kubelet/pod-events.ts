@@ -2,7 +2,7 @@ import type { KubeClient } from "../client.ts";
 import { now } from "../container/container.ts";
 import type { Pod } from "./pod.ts";
 
-/** Writes events of pods as a kubelet does: what is said again in the same words is counted. Nobody waits for it. */
+/** Writes events of pods as a kubelet does: a repeated message increases the count. Nobody waits for it. */
 export function eventTeller(client: KubeClient): (pod: Pod, reason: string, message: string) => void {
   const written = new Map<string, { readonly event: string; count: number }>();
   const write = async ({ metadata: { name, namespace = "", uid } }: Pod, reason: string, message: string) => {

@@ -23,7 +23,7 @@ export interface PodRunOptions {
   readonly ip: string;
   readonly inits: readonly RunningContainer[];
   readonly mains: readonly RunningContainer[];
-  /** Whether its node still speaks with the API server. */
+  /** Whether its node still reaches the API server. */
   isNodeAlive(): boolean;
 }
 
@@ -40,7 +40,7 @@ export function podRun(first: Pod, { client, ip, inits, mains, isNodeAlive }: Po
   const containers = [...inits, ...mains];
   let isGone = false;
   let isStopping = false;
-  /** Who deletes a pod again may give it less, and never more. */
+  /** A repeated deletion may shorten the grace period, and never extend it. */
   let graceMs = 0;
   let deadline: NodeJS.Timeout | undefined;
   const mayWrite = () => !isGone && isNodeAlive();

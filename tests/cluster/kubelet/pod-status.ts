@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { now, type RunningContainer } from "../container/container.ts";
 import type { Pod } from "./pod.ts";
 
-/** What the status of a pod is made of. */
+/** The input of a pod's status. */
 export interface PodState {
   readonly pod: Pod;
   readonly ip: string;
@@ -78,7 +78,7 @@ function condition({ conditionTimes }: PodState, type: string, isTrue: boolean, 
 
 function containerStatus({ pod }: PodState, container: RunningContainer): object {
   const { spec, state } = container;
-  // Resources are read anew: a pod may be resized while it runs.
+  // Resources are read again: a pod may be resized while it runs.
   const { resources } = [...(pod.spec.initContainers ?? []), ...pod.spec.containers].find(
     ({ name }) => name === spec.name,
   ) ?? { resources: undefined };

@@ -1,6 +1,6 @@
 import type { KubeObject } from "../client.ts";
 
-/** What the pretend kubelet reads of a pod. */
+/** The fields of a pod that the pretend kubelet reads. */
 export interface Pod extends KubeObject {
   readonly spec: {
     readonly nodeName?: string;

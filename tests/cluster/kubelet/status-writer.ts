@@ -14,7 +14,7 @@ export function statusWriter(client: KubeClient, state: PodState, mayWrite: () =
   let isDue = false;
   let writing: Promise<void> | undefined;
   const writeAll = async () => {
-    // What changes within the same turn is written once.
+    // Changes within the same turn are written once.
     await Promise.resolve();
     while (isDue && mayWrite()) {
       isDue = false;

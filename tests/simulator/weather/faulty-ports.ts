@@ -14,7 +14,7 @@ export interface TruePorts {
 /** What an environment may take to answer (packages/core/chat/deliver.ts). */
 const LONGEST_POST_MS = 5_000;
 
-/** What an SDK takes until it asks again. */
+/** Time until an SDK retries. */
 const LONGEST_REPEAT_MS = 3_000;
 
 /** What a list of ten thousand pods takes from a server in trouble. */
@@ -90,7 +90,7 @@ export function faultyPorts(sim: Scheduler, host: Host, ports: TruePorts): TrueP
         return sim.call(host, `postToPort ${uid}-r${run}`, effect, tookMs);
       },
       readLog: (...of) => call("readLog", () => compute.readLog(...of)),
-      // Nobody who handles a look follows them.
+      // No handler of a reconcile follows them.
       changes: compute.changes,
       listParts: () => call("listParts", () => compute.listParts()),
       listRuns: (uid) => call("listRuns", () => compute.listRuns(uid)),

@@ -9,13 +9,13 @@ const MADE_AT_MOST = 2;
 const LONGEST_STARTUP_MS = 90_000;
 const IDLE_MS = 240_000;
 
-/** What a world remembers of its group. */
+/** State of a world's node group. */
 export interface GroupState {
   /** Runs for which machines are made, once each. */
   readonly served: Set<string>;
   /** When each machine of it joins, by name. */
   readonly joins: Map<string, number>;
-  /** Since when nobody is on a machine of it, by name. */
+  /** Time since which a machine of the group is empty, by name. */
   readonly idle: Map<string, number>;
   count: number;
 }

@@ -8,7 +8,7 @@ import type { Scheduler } from "../scheduler.ts";
 import type { SimulatedWorld } from "../world.ts";
 import { loseVolume } from "./volume-weather.ts";
 
-/** Who has disks made of snapshots. */
+/** Users who restore disks from snapshots. */
 interface Restorers {
   readonly owner: string;
   /** The disk whose snapshots they are. */

@@ -16,7 +16,7 @@ const MOST_ARCHIVE_MS = 120_000;
 /** Beyond this share one never ends by itself: its machine is lost, and it has the volume until somebody ends it. */
 const ENDLESS = 0.7;
 
-/** What volumes take in a world, ms. */
+/** Durations of volume calls in a world, in ms. */
 export interface VolumeTimes {
   readonly snapshotMs: number;
   readonly archiveMs: number;

@@ -9,11 +9,11 @@ import { machineWeather } from "./machine-weather.ts";
 import { versionWeather } from "./version-weather.ts";
 import { refusedSnapshots, volumeWeather } from "./volume-weather.ts";
 
-/** What may be away as a whole. */
+/** Services that may be unavailable as a whole. */
 const parts = ["table", "queue", "cluster", "volumes", "blobs", "sealer", "githubKeys"] as const;
 export type Part = (typeof parts)[number];
 
-/** Until when each of them answers nobody, virtual ms. */
+/** End of each service's outage, in virtual ms. */
 export type Away = Map<Part, number>;
 
 const MINUTE = 60_000;
