@@ -79,7 +79,7 @@ export function toResult(command: string, result: ExecResult, directory: string)
 }
 
 /**
- * Splits a result into frames of at most so many bytes of JSON besides the command. Returns other frames unchanged.
+ * Splits a result into frames with at most this many bytes of JSON besides the command. Returns other frames unchanged.
  */
 export function resultFrames(frame: object, mostBytes: number): object[] {
   const { stdout, stderr, more } = frame as Readonly<Record<string, unknown>>;

@@ -34,7 +34,7 @@ export class Keys {
   }
 
   /**
-   * Replaces the key in use. It is sent once, because a repeat would make a second key.
+   * Replaces the key in use. It is sent once, because a repeat would create a second key.
    *
    * @example
    * const { api_key } = await berth.keys.rotate();

@@ -40,7 +40,7 @@ export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   });
 }
 
-/** Returns a signal that aborts with the first of those given, or undefined if none is given. */
+/** Returns a signal that aborts with the first of these signals, or undefined without signals. */
 export function mergeSignals(...signals: (AbortSignal | undefined)[]): AbortSignal | undefined {
   const abortSignals = signals.filter((signal) => signal !== undefined);
   return abortSignals.length > 1 ? AbortSignal.any(abortSignals) : abortSignals[0];

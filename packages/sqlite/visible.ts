@@ -34,7 +34,7 @@ interface Group<Message> {
 interface VisibleState<Message> {
   readonly hints: Map<number, Message>;
   readonly others: Map<number, Message>;
-  /** Which of the two has its turn. */
+  /** The one of the two whose turn it is. */
   turn: "hints" | "others";
   readonly groups: Map<string, Group<Message>>;
   /** Names of groups with a message and none in flight, least recently served first. */

@@ -37,7 +37,7 @@ export interface Arns<Text> {
   readonly logGroups: Text;
   /** All, because EBS chooses the ids: the deployment's tag is required. */
   readonly volumes: Text;
-  /** All, as for volumes. The tag is required except to restore a lost tag. */
+  /** All snapshots, as for volumes. The tag is required except to restore a lost tag. */
   readonly snapshots: Text;
   /** All, because a volume may be detached from any lost machine. */
   readonly instances: Text;

@@ -73,7 +73,7 @@ function visibilitySeconds(name: QueueName, functions: FunctionsFile): number {
   const receiver = functions.find((entry) =>
     entry.kind === "consumer" ? entry.queue === name : entry.kind === "socket" && name === "shell",
   );
-  if (!receiver) throw new Error(`Nothing receives from the queue ${name}`);
+  if (!receiver) throw new Error(`No function receives from the queue ${name}`);
   const { timeoutSeconds } = receiver;
   return fifo[name] ? timeoutSeconds + FIFO_MARGIN_SECONDS : TIMES_THE_TIMEOUT * timeoutSeconds;
 }

@@ -326,7 +326,7 @@ function toTimelineEntry(entry: TimelineEntry, environment: Environment): z.infe
   return { at: wholeSeconds(entry.at), status: toStatus({ ...entry, end: { outcome } }), reason: entry.reason };
 }
 
-/** Returns the port for clients that show it separately, also if the URL omits the default port. */
+/** Returns the port for clients that show it separately, even if the URL omits the default port. */
 function getPort(origin: string): number {
   const { port, protocol } = new URL(origin);
   return Number(port) || (protocol === "https:" ? 443 : 80);

@@ -70,7 +70,7 @@ export function loadCatalogue(settings: Pick<ServedSettings, "catalogueFile">): 
   return catalogue;
 }
 
-/** By the settings object, because each process has its own counters. */
+/** Counters by settings object, because each process has its own. */
 const loaded = new WeakMap<object, Catalogue>();
 
 function parseCatalogue(path: string | undefined): z.output<typeof CatalogueFile> {

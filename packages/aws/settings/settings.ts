@@ -1,7 +1,7 @@
 import type { Settings } from "#core/settings.ts";
 import { type Config, type ConfigName, type Environment, givenSettings, readConfig } from "./config.ts";
 
-/** Environment names of the properties in `context.settings`, also of the dialects. */
+/** Environment names of the properties in `context.settings`, including those of the dialects. */
 export const settingNames = {
   allowedRoles: "ALLOWED_ROLES",
   allowedAccounts: "ALLOWED_ACCOUNTS",

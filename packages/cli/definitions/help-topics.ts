@@ -30,7 +30,7 @@ the disk, the copy goes through that job. Otherwise \`berth\` starts an environm
 starts first. It ends seconds after the copy, even if the copy was killed, and after an hour at the latest.`,
 };
 
-/** Returns a topic as plain text of at most so many columns. */
+/** Returns a topic as plain text of at most this many columns. */
 export function plainTopic(markdown: string, columns: number): string {
   return markdown
     .replaceAll("`", "")

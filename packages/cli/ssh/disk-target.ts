@@ -132,7 +132,7 @@ async function cheapest(berth: Berth, { disk_name }: Disk): Promise<SubmitJob> {
   throw new CliError("There is no machine without GPUs", exitCodes.noCapacity, hint);
 }
 
-/** Infinite where no start is known, as before the first plan. */
+/** Infinite if no start is known, for example before the first plan. */
 function getStart({ estimated_start_time }: JobEstimate): number {
   return estimated_start_time === null ? Number.POSITIVE_INFINITY : Date.parse(estimated_start_time);
 }

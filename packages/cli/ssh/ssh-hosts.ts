@@ -106,7 +106,7 @@ async function refreshHosts(berth: Berth, jobs: readonly JobSummary[], earlier: 
   });
 }
 
-/** Leaves out each job that needs a request or a decision of the user first. */
+/** Omits jobs that first need a request or a decision of the user. */
 function entriesWithoutRequest(berth: Berth, jobs: readonly JobSummary[]): HostEntries {
   const ready = jobs.filter(({ ssh_command }) => ssh_command !== null);
   if (ready.length === 0) return {};

@@ -57,7 +57,7 @@ function sshOptions(address: string, keyPath: string, hostKey: Readonly<Record<s
   return ["-F", "/dev/null", ...Object.entries(settings).flatMap(([name, value]) => ["-o", `${name}=${value}`])];
 }
 
-/** Without a host key from the API, only one that was trusted before is good, unless the user trusts the first. */
+/** Without a host key from the API, only an earlier trusted key is accepted, unless the user trusts the first. */
 function hostKeyOptions(job: JobSummary, address: string, { acceptNewHostKey = false }: SshTargetOptions) {
   const path = statePath("known_hosts", job.job_id);
   if (job.ssh_host_key !== null) {

@@ -18,8 +18,8 @@ const dayMs = 24 * 60 * 60_000;
 const readWithinMs = 10_000;
 
 /**
- * Prints at most once a day that the deployment serves a newer command line. A background process asks for the version,
- * also at most once a day, so that no command waits for the answer.
+ * Prints at most once a day that the deployment serves a newer command line. A background process requests the version
+ * at most once a day, so no command waits for the answer.
  */
 export function noteNewerVersion(url: string): void {
   const found = readRemembered()[url];

@@ -6,19 +6,19 @@ import { readState, removeOldState, statePath, writePrivate } from "./state.ts";
 /** Directories that hold a file for each job. */
 const directories = ["let-in", "known_hosts"] as const;
 
-/** Longer than a job may live without being written again. A job whose entry is gone is let in once more. */
+/** Longer than a job may live without being written again. A job without its entry gets the key once more. */
 const oldestMs = 30 * 24 * 3_600_000;
 
 interface JobEntry {
   readonly job_id: string;
 }
 
-/** Notes that a key was let into a job, so that it is not sent again with every session. */
+/** Records that a job admits a key, so it is not sent again with every session. */
 export function rememberKey({ job_id }: JobEntry, publicKey: string): void {
   write("let-in", job_id, JSON.stringify(publicKey));
 }
 
-/** Reports whether a key was let into a job. */
+/** Reports whether a job admits a key. */
 export function isLetIn({ job_id }: JobEntry, publicKey: string): boolean {
   return readState(statePath("let-in", job_id)) === publicKey;
 }

@@ -24,7 +24,7 @@ export interface NotedSubmit {
 
 /**
  * Notes a submit before it is sent. If an earlier process left the same submit without an answer, the noted key is that of
- * the earlier one, so the server makes no second job. A process that still runs keeps its key.
+ * the earlier one, so the server creates no second job. A process that still runs keeps its key.
  */
 export function noteSubmit(url: string, request: SubmitJob): Promise<NotedSubmit> {
   return withLock(directory, async () => {

@@ -1,7 +1,7 @@
 import measure from "fast-string-truncated-width";
 import { told } from "./text.ts";
 
-/** Returns how many columns of a terminal a text takes. Letters of East Asia and emoji take two. */
+/** Returns the width of a text in terminal columns. Letters of East Asia and emoji take two. */
 export function countColumns(text: string): number {
   return measure(text).width;
 }

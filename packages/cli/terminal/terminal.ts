@@ -4,7 +4,7 @@ import { jsonText, printable, timeSpan } from "./text.ts";
 
 const { stdout, stderr, env } = process;
 
-/** Data, for people and programs. */
+/** Data for users and programs. */
 export function out(text: string): void {
   stdout.write(text);
 }
@@ -14,7 +14,7 @@ export function outJson(value: unknown): void {
   stdout.write(`${jsonText(value)}\n`);
 }
 
-/** Words for people. */
+/** Messages for users. */
 export function say(text: string): void {
   if (env.BERTH_QUIET !== "1") sayError(text);
 }

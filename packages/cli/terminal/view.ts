@@ -5,7 +5,7 @@ import { out, outJson, say } from "./terminal.ts";
 /** A view that a command prints once, or repeatedly until Ctrl-C. */
 export interface View<Data> {
   read(): Promise<Data>;
-  /** Returns lines for people, and an empty text if there is nothing to show. */
+  /** Returns lines for users, or an empty text if there is nothing to show. */
   describe(data: Data): string;
   /** Words in place of an empty text. */
   readonly emptyWords?: string;

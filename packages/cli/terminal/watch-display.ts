@@ -2,7 +2,7 @@ import { out, outJson, say } from "./terminal.ts";
 
 export interface WatchedState {
   readonly data: unknown;
-  /** Lines for people. They also change with the clock. */
+  /** Lines for users. They also change with the clock. */
   readonly text: string;
 }
 

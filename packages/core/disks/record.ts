@@ -119,7 +119,7 @@ export interface Disk extends Stored {
   /** Whether a run may have written to a volume made from `source`. */
   readonly written?: true | undefined;
   readonly restores?: readonly Restore[] | undefined;
-  /** Snapshots, oldest first. This list decides what belongs to the disk; tags are for people. */
+  /** Snapshots, oldest first. This list decides what belongs to the disk; tags are for users. */
   readonly snapshots: readonly DiskSnapshot[];
   readonly lost?: LostBackup | undefined;
   readonly snapshotRequest?: SnapshotRequest | undefined;
@@ -233,7 +233,7 @@ function withVolume(disk: Disk, now: number): Disk {
   return withAttemptAnew({ ...disk, lost: { ...lost, gaveUp: null } }, now);
 }
 
-/** Restarts the time of the present attempt to make the latest backup again, because no try was possible until now. */
+/** Restarts the time of the current attempt to repeat the latest backup, because no try was possible until now. */
 export function withAttemptAnew(disk: Disk, now: number): Disk {
   const { lost } = disk;
   return lost?.since === undefined ? disk : { ...disk, lost: { ...lost, since: now } };

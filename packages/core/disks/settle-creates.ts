@@ -45,7 +45,7 @@ async function settleVolume(ctx: WorkerContext, disk: Disk, entry: PendingVolume
   const [first] = found;
   if (!first) return disk;
   if (disk.volume || disk.phase === "purging") return (await removeUnused(ctx, entry, found)) ? disk : undefined;
-  // The holder is about to make a volume, perhaps in another zone.
+  // The holder is about to create a volume, perhaps in another zone.
   const { current } = (await readHolders(ctx, [disk])).get(disk.uid) ?? {};
   return current ? undefined : { ...disk, volume: { id: first.id, zone: first.zone } };
 }

@@ -302,7 +302,7 @@ export interface Compute {
   changes(signal: AbortSignal, from?: string): AsyncIterable<RunRef | SignalledUpTo>;
   /** Lists the nodes of all types, or throws. If time is short, the pods of some stay `unread`. */
   listNodes(): Promise<ComputeNode[]>;
-  /** Returns what `observe` would say of this node, for a node without bound runs. Never cached. */
+  /** Returns the state that `observe` would report for this node, for a node without bound runs. Never cached. */
   findSilence(node: NodeRef): Promise<Silence | null>;
   /** Asks the provider. Returns `unknown` if the call fails or no provider exists. */
   getMachineState(node: NodeRef): Promise<MachineState>;

@@ -103,7 +103,7 @@ export interface Table {
   /** Counts the entries of the range, up to its limit. */
   count(range: IndexRange): Promise<number>;
   /**
-   * Returns by how many ms the clock of this process is ahead of the store's at least, from the last answer. Negative
+   * Returns the least ms by which the clock of this process is ahead of the store's, from the last answer. Negative
    * if behind. Returns undefined without a recent answer. Absent if the store has no clock.
    */
   clockAheadMs?(): number | undefined;

@@ -96,7 +96,7 @@ export interface Volumes {
   /** Returns the archive's state: completed if Blobs has it, undefined if it was never started or was ended. */
   findArchive(blob: string): Promise<Archive | undefined>;
   /**
-   * Stops the archive if it still runs and deletes its resources, but keeps a complete zip. Idempotent, also for an
+   * Stops the archive if it still runs and deletes its resources, but keeps a complete zip. Idempotent, even for an
    * archive that was never started. The volume may stay held for a moment: call this again while it is, or while its
    * machine is lost. Returns the unresponsive machine that holds the volume, until that machine is gone.
    */

@@ -17,7 +17,7 @@ export function showableFields(fields: readonly FieldProblem[]): FieldProblem[] 
   return shown;
 }
 
-/** Replaces keys in a log text with `***`: in headers, paths and queries, also percent-encoded. */
+/** Replaces keys in a log text with `***`: in headers, paths and queries, even percent-encoded. */
 export function withoutKeys(text: string): string {
   return text
     .replace(/((?:\/|%2f)(?:k|%[46]b)(?:\/|%2f))[^/?#\s"']+/gi, "$1***")

@@ -88,7 +88,7 @@ const unfinished = `spec.nodeName!=,${notEnded}`;
 /** Resources of one pod of a run, or the sum of all foreign pods on a node. */
 interface Taken extends Requests {
   readonly node: string;
-  /** undefined for foreign pods, also of another deployment or namespace. */
+  /** undefined for foreign pods, including those of another deployment or namespace. */
   readonly run: Pick<BoundRun, "uid" | "run" | "mark"> | undefined;
 }
 

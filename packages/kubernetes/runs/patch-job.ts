@@ -2,7 +2,7 @@ import { isAnother, isNotFound } from "../client/api-error.ts";
 import type { Job } from "../objects.ts";
 import type { ClusterContext } from "./read-run.ts";
 
-/** Patches the version that was read. Throws if anything, also the cluster, has changed it since. */
+/** Patches the version that was read. Throws if anything, including the cluster, has changed it since. */
 export async function patchAsRead(
   { client, paths }: ClusterContext,
   { metadata }: Job,

@@ -17,7 +17,7 @@ export interface TextLog extends Log {
 }
 
 /**
- * Formats log lines for people. News comes from users, so control characters are removed. The first failure of a step
+ * Formats log lines for users. News comes from users, so control characters are removed. The first failure of a step
  * is shown only in detail, because it is retried.
  */
 export function textLog({ write, hasColors, isDetailed, columns }: TextLogOptions): TextLog {

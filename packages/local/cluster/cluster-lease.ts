@@ -125,7 +125,7 @@ async function waitForOther(options: LeaseOptions, holder: string): Promise<Leas
   );
   let answeredAt = clock.monotonic();
   let watchedUntil = answeredAt + heldForMs;
-  // The resource version shows every write, also between two reads. Time without an answer does not count as silence,
+  // The resource version shows every write, even between two reads. Time without an answer does not count as silence,
   // because the holder could not write either.
   while (answeredAt < watchedUntil) {
     await clock.sleep(readEveryMs, signal);

@@ -3,7 +3,7 @@ import { dirname } from "node:path";
 import { syncNow } from "#process/volumes/durable.ts";
 
 /**
- * Writes a file with mode 600 unless it exists. The file is complete or absent, also on a full disk and after a power
+ * Writes a file with mode 600 unless it exists. The file is complete or absent, even on a full disk and after a power
  * cut: half a key would block every later start.
  */
 export function writeOnce(path: string, makeText: () => string): void {

@@ -4,7 +4,7 @@ import { dirname } from "node:path";
 import { sync } from "./durable.ts";
 import { zipDirectory } from "./zip.ts";
 
-/** Program that makes one archive: `archiver.ts <directory> <draft> <file>`. Prints the number of skipped entries. */
+/** Program that creates one archive: `archiver.ts <directory> <draft> <file>`. Prints the number of skipped entries. */
 async function main(): Promise<void> {
   const [, , directory = "", draft = "", file = ""] = process.argv;
   setPriority(10);

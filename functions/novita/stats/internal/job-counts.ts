@@ -14,7 +14,7 @@ export interface JobCounts {
 
 /**
  * Counts the work for the caller's instances from their records: requested runs, recorded steps, and posts to
- * receivers. A deleted instance only has its posts. The rate is per second over the last 5 minutes.
+ * receivers. Of a deleted instance, only the posts are left. The rate is per second over the last 5 minutes.
  */
 export async function countJobs(ctx: UserContext<"table">): Promise<JobCounts> {
   const [{ shown: instances }, page] = await Promise.all([

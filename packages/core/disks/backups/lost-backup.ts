@@ -61,7 +61,7 @@ export async function followSnapshots(ctx: WorkerContext, disk: Disk, now: numbe
     }),
   );
   const snapshots = followed.filter((snapshot) => snapshot !== undefined);
-  // Only its own request makes a failed on-demand snapshot again (take-snapshot.ts).
+  // Only its own request repeats a failed on-demand snapshot (take-snapshot.ts).
   const last = disk.snapshots.findLastIndex(({ onDemand }) => !onDemand);
   const [before, newest] = [disk.snapshots[last], followed[last]];
   if (!before || before.unremoved) return { ...disk, snapshots };

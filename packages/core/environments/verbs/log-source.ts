@@ -26,7 +26,7 @@ export async function readLive(
 ): Promise<Window | undefined> {
   const { uid, run, log } = environment;
   if (!live || run.appliedAt === null || run.removedAt !== null || isLogComplete(environment)) return undefined;
-  // A copy has what a remote log printed last, because its stream may be late or gone by then.
+  // A copy contains the last output of a remote log, whose stream may be late or gone.
   if (live.isRemote && !isPrinting(environment)) return undefined;
   const base = baseOfRun(environment);
   const part = await live.read(uid, run.n, Math.max(0, after - base), knownEnd(environment));

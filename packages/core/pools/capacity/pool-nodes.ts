@@ -77,7 +77,7 @@ function unitsNotFree(
 
 /**
  * Counts units of our runs on this machine that the ledger does not name, because the cluster placed them or they were
- * recreated too late. It counts by uid, since an earlier run of an environment may be there beside the named one.
+ * recreated too late. It counts by uid, since an earlier run of an environment may exist beside the named one.
  */
 function leftoverUnitsOn({ runs = [] }: ComputeNode, ledger: NodeLedger | undefined): number {
   const bound = unitsByUid(runs);

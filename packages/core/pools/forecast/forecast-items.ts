@@ -188,7 +188,7 @@ function headFirst(standing: QueueSnapshot, head: string | null): QueueSnapshot 
 }
 
 /**
- * Returns the requests since the last forecast, also those granted at once. Without a last one it returns the waiting
+ * Returns requests since the last forecast, including those granted at once. Without a last one it returns the waiting
  * jobs.
  */
 function cameSince(

@@ -1,6 +1,6 @@
 import type { Expected } from "./forecast.ts";
 
-/** Returns the times by which half and nine of ten runs have it. Infinity stands for a run without it. */
+/** Returns the times by which half and nine tenths of the runs have it. Infinity stands for a run without it. */
 export function summarizeTimes(times: readonly number[]): Expected {
   const sorted = [...times].sort((a, b) => a - b);
   return { p50: rank(sorted, 0.5), p90: rank(sorted, 0.9) };
