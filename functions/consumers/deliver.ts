@@ -3,13 +3,13 @@ import { fetch } from "#aws/fetch.ts";
 import { sealer } from "#aws/kms/kms-sealer.ts";
 import { queue } from "#aws/sqs/queue.ts";
 import { deliver } from "#core/webhooks/deliver.ts";
-import type { BodyOf } from "#core/webhooks/event.ts";
+import type { BodyOf, DeliveryEvent } from "#core/webhooks/event.ts";
+import { milliseconds } from "#http/answers/timestamp.ts";
 import { type DialectName, isDialectName } from "#http/dialect.ts";
 import { eachRequest, webhooks } from "#http/work.ts";
 import { consumerLambda } from "#lambda/lambda.ts";
 import { toJobEvent } from "../gpu-dev/webhooks/schemas.ts";
 import { toInstanceEvent } from "../novita/instances/internal/webhook.ts";
-import { toEnvironmentEvent } from "./internal/environment-event.ts";
 
 const bodies: Readonly<Record<DialectName, BodyOf>> = {
   "gpu-dev": toJobEvent,
@@ -29,3 +29,17 @@ export const consumer = webhooks.consume(
 );
 
 export const handler = consumerLambda(consumer, { table, queue, sealer, fetch });
+
+function toEnvironmentEvent({ id, entry, environment, username }: DeliveryEvent): object {
+  return {
+    event_id: id,
+    environment_id: environment.id,
+    user_id: username,
+    name: environment.name,
+    phase: entry.phase,
+    step: entry.step,
+    timestamp: milliseconds(entry.at),
+    sequence: entry.n,
+    reason: entry.reason,
+  };
+}

@@ -6,8 +6,7 @@ import { queue } from "#aws/sqs/queue.ts";
 import { reconcile } from "#core/reconciler/reconcile.ts";
 import { eachRequest, work } from "#http/work.ts";
 import { consumerLambda } from "#lambda/lambda.ts";
-import { compute } from "#lambda/worker-compute.ts";
-import { volumes } from "#lambda/worker-volumes.ts";
+import { compute, volumes } from "#lambda/worker-ports.ts";
 
 /** Reconciles environments and users. Forwards requests for a pool to the pool's own queue. */
 export const consumer = work.consume(

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { bodySchema, type Endpoint } from "#http/endpoint.ts";
-import { brokenTextIn } from "#http/request/well-formed.ts";
+import { brokenTextIn } from "#http/request/read-input.ts";
 import { fieldNames } from "#http/schema.ts";
 import { catalogWorld, createThings, fillPath, goodRequest } from "#tests/fixtures/catalog-requests.ts";
 

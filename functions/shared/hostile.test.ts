@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { dialectOfPath } from "#http/dialects/of-path.ts";
+import { dialectOfPath } from "#http/app.ts";
 import type { Endpoint } from "#http/endpoint.ts";
 import { splitPathKey } from "#http/keys/key-prefix.ts";
 import {

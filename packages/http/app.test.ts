@@ -1,9 +1,11 @@
+import { createRoute } from "@hono/zod-openapi";
 import { expect, test } from "vitest";
 import * as z from "zod";
 import { Conflict, Problem } from "#core/problem.ts";
 import { asAlice, fixtureRuntime, key, things } from "#tests/worlds/fixture-endpoints.ts";
 import { buildApp } from "./app.ts";
 import { gpuDev } from "./dialects/gpu-dev.ts";
+import { jsonBody, jsonReply } from "./route.ts";
 
 const Nothing = z.object({});
 
@@ -15,9 +17,13 @@ async function fixtureApp() {
 /** An app whose one endpoint throws this. */
 async function throwingApp(error: unknown) {
   const runtime = await fixtureRuntime();
-  const endpoint = gpuDev.get("/v1/throw", { summary: "Throws", uses: [], public: true, reply: Nothing }, async () => {
-    throw error;
-  });
+  const endpoint = gpuDev.endpoint(
+    createRoute({ method: "get", path: "/v1/throw", responses: { 200: jsonReply(Nothing) } }),
+    { uses: [], public: true },
+    async () => {
+      throw error;
+    },
+  );
   return { ...runtime, app: buildApp(runtime, [endpoint]) };
 }
 
@@ -68,8 +74,9 @@ test("a malformed request id is replaced, and a malformed correlation id is drop
 test("checks come in order: route, key, size, JSON, fields, id", async () => {
   const runtime = await fixtureRuntime();
   const params = z.object({ id: z.string().regex(/^t\d$/) });
-  const options = { summary: "X", uses: [], params, body: z.object({ n: z.int() }), reply: Nothing } as const;
-  const app = buildApp(runtime, [gpuDev.post("/v1/x/{id}", options, async () => ({}))]);
+  const request = { params, body: jsonBody(z.object({ n: z.int() })) };
+  const route = createRoute({ method: "post", path: "/v1/x/{id}", request, responses: { 200: jsonReply(Nothing) } });
+  const app = buildApp(runtime, [gpuDev.endpoint(route, { uses: [] }, async () => ({}))]);
   const post = (path: string, body: string, headers = {}) => app.request(path, { method: "POST", body, headers });
   const huge = `{"n":${" ".repeat(1_048_577)}}`;
 
@@ -122,8 +129,16 @@ test("static segments take precedence over parameters in any order of registrati
   const runtime = await fixtureRuntime();
   const reply = z.object({ got: z.string() });
   const params = z.object({ id: z.string() });
-  const byId = gpuDev.get("/v1/x/{id}", { summary: "X", uses: [], params, reply }, async () => ({ got: "id" }));
-  const fixed = gpuDev.get("/v1/x/fixed", { summary: "X", uses: [], reply }, async () => ({ got: "fixed" }));
+  const byId = gpuDev.endpoint(
+    createRoute({ method: "get", path: "/v1/x/{id}", request: { params }, responses: { 200: jsonReply(reply) } }),
+    { uses: [] },
+    async () => ({ got: "id" }),
+  );
+  const fixed = gpuDev.endpoint(
+    createRoute({ method: "get", path: "/v1/x/fixed", responses: { 200: jsonReply(reply) } }),
+    { uses: [] },
+    async () => ({ got: "fixed" }),
+  );
 
   for (const endpoints of [
     [byId, fixed],
@@ -158,7 +173,11 @@ test("an id with a NUL is not found, and reaches no verb", async () => {
 
 test("an endpoint without body fields ignores a body, which must still be an object", async () => {
   const runtime = await fixtureRuntime();
-  const cancel = gpuDev.post("/v1/cancel", { summary: "X", uses: [], reply: Nothing }, async () => ({}));
+  const cancel = gpuDev.endpoint(
+    createRoute({ method: "post", path: "/v1/cancel", responses: { 200: jsonReply(Nothing) } }),
+    { uses: [] },
+    async () => ({}),
+  );
   const app = buildApp(runtime, [cancel]);
   const post = async (body: string | null) =>
     (await app.request("/v1/cancel", { method: "POST", headers: asAlice, body })).status;
@@ -247,7 +266,11 @@ test("a reply that its schema refuses is a 500", async () => {
   const runtime = await fixtureRuntime();
   const wrong = { n: "secret-value" } as unknown as { n: number };
   const reply = z.object({ n: z.number() });
-  const endpoint = gpuDev.get("/v1/x", { summary: "X", uses: [], public: true, reply }, async () => wrong);
+  const endpoint = gpuDev.endpoint(
+    createRoute({ method: "get", path: "/v1/x", responses: { 200: jsonReply(reply) } }),
+    { uses: [], public: true },
+    async () => wrong,
+  );
 
   const response = await buildApp(runtime, [endpoint]).request("/v1/x");
 
@@ -281,8 +304,8 @@ test("each request has one log line, with the route's pattern and without any ke
 
 test("log lines of a verb carry the request id", async () => {
   const runtime = await fixtureRuntime();
-  const options = { summary: "X", uses: [], public: true, reply: Nothing } as const;
-  const endpoint = gpuDev.get("/v1/x", options, async ({ ctx }) => {
+  const route = createRoute({ method: "get", path: "/v1/x", responses: { 200: jsonReply(Nothing) } });
+  const endpoint = gpuDev.endpoint(route, { uses: [], public: true }, async ({ ctx }) => {
     ctx.log.warn("send failed", { look: "a|b" });
     return {};
   });

@@ -3,7 +3,12 @@ import type { PortName } from "#core/context.ts";
 import type { Table } from "#core/ports/table.ts";
 import { HttpError } from "./answers/http-error.ts";
 import { problemResponse } from "./answers/problem-response.ts";
-import { dialectOfPath } from "./dialects/of-path.ts";
+import type { Dialect, DialectName } from "./dialect.ts";
+import { dev8Dialect } from "./dialects/dev8.ts";
+import { gpuDevDialect } from "./dialects/gpu-dev.ts";
+import { novitaDialect } from "./dialects/novita.ts";
+import { onmemosDialect } from "./dialects/onmemos.ts";
+import { sessionManagerDialect } from "./dialects/session-manager.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { logExchange, openExchange } from "./exchange.ts";
 import { type KeyCheck, keyCheck, keyMemory } from "./keys/key-check.ts";
@@ -106,3 +111,16 @@ function refuse(runtime: Runtime, c: HonoContext<AppEnv>, error: unknown): Respo
   logExchange(runtime, exchange, response.status);
   return handOn(c, response);
 }
+
+/** Returns the dialect that answers a path, known or not (docs/apis/common.md#which-dialect-answers). */
+export function dialectOfPath(path: string): Dialect {
+  return Object.values(places).find(({ pattern }) => pattern.test(path))?.dialect ?? gpuDevDialect;
+}
+
+const places = {
+  "session-manager": { dialect: sessionManagerDialect, pattern: /^\/(session(\/|$)|sessions$)/ },
+  onmemos: { dialect: onmemosDialect, pattern: /^\/v1\/(sessions(\/|$)|cloudrun\/)/ },
+  dev8: { dialect: dev8Dialect, pattern: /^\/api\/v1\// },
+  novita: { dialect: novitaDialect, pattern: /^\/api\// },
+  "gpu-dev": { dialect: gpuDevDialect, pattern: /^\// },
+} satisfies Readonly<Record<DialectName, { readonly dialect: Dialect; readonly pattern: RegExp }>>;

@@ -1,4 +1,3 @@
-import type { Fallback } from "./answers/fallback.ts";
 import type { Schedule } from "./cron.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { type FunctionModule, importFunctions } from "./function-modules.ts";
@@ -19,6 +18,14 @@ export interface Catalog {
   readonly schedules: readonly Entry<Schedule>[];
   readonly fallbacks: readonly Entry<Fallback>[];
   readonly sockets: readonly Entry<Socket>[];
+}
+
+/** The function behind the gateway's default route: 404 or 405 in the envelope of the path's dialect. */
+export interface Fallback {
+  readonly kind: "fallback";
+  readonly uses: readonly never[];
+  readonly timeoutSeconds: number;
+  readonly memoryMb: number;
 }
 
 /** Imports all function files and sorts their exports. `root` ends with a slash. */

@@ -1,3 +1,4 @@
+import { createRoute } from "@hono/zod-openapi";
 import { expect, expectTypeOf, test } from "vitest";
 import * as z from "zod";
 import type { UserContext } from "#core/context.ts";
@@ -5,13 +6,18 @@ import { fixtureRuntime } from "#tests/worlds/fixture-endpoints.ts";
 import { answer } from "./answers/answer.ts";
 import { buildApp } from "./app.ts";
 import { gpuDev } from "./dialects/gpu-dev.ts";
+import { jsonBody, jsonReply } from "./route.ts";
 import type { Served } from "./runtime.ts";
 
 const Status = z.object({ status: z.enum(["on", "off"]) });
 test("an endpoint is plain data with the documented defaults", () => {
-  const endpoint = gpuDev.post("/v1/x", { summary: "X", uses: ["queue"], reply: Status }, async () => ({
-    status: "on" as const,
-  }));
+  const endpoint = gpuDev.endpoint(
+    createRoute({ method: "post", path: "/v1/x", responses: { 200: jsonReply(Status) } }),
+    { uses: ["queue"] },
+    async () => ({
+      status: "on" as const,
+    }),
+  );
 
   expect(endpoint).toMatchObject({
     kind: "endpoint",
@@ -33,7 +39,11 @@ test("a waiting endpoint times out before the edge, and one that runs a command 
   const reply = z.object({});
   const paced = (pace: "atOnce" | "waits" | "execs", timeoutSeconds?: number) => {
     const input = timeoutSeconds === undefined ? {} : { timeoutSeconds };
-    const endpoint = gpuDev.post("/v1/x", { summary: "X", uses: [], reply, pace, ...input }, async () => ({}));
+    const endpoint = gpuDev.endpoint(
+      createRoute({ method: "post", path: "/v1/x", responses: { 200: jsonReply(reply) } }),
+      { uses: [], pace, ...input },
+      async () => ({}),
+    );
     return [endpoint.timeoutSeconds, endpoint.functionUrl];
   };
 
@@ -51,32 +61,42 @@ test("a waiting endpoint times out before the edge, and one that runs a command 
 test("a verb's types come from its options", () => {
   const body = z.object({ hours: z.number().default(1) });
   const params = z.object({ id: z.string() });
-  const options = { summary: "X", uses: ["queue"], params, body, reply: Status } as const;
-  gpuDev.post("/v1/x/{id}", options, async (input) => {
+  const request = { params, body: jsonBody(body) };
+  const route = createRoute({ method: "post", path: "/v1/x/{id}", request, responses: { 200: jsonReply(Status) } });
+  gpuDev.endpoint(route, { uses: ["queue"] }, async (input) => {
     expectTypeOf(input.params).toEqualTypeOf<{ id: string }>();
     expectTypeOf(input.body).toEqualTypeOf<{ hours: number }>();
     expectTypeOf(input.query).toEqualTypeOf<undefined>();
     expectTypeOf(input.ctx).toEqualTypeOf<Served<UserContext<"queue">>>();
     return answer({ status: "on" as const }, { status: 201 });
   });
-  gpuDev.get("/v1/open", { summary: "X", uses: [], public: true, reply: Status }, async ({ ctx }) => {
-    expectTypeOf(ctx).not.toHaveProperty("actor");
-    expectTypeOf(ctx).not.toHaveProperty("table");
-    return { status: "off" as const };
-  });
+  gpuDev.endpoint(
+    createRoute({ method: "get", path: "/v1/open", responses: { 200: jsonReply(Status) } }),
+    { uses: [], public: true },
+    async ({ ctx }) => {
+      expectTypeOf(ctx).not.toHaveProperty("actor");
+      expectTypeOf(ctx).not.toHaveProperty("table");
+      return { status: "off" as const };
+    },
+  );
 
+  const plain = createRoute({ method: "get", path: "/v1/x", responses: { 200: jsonReply(Status) } });
   // @ts-expect-error a reply that the schema does not know
-  gpuDev.get("/v1/x", { summary: "X", uses: [], reply: Status }, async () => ({ status: "maybe" as const }));
+  gpuDev.endpoint(plain, { uses: [] }, async () => ({ status: "maybe" as const }));
   // @ts-expect-error a reply with a field too few
-  gpuDev.get("/v1/x", { summary: "X", uses: [], reply: Status }, async () => ({}));
+  gpuDev.endpoint(plain, { uses: [] }, async () => ({}));
   // @ts-expect-error an answer whose body the schema does not know
-  gpuDev.get("/v1/x", { summary: "X", uses: [], reply: Status }, async () => answer({ status: "maybe" as const }, {}));
+  gpuDev.endpoint(plain, { uses: [] }, async () => answer({ status: "maybe" as const }, {}));
 });
 
 test("the compiler refuses to compose an endpoint without its ports", async () => {
-  const login = gpuDev.get("/v1/a", { summary: "A", uses: ["identity"], reply: Status }, async () => ({
-    status: "on" as const,
-  }));
+  const login = gpuDev.endpoint(
+    createRoute({ method: "get", path: "/v1/a", responses: { 200: jsonReply(Status) } }),
+    { uses: ["identity"] },
+    async () => ({
+      status: "on" as const,
+    }),
+  );
   const runtime = await fixtureRuntime();
 
   // @ts-expect-error the runtime has no identity port

@@ -57,7 +57,6 @@ export interface Socket<Needs extends PortName = PortName> {
   readonly kind: "socket";
   readonly dialect: Dialect;
   readonly path: string;
-  readonly summary: string;
   readonly uses: readonly Needs[];
   readonly params: Schema;
   readonly timeoutSeconds: number;
@@ -71,7 +70,6 @@ export interface SocketInput<Ctx, Params> {
 }
 
 export interface SocketOptions<Uses extends PortName, Params extends Schema> {
-  readonly summary: string;
   readonly uses: readonly Uses[];
   readonly params: Params;
   readonly timeoutSeconds: number;
@@ -81,13 +79,12 @@ export interface SocketOptions<Uses extends PortName, Params extends Schema> {
 export function socketIn(dialect: Dialect) {
   return <Uses extends PortName, Params extends Schema, State extends SocketState>(
     path: string,
-    { summary, uses, params, timeoutSeconds, memoryMb = 512 }: SocketOptions<Uses, Params>,
+    { uses, params, timeoutSeconds, memoryMb = 512 }: SocketOptions<Uses, Params>,
     verbs: SocketVerbs<UserContext<Uses>, z.output<Params>, State>,
   ): Socket<Uses | "table"> => ({
     kind: "socket",
     dialect,
     path,
-    summary,
     params,
     timeoutSeconds,
     memoryMb,

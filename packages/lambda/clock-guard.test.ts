@@ -1,3 +1,4 @@
+import { createRoute } from "@hono/zod-openapi";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import * as z from "zod";
 import { createEnvironment } from "#core/environments/verbs/create.ts";
@@ -6,6 +7,7 @@ import { reconcile } from "#core/reconciler/reconcile.ts";
 import { MINUTE_MS } from "#core/units.ts";
 import { cron } from "#http/cron.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
+import { jsonReply } from "#http/route.ts";
 import { eachRequest, work } from "#http/work.ts";
 import { memoryTable } from "#tests/fakes/memory-table.ts";
 import { manualClock } from "#tests/fixtures/clock.ts";
@@ -200,14 +202,22 @@ test("a function with a wrong clock answers requests as long as they write nothi
   const { ports } = await fixtureRuntime({ expiresAt: Number.MAX_SAFE_INTEGER });
   const { table } = clocked(ports.table, 15 * MINUTE_MS);
   const reply = z.object({ user: z.string() });
-  const show = gpuDev.get("/v1/me", { summary: "Me", uses: ["table"], reply }, async ({ ctx }) => {
-    await ctx.table.get(key);
-    return { user: ctx.actor.username };
-  });
-  const write = gpuDev.post("/v1/me", { summary: "Me", uses: ["table"], reply }, async ({ ctx }) => {
-    await ctx.table.put(item);
-    return { user: ctx.actor.username };
-  });
+  const show = gpuDev.endpoint(
+    createRoute({ method: "get", path: "/v1/me", responses: { 200: jsonReply(reply) } }),
+    { uses: ["table"] },
+    async ({ ctx }) => {
+      await ctx.table.get(key);
+      return { user: ctx.actor.username };
+    },
+  );
+  const write = gpuDev.endpoint(
+    createRoute({ method: "post", path: "/v1/me", responses: { 200: jsonReply(reply) } }),
+    { uses: ["table"] },
+    async ({ ctx }) => {
+      await ctx.table.put(item);
+      return { user: ctx.actor.username };
+    },
+  );
   const event = (method: string) => {
     const requestContext = { domainName: "api.test", http: { method, path: "/v1/me" } };
     const headers = { "x-berth-origin": secret, ...asAlice };

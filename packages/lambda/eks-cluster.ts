@@ -1,10 +1,13 @@
 import { systemClock } from "#aws/clock.ts";
 import { eksAccess, eksService } from "#aws/eks/eks-access.ts";
 import { readConfig } from "#aws/settings/config.ts";
-import { apiClient } from "#kubernetes/client/api-client.ts";
+import { type ApiClient, apiClient } from "#kubernetes/client/api-client.ts";
+import { inTime } from "#kubernetes/client/exchange.ts";
 import { buildPaths } from "#kubernetes/paths.ts";
 import type { ClusterContext } from "#kubernetes/runs/read-run.ts";
-import { laterClient } from "./lazy-client.ts";
+
+/** Deadline of a call of the client itself (packages/kubernetes/client/api-client.ts). */
+const deadlineMs = 5_000;
 
 /** Namespace that deploy/kubernetes creates. */
 export const namespace = "berth-environments";
@@ -26,4 +29,40 @@ export function eksPlace(): ClusterContext {
     apiClient(await eksAccess({ eks, cluster, endpoint, ca, clock: systemClock() })),
   );
   return { client, paths: buildPaths(namespace), deployment };
+}
+
+/**
+ * Returns a client that its first call creates, because factories are synchronous. A call that waits past its deadline
+ * is dropped: it could act on an old decision (docs/architecture/consistency.md#paused-workers).
+ */
+export function laterClient(
+  make: () => Promise<ApiClient>,
+  deadline: ApiClient["deadline"] = () => AbortSignal.timeout(deadlineMs),
+): ApiClient {
+  let making: Promise<ApiClient> | undefined;
+  const made = () => {
+    making ??= make().catch((error: unknown) => {
+      making = undefined;
+      throw error;
+    });
+    return making;
+  };
+  const madeBy = (limit = deadline()) => inTime(made(), "describe the cluster", limit);
+  return {
+    deadline,
+    get: async (path) => (await madeBy()).get(path),
+    find: async (path, limit = deadline()) => (await madeBy(limit)).find(path, limit),
+    list: async (path, keep, part) => (await madeBy()).list(path, keep, part),
+    create: async (path, body, limit = deadline()) => (await madeBy(limit)).create(path, body, limit),
+    apply: async (path, body, limit = deadline()) => (await madeBy(limit)).apply(path, body, limit),
+    patch: async (path, body, kind) => (await madeBy()).patch(path, body, kind),
+    remove: async (path, options) => (await madeBy()).remove(path, options),
+    open: async (path, signal) => (await madeBy()).open(path, signal),
+    socket: async (path, protocol) => (await madeBy()).socket(path, protocol),
+    close: () =>
+      void making?.then(
+        (client) => client.close(),
+        () => undefined,
+      ),
+  };
 }

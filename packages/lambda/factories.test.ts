@@ -1,9 +1,11 @@
+import { createRoute } from "@hono/zod-openapi";
 import { expect, expectTypeOf, test } from "vitest";
 import * as z from "zod";
 import type { Queue } from "#core/ports/queue.ts";
 import type { Table } from "#core/ports/table.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import type { Endpoint } from "#http/endpoint.ts";
+import { jsonReply } from "#http/route.ts";
 import { lambda } from "./lambda.ts";
 
 const Status = z.object({ status: z.enum(["on", "off"]) });
@@ -17,13 +19,25 @@ const make = {
 };
 
 test("the compiler requires exactly the adapters that an endpoint needs", () => {
-  const withQueue = gpuDev.get("/v1/a", { summary: "A", uses: ["queue"], reply: Status }, async () => ({
-    status: "on" as const,
-  }));
-  const plain = gpuDev.get("/v1/b", { summary: "B", uses: [], reply: Status }, async () => ({ status: "on" as const }));
-  const open = gpuDev.get("/v1/c", { summary: "C", uses: [], public: true, reply: Status }, async () => ({
-    status: "on" as const,
-  }));
+  const withQueue = gpuDev.endpoint(
+    createRoute({ method: "get", path: "/v1/a", responses: { 200: jsonReply(Status) } }),
+    { uses: ["queue"] },
+    async () => ({
+      status: "on" as const,
+    }),
+  );
+  const plain = gpuDev.endpoint(
+    createRoute({ method: "get", path: "/v1/b", responses: { 200: jsonReply(Status) } }),
+    { uses: [] },
+    async () => ({ status: "on" as const }),
+  );
+  const open = gpuDev.endpoint(
+    createRoute({ method: "get", path: "/v1/c", responses: { 200: jsonReply(Status) } }),
+    { uses: [], public: true },
+    async () => ({
+      status: "on" as const,
+    }),
+  );
   expectTypeOf(withQueue).toEqualTypeOf<Endpoint<"queue" | "table">>();
 
   lambda(withQueue, make);

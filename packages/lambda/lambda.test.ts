@@ -1,8 +1,10 @@
+import { createRoute } from "@hono/zod-openapi";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import * as z from "zod";
 import { buildApp } from "#http/app.ts";
 import { cron } from "#http/cron.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
+import { jsonReply } from "#http/route.ts";
 import { eachRequest, pools, work } from "#http/work.ts";
 import { asAlice, fixtureRuntime, key } from "#tests/worlds/fixture-endpoints.ts";
 import { consumerLambda, fallbackLambda, lambda, scheduleLambda } from "./lambda.ts";
@@ -53,9 +55,13 @@ async function fixture() {
     return ports.table;
   };
   const reply = z.object({ user: z.string() });
-  const endpoint = gpuDev.get("/v1/me", { summary: "Me", uses: [], reply }, async ({ ctx }) => ({
-    user: ctx.actor.username,
-  }));
+  const endpoint = gpuDev.endpoint(
+    createRoute({ method: "get", path: "/v1/me", responses: { 200: jsonReply(reply) } }),
+    { uses: [] },
+    async ({ ctx }) => ({
+      user: ctx.actor.username,
+    }),
+  );
   return { endpoint, table, made, clock };
 }
 
@@ -140,10 +146,14 @@ test("the edge's path header counts, and clients cannot set it", async () => {
 test("the client's address comes from the edge, and its header is removed from the request", async () => {
   const seen: unknown[] = [];
   const reply = z.object({});
-  const verb = gpuDev.get("/v1/me", { summary: "Me", uses: [], public: true, reply }, async ({ viewer }) => {
-    seen.push(viewer);
-    return {};
-  });
+  const verb = gpuDev.endpoint(
+    createRoute({ method: "get", path: "/v1/me", responses: { 200: jsonReply(reply) } }),
+    { uses: [], public: true },
+    async ({ viewer }) => {
+      seen.push(viewer);
+      return {};
+    },
+  );
   const handler = lambda(verb, {});
 
   await handler(toEvent("GET", "/v1/me", { "x-berth-viewer": "203.0.113.7" }));

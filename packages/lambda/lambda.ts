@@ -15,8 +15,7 @@ import { type Consumer, consume } from "#http/work.ts";
 import { type ClockUser, guardClock, isClockWrong } from "./clock-guard.ts";
 import { functionLog } from "./function-log.ts";
 import { type GatewayResult, parseGatewayEvent, requestOfEvent, resultOfResponse, VIEWER_HEADER } from "./gateway.ts";
-import { ORIGIN_HEADER, originCheck } from "./origin.ts";
-import { refusedOrigins } from "./refused-origins.ts";
+import { ORIGIN_HEADER, originCheck, refusedOrigins } from "./origin.ts";
 import { allFailed, lagMs, parseSqsEvent, type SqsResult } from "./sqs.ts";
 
 /** Creates a port from the environment: at init on Lambda, elsewhere at the first event. */

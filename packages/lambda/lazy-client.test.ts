@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { ApiClient } from "#kubernetes/client/api-client.ts";
-import { laterClient } from "./lazy-client.ts";
+import { laterClient } from "./eks-cluster.ts";
 
 const client = { get: async (path: string) => `read ${path}` } as unknown as ApiClient;
 

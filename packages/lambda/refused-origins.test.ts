@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { recordingLog } from "#tests/fixtures/log.ts";
-import { refusedOrigins } from "./refused-origins.ts";
+import { refusedOrigins } from "./origin.ts";
 
 test("a flood without the origin secret writes one line a minute, and every request is counted", () => {
   const log = recordingLog();

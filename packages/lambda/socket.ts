@@ -11,8 +11,7 @@ import { addConnection, type Connection, dropConnection, findConnection } from "
 import { functionLog } from "./function-log.ts";
 import { type GatewayResult, requestOfEvent, resultOfResponse, VIEWER_HEADER } from "./gateway.ts";
 import { atInit, createRuntime, type Factories, type Invocation, refusal, refuse } from "./lambda.ts";
-import { ORIGIN_HEADER, originCheck } from "./origin.ts";
-import { refusedOrigins } from "./refused-origins.ts";
+import { ORIGIN_HEADER, originCheck, refusedOrigins } from "./origin.ts";
 import { parseSocketEvent, parseSocketFrames, type SocketEvent, type SocketFrame } from "./socket-event.ts";
 import { allFailed, type SqsResult } from "./sqs.ts";
 

@@ -4,8 +4,7 @@ import { answerJson, type LoopbackServer, loopbackServer, refuse } from "#kubern
 import { startEc2 } from "#tests/aws/ec2.ts";
 import { fakeKey } from "#tests/aws/fake-service.ts";
 import { startS3 } from "#tests/aws/s3.ts";
-import { compute } from "./worker-compute.ts";
-import { volumes } from "./worker-volumes.ts";
+import { compute, volumes } from "./worker-ports.ts";
 
 const uid = "a".repeat(32);
 let kubernetes: LoopbackServer;

@@ -1,8 +1,10 @@
+import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { keyOfText } from "#core/store/keys.ts";
 import type { Catalog } from "#http/catalog.ts";
 import { cron } from "#http/cron.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
+import { jsonBody, jsonReply } from "#http/route.ts";
 import { eachRequest, work } from "#http/work.ts";
 
 /** A catalog for tests of the stack itself: a login that keeps no users, a note that is sent to a consumer, a schedule. */
@@ -32,15 +34,14 @@ const Login = z.object({
 });
 
 /** Creates a key with the configured lifetime for a user of the local STS. */
-const login = gpuDev.post(
-  "/v1/auth/aws-login",
-  {
-    summary: "Log in",
-    uses: ["table", "identity"],
-    public: true,
-    body: Login,
-    reply: z.object({ api_key: z.string(), expires_at: z.string(), aws_arn: z.string() }),
-  },
+const login = gpuDev.endpoint(
+  createRoute({
+    method: "post",
+    path: "/v1/auth/aws-login",
+    request: { body: jsonBody(Login) },
+    responses: { 200: jsonReply(z.object({ api_key: z.string(), expires_at: z.string(), aws_arn: z.string() })) },
+  }),
+  { uses: ["table", "identity"], public: true },
   async ({ ctx, body }) => {
     const { arn } = await ctx.identity.callerOfCredentials({
       accessKeyId: body.aws_access_key_id,
@@ -67,13 +68,9 @@ const login = gpuDev.post(
 );
 
 /** Answers once the consumer has written what it was sent to write. */
-const note = gpuDev.get(
-  "/v1/jobs",
-  {
-    summary: "Send a note to the consumer and wait for it",
-    uses: ["table", "queue"],
-    reply: z.object({ seen: z.boolean() }),
-  },
+const note = gpuDev.endpoint(
+  createRoute({ method: "get", path: "/v1/jobs", responses: { 200: jsonReply(z.object({ seen: z.boolean() })) } }),
+  { uses: ["table", "queue"] },
   async ({ ctx }) => {
     const key = { pk: `note#${ctx.ids.uid()}`, sk: "-" };
     await ctx.queue.send("work", { look: `${key.pk}|${key.sk}` });

@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { networkInterfaces, tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { createRoute } from "@hono/zod-openapi";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import * as z from "zod";
 import { newKeyText } from "#aws/kms/key-file-sealer.ts";
@@ -11,6 +12,7 @@ import type { Run } from "#core/ports/compute.ts";
 import { environmentKey, keyText } from "#core/store/keys.ts";
 import { endpoint as health } from "#functions/shared/health.ts";
 import { novita } from "#http/dialects/novita.ts";
+import { jsonReply } from "#http/route.ts";
 import { silentLog } from "#tests/fixtures/log.ts";
 import { memoryWorld, newEnvironment } from "#tests/worlds/memory-world.ts";
 import { fixtureCatalog } from "./fixture-catalog.ts";
@@ -125,8 +127,8 @@ describe("the local stack", () => {
 
   it("serves novita and dev8 without a key, as the developer, only with BERTH_OPEN", async () => {
     const reply = z.object({ user: z.string() });
-    const options = { summary: "Who asks", uses: [], reply } as const;
-    const declaration = novita.get("/api/me", options, async ({ ctx }) => ({ user: ctx.actor.username }));
+    const route = createRoute({ method: "get", path: "/api/me", responses: { 200: jsonReply(reply) } });
+    const declaration = novita.endpoint(route, { uses: [] }, async ({ ctx }) => ({ user: ctx.actor.username }));
     const catalog = { ...fixtureCatalog(), endpoints: [{ name: "me", file: "me.ts", declaration }] };
     const open = await start({ BERTH_OPEN: "1" }, catalog);
 

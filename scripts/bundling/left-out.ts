@@ -1,16 +1,15 @@
 import { fileURLToPath } from "node:url";
 import { routeStub } from "./without-document.ts";
 
-/** Modules with AWS clients that functions import, and the port that each one creates. */
+/** Modules with AWS clients that functions import, and the ports that each one creates. */
 const awsPorts = {
-  "#aws/dynamodb/table.ts": "table",
-  "#aws/sqs/queue.ts": "queue",
-  "#aws/socket-gateway.ts": "socketGateway",
-  "#aws/ec2/ebs-volumes.ts": "volumes",
-  "#lambda/request-compute.ts": "compute",
-  "#lambda/schedule-compute.ts": "compute",
-  "#lambda/worker-compute.ts": "compute",
-  "#lambda/worker-volumes.ts": "volumes",
+  "#aws/dynamodb/table.ts": ["table"],
+  "#aws/sqs/queue.ts": ["queue"],
+  "#aws/socket-gateway.ts": ["socketGateway"],
+  "#aws/ec2/ebs-volumes.ts": ["volumes"],
+  "#lambda/request-compute.ts": ["compute"],
+  "#lambda/schedule-compute.ts": ["compute"],
+  "#lambda/worker-ports.ts": ["compute", "volumes"],
 };
 
 /**
@@ -18,11 +17,15 @@ const awsPorts = {
  * SQS, EC2 and EKS would take a seventh of the start and 20 MB. zod's texts in fifty languages (5 MB) are never shown.
  */
 export function leftOut(): ReadonlyMap<string, string> {
-  const clients = Object.entries(awsPorts).map(([module, port]): [string, string] => [
+  const clients = Object.entries(awsPorts).map(([module, ports]): [string, string] => [
     fileURLToPath(import.meta.resolve(module)),
-    `export const ${port} = () => { throw new Error("The local stack has its own ${port}"); };`,
+    ports.map(stubPort).join("\n"),
   ]);
   const locales = fileURLToPath(new URL("v4/locales/index.js", import.meta.resolve("zod")));
   const routes = fileURLToPath(import.meta.resolve("@hono/zod-openapi"));
   return new Map([...clients, [locales, "export {};"], [routes, routeStub]]);
+}
+
+function stubPort(port: string): string {
+  return `export const ${port} = () => { throw new Error("The local stack has its own ${port}"); };`;
 }

@@ -1,10 +1,9 @@
 import { OpenAPIHono, type RouteConfig } from "@hono/zod-openapi";
 import { errorCodes } from "#core/problem.ts";
-import { ERROR_HEADER } from "#http/answers/error-code.ts";
+import { ERROR_HEADER } from "#http/answers/http-error.ts";
 import type { Catalog } from "#http/catalog.ts";
 import type { Endpoint } from "#http/endpoint.ts";
 import { version } from "#http/version.ts";
-import { introduction } from "./openapi-introduction.ts";
 import { problemName, problemSchemas } from "./openapi-problems.ts";
 import { publishedRoute } from "./openapi-route.ts";
 import { schemaBook } from "./openapi-schemas.ts";
@@ -12,7 +11,7 @@ import { type Tag, tags } from "./openapi-tags.ts";
 
 /** Returns openapi.json: the routes of all endpoints that are not hidden, in the reading order of their tags. */
 export function openApiDocument({ endpoints }: Pick<Catalog, "endpoints">): object {
-  const calls = endpoints.flatMap(({ file, declaration }) => getCall(file, declaration)).sort(byPlace);
+  const calls = endpoints.flatMap(({ declaration }) => getCall(declaration)).sort(byPlace);
   const app = new OpenAPIHono();
   const book = schemaBook();
   for (const { endpoint, route } of calls) {
@@ -39,6 +38,26 @@ export function openApiDocument({ endpoints }: Pick<Catalog, "endpoints">): obje
     },
   };
 }
+
+const introduction = `**How to get a key.** On a local stack, in a second shell of its folder:
+
+\`\`\`sh
+npm run --silent env
+\`\`\`
+
+It prints \`API_KEY\`; \`-- --fresh\` makes a new one. On a deployment, exchange your AWS identity for a key with \`POST
+/v1/auth/aws-login\` below. The key is valid for some hours.
+
+Then press **Authorize** and paste the key into *one* of the two fields: it works in \`Authorization: Bearer <key>\` and in
+\`X-API-Key: <key>\`, on every path. A client without a place for either puts it into the base URL: \`/k/<key>\`.
+
+**A first job.** Under Jobs below, submit the proposed job, show it by its \`job_id\` until its status is \`active\`, and
+cancel it.
+
+Berth serves five published APIs over the same machines, disks and keys. Times are RFC 3339 in UTC. Every problem has the
+shape of its API and a \`Berth-Error\` header with its kind, and every answer has an \`X-Request-ID\`. Answers may contain
+fields that you do not know.
+`;
 
 /** A variable, because zod-to-openapi's type is that of OpenAPI 3.0, which lacks summary and identifier. */
 const info = {
@@ -71,9 +90,8 @@ interface Call {
 }
 
 /** Returns nothing for a page, whose route is hidden. */
-function getCall(file: string, endpoint: Endpoint): Call[] {
+function getCall(endpoint: Endpoint): Call[] {
   const { route } = endpoint;
-  if (!route) throw new Error(`${file} has no createRoute, so openapi.json cannot say how it is called`);
   return route.hide ? [] : [{ endpoint, route, place: getPlace(route) }];
 }
 

@@ -1,7 +1,7 @@
 import type { RouteConfig } from "@hono/zod-openapi";
 import type * as z from "zod";
 import { readSettings } from "#aws/settings/settings.ts";
-import { ERROR_HEADER } from "#http/answers/error-code.ts";
+import { ERROR_HEADER } from "#http/answers/http-error.ts";
 import { bodySchema, type Endpoint } from "#http/endpoint.ts";
 import { namedExamples, problemReply } from "#http/route.ts";
 import { problemExamples, problemName } from "./openapi-problems.ts";

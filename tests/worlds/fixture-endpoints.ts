@@ -1,7 +1,9 @@
+import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { answer } from "#http/answers/answer.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { wholeNumber } from "#http/request/query.ts";
+import { jsonBody, jsonReply } from "#http/route.ts";
 import { memoryQueue } from "../fakes/memory-queue.ts";
 import { memoryTable } from "../fakes/memory-table.ts";
 import { testCliPackage } from "../fixtures/cli-package.ts";
@@ -12,28 +14,40 @@ import { testSettings } from "../fixtures/settings.ts";
 
 /** Small endpoints with a runtime, for tests of the endpoint machinery. */
 export const things = {
-  show: gpuDev.get(
-    "/v1/things/{thing_id}",
-    { summary: "Show a thing", uses: [], params: z.object({ thing_id: z.string() }), reply: Thing() },
+  show: gpuDev.endpoint(
+    createRoute({
+      method: "get",
+      path: "/v1/things/{thing_id}",
+      request: { params: z.object({ thing_id: z.string() }) },
+      responses: { 200: jsonReply(Thing()) },
+    }),
+    { uses: [] },
     async ({ ctx, params }) => ({ id: params.thing_id, user: ctx.actor.username, hidden: "never shown" }),
   ),
-  make: gpuDev.post(
-    "/v1/things/make",
-    { summary: "Make a thing", uses: ["queue"], body: ThingRequest(), reply: z.object({ name: z.string() }) },
+  make: gpuDev.endpoint(
+    createRoute({
+      method: "post",
+      path: "/v1/things/make",
+      request: { body: jsonBody(ThingRequest()) },
+      responses: { 200: jsonReply(z.object({ name: z.string() })) },
+    }),
+    { uses: ["queue"] },
     async ({ body }) => ({ name: body.name }),
   ),
-  list: gpuDev.get(
-    "/v1/things",
-    {
-      summary: "List things",
-      uses: ["table"],
-      query: z.object({ limit: wholeNumber(1, 500).default(50), status: z.string().optional() }),
-      reply: z.object({ limit: z.number(), status: z.string().nullable() }),
-    },
+  list: gpuDev.endpoint(
+    createRoute({
+      method: "get",
+      path: "/v1/things",
+      request: { query: z.object({ limit: wholeNumber(1, 500).default(50), status: z.string().optional() }) },
+      responses: { 200: jsonReply(z.object({ limit: z.number(), status: z.string().nullable() })) },
+    }),
+    { uses: ["table"] },
     async ({ query }) => ({ limit: query.limit, status: query.status ?? null }),
   ),
-  page: gpuDev.get("/v1/page", { summary: "A page", uses: [], public: true, reply: z.string() }, async () =>
-    answer("<p>ok</p>", { contentType: "text/html; charset=utf-8", headers: { "X-Page": "1" } }),
+  page: gpuDev.endpoint(
+    createRoute({ method: "get", path: "/v1/page", responses: { 200: jsonReply(z.string()) } }),
+    { uses: [], public: true },
+    async () => answer("<p>ok</p>", { contentType: "text/html; charset=utf-8", headers: { "X-Page": "1" } }),
   ),
 };
 

@@ -1,3 +1,4 @@
+import { createRoute } from "@hono/zod-openapi";
 import { describe, expect, test } from "vitest";
 import * as z from "zod";
 import { asAlice, fixtureRuntime } from "#tests/worlds/fixture-endpoints.ts";
@@ -7,14 +8,12 @@ import { gpuDev } from "../dialects/gpu-dev.ts";
 import { novita } from "../dialects/novita.ts";
 import { onmemos } from "../dialects/onmemos.ts";
 import { sessionManager } from "../dialects/session-manager.ts";
+import { jsonBody, jsonReply } from "../route.ts";
 
-const options = {
-  summary: "Make",
-  uses: [],
+const request = {
   query: z.object({ limit: z.string().optional() }),
-  body: z.object({ size: z.int().optional(), color: z.string().nullish() }),
-  reply: z.unknown(),
-} as const;
+  body: jsonBody(z.object({ size: z.int().optional(), color: z.string().nullish() })),
+};
 
 const dialects = [
   ["gpu-dev", gpuDev, "/v1/things"],
@@ -26,7 +25,8 @@ const dialects = [
 
 describe.each(dialects)("an answer of %s", (_, dialect, path) => {
   const send = async (query: string, body: unknown) => {
-    const endpoint = dialect.post(path, options, async ({ ignored }) => ({ ignored }));
+    const route = createRoute({ method: "post", path, request, responses: { 200: jsonReply(z.unknown()) } });
+    const endpoint = dialect.endpoint(route, { uses: [] }, async ({ ignored }) => ({ ignored }));
     const app = buildApp(await fixtureRuntime(), [endpoint]);
     return app.request(path + query, { method: "POST", headers: asAlice, body: JSON.stringify(body) });
   };
@@ -59,7 +59,11 @@ describe.each(dialects)("an answer of %s", (_, dialect, path) => {
 });
 
 test("a call without a declared query and body ignores both", async () => {
-  const endpoint = gpuDev.post("/v1/things", { summary: "Do", uses: [], reply: z.unknown() }, async () => ({}));
+  const endpoint = gpuDev.endpoint(
+    createRoute({ method: "post", path: "/v1/things", responses: { 200: jsonReply(z.unknown()) } }),
+    { uses: [] },
+    async () => ({}),
+  );
   const app = buildApp(await fixtureRuntime(), [endpoint]);
 
   const body = JSON.stringify({ reason: "late" });
@@ -69,14 +73,13 @@ test("a call without a declared query and body ignores both", async () => {
 });
 
 test("a form reads its query, and names only its unknown fields", async () => {
-  const form = {
-    summary: "Run",
-    uses: [],
-    form: true,
-    body: z.object({ command: z.string() }),
-    reply: z.unknown(),
-  } as const;
-  const app = buildApp(await fixtureRuntime(), [onmemos.post("/v1/cloudrun/things", form, async () => ({}))]);
+  const route = createRoute({
+    method: "post",
+    path: "/v1/cloudrun/things",
+    request: { body: jsonBody(z.object({ command: z.string() })) },
+    responses: { 200: jsonReply(z.unknown()) },
+  });
+  const app = buildApp(await fixtureRuntime(), [onmemos.endpoint(route, { uses: [], form: true }, async () => ({}))]);
 
   const init = { method: "POST", headers: asAlice };
   const response = await app.request("/v1/cloudrun/things?command=ls&shell=sh", init);

@@ -5,8 +5,7 @@ import { type RequestScope, responseHeaders } from "../exchange.ts";
 import type { PlainResponse } from "../request/plain-request.ts";
 import { showableFields, withoutKeys } from "../request/redaction.ts";
 import type { Runtime } from "../runtime.ts";
-import { ERROR_HEADER, errorCode } from "./error-code.ts";
-import { HttpError } from "./http-error.ts";
+import { ERROR_HEADER, errorCode, HttpError } from "./http-error.ts";
 import { isOutage } from "./outage.ts";
 
 /**

@@ -1,9 +1,11 @@
+import { createRoute } from "@hono/zod-openapi";
 import { expect, test } from "vitest";
 import * as z from "zod";
 import { asAlice, fixtureRuntime } from "#tests/worlds/fixture-endpoints.ts";
 import { HttpError } from "../answers/http-error.ts";
 import { buildApp } from "../app.ts";
 import { type DialectName, dialectNames, type HttpProblemKind } from "../dialect.ts";
+import { jsonBody, jsonReply } from "../route.ts";
 import { dev8 } from "./dev8.ts";
 import { gpuDev } from "./gpu-dev.ts";
 import { novita } from "./novita.ts";
@@ -23,7 +25,9 @@ async function getFixture(dialect: DialectName, record = {}) {
   const { declare, path } = fixtures[dialect];
   const runtime = await fixtureRuntime(record);
   const body = z.object({ name: z.string().min(2).optional(), refuse: z.string().optional() });
-  const endpoint = declare.post(path, { summary: "Fixture", uses: [], body, reply: z.object({}) }, async (input) => {
+  const responses = { 200: jsonReply(z.object({})) };
+  const route = createRoute({ method: "post", path, request: { body: jsonBody(body) }, responses });
+  const endpoint = declare.endpoint(route, { uses: [] }, async (input) => {
     if (input.body.refuse === "unexpected") throw new Error("secret internals");
     if (input.body.refuse !== undefined) throw new HttpError(input.body.refuse as HttpProblemKind);
     return {};

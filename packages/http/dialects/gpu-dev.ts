@@ -1,5 +1,5 @@
+import { endpointsIn } from "../declare-endpoint.ts";
 import { type Dialect, sharedTexts } from "../dialect.ts";
-import { endpointsIn } from "../endpoint.ts";
 import type { UsualNames } from "../request/unknown-fields.ts";
 
 /** Includes the names that fields have in sibling calls. */

@@ -1,6 +1,6 @@
 import type { FieldProblem } from "#core/problem.ts";
+import { endpointsIn } from "../declare-endpoint.ts";
 import { type Dialect, sharedTexts } from "../dialect.ts";
-import { endpointsIn } from "../endpoint.ts";
 import { formatFieldName, formatSentence } from "./first-field.ts";
 
 /** docs/apis/novita.md#errors. */

@@ -1,5 +1,5 @@
+import { endpointsIn } from "../declare-endpoint.ts";
 import { type Dialect, sharedTexts } from "../dialect.ts";
-import { endpointsIn } from "../endpoint.ts";
 import { textOfFirst } from "./first-field.ts";
 
 export const onmemosDialect: Dialect = {

@@ -1,3 +1,4 @@
+import { createRoute } from "@hono/zod-openapi";
 import { expect, test } from "vitest";
 import * as z from "zod";
 import type { Actor } from "#core/context.ts";
@@ -9,9 +10,10 @@ import { gpuDev } from "../dialects/gpu-dev.ts";
 import { novita } from "../dialects/novita.ts";
 import { onmemos } from "../dialects/onmemos.ts";
 import { sessionManager } from "../dialects/session-manager.ts";
+import { jsonReply } from "../route.ts";
 
 const reply = z.object({ user: z.string() });
-const options = { summary: "Who asks", uses: [], reply } as const;
+const responses = { 200: jsonReply(reply) };
 
 const local: Actor = { uid: "u9", username: "local", number: 9, keyPrefix: "", keyHash: "", isAdmin: false };
 
@@ -19,11 +21,25 @@ const local: Actor = { uid: "u9", username: "local", number: 9, keyPrefix: "", k
 async function fixture(localUser?: () => Promise<Actor>) {
   const runtime = await fixtureRuntime();
   const endpoints = [
-    gpuDev.get("/v1/me", options, async ({ ctx }) => ({ user: ctx.actor.username })),
-    sessionManager.get("/session/me", options, async ({ ctx }) => ({ user: ctx.actor.username })),
-    onmemos.get("/v1/sessions/me", options, async ({ ctx }) => ({ user: ctx.actor.username })),
-    novita.get("/api/me", options, async ({ ctx }) => ({ user: ctx.actor.username })),
-    dev8.get("/api/v1/me", options, async ({ ctx }) => ({ user: ctx.actor.username })),
+    gpuDev.endpoint(createRoute({ method: "get", path: "/v1/me", responses }), { uses: [] }, async ({ ctx }) => ({
+      user: ctx.actor.username,
+    })),
+    sessionManager.endpoint(
+      createRoute({ method: "get", path: "/session/me", responses }),
+      { uses: [] },
+      async ({ ctx }) => ({ user: ctx.actor.username }),
+    ),
+    onmemos.endpoint(
+      createRoute({ method: "get", path: "/v1/sessions/me", responses }),
+      { uses: [] },
+      async ({ ctx }) => ({ user: ctx.actor.username }),
+    ),
+    novita.endpoint(createRoute({ method: "get", path: "/api/me", responses }), { uses: [] }, async ({ ctx }) => ({
+      user: ctx.actor.username,
+    })),
+    dev8.endpoint(createRoute({ method: "get", path: "/api/v1/me", responses }), { uses: [] }, async ({ ctx }) => ({
+      user: ctx.actor.username,
+    })),
   ];
   const app = buildApp({ ...runtime, localUser }, endpoints);
   return async (path: string, headers: Record<string, string> = {}) => {
@@ -79,7 +95,11 @@ test("a request without a host needs a key", async () => {
 
 async function openApp() {
   const runtime = await fixtureRuntime();
-  const endpoint = novita.get("/api/me", options, async ({ ctx }) => ({ user: ctx.actor.username }));
+  const endpoint = novita.endpoint(
+    createRoute({ method: "get", path: "/api/me", responses }),
+    { uses: [] },
+    async ({ ctx }) => ({ user: ctx.actor.username }),
+  );
   return { app: buildApp({ ...runtime, localUser: async () => local }, [endpoint]) };
 }
 

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { withoutComments } from "./comments.ts";
+import { withoutComments } from "./body.ts";
 
 test.each([
   ['{"a":1} // end', { a: 1 }],

@@ -1,3 +1,4 @@
+import { createRoute } from "@hono/zod-openapi";
 import { expect, test } from "vitest";
 import * as z from "zod";
 import type { Table } from "#core/ports/table.ts";
@@ -6,6 +7,7 @@ import { asAlice, fixtureRuntime } from "#tests/worlds/fixture-endpoints.ts";
 import { buildApp } from "../app.ts";
 import { dev8 } from "../dialects/dev8.ts";
 import { onmemos } from "../dialects/onmemos.ts";
+import { jsonBody, jsonReply } from "../route.ts";
 
 const Made = z.object({ id: z.string() });
 
@@ -19,16 +21,14 @@ async function fixture({ dies = () => false }: { readonly dies?: (pk: string) =>
     if (dies(item.pk) && "state" in item && item.state === "done") throw new Error("gone");
     await table.put(item, options);
   };
-  const session = onmemos.post(
-    "/v1/sessions",
-    {
-      summary: "Session",
-      uses: [],
-      creates: "seconds",
-      body: z.object({ user: z.string() }),
-      reply: Made,
-      status: 201,
-    },
+  const session = onmemos.endpoint(
+    createRoute({
+      method: "post",
+      path: "/v1/sessions",
+      request: { body: jsonBody(z.object({ user: z.string() })) },
+      responses: { 201: jsonReply(Made) },
+    }),
+    { uses: [], creates: "seconds" },
     async ({ resource, body }) => {
       input.push(resource.isRepeat);
       let seconds = Number(resource.id);
@@ -38,9 +38,14 @@ async function fixture({ dies = () => false }: { readonly dies?: (pk: string) =>
       return { id: name() };
     },
   );
-  const workspace = dev8.post(
-    "/api/v1/environments",
-    { summary: "Workspace", uses: [], creates: "uid", body: z.object({ workspaceId: z.string() }), reply: Made },
+  const workspace = dev8.endpoint(
+    createRoute({
+      method: "post",
+      path: "/api/v1/environments",
+      request: { body: jsonBody(z.object({ workspaceId: z.string() })) },
+      responses: { 200: jsonReply(Made) },
+    }),
+    { uses: [], creates: "uid" },
     async ({ resource, body }) => {
       const holder = things.get(body.workspaceId) ?? resource.uid;
       if (holder !== resource.uid) throw new Problem("conflict", `container already exists for ${body.workspaceId}`);

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import * as z from "zod";
-import { withoutNulls } from "./nulls.ts";
+import { withoutNulls } from "./read-input.ts";
 
 const Nested = z.object({ seconds: z.int().default(5), name: z.string() });
 

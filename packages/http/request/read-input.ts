@@ -1,16 +1,15 @@
+import type * as z from "zod";
 import { HttpError } from "../answers/http-error.ts";
 import { ignoredNames, shownNames } from "../answers/ignored.ts";
 import type { Endpoint, Schema } from "../endpoint.ts";
-import { fieldNames, schemaAt } from "../schema.ts";
+import { fieldNames, fieldSchema, isRequired, schemaAt } from "../schema.ts";
 import { readObject, requireSmallBody } from "./body.ts";
 import { type FieldLocation, fieldProblems, ownMessagesOnly } from "./field-problems.ts";
-import { withoutNulls } from "./nulls.ts";
 import type { PlainRequest } from "./plain-request.ts";
 import { readQuery } from "./query.ts";
 import { knownPart } from "./redact-unknown.ts";
 import type { Routed } from "./request-handler.ts";
 import { misspeltFields } from "./unknown-fields.ts";
-import { brokenTextIn } from "./well-formed.ts";
 
 export interface Input {
   readonly query: unknown;
@@ -106,4 +105,42 @@ function parseFields(
   if (parsed.success && refused.length === 0) return parsed.data;
   const bad = parsed.success ? [] : fieldProblems(parsed.error.issues, place, schema, input);
   throw new HttpError("badFields", { fields: [...bad, ...refused] });
+}
+
+/**
+ * Returns the input without optional fields that are null, in nested objects too
+ * (docs/apis/common.md#headers-and-bodies). Required fields keep their null, so that the schema refuses it.
+ */
+export function withoutNulls(schema: z.core.$ZodType, input: unknown): unknown {
+  const names = new Set(fieldNames(schema));
+  if (names.size === 0 || typeof input !== "object" || input === null || Array.isArray(input)) return input;
+  const kept = Object.entries(input).flatMap(([name, value]): [string, unknown][] => {
+    const field = names.has(name) ? fieldSchema(schema, name) : undefined;
+    if (!field) return [[name, value]];
+    if (value === null) return isRequired(field) ? [[name, null]] : [];
+    return [[name, withoutNulls(field, value)]];
+  });
+  return Object.fromEntries(kept);
+}
+
+/**
+ * Returns the path of a text or name with NUL or an unpaired surrogate, which stores and terminals change or
+ * truncate. Returns undefined if the value has no such text.
+ */
+export function brokenTextIn(
+  value: unknown,
+  path: readonly (string | number)[] = [],
+): readonly (string | number)[] | undefined {
+  if (typeof value === "string") return isBroken(value) ? path : undefined;
+  if (typeof value !== "object" || value === null) return undefined;
+  for (const [name, inner] of Object.entries(value)) {
+    const place = [...path, Array.isArray(value) ? Number(name) : name];
+    const found = isBroken(name) ? path : brokenTextIn(inner, place);
+    if (found) return found;
+  }
+  return undefined;
+}
+
+function isBroken(text: string): boolean {
+  return text.includes("\0") || !text.isWellFormed();
 }

@@ -1,3 +1,4 @@
+import { createRoute } from "@hono/zod-openapi";
 import { expect, test } from "vitest";
 import * as z from "zod";
 import { Problem } from "#core/problem.ts";
@@ -6,6 +7,7 @@ import { buildApp } from "../app.ts";
 import { dev8 } from "../dialects/dev8.ts";
 import { novita } from "../dialects/novita.ts";
 import { onmemos } from "../dialects/onmemos.ts";
+import { jsonBody, jsonReply } from "../route.ts";
 import { wholeNumber } from "./query.ts";
 
 const Nothing = z.object({});
@@ -13,8 +15,13 @@ const Nothing = z.object({});
 test("the fields of a form endpoint come from the query, and missing ones from a form or from JSON", async () => {
   const runtime = await fixtureRuntime();
   const body = z.object({ command: z.string().min(1), timeout: wholeNumber(1, 3600).default(120) });
-  const options = { summary: "Run", uses: [], form: true, body, reply: z.unknown() } as const;
-  const app = buildApp(runtime, [onmemos.post("/v1/sessions/run", options, async (input) => input.body)]);
+  const route = createRoute({
+    method: "post",
+    path: "/v1/sessions/run",
+    request: { body: jsonBody(body) },
+    responses: { 200: jsonReply(z.unknown()) },
+  });
+  const app = buildApp(runtime, [onmemos.endpoint(route, { uses: [], form: true }, async (input) => input.body)]);
   const post = async (query: string, sent?: string, type = "application/x-www-form-urlencoded") => {
     const headers = { ...asAlice, "Content-Type": type };
     const init = { method: "POST", headers, body: sent ?? null };
@@ -35,9 +42,12 @@ test("the fields of a form endpoint come from the query, and missing ones from a
 test("a DELETE with declared body fields reads its body, with comments if the dialect allows them", async () => {
   const runtime = await fixtureRuntime();
   const body = z.object({ workspaceId: z.string("workspaceId is required (UUID from database)").min(1) });
-  const options = { summary: "Delete", uses: [], body, reply: z.object({ id: z.string() }) } as const;
   const path = "/api/v1/environments";
-  const app = buildApp(runtime, [dev8.delete(path, options, async (input) => ({ id: input.body.workspaceId }))]);
+  const reply = jsonReply(z.object({ id: z.string() }));
+  const route = createRoute({ method: "delete", path, request: { body: jsonBody(body) }, responses: { 200: reply } });
+  const app = buildApp(runtime, [
+    dev8.endpoint(route, { uses: [] }, async (input) => ({ id: input.body.workspaceId })),
+  ]);
   const remove = async (sent: string | null) =>
     (await app.request(path, { method: "DELETE", headers: asAlice, body: sent })).json();
 
@@ -48,11 +58,14 @@ test("a DELETE with declared body fields reads its body, with comments if the di
 
 test("only novita shows a problem's own code", async () => {
   const runtime = await fixtureRuntime();
-  const options = { summary: "X", uses: [], reply: Nothing } as const;
+  const route = createRoute({ method: "get", path: "/api/x", responses: { 200: jsonReply(Nothing) } });
   const fail = async () => {
     throw new Problem("notFound", "Instance a not found", { code: "INSTANCE_NOT_FOUND" });
   };
-  const app = buildApp(runtime, [novita.get("/api/x", options, fail), dev8.get("/api/v1/x", options, fail)]);
+  const app = buildApp(runtime, [
+    novita.endpoint(route, { uses: [] }, fail),
+    dev8.endpoint({ ...route, path: "/api/v1/x" }, { uses: [] }, fail),
+  ]);
   const get = async (path: string) => (await app.request(path, { headers: asAlice })).json();
 
   expect(await get("/api/x")).toMatchObject({ error: { code: "INSTANCE_NOT_FOUND", message: "Instance a not found" } });
@@ -73,8 +86,13 @@ test("novita reports all bad fields without secrets and without the siblings of 
     gpuNum: z.int().min(1).max(8).default(1),
     webhookUrl: z.url("webhookUrl must be a valid http or https URL").optional(),
   });
-  const options = { summary: "X", uses: [], body, reply: Nothing } as const;
-  const app = buildApp(runtime, [novita.post("/api/x", options, async () => ({}))]);
+  const route = createRoute({
+    method: "post",
+    path: "/api/x",
+    request: { body: jsonBody(body) },
+    responses: { 200: jsonReply(Nothing) },
+  });
+  const app = buildApp(runtime, [novita.endpoint(route, { uses: [] }, async () => ({}))]);
   const details = async (sent: object) => {
     const init = { method: "POST", headers: asAlice, body: JSON.stringify(sent) };
     return ((await (await app.request("/api/x", init)).json()) as { error: { details: unknown } }).error.details;

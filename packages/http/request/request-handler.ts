@@ -1,21 +1,19 @@
+import type { Ids } from "#core/ports/ids.ts";
 import type { NewResource } from "#core/store/idempotency.ts";
 import { type AnswerOptions, isAnswer } from "../answers/answer.ts";
-import { entityTag, namesTag } from "../answers/entity-tag.ts";
 import { HttpError } from "../answers/http-error.ts";
 import { namingIgnored } from "../answers/ignored.ts";
 import { problemResponse } from "../answers/problem-response.ts";
 import { newWireId } from "../answers/wire-id.ts";
-import { bodySchema, type Endpoint } from "../endpoint.ts";
+import { bodySchema, type Endpoint, type RequestFacts } from "../endpoint.ts";
 import { logExchange, openExchange, type RequestScope, responseHeaders } from "../exchange.ts";
-import { allowKeyless } from "../keys/anonymous.ts";
-import type { KeyCheck } from "../keys/key-check.ts";
+import { allowKeyless, type KeyCheck } from "../keys/key-check.ts";
 import { boundLog } from "../log.ts";
 import { createContext, type Runtime } from "../runtime.ts";
 import { answerCreate, readIdempotencyKey } from "./idempotency.ts";
 import type { PlainRequest, PlainResponse } from "./plain-request.ts";
 import { readQuery } from "./query.ts";
 import { readInput } from "./read-input.ts";
-import type { RequestFacts } from "./request-facts.ts";
 import { countRequest } from "./request-tally.ts";
 
 export interface Routed {
@@ -111,4 +109,21 @@ function rawContent(body: unknown): string | Uint8Array<ArrayBuffer> {
   if (typeof body === "string") return body;
   if (body instanceof Uint8Array) return new Uint8Array(body);
   throw new Error("A reply with its own content type must be text or bytes");
+}
+
+/**
+ * Returns a weak entity tag (RFC 9110 section 8.8.1), because answers that differ only in the `leftOut` fields share
+ * it.
+ */
+function entityTag({ hash }: Pick<Ids, "hash">, body: unknown, leftOut: readonly string[]): string {
+  const text = JSON.stringify(body, (name, value: unknown) => (leftOut.includes(name) ? undefined : value));
+  return `W/"${hash(text).slice(0, 32)}"`;
+}
+
+/** Reports whether an If-None-Match names this tag (RFC 9110 section 13.1.2, weak comparison). */
+function namesTag(ifNoneMatch: string | null, tag: string): boolean {
+  if (ifNoneMatch === null) return false;
+  if (ifNoneMatch.trim() === "*") return true;
+  const opaque = tag.slice(tag.indexOf('"'));
+  return ifNoneMatch.split(",").some((part) => part.trim().replace(/^W\//, "") === opaque);
 }

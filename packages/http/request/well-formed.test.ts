@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { brokenTextIn } from "./well-formed.ts";
+import { brokenTextIn } from "./read-input.ts";
 
 test.each<[unknown, readonly (string | number)[] | undefined]>([
   ["fine 💥", undefined],

@@ -3,7 +3,7 @@ import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { RequestError } from "@hono/node-server";
 import type { Ids } from "#core/ports/ids.ts";
-import { ERROR_HEADER } from "#http/answers/error-code.ts";
+import { ERROR_HEADER } from "#http/answers/http-error.ts";
 import { describedError } from "#http/answers/problem-response.ts";
 import type { Runtime } from "#http/runtime.ts";
 

@@ -1,10 +1,12 @@
 import { once } from "node:events";
 import { connect } from "node:net";
 import { text } from "node:stream/consumers";
+import { createRoute } from "@hono/zod-openapi";
 import { afterEach, expect, test } from "vitest";
 import * as z from "zod";
 import { dev8 } from "#http/dialects/dev8.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
+import { jsonBody, jsonReply } from "#http/route.ts";
 import type { Runtime } from "#http/runtime.ts";
 import { testSettings } from "#tests/fixtures/settings.ts";
 import { fixtureRuntime, key } from "#tests/worlds/fixture-endpoints.ts";
@@ -17,15 +19,24 @@ afterEach(async () => {
 });
 
 const reply = z.object({ user: z.string(), id: z.string() });
-const me = gpuDev.get("/v1/me", { summary: "Me", uses: [], reply }, async ({ ctx }) => ({
-  user: ctx.actor.username,
-  id: "-",
-}));
+const me = gpuDev.endpoint(
+  createRoute({ method: "get", path: "/v1/me", responses: { 200: jsonReply(reply) } }),
+  { uses: [] },
+  async ({ ctx }) => ({
+    user: ctx.actor.username,
+    id: "-",
+  }),
+);
 /** The ids that were removed by the tests here. */
 const removed: string[] = [];
-const remove = dev8.delete(
-  "/api/v1/environments",
-  { summary: "Delete", uses: [], body: z.object({ workspaceId: z.string() }), reply },
+const remove = dev8.endpoint(
+  createRoute({
+    method: "delete",
+    path: "/api/v1/environments",
+    request: { body: jsonBody(z.object({ workspaceId: z.string() })) },
+    responses: { 200: jsonReply(reply) },
+  }),
+  { uses: [] },
   async ({ ctx, body }) => {
     removed.push(body.workspaceId);
     return { user: ctx.actor.username, id: body.workspaceId };

@@ -1,9 +1,11 @@
 import { once } from "node:events";
 import { connect } from "node:net";
+import { createRoute } from "@hono/zod-openapi";
 import { afterEach, expect, test } from "vitest";
 import * as z from "zod";
 import { streamed } from "#http/answers/answer.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
+import { jsonReply } from "#http/route.ts";
 import type { Runtime } from "#http/runtime.ts";
 import { fixtureRuntime, key } from "#tests/worlds/fixture-endpoints.ts";
 import { type RunningServer, startServer } from "./server.ts";
@@ -26,8 +28,8 @@ async function streamingServer(piece: Buffer, pauseMs: number) {
       resolve();
     }
   }
-  const declared = { summary: "Stream", uses: [], reply: z.string() } as const;
-  const declaration = gpuDev.get("/v1/stream", declared, async () =>
+  const route = createRoute({ method: "get", path: "/v1/stream", responses: { 200: jsonReply(z.string()) } });
+  const declaration = gpuDev.endpoint(route, { uses: [] }, async () =>
     streamed(pieces(), { contentType: "text/event-stream" }),
   );
   const runtime = (await fixtureRuntime()) as unknown as Runtime;

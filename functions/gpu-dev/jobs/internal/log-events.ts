@@ -2,7 +2,7 @@ import type { UserContext } from "#core/context.ts";
 import { followLog, type LogText } from "#core/environments/verbs/read-log.ts";
 import type { LiveLogs } from "#core/ports/run-log.ts";
 import { Problem } from "#core/problem.ts";
-import { errorCode } from "#http/answers/error-code.ts";
+import { errorCode } from "#http/answers/http-error.ts";
 
 export interface LogEvents {
   readonly ctx: UserContext<"table" | "queue" | "blobs">;

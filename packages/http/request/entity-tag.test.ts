@@ -1,14 +1,20 @@
+import { createRoute } from "@hono/zod-openapi";
 import { expect, test } from "vitest";
 import * as z from "zod";
 import { asAlice, fixtureRuntime } from "#tests/worlds/fixture-endpoints.ts";
 import { buildApp, fetchPlain } from "../app.ts";
 import { gpuDev } from "../dialects/gpu-dev.ts";
+import { jsonReply } from "../route.ts";
 
 /** An app whose one answer is whatever `answers` holds next. */
 async function taggedApp(answers: object[]) {
   const reply = z.object({ name: z.string(), age: z.number() });
-  const options = { summary: "Fixture", uses: [], reply, etag: ["age"] } as const;
-  const endpoint = gpuDev.get("/v1/fixture", options, async () => answers.shift() as z.infer<typeof reply>);
+  const route = createRoute({ method: "get", path: "/v1/fixture", responses: { 200: jsonReply(reply) } });
+  const endpoint = gpuDev.endpoint(
+    route,
+    { uses: [], etag: ["age"] },
+    async () => answers.shift() as z.infer<typeof reply>,
+  );
   return buildApp(await fixtureRuntime(), [endpoint]);
 }
 

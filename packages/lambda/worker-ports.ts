@@ -7,9 +7,14 @@ import { blobs } from "#aws/s3/s3-blobs.ts";
 import { readConfig } from "#aws/settings/config.ts";
 import { withListings } from "#core/disks/listing.ts";
 import { withOperatorWord } from "#core/pools/capacity/node-gone.ts";
+import type { Compute } from "#core/ports/compute.ts";
 import type { Volumes } from "#core/ports/volumes.ts";
 import { ebsArchives } from "#kubernetes/volumes/archives.ts";
 import { eksPlace } from "./eks-cluster.ts";
+import { eksCompute } from "./eks-driver.ts";
+
+/** Returns the full driver for workers, which stores a disk's file list before it removes a run. */
+export const compute = (): Compute => eksCompute({ getMachineState: ec2Machines(ec2Clients().client), blobs: blobs() });
 
 /** Returns the volumes for workers, with file lists for backups. Pods of TOOLS_IMAGE zip volumes, if it is set. */
 export const volumes = (): Volumes => {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { dialectOfPath } from "./of-path.ts";
+import { dialectOfPath } from "./app.ts";
 
 test.each([
   ["/session", "session-manager"],
