@@ -4,8 +4,27 @@ import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply } from "#http/route.ts";
 import { minClientVersion } from "#http/version.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { discoveryExamples } from "./internal/examples.ts";
 import { Discovery } from "./schemas.ts";
+
+const discovery = {
+  service: "berth",
+  version: "1.0.0",
+  min_client_version: "1.0.0",
+  login: {
+    path: "/v1/auth/aws-login",
+    server_id: "berth-local",
+    sts_origins: ["https://sts.us-east-1.amazonaws.com"],
+    region: "us-east-1",
+  },
+  paths: { docs: "/docs", openapi: "/openapi.json", console: null },
+  ssh: { host: "127.0.0.1", port: 2222 },
+  cli: {
+    version: "1.0.0",
+    path: "/cli/berth.tgz",
+    sha256: "5d2f0c2e0b1a4f6f8c7e9d3b1a2c4e6f80912a3b4c5d6e7f8091a2b3c4d5e6f7",
+    min_version: "1.0.0",
+  },
+};
 
 const route = createRoute({
   method: "get",
@@ -14,7 +33,7 @@ const route = createRoute({
   tags: ["Health"],
   summary: "What a client needs to know before it logs in",
   description: "Clients read it once for each deployment.",
-  responses: { 200: jsonReply(Discovery, discoveryExamples[200]) },
+  responses: { 200: jsonReply(Discovery, { "A local stack": discovery }) },
 });
 
 export const endpoint = gpuDev.endpoint(

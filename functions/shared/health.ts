@@ -8,8 +8,26 @@ import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { checkDependencies } from "./internal/dependencies.ts";
-import { healthExamples } from "./internal/examples.ts";
 import { Health } from "./schemas.ts";
+
+const exampleHealth = {
+  status: "healthy",
+  timestamp: "2026-01-20T18:30:00Z",
+  uptime: "2h30m15s",
+  uptimeSeconds: 9015,
+  version: "1.0.0",
+  service: "berth",
+  database: "healthy",
+  queue: "healthy",
+  cluster: { reachable: true, since: null },
+  isolation: "bubblewrap, own network",
+  limits: "cgroup-v2",
+  services: {
+    jobQueue: "up",
+    server: "running",
+    storage: "available",
+  },
+};
 
 const route = createRoute({
   method: "get",
@@ -19,8 +37,23 @@ const route = createRoute({
   summary: "Health of Berth and what it depends on",
   description: "One body for the clients of all five APIs.",
   responses: {
-    200: jsonReply(Health, healthExamples[200]),
-    503: jsonReply(Health, healthExamples[503], "A store does not answer or takes no writes"),
+    200: jsonReply(Health, {
+      Well: exampleHealth,
+      "As dev8's document prints it": { ...exampleHealth, timestamp: "2025-10-27T14:30:00Z" },
+    }),
+    503: jsonReply(
+      Health,
+      {
+        "The queue is down": {
+          ...exampleHealth,
+          status: "unhealthy",
+          reason: "Messages cannot be read",
+          queue: "unhealthy",
+          services: { ...exampleHealth.services, jobQueue: "down" },
+        },
+      },
+      "A store does not answer or takes no writes",
+    ),
   },
 });
 

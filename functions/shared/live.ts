@@ -3,7 +3,6 @@ import * as z from "zod";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { liveExamples } from "./internal/examples.ts";
 
 const route = createRoute({
   method: "get",
@@ -15,7 +14,7 @@ const route = createRoute({
   responses: {
     200: jsonReply(
       z.object({ status: z.literal("alive").describe("The state in one word.") }).meta({ id: "Liveness" }),
-      liveExamples[200],
+      { Alive: { status: "alive" } },
     ),
   },
 });

@@ -7,7 +7,6 @@ import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { checkDependencies } from "./internal/dependencies.ts";
-import { readyExamples } from "./internal/examples.ts";
 
 const Readiness = z
   .object({ status: z.enum(["ready", "not ready"]).describe("The state in one word.") })
@@ -20,8 +19,8 @@ const route = createRoute({
   tags: ["Health"],
   summary: "Whether requests can be served",
   responses: {
-    200: jsonReply(Readiness, readyExamples[200]),
-    503: jsonReply(Readiness, readyExamples[503], "A store does not answer or takes no writes"),
+    200: jsonReply(Readiness, { Ready: { status: "ready" } }),
+    503: jsonReply(Readiness, { "Not ready": { status: "not ready" } }, "A store does not answer or takes no writes"),
   },
 });
 

@@ -6,7 +6,7 @@ import { functionFiles } from "#http/function-modules.ts";
 import { isForTests } from "../linting/layer-rules.ts";
 import { keepCliPackage } from "./cli-package.ts";
 import { leftOut } from "./left-out.ts";
-import { withoutExamples, withoutWords } from "./without-document.ts";
+import { withoutWords } from "./without-document.ts";
 
 /**
  * `node bundle-stack.ts <directory>` bundles the stack of `npm start` into a few modules there. It prints as JSON the
@@ -52,7 +52,7 @@ function bundle(): Promise<Bundle> {
     external: ["ssh2", "@lydell/node-pty"],
     // Modules have no `require`, which CommonJS packages call.
     banner: { js: 'import{createRequire as _cr}from"node:module";const require=_cr(import.meta.url);' },
-    plugins: [withoutLeftOut(), withFunctions(), withoutExamples, inPlace()],
+    plugins: [withoutLeftOut(), withFunctions(), inPlace()],
   });
 }
 

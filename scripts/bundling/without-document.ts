@@ -12,7 +12,6 @@ export const withoutDocument: Plugin = {
   name: "without-document",
   setup({ onLoad }) {
     onLoad({ filter: /@hono\/zod-openapi\/dist\/index\.mjs$/ }, () => ({ contents: routeStub, loader: "js" }));
-    onLoad(examples, loadNone);
     onLoad({ filter: /\/functions\/.*\.ts$/ }, ({ path }) => ({
       contents: withoutWords(readFileSync(path, "utf8")),
       loader: "ts",
@@ -20,24 +19,36 @@ export const withoutDocument: Plugin = {
   },
 };
 
-export const withoutExamples: Plugin = {
-  name: "without-examples",
-  setup: ({ onLoad }) => onLoad(examples, loadNone),
-};
-
-const examples = { filter: /\/functions\/.*\/internal\/examples\.ts$/ };
-
-/** Exports an empty object under each name, so that a route still finds its examples. */
-function loadNone({ path }: { readonly path: string }) {
-  const names = [...readFileSync(path, "utf8").matchAll(/^export const (\w+) = /gm)].map(([, name]) => name);
-  return { contents: names.map((name) => `export const ${name} = {};`).join("\n"), loader: "js" } as const;
-}
-
-/** Removes the calls that only name or describe a schema: `.meta({ id: "Job" })`, `.describe("Words" + "and more")`. */
+/**
+ * Removes what only names, describes or shows a schema: `.meta({ id: "Job" })`, `.describe("Words" + "and more")`, and the
+ * examples in `jsonReply(Job, { … })`. esbuild then drops examples that several routes share, unless they spread others.
+ */
 export function withoutWords(source: string): string {
-  return source.replaceAll(naming, "").replaceAll(describing, "");
+  return withoutExamples(source).replaceAll(naming, "").replaceAll(describing, "");
 }
 
 const naming = /\s*\.meta\(\{ id: "\w+" \}\)/g;
 const text = /"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'/.source;
 const describing = new RegExp(`\\s*\\.describe\\(\\s*(?:${text})(?:\\s*\\+\\s*(?:${text}))*,?\\s*\\)`, "g");
+
+const declaration = /\b(?:jsonBody|jsonReply|problemReply)\(/;
+const token = new RegExp(`//.*|${text}|\`(?:[^\`\\\\]|\\\\.)*\`|[([{}\\]),]`, "g");
+
+/** Keeps only the first argument of calls that declare a body. */
+function withoutExamples(source: string): string {
+  const [before = "", ...calls] = source.split(declaration);
+  const names = source.match(new RegExp(declaration, "g")) ?? [];
+  return before + calls.map((rest, at) => `${names[at]}${withoutFurtherArguments(rest)}`).join("");
+}
+
+function withoutFurtherArguments(rest: string): string {
+  let depth = 0;
+  let firstEnd: number | undefined;
+  for (const { 0: part, index } of rest.matchAll(token)) {
+    if ("([{".includes(part)) depth++;
+    if (")]}".includes(part)) depth--;
+    if (depth < 0) return rest.slice(0, firstEnd ?? index) + rest.slice(index);
+    if (part === "," && depth === 0) firstEnd ??= index;
+  }
+  throw new Error(`A call that declares a body does not end: ${rest.slice(0, 80)}`);
+}

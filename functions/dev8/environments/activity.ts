@@ -8,9 +8,8 @@ import { dev8 } from "#http/dialects/dev8.ts";
 import { jsonBody, jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { ActivityReport, Snapshot, toReport } from "./internal/activity-report.ts";
-import { activityExamples } from "./internal/examples.ts";
 import { getWorkspace, refusedAs, unknownWorkspace } from "./internal/workspace.ts";
-import { success, WorkspaceRef } from "./schemas.ts";
+import { exampleAnswer, exampleEnvironment, success, WorkspaceRef } from "./schemas.ts";
 
 const Recorded = success(
   "Activity recorded successfully",
@@ -21,15 +20,33 @@ const Recorded = success(
   }),
 ).meta({ id: "EnvironmentActivityRecorded" });
 
+const report = {
+  snapshot: {
+    lastIDEActivity: "2025-10-27T14:40:00Z",
+    lastSSHActivity: "2025-10-27T14:35:00Z",
+    activeIDEConnections: 1,
+    activeSSHConnections: 0,
+  },
+  timestamp: "2025-10-27T14:40:00Z",
+};
+
 const route = createRoute({
   method: "post",
   path: "/api/v1/environments/{id}/activity",
   operationId: "reportEnvironmentActivity",
   tags: ["Environments"],
   summary: "Report that a workspace is in use",
-  request: { params: WorkspaceRef, body: jsonBody(ActivityReport, activityExamples.requests) },
+  request: { params: WorkspaceRef, body: jsonBody(ActivityReport, { "Somebody works in it": report }) },
   parameters: [{ name: "id", in: "path", example: "clxxx-yyyy-zzzz-aaaa-bbbb" }],
-  responses: { 200: jsonReply(Recorded, activityExamples[200]) },
+  responses: {
+    200: jsonReply(
+      Recorded,
+      exampleAnswer("What was taken", "Activity recorded successfully", {
+        environmentId: exampleEnvironment.id,
+        ...report,
+      }),
+    ),
+  },
 });
 
 export const endpoint = dev8.endpoint(route, { uses: ["table"] }, async ({ ctx, params, body }) => {

@@ -6,11 +6,21 @@ import { queue } from "#aws/sqs/queue.ts";
 import { dev8 } from "#http/dialects/dev8.ts";
 import { jsonBody, jsonReply, perDeployment, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { createExamples } from "./internal/examples.ts";
 import { CreateWorkspace } from "./internal/fields.ts";
 import { makeWorkspace } from "./internal/make-workspace.ts";
 import { isToRun } from "./internal/workspace.ts";
-import { success, toStatus, toWorkspace, Workspace } from "./schemas.ts";
+import {
+  exampleAnswer,
+  exampleEnvironment,
+  exampleProblem,
+  exampleSmallest,
+  exampleWorkspace,
+  printedEnvironment,
+  success,
+  toStatus,
+  toWorkspace,
+  Workspace,
+} from "./schemas.ts";
 
 const Created = success(
   "Workspace created successfully",
@@ -30,10 +40,39 @@ const route = createRoute({
   tags: ["Environments"],
   summary: "Create a workspace under an id of your choice, and wait for it",
   description: "Waits at most 25 seconds until it runs, and answers with its current state.",
-  request: { body: jsonBody(perDeployment(CreateWorkspace), createExamples.requests) },
+  request: {
+    body: jsonBody(perDeployment(CreateWorkspace), {
+      "The least that is needed": exampleSmallest,
+      "A small Node workspace": { ...exampleWorkspace, cloudProvider: "AZURE" },
+      "With secrets of its own": {
+        ...exampleWorkspace,
+        cloudProvider: "AZURE",
+        githubToken: "ghp_xxxxxxxxxxxxxxxxxxxx",
+        codeServerPassword: "SecurePassword123!",
+        sshPublicKey: "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABAQC...",
+        gitUserName: "John Doe",
+        gitUserEmail: "john@example.com",
+        anthropicApiKey: "sk-ant-xxxxxxxxxxxx",
+        openaiApiKey: "sk-xxxxxxxxxxxx",
+        geminiApiKey: "AIzaxxxxxxxxxx",
+      },
+    }),
+  },
   responses: {
-    201: jsonReply(Created, createExamples[201], "Created"),
-    400: problemReply("A field is missing or has the wrong form", createExamples[400]),
+    201: jsonReply(
+      Created,
+      exampleAnswer(
+        "It runs",
+        "Workspace created successfully",
+        { environment: exampleEnvironment, message: "Your development environment is ready to use" },
+        printedEnvironment((host) => `http://${host}:8080`),
+      ),
+      "Created",
+    ),
+    400: problemReply(
+      "A field is missing or has the wrong form",
+      exampleProblem("A bad id", "Invalid Request", 400, "workspaceId must be a valid UUID"),
+    ),
     409: problemReply("The id is in use"),
   },
 });

@@ -8,10 +8,9 @@ import { Problem } from "#core/problem.ts";
 import { dev8 } from "#http/dialects/dev8.ts";
 import { jsonBody, jsonReply, perDeployment, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { deleteExamples } from "./internal/examples.ts";
 import { DeleteWorkspace } from "./internal/fields.ts";
 import { findWorkspace, hasContainer, refusedAs, unknownWorkspace } from "./internal/workspace.ts";
-import { success, toStatus } from "./schemas.ts";
+import { exampleAnswer, exampleEnvironment, exampleProblem, success, toStatus } from "./schemas.ts";
 
 const removed = "All data and resources have been permanently removed";
 const Deleted = success(
@@ -30,11 +29,30 @@ const route = createRoute({
   operationId: "deleteEnvironment",
   tags: ["Environments"],
   summary: "Delete a workspace with its volumes; one that runs only by force",
-  request: { body: jsonBody(perDeployment(DeleteWorkspace), deleteExamples.requests) },
+  request: {
+    body: jsonBody(perDeployment(DeleteWorkspace), {
+      "With all its files": { workspaceId: exampleEnvironment.id, cloudRegion: "centralindia", force: false },
+      "Although it runs": { workspaceId: exampleEnvironment.id, cloudRegion: "centralindia", force: true },
+    }),
+  },
   responses: {
-    200: jsonReply(Deleted, deleteExamples[200]),
+    200: jsonReply(
+      Deleted,
+      exampleAnswer("It is gone", "Workspace deleted permanently", {
+        workspaceId: exampleEnvironment.id,
+        message: "All data and resources have been permanently removed",
+      }),
+    ),
     404: problemReply("You have no such workspace in this region"),
-    409: problemReply("It runs, and `force` was not said", deleteExamples[409]),
+    409: problemReply(
+      "It runs, and `force` was not said",
+      exampleProblem(
+        "It runs",
+        "Conflict",
+        409,
+        `workspace ${exampleEnvironment.id} is still running. Stop it first or use force=true`,
+      ),
+    ),
   },
 });
 

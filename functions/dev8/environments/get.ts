@@ -4,9 +4,8 @@ import { table } from "#aws/dynamodb/table.ts";
 import { dev8 } from "#http/dialects/dev8.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { getExamples } from "./internal/examples.ts";
 import { getWorkspace } from "./internal/workspace.ts";
-import { success, toWorkspace, Workspace, WorkspaceRef } from "./schemas.ts";
+import { exampleAnswer, exampleEnvironment, success, toWorkspace, Workspace, WorkspaceRef } from "./schemas.ts";
 
 const Retrieved = success(
   "Environment retrieved successfully",
@@ -20,7 +19,12 @@ const route = createRoute({
   tags: ["Environments"],
   summary: "Read a workspace",
   request: { params: WorkspaceRef },
-  responses: { 200: jsonReply(Retrieved, getExamples[200]) },
+  responses: {
+    200: jsonReply(
+      Retrieved,
+      exampleAnswer("It runs", "Environment retrieved successfully", { environment: exampleEnvironment }),
+    ),
+  },
 });
 
 export const endpoint = dev8.endpoint(route, { uses: ["table"] }, async ({ ctx, params }) => {

@@ -5,8 +5,7 @@ import { listEnvironments } from "#core/environments/record/read.ts";
 import { dev8 } from "#http/dialects/dev8.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { listExamples } from "./internal/examples.ts";
-import { success, toWorkspace, Workspace } from "./schemas.ts";
+import { exampleAnswer, exampleEnvironment, success, toWorkspace, Workspace } from "./schemas.ts";
 
 const Retrieved = success(
   "Environments retrieved successfully",
@@ -22,7 +21,15 @@ const route = createRoute({
   operationId: "listEnvironments",
   tags: ["Environments"],
   summary: "List your workspaces, the newest first",
-  responses: { 200: jsonReply(Retrieved, listExamples[200]) },
+  responses: {
+    200: jsonReply(
+      Retrieved,
+      exampleAnswer("One workspace", "Environments retrieved successfully", {
+        environments: [exampleEnvironment],
+        total: 1,
+      }),
+    ),
+  },
 });
 
 export const endpoint = dev8.endpoint(route, { uses: ["table"] }, async ({ ctx }) => {

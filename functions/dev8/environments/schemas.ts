@@ -3,6 +3,7 @@ import type { Phase } from "#core/environments/record/phases.ts";
 import type { Environment } from "#core/environments/record/record.ts";
 import type { Settings } from "#core/settings.ts";
 import { Timestamp, wholeSeconds } from "#http/answers/timestamp.ts";
+import { AS_PRINTED } from "#http/route.ts";
 
 const WorkspaceStatus = z.enum([
   ...(["CREATING", "STARTING", "RUNNING", "STOPPING", "STOPPED", "ERROR", "DELETING"] as const),
@@ -136,3 +137,65 @@ function getSsh({ domain }: Settings, { run: { address }, access }: Environment,
 function formatHost(domain: string): string {
   return domain.replace(/:\d+$/, "");
 }
+
+export const exampleEnvironment = {
+  id: "clxxx-yyyy-zzzz-aaaa-bbbb",
+  name: "My Development Workspace",
+  userId: "user_12345",
+  status: "RUNNING",
+  cloudProvider: "AZURE",
+  cloudRegion: "centralindia",
+  cpuCores: 2,
+  memoryGB: 4,
+  storageGB: 20,
+  baseImage: "node",
+  azureResourceGroup: "dev8-rg-centralindia",
+  azureContainerGroup: "aci-clxxx-yyyy-zzzz-aaaa-bbbb",
+  azureFileShare: "fs-clxxx-yyyy-zzzz-aaaa-bbbb",
+  azureFqdn: "ws-clxxx-yyyy-zzzz-aaaa-bbbb.centralindia.berth.example",
+  connectionUrls: {
+    vscode: "https://ws-clxxx-yyyy-zzzz-aaaa-bbbb.centralindia.berth.example",
+    ssh: "ssh -p 2222 dev8@ws-clxxx-yyyy-zzzz-aaaa-bbbb.centralindia.berth.example",
+  },
+  createdAt: "2025-10-27T14:30:00Z",
+  updatedAt: "2025-10-27T14:32:15Z",
+};
+
+/** The published document shows an Azure service: its pages have a port after a create, and none after a start. */
+export function printedEnvironment(formatUrl: (host: string) => string) {
+  const host = `ws-${exampleEnvironment.id}.centralindia.azurecontainer.io`;
+  const connectionUrls = { vscode: formatUrl(host), ssh: `ssh -p 2222 dev8@${host}` };
+  return { ...exampleEnvironment, azureFqdn: host, connectionUrls };
+}
+
+export const exampleWorkspace = {
+  workspaceId: "clxxx-yyyy-zzzz-aaaa-bbbb",
+  cloudRegion: "centralindia",
+  userId: "user_12345",
+  name: "My Development Workspace",
+  cpuCores: 2,
+  memoryGB: 4,
+  storageGB: 20,
+  baseImage: "node",
+};
+
+export function exampleAnswer(title: string, message: string, data: object, ofPrinted?: object) {
+  const answer = { success: true, message, data };
+  const further = ofPrinted && { [AS_PRINTED]: { ...answer, data: { ...data, environment: ofPrinted } } };
+  return { [title]: answer, ...further };
+}
+
+export function exampleProblem(title: string, error: string, status: number, message: string) {
+  return { [title]: { success: false, error, message, code: `ERR_${status}` } };
+}
+
+export const exampleSmallest = {
+  workspaceId: "test-workspace-001",
+  userId: "user123",
+  name: "Test Workspace",
+  cloudRegion: "centralindia",
+  cpuCores: 2,
+  memoryGB: 4,
+  storageGB: 20,
+  baseImage: "node",
+};

@@ -8,11 +8,21 @@ import { Problem } from "#core/problem.ts";
 import { dev8 } from "#http/dialects/dev8.ts";
 import { jsonBody, jsonReply, perDeployment, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { startExamples } from "./internal/examples.ts";
 import { checkLines, StartWorkspace } from "./internal/fields.ts";
 import { newRun } from "./internal/new-workspace.ts";
 import { containerExists, findWorkspace, isToRun, refusedAs, waitUntilRunning } from "./internal/workspace.ts";
-import { success, toStatus, toWorkspace, Workspace } from "./schemas.ts";
+import {
+  exampleAnswer,
+  exampleEnvironment,
+  exampleProblem,
+  exampleSmallest,
+  exampleWorkspace,
+  printedEnvironment,
+  success,
+  toStatus,
+  toWorkspace,
+  Workspace,
+} from "./schemas.ts";
 
 const Started = success(
   "Workspace started successfully",
@@ -32,11 +42,39 @@ const route = createRoute({
   tags: ["Environments"],
   summary: "Start a stopped workspace with a new container on its volumes, and wait for it",
   description: "A new container on the same volumes. Waits for at most 25 seconds until it runs.",
-  request: { body: jsonBody(perDeployment(StartWorkspace), startExamples.requests) },
+  request: {
+    body: jsonBody(perDeployment(StartWorkspace), {
+      "With nothing secret": exampleSmallest,
+      "The same again": {
+        ...exampleWorkspace,
+        codeServerPassword: "SecurePassword123!",
+        githubToken: "ghp_xxxxxxxxxxxxxxxxxxxx",
+      },
+    }),
+  },
   responses: {
-    200: jsonReply(Started, startExamples[200]),
-    400: problemReply("A field is missing or has the wrong form", startExamples[400]),
-    404: problemReply("Its volumes are not there", startExamples[404]),
+    200: jsonReply(
+      Started,
+      exampleAnswer(
+        "It runs",
+        "Workspace started successfully",
+        { environment: exampleEnvironment, message: "Your workspace is now running with existing data" },
+        printedEnvironment((host) => `https://${host}`),
+      ),
+    ),
+    400: problemReply(
+      "A field is missing or has the wrong form",
+      exampleProblem("A bad id", "Invalid Request", 400, "workspaceId must be a valid UUID"),
+    ),
+    404: problemReply(
+      "Its volumes are not there",
+      exampleProblem(
+        "No volumes",
+        "Resource Not Found",
+        404,
+        "workspace volume not found: fs-clxxx-yyyy-zzzz. Create environment first.",
+      ),
+    ),
     409: problemReply("It runs already"),
   },
 });

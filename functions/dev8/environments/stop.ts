@@ -10,10 +10,9 @@ import { Problem } from "#core/problem.ts";
 import { dev8 } from "#http/dialects/dev8.ts";
 import { jsonBody, jsonReply, perDeployment, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { stopExamples } from "./internal/examples.ts";
 import { NamedWorkspace } from "./internal/fields.ts";
 import { findWorkspace, hasContainer, isToRun, refusedAs } from "./internal/workspace.ts";
-import { success, toStatus } from "./schemas.ts";
+import { exampleAnswer, exampleEnvironment, exampleProblem, success, toStatus } from "./schemas.ts";
 
 const preserved = "Container deleted, volumes preserved. Restart anytime to resume work.";
 const Stopped = success(
@@ -32,10 +31,29 @@ const route = createRoute({
   operationId: "stopEnvironment",
   tags: ["Environments"],
   summary: "Remove the container of a workspace and its secrets: its volumes are kept",
-  request: { body: jsonBody(perDeployment(NamedWorkspace), stopExamples.requests) },
+  request: {
+    body: jsonBody(perDeployment(NamedWorkspace), {
+      "This one": { workspaceId: "test-workspace-001", cloudRegion: "centralindia" },
+      "Another one": { workspaceId: exampleEnvironment.id, cloudRegion: "centralindia" },
+    }),
+  },
   responses: {
-    200: jsonReply(Stopped, stopExamples[200]),
-    404: problemReply("You have no such workspace in this region", stopExamples[404]),
+    200: jsonReply(
+      Stopped,
+      exampleAnswer("It is stopped", "Workspace stopped successfully", {
+        workspaceId: exampleEnvironment.id,
+        message: "Container deleted, volumes preserved. Restart anytime to resume work.",
+      }),
+    ),
+    404: problemReply(
+      "You have no such workspace in this region",
+      exampleProblem(
+        "Stopped already",
+        "Resource Not Found",
+        404,
+        "container not found for workspace clxxx-yyyy-zzzz. Already stopped?",
+      ),
+    ),
   },
 });
 

@@ -7,9 +7,8 @@ import { cancelAnybodys, findAnybodysIds } from "#core/admin/jobs.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonBody, jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { findJobId } from "../jobs/internal/job-id.ts";
-import { ActionRequested, JobRef, toActionRequested } from "../jobs/schemas.ts";
-import { cancelJobExamples } from "./internal/examples.ts";
+import { ActionRequested, exampleRequest, toActionRequested } from "../jobs/internal/action.ts";
+import { findJobId, JobRef } from "../jobs/internal/job-id.ts";
 
 /** An optional user, which also finds a job before the index lists it. */
 const CancelJob = z
@@ -29,9 +28,9 @@ const route = createRoute({
   operationId: "cancelAnyJob",
   tags: ["Admin"],
   summary: "Cancel anybody's job",
-  request: { params: JobRef, body: jsonBody(CancelJob, cancelJobExamples.requests) },
+  request: { params: JobRef, body: jsonBody(CancelJob, { "Whoever has it": {}, "This user's": { user: "jschmidt" } }) },
   responses: {
-    200: jsonReply(ActionRequested, cancelJobExamples[200]),
+    200: jsonReply(ActionRequested, exampleRequest("cancel", "Cancellation request submitted")),
     409: problemReply("Several jobs begin like this, several users have it, or it ended"),
   },
 });

@@ -7,7 +7,6 @@ import { disableUser } from "#core/users/disable.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { disableUserExamples } from "./internal/examples.ts";
 import { UserRef, UserState } from "./schemas.ts";
 
 const route = createRoute({
@@ -17,7 +16,7 @@ const route = createRoute({
   tags: ["Admin"],
   summary: "Disable a user: no new key, and those there are end within seconds; what runs goes on",
   request: { params: UserRef },
-  responses: { 200: jsonReply(UserState, disableUserExamples[200]) },
+  responses: { 200: jsonReply(UserState, { Disabled: { username: "alice", disabled: true } }) },
 });
 
 export const endpoint = gpuDev.endpoint(

@@ -6,8 +6,15 @@ import { drainPool } from "#core/pools/admission/admission.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonBody, jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { drainPoolExamples } from "./internal/examples.ts";
-import { AdmissionState, OperatorReason, PoolRef, parseGpuType, toAdmissionState, toOperatorNote } from "./schemas.ts";
+import {
+  AdmissionState,
+  exampleAdmission,
+  OperatorReason,
+  PoolRef,
+  parseGpuType,
+  toAdmissionState,
+  toOperatorNote,
+} from "./schemas.ts";
 
 const route = createRoute({
   method: "post",
@@ -15,8 +22,8 @@ const route = createRoute({
   operationId: "drainGpuType",
   tags: ["Admin"],
   summary: "Start no new jobs on a GPU type; those that run go on",
-  request: { params: PoolRef, body: jsonBody(OperatorReason, drainPoolExamples.requests) },
-  responses: { 200: jsonReply(AdmissionState, drainPoolExamples[200]) },
+  request: { params: PoolRef, body: jsonBody(OperatorReason, { "With a reason": { reason: "New driver" } }) },
+  responses: { 200: jsonReply(AdmissionState, exampleAdmission("One is drained", false, "h100")) },
 });
 
 export const endpoint = gpuDev.endpoint(

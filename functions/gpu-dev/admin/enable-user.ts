@@ -6,7 +6,6 @@ import { enableUser } from "#core/users/disable.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { enableUserExamples } from "./internal/examples.ts";
 import { UserRef, UserState } from "./schemas.ts";
 
 const route = createRoute({
@@ -16,7 +15,7 @@ const route = createRoute({
   tags: ["Admin"],
   summary: "Enable a user again, with the keys that have not ended",
   request: { params: UserRef },
-  responses: { 200: jsonReply(UserState, enableUserExamples[200]) },
+  responses: { 200: jsonReply(UserState, { Enabled: { username: "alice", disabled: false } }) },
 });
 
 export const endpoint = gpuDev.endpoint(

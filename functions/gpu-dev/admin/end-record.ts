@@ -7,7 +7,7 @@ import { endRecord } from "#core/admin/end-record.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonBody, jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { endRecordExamples } from "./internal/examples.ts";
+import { exampleRecord } from "./schemas.ts";
 
 /** A record key in the form of the alarm: partition key, a bar, sort key. */
 const EndRecord = z
@@ -39,8 +39,17 @@ const route = createRoute({
   operationId: "endRecord",
   tags: ["Admin"],
   summary: "End by force a job or a disk whose record cannot be read",
-  request: { body: jsonBody(EndRecord, endRecordExamples.requests) },
-  responses: { 200: jsonReply(Ended, endRecordExamples[200]) },
+  request: { body: jsonBody(EndRecord, { "As the alarm names it": { key: exampleRecord } }) },
+  responses: {
+    200: jsonReply(Ended, {
+      "A job": { key: exampleRecord, status: "ended" },
+      "A disk, which leaves what holds its data": {
+        key: "owner#5a8d0e2b7c914f36a1d4e8f0b3c6972d#disk|7c1e9a3b5d2f4806a9c3e1b7d5f20846",
+        status: "ended",
+        kept: { volume: "vol-0123456789abcdef0", snapshots: ["snap-1234567890abcdef0"] },
+      },
+    }),
+  },
 });
 
 export const endpoint = gpuDev.endpoint(

@@ -9,10 +9,9 @@ import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { wholeNumber } from "#http/request/query.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
+import { toJobSummary } from "../jobs/internal/job-summary.ts";
 import { jobStatuses, toStatus } from "../jobs/internal/status.ts";
-import { toJobSummary } from "../jobs/schemas.ts";
-import { listJobsExamples } from "./internal/examples.ts";
-import { AdminJob } from "./schemas.ts";
+import { exampleJob, JobSummary } from "../jobs/schemas.ts";
 
 const ListJobs = z.object({
   status: z.enum(jobStatuses).optional().describe("Only jobs in this state."),
@@ -20,6 +19,15 @@ const ListJobs = z.object({
   limit: wholeNumber(1, 500).default(50).describe("Maximum number of entries to return, 1 to 500."),
   offset: wholeNumber(0).default(0).describe("Number of entries to skip."),
 });
+/** A job as operators see it, without any credentials. */
+const AdminJob = JobSummary.omit({
+  ssh_command: true,
+  ssh_host_key: true,
+  jupyter_url: true,
+  jupyter_token: true,
+  jupyter_port: true,
+}).meta({ id: "AdminJob" });
+
 const Jobs = z
   .object({
     jobs: z.array(AdminJob).describe("The jobs, newest first."),
@@ -36,7 +44,9 @@ const route = createRoute({
   tags: ["Admin"],
   summary: "List the jobs of all users that are not done, or all jobs of one user",
   request: { query: ListJobs },
-  responses: { 200: jsonReply(Jobs, listJobsExamples[200]) },
+  responses: {
+    200: jsonReply(Jobs, { "One job": { jobs: [AdminJob.parse(exampleJob)], total: 1, limit: 50, offset: 0 } }),
+  },
 });
 
 /** Without `user`, lists only jobs that are not done, from an index with a lag of seconds. */

@@ -6,8 +6,7 @@ import { pauseAdmission } from "#core/pools/admission/admission.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonBody, jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { pauseAdmissionExamples } from "./internal/examples.ts";
-import { AdmissionState, OperatorReason, toAdmissionState, toOperatorNote } from "./schemas.ts";
+import { AdmissionState, exampleAdmission, OperatorReason, toAdmissionState, toOperatorNote } from "./schemas.ts";
 
 const route = createRoute({
   method: "post",
@@ -15,8 +14,8 @@ const route = createRoute({
   operationId: "pauseAdmission",
   tags: ["Admin"],
   summary: "Start no new jobs at all; those that run go on",
-  request: { body: jsonBody(OperatorReason, pauseAdmissionExamples.requests) },
-  responses: { 200: jsonReply(AdmissionState, pauseAdmissionExamples[200]) },
+  request: { body: jsonBody(OperatorReason, { "With a reason": { reason: "New driver" } }) },
+  responses: { 200: jsonReply(AdmissionState, exampleAdmission("Nothing starts", true)) },
 });
 
 export const endpoint = gpuDev.endpoint(

@@ -6,8 +6,7 @@ import { pauseAdmission } from "#core/pools/admission/admission.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { resumeAdmissionExamples } from "./internal/examples.ts";
-import { AdmissionState, toAdmissionState } from "./schemas.ts";
+import { AdmissionState, exampleAdmission, toAdmissionState } from "./schemas.ts";
 
 const route = createRoute({
   method: "post",
@@ -15,7 +14,7 @@ const route = createRoute({
   operationId: "resumeAdmission",
   tags: ["Admin"],
   summary: "Start jobs again, but on drained GPU types",
-  responses: { 200: jsonReply(AdmissionState, resumeAdmissionExamples[200]) },
+  responses: { 200: jsonReply(AdmissionState, exampleAdmission("All start", false)) },
 });
 
 export const endpoint = gpuDev.endpoint(route, { uses: ["table", "queue"], admin: true }, async ({ ctx, requestId }) =>

@@ -1,12 +1,47 @@
 import { createRoute } from "@hono/zod-openapi";
+import * as z from "zod";
 import { table } from "#aws/dynamodb/table.ts";
 import { audited } from "#core/admin/audit.ts";
-import { readOperatorState } from "#core/admin/state.ts";
+import { type OperatorState, readOperatorState } from "#core/admin/state.ts";
+import type { OperatorNote } from "#core/pools/admission/admission.ts";
+import { Timestamp, wholeSeconds } from "#http/answers/timestamp.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { stateExamples } from "./internal/examples.ts";
-import { AdminState, toAdminState } from "./schemas.ts";
+
+const note = {
+  since: Timestamp.nullable().describe(
+    "When an operator closed it or called it dead; null if an older version noted no time.",
+  ),
+  by: z.string().nullable().describe("The operator who did; null if an older version noted no name."),
+  reason: z.string().nullable().describe("Why, in the operator's words; null if none were given."),
+};
+
+const AdminState = z
+  .object({
+    paused: z
+      .object(note)
+      .nullable()
+      .describe("Since when and why no new jobs are started at all; null while they are."),
+    drained: z
+      .array(z.object({ gpu_type: z.string().describe("The type of GPU."), ...note }).meta({ id: "DrainedType" }))
+      .describe("The GPU types on which no new jobs are started."),
+    gone_nodes: z
+      .array(
+        z
+          .object({
+            node: z.string().describe("The machine's name."),
+            uid: z.string().describe("The id that the environment keeps for its whole life."),
+            gpu_type: z.string().describe("The type of GPU."),
+            ...note,
+            until: Timestamp.describe("Until when the operator's word counts."),
+          })
+          .meta({ id: "LostNode" }),
+      )
+      .describe("The machines that an operator called dead, at most 100."),
+    gone_node_count: z.int().describe("Number of machines that an operator called dead; `gone_nodes` may list fewer."),
+  })
+  .meta({ id: "AdminState" });
 
 const route = createRoute({
   method: "get",
@@ -14,7 +49,16 @@ const route = createRoute({
   operationId: "showAdminState",
   tags: ["Admin"],
   summary: "What operators closed or called dead, since when, and why",
-  responses: { 200: jsonReply(AdminState, stateExamples[200]) },
+  responses: {
+    200: jsonReply(AdminState, {
+      "One type is drained": {
+        paused: null,
+        drained: [{ gpu_type: "h100", since: "2026-01-20T18:30:00Z", by: "alice", reason: "New driver" }],
+        gone_nodes: [],
+        gone_node_count: 0,
+      },
+    }),
+  },
 });
 
 export const endpoint = gpuDev.endpoint(route, { uses: ["table"], admin: true }, async ({ ctx, requestId }) =>
@@ -24,3 +68,18 @@ export const endpoint = gpuDev.endpoint(route, { uses: ["table"], admin: true },
 );
 
 export const handler = lambda(endpoint, { table });
+
+function toAdminState(state: OperatorState): z.infer<typeof AdminState> {
+  return {
+    paused: state.paused && toNote(state.paused),
+    drained: state.drained.map((closure) => ({ gpu_type: closure.type, ...toNote(closure) })),
+    gone_nodes: state.goneNodes.map(({ name, uid, pool, since, until, ...rest }) => {
+      return { node: name, uid, gpu_type: pool, ...toNote({ at: since, ...rest }), until: wholeSeconds(until) };
+    }),
+    gone_node_count: state.goneNodeCount,
+  };
+}
+
+function toNote({ at, by, reason }: { readonly at?: number } & Partial<OperatorNote>) {
+  return { since: at === undefined ? null : wholeSeconds(at), by: by ?? null, reason: reason ?? null };
+}

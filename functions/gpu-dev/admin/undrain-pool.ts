@@ -6,8 +6,7 @@ import { drainPool } from "#core/pools/admission/admission.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { undrainPoolExamples } from "./internal/examples.ts";
-import { AdmissionState, PoolRef, parseGpuType, toAdmissionState } from "./schemas.ts";
+import { AdmissionState, exampleAdmission, PoolRef, parseGpuType, toAdmissionState } from "./schemas.ts";
 
 const route = createRoute({
   method: "post",
@@ -16,7 +15,7 @@ const route = createRoute({
   tags: ["Admin"],
   summary: "Start jobs on a GPU type again",
   request: { params: PoolRef },
-  responses: { 200: jsonReply(AdmissionState, undrainPoolExamples[200]) },
+  responses: { 200: jsonReply(AdmissionState, exampleAdmission("None is drained", false)) },
 });
 
 export const endpoint = gpuDev.endpoint(

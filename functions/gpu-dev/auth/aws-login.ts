@@ -7,10 +7,9 @@ import { login } from "#core/users/login.ts";
 import { countLogin } from "#core/users/login-count.ts";
 import { Timestamp, wholeSeconds } from "#http/answers/timestamp.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
-import { jsonBody, jsonReply, problemReply } from "#http/route.ts";
+import { AS_PRINTED, jsonBody, jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { hasRequest, LoginBody, parseCredentials } from "./internal/credentials.ts";
-import { awsLoginExamples } from "./internal/examples.ts";
 import { parseSignedRequest } from "./internal/signed-request.ts";
 
 const LoggedIn = z
@@ -25,6 +24,16 @@ const LoggedIn = z
   })
   .meta({ id: "LoggedIn" });
 
+const issued = {
+  api_key: "zHfR3kQ9-TKv0hY2mXcW8sLpE5uJ1oNa7dFg4bVt6iRxCqZ_wPyM3lBeUjHkSnDrAvGfTzOoIiYyXxWwVvUu0123",
+  key_prefix: "zHfR3kQ9",
+  user_id: 42,
+  username: "jschmidt",
+  aws_arn: "arn:aws:sts::308535385114:assumed-role/SSOCloudDevGpuReservation/jschmidt",
+  expires_at: "2026-01-20T20:00:00Z",
+  ttl_hours: 2,
+};
+
 const route = createRoute({
   method: "post",
   path: "/v1/auth/aws-login",
@@ -34,9 +43,33 @@ const route = createRoute({
   description:
     "Takes AWS credentials, or a GetCallerIdentity request signed with them, and asks STS whose they are. On a local " +
     "stack `npm run --silent env` does this for you.",
-  request: { body: jsonBody(LoginBody, awsLoginExamples.requests) },
+  request: {
+    body: jsonBody(LoginBody, {
+      "AWS credentials": {
+        aws_access_key_id: "ASIAQ3EGTSOZEXAMPLE0",
+        aws_secret_access_key: "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+        aws_session_token: `IQoJb3JpZ2luX2VjEXAMPLE${"0".repeat(80)}`,
+      },
+      "A signed request": {
+        iam_request_method: "POST",
+        iam_request_url: "https://sts.us-east-1.amazonaws.com/",
+        iam_request_headers: {
+          host: "sts.us-east-1.amazonaws.com",
+          "x-amz-date": "20260120T183000Z",
+          "x-berth-server-id": "berth-local",
+          authorization:
+            "AWS4-HMAC-SHA256 Credential=ASIAQ3EGTSOZEXAMPLE0/20260120/us-east-1/sts/aws4_request, " +
+            "SignedHeaders=host;x-amz-date;x-berth-server-id, Signature=0123456789abcdef",
+        },
+        iam_request_body: "Action=GetCallerIdentity&Version=2011-06-15",
+      },
+    }),
+  },
   responses: {
-    200: jsonReply(LoggedIn, awsLoginExamples[200]),
+    200: jsonReply(LoggedIn, {
+      "A key for two hours": issued,
+      [AS_PRINTED]: { ...issued, api_key: "zHfR3k...", key_prefix: "zHfR3k" },
+    }),
     401: problemReply("STS does not know the credentials, or the signature is not good"),
     403: problemReply("The role or the account is not allowed, or the user is disabled"),
   },

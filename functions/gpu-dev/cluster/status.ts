@@ -2,13 +2,23 @@ import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { table } from "#aws/dynamodb/table.ts";
 import { type Capacity, readClusterStatus } from "#core/pools/admission/availability.ts";
+import type { EstimateErrors } from "#core/pools/forecast/estimate-errors.ts";
 import { Timestamp, wholeSeconds } from "#http/answers/timestamp.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { GpuCapacity, toGpuCapacities } from "../gpu/schemas.ts";
-import { statusExamples } from "./internal/examples.ts";
-import { EstimateErrorsByType, toEstimateErrors } from "./schemas.ts";
+
+const EstimateError = z
+  .object({
+    starts: z.int().describe("Number of starts that the figures are computed from."),
+    covered: z
+      .number()
+      .describe("Share of those starts, 0 to 1, that came no later than `estimated_start_latest` said."),
+    median_error: z.number().describe("Median error of `estimated_start_time`, as a share of the real wait."),
+  })
+  .meta({ id: "EstimateError" });
+const EstimateErrorsByType = z.record(z.string(), EstimateError);
 
 const ClusterStatus = z
   .object({
@@ -34,7 +44,25 @@ const route = createRoute({
   operationId: "getClusterStatus",
   tags: ["Capacity"],
   summary: "GPUs and reservations of the whole cluster",
-  responses: { 200: jsonReply(ClusterStatus, statusExamples[200]) },
+  responses: {
+    200: jsonReply(ClusterStatus, {
+      "A busy cluster": {
+        total_gpus: 64,
+        available_gpus: 32,
+        in_use_gpus: 24,
+        queued_gpus: 8,
+        active_reservations: 5,
+        preparing_reservations: 1,
+        queued_reservations: 2,
+        pending_reservations: 0,
+        by_gpu_type: {
+          h100: { gpu_type: "h100", total: 16, available: 8, in_use: 8, queued: 4, max_per_node: 8 },
+        },
+        estimate_errors: { h100: { starts: 200, covered: 0.87, median_error: 0.15 } },
+        timestamp: "2026-01-20T18:30:00Z",
+      },
+    }),
+  },
 });
 
 export const endpoint = gpuDev.endpoint(route, { uses: ["table"] }, async ({ ctx }) => {
@@ -56,3 +84,9 @@ export const endpoint = gpuDev.endpoint(route, { uses: ["table"] }, async ({ ctx
 });
 
 export const handler = lambda(endpoint, { table });
+
+function toEstimateErrors(all: readonly EstimateErrors[]): z.infer<typeof EstimateErrorsByType> {
+  return Object.fromEntries(
+    all.map(({ type, starts, covered, medianError }) => [type, { starts, covered, median_error: medianError }]),
+  );
+}

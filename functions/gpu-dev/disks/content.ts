@@ -7,8 +7,7 @@ import { Timestamp, wholeSeconds } from "#http/answers/timestamp.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { contentExamples } from "./internal/examples.ts";
-import { DiskRef, parseDiskName } from "./schemas.ts";
+import { DiskRef, exampleDisk, parseDiskName } from "./schemas.ts";
 
 const Content = z
   .object({
@@ -32,7 +31,24 @@ const route = createRoute({
   tags: ["Disks"],
   summary: "List the files of a disk's last backup",
   request: { params: DiskRef },
-  responses: { 200: jsonReply(Content, contentExamples[200]) },
+  responses: {
+    200: jsonReply(Content, {
+      "Two files": {
+        disk_name: exampleDisk.disk_name,
+        content: ".:\ncheckpoints\ntrain.py\n\n./checkpoints:\nepoch-1.pt\n",
+        s3_path: null,
+        snapshot_date: "2026-01-20T18:30:00Z",
+        message: null,
+      },
+      "No backup yet": {
+        disk_name: exampleDisk.disk_name,
+        content: null,
+        s3_path: null,
+        snapshot_date: null,
+        message: "Disk 'my-training-data' has no backup yet",
+      },
+    }),
+  },
 });
 
 export const endpoint = gpuDev.endpoint(route, { uses: ["table", "blobs"] }, async ({ ctx, params }) => {

@@ -6,8 +6,7 @@ import { createDisk } from "#core/disks/create.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonBody, jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { createExamples } from "./internal/examples.ts";
-import { DEFAULT_SIZE_GB, DiskName, DiskRequested, DiskSizeGb, toDiskRequested } from "./schemas.ts";
+import { DEFAULT_SIZE_GB, DiskName, DiskRequested, DiskSizeGb, exampleRequest, toDiskRequested } from "./schemas.ts";
 
 const CreateDisk = z
   .object({
@@ -22,9 +21,9 @@ const route = createRoute({
   operationId: "createDisk",
   tags: ["Disks"],
   summary: "Create a disk",
-  request: { body: jsonBody(CreateDisk, createExamples.requests) },
+  request: { body: jsonBody(CreateDisk, { "500 GB": { disk_name: "my-training-data", size_gb: 500 } }) },
   responses: {
-    200: jsonReply(DiskRequested, createExamples[200]),
+    200: jsonReply(DiskRequested, exampleRequest("create", "Disk creation request queued successfully", "op-123-abc")),
     409: problemReply(
       "A living disk has this name, there are 500 already, or the Idempotency-Key was used with another request",
     ),

@@ -5,8 +5,7 @@ import { deleteDisk } from "#core/disks/requests.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { deleteExamples } from "./internal/examples.ts";
-import { DiskRef, DiskRequested, parseDiskName, toDiskRequested } from "./schemas.ts";
+import { DiskRef, DiskRequested, exampleRequest, parseDiskName, toDiskRequested } from "./schemas.ts";
 
 const route = createRoute({
   method: "delete",
@@ -17,7 +16,14 @@ const route = createRoute({
   description: "It is kept for 30 days, in which it can be had back.",
   request: { params: DiskRef },
   responses: {
-    200: jsonReply(DiskRequested, deleteExamples[200]),
+    200: jsonReply(
+      DiskRequested,
+      exampleRequest(
+        "delete",
+        "Disk deletion request queued successfully. Will be deleted on 2026-02-19",
+        "op-456-def",
+      ),
+    ),
     409: problemReply("The disk is in use"),
     410: problemReply("The disk is marked for deletion already"),
   },

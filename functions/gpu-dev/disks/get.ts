@@ -2,10 +2,9 @@ import { createRoute } from "@hono/zod-openapi";
 import { table } from "#aws/dynamodb/table.ts";
 import { getDisk } from "#core/disks/view.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
-import { jsonReply } from "#http/route.ts";
+import { AS_PRINTED, jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { getExamples } from "./internal/examples.ts";
-import { Disk, DiskRef, parseDiskName, toDisk } from "./schemas.ts";
+import { Disk, DiskRef, exampleDisk, parseDiskName, toDisk } from "./schemas.ts";
 
 const route = createRoute({
   method: "get",
@@ -14,7 +13,12 @@ const route = createRoute({
   tags: ["Disks"],
   summary: "Show a disk",
   request: { params: DiskRef },
-  responses: { 200: jsonReply(Disk, getExamples[200]) },
+  responses: {
+    200: jsonReply(Disk, {
+      "A disk in use": exampleDisk,
+      [AS_PRINTED]: { ...exampleDisk, user_id: "jschmidt@meta.com", reservation_id: "abc-123" },
+    }),
+  },
 });
 
 export const endpoint = gpuDev.endpoint(route, { uses: ["table"], etag: [] }, async ({ ctx, params }) =>

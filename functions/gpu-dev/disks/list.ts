@@ -3,10 +3,9 @@ import * as z from "zod";
 import { table } from "#aws/dynamodb/table.ts";
 import { listDisks } from "#core/disks/view.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
-import { jsonReply } from "#http/route.ts";
+import { AS_PRINTED, jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { listExamples } from "./internal/examples.ts";
-import { Disk, toDisk } from "./schemas.ts";
+import { Disk, exampleDisk, toDisk } from "./schemas.ts";
 
 const ListDisks = z.object({
   deleted: z
@@ -28,7 +27,12 @@ const route = createRoute({
   tags: ["Disks"],
   summary: "List your disks, the newest first",
   request: { query: ListDisks },
-  responses: { 200: jsonReply(Disks, listExamples[200]) },
+  responses: {
+    200: jsonReply(Disks, {
+      "One disk": { disks: [exampleDisk], total: 1 },
+      [AS_PRINTED]: { disks: [{ ...exampleDisk, user_id: "jschmidt@meta.com", reservation_id: "abc-123" }], total: 1 },
+    }),
+  },
 });
 
 export const endpoint = gpuDev.endpoint(route, { uses: ["table"], etag: [] }, async ({ ctx, query }) => {

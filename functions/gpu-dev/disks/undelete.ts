@@ -5,8 +5,7 @@ import { undeleteDisk } from "#core/disks/requests.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { undeleteExamples } from "./internal/examples.ts";
-import { DiskRef, DiskRequested, parseDiskName, toDiskRequested } from "./schemas.ts";
+import { DiskRef, DiskRequested, exampleRequest, parseDiskName, toDiskRequested } from "./schemas.ts";
 
 const route = createRoute({
   method: "post",
@@ -16,7 +15,7 @@ const route = createRoute({
   summary: "Keep a disk after all",
   request: { params: DiskRef },
   responses: {
-    200: jsonReply(DiskRequested, undeleteExamples[200]),
+    200: jsonReply(DiskRequested, exampleRequest("undelete", "Disk undelete request queued successfully")),
     409: problemReply("The disk is not marked for deletion"),
   },
 });

@@ -6,7 +6,6 @@ import { Timestamp, wholeSeconds } from "#http/answers/timestamp.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { availabilityExamples } from "./internal/examples.ts";
 import { GpuAvailability, toGpuAvailability } from "./schemas.ts";
 
 const Availability = z
@@ -16,13 +15,25 @@ const Availability = z
   })
   .meta({ id: "Availability" });
 
+const open = { open: true, closed_reason: null, largest_free: 8, count_options: [1, 2, 4, 8, 16], scalable: 0 };
+
 const route = createRoute({
   method: "get",
   path: "/v1/gpu/availability",
   operationId: "getAvailability",
   tags: ["Capacity"],
   summary: "GPUs by type: how many there are, in use, wanted and free",
-  responses: { 200: jsonReply(Availability, availabilityExamples[200]) },
+  responses: {
+    200: jsonReply(Availability, {
+      "Two types": {
+        availability: {
+          h100: { gpu_type: "h100", total: 16, available: 8, in_use: 8, queued: 4, max_per_node: 8, ...open },
+          a100: { gpu_type: "a100", total: 16, available: 12, in_use: 4, queued: 0, max_per_node: 8, ...open },
+        },
+        timestamp: "2026-01-20T18:30:00Z",
+      },
+    }),
+  },
 });
 
 export const endpoint = gpuDev.endpoint(route, { uses: ["table"], etag: ["timestamp"] }, async ({ ctx }) => {

@@ -5,9 +5,8 @@ import { requestCancel } from "#core/environments/verbs/actions.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { cancelExamples } from "./internal/examples.ts";
-import { findJobId } from "./internal/job-id.ts";
-import { ActionRequested, JobRef, toActionRequested } from "./schemas.ts";
+import { ActionRequested, exampleRequest, toActionRequested } from "./internal/action.ts";
+import { findJobId, JobRef } from "./internal/job-id.ts";
 
 const route = createRoute({
   method: "post",
@@ -18,7 +17,7 @@ const route = createRoute({
   description: "Shown as cancelled from the answer on. Its disk is kept.",
   request: { params: JobRef },
   responses: {
-    200: jsonReply(ActionRequested, cancelExamples[200]),
+    200: jsonReply(ActionRequested, exampleRequest("cancel", "Cancellation request submitted")),
     409: problemReply("The status of the job does not allow it, or several of your jobs begin like this"),
   },
 });

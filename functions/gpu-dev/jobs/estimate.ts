@@ -1,5 +1,5 @@
 import { createRoute } from "@hono/zod-openapi";
-import type * as z from "zod";
+import * as z from "zod";
 import { table } from "#aws/dynamodb/table.ts";
 import { fetch } from "#aws/fetch.ts";
 import type { Context } from "#core/context.ts";
@@ -15,10 +15,33 @@ import { wholeSeconds } from "#http/answers/timestamp.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonBody, jsonReply, perDeployment, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { estimateExamples } from "./internal/examples.ts";
-import { otherJobFields } from "./internal/other-ways.ts";
-import { getSize, listSmallerSizes, Submission } from "./internal/submission.ts";
-import { Estimated, type EstimatedTimes, gpuHours } from "./schemas.ts";
+import { gpuHours } from "./internal/job-summary.ts";
+import { exampleSubmissions, getSize, listSmallerSizes, otherJobFields, Submission } from "./internal/submission.ts";
+import { EstimatedTimes } from "./schemas.ts";
+
+const Estimated = EstimatedTimes.extend({
+  queue_position: z.int().nullable().describe("Place in the queue, 1 is first; null unless the job is queued."),
+  reason: z.string().describe("`Would start now`, or why the job would wait."),
+  alternatives: z
+    .array(
+      z
+        .object({
+          gpu_count: z
+            .int()
+            .describe(
+              "Number of GPUs. Without it a submit asks for all GPUs of the machine; 16 means two machines of 8.",
+            ),
+        })
+        .extend(EstimatedTimes.shape)
+        .meta({ id: "JobAlternative" }),
+    )
+    .describe("Smaller GPU counts that would start earlier, soonest first."),
+  gpu_hours: z.number().describe("GPUs times the hours that the job asks for: what it uses if it runs to its end."),
+  ignored: z
+    .array(z.string())
+    .optional()
+    .describe("Unknown fields and parameters of the request. Omitted if there are none."),
+}).meta({ id: "JobEstimate" });
 
 const route = createRoute({
   method: "post",
@@ -27,9 +50,32 @@ const route = createRoute({
   tags: ["Jobs"],
   summary: "Estimate when a job would start",
   description: "Takes what a submit takes and writes nothing.",
-  request: { body: jsonBody(perDeployment(Submission), estimateExamples.requests) },
+  request: { body: jsonBody(perDeployment(Submission), exampleSubmissions) },
   responses: {
-    200: jsonReply(Estimated, estimateExamples[200]),
+    200: jsonReply(Estimated, {
+      "One GPU, now": {
+        estimated_start_time: "2026-01-20T18:00:00Z",
+        estimated_start_latest: "2026-01-20T18:00:00Z",
+        queue_position: 1,
+        reason: "Would start now",
+        alternatives: [],
+        gpu_hours: 1,
+      },
+      "Later, or smaller and now": {
+        estimated_start_time: "2026-01-20T18:30:00Z",
+        estimated_start_latest: "2026-01-20T19:10:00Z",
+        queue_position: 1,
+        reason: "Need 8 H100 GPUs, only 4 available - position #1",
+        alternatives: [
+          {
+            gpu_count: 4,
+            estimated_start_time: "2026-01-20T18:00:00Z",
+            estimated_start_latest: "2026-01-20T18:00:00Z",
+          },
+        ],
+        gpu_hours: 32,
+      },
+    }),
     409: problemReply("The disk is in use, or there are 500 disks already"),
     410: problemReply("The disk is marked for deletion"),
   },

@@ -8,10 +8,9 @@ import { HOUR_MS } from "#core/units.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonBody, jsonReply, perDeployment, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { extendExamples } from "./internal/examples.ts";
-import { findJobId } from "./internal/job-id.ts";
-import { durationHours } from "./internal/submission.ts";
-import { ActionRequested, JobRef, toActionRequested } from "./schemas.ts";
+import { ActionRequested, exampleRequest, toActionRequested } from "./internal/action.ts";
+import { durationHours } from "./internal/job-fields.ts";
+import { findJobId, JobRef } from "./internal/job-id.ts";
 
 const ExtendJob = (settings: Settings) =>
   z.object({ extension_hours: durationHours(settings).describe("Number of hours to add.") }).meta({ id: "ExtendJob" });
@@ -24,9 +23,9 @@ const route = createRoute({
   summary: "Extend a job",
   description:
     "The new end counts from the answer on. `duration_hours` and `expires_at` show it once the action is `done`.",
-  request: { params: JobRef, body: jsonBody(perDeployment(ExtendJob), extendExamples.requests) },
+  request: { params: JobRef, body: jsonBody(perDeployment(ExtendJob), { "Two hours more": { extension_hours: 2 } }) },
   responses: {
-    200: jsonReply(ActionRequested, extendExamples[200]),
+    200: jsonReply(ActionRequested, exampleRequest("extend", "Extension request submitted for 2 hours")),
     409: problemReply("The status of the job does not allow it, or several of your jobs begin like this"),
   },
 });

@@ -6,10 +6,9 @@ import { requestJupyter } from "#core/environments/verbs/actions.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { jupyterEnableExamples } from "./internal/examples.ts";
-import { findJobId } from "./internal/job-id.ts";
+import { ActionRequested, exampleRequest, toActionRequested } from "./internal/action.ts";
+import { findJobId, JobRef } from "./internal/job-id.ts";
 import { toStatus } from "./internal/status.ts";
-import { ActionRequested, JobRef, toActionRequested } from "./schemas.ts";
 
 const route = createRoute({
   method: "post",
@@ -20,7 +19,7 @@ const route = createRoute({
   description: "`jupyter_url` of the job says where, once it answers.",
   request: { params: JobRef },
   responses: {
-    200: jsonReply(ActionRequested, jupyterEnableExamples[200]),
+    200: jsonReply(ActionRequested, exampleRequest("enable_jupyter", "Jupyter enable request submitted")),
     409: problemReply("The status of the job does not allow it, or several of your jobs begin like this"),
   },
 });

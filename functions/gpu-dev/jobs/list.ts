@@ -8,11 +8,11 @@ import { readOutage } from "#core/environments/verbs/read-outage.ts";
 import { readAdvice } from "#core/pools/forecast/advice.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { wholeNumber } from "#http/request/query.ts";
-import { jsonReply } from "#http/route.ts";
+import { AS_PRINTED, jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { listExamples } from "./internal/examples.ts";
+import { toJobSummary } from "./internal/job-summary.ts";
 import { jobStatuses, toStatus } from "./internal/status.ts";
-import { JobSummary, ownPace, toJobSummary } from "./schemas.ts";
+import { exampleJob, JobSummary, ownPace, printedJob } from "./schemas.ts";
 
 const words: readonly string[] = [...jobStatuses, "pending"];
 
@@ -61,7 +61,17 @@ const route = createRoute({
   summary: "List your jobs, the newest first",
   request: { query: ListJobs },
   parameters: [{ name: "status", in: "query", example: "active,preparing" }],
-  responses: { 200: jsonReply(Jobs, listExamples[200]) },
+  responses: {
+    200: jsonReply(Jobs, {
+      "One job": { jobs: [exampleJob], total: 10, limit: 50, offset: 0 },
+      [AS_PRINTED]: {
+        jobs: [{ ...printedJob(), job_id: "abc-123", reservation_id: "abc-123" }],
+        total: 10,
+        limit: 50,
+        offset: 0,
+      },
+    }),
+  },
 });
 
 export const endpoint = gpuDev.endpoint(route, { uses: ["table", "sealer"], etag: ownPace }, async ({ ctx, query }) => {

@@ -8,15 +8,14 @@ import { Problem } from "#core/problem.ts";
 import { type Answer, answer, streamed } from "#http/answers/answer.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { wholeNumber } from "#http/request/query.ts";
+import type { OtherWays } from "#http/request/unknown-fields.ts";
 import { jsonBody, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { logsExamples } from "./internal/examples.ts";
 import { heldRequests } from "./internal/held-requests.ts";
-import { findJobId } from "./internal/job-id.ts";
+import { findJobId, JobId, JobRef } from "./internal/job-id.ts";
 import { logEvents } from "./internal/log-events.ts";
 import { newestLines } from "./internal/log-lines.ts";
-import { otherLogFields } from "./internal/other-ways.ts";
-import { JobRef, Logs } from "./schemas.ts";
+import { exampleJob } from "./schemas.ts";
 
 const ReadLogs = z.object({
   tail: wholeNumber(1, 10_000).default(200).describe("Number of lines to return, counted from the end."),
@@ -31,8 +30,30 @@ const ReadLogs = z.object({
   download: z.enum(["0", "1"]).default("0").describe("1 for the whole log that is kept, as a text file."),
 });
 
+const Logs = z
+  .object({
+    job_id: JobId,
+    logs: z.string().describe("Standard output and error of the command, as one text."),
+    truncated: z
+      .boolean()
+      .describe("Whether older output is missing: before these lines, or between `after` and this output."),
+    next: z.string().describe("The position behind this output. Send it as `after` to go on from there."),
+    ended: z
+      .boolean()
+      .describe("Whether nothing follows any more: the job has ended, and this was the end of its log."),
+    ignored: z
+      .array(z.string())
+      .optional()
+      .describe("Unknown fields and parameters of the request. Omitted if there are none."),
+  })
+  .meta({ id: "JobLogs" });
+
 /** As JSON, control characters take six times as much, and the answer of a function may have 6 MB. */
 const MOST_FOLLOWED = 512 * 1024;
+
+const follow = "Send `next` of the last answer as `after`, and `wait` to be answered once there is more.";
+
+const otherLogFields: OtherWays = { follow, since: follow, sincetime: follow, sinceseconds: follow };
 
 const route = createRoute({
   method: "get",
@@ -49,7 +70,15 @@ const route = createRoute({
     200: {
       description: "Success",
       content: {
-        ...jsonBody(Logs, logsExamples[200]).content,
+        ...jsonBody(Logs, {
+          "Two lines": {
+            job_id: exampleJob.job_id,
+            logs: "epoch 1\nepoch 2\n",
+            truncated: false,
+            next: "16",
+            ended: false,
+          },
+        }).content,
         "text/plain": { schema: z.string() },
         "text/event-stream": { schema: z.string() },
       },

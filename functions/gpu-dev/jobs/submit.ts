@@ -10,38 +10,34 @@ import { noDiskMessage } from "#core/environments/record/disk/disk-messages.ts";
 import { findEnvironment } from "#core/environments/record/read.ts";
 import { createEnvironment } from "#core/environments/verbs/create.ts";
 import { Conflict } from "#core/problem.ts";
+import type { ChosenIds } from "#core/store/idempotency.ts";
 import { checkReceiver } from "#core/webhooks/receiver.ts";
-import { Timestamp } from "#http/answers/timestamp.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { idTaken } from "#http/request/idempotency.ts";
-import { jsonBody, jsonReply, perDeployment, problemReply } from "#http/route.ts";
+import { AS_PRINTED, jsonBody, jsonReply, perDeployment, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { checkGithubUser } from "../../shared/internal/github-user.ts";
-import { submitExamples } from "./internal/examples.ts";
-import { otherJobFields } from "./internal/other-ways.ts";
+import { JobId } from "./internal/job-id.ts";
+import { formatPodName, gpuHours } from "./internal/job-summary.ts";
 import {
+  exampleSubmissions,
   findReservationId,
   getCommand,
   getDisk,
   getName,
   getSize,
+  otherJobFields,
   Submission,
   wantsJupyter,
 } from "./internal/submission.ts";
-import { formatLogin, formatPodName, gpuHours } from "./schemas.ts";
+import { EstimatedTimes } from "./schemas.ts";
 
 const Submitted = z
   .object({
-    job_id: z
-      .string()
-      .describe(
-        "The job's id. In a path its first 4 or more characters are enough, while only one of your jobs begins with them.",
-      ),
+    job_id: JobId,
     status: z.literal("queued").describe("The job is in the queue."),
     message: z.string().describe("A confirmation with the number of the request."),
-    estimated_start_time: Timestamp.nullable().describe(
-      "Estimated start: half of such jobs start no later. Null if there is no estimate.",
-    ),
+    estimated_start_time: EstimatedTimes.shape.estimated_start_time,
     gpu_hours: z.number().describe("GPUs times the hours that the job asks for: what it uses if it runs to its end."),
     warning: z
       .string()
@@ -50,6 +46,14 @@ const Submitted = z
   })
   .meta({ id: "SubmittedJob" });
 
+const submitted = {
+  job_id: "9e41c7d3-5b00-4c1a-8000-0123456789ab",
+  status: "queued",
+  message: "Job submitted successfully to queue (message ID: 42)",
+  estimated_start_time: null,
+  gpu_hours: 1,
+};
+
 const route = createRoute({
   method: "post",
   path: "/v1/jobs/submit",
@@ -57,14 +61,42 @@ const route = createRoute({
   tags: ["Jobs"],
   summary: "Submit a job",
   description: "The answer comes at once: the job is queued, and `GET /v1/jobs/{job_id}` shows it from then on.",
-  request: { body: jsonBody(perDeployment(Submission), submitExamples.requests) },
+  request: {
+    body: jsonBody(perDeployment(Submission), {
+      ...exampleSubmissions,
+      "A training run on a disk": {
+        image: "pytorch/pytorch:2.1.0-cuda12.1-cudnn8-runtime",
+        instance_type: "p5.48xlarge",
+        duration_hours: 4,
+        disk_name: "my-training-data",
+        disk_size_gb: 100,
+        env_vars: { WANDB_API_KEY: "secret", EXPERIMENT: "training-v1" },
+        command: "python train.py --epochs 100",
+      },
+    }),
+  },
   responses: {
-    200: jsonReply(Submitted, submitExamples[200]),
-    400: problemReply("A field is missing or has the wrong form", submitExamples[400]),
+    200: jsonReply(Submitted, { Queued: submitted, [AS_PRINTED]: { ...submitted, job_id: "abc-123-def-456" } }),
+    400: problemReply("A field is missing or has the wrong form", {
+      "No image": {
+        detail: [
+          {
+            type: "missing",
+            loc: ["body", "image"],
+            msg: "Field required",
+            input: { instance_type: "p5.48xlarge", duration_hours: 4 },
+          },
+        ],
+      },
+    }),
     409: problemReply(
       "The disk is in use, there are 500 disks already, there is a job of the `RESERVATION_ID`, or the Idempotency-Key " +
         "was used with another request",
-      submitExamples[409],
+      {
+        "A disk in use": {
+          detail: "Disk 'my-training-data' is currently in use by reservation 9e41c7d3-5b00-4c1a-8000-0123456789ab",
+        },
+      },
     ),
     410: problemReply("The disk is marked for deletion"),
   },
@@ -120,3 +152,10 @@ export const endpoint = gpuDev.endpoint(
 );
 
 export const handler = lambda(endpoint, { table, queue, sealer, fetch, githubKeys });
+
+/**
+ * Returns the SSH user name of a job. The server chooses the suffix, so a user cannot claim another user's SSH name.
+ */
+function formatLogin({ id, uid }: ChosenIds): string {
+  return `${formatPodName(id)}-${uid.slice(0, 8)}`;
+}

@@ -8,11 +8,10 @@ import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonBody, jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { checkGithubUser } from "../../shared/internal/github-user.ts";
-import { usersExamples } from "./internal/examples.ts";
-import { findJobId } from "./internal/job-id.ts";
+import { ActionRequested, exampleRequest, toActionRequested } from "./internal/action.ts";
+import { GithubName, PublicKey } from "./internal/job-fields.ts";
+import { findJobId, JobRef } from "./internal/job-id.ts";
 import { toStatus } from "./internal/status.ts";
-import { GithubName, PublicKey } from "./internal/submission.ts";
-import { ActionRequested, JobRef, toActionRequested } from "./schemas.ts";
 
 const NewUser = z
   .object({
@@ -48,9 +47,20 @@ const route = createRoute({
   tags: ["Jobs"],
   summary: "Let a GitHub user's SSH keys, or one key, into a job",
   description: "The keys of a GitHub user are fetched again each time that this is asked for.",
-  request: { params: JobRef, body: jsonBody(NewUser, usersExamples.requests) },
+  request: {
+    params: JobRef,
+    body: jsonBody(NewUser, {
+      "A GitHub user": { github_username: "jeanschmidt" },
+      "A public key": {
+        public_key: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKyIfIKesG74ewOtTC3tBQqxMFN0b59wd+tI//HxmJ0E me@laptop",
+      },
+    }),
+  },
   responses: {
-    200: jsonReply(ActionRequested, usersExamples[200]),
+    200: jsonReply(
+      ActionRequested,
+      exampleRequest("add_user", "Add user request submitted for GitHub user 'jeanschmidt'"),
+    ),
     409: problemReply("The status of the job does not allow it, or several of your jobs begin like this"),
   },
 });

@@ -1,12 +1,30 @@
 import { createRoute } from "@hono/zod-openapi";
+import * as z from "zod";
 import { table } from "#aws/dynamodb/table.ts";
 import { listKeys } from "#core/users/keys.ts";
-import { wholeSeconds } from "#http/answers/timestamp.ts";
+import { Timestamp, wholeSeconds } from "#http/answers/timestamp.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { listExamples } from "./internal/examples.ts";
-import { Keys } from "./schemas.ts";
+
+const Keys = z
+  .object({
+    keys: z
+      .array(
+        z
+          .object({
+            key_prefix: z.string().describe("The first 8 characters of the API key, which name it in lists and logs."),
+            created_at: Timestamp.describe("When it was created."),
+            expires_at: Timestamp.describe("When the API key expires."),
+            last_used_at: Timestamp.describe("When the API key was last used, to the hour."),
+            current: z.boolean().describe("Whether this request was made with it."),
+          })
+          .meta({ id: "Key" }),
+      )
+      .describe("Your API keys that work."),
+    total: z.int().describe("Number of entries in all."),
+  })
+  .meta({ id: "KeyList" });
 
 const route = createRoute({
   method: "get",
@@ -14,7 +32,22 @@ const route = createRoute({
   operationId: "listKeys",
   tags: ["Keys"],
   summary: "List your API keys that work",
-  responses: { 200: jsonReply(Keys, listExamples[200]) },
+  responses: {
+    200: jsonReply(Keys, {
+      "One key": {
+        keys: [
+          {
+            key_prefix: "zHfR3kQ9",
+            created_at: "2026-01-20T18:00:00Z",
+            expires_at: "2026-01-20T20:00:00Z",
+            last_used_at: "2026-01-20T18:00:00Z",
+            current: true,
+          },
+        ],
+        total: 1,
+      },
+    }),
+  },
 });
 
 export const endpoint = gpuDev.endpoint(route, { uses: ["table"] }, async ({ ctx }) => {

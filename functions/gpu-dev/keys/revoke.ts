@@ -5,7 +5,6 @@ import { revokeKey } from "#core/users/keys.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { revokeExamples } from "./internal/examples.ts";
 
 const KeyRef = z.object({ prefix: z.string().describe("The first 8 characters of the API key.") });
 const Revoked = z
@@ -23,7 +22,7 @@ const route = createRoute({
   summary: "Revoke one of your API keys",
   request: { params: KeyRef },
   parameters: [{ name: "prefix", in: "path", example: "zHfR3kQ9" }],
-  responses: { 200: jsonReply(Revoked, revokeExamples[200]) },
+  responses: { 200: jsonReply(Revoked, { Revoked: { key_prefix: "zHfR3kQ9", status: "revoked" } }) },
 });
 
 export const endpoint = gpuDev.endpoint(route, { uses: ["table"], endsKeys: true }, async ({ ctx, params }) => {

@@ -5,9 +5,8 @@ import { queue } from "#aws/sqs/queue.ts";
 import { rotateKey } from "#core/users/rotate.ts";
 import { Timestamp, wholeSeconds } from "#http/answers/timestamp.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
-import { jsonReply } from "#http/route.ts";
+import { AS_PRINTED, jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { rotateExamples } from "./internal/examples.ts";
 
 const Rotated = z
   .object({
@@ -19,6 +18,14 @@ const Rotated = z
   })
   .meta({ id: "RotatedKey" });
 
+const rotated = {
+  api_key: "aB3dEf6hQ9-TKv0hY2mXcW8sLpE5uJ1oNa7dFg4bVt6iRxCqZ_wPyM3lBeUjHkSnDrAvGfTzOoIiYyXxWwVvUu012",
+  key_prefix: "aB3dEf6h",
+  user_id: 42,
+  username: "jschmidt",
+  expires_at: "2026-01-20T22:00:00Z",
+};
+
 const route = createRoute({
   method: "post",
   path: "/v1/keys/rotate",
@@ -27,7 +34,12 @@ const route = createRoute({
   summary: "Exchange your API key for a new one",
   description:
     "The old key works for a minute more. No key lives beyond 12 hours after the login that began its chain.",
-  responses: { 200: jsonReply(Rotated, rotateExamples[200]) },
+  responses: {
+    200: jsonReply(Rotated, {
+      "A new key": rotated,
+      [AS_PRINTED]: { ...rotated, api_key: "new-key-xyz...", key_prefix: "new-key-" },
+    }),
+  },
 });
 
 export const endpoint = gpuDev.endpoint(route, { uses: ["table", "queue"], endsKeys: true }, async ({ ctx }) => {

@@ -1,13 +1,65 @@
 import { createRoute } from "@hono/zod-openapi";
+import * as z from "zod";
 import { table } from "#aws/dynamodb/table.ts";
 import { MOST_LIVE_KEYS } from "#core/users/issue.ts";
 import { getOwnKey } from "#core/users/keys.ts";
-import { wholeSeconds } from "#http/answers/timestamp.ts";
+import { Timestamp, wholeSeconds } from "#http/answers/timestamp.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { getExamples } from "./internal/examples.ts";
-import { Me } from "./schemas.ts";
+
+const Me = z
+  .object({
+    username: z.string().describe("Your user name."),
+    user_id: z.int().describe("Your user number."),
+    is_operator: z.boolean().describe("Whether the calls for operators are there for you."),
+    key: z
+      .object({
+        key_prefix: z.string().describe("The first 8 characters of the API key."),
+        kind: z
+          .enum(["login", "rotation"])
+          .describe("`login` for a key that a login issued, `rotation` for one that took the place of another."),
+        expires_at: Timestamp.describe("When the API key stops working."),
+        chain_ends_at: Timestamp.describe(
+          "No key that this one is exchanged for works longer: then you have to log in again.",
+        ),
+      })
+      .meta({ id: "OwnKey" })
+      .describe("The API key that this request was made with."),
+    limits: z
+      .object({
+        min_duration_hours: z.number().describe("The shortest time that a job may ask for."),
+        max_duration_hours: z.number().describe("The longest time that a job, or one extension, may ask for."),
+        max_total_hours: z.number().describe("The longest time of a job, with all extensions."),
+        max_waiting_jobs: z
+          .int()
+          .nullable()
+          .describe("How many of your jobs may wait for one type of machine. Null for any number."),
+        max_keys: z.int().describe("How many API keys you may have that work."),
+      })
+      .meta({ id: "OwnLimits" })
+      .describe("What you may ask for."),
+  })
+  .meta({ id: "Me" });
+
+const developer = {
+  username: "jschmidt",
+  user_id: 42,
+  is_operator: false,
+  key: {
+    key_prefix: "zHfR3kQ9",
+    kind: "login",
+    expires_at: "2026-01-20T20:00:00Z",
+    chain_ends_at: "2026-01-21T06:00:00Z",
+  },
+  limits: {
+    min_duration_hours: 0.083,
+    max_duration_hours: 72,
+    max_total_hours: 168,
+    max_waiting_jobs: 1000,
+    max_keys: 10,
+  },
+};
 
 const route = createRoute({
   method: "get",
@@ -15,7 +67,7 @@ const route = createRoute({
   operationId: "getMe",
   tags: ["Keys"],
   summary: "Show who you are, and what you may ask for",
-  responses: { 200: jsonReply(Me, getExamples[200]) },
+  responses: { 200: jsonReply(Me, { "A user after a login": developer }) },
 });
 
 export const endpoint = gpuDev.endpoint(route, { uses: ["table"] }, async ({ ctx }) => {

@@ -6,8 +6,7 @@ import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { wholeNumber } from "#http/request/query.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { listExamples } from "./internal/examples.ts";
-import { toWebhookDelivery, WebhookDelivery } from "./schemas.ts";
+import { exampleDelivery, toWebhookDelivery, WebhookDelivery } from "./schemas.ts";
 
 const ListDeliveries = z.object({
   limit: wholeNumber(1, 100).default(50).describe("Maximum number of entries to return."),
@@ -33,7 +32,9 @@ const route = createRoute({
   summary: "List webhook deliveries, newest first",
   description: "Deliveries of all APIs. Kept for 7 days after their end; the URL is never shown.",
   request: { query: ListDeliveries },
-  responses: { 200: jsonReply(Deliveries, listExamples[200]) },
+  responses: {
+    200: jsonReply(Deliveries, { "One that came the second time": { deliveries: [exampleDelivery], next: null } }),
+  },
 });
 
 export const endpoint = gpuDev.endpoint(route, { uses: ["table"] }, async ({ ctx, query }) => {

@@ -5,8 +5,7 @@ import { requestResend } from "#core/webhooks/requests.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { resendExamples } from "./internal/examples.ts";
-import { DeliveryRef, toWebhookDelivery, WebhookDelivery } from "./schemas.ts";
+import { DeliveryRef, exampleDelivery, toWebhookDelivery, WebhookDelivery } from "./schemas.ts";
 
 const route = createRoute({
   method: "post",
@@ -15,7 +14,17 @@ const route = createRoute({
   tags: ["Webhooks"],
   summary: "Send a webhook again",
   request: { params: DeliveryRef },
-  responses: { 200: jsonReply(WebhookDelivery, resendExamples[200]), 409: problemReply("It is on its way") },
+  responses: {
+    200: jsonReply(WebhookDelivery, {
+      "On its way again": {
+        ...exampleDelivery,
+        state: "waiting",
+        next_attempt_at: "2026-01-20T18:35:00Z",
+        ended_at: null,
+      },
+    }),
+    409: problemReply("It is on its way"),
+  },
 });
 
 export const endpoint = gpuDev.endpoint(

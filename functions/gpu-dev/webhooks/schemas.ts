@@ -76,3 +76,22 @@ export function toJobEvent({ id, entry, environment, username }: DeliveryEvent):
     reason: isEnded(entry) ? (environment.end.outcome?.reason ?? entry.reason) : entry.reason,
   };
 }
+
+export const exampleDelivery = {
+  delivery_id: "evt_1768933800000_0123456789abcdef0123456789abcdef_3",
+  environment_id: "9e41c7d3-5b00-4c1a-8000-0123456789ab",
+  environment_name: "training-run",
+  api: "gpu-dev",
+  run: 1,
+  phase: "active",
+  step: null,
+  created_at: "2026-01-20T18:30:00Z",
+  state: "delivered",
+  attempt_count: 2,
+  attempts: [
+    { number: 1, at: "2026-01-20T18:30:00Z", status: 503, error: null },
+    { number: 2, at: "2026-01-20T18:30:01Z", status: 204, error: null },
+  ],
+  next_attempt_at: null,
+  ended_at: "2026-01-20T18:30:01Z",
+};

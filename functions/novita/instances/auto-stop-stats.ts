@@ -9,7 +9,6 @@ import { milliseconds } from "#http/answers/timestamp.ts";
 import { novita } from "#http/dialects/novita.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { autoStopStatsExamples } from "./internal/examples.ts";
 import { idlePolicy } from "./internal/new-instance.ts";
 import { Timestamp } from "./schemas.ts";
 
@@ -32,7 +31,18 @@ const route = createRoute({
   operationId: "getAutoStopStats",
   tags: ["Instances"],
   summary: "What the auto-stop did to your instances",
-  responses: { 200: jsonReply(AutoStopStats, autoStopStatsExamples[200]) },
+  responses: {
+    200: jsonReply(AutoStopStats, {
+      "One was stopped": {
+        schedulerRunning: true,
+        checkIntervalMinutes: 5,
+        defaultInactivityThresholdMinutes: 20,
+        lastCheckAt: "2026-01-20T18:05:00.000Z",
+        instancesChecked: 3,
+        instancesStopped: 1,
+      },
+    }),
+  },
 });
 
 export const endpoint = novita.endpoint(route, { uses: ["table"] }, async ({ ctx }) =>

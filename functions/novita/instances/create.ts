@@ -11,11 +11,9 @@ import { jsonBody, jsonReply, perDeployment } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { checkGithubUser } from "../../shared/internal/github-user.ts";
 import { loadCatalogue } from "../internal/catalogue.ts";
-import { createExamples } from "./internal/examples.ts";
-import { InstanceBody, newInstance } from "./internal/new-instance.ts";
+import { InstanceBody, newInstance, refuseBadReceiver } from "./internal/new-instance.ts";
 import { withReadyTime } from "./internal/operation.ts";
-import { refuseBadReceiver } from "./internal/receiver.ts";
-import { Timestamp } from "./schemas.ts";
+import { exampleInstance, Timestamp } from "./schemas.ts";
 
 const Created = z
   .object({
@@ -37,10 +35,35 @@ const route = createRoute({
   request: {
     body: jsonBody(
       perDeployment((settings) => InstanceBody(loadCatalogue(settings)).meta({ id: "CreateInstance" })),
-      createExamples.requests,
+      {
+        "A GPU with PyTorch and Jupyter": {
+          name: "my-instance",
+          productName: "RTX 4090 24GB",
+          templateId: "pytorch-jupyter",
+        },
+        "One that tells a receiver": {
+          name: "my-gpu-instance",
+          productName: "RTX 4090 24GB",
+          templateId: "pytorch-jupyter",
+          webhookUrl: "https://your-app.com/webhook",
+        },
+      },
     ),
   },
-  responses: { 201: jsonReply(Created, createExamples[201], "Created") },
+  responses: {
+    201: jsonReply(
+      Created,
+      {
+        "On its way": {
+          instanceId: exampleInstance.id,
+          status: "creating",
+          message: "Instance creation initiated successfully",
+          estimatedReadyTime: "2026-01-20T18:05:00.000Z",
+        },
+      },
+      "Created",
+    ),
+  },
 });
 
 export const endpoint = novita.endpoint(

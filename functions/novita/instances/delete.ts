@@ -7,9 +7,8 @@ import { requestDelete } from "#core/environments/verbs/delete.ts";
 import { novita } from "#http/dialects/novita.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { deleteExamples } from "./internal/examples.ts";
 import { getInstance } from "./internal/named.ts";
-import { InstanceRef } from "./schemas.ts";
+import { exampleInstance, InstanceRef } from "./schemas.ts";
 
 const Deleted = z
   .object({
@@ -27,7 +26,11 @@ const route = createRoute({
   summary: "Delete an instance with its storage",
   description: "Waits for at most 25 seconds until everything is gone.",
   request: { params: InstanceRef },
-  responses: { 200: jsonReply(Deleted, deleteExamples[200]) },
+  responses: {
+    200: jsonReply(Deleted, {
+      Deleted: { instanceId: exampleInstance.id, status: "deleted", message: "Instance deleted successfully" },
+    }),
+  },
 });
 
 export const endpoint = novita.endpoint(route, { uses: ["table", "queue"], pace: "waits" }, async ({ ctx, params }) => {

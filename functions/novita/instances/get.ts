@@ -4,10 +4,9 @@ import { sealer } from "#aws/kms/kms-sealer.ts";
 import { novita } from "#http/dialects/novita.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { getExamples } from "./internal/examples.ts";
 import { getInstance } from "./internal/named.ts";
 import { showInstance } from "./internal/show.ts";
-import { Instance, InstanceRef } from "./schemas.ts";
+import { exampleInstance, Instance, InstanceRef } from "./schemas.ts";
 
 const route = createRoute({
   method: "get",
@@ -16,7 +15,7 @@ const route = createRoute({
   tags: ["Instances"],
   summary: "Show an instance",
   request: { params: InstanceRef },
-  responses: { 200: jsonReply(Instance, getExamples[200]) },
+  responses: { 200: jsonReply(Instance, { "It is ready": exampleInstance }) },
 });
 
 export const endpoint = novita.endpoint(route, { uses: ["table", "sealer"] }, async ({ ctx, params }) =>

@@ -6,9 +6,8 @@ import { milliseconds } from "#http/answers/timestamp.ts";
 import { novita } from "#http/dialects/novita.ts";
 import { jsonBody, jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { lastUsedExamples } from "./internal/examples.ts";
 import { getInstance } from "./internal/named.ts";
-import { InstanceRef, Timestamp } from "./schemas.ts";
+import { exampleInstance, InstanceRef, Timestamp } from "./schemas.ts";
 
 const LastUsed = z
   .object({
@@ -32,8 +31,19 @@ const route = createRoute({
   operationId: "markInstanceUsed",
   tags: ["Instances"],
   summary: "Say that an instance is in use, so that it is not stopped",
-  request: { params: InstanceRef, body: jsonBody(LastUsed, lastUsedExamples.requests) },
-  responses: { 200: jsonReply(Updated, lastUsedExamples[200]) },
+  request: {
+    params: InstanceRef,
+    body: jsonBody(LastUsed, { Now: {}, "At that time": { lastUsedAt: "2026-01-20T18:05:00Z" } }),
+  },
+  responses: {
+    200: jsonReply(Updated, {
+      Noted: {
+        instanceId: exampleInstance.id,
+        lastUsedAt: "2026-01-20T18:05:00.000Z",
+        message: "Last used time updated successfully",
+      },
+    }),
+  },
 });
 
 export const endpoint = novita.endpoint(route, { uses: ["table"] }, async ({ ctx, params, body }) => {

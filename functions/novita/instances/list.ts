@@ -7,9 +7,8 @@ import { novita } from "#http/dialects/novita.ts";
 import { wholeNumber } from "#http/request/query.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { listExamples } from "./internal/examples.ts";
 import { showInstances } from "./internal/show.ts";
-import { Instance } from "./schemas.ts";
+import { exampleInstance, Instance } from "./schemas.ts";
 
 const ListInstances = z.object({
   limit: wholeNumber(1, 500).default(500).describe("Maximum number of entries to return."),
@@ -29,7 +28,7 @@ const route = createRoute({
   tags: ["Instances"],
   summary: "List your instances, the newest first",
   request: { query: ListInstances },
-  responses: { 200: jsonReply(Instances, listExamples[200]) },
+  responses: { 200: jsonReply(Instances, { "One instance": { instances: [exampleInstance], total: 1 } }) },
 });
 
 export const endpoint = novita.endpoint(

@@ -201,3 +201,34 @@ function formatUrl(address: string): string {
 function findMoment(at: number | null): string | null {
   return at === null ? null : milliseconds(at);
 }
+
+export const exampleInstance = {
+  id: "inst_9k2m4p7q1x3z",
+  instanceId: "inst_9k2m4p7q1x3z",
+  name: "my-instance",
+  status: "ready",
+  statusReason: null,
+  productName: "RTX 4090 24GB",
+  templateId: "pytorch-jupyter",
+  gpuNum: 1,
+  rootfsSize: 60,
+  region: "CN-HK-01",
+  portMappings: [{ port: 8888, endpoint: "https://inst-9k2m4p7q1x3z-8888.berth.example", type: "http" }],
+  connectionDetails: {
+    ssh: "ssh -p 30123 inst_9k2m4p7q1x3z@10.0.1.42",
+    jupyter: "https://inst-9k2m4p7q1x3z-8888.berth.example",
+    webTerminal: null,
+  },
+  createdAt: "2026-01-20T18:00:00.000Z",
+  startedAt: "2026-01-20T18:00:05.000Z",
+  readyAt: "2026-01-20T18:01:00.000Z",
+  lastUsedAt: "2026-01-20T18:05:00.000Z",
+  stoppedAt: null,
+  autoStop: {
+    verdict: "keep",
+    signal: "ssh",
+    idleSince: "2026-01-20T18:05:00.000Z",
+    checkedAt: "2026-01-20T18:06:00.000Z",
+    dryRun: false,
+  },
+};

@@ -6,10 +6,9 @@ import { queue } from "#aws/sqs/queue.ts";
 import { novita } from "#http/dialects/novita.ts";
 import { jsonBody, jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { startByNameExamples } from "./internal/examples.ts";
 import { instanceNamed } from "./internal/named.ts";
 import { required } from "./internal/new-instance.ts";
-import { StartOperation } from "./internal/operation.ts";
+import { exampleStart, StartOperation } from "./internal/operation.ts";
 import { StartInstance, startInstance } from "./internal/start-instance.ts";
 
 const StartNamed = StartInstance.extend({
@@ -24,9 +23,9 @@ const route = createRoute({
   operationId: "startInstanceByName",
   tags: ["Instances"],
   summary: "Start your newest instance of a name",
-  request: { body: jsonBody(StartNamed, startByNameExamples.requests) },
+  request: { body: jsonBody(StartNamed, { "By its name": { instanceName: "my-instance" } }) },
   responses: {
-    202: jsonReply(StartOperation, startByNameExamples[202], "Accepted"),
+    202: jsonReply(StartOperation, { "On its way": exampleStart }, "Accepted"),
     404: problemReply("You have no instance of this name"),
     409: problemReply("It is being stopped or deleted"),
   },

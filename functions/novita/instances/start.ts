@@ -6,9 +6,8 @@ import { queue } from "#aws/sqs/queue.ts";
 import { novita } from "#http/dialects/novita.ts";
 import { jsonBody, jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { startExamples } from "./internal/examples.ts";
 import { getInstance } from "./internal/named.ts";
-import { StartOperation } from "./internal/operation.ts";
+import { exampleStart, StartOperation } from "./internal/operation.ts";
 import { StartInstance, startInstance } from "./internal/start-instance.ts";
 import { InstanceRef } from "./schemas.ts";
 
@@ -18,9 +17,9 @@ const route = createRoute({
   operationId: "startInstance",
   tags: ["Instances"],
   summary: "Start an instance on its own storage",
-  request: { params: InstanceRef, body: jsonBody(StartInstance, startExamples.requests) },
+  request: { params: InstanceRef, body: jsonBody(StartInstance, { "As it was": {} }) },
   responses: {
-    202: jsonReply(StartOperation, startExamples[202], "Accepted"),
+    202: jsonReply(StartOperation, { "On its way": exampleStart }, "Accepted"),
     409: problemReply("It is being stopped or deleted"),
   },
 });

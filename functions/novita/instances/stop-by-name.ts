@@ -6,10 +6,9 @@ import { queue } from "#aws/sqs/queue.ts";
 import { novita } from "#http/dialects/novita.ts";
 import { jsonBody, jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { stopByNameExamples } from "./internal/examples.ts";
 import { instanceNamed } from "./internal/named.ts";
 import { required } from "./internal/new-instance.ts";
-import { StopOperation } from "./internal/operation.ts";
+import { exampleStop, StopOperation } from "./internal/operation.ts";
 import { StopInstance, stopInstance } from "./internal/stop-instance.ts";
 
 const StopNamed = StopInstance.extend({
@@ -24,9 +23,9 @@ const route = createRoute({
   operationId: "stopInstanceByName",
   tags: ["Instances"],
   summary: "Stop your newest instance of a name",
-  request: { body: jsonBody(StopNamed, stopByNameExamples.requests) },
+  request: { body: jsonBody(StopNamed, { "By its name": { instanceName: "my-instance" } }) },
   responses: {
-    200: jsonReply(StopOperation, stopByNameExamples[200]),
+    200: jsonReply(StopOperation, { Stopping: exampleStop }),
     404: problemReply("You have no instance of this name"),
   },
 });

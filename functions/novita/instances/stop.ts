@@ -6,9 +6,8 @@ import { queue } from "#aws/sqs/queue.ts";
 import { novita } from "#http/dialects/novita.ts";
 import { jsonBody, jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { stopExamples } from "./internal/examples.ts";
 import { getInstance } from "./internal/named.ts";
-import { StopOperation } from "./internal/operation.ts";
+import { exampleStop, StopOperation } from "./internal/operation.ts";
 import { StopInstance, stopInstance } from "./internal/stop-instance.ts";
 import { InstanceRef } from "./schemas.ts";
 
@@ -18,8 +17,8 @@ const route = createRoute({
   operationId: "stopInstance",
   tags: ["Instances"],
   summary: "Stop an instance: its storage is kept",
-  request: { params: InstanceRef, body: jsonBody(StopInstance, stopExamples.requests) },
-  responses: { 200: jsonReply(StopOperation, stopExamples[200]) },
+  request: { params: InstanceRef, body: jsonBody(StopInstance, { "Without further words": {} }) },
+  responses: { 200: jsonReply(StopOperation, { Stopping: exampleStop }) },
 });
 
 export const endpoint = novita.endpoint(

@@ -1,7 +1,6 @@
 import type { ServedSettings } from "#http/dialects/settings.ts";
 import { loadCatalogue } from "./catalogue.ts";
-import type { CacheNumbers } from "./lookup-cache.ts";
-import { openedJupyter } from "./opened-jupyter.ts";
+import { type CacheNumbers, openedJupyter } from "./lookup-cache.ts";
 
 export interface CacheTotals extends CacheNumbers {
   readonly caches: number;

@@ -1,3 +1,6 @@
+import type { OpenJupyter } from "#core/environments/record/changes/access.ts";
+import type { Settings } from "#core/settings.ts";
+
 export interface CacheNumbers {
   readonly size: number;
   readonly hits: number;
@@ -26,7 +29,7 @@ export function lookupCache<Value>(load: (key: string) => Value | undefined): Lo
 }
 
 /** A counted cache that evicts the value set first above `most`. */
-export interface KeptValues<Value> {
+interface KeptValues<Value> {
   get(key: string): Value | undefined;
   set(key: string, value: Value): void;
   numbers(): CacheNumbers;
@@ -34,7 +37,7 @@ export interface KeptValues<Value> {
 
 const MOST_KEPT = 1_000;
 
-export function keptValues<Value>(most: number = MOST_KEPT): KeptValues<Value> {
+function keptValues<Value>(most: number = MOST_KEPT): KeptValues<Value> {
   const values = new Map<string, Value>();
   let [hits, misses] = [0, 0];
   return {
@@ -52,3 +55,15 @@ export function keptValues<Value>(most: number = MOST_KEPT): KeptValues<Value> {
     numbers: () => ({ size: values.size, hits, misses }),
   };
 }
+
+/**
+ * Caches opened tokens of Jupyter, which are constant for one sealed form. No other part of an instance is cached,
+ * because it would go stale.
+ */
+export function openedJupyter(settings: Settings): KeptValues<OpenJupyter> {
+  const values = openedTokens.get(settings) ?? keptValues<OpenJupyter>();
+  openedTokens.set(settings, values);
+  return values;
+}
+
+const openedTokens = new WeakMap<Settings, KeptValues<OpenJupyter>>();

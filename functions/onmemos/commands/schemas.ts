@@ -53,3 +53,15 @@ export const WorkspaceResult = CommandResult.extend({
 export function toCommandResult({ stdout, stderr, returncode }: ExecResult): z.infer<typeof CommandResult> {
   return { stdout, stderr, returncode, success: returncode === 0 };
 }
+
+export function exampleResult(command: string, stdout: string) {
+  const result = {
+    stdout,
+    stderr: "",
+    returncode: 0,
+    success: true,
+    workspace_id: "ws-my-project-developer-1756062811",
+    command,
+  };
+  return { "It went well": result };
+}

@@ -3,8 +3,7 @@ import { table } from "#aws/dynamodb/table.ts";
 import { onmemos } from "#http/dialects/onmemos.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { connectExamples } from "./internal/examples.ts";
-import { Connection, getSession, SessionRef, toConnection } from "./schemas.ts";
+import { Connection, exampleSession, getSession, SessionRef, toConnection } from "./schemas.ts";
 
 const route = createRoute({
   method: "get",
@@ -13,7 +12,11 @@ const route = createRoute({
   tags: ["Sessions"],
   summary: "Get the address of a session",
   request: { params: SessionRef },
-  responses: { 200: jsonReply(Connection, connectExamples[200]) },
+  responses: {
+    200: jsonReply(Connection, {
+      "Where it is": { url: exampleSession.url, websocket: exampleSession.websocket, ssh: false },
+    }),
+  },
 });
 
 export const endpoint = onmemos.endpoint(route, { uses: ["table"] }, async ({ ctx, params }) =>

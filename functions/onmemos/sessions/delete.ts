@@ -5,9 +5,7 @@ import { queue } from "#aws/sqs/queue.ts";
 import { onmemos } from "#http/dialects/onmemos.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { deleteSession } from "./internal/delete-session.ts";
-import { deleteExamples } from "./internal/examples.ts";
-import { SessionRef } from "./schemas.ts";
+import { deleteSession, SessionRef } from "./schemas.ts";
 
 const route = createRoute({
   method: "delete",
@@ -17,10 +15,9 @@ const route = createRoute({
   summary: "Delete a session with its files",
   request: { params: SessionRef },
   responses: {
-    200: jsonReply(
-      z.object({ ok: z.literal(true).describe("Always true.") }).meta({ id: "SessionDeleted" }),
-      deleteExamples[200],
-    ),
+    200: jsonReply(z.object({ ok: z.literal(true).describe("Always true.") }).meta({ id: "SessionDeleted" }), {
+      Deleted: { ok: true },
+    }),
   },
 });
 

@@ -7,7 +7,6 @@ import { lambda } from "#lambda/lambda.ts";
 import { compute } from "#lambda/request-compute.ts";
 import { runIn, shellCommand } from "../commands/internal/run.ts";
 import { CommandResult, ExecuteSession, toCommandResult } from "../commands/schemas.ts";
-import { executeExamples } from "./internal/examples.ts";
 import { SessionRef } from "./schemas.ts";
 
 const route = createRoute({
@@ -17,10 +16,25 @@ const route = createRoute({
   tags: ["Sessions"],
   summary: "Run a shell command in a session to its end",
   description: "Waits until the session runs, then for the command: 110 seconds in all.",
-  request: { params: SessionRef, body: jsonBody(ExecuteSession, executeExamples.requests) },
+  request: {
+    params: SessionRef,
+    body: jsonBody(ExecuteSession, {
+      "List files": { command: "ls -la", timeout: 120 },
+      "Which Python": { command: "python --version", timeout: 30 },
+    }),
+  },
   responses: {
-    200: jsonReply(CommandResult, executeExamples[200]),
-    404: problemReply("It does not exist, or another user owns it", executeExamples[404]),
+    200: jsonReply(CommandResult, {
+      "A list of files": {
+        stdout: "total 8\ndrwxr-xr-x 2 root root 4096 Aug 24 19:13 .\ndrwxr-xr-x 1 root root 4096 Aug 24 19:13 ..\n",
+        stderr: "",
+        returncode: 0,
+        success: true,
+      },
+    }),
+    404: problemReply("It does not exist, or another user owns it", {
+      "No such session": { detail: "Session not found" },
+    }),
     500: problemReply("It failed to start, or was not ready in time"),
   },
 });

@@ -3,8 +3,7 @@ import { table } from "#aws/dynamodb/table.ts";
 import { onmemos } from "#http/dialects/onmemos.ts";
 import { jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { getExamples } from "./internal/examples.ts";
-import { getSession, Session, SessionRef, toSession } from "./schemas.ts";
+import { exampleSession, getSession, Session, SessionRef, toSession } from "./schemas.ts";
 
 const route = createRoute({
   method: "get",
@@ -14,8 +13,10 @@ const route = createRoute({
   summary: "Read a session",
   request: { params: SessionRef },
   responses: {
-    200: jsonReply(Session, getExamples[200]),
-    404: problemReply("It does not exist, or another user owns it", getExamples[404]),
+    200: jsonReply(Session, { "It runs": exampleSession }),
+    404: problemReply("It does not exist, or another user owns it", {
+      "No such session": { detail: "Session not found" },
+    }),
   },
 });
 

@@ -4,9 +4,7 @@ import { table } from "#aws/dynamodb/table.ts";
 import { onmemos } from "#http/dialects/onmemos.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { listExamples } from "./internal/examples.ts";
-import { listSessions } from "./internal/list-sessions.ts";
-import { ListQuery, Session, toSession } from "./schemas.ts";
+import { exampleSession, ListQuery, listSessions, Session, toSession } from "./schemas.ts";
 
 const Sessions = z
   .object({
@@ -22,7 +20,7 @@ const route = createRoute({
   tags: ["Sessions"],
   summary: "List your sessions, the newest first",
   request: { query: ListQuery },
-  responses: { 200: jsonReply(Sessions, listExamples[200]) },
+  responses: { 200: jsonReply(Sessions, { "One session": { sessions: [exampleSession], count: 1 } }) },
 });
 
 export const endpoint = onmemos.endpoint(route, { uses: ["table"] }, async ({ ctx, query }) => {

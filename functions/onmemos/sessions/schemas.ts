@@ -1,8 +1,10 @@
 import * as z from "zod";
 import type { UserContext } from "#core/context.ts";
+import { labelEnvironment } from "#core/environments/record/label.ts";
 import type { Phase } from "#core/environments/record/phases.ts";
-import { type Brief, findEnvironment } from "#core/environments/record/read.ts";
+import { type Brief, findEnvironment, listEnvironments } from "#core/environments/record/read.ts";
 import type { Environment } from "#core/environments/record/record.ts";
+import { requestDelete } from "#core/environments/verbs/delete.ts";
 import { Problem } from "#core/problem.ts";
 import type { Settings } from "#core/settings.ts";
 import { Timestamp, wholeSeconds } from "#http/answers/timestamp.ts";
@@ -74,7 +76,7 @@ export function notFound(called: Called, cause?: unknown): Problem {
 }
 
 /** Marks a session that had failed when it was deleted. The record stays for a while. */
-export const deletedLabel = "deleted";
+const deletedLabel = "deleted";
 
 /** Reports whether the session was deleted or its time is over, even if no sweep has noticed. */
 export function isGone({ phase, end: { outcome }, times: { endsAt }, labels }: Environment, now: number): boolean {
@@ -83,7 +85,7 @@ export function isGone({ phase, end: { outcome }, times: { endsAt }, labels }: E
 }
 
 /** Approximates `isGone` for a brief. No session gets more time than this. */
-export function isLongGone({ end: { outcome }, createdAt }: Brief, now: number): boolean {
+function isLongGone({ end: { outcome }, createdAt }: Brief, now: number): boolean {
   return outcome?.phase === "expired" || now >= createdAt + MOST_TTL_MINUTES * 60_000;
 }
 
@@ -153,3 +155,44 @@ const statuses = {
   failed: "failed",
   deleted: "terminating",
 } as const satisfies Record<Phase, Status>;
+
+export const exampleSession = {
+  id: "ws-my-project-developer-1756062811",
+  provider: "cloud_run",
+  namespace: "my-project",
+  user: "developer",
+  status: "running",
+  url: "https://onmemos-ws-my-project-developer-1756062811.berth.example",
+  websocket: "/v1/cloudrun/workspaces/ws-my-project-developer-1756062811/shell",
+  ssh: false,
+  details: {
+    service_name: "onmemos-ws-my-project-developer-1756062811",
+    bucket_name: "onmemos-my-project-developer-1756062811",
+  },
+  template: "python",
+  created_at: "2025-08-24T19:13:31Z",
+  expires_at: "2025-08-24T20:13:31Z",
+  ttl_minutes: 60,
+};
+
+export async function deleteSession(ctx: UserContext<"table" | "queue">, id: string, called: Called): Promise<void> {
+  const session = await getSession(ctx, id, called);
+  if (session.end.outcome?.phase === "deleted") throw notFound(called);
+  const {
+    end: { outcome },
+  } = await requestDelete(ctx, id);
+  if (outcome?.phase !== "deleted") await labelEnvironment(ctx, id, { [deletedLabel]: "true" });
+}
+
+export async function listSessions(
+  ctx: UserContext<"table">,
+  wanted: z.output<typeof ListQuery>,
+): Promise<Environment[]> {
+  const now = ctx.clock.now();
+  const { shown } = await listEnvironments(ctx, { matches: (session) => !isLongGone(session, now) });
+  return shown.filter((session) => {
+    const { namespace, user } = session.labels;
+    const isAsked = (wanted.namespace ?? namespace) === namespace && (wanted.user ?? user) === user;
+    return isAsked && !isGone(session, now);
+  });
+}

@@ -7,8 +7,7 @@ import { jsonBody, jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { createSession } from "../sessions/internal/create-session.ts";
 import { CreateWorkspace, wantedWorkspace } from "../sessions/internal/new-session.ts";
-import { createExamples } from "./internal/examples.ts";
-import { toWorkspace, Workspace } from "./schemas.ts";
+import { exampleWorkspace, toWorkspace, Workspace } from "./schemas.ts";
 
 const route = createRoute({
   method: "post",
@@ -17,8 +16,12 @@ const route = createRoute({
   tags: ["Workspaces"],
   summary: "Create a workspace",
   description: "Waits at most 25 seconds until it runs, and answers with its current state.",
-  request: { body: jsonBody(CreateWorkspace, createExamples.requests) },
-  responses: { 201: jsonReply(Workspace, createExamples[201], "Created") },
+  request: {
+    body: jsonBody(CreateWorkspace, {
+      "Half an hour of Python": { template: "python", namespace: "my-project", user: "developer", ttl_minutes: 30 },
+    }),
+  },
+  responses: { 201: jsonReply(Workspace, { "It runs": exampleWorkspace() }, "Created") },
 });
 
 export const endpoint = onmemos.endpoint(

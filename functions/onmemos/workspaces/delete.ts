@@ -5,8 +5,7 @@ import { queue } from "#aws/sqs/queue.ts";
 import { onmemos } from "#http/dialects/onmemos.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { deleteSession } from "../sessions/internal/delete-session.ts";
-import { deleteExamples } from "./internal/examples.ts";
+import { deleteSession } from "../sessions/schemas.ts";
 import { WorkspaceRef } from "./schemas.ts";
 
 const Deleted = z
@@ -20,7 +19,7 @@ const route = createRoute({
   tags: ["Workspaces"],
   summary: "Delete a workspace with its files",
   request: { params: WorkspaceRef },
-  responses: { 200: jsonReply(Deleted, deleteExamples[200]) },
+  responses: { 200: jsonReply(Deleted, { Deleted: { message: "Workspace deleted successfully" } }) },
 });
 
 export const endpoint = onmemos.endpoint(route, { uses: ["table", "queue"] }, async ({ ctx, params }) => {

@@ -6,8 +6,7 @@ import { jsonBody, jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { compute } from "#lambda/request-compute.ts";
 import { runIn, shellCommand } from "../commands/internal/run.ts";
-import { ExecuteWorkspace, toCommandResult, WorkspaceResult } from "../commands/schemas.ts";
-import { executeExamples } from "./internal/examples.ts";
+import { ExecuteWorkspace, exampleResult, toCommandResult, WorkspaceResult } from "../commands/schemas.ts";
 import { WorkspaceRef } from "./schemas.ts";
 
 const route = createRoute({
@@ -23,7 +22,7 @@ const route = createRoute({
     { name: "timeout", in: "query", example: 30 },
   ],
   responses: {
-    200: jsonReply(WorkspaceResult, executeExamples[200]),
+    200: jsonReply(WorkspaceResult, exampleResult("pwd", "/workspace\n")),
     500: problemReply("It failed to start, or was not ready in time"),
   },
 });

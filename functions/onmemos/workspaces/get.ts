@@ -4,8 +4,7 @@ import { onmemos } from "#http/dialects/onmemos.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { getSession } from "../sessions/schemas.ts";
-import { getExamples } from "./internal/examples.ts";
-import { toWorkspace, Workspace, WorkspaceRef } from "./schemas.ts";
+import { exampleWorkspace, toWorkspace, Workspace, WorkspaceRef } from "./schemas.ts";
 
 const route = createRoute({
   method: "get",
@@ -14,7 +13,7 @@ const route = createRoute({
   tags: ["Workspaces"],
   summary: "Read a workspace",
   request: { params: WorkspaceRef },
-  responses: { 200: jsonReply(Workspace, getExamples[200]) },
+  responses: { 200: jsonReply(Workspace, { "It runs": exampleWorkspace() }) },
 });
 
 export const endpoint = onmemos.endpoint(route, { uses: ["table"] }, async ({ ctx, params }) =>

@@ -4,10 +4,8 @@ import { table } from "#aws/dynamodb/table.ts";
 import { onmemos } from "#http/dialects/onmemos.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { listSessions } from "../sessions/internal/list-sessions.ts";
-import { ListQuery } from "../sessions/schemas.ts";
-import { listExamples } from "./internal/examples.ts";
-import { toWorkspace, Workspace } from "./schemas.ts";
+import { ListQuery, listSessions } from "../sessions/schemas.ts";
+import { exampleWorkspace, toWorkspace, Workspace } from "./schemas.ts";
 
 const Workspaces = z
   .object({
@@ -27,7 +25,7 @@ const route = createRoute({
     { name: "namespace", in: "query", example: "my-project" },
     { name: "user", in: "query", example: "developer" },
   ],
-  responses: { 200: jsonReply(Workspaces, listExamples[200]) },
+  responses: { 200: jsonReply(Workspaces, { "One workspace": { workspaces: [exampleWorkspace()], count: 1 } }) },
 });
 
 export const endpoint = onmemos.endpoint(route, { uses: ["table"] }, async ({ ctx, query }) => {

@@ -6,8 +6,7 @@ import { jsonBody, jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { compute } from "#lambda/request-compute.ts";
 import { pythonProgram, runIn } from "../commands/internal/run.ts";
-import { RunPython, toCommandResult, WorkspaceResult } from "../commands/schemas.ts";
-import { runpythonExamples } from "./internal/examples.ts";
+import { exampleResult, RunPython, toCommandResult, WorkspaceResult } from "../commands/schemas.ts";
 import { WorkspaceRef } from "./schemas.ts";
 
 const route = createRoute({
@@ -20,7 +19,7 @@ const route = createRoute({
   request: { params: WorkspaceRef, body: jsonBody(RunPython) },
   parameters: [{ name: "code", in: "query", example: 'print("Hello World")' }],
   responses: {
-    200: jsonReply(WorkspaceResult, runpythonExamples[200]),
+    200: jsonReply(WorkspaceResult, exampleResult('print("Hello World")', "Hello World\n")),
     500: problemReply("It failed to start, or was not ready in time"),
   },
 });

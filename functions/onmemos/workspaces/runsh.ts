@@ -6,8 +6,7 @@ import { jsonBody, jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { compute } from "#lambda/request-compute.ts";
 import { runIn, shellCommand } from "../commands/internal/run.ts";
-import { ExecuteWorkspace, toCommandResult, WorkspaceResult } from "../commands/schemas.ts";
-import { runshExamples } from "./internal/examples.ts";
+import { ExecuteWorkspace, exampleResult, toCommandResult, WorkspaceResult } from "../commands/schemas.ts";
 import { WorkspaceRef } from "./schemas.ts";
 
 const route = createRoute({
@@ -20,7 +19,7 @@ const route = createRoute({
   request: { params: WorkspaceRef, body: jsonBody(ExecuteWorkspace) },
   parameters: [{ name: "command", in: "query", example: "ls -la" }],
   responses: {
-    200: jsonReply(WorkspaceResult, runshExamples[200]),
+    200: jsonReply(WorkspaceResult, exampleResult("ls -la", "total 0\n")),
     500: problemReply("It failed to start, or was not ready in time"),
   },
 });

@@ -4,7 +4,6 @@ import { table } from "#aws/dynamodb/table.ts";
 import { onmemos } from "#http/dialects/onmemos.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { shellExamples } from "./internal/examples.ts";
 
 const route = createRoute({
   method: "get",
@@ -18,7 +17,7 @@ const route = createRoute({
   responses: {
     426: jsonReply(
       z.object({ detail: z.string().describe("The reason as text.") }),
-      shellExamples[426],
+      { "No WebSocket": { detail: "WebSocket upgrade required" } },
       "Upgrade Required",
     ),
   },

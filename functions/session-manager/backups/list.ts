@@ -5,7 +5,6 @@ import { listArchives } from "#core/environments/record/disk/archives.ts";
 import { sessionManager } from "#http/dialects/session-manager.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { listExamples } from "./internal/examples.ts";
 import { Backup, isBackupName, toBackup } from "./schemas.ts";
 
 const Backups = z
@@ -21,7 +20,22 @@ const route = createRoute({
   operationId: "listIdeBackups",
   tags: ["IDE backups"],
   summary: "List the archives of your deleted sessions, the newest first",
-  responses: { 200: jsonReply(Backups, listExamples[200]) },
+  responses: {
+    200: jsonReply(Backups, {
+      "One backup": {
+        total: 1,
+        backups: [
+          {
+            name: "workspace-abc12345-20260120-180000.zip",
+            uuid: "abc12345",
+            status: "completed",
+            size_bytes: 1048576,
+            created_at: "2026-01-20T18:00:00Z",
+          },
+        ],
+      },
+    }),
+  },
 });
 
 export const endpoint = sessionManager.endpoint(route, { uses: ["table"] }, async ({ ctx }) => {

@@ -10,7 +10,6 @@ import { answer } from "#http/answers/answer.ts";
 import { sessionManager } from "#http/dialects/session-manager.ts";
 import { jsonBody, jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { chatExamples } from "./internal/examples.ts";
 import { getSession, Processed, Queued, SessionRef } from "./schemas.ts";
 
 const LONGEST_BYTES = 64 * 1024;
@@ -36,10 +35,23 @@ const route = createRoute({
   tags: ["IDE sessions"],
   summary: "Send a message to a session, which is woken when it sleeps",
   description: "Waits for at most 5 seconds for its answer. Messages to one that sleeps or is busy wait for it.",
-  request: { params: SessionRef, body: jsonBody(Chat, chatExamples.requests) },
+  request: { params: SessionRef, body: jsonBody(Chat, { Hello: { message: "Hello!" } }) },
   responses: {
-    200: jsonReply(Processed, chatExamples[200]),
-    202: jsonReply(Queued, chatExamples[202], "The message waits for it"),
+    200: jsonReply(Processed, {
+      "It answered": { uuid: "abc12345", status: "processed", pod_response: { reply: "Hi" }, message_id: "1" },
+    }),
+    202: jsonReply(
+      Queued,
+      {
+        "It sleeps": {
+          uuid: "abc12345",
+          status: "queued",
+          message: "Pod is waking up, message queued",
+          message_id: "2",
+        },
+      },
+      "The message waits for it",
+    ),
   },
 });
 

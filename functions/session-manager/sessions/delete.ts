@@ -8,7 +8,6 @@ import { requestDelete } from "#core/environments/verbs/delete.ts";
 import { sessionManager } from "#http/dialects/session-manager.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { deleteExamples } from "./internal/examples.ts";
 import { getSession, SessionRef } from "./schemas.ts";
 
 const Terminated = z
@@ -25,7 +24,7 @@ const route = createRoute({
   tags: ["IDE sessions"],
   summary: "Back up the volume of a session and delete it",
   request: { params: SessionRef },
-  responses: { 200: jsonReply(Terminated, deleteExamples[200]) },
+  responses: { 200: jsonReply(Terminated, { Deleted: { uuid: "abc12345", status: "terminated" } }) },
 });
 
 export const endpoint = sessionManager.endpoint(

@@ -3,9 +3,7 @@ import { table } from "#aws/dynamodb/table.ts";
 import { sessionManager } from "#http/dialects/session-manager.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { getExamples } from "./internal/examples.ts";
-import { readSession } from "./internal/state.ts";
-import { SessionRef, SessionState } from "./schemas.ts";
+import { exampleState, readSession, SessionRef, SessionState } from "./schemas.ts";
 
 const route = createRoute({
   method: "get",
@@ -14,7 +12,7 @@ const route = createRoute({
   tags: ["IDE sessions"],
   summary: "Read a session, as its status does",
   request: { params: SessionRef },
-  responses: { 200: jsonReply(SessionState, getExamples[200]) },
+  responses: { 200: jsonReply(SessionState, { "It runs": exampleState }) },
 });
 
 export const endpoint = sessionManager.endpoint(route, { uses: ["table"] }, ({ ctx, params }) =>

@@ -5,8 +5,7 @@ import { listEnvironments } from "#core/environments/record/read.ts";
 import { sessionManager } from "#http/dialects/session-manager.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { listExamples } from "./internal/examples.ts";
-import { isLeaving, SessionSummary, toSessionSummary } from "./schemas.ts";
+import { exampleState, isLeaving, SessionSummary, toSessionSummary } from "./schemas.ts";
 
 const Sessions = z
   .object({
@@ -21,7 +20,11 @@ const route = createRoute({
   operationId: "listIdeSessions",
   tags: ["IDE sessions"],
   summary: "List your sessions, the newest first",
-  responses: { 200: jsonReply(Sessions, listExamples[200]) },
+  responses: {
+    200: jsonReply(Sessions, {
+      "One session": { total: 1, sessions: [{ uuid: "abc12345", ...exampleState.session }] },
+    }),
+  },
 });
 
 export const endpoint = sessionManager.endpoint(route, { uses: ["table"] }, async ({ ctx }) => {

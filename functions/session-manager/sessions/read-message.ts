@@ -7,7 +7,6 @@ import { Problem } from "#core/problem.ts";
 import { sessionManager } from "#http/dialects/session-manager.ts";
 import { jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { readMessageExamples } from "./internal/examples.ts";
 import { ChatMessage, getSession, MessageRef } from "./schemas.ts";
 
 type Outcome = Pick<z.infer<typeof ChatMessage>, "status" | "error">;
@@ -21,7 +20,16 @@ const route = createRoute({
   request: { params: MessageRef },
   parameters: [{ name: "message_id", in: "path", example: "2" }],
   responses: {
-    200: jsonReply(ChatMessage, readMessageExamples[200]),
+    200: jsonReply(ChatMessage, {
+      "It was answered": {
+        uuid: "abc12345",
+        message_id: "2",
+        status: "answered",
+        pod_response: { reply: "Hi" },
+        error: null,
+      },
+      "It waits": { uuid: "abc12345", message_id: "2", status: "waiting", pod_response: null, error: null },
+    }),
     404: problemReply("There is no such session, or no such message of it"),
   },
 });

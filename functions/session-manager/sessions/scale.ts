@@ -6,7 +6,6 @@ import { requestResize } from "#core/environments/record/changes/resize.ts";
 import { sessionManager } from "#http/dialects/session-manager.ts";
 import { jsonBody, jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { scaleExamples } from "./internal/examples.ts";
 import { getSession, resources, SessionRef } from "./schemas.ts";
 
 const Scale = z
@@ -31,8 +30,8 @@ const route = createRoute({
   operationId: "scaleIdeSession",
   tags: ["IDE sessions"],
   summary: "Give a session more or less CPU and memory; asleep, from its next wake on",
-  request: { params: SessionRef, body: jsonBody(Scale, scaleExamples.requests) },
-  responses: { 200: jsonReply(Scaled, scaleExamples[200]) },
+  request: { params: SessionRef, body: jsonBody(Scale, { More: { scale: "up" }, Less: { scale: "down" } }) },
+  responses: { 200: jsonReply(Scaled, { Scaled: { uuid: "abc12345", action: "scale_up", status: "success" } }) },
 });
 
 export const endpoint = sessionManager.endpoint(route, { uses: ["table", "queue"] }, async ({ ctx, params, body }) => {

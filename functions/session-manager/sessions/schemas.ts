@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { countWaiting } from "#core/chat/read.ts";
 import type { UserContext } from "#core/context.ts";
 import type { Phase } from "#core/environments/record/phases.ts";
 import { type Brief, getEnvironment } from "#core/environments/record/read.ts";
@@ -110,7 +111,7 @@ export const resources = {
   down: { cpus: 1, memoryMb: 1024 },
 } as const satisfies Record<string, Resources>;
 
-export function toSessionState(
+function toSessionState(
   settings: Pick<Settings, "scheme" | "domain">,
   session: Environment,
   { waiting, now }: { readonly waiting: number; readonly now: number },
@@ -182,4 +183,26 @@ function getLastActivity({
   requests: { list: actions },
 }: Environment): number {
   return Math.max(createdAt, queuedAt, lastUsedAt ?? 0, ...actions.map(({ requestedAt }) => requestedAt));
+}
+
+export const exampleState = {
+  uuid: "abc12345",
+  replicas: 1,
+  queue_length: 0,
+  session: {
+    user_id: "user@example.com",
+    workspace_url: "https://vs-code-abc12345.berth.example",
+    status: "running",
+    created_at: "2026-01-20T18:00:00Z",
+    last_activity: "2026-01-20T18:05:00Z",
+  },
+  timestamp: "2026-01-20T18:06:00Z",
+};
+
+export async function readSession(
+  ctx: UserContext<"table">,
+  params: z.infer<typeof SessionRef>,
+): Promise<z.infer<typeof SessionState>> {
+  const session = await getSession(ctx, params);
+  return toSessionState(ctx.settings, session, { waiting: await countWaiting(ctx, session), now: ctx.clock.now() });
 }

@@ -8,7 +8,6 @@ import { requestStop } from "#core/environments/verbs/stop.ts";
 import { sessionManager } from "#http/dialects/session-manager.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { sleepExamples } from "./internal/examples.ts";
 import { getSession, SessionRef } from "./schemas.ts";
 
 const Asleep = z
@@ -26,7 +25,7 @@ const route = createRoute({
   tags: ["IDE sessions"],
   summary: "Put a session to sleep: its volume is kept, waiting messages are dropped",
   request: { params: SessionRef },
-  responses: { 200: jsonReply(Asleep, sleepExamples[200]) },
+  responses: { 200: jsonReply(Asleep, { Sleeping: { uuid: "abc12345", action: "sleep", status: "sleeping" } }) },
 });
 
 export const endpoint = sessionManager.endpoint(

@@ -3,9 +3,7 @@ import { table } from "#aws/dynamodb/table.ts";
 import { sessionManager } from "#http/dialects/session-manager.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { statusExamples } from "./internal/examples.ts";
-import { readSession } from "./internal/state.ts";
-import { SessionRef, SessionState } from "./schemas.ts";
+import { exampleState, readSession, SessionRef, SessionState } from "./schemas.ts";
 
 const route = createRoute({
   method: "get",
@@ -14,7 +12,7 @@ const route = createRoute({
   tags: ["IDE sessions"],
   summary: "Read the state of a session",
   request: { params: SessionRef },
-  responses: { 200: jsonReply(SessionState, statusExamples[200]) },
+  responses: { 200: jsonReply(SessionState, { "It runs": exampleState }) },
 });
 
 export const endpoint = sessionManager.endpoint(route, { uses: ["table"] }, ({ ctx, params }) =>

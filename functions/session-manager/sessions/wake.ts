@@ -8,7 +8,6 @@ import { requestStart } from "#core/environments/verbs/start.ts";
 import { sessionManager } from "#http/dialects/session-manager.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { wakeExamples } from "./internal/examples.ts";
 import { getSession, SessionRef } from "./schemas.ts";
 
 const Waking = z
@@ -26,7 +25,7 @@ const route = createRoute({
   tags: ["IDE sessions"],
   summary: "Wake a session on the same volume",
   request: { params: SessionRef },
-  responses: { 200: jsonReply(Waking, wakeExamples[200]) },
+  responses: { 200: jsonReply(Waking, { Waking: { uuid: "abc12345", action: "wake", status: "waking" } }) },
 });
 
 export const endpoint = sessionManager.endpoint(

@@ -1,10 +1,15 @@
+import * as z from "zod";
 import type { UserContext } from "#core/context.ts";
 import { findIds } from "#core/environments/record/read.ts";
 import { Problem } from "#core/problem.ts";
 
-interface InPath {
-  readonly job_id: string;
-}
+export const JobId = z
+  .string()
+  .describe(
+    "The job's id. In a path its first 4 or more characters are enough, while only one of your jobs begins with them.",
+  );
+
+export const JobRef = z.object({ job_id: JobId.meta({ example: "9e41c7d3-5b00-4c1a-8000-0123456789ab" }) });
 
 /**
  * Returns the id in a path: whole, or a prefix that matches one job in `find`, which holds the caller's
@@ -12,7 +17,7 @@ interface InPath {
  */
 export async function findJobId(
   ctx: UserContext<"table">,
-  { job_id }: InPath,
+  { job_id }: z.infer<typeof JobRef>,
   find: (beginning: string) => Promise<string[]> = (beginning) => findIds(ctx, beginning),
 ): Promise<string> {
   if (form.test(job_id)) return job_id.toLowerCase();

@@ -1,85 +1,39 @@
 import * as z from "zod";
 import type { NewDisk } from "#core/disks/create.ts";
-import { parsePublicKey } from "#core/environments/access/ssh-keys.ts";
-import { tooWeak, weakRsaBits } from "#core/environments/access/whole-key.ts";
 import type { Size } from "#core/environments/record/record.ts";
 import { countOptions, findInstanceType, type InstanceType, instanceTypes, unitsPerNode } from "#core/fleet.ts";
 import type { Settings } from "#core/settings.ts";
-import { imageFault, imagePattern, LONGEST_IMAGE } from "#core/text/image-reference.ts";
 import { HOUR_MS } from "#core/units.ts";
 import { isReceiverUrl } from "#core/webhooks/receiver.ts";
 import { shownText } from "#http/answers/shown-text.ts";
-import { publishedGithubName, withoutControls } from "#http/published-patterns.ts";
+import type { OtherWays } from "#http/request/unknown-fields.ts";
 import { EnvVars } from "../../../shared/internal/env-vars.ts";
 import { DEFAULT_SIZE_GB, DiskName, DiskSizeGb } from "../../disks/schemas.ts";
+import {
+  Command,
+  durationHours,
+  GithubName,
+  githubName,
+  githubNameRule,
+  Image,
+  JobName,
+  LONGEST_NAME,
+  PublicKey,
+} from "./job-fields.ts";
 
 const typeNames = instanceTypes.map((type) => type.name) as [string, ...string[]];
+
 const uuid = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
-const LONGEST_NAME = 128;
-const MOST_COMMAND_BYTES = 16 * 1024;
-
-/** GitHub's own rule for names (docs/apis/gpu-dev.md#job-actions). */
-const githubName = /^[a-zA-Z0-9](?:[a-zA-Z0-9]|-(?=[a-zA-Z0-9])){0,38}$/;
-
-const githubNameRule =
-  "A GitHub name has 1 to 39 letters, numbers, and single hyphens, and begins and ends with a letter or number";
-
-export const GithubName = z.string().regex(githubName, githubNameRule).meta(publishedGithubName);
 
 const MOST_KEYS = 10;
-/** Enough for an RSA key of 16,384 bits and a comment. */
-const LONGEST_KEY = 4096;
 
-/** A public SSH key in one line. The output has no comment. */
-export const PublicKey = z
-  .string()
-  .max(LONGEST_KEY)
-  .transform((text, ctx) => {
-    const key = parsePublicKey(text);
-    if (key === undefined) {
-      const bits = weakRsaBits(text);
-      const message =
-        bits === undefined ? "Input should be one public SSH key in one line, without options" : tooWeak(bits);
-      ctx.addIssue({ code: "custom", message });
-      return z.NEVER;
-    }
-    return key;
-  })
-  .meta({ example: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKyIfIKesG74ewOtTC3tBQqxMFN0b59wd+tI//HxmJ0E me@laptop" });
+const schedule = "A job starts as soon as there is room for it; submit it when it is to wait.";
 
-/** Checked here, because a wrong name would fail only after the wait for GPUs. */
-const Image = z
-  .string()
-  .min(1, { abort: true })
-  .max(LONGEST_IMAGE, { abort: true })
-  .superRefine((text, ctx) => {
-    const message = imageFault(text);
-    if (message !== undefined) ctx.addIssue({ code: "custom", params: { type: "string_pattern_mismatch" }, message });
-  })
-  .meta({ pattern: imagePattern });
-
-export function durationHours(settings: Settings) {
-  return z.number().min(settings.minDurationHours).max(settings.maxDurationHours);
-}
-
-const Command = z
-  .string()
-  .refine((text) => Buffer.byteLength(text) <= MOST_COMMAND_BYTES, "At most 16 KiB are allowed")
-  .refine((text) => !text.includes("\0"), "Must not contain NUL")
-  .nullish()
-  .describe(
-    "Run by a shell inside the job, at most 16 KiB. When it ends the job ends; without one it lives until its time is over.",
-  );
-
-const JobName = z
-  .string()
-  .min(1)
-  .max(LONGEST_NAME)
-  .regex(shownText, "Name must be printable")
-  .refine((text) => text.trim() !== "", "Name must not be blank")
-  .meta({ pattern: withoutControls })
-  .nullish()
-  .describe("The job's name, for people: 1 to 128 printable characters. Defaults to the pod's name.");
+export const otherJobFields: OtherWays = {
+  ports: "Forward a port of the job by SSH, with `-L`.",
+  schedule,
+  cron: schedule,
+};
 
 export function Submission(settings: Settings) {
   return z
@@ -283,3 +237,18 @@ function typeOf(name: string): InstanceType {
   if (!type) throw new Error(`The schema admitted instance type ${name}, which is not in the table`);
   return type;
 }
+
+/** The first one is small, so that one click in Swagger does not take a whole machine. */
+export const exampleSubmissions = {
+  "One GPU for one hour": {
+    image: "pytorch/pytorch:2.1.0-cuda12.1-cudnn8-runtime",
+    instance_type: "p5.48xlarge",
+    gpu_count: 1,
+    duration_hours: 1,
+  },
+  "Eight GPUs for four hours": {
+    image: "pytorch/pytorch:2.1.0-cuda12.1-cudnn8-runtime",
+    instance_type: "p5.48xlarge",
+    duration_hours: 4,
+  },
+};

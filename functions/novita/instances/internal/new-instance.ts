@@ -1,12 +1,15 @@
 import * as z from "zod";
+import type { UserContext } from "#core/context.ts";
 import type { Policy } from "#core/environments/record/policy.ts";
 import type { Size } from "#core/environments/record/record.ts";
 import type { NewEnvironment } from "#core/environments/verbs/create.ts";
 import { findInstanceType, unitsPerNode } from "#core/fleet.ts";
 import type { RunPort } from "#core/ports/compute.ts";
+import { Problem } from "#core/problem.ts";
 import type { NewResource } from "#core/store/idempotency.ts";
 import { MINUTE_MS } from "#core/units.ts";
-import { isReceiverUrl } from "#core/webhooks/receiver.ts";
+import { checkReceiver, isReceiverUrl } from "#core/webhooks/receiver.ts";
+import { HttpError } from "#http/answers/http-error.ts";
 import { publishedGithubName } from "#http/published-patterns.ts";
 import type { Catalogue, Product } from "../../internal/catalogue.ts";
 
@@ -132,4 +135,16 @@ function getSize({ instanceType }: Product, gpus: number): Size {
 
 function numberAsText(value: unknown): unknown {
   return typeof value === "number" && Number.isFinite(value) ? String(value) : value;
+}
+
+/** Refuses a webhookUrl that must not be called, as a bad field. */
+export async function refuseBadReceiver(ctx: UserContext<"fetch">, url: string | undefined): Promise<void> {
+  if (url === undefined) return;
+  try {
+    await checkReceiver(ctx, url, "webhookUrl");
+  } catch (error) {
+    if (!(error instanceof Problem) || error.kind !== "invalid") throw error;
+    const fields = (error.details.fields ?? []).map((field) => ({ ...field, isOwn: true }));
+    throw new HttpError("badFields", { fields });
+  }
 }

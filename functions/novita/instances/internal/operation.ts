@@ -76,3 +76,20 @@ async function expectedStart(ctx: Context<"table">, instance: Environment): Prom
 function shortHash(hex: string): string {
   return BigInt(`0x${hex}`).toString(36).slice(-12);
 }
+
+export const exampleStart = {
+  instanceId: "inst_9k2m4p7q1x3z",
+  novitaInstanceId: "inst_9k2m4p7q1x3z",
+  operationId: "op_4f7h2k9m1p3q",
+  status: "starting",
+  message: "Instance start initiated successfully",
+  estimatedReadyTime: "2026-01-20T18:05:00.000Z",
+};
+
+export const exampleStop = {
+  instanceId: "inst_9k2m4p7q1x3z",
+  novitaInstanceId: "inst_9k2m4p7q1x3z",
+  operationId: "op_4f7h2k9m1p3q",
+  status: "stopping",
+  message: "Instance stop initiated successfully",
+};

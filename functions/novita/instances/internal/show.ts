@@ -3,7 +3,7 @@ import type { UserContext } from "#core/context.ts";
 import { type OpenJupyter, openJupyter } from "#core/environments/record/changes/access.ts";
 import type { Environment } from "#core/environments/record/record.ts";
 import { readAdvice } from "#core/pools/forecast/advice.ts";
-import { openedJupyter } from "../../internal/opened-jupyter.ts";
+import { openedJupyter } from "../../internal/lookup-cache.ts";
 import { type Instance, toInstance } from "../schemas.ts";
 
 /** Formats instances with their wait advice from one batch read. */

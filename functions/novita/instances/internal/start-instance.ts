@@ -6,9 +6,8 @@ import { Problem } from "#core/problem.ts";
 import type { Served } from "#http/runtime.ts";
 import { loadCatalogue } from "../../internal/catalogue.ts";
 import { type InstanceStatus, toStatus } from "../schemas.ts";
-import { policyFor, selectPorts, WebhookUrl } from "./new-instance.ts";
+import { policyFor, refuseBadReceiver, selectPorts, WebhookUrl } from "./new-instance.ts";
 import { type StartOperation, toOperation, withReadyTime } from "./operation.ts";
-import { refuseBadReceiver } from "./receiver.ts";
 
 const TargetPort = z.int().min(1).max(65_535).optional();
 

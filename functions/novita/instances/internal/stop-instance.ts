@@ -3,9 +3,8 @@ import type { UserContext } from "#core/context.ts";
 import type { Environment } from "#core/environments/record/record.ts";
 import { requestStop } from "#core/environments/verbs/stop.ts";
 import { type InstanceStatus, toStatus } from "../schemas.ts";
-import { WebhookUrl } from "./new-instance.ts";
+import { refuseBadReceiver, WebhookUrl } from "./new-instance.ts";
 import { type StopOperation, toOperation } from "./operation.ts";
-import { refuseBadReceiver } from "./receiver.ts";
 
 export const StopInstance = z
   .object({

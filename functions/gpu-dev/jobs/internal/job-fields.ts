@@ -1,0 +1,73 @@
+import * as z from "zod";
+import { parsePublicKey } from "#core/environments/access/ssh-keys.ts";
+import { tooWeak, weakRsaBits } from "#core/environments/access/whole-key.ts";
+import type { Settings } from "#core/settings.ts";
+import { imageFault, imagePattern, LONGEST_IMAGE } from "#core/text/image-reference.ts";
+import { shownText } from "#http/answers/shown-text.ts";
+import { publishedGithubName, withoutControls } from "#http/published-patterns.ts";
+
+export const LONGEST_NAME = 128;
+
+const MOST_COMMAND_BYTES = 16 * 1024;
+
+/** GitHub's own rule for names (docs/apis/gpu-dev.md#job-actions). */
+export const githubName = /^[a-zA-Z0-9](?:[a-zA-Z0-9]|-(?=[a-zA-Z0-9])){0,38}$/;
+
+export const githubNameRule =
+  "A GitHub name has 1 to 39 letters, numbers, and single hyphens, and begins and ends with a letter or number";
+
+export const GithubName = z.string().regex(githubName, githubNameRule).meta(publishedGithubName);
+
+/** Enough for an RSA key of 16,384 bits and a comment. */
+const LONGEST_KEY = 4096;
+
+/** A public SSH key in one line. The output has no comment. */
+export const PublicKey = z
+  .string()
+  .max(LONGEST_KEY)
+  .transform((text, ctx) => {
+    const key = parsePublicKey(text);
+    if (key === undefined) {
+      const bits = weakRsaBits(text);
+      const message =
+        bits === undefined ? "Input should be one public SSH key in one line, without options" : tooWeak(bits);
+      ctx.addIssue({ code: "custom", message });
+      return z.NEVER;
+    }
+    return key;
+  })
+  .meta({ example: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKyIfIKesG74ewOtTC3tBQqxMFN0b59wd+tI//HxmJ0E me@laptop" });
+
+/** Checked here, because a wrong name would fail only after the wait for GPUs. */
+export const Image = z
+  .string()
+  .min(1, { abort: true })
+  .max(LONGEST_IMAGE, { abort: true })
+  .superRefine((text, ctx) => {
+    const message = imageFault(text);
+    if (message !== undefined) ctx.addIssue({ code: "custom", params: { type: "string_pattern_mismatch" }, message });
+  })
+  .meta({ pattern: imagePattern });
+
+export function durationHours(settings: Settings) {
+  return z.number().min(settings.minDurationHours).max(settings.maxDurationHours);
+}
+
+export const Command = z
+  .string()
+  .refine((text) => Buffer.byteLength(text) <= MOST_COMMAND_BYTES, "At most 16 KiB are allowed")
+  .refine((text) => !text.includes("\0"), "Must not contain NUL")
+  .nullish()
+  .describe(
+    "Run by a shell inside the job, at most 16 KiB. When it ends the job ends; without one it lives until its time is over.",
+  );
+
+export const JobName = z
+  .string()
+  .min(1)
+  .max(LONGEST_NAME)
+  .regex(shownText, "Name must be printable")
+  .refine((text) => text.trim() !== "", "Name must not be blank")
+  .meta({ pattern: withoutControls })
+  .nullish()
+  .describe("The job's name, for people: 1 to 128 printable characters. Defaults to the pod's name.");

@@ -1,0 +1,112 @@
+import type * as z from "zod";
+import {
+  jupyterUrl,
+  LOST_TOKEN,
+  letsSomebodyIn,
+  type OpenJupyter,
+  secondaryGuests,
+} from "#core/environments/record/changes/access.ts";
+import { hiddenMs } from "#core/environments/record/changes/extensions.ts";
+import type { Environment, Size } from "#core/environments/record/record.ts";
+import type { WaitAdvice } from "#core/pools/forecast/advice.ts";
+import type { Settings } from "#core/settings.ts";
+import { HOUR_MS, MINUTE_MS } from "#core/units.ts";
+import { wholeSeconds } from "#http/answers/timestamp.ts";
+import type { JobSummary } from "../schemas.ts";
+import { statusReason, toStatus } from "./status.ts";
+import { joinWarnings } from "./warning.ts";
+
+export interface Beside {
+  readonly username: string;
+  readonly advice: WaitAdvice | undefined;
+  readonly jupyter?: OpenJupyter | undefined;
+  readonly outage?: number | undefined;
+  readonly now: number;
+  readonly settings: Pick<Settings, "maxQueueHours" | "nodeGroups">;
+}
+
+export function toJobSummary(
+  environment: Environment,
+  { username, advice, jupyter, outage, now, settings }: Beside,
+): z.infer<typeof JobSummary> {
+  const {
+    id,
+    size,
+    labels,
+    times: { endsAt, firstActiveAt },
+    access,
+  } = environment;
+  const status = toStatus(environment);
+  const address = status === "active" ? environment.run.address : null;
+  const { place, start } = (status === "queued" && environment.phase === "queued" && advice) || {};
+  const hidden = hiddenMs(environment);
+  const startsAt = start ? start.p50 : place?.startsAt;
+  const reason = statusReason(environment, { advice, now, settings }) ?? (jupyter?.token === null ? LOST_TOKEN : null);
+  return {
+    job_id: id,
+    reservation_id: id,
+    user_id: username,
+    status,
+    gpu_type: size.pool,
+    gpu_count: size.gpus,
+    instance_type: size.instanceType,
+    duration_hours: (size.wantedMs - hidden) / HOUR_MS,
+    created_at: wholeSeconds(environment.createdAt),
+    expires_at: endsAt === null ? null : wholeSeconds(endsAt - hidden),
+    name: environment.name,
+    pod_name: formatPodName(id),
+    node_ip: address?.ip ?? null,
+    node_port: address?.port ?? null,
+    ssh_command:
+      address?.port && letsSomebodyIn(access, environment.run.n)
+        ? `ssh -p ${address.port} ${access.login}@${address.ip}`
+        : null,
+    jupyter_enabled: status === "active" && Boolean(access.jupyter?.origin),
+    jupyter_url: jupyter ? jupyterUrl(jupyter) : null,
+    jupyter_token: jupyter?.token ?? null,
+    github_user: labels.github_user ?? null,
+    status_reason: reason,
+    queue_position: place?.position ?? null,
+    estimated_start_time: startsAt ? wholeSeconds(startsAt) : null,
+    estimated_start_latest: start?.p90 ? wholeSeconds(start.p90) : null,
+    disk_name: environment.disk?.name ?? null,
+    isolation: environment.run.isolation,
+    limits: environment.run.limits,
+    secondary_users: secondaryGuests(access),
+    ssh_host_key: address?.hostKey ?? null,
+    launched_at: firstActiveAt === null ? null : wholeSeconds(firstActiveAt),
+    jupyter_port: jupyter ? getPort(jupyter.origin) : null,
+    jupyter_error: status === "active" ? (access.jupyterFault ?? null) : null,
+    current_detailed_status: reason,
+    warning: status === "active" ? joinWarnings(environment, { now, outage }) : null,
+    ...whatItWas(environment, now),
+    ...(startsAt && { estimated_wait_minutes: Math.max(0, Math.ceil((startsAt - now) / MINUTE_MS)) }),
+  };
+}
+
+/** Returns a label, not an address: clients choose ids, so two jobs may share it. */
+export function formatPodName(jobId: string): string {
+  return `gpu-dev-${jobId.slice(0, 8)}`;
+}
+
+function whatItWas({ about, end: { outcome }, size, times: { firstActiveAt } }: Environment, now: number) {
+  const activeMs = firstActiveAt === null ? 0 : Math.max(0, (outcome?.at ?? now) - firstActiveAt);
+  return {
+    image: about?.image || null,
+    env_names: [...(about?.envNames ?? [])],
+    exit_code: outcome?.exitCode ?? null,
+    ended_at: outcome ? wholeSeconds(outcome.at) : null,
+    gpu_hours: gpuHours(size, activeMs),
+  };
+}
+
+/** Rounds to three decimals. */
+export function gpuHours({ gpus }: Pick<Size, "gpus">, ms: number): number {
+  return Math.round((gpus * ms * 1000) / HOUR_MS) / 1000;
+}
+
+/** Returns the port for clients that show it separately, even if the URL omits the default port. */
+function getPort(origin: string): number {
+  const { port, protocol } = new URL(origin);
+  return Number(port) || (protocol === "https:" ? 443 : 80);
+}
