@@ -1,21 +1,20 @@
 import * as z from "zod";
-import { jupyterUrl, LOST_TOKEN, type OpenJupyter } from "#core/environments/record/changes/access.ts";
+import { jupyterUrl, type OpenJupyter } from "#core/environments/record/changes/access.ts";
 import type { End } from "#core/environments/record/end.ts";
 import type { Phase, PreparingStep } from "#core/environments/record/phases.ts";
 import type { DesiredState, Environment } from "#core/environments/record/record.ts";
 import type { RunState } from "#core/environments/record/run/run-state.ts";
-import type { WaitAdvice } from "#core/pools/forecast/advice.ts";
-import { reasonText } from "#core/pools/plan/reasons.ts";
 import type { PortStatus, RunPort } from "#core/ports/compute.ts";
-import { milliseconds } from "#http/answers/timestamp.ts";
 
 export const instanceStatuses = [
   ...(["creating", "starting", "running", "health_checking", "ready"] as const),
   ...(["stopping", "stopped", "failed", "terminated"] as const),
 ] as const;
+
 export type InstanceStatus = (typeof instanceStatuses)[number];
 
 const Status = z.enum(instanceStatuses).meta({ id: "InstanceStatus" });
+
 export const Timestamp = z.string().meta({ format: "date-time", example: "2026-01-20T18:00:00.000Z" });
 
 export const InstanceRef = z.object({
@@ -74,40 +73,6 @@ export const Instance = z
   })
   .meta({ id: "Instance" });
 
-export function toInstance(
-  instance: Environment,
-  advice?: WaitAdvice,
-  jupyter?: OpenJupyter,
-): z.infer<typeof Instance> {
-  const { id, name, labels } = instance;
-  const status = toStatus(instance);
-  return {
-    id,
-    instanceId: id,
-    name,
-    status,
-    statusReason: findReason(instance, advice) ?? (jupyter?.token === null ? LOST_TOKEN : null),
-    productName: labels.productName ?? "",
-    templateId: labels.templateId ?? "",
-    gpuNum: Number(labels.gpuNum ?? instance.size.gpus),
-    rootfsSize: Number(labels.rootfsSize ?? 0),
-    region: labels.region ?? "",
-    ...toConnection(instance, status, jupyter),
-    createdAt: milliseconds(instance.createdAt),
-    startedAt: findMoment(instance.run.preparingAt),
-    readyAt: findMoment(instance.run.startedAt),
-    lastUsedAt: findMoment(instance.use.lastUsedAt),
-    stoppedAt: findMoment(instance.end.at),
-    autoStop: findAutoStop(instance),
-  };
-}
-
-function findAutoStop({ use: { idle } }: Environment): z.infer<typeof Instance>["autoStop"] {
-  if (!idle) return null;
-  const { verdict, signal, since, at, dryRun } = idle;
-  return { verdict, signal, idleSince: milliseconds(since), checkedAt: milliseconds(at), dryRun };
-}
-
 interface Standing extends Pick<Environment, "phase" | "step"> {
   readonly run: Pick<RunState, "n"> & Partial<Pick<RunState, "error">>;
   readonly end?: Pick<End, "outcome">;
@@ -140,6 +105,7 @@ export function toConnection(
 
 /** A second run, by a restart or a returned grant, is never `creating` again. */
 const early = ({ run: { n: run } }: Standing): InstanceStatus => (run > 1 ? "starting" : "creating");
+
 const failed = (): InstanceStatus => "failed";
 
 const statusOfStep = {
@@ -167,22 +133,6 @@ const statuses = {
   deleted: () => "terminated",
 } as const satisfies Record<Phase, (at: Standing) => InstanceStatus>;
 
-function findReason(instance: Environment, advice: WaitAdvice | undefined): string | null {
-  const {
-    phase,
-    reason,
-    run: { error: broken },
-    end: { outcome },
-    size,
-    access: { guestFault },
-  } = instance;
-  if (outcome) return outcome.reason;
-  if (phase === "active") return reason ?? guestFault?.reason ?? null;
-  if (phase === "stopped" || phase === "stopping") return broken ?? reason;
-  if (phase !== "queued" || reason !== null) return reason;
-  return advice?.place ? reasonText(advice.place, size.pool) : "Waiting to be placed";
-}
-
 function isFirstPage({ port }: RunPort, ports: readonly RunPort[]): boolean {
   return ports.find(({ kind }) => kind === "http" || kind === "jupyter")?.port === port;
 }
@@ -196,10 +146,6 @@ function toPortMapping({ port, kind, address }: PortStatus): z.infer<typeof Port
 /** Returns the URL of an address. One with a port is used unchanged; a plain name has a certificate. */
 function formatUrl(address: string): string {
   return /:\d+$/.test(address) ? `http://${address}` : `https://${address}`;
-}
-
-function findMoment(at: number | null): string | null {
-  return at === null ? null : milliseconds(at);
 }
 
 export const exampleInstance = {

@@ -79,7 +79,7 @@ export function notFound(called: Called, cause?: unknown): Problem {
 const deletedLabel = "deleted";
 
 /** Reports whether the session was deleted or its time is over, even if no sweep has noticed. */
-export function isGone({ phase, end: { outcome }, times: { endsAt }, labels }: Environment, now: number): boolean {
+function isGone({ phase, end: { outcome }, times: { endsAt }, labels }: Environment, now: number): boolean {
   if (phase === "deleted" || labels[deletedLabel] !== undefined) return true;
   return outcome?.phase === "expired" || (endsAt !== null && now >= endsAt);
 }

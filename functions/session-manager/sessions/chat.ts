@@ -10,7 +10,7 @@ import { answer } from "#http/answers/answer.ts";
 import { sessionManager } from "#http/dialects/session-manager.ts";
 import { jsonBody, jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { getSession, Processed, Queued, SessionRef } from "./schemas.ts";
+import { getSession, SessionRef } from "./schemas.ts";
 
 const LONGEST_BYTES = 64 * 1024;
 const isShort = (text: string) => new TextEncoder().encode(text).length <= LONGEST_BYTES;
@@ -27,6 +27,24 @@ const Chat = z
 
 /** Below the 6 s of docs/apis/session-manager.md#effects-and-times. */
 const WAIT_MS = 5_000;
+
+const Processed = z
+  .object({
+    uuid: z.string().describe("The session's id, 8 hexadecimal digits."),
+    status: z.literal("processed").describe("The session's current state."),
+    pod_response: z.unknown().describe("The session's answer, unchanged."),
+    message_id: z.string().describe("The message's number in its session."),
+  })
+  .meta({ id: "ChatProcessed" });
+
+const Queued = z
+  .object({
+    uuid: z.string().describe("The session's id, 8 hexadecimal digits."),
+    status: z.literal("queued").describe("The session's current state."),
+    message: z.string().describe("What happened, in words."),
+    message_id: z.string().describe("The message's number in its session."),
+  })
+  .meta({ id: "ChatQueued" });
 
 const route = createRoute({
   method: "post",

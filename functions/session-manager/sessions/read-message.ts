@@ -1,5 +1,5 @@
 import { createRoute } from "@hono/zod-openapi";
-import type * as z from "zod";
+import * as z from "zod";
 import { table } from "#aws/dynamodb/table.ts";
 import { sealer } from "#aws/kms/kms-sealer.ts";
 import { type MessageStatus, readMessage, wasPosted } from "#core/chat/read.ts";
@@ -7,9 +7,25 @@ import { Problem } from "#core/problem.ts";
 import { sessionManager } from "#http/dialects/session-manager.ts";
 import { jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { ChatMessage, getSession, MessageRef } from "./schemas.ts";
+import { getSession, SessionRef } from "./schemas.ts";
 
 type Outcome = Pick<z.infer<typeof ChatMessage>, "status" | "error">;
+
+const ChatMessage = z
+  .object({
+    uuid: z.string().describe("The session's id, 8 hexadecimal digits."),
+    message_id: z.string().describe("The message's number in its session."),
+    status: z
+      .enum(["waiting", "answered", "failed", "expired"])
+      .describe("`waiting` until it is delivered, then `answered` or `failed`; `expired` 24 hours after that."),
+    pod_response: z.unknown().describe("The session's answer, unchanged; null unless the message was answered."),
+    error: z.string().nullable().describe("Why there is no answer; null while it waits, and once it is answered."),
+  })
+  .meta({ id: "ChatMessage" });
+
+const MessageRef = SessionRef.extend({
+  message_id: z.string().meta({ example: "1" }).describe("The message's number in its session."),
+});
 
 const route = createRoute({
   method: "get",

@@ -10,43 +10,11 @@ import type { Settings } from "#core/settings.ts";
 import { Timestamp, wholeSeconds } from "#http/answers/timestamp.ts";
 
 const SessionStatus = z.enum(["created", "waking", "running", "sleeping", "failed"]);
+
 type Status = z.infer<typeof SessionStatus>;
-
-export const Processed = z
-  .object({
-    uuid: z.string().describe("The session's id, 8 hexadecimal digits."),
-    status: z.literal("processed").describe("The session's current state."),
-    pod_response: z.unknown().describe("The session's answer, unchanged."),
-    message_id: z.string().describe("The message's number in its session."),
-  })
-  .meta({ id: "ChatProcessed" });
-export const Queued = z
-  .object({
-    uuid: z.string().describe("The session's id, 8 hexadecimal digits."),
-    status: z.literal("queued").describe("The session's current state."),
-    message: z.string().describe("What happened, in words."),
-    message_id: z.string().describe("The message's number in its session."),
-  })
-  .meta({ id: "ChatQueued" });
-
-export const ChatMessage = z
-  .object({
-    uuid: z.string().describe("The session's id, 8 hexadecimal digits."),
-    message_id: z.string().describe("The message's number in its session."),
-    status: z
-      .enum(["waiting", "answered", "failed", "expired"])
-      .describe("`waiting` until it is delivered, then `answered` or `failed`; `expired` 24 hours after that."),
-    pod_response: z.unknown().describe("The session's answer, unchanged; null unless the message was answered."),
-    error: z.string().nullable().describe("Why there is no answer; null while it waits, and once it is answered."),
-  })
-  .meta({ id: "ChatMessage" });
 
 export const SessionRef = z.object({
   uuid: z.string().meta({ example: "abc12345" }).describe("The session's id, 8 hexadecimal digits."),
-});
-
-export const MessageRef = SessionRef.extend({
-  message_id: z.string().meta({ example: "1" }).describe("The message's number in its session."),
 });
 
 export const SessionState = z
@@ -141,6 +109,7 @@ export function toSessionSummary(
 }
 
 const none = () => 0;
+
 const countOne = () => 1;
 
 /** Pods, whether ready or not. */
@@ -161,6 +130,7 @@ const asleep = ({ goal: { desired }, run: { error: broken } }: Environment): Sta
   if (desired === "active") return "waking";
   return broken === null ? "sleeping" : "failed";
 };
+
 const failed = (): Status => "failed";
 
 const statuses = {

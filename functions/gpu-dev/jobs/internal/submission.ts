@@ -162,7 +162,7 @@ function findTruth(text: string): boolean | undefined {
  * machines.
  */
 export function getSize(body: Submission): Size {
-  const type = typeOf(body.instance_type);
+  const type = getInstanceType(body.instance_type);
   const gpus = body.gpu_count ?? numberIn(body.env_vars?.GPU_COUNT) ?? type.gpus;
   const machines = Math.max(1, Math.ceil(gpus / unitsPerNode(type)));
   return {
@@ -177,7 +177,7 @@ export function getSize(body: Submission): Size {
 
 export function listSmallerSizes(body: Submission): Size[] {
   const { gpus } = getSize(body);
-  const smaller = countOptions(typeOf(body.instance_type)).filter((count) => count < gpus);
+  const smaller = countOptions(getInstanceType(body.instance_type)).filter((count) => count < gpus);
   return smaller.map((count) => getSize({ ...body, gpu_count: count }));
 }
 
@@ -188,7 +188,7 @@ interface Contradiction {
 }
 
 function contradictions(body: Submission): Contradiction[] {
-  const type = typeOf(body.instance_type);
+  const type = getInstanceType(body.instance_type);
   const { GPU_TYPE: oldType, GPU_COUNT: oldCount, GITHUB_USER: oldUser } = body.env_vars ?? {};
   const { RESERVATION_ID: oldId, JUPYTER_ENABLED: oldJupyter } = body.env_vars ?? {};
   const found: Contradiction[] = [];
@@ -232,7 +232,7 @@ function numberIn(text: string | undefined): number | undefined {
   return text !== undefined && /^\d{1,3}$/.test(text) ? Number(text) : undefined;
 }
 
-function typeOf(name: string): InstanceType {
+function getInstanceType(name: string): InstanceType {
   const type = findInstanceType(name);
   if (!type) throw new Error(`The schema admitted instance type ${name}, which is not in the table`);
   return type;

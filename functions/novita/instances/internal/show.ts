@@ -1,10 +1,12 @@
 import type * as z from "zod";
 import type { UserContext } from "#core/context.ts";
-import { type OpenJupyter, openJupyter } from "#core/environments/record/changes/access.ts";
+import { LOST_TOKEN, type OpenJupyter, openJupyter } from "#core/environments/record/changes/access.ts";
 import type { Environment } from "#core/environments/record/record.ts";
-import { readAdvice } from "#core/pools/forecast/advice.ts";
+import { readAdvice, type WaitAdvice } from "#core/pools/forecast/advice.ts";
+import { reasonText } from "#core/pools/plan/reasons.ts";
+import { milliseconds } from "#http/answers/timestamp.ts";
 import { openedJupyter } from "../../internal/lookup-cache.ts";
-import { type Instance, toInstance } from "../schemas.ts";
+import { type Instance, toConnection, toStatus } from "../schemas.ts";
 
 /** Formats instances with their wait advice from one batch read. */
 export async function showInstances(
@@ -42,4 +44,54 @@ async function findJupyter(ctx: UserContext<"sealer">, instance: Environment): P
   const opened = await openJupyter(ctx, instance);
   if (opened) kept.set(key, opened);
   return opened;
+}
+
+function toInstance(instance: Environment, advice?: WaitAdvice, jupyter?: OpenJupyter): z.infer<typeof Instance> {
+  const { id, name, labels } = instance;
+  const status = toStatus(instance);
+  return {
+    id,
+    instanceId: id,
+    name,
+    status,
+    statusReason: findReason(instance, advice) ?? (jupyter?.token === null ? LOST_TOKEN : null),
+    productName: labels.productName ?? "",
+    templateId: labels.templateId ?? "",
+    gpuNum: Number(labels.gpuNum ?? instance.size.gpus),
+    rootfsSize: Number(labels.rootfsSize ?? 0),
+    region: labels.region ?? "",
+    ...toConnection(instance, status, jupyter),
+    createdAt: milliseconds(instance.createdAt),
+    startedAt: findMoment(instance.run.preparingAt),
+    readyAt: findMoment(instance.run.startedAt),
+    lastUsedAt: findMoment(instance.use.lastUsedAt),
+    stoppedAt: findMoment(instance.end.at),
+    autoStop: findAutoStop(instance),
+  };
+}
+
+function findAutoStop({ use: { idle } }: Environment): z.infer<typeof Instance>["autoStop"] {
+  if (!idle) return null;
+  const { verdict, signal, since, at, dryRun } = idle;
+  return { verdict, signal, idleSince: milliseconds(since), checkedAt: milliseconds(at), dryRun };
+}
+
+function findReason(instance: Environment, advice: WaitAdvice | undefined): string | null {
+  const {
+    phase,
+    reason,
+    run: { error: broken },
+    end: { outcome },
+    size,
+    access: { guestFault },
+  } = instance;
+  if (outcome) return outcome.reason;
+  if (phase === "active") return reason ?? guestFault?.reason ?? null;
+  if (phase === "stopped" || phase === "stopping") return broken ?? reason;
+  if (phase !== "queued" || reason !== null) return reason;
+  return advice?.place ? reasonText(advice.place, size.pool) : "Waiting to be placed";
+}
+
+function findMoment(at: number | null): string | null {
+  return at === null ? null : milliseconds(at);
 }
