@@ -3,6 +3,8 @@ import { join } from "node:path";
 
 export interface ApiserverOptions {
   readonly home: string;
+  /** Address of this machine that it listens on. */
+  readonly address: string;
   readonly port: number;
   /** Those that NodePorts are given from; the usual ones where this is undefined. */
   readonly nodePorts: string | undefined;
@@ -12,11 +14,11 @@ export interface ApiserverOptions {
 
 const TOKEN_REVIEWS = "token-reviews.kubeconfig";
 
-export function apiserverFlags({ home, port, nodePorts, tokenReviews }: ApiserverOptions): string[] {
+export function apiserverFlags({ home, address, port, nodePorts, tokenReviews }: ApiserverOptions): string[] {
   return [
     `--etcd-servers=unix://${join(home, "etcd.sock")}`,
-    "--bind-address=127.0.0.1",
-    "--advertise-address=127.0.0.1",
+    `--bind-address=${address}`,
+    `--advertise-address=${address}`,
     `--secure-port=${port}`,
     // It writes its own pair there; the certificate is at once the authority that clients trust.
     `--cert-dir=${join(home, "certs")}`,
@@ -30,6 +32,8 @@ export function apiserverFlags({ home, port, nodePorts, tokenReviews }: Apiserve
     // Pods are given no token, and wait for no account.
     "--disable-admission-plugins=ServiceAccount",
     "--endpoint-reconciler-type=none",
+    `--kubelet-client-certificate=${join(home, "kubelet-client.crt")}`,
+    `--kubelet-client-key=${join(home, "kubelet-client.key")}`,
     "--kubelet-preferred-address-types=InternalIP",
     "--enable-priority-and-fairness=false",
     "--profiling=false",

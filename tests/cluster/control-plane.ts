@@ -30,6 +30,8 @@ export type ClusterUser = keyof typeof users;
 export type PartName = "etcd" | "apiserver" | "controller-manager" | "scheduler";
 
 export interface ControlPlaneOptions {
+  /** Address of this machine that the API server listens on; 127.0.0.1 unless said. */
+  readonly address?: string;
   /** How long a node may be silent before it is not ready; 40 on a real cluster. */
   readonly nodeGraceSeconds?: number;
   /** Where the API server asks by TokenReview whose a token is that it does not know, as EKS asks IAM. */
@@ -58,7 +60,7 @@ export interface ControlPlane {
   stop(): Promise<void>;
 }
 
-/** Starts the binary's four parts on 127.0.0.1 in a directory of its own; throws with the log of what did not start. */
+/** Starts the binary's four parts in a directory of its own. Throws with the log of a part that does not start. */
 export async function startControlPlane(binary: string, options: ControlPlaneOptions = {}): Promise<ControlPlane> {
   const home = await mkdtemp(join(tmpdir(), "berth-cluster-"));
   const parts: Part[] = [];
@@ -71,8 +73,8 @@ export async function startControlPlane(binary: string, options: ControlPlaneOpt
     await rm(home, { recursive: true, force: true });
   };
   try {
-    const { nodeGraceSeconds = 4, nodePorts, tokenReviews } = options;
-    return await startParts(binary, { home, parts, sweeper, stop, nodeGraceSeconds, nodePorts, tokenReviews });
+    const { address = "127.0.0.1", nodeGraceSeconds = 4, nodePorts, tokenReviews } = options;
+    return await startParts(binary, { home, parts, sweeper, stop, address, nodeGraceSeconds, nodePorts, tokenReviews });
   } catch (error) {
     await stop();
     throw error;
@@ -83,6 +85,7 @@ interface Starting {
   readonly home: string;
   readonly parts: Part[];
   readonly sweeper: Sweeper;
+  readonly address: string;
   readonly nodeGraceSeconds: number;
   readonly nodePorts: string | undefined;
   readonly tokenReviews: string | undefined;
@@ -90,10 +93,11 @@ interface Starting {
 }
 
 async function startParts(binary: string, starting: Starting): Promise<ControlPlane> {
-  const { home, parts, sweeper, nodeGraceSeconds, nodePorts, tokenReviews, stop } = starting;
+  const { home, parts, sweeper, address, nodeGraceSeconds, nodePorts, tokenReviews, stop } = starting;
   const tokens = await writeTokens(home);
   await mkdir(join(home, "certs"));
   await runToEnd(binary, ["signing-key", join(home, "signing.key")]);
+  await runToEnd(binary, ["client-pair", home]);
   const start = (name: PartName, args: readonly string[]) => {
     const part = startPart(binary, name, args, home);
     parts.push(part);
@@ -101,10 +105,10 @@ async function startParts(binary: string, starting: Starting): Promise<ControlPl
   };
 
   const etcd = start("etcd", [`--dir=${join(home, "etcd")}`, `--socket=${join(home, "etcd.sock")}`]);
-  const port = await freePort();
+  const port = await freePort(address);
   if (tokenReviews !== undefined) await writeTokenReviews(home, tokenReviews);
-  const apiserver = start("apiserver", apiserverFlags({ home, port, nodePorts, tokenReviews }));
-  const url = `https://127.0.0.1:${port}`;
+  const apiserver = start("apiserver", apiserverFlags({ home, address, port, nodePorts, tokenReviews }));
+  const url = `https://${address}:${port}`;
   const isReady = () => ready([etcd, apiserver], url, home, tokens.admin);
   await isReady();
   const [cert, key] = await Promise.all(
@@ -226,9 +230,9 @@ async function saysReady(access: Access): Promise<boolean> {
 }
 
 /** A port that was free a moment ago: the API server takes none by itself. */
-async function freePort(): Promise<number> {
+async function freePort(host: string): Promise<number> {
   const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  await new Promise<void>((resolve) => server.listen(0, host, resolve));
   const address = server.address();
   await new Promise((resolve) => server.close(resolve));
   if (address === null || typeof address === "string") throw new Error("No port was given");

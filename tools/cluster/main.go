@@ -1,6 +1,6 @@
 // One binary for tests: etcd, kube-apiserver, kube-scheduler and kube-controller-manager as subcommands, each a process
-// of its own, a maker of the key that signs service account tokens, and a sweeper. Each ends when its input does, so
-// nothing outlives whoever started it.
+// of its own, makers of two keys (one signs service account tokens, one opens kubelets), and a sweeper. Each ends when
+// its input does, so nothing outlives whoever started it.
 package main
 
 import (
@@ -9,13 +9,16 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/pem"
 	"flag"
 	"fmt"
 	"io"
+	"math/big"
 	"net/url"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strconv"
 	"syscall"
 	"time"
@@ -32,12 +35,16 @@ import (
 
 func main() {
 	if len(os.Args) < 2 {
-		check(fmt.Errorf("usage: %s etcd|apiserver|scheduler|controller-manager|signing-key|sweep [flags]", os.Args[0]))
+		check(fmt.Errorf("usage: %s etcd|apiserver|scheduler|controller-manager|signing-key|client-pair|sweep [flags]", os.Args[0]))
 	}
 	command, args := os.Args[1], os.Args[2:]
 	os.Args = append([]string{command}, args...)
 	if command == "signing-key" {
 		signingKey(args[0])
+		return
+	}
+	if command == "client-pair" {
+		clientPair(args[0])
 		return
 	}
 	if command == "sweep" {
@@ -124,6 +131,28 @@ func signingKey(file string) {
 	der, err := x509.MarshalECPrivateKey(key)
 	check(err)
 	check(os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: der}), 0o600))
+}
+
+// clientPair writes DIR/kubelet-client.crt and .key. The certificate is its own authority: a kubelet that trusts it
+// accepts only the API server that holds the key.
+func clientPair(dir string) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	check(err)
+	template := x509.Certificate{
+		SerialNumber: big.NewInt(1),
+		Subject:      pkix.Name{CommonName: "apiserver"},
+		NotBefore:    time.Now().Add(-time.Hour),
+		NotAfter:     time.Now().AddDate(1, 0, 0),
+		KeyUsage:     x509.KeyUsageDigitalSignature,
+		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	}
+	certificate, err := x509.CreateCertificate(rand.Reader, &template, &template, &key.PublicKey, key)
+	check(err)
+	der, err := x509.MarshalECPrivateKey(key)
+	check(err)
+	path := filepath.Join(dir, "kubelet-client")
+	check(os.WriteFile(path+".crt", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate}), 0o600))
+	check(os.WriteFile(path+".key", pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: der}), 0o600))
 }
 
 func check(err error) {
