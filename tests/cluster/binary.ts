@@ -23,22 +23,35 @@ export async function whyNotBuilt(env: NodeJS.ProcessEnv): Promise<string | unde
   }
 }
 
-/** Where the binary of these sources is, once it is built: in `BERTH_CACHE`, else in the cache of this user. */
-export async function binaryPath(env: NodeJS.ProcessEnv): Promise<string> {
-  const cache = env.BERTH_CACHE || join(env.XDG_CACHE_HOME || join(homedir(), ".cache"), "berth");
-  const hash = createHash("sha256");
-  for (const file of ["main.go", "go.mod", "go.sum"]) hash.update(await readFile(join(sources, file)));
-  return join(cache, "cluster", `${KUBERNETES_VERSION}-${hash.digest("hex").slice(0, 12)}`, "cluster");
+/** Folder of what the tests build and download: `BERTH_CACHE`, else in the cache of this user. */
+export function cacheFolder(env: NodeJS.ProcessEnv): string {
+  return env.BERTH_CACHE || join(env.XDG_CACHE_HOME || join(homedir(), ".cache"), "berth");
+}
+
+/** Path of the control plane's binary, once it is built. Other sources have another path. */
+export function binaryPath(env: NodeJS.ProcessEnv): Promise<string> {
+  return programPath(env, "cluster", ["main.go"]);
 }
 
 /** Builds the binary if it is not there yet: about 12 minutes of a processor the first time. */
 export async function buildBinary(env: NodeJS.ProcessEnv): Promise<string> {
-  const path = await binaryPath(env);
+  return buildPackage(env, await binaryPath(env), ".");
+}
+
+/** Path of a program of tools/cluster in the cache, by the contents of these sources and of the module's files. */
+export async function programPath(env: NodeJS.ProcessEnv, name: string, files: readonly string[]): Promise<string> {
+  const hash = createHash("sha256");
+  for (const file of [...files, "go.mod", "go.sum"]) hash.update(await readFile(join(sources, file)));
+  return join(cacheFolder(env), "cluster", `${KUBERNETES_VERSION}-${hash.digest("hex").slice(0, 12)}`, name);
+}
+
+/** Builds a Go package of tools/cluster, or of a module that it requires, unless the file exists. */
+export async function buildPackage(env: NodeJS.ProcessEnv, path: string, goPackage: string): Promise<string> {
   if (await isThere(path)) return path;
   const building = `${path}.${process.pid}`;
   await mkdir(join(path, ".."), { recursive: true });
   try {
-    await run("go", ["build", "-trimpath", "-ldflags", linkerFlags(), "-o", building, "."], {
+    await run("go", ["build", "-trimpath", "-ldflags", linkerFlags(), "-o", building, goPackage], {
       ...env,
       CGO_ENABLED: "0",
       GOFLAGS: "-mod=readonly",
@@ -66,7 +79,7 @@ function linkerFlags(): string {
   return ["-s", "-w", ...set].join(" ");
 }
 
-async function isThere(path: string): Promise<boolean> {
+export async function isThere(path: string): Promise<boolean> {
   return access(path).then(
     () => true,
     () => false,
