@@ -45,6 +45,9 @@ const aws = ["packages/aws/{java,moto*}.test.ts", "functions/**/*-aws.test.ts"];
 /** They need a Kubernetes control plane, which `npm run test:cluster` builds: each file starts one of 500 MB. */
 const cluster = ["tests/cluster/**/*.test.ts", "packages/kubernetes/cluster/*.test.ts"];
 
+/** They need a kubelet and containerd on this machine as root, which `npm run test:nodes` prepares. */
+const nodes = ["tests/nodes/*-nodes.test.ts"];
+
 /** The real components of SST, and what they deploy run as on Lambda, which `npm run test:infra` installs: 400 MB. */
 const infra = ["tests/synthesis/synthesis.test.ts", "tests/lambda/**/*.test.ts", "tests/audit/policies.test.ts"];
 
@@ -63,7 +66,7 @@ const longest = [
 /** Vitest takes projects in the order of their names, and the files of a fresh checkout by their sizes. */
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
-    const order = ["schedules", "processes", "cli", "memory", "stack", "aws", "infra", "cluster"];
+    const order = ["schedules", "processes", "cli", "memory", "stack", "aws", "infra", "cluster", "nodes"];
     const isLong = ({ moduleId }: TestSpecification) => longest.some((name) => moduleId.endsWith(`/${name}.test.ts`));
     const place = (file: TestSpecification) => 2 * order.indexOf(file.project.name) + (isLong(file) ? 0 : 1);
     return (await super.sort(files)).toSorted((left, right) => place(left) - place(right));
@@ -98,7 +101,7 @@ export default defineConfig({
         test: {
           name: "memory",
           include: ["{packages,functions,stacks,tests}/**/*.test.ts"],
-          exclude: [...schedules, ...processes, ...stack, ...cli, ...aws, ...cluster, ...infra],
+          exclude: [...schedules, ...processes, ...stack, ...cli, ...aws, ...cluster, ...nodes, ...infra],
           isolate: false,
         },
       },
@@ -108,6 +111,8 @@ export default defineConfig({
       // A synthesis leaves its zips where the next one does.
       { extends: true, test: { name: "infra", include: infra, maxWorkers: 1 } },
       { extends: true, test: { name: "cluster", include: cluster, maxWorkers: 3, retry } },
+      // Each file starts two nodes.
+      { extends: true, test: { name: "nodes", include: nodes, maxWorkers: 1 } },
     ],
   },
 });

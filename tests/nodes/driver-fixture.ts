@@ -1,0 +1,117 @@
+import { randomBytes } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import type { Compute, Observation, Run } from "#core/ports/compute.ts";
+import type { ExecStatus } from "#core/ports/exec.ts";
+import { apiClient } from "#kubernetes/client/api-client.ts";
+import { ApiUnreachable } from "#kubernetes/client/api-error.ts";
+import { kubernetesCompute } from "#kubernetes/compute.ts";
+import { applyManifests, readManifests } from "../cluster/manifests.ts";
+import { logText } from "../fixtures/log-text.ts";
+import { debianImage } from "./images.ts";
+import { type RealCluster, startRealCluster } from "./real-cluster.ts";
+
+/** The Kubernetes driver on two real nodes, with only the rights of deploy/kubernetes. */
+export interface DriverFixture {
+  readonly cluster: RealCluster;
+  readonly compute: Compute;
+  /** Applies a run of Debian's image with one GPU of the first node. */
+  applied(changes: Partial<Run>): Promise<Run>;
+  /** Observes the run until this holds. Throws if the run ends before. */
+  until(run: Run, holds: (seen: Observation | undefined) => boolean): Promise<Observation | undefined>;
+  /** Reads the log of the run until this holds. */
+  logUntil(run: Run, holds: (text: string) => boolean): Promise<string>;
+  /** Runs a command in the run to its end. */
+  exec(run: Run, words: readonly string[]): Promise<ExecStatus>;
+  /** Removes every run, and returns when nothing is left. */
+  clear(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export async function openDriverFixture(): Promise<DriverFixture> {
+  const nodes = ["one", "two"].map((name) => ({ name, instanceType: "p5.48xlarge" }));
+  const cluster = await startRealCluster(nodes);
+  const manifests = await readManifests(fileURLToPath(new URL("../../deploy/kubernetes", import.meta.url)));
+  await applyManifests(cluster.admin, manifests);
+  const { url, ca, token } = cluster.controlPlane.getAccess("berth");
+  const client = apiClient({ url, ca, token: async () => token, deadlineMs: 60_000 });
+  const compute = kubernetesCompute({
+    client,
+    namespace: "berth-environments",
+    deployment: "nodes",
+    now: Date.now,
+    getMachineState: async () => "running",
+  });
+  const until: DriverFixture["until"] = async ({ uid }, holds) => {
+    for (;;) {
+      const seen = await compute.observe(uid, 1);
+      if (holds(seen)) return seen;
+      if (seen?.state === "ended") throw new Error(`The run has ended: ${JSON.stringify(seen)}`);
+      await sleep(50);
+    }
+  };
+  return {
+    cluster,
+    compute,
+    async applied(changes) {
+      const run = debianRun(changes);
+      await compute.apply(run);
+      return run;
+    },
+    until,
+    async logUntil({ uid }, holds) {
+      for (;;) {
+        // The driver gives up after 3 seconds, and its callers ask again.
+        const text = await logText(compute.readLog(uid, 1)).catch(unlessUnreachable);
+        if (holds(text)) return text;
+        await sleep(50);
+      }
+    },
+    async exec({ uid }, words) {
+      const id = randomBytes(8).toString("hex");
+      await compute.startExec(uid, 1, { id, words, stdin: "", env: {}, directory: undefined, timeoutMs: 120_000 });
+      for (;;) {
+        const status = await compute.readExec(uid, 1, id, 1_000);
+        if (status?.state === "ended") return status;
+      }
+    },
+    async clear() {
+      for (;;) {
+        const runs = await compute.listRuns();
+        if (runs.length === 0) return;
+        await Promise.all(runs.map(({ uid, run }) => compute.remove(uid, run, { graceSeconds: 0, force: false })));
+        await sleep(50);
+      }
+    },
+    async stop() {
+      client.close();
+      await cluster.stop();
+    },
+  };
+}
+
+function unlessUnreachable(error: unknown): string {
+  if (error instanceof ApiUnreachable) return "";
+  throw error;
+}
+
+function debianRun(changes: Partial<Run>): Run {
+  return {
+    uid: randomBytes(16).toString("hex"),
+    run: 1,
+    key: "owner#o#env#gpu-dev|j",
+    name: "training",
+    pool: "h100",
+    instanceType: "p5.48xlarge",
+    image: debianImage,
+    command: undefined,
+    env: {},
+    shares: [{ node: "one", units: 1 }],
+    gpusPerMachine: 1,
+    mounts: [],
+    ports: [],
+    resources: null,
+    until: Date.now() + 3_600_000,
+    ...changes,
+  };
+}

@@ -1,0 +1,95 @@
+import { execFile } from "node:child_process";
+import { createHash } from "node:crypto";
+import { copyFile, mkdir, mkdtemp, rename, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { cacheFolder, isThere } from "../cluster/binary.ts";
+import { writeImage } from "./oci-archive.ts";
+
+const run = promisify(execFile);
+
+/** Image of the first process of each pod, as containerd's configuration names it. */
+export const pauseImage = "localhost/berth-pause:1";
+/** Debian with Python, for jobs. */
+export const debianImage = "localhost/berth-debian:1";
+
+const release = "bookworm";
+const packages = ["python3"] as const;
+
+/** Change it whenever an image of the same packages is packed differently. */
+const recipe = "1";
+
+/** Paths of the OCI archives in the cache. */
+export function imagePaths(env: NodeJS.ProcessEnv): { readonly debian: string } {
+  const name = createHash("sha256")
+    .update(JSON.stringify([recipe, release, packages]))
+    .digest("hex")
+    .slice(0, 12);
+  return { debian: join(cacheFolder(env), "images", `debian-${name}.tar`) };
+}
+
+/** Makes the archive of Debian's image unless it exists: some minutes, from Debian's packages. */
+export async function buildImages(env: NodeJS.ProcessEnv): Promise<void> {
+  const { debian } = imagePaths(env);
+  if (await isThere(debian)) return;
+  await withDraft(debian, async (draft) => {
+    const root = join(draft, "root");
+    // Its mounts and processes end with it, even if it is killed.
+    const alone = ["--mount", "--pid", "--fork", "--kill-child=SIGKILL", "--mount-proc", "--"];
+    const words = ["debootstrap", "--variant=minbase", `--include=${packages.join(",")}`, release, root];
+    await run("unshare", [...alone, ...words, ...(await findMirror())], { env, maxBuffer: 2 ** 26 });
+    await writeImage(join(draft, "image.tar"), {
+      name: debianImage,
+      root,
+      config: {
+        Cmd: ["bash"],
+        Env: ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
+      },
+      leaveOut: [
+        "./dev/*",
+        "./proc/*",
+        "./sys/*",
+        "./run/*",
+        "./tmp/*",
+        "./var/cache/*",
+        "./var/lib/apt/lists/*",
+        "./var/log/*",
+      ],
+    });
+  });
+}
+
+/** Writes the archive of the pause image to a folder, and returns its path. */
+export async function writePauseImage(pause: string, folder: string): Promise<string> {
+  const root = join(folder, "pause");
+  await mkdir(root, { recursive: true });
+  await copyFile(pause, join(root, "pause"));
+  const path = join(folder, "pause.tar");
+  await writeImage(path, {
+    name: pauseImage,
+    root,
+    config: { Entrypoint: ["/pause"], User: "65535:65535" },
+    leaveOut: [],
+  });
+  return path;
+}
+
+/** Makes the file in a folder beside it, so that it appears whole. Two that make it at once end with one. */
+async function withDraft(path: string, make: (draft: string) => Promise<void>): Promise<void> {
+  await mkdir(join(path, ".."), { recursive: true });
+  const draft = await mkdtemp(`${path}.`);
+  try {
+    await make(draft);
+    await rename(join(draft, "image.tar"), path);
+  } finally {
+    await rm(draft, { recursive: true, force: true });
+  }
+}
+
+/** Returns the mirror of this release that apt uses here; nothing where apt has none, so that debootstrap chooses. */
+async function findMirror(): Promise<string[]> {
+  const format = "$(REPO_URI) $(CODENAME) $(ORIGIN)";
+  const listed = await run("apt-get", ["indextargets", "--format", format]).catch(() => undefined);
+  const line = listed?.stdout.split("\n").find((line) => line.endsWith(` ${release} Debian`));
+  return line === undefined ? [] : [line.slice(0, line.indexOf(" "))];
+}

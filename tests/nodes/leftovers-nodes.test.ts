@@ -1,0 +1,79 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { access, readdir } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { expect, it } from "vitest";
+import { listCgroups } from "./cgroups.ts";
+import { removeLeftovers } from "./leftovers.ts";
+import { listBridges } from "./network.ts";
+import { startRealCluster } from "./real-cluster.ts";
+
+/** Everything of a run that this machine can still hold. */
+async function findTraces(run: string, home: string) {
+  const commands = await Promise.all((await readdir("/proc")).filter((name) => /^\d+$/.test(name)).map(readCommand));
+  return {
+    bridges: (await listBridges()).filter(({ owner }) => owner === run),
+    cgroups: await listCgroups(run),
+    mounts: readFileSync("/proc/mounts", "utf8")
+      .split("\n")
+      .filter((line) => line.includes(home)),
+    processes: commands.filter((command) => command.includes(home)),
+  };
+}
+
+const nothing = { bridges: [], cgroups: [], mounts: [], processes: [] };
+
+async function readCommand(pid: string): Promise<string> {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8");
+  } catch {
+    // It has just ended.
+    return "";
+  }
+}
+
+/** Returns when the folder is gone: the sweeper removes it last. */
+async function gone(folder: string): Promise<void> {
+  for (;;) {
+    const isThere = await access(folder).then(
+      () => true,
+      () => false,
+    );
+    if (!isThere) return;
+    await sleep(50);
+  }
+}
+
+it("a run leaves nothing behind", async () => {
+  const cluster = await startRealCluster([{ name: "one", instanceType: "m7i.8xlarge" }]);
+  const { run } = cluster;
+  const { home } = cluster.controlPlane;
+  const traces = await findTraces(run, home);
+
+  await cluster.stop();
+
+  expect(traces.bridges).toHaveLength(1);
+  expect(traces.cgroups).toEqual([run]);
+  expect(traces.processes.join("\n")).toContain("kubelet");
+  expect(await findTraces(run, home)).toEqual(nothing);
+  await expect(access(home)).rejects.toThrow("ENOENT");
+});
+
+it("the next run removes what a killed run left", async () => {
+  const child = spawn(process.execPath, [fileURLToPath(new URL("./killed-run-fixture.ts", import.meta.url))], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const [line] = await once(child.stdout, "data");
+  const { run, home } = JSON.parse(String(line)) as { run: string; home: string };
+
+  const ended = once(child, "exit");
+  child.kill("SIGKILL");
+  await ended;
+  await gone(home);
+  const removed = await removeLeftovers();
+
+  expect(removed).toContain(run);
+  expect(await findTraces(run, home)).toEqual(nothing);
+});

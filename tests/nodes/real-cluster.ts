@@ -1,0 +1,72 @@
+import { join } from "node:path";
+import { binaryPath } from "../cluster/binary.ts";
+import { type KubeClient, kubeClient } from "../cluster/client.ts";
+import { type ControlPlane, startControlPlane } from "../cluster/control-plane.ts";
+import { removeCgroup } from "./cgroups.ts";
+import { imagePaths, writePauseImage } from "./images.ts";
+import { newRunName, removeLeftovers } from "./leftovers.ts";
+import { createNetwork } from "./network.ts";
+import { findPrograms } from "./programs.ts";
+import { type RealNode, type RealNodeOptions, startNode } from "./real-node.ts";
+import { lacksSysResource, readFacts } from "./requirements.ts";
+
+/** A control plane with real nodes, for the tests of one file. */
+export interface RealCluster {
+  /** Name that its bridge and its cgroups carry. */
+  readonly run: string;
+  readonly controlPlane: ControlPlane;
+  readonly admin: KubeClient;
+  /** In the order asked for. */
+  readonly nodes: readonly RealNode[];
+  stop(): Promise<void>;
+}
+
+/** How long a node may be silent: a kubelet renews its lease every 10 seconds. */
+const nodeGraceSeconds = 40;
+
+/** Starts what `npm run test:nodes` built. Removes what a killed run left first. */
+export async function startRealCluster(nodes: readonly RealNodeOptions[]): Promise<RealCluster> {
+  await removeLeftovers();
+  const run = newRunName();
+  const [binary, programs, facts] = await Promise.all([
+    binaryPath(process.env),
+    findPrograms(process.env),
+    readFacts(process.env),
+  ]);
+  const cleanups: (() => Promise<void>)[] = [];
+  const stop = async () => {
+    const problems: unknown[] = [];
+    for (const cleanup of cleanups.splice(0).toReversed()) await cleanup().catch((error) => problems.push(error));
+    if (problems.length > 0) throw problems[0];
+  };
+  try {
+    const network = await createNetwork(run);
+    cleanups.push(network.remove);
+    const controlPlane = await startControlPlane(binary, { address: network.address, nodeGraceSeconds });
+    cleanups.push(controlPlane.stop);
+    const admin = kubeClient(controlPlane.getAccess("admin"));
+    cleanups.push(
+      async () => admin.close(),
+      () => removeCgroup(run),
+    );
+    const images = [await writePauseImage(programs.pause, controlPlane.home), imagePaths(process.env).debian];
+    const surroundings = {
+      run,
+      home: join(controlPlane.home, "nodes"),
+      controlPlane,
+      admin,
+      network,
+      programs,
+      restrictsOomScore: lacksSysResource(facts),
+      images,
+    };
+    const starts = await Promise.allSettled(nodes.map((node, at) => startNode(at + 1, node, surroundings)));
+    const started = starts.flatMap((start) => (start.status === "fulfilled" ? [start.value] : []));
+    cleanups.push(async () => void (await Promise.all(started.map((node) => node.stop()))));
+    for (const start of starts) if (start.status === "rejected") throw start.reason;
+    return { run, controlPlane, admin, nodes: started, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
