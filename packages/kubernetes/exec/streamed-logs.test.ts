@@ -211,10 +211,15 @@ describe("a followed log", () => {
     rotate();
     print("three\n");
 
-    const part = await newProcess().read(uid, 1, end, record);
+    const restarted = newProcess();
+    const part = await restarted.read(uid, 1, end, record);
+    const position = (part?.start ?? 0) + "three\n".length;
+    print("four\n");
+    const fourth = await readUntil(restarted, position, "four\n", record);
 
     expect(Buffer.from(part?.bytes ?? []).toString()).toBe("three\n");
     expect(part?.start).toBeGreaterThan(end);
+    expect(fourth.text).toBe("four\n");
   });
 
   it("is the newest MiB", async () => {
@@ -289,6 +294,18 @@ describe("a followed log", () => {
     expect(second).toBeUndefined();
     expect(countCalls()).toEqual({ lists: 1, copies: 1, streams: 1 });
     await expect.poll(() => logs.read(other, 1, 0), { timeout: LONG_MS }).toBeDefined();
+  });
+
+  it("keeps its stream while a reader waits, however long that takes", async () => {
+    const logs = await openLogs({ idleMs: 1 });
+    await logs.read(uid, 1, 0);
+    const waiting = logs.waitFor(uid, 1, 0, LONG_MS);
+    await copy(logs);
+    const isOpen = logs.isOpen({ uid, run: 1 });
+    print("one\n");
+    await waiting;
+
+    expect([isOpen, logs.findEnd({ uid, run: 1 })?.position]).toEqual([true, 4]);
   });
 
   it("is waited for until the reader leaves", async () => {

@@ -36,6 +36,8 @@ interface Entry {
   readonly opening: Promise<LogStream | undefined>;
   stream: LogStream | undefined;
   readonly idle: NodeJS.Timeout;
+  /** Readers that wait for output now. */
+  waiting: number;
   /** When another stream may be opened, by a monotonic clock. Infinity while this one opens or is open. */
   againAt: number;
 }
@@ -60,8 +62,8 @@ export function streamedLogs(place: ClusterContext, options: StreamedLogsOptions
     const stream = { client, known: laterEnd(known, ends.get(name)), openedWithinMs, mostBytes };
     // Readers of a log that cannot be streamed get copies, which report the failure.
     const opening = openLogStream(place, id, stream).catch(() => undefined);
-    const idle = setTimeout(() => entry.stream?.close(), idleMs).unref();
-    const entry: Entry = { opening, stream: undefined, idle, againAt: Number.POSITIVE_INFINITY };
+    const idle = setTimeout(() => entry.waiting === 0 && entry.stream?.close(), idleMs).unref();
+    const entry: Entry = { opening, stream: undefined, idle, waiting: 0, againAt: Number.POSITIVE_INFINITY };
     const watch = async () => {
       entry.stream = await opening;
       idle.refresh();
@@ -92,9 +94,14 @@ export function streamedLogs(place: ClusterContext, options: StreamedLogsOptions
     },
     async waitFor(uid, run, position, ms, signal) {
       const isOver = AbortSignal.any([AbortSignal.timeout(Math.ceil(ms)), ...(signal ? [signal] : [])]);
-      const stream = findStream({ uid, run });
-      while (stream?.isOpen && !isOver.aborted && stream.end.position <= position) await stream.nextChange(isOver);
-      entries.get(nameOfRun({ uid, run }))?.idle.refresh();
+      const entry = entries.get(nameOfRun({ uid, run }));
+      const stream = entry?.stream;
+      if (!entry || !stream) return;
+      entry.waiting += 1;
+      while (stream.isOpen && !isOver.aborted && stream.end.position <= position) await stream.nextChange(isOver);
+      entry.waiting -= 1;
+      // Refreshing the timer of a closed stream would start it again.
+      if (stream.isOpen) entry.idle.refresh();
     },
     findEnd: (id) => findStream(id)?.end ?? ends.get(nameOfRun(id)),
     isOpen: (id) => findStream(id) !== undefined,
