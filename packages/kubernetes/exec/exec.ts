@@ -5,8 +5,15 @@ import { nameOfRun, type RunId } from "../names.ts";
 import type { Pod } from "../objects.ts";
 import { type ClusterContext, findJob, findLivingPod, getLivingPod, isLiving } from "../runs/read-run.ts";
 import { MAIN } from "../runs/run-job.ts";
-import { answerBytes, type ExecAnswer, toExecStatus } from "./exec-answer.ts";
-import { countScript, exitCodes, readScript, startScript } from "./exec-script.ts";
+import {
+  answerBytes,
+  countScript,
+  type ExecAnswer,
+  exitCodes,
+  readScript,
+  startScript,
+  toExecStatus,
+} from "./exec-script.ts";
 import { execInPod, type PodCommandResult } from "./pod-exec.ts";
 import { countSupervised, countSupervisedWork, readSupervised, startSupervised } from "./supervised-exec.ts";
 

@@ -3,7 +3,7 @@ import { askSupervisor } from "../access/tools.ts";
 import type { Pod } from "../objects.ts";
 import type { ClusterContext } from "../runs/read-run.ts";
 import { MAIN } from "../runs/run-job.ts";
-import { answerBytes, type ExecAnswer, toExecStatus } from "./exec-answer.ts";
+import { answerBytes, type ExecAnswer, toExecStatus } from "./exec-script.ts";
 import { execInPod, type PodCommandResult } from "./pod-exec.ts";
 
 /** Exit codes from images/tools/shared/shared.go. */
