@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { stripVTControlCharacters } from "node:util";
 import type { IPty } from "@lydell/node-pty";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { noDiskMessage } from "#core/environments/record/disk/disk-messages.ts";
+import { noDiskMessage } from "#core/environments/record/disk/disk-use.ts";
 import { findStored } from "#local/home/stores.ts";
 import { shellEnvironment } from "#local/shell-environment.ts";
 import { PATIENCE_MS } from "#process/patience-fixture.ts";

@@ -1,4 +1,4 @@
-import type { GithubKeys } from "#core/ports/github-keys.ts";
+import type { GithubKeys } from "#core/ports/identity.ts";
 import { readConfig } from "./settings/config.ts";
 
 export const githubKeys = (): GithubKeys => httpGithubKeys(readConfig(["GITHUB_KEYS_URL"]).GITHUB_KEYS_URL);

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { systemClock } from "#aws/clock.ts";
-import type { WatchItem } from "#core/reconciler/watch-item.ts";
+import type { WatchItem } from "#core/reconciler/watcher-lease.ts";
 import { watchKey } from "#core/store/keys.ts";
 import { silentLog } from "#tests/fixtures/log.ts";
 import { fixtureCatalog } from "./fixture-catalog.ts";

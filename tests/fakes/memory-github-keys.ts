@@ -1,4 +1,4 @@
-import type { GithubKeys } from "#core/ports/github-keys.ts";
+import type { GithubKeys } from "#core/ports/identity.ts";
 
 export interface MemoryGithubKeys extends GithubKeys {
   /** What GitHub answers for this user from now on; an error is thrown, and undefined is an unknown user. */

@@ -1,7 +1,7 @@
 import type { AuditRecord } from "#core/admin/audit.ts";
 import type { OrphanReport } from "#core/admin/orphans.ts";
 import type { ClusterState } from "#core/reconciler/cluster-state.ts";
-import type { WatchItem } from "#core/reconciler/watch-item.ts";
+import type { WatchItem } from "#core/reconciler/watcher-lease.ts";
 import { dueShards } from "#core/store/due.ts";
 import { auditPartition, clusterKey, orphansKey, sealingKeyKey, sweepKey, watchKey } from "#core/store/keys.ts";
 import { at, base, homeText, many, ttl, uid, username, uuid, type Written } from "./parts.ts";

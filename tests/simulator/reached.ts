@@ -1,7 +1,7 @@
 import type { Disk, DiskSnapshot } from "#core/disks/record.ts";
-import { failureCause } from "#core/environments/record/failure-cause.ts";
 import type { Environment } from "#core/environments/record/record.ts";
 import { isEnded } from "#core/environments/record/record.ts";
+import { failureCause } from "#core/pools/ledger/run-outcomes.ts";
 import type { Item } from "#core/ports/table.ts";
 
 /** Which of the interesting states a schedule came to: what it never comes to, it does not test. */

@@ -3,7 +3,7 @@ import * as z from "zod";
 import { table } from "#aws/dynamodb/table.ts";
 import { queue } from "#aws/sqs/queue.ts";
 import { audited } from "#core/admin/audit.ts";
-import { returnNode } from "#core/pools/capacity/node-back.ts";
+import { returnNode } from "#core/pools/capacity/node-gone.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";

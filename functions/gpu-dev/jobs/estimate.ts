@@ -4,7 +4,7 @@ import { table } from "#aws/dynamodb/table.ts";
 import { fetch } from "#aws/fetch.ts";
 import type { Context } from "#core/context.ts";
 import type { Size } from "#core/environments/record/record.ts";
-import { queueHours } from "#core/pools/admission/queue-hours.ts";
+import { queueHours } from "#core/pools/admission/waiting-limit.ts";
 import { findGroup } from "#core/pools/capacity/groups.ts";
 import { estimateStart } from "#core/pools/forecast/estimate.ts";
 import type { Answer } from "#core/pools/forecast/estimate-new-job.ts";

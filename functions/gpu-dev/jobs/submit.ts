@@ -6,7 +6,7 @@ import { githubKeys } from "#aws/github-keys.ts";
 import { sealer } from "#aws/kms/kms-sealer.ts";
 import { queue } from "#aws/sqs/queue.ts";
 import { CREATION } from "#core/environments/record/changes/actions.ts";
-import { noDiskMessage } from "#core/environments/record/disk/disk-messages.ts";
+import { noDiskMessage } from "#core/environments/record/disk/disk-use.ts";
 import { findEnvironment } from "#core/environments/record/read.ts";
 import { createEnvironment } from "#core/environments/verbs/create.ts";
 import { Conflict } from "#core/problem.ts";

@@ -4,7 +4,7 @@ import { table } from "#aws/dynamodb/table.ts";
 import { sealer } from "#aws/kms/kms-sealer.ts";
 import { queue } from "#aws/sqs/queue.ts";
 import { postMessage } from "#core/chat/post.ts";
-import { waitForDelivery } from "#core/chat/wait.ts";
+import { waitForDelivery } from "#core/chat/read.ts";
 import { touchEnvironment } from "#core/environments/verbs/touch.ts";
 import { answer } from "#http/answers/answer.ts";
 import { sessionManager } from "#http/dialects/session-manager.ts";

@@ -6,7 +6,7 @@ import { readable } from "../store/readable.ts";
 import { literal, number, optional, ordinal, orNull, text } from "../store/shape.ts";
 import { createParser, Unreadable } from "../store/unreadable.ts";
 import { changeRecord } from "../store/write-record.ts";
-import { formatMonth, monthBefore } from "./month.ts";
+import { monthBefore, utcMonth } from "../text/utc.ts";
 
 export const operatorActions = [
   "list_jobs",
@@ -94,7 +94,7 @@ export async function audited<Result>(
 /** Lists the audit records of the last 13 months, newest first. */
 export async function listAudit(ctx: Context<"table">, most: number): Promise<AuditRecord[]> {
   const found: AuditRecord[] = [];
-  let month = formatMonth(ctx.clock.now());
+  let month = utcMonth(ctx.clock.now());
   for (let months = 0; months < KEPT_MONTHS && found.length < most; months++) {
     await readMonth(ctx, month, most, found);
     month = monthBefore(month);
@@ -107,7 +107,7 @@ function toRecord(ctx: UserContext<"table">, { action, target, requestId }: Deed
   const { username: operator, keyPrefix } = ctx.actor;
   const id = reads.has(action) ? windowId(ctx, at, [ctx.actor.uid, keyPrefix, action, target]) : ctx.ids.uuid7();
   return {
-    pk: auditPartition(formatMonth(at)),
+    pk: auditPartition(utcMonth(at)),
     sk: id,
     writers: [],
     kind: "audit",

@@ -11,10 +11,25 @@ import { writeRecord } from "../store/write-record.ts";
 import { HOUR_MS } from "../units.ts";
 import { firstThatFit } from "./listed.ts";
 import { listLivingKeys } from "./living.ts";
-import { type Found, type OrphanRun, orphanRuns, type Sighting, withGpus } from "./orphan-runs.ts";
-import { reportSnapshots, type SnapshotsReport, snapshotsBefore, snapshotsReport } from "./orphan-snapshots.ts";
-import { reportVolumes, type VolumesReport, volumesBefore, volumesReport } from "./orphan-volumes.ts";
-import { type RemovedRun, removeOrphans } from "./remove-orphans.ts";
+import {
+  type Found,
+  type OrphanRun,
+  orphanRuns,
+  type RemovedRun,
+  removeOrphans,
+  type Sighting,
+  withGpus,
+} from "./orphan-runs.ts";
+import {
+  reportSnapshots,
+  reportVolumes,
+  type SnapshotsReport,
+  snapshotsBefore,
+  snapshotsReport,
+  type VolumesReport,
+  volumesBefore,
+  volumesReport,
+} from "./orphan-volumes.ts";
 
 export interface OrphanReport extends Stored, VolumesReport, SnapshotsReport {
   readonly kind: "orphans";

@@ -1,11 +1,13 @@
 import type { Context } from "../context.ts";
-import { dateDisks } from "../disks/backups/undated.ts";
+import { nextDueAt } from "../disks/next-due.ts";
 import { parseDisk } from "../disks/parse.ts";
 import { parseEnvironment } from "../environments/record/parse.ts";
 import type { Item, Key } from "../ports/table.ts";
 import type { Owned } from "../ports/volumes.ts";
 import { endedDiskKey, keyOfText, keyText, kindOfKey, ownerOfDisk } from "../store/keys.ts";
+import { readable } from "../store/readable.ts";
 import { Unreadable } from "../store/unreadable.ts";
+import { writeRecord } from "../store/write-record.ts";
 
 /** An outside resource that no record names. Never removed: the table may have been restored from a backup. */
 export interface Unowned extends Owned {
@@ -105,4 +107,16 @@ function findRecordKey({ key }: Owned) {
   const named = key === null || key.length > LONGEST ? undefined : keyOfText(key);
   const kind = named && kindOfKey(named);
   return kind === "environment" || kind === "disk" ? named : undefined;
+}
+
+const MOST_DATED = 100;
+
+/** Sets the next reconcile of disks that lack one, as records of earlier versions may: no sweep finds them. */
+async function dateDisks(ctx: Context<"table">, items: readonly Item[], now: number): Promise<void> {
+  const undated = items.filter((item) => item.dueAt === undefined && kindOfKey(item) === "disk");
+  const dated = readable(ctx, undated, parseDisk).flatMap((disk) => {
+    const dueAt = disk.phase === "purged" ? undefined : nextDueAt(disk, now);
+    return dueAt === undefined ? [] : [{ ...disk, dueAt }];
+  });
+  await Promise.all(dated.slice(0, MOST_DATED).map((disk) => writeRecord(ctx, disk)));
 }

@@ -12,9 +12,8 @@ import { reconcile } from "../reconciler/reconcile.ts";
 import { chatKey, inboxKey, keyText } from "../store/keys.ts";
 import { dropMessages } from "./drop.ts";
 import { postMessage } from "./post.ts";
-import { countWaiting, readMessage } from "./read.ts";
+import { countWaiting, readMessage, waitForDelivery } from "./read.ts";
 import { findMessage, parseInbox } from "./record.ts";
-import { waitForDelivery } from "./wait.ts";
 
 const policy: Policy = { ...reservation, time: "none", restarts: true };
 const ports: readonly RunPort[] = [{ port: 8080, kind: "http" }];

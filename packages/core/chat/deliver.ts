@@ -7,9 +7,8 @@ import { keyText } from "../store/keys.ts";
 import { WrongSeal } from "../store/sealed.ts";
 import { changeRecord, writeRecord } from "../store/write-record.ts";
 import { findInbox } from "./inbox.ts";
-import { findChatPort } from "./port.ts";
-import { type Inbox, type Message, settledAs } from "./record.ts";
-import { openPart, sealPart } from "./seal.ts";
+import { findChatPort } from "./post.ts";
+import { type Inbox, type Message, openPart, sealPart, settledAs } from "./record.ts";
 
 /** Longer than a claiming worker can still post: step budget, post time-out and clock skew. */
 const CLAIM_MS = 45_000;

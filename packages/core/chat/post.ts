@@ -6,9 +6,7 @@ import { Problem } from "../problem.ts";
 import { chatKey } from "../store/keys.ts";
 import { writeRecord } from "../store/write-record.ts";
 import { changeInbox, findInbox, newestNumber, stillWaits } from "./inbox.ts";
-import { findChatPort } from "./port.ts";
-import type { Message } from "./record.ts";
-import { sealPart } from "./seal.ts";
+import { type Message, sealPart } from "./record.ts";
 
 export interface Posted {
   readonly uid: string;
@@ -71,4 +69,8 @@ async function putMessage(
     if (await writeRecord(ctx, message)) return n;
   }
   throw new Problem("unavailable", "Too many messages at once, try again", { retryAfterSeconds: 1 });
+}
+
+export function findChatPort({ ports }: Pick<Environment, "ports">): number | undefined {
+  return ports.find(({ kind }) => kind === "http")?.port;
 }

@@ -3,8 +3,8 @@ import type { Environment } from "../environments/record/record.ts";
 import { unlessUnreadable } from "../store/readable.ts";
 import { type Sealed, WrongSeal } from "../store/sealed.ts";
 import { findInbox, newestNumber } from "./inbox.ts";
-import { findMessage, type Message } from "./record.ts";
-import { openPart } from "./seal.ts";
+import type { Posted } from "./post.ts";
+import { findMessage, type Message, openPart } from "./record.ts";
 
 export interface MessageStatus {
   readonly state: Message["state"];
@@ -48,4 +48,21 @@ export async function countWaiting(ctx: Context<"table">, { uid }: Pick<Environm
   const inbox = await unlessUnreadable(ctx, () => findInbox(ctx, uid));
   if (!inbox) return 0;
   return (await newestNumber(ctx, uid, inbox)) - Math.max(inbox.settled, inbox.dropTo);
+}
+
+const FIRST_POLL_MS = 25;
+const SLOWEST_POLL_MS = 250;
+
+export async function waitForDelivery(
+  ctx: Context<"table" | "sealer">,
+  { uid, n }: Posted,
+  budgetMs: number,
+): Promise<MessageStatus | undefined> {
+  const begun = ctx.clock.monotonic();
+  for (let wait = FIRST_POLL_MS; ; wait = Math.min(wait * 2, SLOWEST_POLL_MS)) {
+    await ctx.clock.sleep(wait);
+    const status = await readMessage(ctx, uid, n);
+    const left = budgetMs - (ctx.clock.monotonic() - begun);
+    if (status?.state !== "waiting" || left < SLOWEST_POLL_MS) return status;
+  }
 }

@@ -1,5 +1,5 @@
 import type { Context } from "../context.ts";
-import type { Item, Stored } from "../ports/table.ts";
+import type { Item, Key, Stored } from "../ports/table.ts";
 import { chatKey, inboxKey, keyOfText, keyText, kindOfKey } from "../store/keys.ts";
 import type { Sealed } from "../store/sealed.ts";
 import { branded, count, literal, number, optional, ordinal, orNull, shape, text, uid } from "../store/shape.ts";
@@ -111,4 +111,19 @@ export function parseUnlessPoisoned({ log }: Context, item: Item): Message | und
 export async function findMessage(ctx: Context<"table">, uid: string, n: number): Promise<Message | undefined> {
   const item = await ctx.table.get(chatKey(uid, n));
   return item && parseMessage(item);
+}
+
+type Part = "text" | "reply";
+
+/** Seals the text or the reply of a message. The seal opens for this part of this message only. */
+export function sealPart({ sealer }: Context<"sealer">, message: Key, part: Part, text: string): Promise<Sealed> {
+  return sealer.seal(text, formatContext(message, part));
+}
+
+export function openPart({ sealer }: Context<"sealer">, message: Key, part: Part, sealed: Sealed): Promise<string> {
+  return sealer.open(sealed, formatContext(message, part));
+}
+
+function formatContext(message: Key, part: Part): string {
+  return `${keyText(message)}#${part}`;
 }

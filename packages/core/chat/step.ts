@@ -3,13 +3,14 @@ import { parseEnvironment } from "../environments/record/parse.ts";
 import { type Environment, isEnded } from "../environments/record/record.ts";
 import { requestStart } from "../environments/verbs/start.ts";
 import type { Item } from "../ports/table.ts";
+import { Conflict } from "../problem.ts";
 import type { Step, WorkerContext } from "../reconciler/step.ts";
-import { chatKey, keyOfText } from "../store/keys.ts";
+import { chatKey, chatPartition, keyOfText } from "../store/keys.ts";
+import { removeRecord, writeRecord } from "../store/write-record.ts";
 import { DAY_MS } from "../units.ts";
 import { claimDelivery } from "./deliver.ts";
-import { dropWaiting, forget } from "./forget.ts";
 import { newestNumber, stillWaits } from "./inbox.ts";
-import { type Inbox, parseInbox, parseUnlessPoisoned } from "./record.ts";
+import { type Inbox, parseInbox, parseUnlessPoisoned, settledAs } from "./record.ts";
 
 /**
  * Delay while the environment starts. Must exceed the early tolerance (reconcile.ts), or duplicate reconciles never
@@ -81,4 +82,30 @@ function requeueAt(inbox: Inbox, dueAt: number, log: string): Step<Inbox> {
 function asOwner(ctx: WorkerContext, { owner, createdBy }: Environment) {
   const actor: Actor = { uid: owner, username: "", number: 0, keyPrefix: "", keyHash: "", isAdmin: false };
   return { ...ctx, actor, dialect: createdBy, noun: "environment" };
+}
+
+const AT_ONCE = 25;
+const KEPT_SECONDS = 24 * 3600;
+
+async function dropWaiting(ctx: WorkerContext, inbox: Inbox, now: number): Promise<Step<Inbox>> {
+  const settled = Math.min(inbox.settled + AT_ONCE, inbox.dropTo);
+  const keys = Array.from({ length: settled - inbox.settled }, (_, at) => chatKey(inbox.uid, settled - at));
+  const messages = (await ctx.table.getMany(keys)).flatMap((item) => parseUnlessPoisoned(ctx, item) ?? []);
+  const waiting = messages.filter(({ state }) => state === "waiting");
+  const dropped = await Promise.all(
+    waiting.map((message) => writeRecord(ctx, settledAs(message, "dropped", now, null))),
+  );
+  if (dropped.includes(undefined)) throw new Conflict(`messages of ${inbox.uid}`);
+  const record = { ...inbox, settled, claim: null, attempts: 0, fault: null, looks: 0, dueAt: now };
+  return { record, notify: [], log: "dropped" };
+}
+
+async function forget(ctx: WorkerContext, inbox: Inbox, now: number): Promise<Step<Inbox>> {
+  const { items } = await ctx.table.query({ pk: chatPartition(inbox.uid), limit: AT_ONCE });
+  const removed = await Promise.all(items.map((item) => removeRecord(ctx, item)));
+  if (removed.includes(false)) throw new Conflict(`messages of ${inbox.uid}`);
+  const gone = { ...inbox, claim: null, attempts: 0, fault: null, looks: 0 };
+  if (items.length > 0) return { record: { ...gone, dueAt: now }, notify: [], log: "forgets" };
+  const ttl = Math.floor(now / 1000) + KEPT_SECONDS;
+  return { record: { ...gone, ttl, dueAt: undefined }, notify: [], log: "forgot" };
 }

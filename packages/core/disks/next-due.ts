@@ -1,12 +1,12 @@
 import { pollBackoffMs } from "../reconciler/backoff.ts";
 import { earliestConfirmableAt } from "../reconciler/pending-creates.ts";
 import { DAY_MS } from "../units.ts";
-import { nextMissingCheckAt } from "./absence-checks.ts";
+import { ABSENCE_CHECK_MS, type Absence, isGone } from "./absence.ts";
 import { isBackupWanted } from "./backups/lost-backup.ts";
-import { hasOnlyVolume } from "./backups/source.ts";
+import { findOrigin, hasOnlyVolume } from "./backups/source.ts";
 import { nextRequestAt } from "./backups/take-snapshot.ts";
 import { unclaimAt } from "./backups/thinning.ts";
-import { type Disk, isClaimed, isPending } from "./record.ts";
+import { type Disk, isClaimed, isPending, volumeAbsence } from "./record.ts";
 import { removalAgainAt } from "./removal.ts";
 
 export const LEASE_MS = 60_000;
@@ -37,4 +37,20 @@ export function nextDueAt(disk: Disk, now: number): number | undefined {
   ];
   const coming = moments.filter((at) => at !== null);
   return coming.length > 0 ? Math.min(...coming) : undefined;
+}
+
+const LONGEST_ABSENCE_CHECK_MS = DAY_MS;
+
+function nextMissingCheckAt(disk: Disk, now: number): number | null {
+  const backups = disk.snapshots.filter(({ completed }) => completed);
+  return nextAbsenceCheckAt([volumeAbsence(disk), findOrigin(disk) ?? {}, ...backups], now);
+}
+
+/** Returns the time of the next check. Each must search for all of these, or they would cause one every minute. */
+export function nextAbsenceCheckAt(absences: readonly Absence[], now: number): number | null {
+  const missed = absences.filter(({ missedAt }) => missedAt !== undefined);
+  if (missed.length === 0) return null;
+  if (!missed.every(isGone)) return now + ABSENCE_CHECK_MS;
+  const age = now - Math.max(...missed.map(({ missedAt = now }) => missedAt));
+  return now + Math.max(ABSENCE_CHECK_MS, Math.min(age, LONGEST_ABSENCE_CHECK_MS));
 }

@@ -5,7 +5,6 @@ import { diskKey, keyOfText, keyText } from "../store/keys.ts";
 import { sameData } from "../store/same-data.ts";
 import { HOUR_MS } from "../units.ts";
 import { isGone } from "./absence.ts";
-import { nextAbsenceCheckAt } from "./absence-checks.ts";
 import { settleRestores } from "./backups/from-snapshot.ts";
 import { describeLostBackup, followSnapshots, makeAgain } from "./backups/lost-backup.ts";
 import { isTagged } from "./backups/snapshot-tags.ts";
@@ -15,7 +14,7 @@ import { thinOut } from "./backups/thinning.ts";
 import { changeDirectory, type Directory, findDiskName, readDirectory, without } from "./names/directory.ts";
 import { readHolders } from "./names/lease.ts";
 import { tagSnapshots } from "./names/rename.ts";
-import { LEASE_MS, nextDueAt } from "./next-due.ts";
+import { LEASE_MS, nextAbsenceCheckAt, nextDueAt } from "./next-due.ts";
 import { closeOperation } from "./operations.ts";
 import { parseDisk } from "./parse.ts";
 import {

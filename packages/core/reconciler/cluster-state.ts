@@ -1,9 +1,13 @@
 import type { Context } from "../context.ts";
+import { type Environment, toKey } from "../environments/record/record.ts";
+import { isClusterSilent } from "../environments/record/run/unseen.ts";
 import type { Item, Stored } from "../ports/table.ts";
-import { clusterKey } from "../store/keys.ts";
+import { dueShards } from "../store/due.ts";
+import { clusterKey, kindOfKey } from "../store/keys.ts";
+import { unlessUnreadable } from "../store/readable.ts";
 import { isNewer, Unreadable } from "../store/unreadable.ts";
 import { writeRecord } from "../store/write-record.ts";
-import { hintAfterOutage } from "./outage-end.ts";
+import { requestReconcile } from "./request-reconcile.ts";
 
 /** Whether the cluster answers. Written only on changes. */
 export interface ClusterState extends Stored {
@@ -85,4 +89,49 @@ async function unlessItFails(ctx: Context, work: () => Promise<void>): Promise<v
   } catch (error) {
     ctx.log.warn("state of the cluster not noted", { error: String(error) });
   }
+}
+
+const QUIET_MS = 60_000;
+
+/** Returns when (ms) the cluster stopped answering, if that was a minute ago and one of the environments is active. */
+export async function readOutage(
+  ctx: Context<"table">,
+  environments: readonly Pick<Environment, "phase">[],
+): Promise<number | undefined> {
+  if (!environments.some(({ phase }) => phase === "active")) return undefined;
+  const state = await unlessUnreadable(ctx, () => readClusterState(ctx));
+  return state && !state.reachable && ctx.clock.now() - state.since >= QUIET_MS ? state.since : undefined;
+}
+
+/** The longest wait after a failed step (reconcile.ts). */
+const REACH_MS = 300_000;
+const MOST_PER_SHARD = 200;
+/** The most hints at the end of an outage. Later reconciles send more, and each record is due in five minutes. */
+const MOST_HINTS = 200;
+/** Interval between hints, so that a recovering cluster does not receive all requests at once. */
+const PACE_MS = 100;
+const SENT_AT_ONCE = 20;
+
+/** Sends hints to environments whose last reconcile failed because the cluster did not answer. */
+async function hintAfterOutage(ctx: Context<"table" | "queue">): Promise<void> {
+  const found = await Promise.all(dueShards.map((shard) => listUnanswered(ctx, shard)));
+  const waiting = found.flat();
+  const hinted = waiting
+    .toSorted((left, right) => Number(left.createdAt) - Number(right.createdAt))
+    .slice(0, MOST_HINTS);
+  const send = (item: Item, place: number) =>
+    requestReconcile(ctx, toKey(item), { isHint: true, delayMs: place * PACE_MS });
+  for (let first = 0; first < hinted.length; first += SENT_AT_ONCE) {
+    const some = hinted.slice(first, first + SENT_AT_ONCE);
+    await Promise.all(some.map((item, at) => send(item, first + at)));
+  }
+  ctx.log.info("cluster answers again", { waiting: waiting.length, hints: hinted.length });
+}
+
+async function listUnanswered(ctx: Context<"table">, shard: string): Promise<Item[]> {
+  const now = ctx.clock.now();
+  const range = { from: now, to: now + REACH_MS, limit: MOST_PER_SHARD };
+  const { items } = await ctx.table.query({ index: "due", partition: shard, ...range });
+  const keys = items.filter((item) => kindOfKey(item) === "environment").map(toKey);
+  return keys.length === 0 ? [] : (await ctx.table.getMany(keys)).filter(isClusterSilent);
 }

@@ -12,11 +12,10 @@ import { requestStart } from "../environments/verbs/start.ts";
 import { requestStop } from "../environments/verbs/stop.ts";
 import type { Item, Table } from "../ports/table.ts";
 import { Conflict, Problem } from "../problem.ts";
-import { issueKey } from "../users/issue.ts";
+import { issueKey, rotateKey } from "../users/issue.ts";
 import { isLive } from "../users/keys.ts";
 import { findApiKey, findUser } from "../users/record.ts";
 import { findOrCreateUser } from "../users/register.ts";
-import { rotateKey } from "../users/rotate.ts";
 import { chatPartition } from "./keys.ts";
 import { changeRecord, removeRecord, writeRecord, writeRecords } from "./write-record.ts";
 

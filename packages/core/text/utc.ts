@@ -14,6 +14,18 @@ export function utcStamp(ms: number): string {
   return `${year}${two(month)}${two(day)}-${two(hour)}${two(minute)}${two(second)}`;
 }
 
+/** Returns the month of a time: `2026-01`. */
+export function utcMonth(ms: number): string {
+  const { year, month } = utcParts(ms);
+  return `${year}-${two(month)}`;
+}
+
+/** Returns the month before: `2025-12` for `2026-01`. */
+export function monthBefore(month: string): string {
+  const [year = 0, number = 0] = month.split("-").map(Number);
+  return number > 1 ? `${year}-${two(number - 1)}` : `${year - 1}-12`;
+}
+
 /**
  * Computes the UTC date, because the core has no Date. Days count from 1 March of year 0, so a leap day is the last day
  * of its year (Howard Hinnant, "chrono-compatible low-level date algorithms").

@@ -6,11 +6,10 @@ import { Problem } from "../problem.ts";
 import { reconcile } from "../reconciler/reconcile.ts";
 import { userKey } from "../store/keys.ts";
 import { disableUser, enableUser } from "./disable.ts";
-import { issueKey } from "./issue.ts";
+import { issueKey, rotateKey } from "./issue.ts";
 import { listKeys, revokeKey } from "./keys.ts";
 import { type ApiKey, findApiKey, findUser, type User } from "./record.ts";
 import { findOrCreateUser } from "./register.ts";
-import { rotateKey } from "./rotate.ts";
 
 const HOUR = 3_600_000;
 const MINUTE = 60_000;

@@ -4,6 +4,8 @@ import { Problem } from "../problem.ts";
 import { apiKeyKey, userKey, usernameKey } from "../store/keys.ts";
 import { count, flag, list, number, optional, ordinal, orNull, shape, text, uid } from "../store/shape.ts";
 import { createParser } from "../store/unreadable.ts";
+import { type Writing, writeRecord } from "../store/write-record.ts";
+import { HOUR_MS } from "../units.ts";
 
 /** A live key in its user's record. The secret is not stored. Times are ms. */
 export interface UserKey {
@@ -116,4 +118,11 @@ export const parseApiKey: (item: Item) => ApiKey = createParser("key", {
 
 export function keyOfUser(user: Pick<User, "uid">): Key {
   return userKey(user.uid);
+}
+
+/** Records that a key is in use, at most once an hour. Ignores failures: the next request tries again. */
+export async function noteUse(ctx: Writing, key: Item, now: number): Promise<void> {
+  const knownLastUsedAt = typeof key.lastUsedAt === "number" ? key.lastUsedAt : key.createdAt;
+  if (typeof knownLastUsedAt === "number" && now - knownLastUsedAt <= HOUR_MS) return;
+  await writeRecord(ctx, { ...key, lastUsedAt: now }).catch(() => undefined);
 }

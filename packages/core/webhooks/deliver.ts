@@ -10,12 +10,11 @@ import { keyOfText, keyText, kindOfKey } from "../store/keys.ts";
 import { Unreadable } from "../store/unreadable.ts";
 import { changeRecord, removeRecord, writeRecord } from "../store/write-record.ts";
 import { findUser } from "../users/record.ts";
-import { PATIENCE_MS, postAttempt } from "./attempt.ts";
+import { afterAttempt, PATIENCE_MS, postAttempt, type Result, SERIES_MS } from "./attempt.ts";
 import { checkCircuit, receiverStateKey, tellAnswered, tellFailed } from "./circuit.ts";
 import { type Delivery, ended, parseDelivery } from "./delivery.ts";
 import { type BodyOf, formatEventId } from "./event.ts";
 import { openReceiver } from "./receiver.ts";
-import { afterAttempt, type Result, SERIES_MS } from "./schedule.ts";
 import { chargeReceiverTime, reserveReceiverTime } from "./share.ts";
 
 /** The ports that deliveries use. They never touch the cluster or an environment's record. */

@@ -1,5 +1,5 @@
 import type { Environment } from "#core/environments/record/record.ts";
-import { queueHours } from "#core/pools/admission/queue-hours.ts";
+import { queueHours } from "#core/pools/admission/waiting-limit.ts";
 import { findGroup } from "#core/pools/capacity/groups.ts";
 import type { WaitAdvice } from "#core/pools/forecast/advice.ts";
 import { moveText } from "#core/pools/ledger/eta-drivers.ts";

@@ -4,8 +4,7 @@ import type { Ids } from "#core/ports/ids.ts";
 import type { Table } from "#core/ports/table.ts";
 import type { Settings } from "#core/settings.ts";
 import { apiKeyKey } from "#core/store/keys.ts";
-import { noteUse } from "#core/users/last-use.ts";
-import { type ApiKey, parseApiKey } from "#core/users/record.ts";
+import { type ApiKey, noteUse, parseApiKey } from "#core/users/record.ts";
 import { HttpError } from "../answers/http-error.ts";
 import type { PlainHeaders } from "../request/plain-request.ts";
 

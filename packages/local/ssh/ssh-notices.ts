@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Connection, ServerChannel } from "ssh2";
-import { noDiskMessage } from "#core/environments/record/disk/disk-messages.ts";
+import { noDiskMessage } from "#core/environments/record/disk/disk-use.ts";
 import type { Notice } from "#core/ports/compute.ts";
 import { durationText } from "#core/text/duration-text.ts";
 import { printableText } from "#core/text/printable-text.ts";

@@ -1,5 +1,5 @@
 import type { Context } from "#core/context.ts";
-import { readWatch } from "#core/reconciler/watch-item.ts";
+import { readWatch } from "#core/reconciler/watcher-lease.ts";
 import type { FunctionEntry } from "../../../stacks/compute/functions-file.ts";
 import { smallJob, submitJob } from "../../fixtures/catalog-requests.ts";
 import type { AuditPlace } from "../audit-place.ts";

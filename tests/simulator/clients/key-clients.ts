@@ -1,9 +1,9 @@
 import type { Actor } from "#core/context.ts";
 import type { Identity } from "#core/ports/identity.ts";
 import { disableUser, enableUser } from "#core/users/disable.ts";
+import { rotateKey } from "#core/users/issue.ts";
 import { revokeKey } from "#core/users/keys.ts";
 import { login } from "#core/users/login.ts";
-import { rotateKey } from "#core/users/rotate.ts";
 import type { Host, Scheduler } from "../scheduler.ts";
 import type { SimulatedWorld } from "../world.ts";
 import type { ClientAction } from "./clients.ts";

@@ -290,7 +290,7 @@ export const endBugs: readonly PlantedBug[] = [
       file: "admin/orphans.test.ts",
       title: "removes runs whose record is missing or ended at the second reading, at least ten minutes later",
     },
-    edits: [{ file: "admin/remove-orphans.ts", find: "const USELESS_MS = 600_000;", replace: "const USELESS_MS = 0;" }],
+    edits: [{ file: "admin/orphan-runs.ts", find: "const USELESS_MS = 600_000;", replace: "const USELESS_MS = 0;" }],
   },
   {
     name: "an unreadable orphan removed",
@@ -314,7 +314,7 @@ export const endBugs: readonly PlantedBug[] = [
     },
     edits: [
       {
-        file: "admin/remove-orphans.ts",
+        file: "admin/orphan-runs.ts",
         find: "isLeftover(orphan) ? { ...how, leftovers: true } : how",
         replace: "how",
       },
@@ -327,7 +327,7 @@ export const endBugs: readonly PlantedBug[] = [
       title: "of 21 at once 21 are left: more than twenty mean lost records, not a leak",
     },
     edits: [
-      { file: "admin/remove-orphans.ts", find: "const MOST_REMOVED = 20;", replace: "const MOST_REMOVED = 20_000;" },
+      { file: "admin/orphan-runs.ts", find: "const MOST_REMOVED = 20;", replace: "const MOST_REMOVED = 20_000;" },
     ],
   },
   {

@@ -74,7 +74,7 @@ export const environmentBugs: readonly PlantedBug[] = [
     },
     edits: [
       {
-        file: "reconciler/outage-end.ts",
+        file: "reconciler/cluster-state.ts",
         find: "    await Promise.all(some.map((item, at) => send(item, first + at)));\n",
         replace: "",
       },

@@ -150,7 +150,7 @@ export const peopleBugs: readonly PlantedBug[] = [
     name: "a rotation that ends the old key first",
     edits: [
       {
-        file: "users/rotate.ts",
+        file: "users/issue.ts",
         find: "  const key = await issueKey(ctx, user, old.role,",
         replace: "  await endKey(ctx, keyHash, now);\n  const key = await issueKey(ctx, user, old.role,",
       },

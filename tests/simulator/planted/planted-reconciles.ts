@@ -106,7 +106,7 @@ export const reconcileBugs: readonly PlantedBug[] = [
     },
     edits: [
       {
-        file: "environments/verbs/resize-run.ts",
+        file: "environments/record/changes/resize.ts",
         find: "  if (resizing && now < resizing.nextAt) return undefined;\n",
         replace: "",
       },
@@ -372,7 +372,7 @@ export const reconcileBugs: readonly PlantedBug[] = [
       file: "reconciler/forward-events.test.ts",
       title: "a run that changes constantly is reconciled every two seconds, and once more after its last change",
     },
-    edits: [{ file: "reconciler/hint-limit.ts", find: "delayMs > PAUSE_MS", replace: "delayMs > 0" }],
+    edits: [{ file: "reconciler/forward-events.ts", find: "delayMs > PAUSE_MS", replace: "delayMs > 0" }],
   },
   {
     name: "what was offered to a former run taken for what its owner waits for",

@@ -8,7 +8,7 @@ import { writeRecord } from "../../store/write-record.ts";
 import { parseDisk } from "../parse.ts";
 import type { Disk } from "../record.ts";
 import type { Directory } from "./directory.ts";
-import { namedById } from "./named-by-id.ts";
+import { namedById } from "./set-aside.ts";
 
 /**
  * Restores a missing directory from the disk records; a live disk keeps its name over another. Returns undefined if

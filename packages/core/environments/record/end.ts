@@ -1,5 +1,6 @@
 import type { NodeRef } from "../../ports/compute.ts";
 import type { EndPhase } from "./phases.ts";
+import type { Environment } from "./record.ts";
 
 export interface Outcome {
   readonly phase: EndPhase;
@@ -45,4 +46,14 @@ export interface End {
   /** First reconcile that found nothing left, and their number (docs/architecture/consistency.md#paused-workers). */
   readonly cleanSince: number | null;
   readonly cleanLooks: number;
+}
+
+/** Reports whether an archive uses a volume, which must not be removed until it is settled (steps/keep-archive.ts). */
+export function isArchiving({ end: { archive } }: Environment): boolean {
+  return archive !== null && mayBeBegun(archive) && !archive.settled;
+}
+
+/** Reports whether the archive may have begun. An earlier version did not set `named`. */
+export function mayBeBegun({ named, startedAt }: ArchiveUse): boolean {
+  return named === true || startedAt !== null;
 }

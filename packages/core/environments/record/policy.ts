@@ -1,3 +1,5 @@
+import type { Environment } from "./record.ts";
+
 /** The lifecycle rules, chosen by the dialect. Code never branches on the dialect's name. */
 export interface Policy {
   /** Start of its time: `run` counts `size.wantedMs` from active, `creation` from the request, `none` has no limit. */
@@ -28,3 +30,13 @@ export const reservation: Policy = {
   firstFailure: "keeps",
   forgetsSpec: false,
 };
+
+/** Reports whether the first run failed before it was ever active and the policy keeps nothing of it. */
+export function discardsFirstFailure({
+  policy,
+  run: { error: broken },
+  starts,
+  times: { firstActiveAt },
+}: Environment): boolean {
+  return policy.firstFailure === "clears" && broken !== null && starts === 0 && firstActiveAt === null;
+}

@@ -1,22 +1,22 @@
+import { readGoneNodes } from "../../pools/capacity/node-gone.ts";
 import type { Observation } from "../../ports/compute.ts";
 import type { ReconcileRequest } from "../../ports/queue.ts";
 import type { Step, WorkerContext } from "../../reconciler/step.ts";
-import { nextAccessAt, stepAccess } from "../access/access.ts";
+import { isApplied, nextAccessAt, stepAccess } from "../access/access.ts";
 import { nextExtensionAt } from "../record/changes/extensions.ts";
+import { resizeRun, sameResources } from "../record/changes/resize.ts";
 import type { Environment } from "../record/record.ts";
-import { computeDigest } from "../record/run/observation-digest.ts";
+import { computeDigest, matchesDigest } from "../record/run/observation-digest.ts";
 import { noteAnswer } from "../record/run/unseen.ts";
 import { alsoAfter, changed, noLaterThan, notifyPool, requeueAt } from "../record/step-result.ts";
-import { resizeRun } from "../verbs/resize-run.ts";
-import { checkUse } from "./auto-stop.ts";
+import { checkUse, nextUseCheckAt } from "./auto-stop.ts";
 import { endItself, stopping } from "./end/end-run.ts";
 import { followLog, nextCopyAt } from "./end/log.ts";
 import { noStartFrom } from "./end/release.ts";
-import { checkGpus } from "./gpu-idle.ts";
+import { checkGpus, nextGpuCheckAt } from "./gpu-idle.ts";
 import { stepLostMachine } from "./lost-node.ts";
 import { noticeBetween } from "./notices.ts";
 import { observeRun } from "./observe-run.ts";
-import { canSkipObservation } from "./skip-observation.ts";
 import { extendRun, nextExtendAt } from "./start/make-run.ts";
 import { clearMissing, markRunMissing, noteGoing } from "./start/run-not-found.ts";
 import { nextWarningAt, warn } from "./warnings.ts";
@@ -96,4 +96,28 @@ function withObservation(ctx: WorkerContext, environment: Environment, observed:
   // A terminating run gets no mark, so that each reconcile observes it: its last change may send no hint.
   const mark = observed.terminating ? undefined : computeDigest(ctx, run.n, nodes);
   return { ...environment, run: { ...run, address: address ?? run.address, ports, limits, isolation, mark } };
+}
+
+/**
+ * Reports whether a reconcile can skip the cluster: no request is open, and a fresh listing shows the run unchanged.
+ */
+async function canSkipObservation(ctx: WorkerContext, environment: Environment, now: number): Promise<boolean> {
+  const useCheckAt = Math.min(nextUseCheckAt(environment), nextGpuCheckAt(environment, ctx.settings));
+  if (!isSettled(environment) || now >= useCheckAt) return false;
+  if (!(await matchesDigest(ctx, environment, now))) return false;
+  // The message about a node that the operator declared gone may be lost.
+  const uids = environment.run.machines.map(({ uid }) => uid);
+  return (await readGoneNodes(ctx, uids, now)).size === 0;
+}
+
+function isSettled(environment: Environment): boolean {
+  const { run, requests, access, resources, attempts } = environment;
+  const { guests, jupyter } = access;
+  const isAllDone = requests.list.every(({ status }) => status !== "requested");
+  const isSeen = run.missedAt === null && run.machines.every(({ silent }) => silent === null);
+  const isOpen = isApplied(environment) && guests.every(({ state }) => state === "in") && jupyter?.origin !== null;
+  // A reconcile retries an address that could not be opened.
+  const isReached = run.address?.problem === undefined;
+  const isSized = resources === null || sameResources(resources, run.resized);
+  return attempts === 0 && isAllDone && isSeen && isOpen && isReached && isSized;
 }

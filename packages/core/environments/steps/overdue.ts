@@ -1,4 +1,4 @@
-import { queueHours } from "../../pools/admission/queue-hours.ts";
+import { queueHours } from "../../pools/admission/waiting-limit.ts";
 import { readMakeable } from "../../pools/ledger/ledger.ts";
 import { findPool, type Pool } from "../../pools/ledger/record.ts";
 import type { Step, WorkerContext } from "../../reconciler/step.ts";

@@ -9,12 +9,14 @@ import { parseEnvironment } from "../record/parse.ts";
 import type { Phase } from "../record/phases.ts";
 import type { Environment } from "../record/record.ts";
 import { isClusterSilent, noteLatePass, noteNoAnswer } from "../record/run/unseen.ts";
+import { changed, notifyPool } from "../record/step-result.ts";
+import { restart } from "../verbs/restart.ts";
 import { stepActive } from "./active.ts";
 import { latestCheckAt } from "./deadlines.ts";
-import { stepEnded, stepStopping } from "./end/ending.ts";
+import { checkAfterEnd, stepEnded, stepStopping } from "./end/ending.ts";
+import { finalize, withoutSecrets } from "./end/finalize.ts";
 import { removeLeftoversOfRuns } from "./end/leftover-runs.ts";
 import { droppingOldCopy } from "./end/log.ts";
-import { stepStopped } from "./end/stopped.ts";
 import { stepOverdue } from "./overdue.ts";
 import { settleVolumes } from "./start/own-volumes.ts";
 import { stepPreparing } from "./start/preparing.ts";
@@ -126,4 +128,20 @@ export function shouldProcessEarly(item: Item, message: ReconcileRequest): boole
 function isDisk(text: string): boolean {
   const key = keyOfText(text);
   return key !== undefined && kindOfKey(key) === "disk";
+}
+
+const AS_BEFORE = { size: null, receiver: null };
+
+async function stepStopped(ctx: WorkerContext, environment: Environment, now: number): Promise<Step<Environment>> {
+  const {
+    end: { outcome },
+    goal: { desired, start: remembered },
+  } = environment;
+  if (outcome) return finalize(ctx, environment, now);
+  if (desired === "active") {
+    return notifyPool(changed(restart(environment, now, remembered ?? AS_BEFORE), now, "starts again"));
+  }
+  const bare = await withoutSecrets(ctx, environment);
+  const check = await checkAfterEnd(ctx, bare, now);
+  return check === "done" ? { record: { ...bare, dueAt: undefined }, notify: [], log: "done" } : check;
 }

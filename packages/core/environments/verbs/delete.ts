@@ -1,8 +1,9 @@
 import type { UserContext } from "../../context.ts";
+import { utcStamp } from "../../text/utc.ts";
 import { changeEnvironment } from "../record/changes/change.ts";
+import type { ArchiveUse } from "../record/end.ts";
 import { type Environment, isEnded } from "../record/record.ts";
 import { decideEnd } from "../record/transitions.ts";
-import { findArchive } from "./archive.ts";
 
 interface Deletion {
   /** Checked against the record that is about to be changed; nothing is deleted if it returns false. */
@@ -26,4 +27,16 @@ export async function requestDelete(
     );
     return { ...decided, waitPool: undefined, waitOrder: undefined };
   });
+}
+
+export function findArchive(environment: Environment, now: number): ArchiveUse | null {
+  const { id, owner, policy, volumes } = environment;
+  if (!volumes.some((ownVolume) => ownVolume.name === policy.archives && ownVolume.volume)) return null;
+  const file = `${policy.archives}-${id}-${utcStamp(now)}.zip`;
+  const words = file
+    .replace(/\.zip$/, "")
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, "-")
+    .replace(/^-|-$/g, "");
+  return { blob: `archives/${owner}/${words}`, file, startedAt: null, settled: false };
 }

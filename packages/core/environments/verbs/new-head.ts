@@ -5,7 +5,7 @@ import type { Key } from "../../ports/table.ts";
 import { getDueShard } from "../../store/due.ts";
 import type { Sealed } from "../../store/sealed.ts";
 import { CREATION } from "../record/changes/actions.ts";
-import { waitsForDisk } from "../record/disk/disk-messages.ts";
+import { waitsForDisk } from "../record/disk/disk-use.ts";
 import { reservation } from "../record/policy.ts";
 import { type Environment, waitingFields } from "../record/record.ts";
 import { noRun } from "../record/run/run-state.ts";

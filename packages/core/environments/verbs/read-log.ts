@@ -3,11 +3,10 @@ import type { LiveLogs } from "../../ports/run-log.ts";
 import { Problem } from "../../problem.ts";
 import { changeEnvironment } from "../record/changes/change.ts";
 import { baseOfRun, COPIED_EVERY_MS, isLogWanted, isPrinting, knownEnd, lacksLastLog } from "../record/log/kept-log.ts";
-import { partOfWindow } from "../record/log/log-window.ts";
 import { getEnvironment } from "../record/read.ts";
 import type { Environment } from "../record/record.ts";
 import { waitForEnvironment } from "../record/wait.ts";
-import { endOfCopy, endOffset, readCopy, readLive, type Window } from "./log-source.ts";
+import { endOfCopy, endOffset, partOfWindow, readCopy, readLive, type Window } from "./log-source.ts";
 
 /** How long copies continue after a read. A read extends that time once half of it is over. */
 const WANTED_MS = 120_000;

@@ -13,7 +13,7 @@ import { reservation } from "../record/policy.ts";
 import type { Environment, Size } from "../record/record.ts";
 import { noRun } from "../record/run/run-state.ts";
 import { addEntry } from "../record/timeline.ts";
-import { findArchive } from "./archive.ts";
+import { findArchive } from "./delete.ts";
 import { newHead } from "./new-head.ts";
 
 export const ENDED_UNREADABLE = "Ended by the operator: its record could not be read";

@@ -3,8 +3,7 @@ import { type MemoryWorld, memoryWorld, newEnvironment, newNodes } from "#tests/
 import { createEnvironment } from "../../environments/verbs/create.ts";
 import { refreshCapacity } from "./capacity.ts";
 import { listNodes } from "./list-nodes.ts";
-import { returnNode } from "./node-back.ts";
-import { declareNodeGone, withOperatorWord } from "./node-gone.ts";
+import { declareNodeGone, returnNode, withOperatorWord } from "./node-gone.ts";
 
 const MINUTE = 60_000;
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { leftBetween } from "./left-between.ts";
+import { leftBetween } from "./run-outcomes.ts";
 
 const listFor = (ids: string) => [...ids].map((id) => ({ id }));
 

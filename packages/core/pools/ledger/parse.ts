@@ -19,7 +19,7 @@ import {
 } from "../../store/shape.ts";
 import { type Agreements, createParser } from "../../store/unreadable.ts";
 import { closures } from "../plan/plan.ts";
-import type { Round } from "../plan/round.ts";
+import type { Round } from "../plan/waiting.ts";
 import type {
   Entry,
   HeldEntry,

@@ -5,7 +5,7 @@ import type { Key, Stored } from "../../ports/table.ts";
 import { getDueShard } from "../../store/due.ts";
 import { poolKey } from "../../store/keys.ts";
 import type { Closure } from "../plan/plan.ts";
-import { isNewcomer, type Round } from "../plan/round.ts";
+import { isNewcomer, type Round } from "../plan/waiting.ts";
 import { parsePool } from "./parse.ts";
 import type { Tally } from "./run-outcomes.ts";
 import { isBehind, type ScanWindow } from "./waiting-list.ts";

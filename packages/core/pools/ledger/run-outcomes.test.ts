@@ -1,12 +1,11 @@
 import { expect, test } from "vitest";
 import { memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
 import { viewPool } from "#tests/worlds/pool-view.ts";
-import { failureCause } from "../../environments/record/failure-cause.ts";
 import { requestCancel } from "../../environments/verbs/actions.ts";
 import { createEnvironment } from "../../environments/verbs/create.ts";
 import { keyText, poolKey } from "../../store/keys.ts";
 import { planPools } from "../plan/planner.ts";
-import { waitBounds } from "./run-outcomes.ts";
+import { failureCause, waitBounds } from "./run-outcomes.ts";
 
 const MINUTE = 60_000;
 

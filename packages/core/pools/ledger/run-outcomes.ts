@@ -1,6 +1,4 @@
-import { failureCause } from "../../environments/record/failure-cause.ts";
 import type { Environment } from "../../environments/record/record.ts";
-import { leftBetween } from "./left-between.ts";
 import type { Grant, Ledger } from "./record.ts";
 
 /** Upper bounds of the wait histogram, in seconds. */
@@ -81,4 +79,53 @@ function ofTheirRecords(entries: readonly Grant[], knownEnvironments: ReadonlyMa
 function endWord({ end: { outcome } }: Environment): string[] {
   if (!outcome) return [];
   return [outcome.phase === "failed" ? `failed:${failureCause(outcome.reason)}` : outcome.phase];
+}
+
+/** A failure's reason as one of a few words, for metrics: reasons are free text with names and numbers. */
+type FailureCause =
+  | "command"
+  | "killed"
+  | "image"
+  | "deadline"
+  | "lost"
+  | "placement"
+  | "refused"
+  | "disk"
+  | "stack"
+  | "other";
+
+export function failureCause(reason: string | null): FailureCause {
+  return causes.find(([pattern]) => pattern.test(reason ?? ""))?.[1] ?? "other";
+}
+
+const causes: readonly (readonly [RegExp, FailureCause])[] = [
+  [/^Refused by the cluster|^The cluster refuses/, "refused"],
+  [/^command exited|^(The )?command could not be started/, "command"],
+  [/killed/, "killed"],
+  [/^Not ready after/, "deadline"],
+  [/^No machine could start it|^Its machine came/, "placement"],
+  [/^Disk '|volume/, "disk"],
+  [/local stack was stopped/, "stack"],
+  [/disappeared|not by Berth|lost|evicted|machine was (restarted|taken|shut down)/, "lost"],
+  [/image/i, "image"],
+];
+
+/**
+ * Returns the entries of `before` that are not in `after`, by id. Both usually have the same order, so only entries
+ * after the first difference need a lookup. A large pool has 100,000 entries, and a plan changes a few.
+ */
+export function leftBetween<One extends { readonly id: string }>(
+  before: readonly One[],
+  after: readonly { readonly id: string }[],
+): One[] {
+  let same = 0;
+  const skipped = before.filter((holding) => {
+    const next = after[same];
+    if (next !== holding && next?.id !== holding.id) return true;
+    same += 1;
+    return false;
+  });
+  if (skipped.length === 0) return skipped;
+  const rest = new Set(after.slice(same).map(({ id }) => id));
+  return skipped.filter(({ id }) => !rest.has(id));
 }

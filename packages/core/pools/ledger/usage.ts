@@ -4,8 +4,8 @@ import type { Item, Stored } from "../../ports/table.ts";
 import { usedKey } from "../../store/keys.ts";
 import { HOUR_MS } from "../../units.ts";
 import { addDurations, addRun, type Durations, readDurations } from "../forecast/durations.ts";
-import { leftBetween } from "./left-between.ts";
 import type { Holding, Ledger } from "./record.ts";
+import { leftBetween } from "./run-outcomes.ts";
 
 /** Recent use of a pool per owner, in one of 16 items by the hash of the owner. */
 export interface UsedItem extends Stored {

@@ -5,8 +5,8 @@ import type { Grant, Ledger, Pool } from "../ledger/record.ts";
 import type { Candidate, ScanWindow } from "../ledger/waiting-list.ts";
 import type { Written } from "../ledger/write-ledger.ts";
 import type { Plan, QueuePlace } from "./plan.ts";
-import { nextRound } from "./round.ts";
 import { summarize } from "./summary.ts";
+import { nextRound } from "./waiting.ts";
 
 export interface Advice {
   readonly places: readonly QueuePlace[];

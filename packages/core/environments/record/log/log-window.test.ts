@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { partOfWindow } from "./log-window.ts";
+import { partOfWindow } from "../../verbs/log-source.ts";
 
 const getBytes = (text: string) => new TextEncoder().encode(text);
 /** Options for reading at most this many bytes of a window that continues. */

@@ -11,8 +11,7 @@ import {
 import type { Step, WorkerContext } from "../../../reconciler/step.ts";
 import { unlessUnreadable } from "../../../store/readable.ts";
 import { changeRecord } from "../../../store/write-record.ts";
-import { unreadableDisk } from "../../record/disk/disk-messages.ts";
-import type { DiskUse } from "../../record/disk/disk-use.ts";
+import { type DiskUse, unreadableDisk } from "../../record/disk/disk-use.ts";
 import type { BackupClaim } from "../../record/end.ts";
 import { parseEnvironment } from "../../record/parse.ts";
 import { type Environment, toKey } from "../../record/record.ts";

@@ -3,7 +3,7 @@ import { releaseLabel } from "../../record/address-label.ts";
 import { closeActions } from "../../record/changes/actions.ts";
 import { endExtensions } from "../../record/changes/extensions.ts";
 import type { Outcome } from "../../record/end.ts";
-import { discardsFirstFailure } from "../../record/first-failure.ts";
+import { discardsFirstFailure } from "../../record/policy.ts";
 import { type Environment, toKey } from "../../record/record.ts";
 import { forgetSecrets, forgetSpec } from "../../record/spec.ts";
 import { changed, requeueAt } from "../../record/step-result.ts";

@@ -27,7 +27,7 @@ import { unlessPoisoned, unlessUnreadable } from "../../../store/readable.ts";
 import { sameData } from "../../../store/same-data.ts";
 import { type Writing, writeRecord } from "../../../store/write-record.ts";
 import { utcText } from "../../../text/utc.ts";
-import { refusedVolume, unreadableDisk, waitsForDisk } from "../../record/disk/disk-messages.ts";
+import { refusedVolume, unreadableDisk, waitsForDisk } from "../../record/disk/disk-use.ts";
 import { type Environment, toKey } from "../../record/record.ts";
 
 /** Limit of kept volume ids, reached only if the volume service loses one volume after another. */

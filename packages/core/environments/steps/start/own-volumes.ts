@@ -12,14 +12,13 @@ import {
 } from "../../../reconciler/pending-creates.ts";
 import { pauseMs } from "../../../reconciler/snapshot-claim.ts";
 import type { Step, WorkerContext } from "../../../reconciler/step.ts";
-import { refusedVolume } from "../../record/disk/disk-messages.ts";
-import type { OwnVolume } from "../../record/disk/disk-use.ts";
+import { type OwnVolume, refusedVolume } from "../../record/disk/disk-use.ts";
 import type { Environment } from "../../record/record.ts";
 import { changed, requeueAt, waitedSince } from "../../record/step-result.ts";
 import { shorten } from "../../record/timeline.ts";
 import { ALARM_MS } from "../deadlines.ts";
-import { endArchive } from "../end/end-archive.ts";
 import { endRun } from "../end/end-run.ts";
+import { endArchive } from "../end/keep-archive.ts";
 import { removeLeftoverRuns } from "../end/leftover-runs.ts";
 import { detachVolumes } from "../lost-node.ts";
 

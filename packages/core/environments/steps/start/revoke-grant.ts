@@ -1,8 +1,9 @@
 import { longestToBindMs } from "../../../pools/capacity/groups.ts";
-import { findRevocationCause } from "../../../pools/plan/revocation-cause.ts";
+import { findRevocationCause, type RevocationCause } from "../../../pools/plan/revocation-cause.ts";
 import type { Observation } from "../../../ports/compute.ts";
 import { RunBound } from "../../../problem.ts";
 import type { Step, WorkerContext } from "../../../reconciler/step.ts";
+import { MINUTE_MS } from "../../../units.ts";
 import type { DiskUse } from "../../record/disk/disk-use.ts";
 import { type Environment, waitingFields } from "../../record/record.ts";
 import { noRun } from "../../record/run/run-state.ts";
@@ -11,7 +12,6 @@ import { enter } from "../../record/transitions.ts";
 import { endRun } from "../end/end-run.ts";
 import { noStartFrom, noteRemoval, releasableAt, tombstonesFor } from "../end/release.ts";
 import { checkMachines, nextMachineCheckAt } from "../lost-node.ts";
-import { isUsable, reasonOfReturn } from "./return-reason.ts";
 
 /** More would let a run that never binds block one machine after another. */
 const MOST_WITHDRAWALS = 2;
@@ -131,4 +131,33 @@ async function removeUnbound(
 function unplaceable({ placement: { withdrawals, unseen = 0 }, reason }: Environment): string {
   const why = reason ?? (unseen > 0 ? "the cluster reported nothing about it" : null);
   return `No machine could start it, ${withdrawals + unseen + 1} times${why ? `: ${why}` : ""}`;
+}
+
+/** `nodes` are those of its grant, which had `withinMs`. */
+function reasonOfReturn(excuse: RevocationCause | undefined, nodes: readonly string[], withinMs: number): string {
+  return `${whatFailed(excuse, nodes, withinMs)}; waiting again`;
+}
+
+function whatFailed(excuse: RevocationCause | undefined, nodes: readonly string[], withinMs: number): string {
+  const within = withinMs <= MINUTE_MS ? "a minute" : `${Math.round(withinMs / MINUTE_MS)} minutes`;
+  if (!excuse) return `Nothing could start on ${nodes.join(", ") || "a new machine"} within ${within}`;
+  if (excuse.why === "refused") return "The cluster does not accept this run now";
+  if (excuse.why === "unseen") return `The cluster reported nothing about it within ${within}`;
+  return words[excuse.why](excuse.name);
+}
+
+type Named = Exclude<RevocationCause["why"], "unseen" | "refused">;
+
+const words = {
+  full: (name) => `Other runs were put on ${name}, which has no room left`,
+  unreadable: (name) => `Nothing could start on ${name}, and its other runs cannot be read`,
+  gone: (name) => `Nothing could start on ${name}, which is gone`,
+  notReady: (name) => `Nothing could start on ${name}, which is not ready`,
+  cordoned: (name) => `Nothing could start on ${name}, which is cordoned`,
+  tainted: (name) => `Nothing could start on ${name}, whose taint keeps it for other runs`,
+  closed: (name) => `Nothing could start on ${name}, which accepts no new runs now`,
+} satisfies Record<Named, (name: string) => string>;
+
+function isUsable({ why }: RevocationCause): boolean {
+  return why === "full" || why === "unseen" || why === "refused";
 }
