@@ -2,7 +2,7 @@ import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { table } from "#aws/dynamodb/table.ts";
 import { type Capacity, readClusterStatus } from "#core/pools/admission/availability.ts";
-import type { EstimateErrors } from "#core/pools/forecast/estimate-errors.ts";
+import type { EstimateErrors } from "#core/pools/forecast/calibration.ts";
 import { Timestamp, wholeSeconds } from "#http/answers/timestamp.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply } from "#http/route.ts";

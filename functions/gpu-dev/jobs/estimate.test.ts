@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import * as z from "zod";
-import { noDurations } from "#core/pools/forecast/durations.ts";
 import { refreshForecast } from "#core/pools/forecast/forecast-items.ts";
+import { noDurations } from "#core/pools/forecast/workload.ts";
 import { type Occupied, type PlanInput, plan } from "#core/pools/plan/plan.ts";
 import type { Item } from "#core/ports/table.ts";
 import { forecastKey } from "#core/store/keys.ts";

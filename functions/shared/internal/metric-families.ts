@@ -1,5 +1,5 @@
 import type { Operation } from "#core/admin/operation.ts";
-import type { EstimateErrors } from "#core/pools/forecast/estimate-errors.ts";
+import type { EstimateErrors } from "#core/pools/forecast/calibration.ts";
 import type { Pool } from "#core/pools/ledger/record.ts";
 import { emptyTally, waitBounds } from "#core/pools/ledger/run-outcomes.ts";
 import { type Family, histogramSamples, type Sample } from "#http/answers/prometheus.ts";

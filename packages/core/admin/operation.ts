@@ -1,6 +1,6 @@
 import type { Context } from "../context.ts";
 import { poolTypes } from "../fleet.ts";
-import { type EstimateErrors, estimateErrorsKey, readEstimateErrors } from "../pools/forecast/estimate-errors.ts";
+import { type EstimateErrors, estimateErrorsKey, readEstimateErrors } from "../pools/forecast/calibration.ts";
 import { parsePool } from "../pools/ledger/parse.ts";
 import type { Pool } from "../pools/ledger/record.ts";
 import type { QueueDepth, QueueName } from "../ports/queue.ts";

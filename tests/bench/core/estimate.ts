@@ -1,6 +1,5 @@
-import type { Arrival } from "#core/pools/forecast/arrivals.ts";
-import { addRun, type Durations, noDurations } from "#core/pools/forecast/durations.ts";
 import { type Forecast, forecast } from "#core/pools/forecast/forecast.ts";
+import { type Arrival, addRun, type Durations, noDurations } from "#core/pools/forecast/workload.ts";
 import { type Measure, median, type Row } from "../measure.ts";
 import { type Estimated, playWorkload, type Workload } from "./estimates.ts";
 import { heldPool, type PoolSize } from "./held-pools.ts";

@@ -1,4 +1,3 @@
-import { type Arrivals, addArrivals } from "#core/pools/forecast/arrivals.ts";
 import {
   addStart,
   type Calibration,
@@ -7,8 +6,8 @@ import {
   type Promised,
   widening,
 } from "#core/pools/forecast/calibration.ts";
-import { addRun, type Durations, noDurations } from "#core/pools/forecast/durations.ts";
 import { forecast } from "#core/pools/forecast/forecast.ts";
+import { type Arrivals, addArrivals, addRun, type Durations, noDurations } from "#core/pools/forecast/workload.ts";
 import { type Occupied, type PlanInput, plan, type Waiting } from "#core/pools/plan/plan.ts";
 import { seededRandom } from "../../fixtures/random.ts";
 

@@ -243,7 +243,7 @@ export const poolBugs: readonly PlantedBug[] = [
     },
     edits: [
       {
-        file: "pools/forecast/reservation.ts",
+        file: "pools/plan/reservation.ts",
         find: "Math.max(REMOVAL_MS, now - endsAt)",
         replace: "REMOVAL_MS",
       },

@@ -2,7 +2,7 @@ import * as z from "zod";
 import type { Context } from "#core/context.ts";
 import type { Environment } from "#core/environments/record/record.ts";
 import { findDeadline } from "#core/environments/steps/deadlines.ts";
-import { readExpectedStart } from "#core/pools/forecast/expected-start.ts";
+import { readExpectedStart } from "#core/pools/forecast/advice.ts";
 import { milliseconds } from "#http/answers/timestamp.ts";
 import { type InstanceStatus, instanceStatuses, Timestamp } from "../schemas.ts";
 

@@ -5,7 +5,7 @@ import { kindOfKey, poolKey } from "../../store/keys.ts";
 import { readable } from "../../store/readable.ts";
 import { isNewer } from "../../store/unreadable.ts";
 import { findGroup } from "../capacity/groups.ts";
-import { type EstimateErrors, estimateErrorsKey, readEstimateErrors } from "../forecast/estimate-errors.ts";
+import { type EstimateErrors, estimateErrorsKey, readEstimateErrors } from "../forecast/calibration.ts";
 import { parsePool } from "../ledger/parse.ts";
 import type { Pool } from "../ledger/record.ts";
 import type { Closure } from "../plan/plan.ts";

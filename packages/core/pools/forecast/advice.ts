@@ -7,7 +7,8 @@ import { literal, number, ordinal, orNull } from "../../store/shape.ts";
 import type { Pool } from "../ledger/record.ts";
 import type { Advice } from "../plan/head-after-plan.ts";
 import { type QueuePlace, type ReasonCode, reasonCodes } from "../plan/plan.ts";
-import { type StartForecast, startForecastIn } from "./stored-forecast.ts";
+import { estimateFor } from "./estimate-new-job.ts";
+import { type StartForecast, standingIn, startForecastIn } from "./stored-forecast.ts";
 
 /** The plan's and the forecast's answer for a waiting job. `place` is undefined if the plan does not reach it. */
 export interface WaitAdvice {
@@ -116,4 +117,25 @@ function isEntry(value: unknown): value is Entry {
   if (!Array.isArray(value)) return false;
   const [position, startsAt, code, needed, available] = value;
   return ordinal(position) && orNull(number)(startsAt) && isCode(code) && number(needed) && number(available);
+}
+
+/**
+ * Returns when a waiting environment should start, ms: from the forecast, else from the plan, else as one more job in
+ * the last forecast. Beyond the reach of the forecast it is the earliest possible time. null if unknown. One batch
+ * read.
+ */
+export async function readExpectedStart(ctx: Context<"table">, waiting: Environment): Promise<number | null> {
+  const { owner, size, zone } = waiting;
+  const whole = forecastKey(size.pool, null);
+  const items = await ctx.table.getMany([...adviceKeys(waiting), whole]);
+  const stored = new Map(items.map((item) => [item.pk, item]));
+  const now = ctx.clock.now();
+  const { place, start } = adviceIn(stored, waiting, now);
+  const startsAt = start?.p50 ?? place?.startsAt ?? start?.later ?? null;
+  if (startsAt !== null || start) return notBefore(now, startsAt);
+  const standing = standingIn(stored.get(whole.pk), now);
+  if (!standing) return null;
+  const { machines, units, wantedMs } = size;
+  const { p50, code, after } = estimateFor(standing, { owner, zone, machines, units, wantedMs }, now);
+  return notBefore(now, p50 ?? (code === "later" ? after : null));
 }

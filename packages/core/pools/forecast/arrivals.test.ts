@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { seededRandom } from "#tests/fixtures/random.ts";
-import { type Arrival, addArrivals, drawArrivals, readArrivals, toStored } from "./arrivals.ts";
+import { type Arrival, addArrivals, drawArrivals, readArrivals, toStored } from "./workload.ts";
 
 const NOW = Date.UTC(2026, 0, 20, 18);
 const MINUTE = 60_000;

@@ -8,7 +8,7 @@ import {
   type Odds,
   oddsFor,
   readDurations,
-} from "./durations.ts";
+} from "./workload.ts";
 
 const HOUR = 3_600_000;
 

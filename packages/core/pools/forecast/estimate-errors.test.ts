@@ -6,7 +6,7 @@ import { createEnvironment } from "../../environments/verbs/create.ts";
 import type { Item } from "../../ports/table.ts";
 import { forecastKey } from "../../store/keys.ts";
 import { readCapacity, readClusterStatus } from "../admission/availability.ts";
-import { estimateErrorsKey, readEstimateErrors } from "./estimate-errors.ts";
+import { estimateErrorsKey, readEstimateErrors } from "./calibration.ts";
 
 /** Returns the item with these starts: the estimated p50, p90 and latest, and the actual wait, in seconds. */
 function getForecast(type: string, starts: unknown): Item {

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { type Occupied, type PlanInput, plan, type Waiting } from "../plan/plan.ts";
-import { noDurations } from "./durations.ts";
 import { alternativesTo, type EstimateRequest, estimateFor, takeQueueSnapshot } from "./estimate-new-job.ts";
 import { forecast } from "./forecast.ts";
+import { noDurations } from "./workload.ts";
 
 const NOW = Date.UTC(2026, 0, 20, 18);
 const HOUR = 3_600_000;

@@ -1,9 +1,8 @@
 import { unitsByOwner } from "../ledger/units-by-owner.ts";
 import type { Need } from "../plan/free-units.ts";
 import { type Halt, type PlanInput, type QueuePlace, type ReasonCode, withoutForeign } from "../plan/plan.ts";
-import { type Gap, gapFor } from "./backfill-gaps.ts";
 import { latestStart } from "./calibration.ts";
-import type { Expected, Forecast, Room } from "./forecast.ts";
+import type { Expected, Forecast, Gap, Room } from "./forecast.ts";
 
 export interface Turn extends Expected {
   readonly position: number;
@@ -197,4 +196,10 @@ function isIn(zone: string | null, wanted: string | null): boolean {
 function earlier(a: number | null = null, b: number | null = null): number | null {
   const time = Math.min(a ?? Infinity, b ?? Infinity);
   return time === Infinity ? null : time;
+}
+
+/** Returns the first gap that lasts long enough. A gap that has begun is shorter by the elapsed time. */
+function gapFor(gaps: readonly Gap[], wantedMs: number, now: number): Expected | undefined {
+  const found = gaps.find(([lastsMs, p50]) => Math.max(0, now - p50) + wantedMs <= lastsMs);
+  return found && { p50: found[1], p90: found[2] };
 }

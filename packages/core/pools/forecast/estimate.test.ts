@@ -5,10 +5,10 @@ import { createEnvironment } from "../../environments/verbs/create.ts";
 import type { Item } from "../../ports/table.ts";
 import { forecastKey, poolKey } from "../../store/keys.ts";
 import { type PlanInput, plan, type Waiting } from "../plan/plan.ts";
-import { noDurations } from "./durations.ts";
 import { estimateStart } from "./estimate.ts";
 import { refreshForecast } from "./forecast-items.ts";
 import { passesAt, passingIn } from "./stored-forecast.ts";
+import { noDurations } from "./workload.ts";
 
 const MINUTE = 60_000;
 

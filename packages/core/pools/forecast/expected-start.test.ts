@@ -4,8 +4,8 @@ import { viewForecast } from "#tests/worlds/pool-view.ts";
 import { createEnvironment } from "../../environments/verbs/create.ts";
 import type { Item } from "../../ports/table.ts";
 import { forecastKey } from "../../store/keys.ts";
+import { readExpectedStart } from "./advice.ts";
 import { estimateFor } from "./estimate-new-job.ts";
-import { readExpectedStart } from "./expected-start.ts";
 
 const HOUR = 3_600_000;
 

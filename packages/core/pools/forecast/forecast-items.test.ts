@@ -7,11 +7,10 @@ import { forecastKey, planKey } from "../../store/keys.ts";
 import { NO_WRITER } from "../../store/writers.ts";
 import { type Occupied, type PlanInput, plan, type Waiting } from "../plan/plan.ts";
 import { readAdvice } from "./advice.ts";
-import { readArrivals } from "./arrivals.ts";
-import { noDurations } from "./durations.ts";
-import { type EstimateErrors, estimateErrorsKey, readEstimateErrors } from "./estimate-errors.ts";
+import { type EstimateErrors, estimateErrorsKey, readEstimateErrors } from "./calibration.ts";
 import { estimateFor } from "./estimate-new-job.ts";
 import { type ForecastOutset, refreshForecast } from "./forecast-items.ts";
+import { noDurations, readArrivals } from "./workload.ts";
 
 const HOUR = 3_600_000;
 

@@ -6,12 +6,11 @@ import { number } from "../../store/shape.ts";
 import { type Move, planMoves } from "../ledger/eta-drivers.ts";
 import { freeUnits } from "../plan/free-units.ts";
 import { type AllNodes, allNodes, type Plan, type PlanInput } from "../plan/plan.ts";
-import { type Arrival, addArrivals, readArrivals, toStored } from "./arrivals.ts";
 import { addStart, type Calibration, latestStart, type Promised, readCalibration, widening } from "./calibration.ts";
-import type { Durations } from "./durations.ts";
 import { type QueueSnapshot, takeQueueSnapshot } from "./estimate-new-job.ts";
 import { type Forecast, forecast } from "./forecast.ts";
 import { isStanding, nonePasses, type Passing, readEntries, readPromises } from "./stored-forecast.ts";
+import { type Arrival, addArrivals, type Durations, readArrivals, toStored } from "./workload.ts";
 
 export interface ForecastOutset {
   readonly type: string;

@@ -1,11 +1,11 @@
 import type { Share } from "../../ports/compute.ts";
 import { countUnitsByOwner } from "../ledger/units-by-owner.ts";
 import { byAge } from "../plan/fair-order.ts";
-import { type FreeNode, type FreeUnits, freeUnits, type Need } from "../plan/free-units.ts";
-import { type AllNodes, allNodes, canEverFit, type Occupied, type PlanInput } from "../plan/plan.ts";
-import type { Arrivals } from "./arrivals.ts";
-import { type ExpectedEnds, expectedEnds } from "./expected-ends.ts";
-import { endTime, goneAt } from "./reservation.ts";
+import { type FreeNode, type FreeUnits, formatNeed, freeUnits, type Need } from "../plan/free-units.ts";
+import { type AllNodes, allNodes, canEverFit, type PlanInput, type Waiting } from "../plan/plan.ts";
+import { endTime, goneAt } from "../plan/reservation.ts";
+import { addShare, type ExpectedEnds, expectedEnds, type NodeShare } from "./expected-ends.ts";
+import type { Arrivals } from "./workload.ts";
 
 /** Capacity in use at the start of a run, as arrays indexed by occupant. Each run visits up to 100,000 of them. */
 export interface Occupants {
@@ -15,8 +15,7 @@ export interface Occupants {
   readonly wantedMs: Float64Array;
   /** The end that the planner assumes. Infinity if it has no machine of this pool. */
   readonly endsAt: Float64Array;
-  /** The number of its first share. The next occupant's first share follows its last. */
-  readonly shares: Int32Array;
+  readonly shares: readonly (readonly NodeShare[])[];
 }
 
 export interface Waiter {
@@ -25,13 +24,16 @@ export interface Waiter {
   readonly need: number;
   readonly wantedMs: number;
   /** Expected arrival, ms. Only for jobs that are not submitted yet. */
-  readonly comesAt?: number;
+  readonly comesAt?: number | undefined;
 }
 
 /** The pool at the start of every run. Owners, needs, nodes and waiting jobs are indexes. */
 export interface ForecastPool {
   readonly owners: readonly string[];
   readonly needs: readonly Need[];
+  /** Whether a need fits on empty machines. */
+  readonly canFit: readonly boolean[];
+  /** The shortest wanted time of a need. */
   readonly leastMs: readonly number[];
   /** Oldest first, then expected arrivals. */
   readonly waiters: readonly Waiter[];
@@ -56,73 +58,73 @@ export interface Line {
 }
 
 export function buildForecastPool(input: PlanInput, { nodes, unpinned }: AllNodes = allNodes(input)): ForecastPool {
-  const { names, numbers, units } = countUnitsByOwner(input.occupied);
-  const owners = numbering<string>();
-  for (const name of names) owners.getNumber(name, name);
+  const holders = countUnitsByOwner(input.occupied);
   const free = freeUnits(nodes);
   const ends = expectedEnds(
     nodes.map(({ zone }) => zone),
     free,
   );
-  const occupants = getOccupants(input, { nodes, unpinned, ends, owners: numbers });
-  const needs = numbering<Need>();
-  const canFit = new Map<number, boolean>();
-  const waiters = [...input.waiting].sort(byAge).flatMap((entry): Waiter[] => {
-    const need = { machines: entry.size.machines, units: entry.size.units, zone: entry.zone };
-    const number = needs.getNumber(formatKey(need), need);
-    const fits = canFit.get(number) ?? canEverFit(nodes, input, need);
-    canFit.set(number, fits);
-    if (!fits) return [];
-    const owner = owners.getNumber(entry.owner, entry.owner);
-    return [{ uid: entry.uid, owner, need: number, wantedMs: entry.size.wantedMs }];
-  });
+  const occupants = getOccupants(input, { nodes, unpinned, ends, owners: holders.numbers });
+  const line = listLines(
+    { owners: holders.names, needs: [], canFit: [], waiters: [], nodes },
+    input,
+    input.waiting.toSorted(byAge),
+  );
   return {
-    owners: owners.all,
-    needs: needs.all,
-    leastMs: leastByNeed(waiters, needs.all.length),
-    waiters,
-    lines: listLines(waiters, owners.all.length),
+    ...line,
     free,
     nodes,
     readyAt: getReadyAt(input, nodes, unpinned),
     occupants,
     ends,
-    units: owners.all.map((owner) => units.get(owner) ?? 0),
-    used: owners.all.map((owner) => input.used?.get(owner) ?? 0),
-    head: waiters.findIndex(({ uid }) => uid === input.head),
+    units: line.owners.map((owner) => holders.units.get(owner) ?? 0),
+    used: line.owners.map((owner) => input.used?.get(owner) ?? 0),
+    head: line.waiters.findIndex(({ uid }) => uid === input.head),
   };
 }
 
 /** Returns the pool with expected arrivals added, as far as they can fit. */
 export function withArrivals(pool: ForecastPool, arrivals: Arrivals, plan: PlanInput): ForecastPool {
   if (arrivals.length === 0) return pool;
-  const owners = numbering<string>();
-  for (const owner of pool.owners) owners.getNumber(owner, owner);
-  const needs = numbering<Need>();
-  for (const need of pool.needs) needs.getNumber(formatKey(need), need);
-  const canFit = pool.needs.map(() => true);
-  const coming = arrivals.flatMap(({ at, owner, size, zone }): Waiter[] => {
-    const need = { machines: size.machines, units: size.units, zone };
-    const number = needs.getNumber(formatKey(need), need);
-    canFit[number] ??= canEverFit(pool.nodes, plan, need);
-    if (!canFit[number]) return [];
-    return [{ uid: "", owner: owners.getNumber(owner, owner), need: number, wantedMs: size.wantedMs, comesAt: at }];
-  });
-  const waiters = [...pool.waiters, ...coming];
+  const coming = arrivals.map(({ at, ...arrival }) => ({ ...arrival, uid: "", comesAt: at }));
+  const line = listLines(pool, plan, coming);
   return {
     ...pool,
-    owners: owners.all,
-    needs: needs.all,
-    waiters,
-    leastMs: leastByNeed(waiters, needs.all.length),
-    lines: listLines(waiters, owners.all.length),
-    units: owners.all.map((_, owner) => pool.units[owner] ?? 0),
-    used: owners.all.map((owner) => plan.used?.get(owner) ?? 0),
+    ...line,
+    units: line.owners.map((_, owner) => pool.units[owner] ?? 0),
+    used: line.owners.map((owner) => plan.used?.get(owner) ?? 0),
   };
 }
 
-function formatKey({ machines, units, zone }: Need): string {
-  return `${machines} ${units} ${zone ?? ""}`;
+type Queue = Pick<ForecastPool, "owners" | "needs" | "canFit" | "waiters" | "leastMs" | "lines">;
+
+/** Returns the queue with more jobs behind its own, without those that can never fit. */
+function listLines(
+  before: Omit<Queue, "leastMs" | "lines"> & Pick<ForecastPool, "nodes">,
+  plan: PlanInput,
+  entries: readonly (Omit<Waiting, "queuedAt"> & Pick<Waiter, "comesAt">)[],
+): Queue {
+  const owners = numbering(before.owners, (owner) => owner);
+  const needs = numbering(before.needs, formatNeed);
+  const canFit = [...before.canFit];
+  const coming = entries.flatMap(({ uid, owner, size, zone, comesAt }): Waiter[] => {
+    const need = { machines: size.machines, units: size.units, zone };
+    const number = needs.getNumber(need);
+    canFit[number] ??= canEverFit(before.nodes, plan, need);
+    if (!canFit[number]) return [];
+    return [{ uid, owner: owners.getNumber(owner), need: number, wantedMs: size.wantedMs, comesAt }];
+  });
+  const waiters = [...before.waiters, ...coming];
+  const least = needs.all.map(() => Infinity);
+  for (const { need, wantedMs } of waiters) least[need] = Math.min(least[need] ?? Infinity, wantedMs);
+  return {
+    owners: owners.all,
+    needs: needs.all,
+    canFit,
+    waiters,
+    leastMs: least,
+    lines: byOwnerAndNeed(waiters, owners.all.length),
+  };
 }
 
 /** Lists the occupants and adds their shares to `ends`. */
@@ -137,23 +139,18 @@ function getOccupants(
 ): Occupants {
   const indexes = new Map(inputs.nodes.map(({ name }, index) => [name, index]));
   const count = input.occupied.length;
-  const shares = new Int32Array(count + 1);
   const [at, wantedMs] = [new Float64Array(count), new Float64Array(count)];
   const endsAt = new Float64Array(count).fill(Infinity);
-  let added = 0;
-  for (let index = 0; index < count; index++) {
-    const occupied = input.occupied[index] as Occupied;
-    [at[index], wantedMs[index], shares[index]] = [occupied.at, occupied.size.wantedMs, added];
+  const shares = input.occupied.map((occupied, index) => {
     const ends = endTime(occupied, input);
-    for (const share of occupied.shares) {
+    [at[index], wantedMs[index]] = [occupied.at, occupied.size.wantedMs];
+    return occupied.shares.flatMap((share): NodeShare[] => {
       const node = share.node === null ? inputs.unpinned.get(share) : indexes.get(share.node);
-      if (node === undefined) continue;
-      inputs.ends.add(node, share.units, ends <= input.now ? goneAt(ends, input.now) : ends);
+      if (node === undefined) return [];
       endsAt[index] = ends;
-      added += 1;
-    }
-  }
-  shares[count] = added;
+      return [addShare(inputs.ends, node, share.units, ends <= input.now ? goneAt(ends, input.now) : ends)];
+    });
+  });
   return { owners: inputs.owners, at, wantedMs, endsAt, shares };
 }
 
@@ -172,7 +169,7 @@ function getReadyAt(
   return readyAt;
 }
 
-function listLines(waiters: readonly Waiter[], owners: number): readonly (readonly Line[])[] {
+function byOwnerAndNeed(waiters: readonly Waiter[], owners: number): readonly (readonly Line[])[] {
   const lines: { need: number; waiters: number[]; index: number }[][] = Array.from({ length: owners }, () => []);
   let count = 0;
   for (const [index, { owner, need }] of waiters.entries()) {
@@ -183,28 +180,22 @@ function listLines(waiters: readonly Waiter[], owners: number): readonly (readon
   return lines;
 }
 
-function leastByNeed(waiters: readonly Waiter[], needs: number): readonly number[] {
-  const least = Array.from({ length: needs }, () => Infinity);
-  for (const { need, wantedMs } of waiters) least[need] = Math.min(least[need] ?? Infinity, wantedMs);
-  return least;
-}
-
 interface Numbering<T> {
   readonly all: readonly T[];
-  /** Returns the number of this key, a new one for a new key. */
-  getNumber(key: string, value: T): number;
+  /** Returns the number of this value, the next one for a new value. */
+  getNumber(value: T): number;
 }
 
-function numbering<T>(): Numbering<T> {
-  const numbers = new Map<string, number>();
-  const all: T[] = [];
+/** Numbers values by their keys. The first ones get 0, 1 and so on. */
+function numbering<T>(first: readonly T[], toKey: (value: T) => string): Numbering<T> {
+  const numbers = new Map(first.map((value, index) => [toKey(value), index]));
+  const all = [...first];
   return {
     all,
-    getNumber(key, value) {
-      const knownNumber = numbers.get(key);
-      if (knownNumber !== undefined) return knownNumber;
-      numbers.set(key, all.length);
-      return all.push(value) - 1;
+    getNumber(value) {
+      const number = numbers.get(toKey(value)) ?? all.push(value) - 1;
+      numbers.set(toKey(value), number);
+      return number;
     },
   };
 }

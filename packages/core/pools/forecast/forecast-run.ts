@@ -1,11 +1,10 @@
+import { type EndHeap, endHeap } from "../../heap.ts";
 import type { FreeUnits, Need } from "../plan/free-units.ts";
 import { passes } from "../plan/plan.ts";
-import { type FoundGap, isLonger } from "./backfill-gaps.ts";
-import { type EndHeap, endHeap } from "./end-heap.ts";
-import type { ExpectedEnds } from "./expected-ends.ts";
-import { type WaitingOwners, waitingOwners } from "./forecast-order.ts";
+import { goneAt, type Reservation } from "../plan/reservation.ts";
+import { addShare, copyEnds, type ExpectedEnds, endShare, type NodeShare, reserveStart } from "./expected-ends.ts";
+import { nextWaiter, noteReturn, noteStart, type WaitingOwners, waitingOwners } from "./forecast-order.ts";
 import type { ForecastPool } from "./forecast-pool.ts";
-import { goneAt, type Reservation } from "./reservation.ts";
 
 export interface RunOptions {
   readonly now: number;
@@ -33,10 +32,16 @@ export interface Run {
   readonly isCut: boolean;
 }
 
+/** Room before the reserved start, found by one run, for jobs that want it no longer than it lasts. Times are ms. */
+export interface FoundGap {
+  readonly startsAt: number;
+  readonly lastsMs: number;
+}
+
 interface Begun {
   readonly owner: number;
   readonly at: number;
-  readonly shares: readonly number[];
+  readonly shares: readonly NodeShare[];
 }
 
 interface State {
@@ -66,12 +71,12 @@ export function runForward(pool: ForecastPool, options: RunOptions): Run {
   const done = (wentTo: number, isCut = false): Run => ({ startsAt, roomAt, gaps, wentTo, isCut });
   let coming = pool.waiters.findIndex(({ comesAt }) => comesAt !== undefined);
   admit(state);
-  for (let ends = 1; owners.left() > 0 || roomAt.includes(Infinity); ends++) {
+  for (let ends = 1; waits(owners) || roomAt.includes(Infinity); ends++) {
     while ((pool.waiters[coming]?.comesAt ?? Infinity) <= state.now) coming++;
     const next = Math.min(ending.nextAt(), pool.waiters[coming]?.comesAt ?? Infinity);
     if (next === Infinity) return done(Infinity);
     if (next > options.until) return done(options.until);
-    if (owners.left() > 0 && owners.started() >= options.mostStarts) return done(state.now);
+    if (waits(owners) && owners.started >= options.mostStarts) return done(state.now);
     if (ends >= options.leastEnds && ends % ENDS_PER_SCAN === 0 && options.isOver()) return done(state.now, true);
     state.now = next;
     while (ending.nextAt() === next) giveBack(state, ending.pop());
@@ -88,7 +93,7 @@ function begun(pool: ForecastPool, options: RunOptions): State {
     free,
     ending: endHeap(drawnEnds(pool, options), pool.occupants.owners.length),
     began: [],
-    ends: pool.ends.copy(free),
+    ends: copyEnds(pool.ends, free),
     owners: waitingOwners(pool, options.now),
     readyAt: [...pool.readyAt],
     startsAt: new Float64Array(pool.waiters.length).fill(Infinity),
@@ -115,14 +120,20 @@ function drawnEnds({ occupants, waiters }: ForecastPool, { now, tookMs }: RunOpt
 
 function giveBack({ pool: { occupants }, began, ends, owners, now }: State, index: number): void {
   const count = occupants.owners.length;
-  const begunJob = began[index - count];
-  if (begunJob) {
-    for (const share of begunJob.shares) owners.gaveBack(begunJob.owner, ends.giveBack(share), begunJob.at, now);
-    return;
+  const job = began[index - count] ?? {
+    owner: occupants.owners[index] ?? 0,
+    at: occupants.at[index] ?? now,
+    shares: occupants.shares[index] ?? [],
+  };
+  for (const share of job.shares) {
+    endShare(ends, share);
+    noteReturn(owners, job.owner, share.units, job.at, now);
   }
-  const [owner = 0, at = now, last = 0] = [occupants.owners[index], occupants.at[index], occupants.shares[index + 1]];
-  for (let share = occupants.shares[index] ?? 0; share < last; share++)
-    owners.gaveBack(owner, ends.giveBack(share), at, now);
+}
+
+/** Reports whether a job that waited at the beginning still waits. */
+function waits({ present, started }: WaitingOwners): boolean {
+  return started < present;
 }
 
 /** Grants as `plan` does: in fair order until a job does not fit, then jobs that do not delay it. */
@@ -131,16 +142,16 @@ function admit(state: State): void {
   const limits = pool.needs.map(() => Infinity);
   let reserved: Reservation | undefined;
   for (
-    let next = state.head >= 0 ? state.head : owners.next(limits, state.now);
+    let next = state.head >= 0 ? state.head : nextWaiter(owners, limits, state.now);
     next >= 0;
-    next = owners.next(limits, state.now)
+    next = nextWaiter(owners, limits, state.now)
   ) {
     const need = getNeed(state, next);
     if (start(state, next)) {
       state.head = -1;
       continue;
     }
-    reserved = state.ends.reserve("", need, state.now);
+    reserved = reserveStart(state.ends, need, state.now);
     state.head = reserved ? next : -1;
     if (reserved) break;
     limits[pool.waiters[next]?.need ?? 0] = -1;
@@ -157,12 +168,12 @@ function letPass(state: State, reserved: Reservation, limits: number[]): void {
     let isOpen = false;
     for (const [index, need] of pool.needs.entries()) {
       if ((limits[index] ?? 0) < 0) continue;
-      const fits = need.units <= largest && owners.wanting(index) > 0;
+      const fits = need.units <= largest && (owners.wanting[index] ?? 0) > 0;
       limits[index] = fits ? longestFor(state, reserved, index) : -1;
       isOpen ||= (limits[index] ?? 0) >= 0;
     }
     if (!isOpen) return;
-    const next = owners.next(limits, state.now);
+    const next = nextWaiter(owners, limits, state.now);
     if (next < 0) return;
     const { wantedMs = 0 } = pool.waiters[next] ?? {};
     start(state, next, passes(reserved, free, getNeed(state, next), now + wantedMs));
@@ -193,9 +204,9 @@ function start(state: State, index: number, allowed?: (node: number) => boolean)
   const startsAt = readyOn(state, placed.nodes);
   for (const node of placed.nodes) if (Number.isNaN(state.readyAt[node])) state.readyAt[node] = startsAt;
   state.startsAt[index] = startsAt;
-  state.owners.start(index);
+  noteStart(state.owners, index);
   const until = startsAt + waiter.wantedMs;
-  const shares = placed.nodes.map((node) => ends.add(node, need.units, until));
+  const shares = placed.nodes.map((node) => addShare(ends, node, need.units, until));
   const endsAt = startsAt + options.tookMs(waiter.owner, waiter.wantedMs, 0);
   state.ending.push(pool.occupants.owners.length + state.began.length, endsAt);
   state.began.push({ at: now, owner: waiter.owner, shares });
@@ -224,4 +235,11 @@ function findGap(state: State, need: Need, reserved: Reservation, knownGaps: Fou
   if (!isLonger(knownGaps, lastsMs)) return;
   const found = state.free.find(need);
   if (found) knownGaps.push({ startsAt: readyOn(state, found), lastsMs });
+}
+
+const MOST_FOUND = 8;
+
+/** Reports whether a gap is worth keeping. Each later gap must last longer. */
+export function isLonger(found: readonly FoundGap[], lastsMs: number): boolean {
+  return found.length < MOST_FOUND && lastsMs > (found.at(-1)?.lastsMs ?? 0);
 }

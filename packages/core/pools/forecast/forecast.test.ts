@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { seededRandom } from "#tests/fixtures/random.ts";
 import { type Occupied, type PlanInput, plan, type Waiting } from "../plan/plan.ts";
-import { addRun, type Durations, noDurations } from "./durations.ts";
 import { type ForecastInput, forecast } from "./forecast.ts";
+import { addRun, type Durations, noDurations } from "./workload.ts";
 
 const NOW = Date.UTC(2026, 0, 20, 18);
 const MINUTE = 60_000;

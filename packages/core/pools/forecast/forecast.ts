@@ -2,13 +2,9 @@ import type { Clock } from "../../ports/clock.ts";
 import { DAY_MS } from "../../units.ts";
 import type { Need } from "../plan/free-units.ts";
 import type { AllNodes, PlanInput } from "../plan/plan.ts";
-import { type Arrivals, drawArrivals } from "./arrivals.ts";
-import { findGaps, type Gap } from "./backfill-gaps.ts";
-import { type Durations, drawShare, oddsFor } from "./durations.ts";
 import { buildForecastPool, type ForecastPool, withArrivals } from "./forecast-pool.ts";
-import { type Run, type RunOptions, runForward } from "./forecast-run.ts";
-import { summarizeTimes } from "./percentiles.ts";
-import { drawnFrom } from "./seeded-random.ts";
+import { type FoundGap, type Run, type RunOptions, runForward } from "./forecast-run.ts";
+import { type Arrivals, type Durations, drawArrivals, drawShare, oddsFor } from "./workload.ts";
 
 export interface ForecastInput {
   readonly plan: PlanInput;
@@ -97,11 +93,14 @@ export function forecast(input: ForecastInput): Forecast {
   return {
     at: plan.now,
     waiting: pool.waiters.map(({ uid }, index) => ({ uid, ...expected(starts, "startsAt", index) })),
-    room: usual.map((need, index) => ({
-      ...need,
-      ...expected(finding, "roomAt", index),
-      gaps: gapsIn(finding, index),
-    })),
+    room: usual.map((need, index) => {
+      const room = expected(finding, "roomAt", index);
+      const found = finding.map(({ gaps, roomAt }) => ({
+        found: gaps[index] ?? [],
+        roomAt: roomAt[index] ?? Infinity,
+      }));
+      return { ...need, ...room, gaps: findGaps(found, room) };
+    }),
     later: later === Infinity ? null : later,
   };
 }
@@ -150,7 +149,54 @@ function expected(runs: readonly Run[], of: "startsAt" | "roomAt", index: number
   return summarizeTimes(runs.map((run) => run[of][index] ?? Infinity));
 }
 
-function gapsIn(runs: readonly Run[], index: number): Gap[] {
-  const found = runs.map(({ gaps, roomAt }) => ({ found: gaps[index] ?? [], roomAt: roomAt[index] ?? Infinity }));
-  return findGaps(found, expected(runs, "roomAt", index));
+/** Returns the times by which half and nine tenths of the runs have it. Infinity stands for a run without it. */
+export function summarizeTimes(times: readonly number[]): Expected {
+  const sorted = [...times].sort((a, b) => a - b);
+  return { p50: rank(sorted, 0.5), p90: rank(sorted, 0.9) };
+}
+
+/** Uses the nearest-rank method. */
+function rank(sorted: readonly number[], part: number): number | null {
+  const time = sorted[Math.ceil(part * sorted.length) - 1] ?? Infinity;
+  return time === Infinity ? null : time;
+}
+
+/** Returns a generator of numbers in [0, 1) that depend only on the two seeds (xorshift32, G. Marsaglia 2003). */
+export function drawnFrom(seed: number, run: number): () => number {
+  let state = Math.imul(seed + 1, 0x9e3779b1) ^ Math.imul(run + 1, 0x85ebca6b) || 1;
+  const next = () => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return (state >>> 0) / 2 ** 32;
+  };
+  // Similar seeds begin with similar numbers.
+  for (let n = 0; n < 8; n++) next();
+  return next;
+}
+
+/** A job that wants no more than `lastsMs` may start at this time. */
+export type Gap = readonly [lastsMs: number, p50: number, p90: number | null];
+
+/** Gaps kept per size. A job between two of them gets the later start. */
+const MOST_GAPS = 4;
+/** Merges the gaps of all runs, shortest and earliest first, up to the time with room for good. */
+export function findGaps(
+  runs: readonly { readonly found: readonly FoundGap[]; readonly roomAt: number }[],
+  room: Expected,
+): Gap[] {
+  const lasting = new Set(runs.flatMap(({ found }) => found.map(({ lastsMs }) => lastsMs)));
+  const gaps: Gap[] = [];
+  let last = room;
+  for (const lastsMs of [...lasting].sort((a, b) => b - a)) {
+    const getStart = (found: readonly FoundGap[]) =>
+      found.find((foundGap) => foundGap.lastsMs >= lastsMs)?.startsAt ?? Infinity;
+    const times = runs.map(({ found, roomAt }) => Math.min(roomAt, getStart(found)));
+    const { p50, p90 } = summarizeTimes(times);
+    if (p50 === null || (last.p50 === p50 && last.p90 === p90)) continue;
+    last = { p50, p90 };
+    gaps.unshift([lastsMs, p50, p90]);
+  }
+  const step = Math.ceil(gaps.length / MOST_GAPS);
+  return gaps.filter((_, index) => (gaps.length - 1 - index) % step === 0);
 }

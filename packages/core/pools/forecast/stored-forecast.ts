@@ -3,10 +3,9 @@ import { count, list, literal, mapping, number, optional, ordinal, orNull, shape
 import { type Move, moveCodes } from "../ledger/eta-drivers.ts";
 import type { Need } from "../plan/free-units.ts";
 import { halts } from "../plan/plan.ts";
-import type { Gap } from "./backfill-gaps.ts";
 import type { Promised } from "./calibration.ts";
 import type { QueueSnapshot } from "./estimate-new-job.ts";
-import type { Expected } from "./forecast.ts";
+import type { Expected, Gap } from "./forecast.ts";
 
 export interface StartForecast extends Expected {
   readonly move: Move;

@@ -3,7 +3,7 @@ import type { Environment } from "../../environments/record/record.ts";
 import type { Item, Stored } from "../../ports/table.ts";
 import { usedKey } from "../../store/keys.ts";
 import { HOUR_MS } from "../../units.ts";
-import { addDurations, addRun, type Durations, readDurations } from "../forecast/durations.ts";
+import { addDurations, addRun, type Durations, readDurations } from "../forecast/workload.ts";
 import type { Holding, Ledger } from "./record.ts";
 import { leftBetween } from "./run-outcomes.ts";
 

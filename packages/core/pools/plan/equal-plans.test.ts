@@ -1,12 +1,17 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { MINUTE_MS } from "../../units.ts";
-import { type Arrival, type Arrivals, drawArrivals } from "../forecast/arrivals.ts";
-import { findGaps } from "../forecast/backfill-gaps.ts";
-import { addRun, type Durations, drawShare, noDurations, oddsFor } from "../forecast/durations.ts";
-import { type Forecast, forecast } from "../forecast/forecast.ts";
-import { summarizeTimes } from "../forecast/percentiles.ts";
-import { drawnFrom } from "../forecast/seeded-random.ts";
+import { drawnFrom, type Forecast, findGaps, forecast, summarizeTimes } from "../forecast/forecast.ts";
+import {
+  type Arrival,
+  type Arrivals,
+  addRun,
+  type Durations,
+  drawArrivals,
+  drawShare,
+  noDurations,
+  oddsFor,
+} from "../forecast/workload.ts";
 import { plainPlan } from "./plain-plan-fixture.ts";
 import { plainJobs } from "./plain-pool-fixture.ts";
 import { plainRun } from "./plain-run-fixture.ts";

@@ -17,6 +17,21 @@ export interface Need {
   readonly zone: string | null;
 }
 
+/** Caches a function of a need. */
+export function byNeed<T>(find: (need: Need) => T): (need: Need) => T {
+  const cache = new Map<string, T>();
+  return (need) => {
+    const key = formatNeed(need);
+    const found = cache.has(key) ? (cache.get(key) as T) : find(need);
+    cache.set(key, found);
+    return found;
+  };
+}
+
+export function formatNeed({ machines, units, zone }: Need): string {
+  return `${machines} ${units} ${zone ?? ""}`;
+}
+
 export interface Placement {
   /** Indexes into the nodes. */
   readonly nodes: readonly number[];
@@ -56,6 +71,18 @@ interface Groups {
   readonly groupOf: Uint16Array;
 }
 
+interface State extends Groups {
+  /** Free units by node. */
+  readonly free: number[];
+  /** Number of nodes by their free units. */
+  readonly counts: number[];
+  /** The groups for a zone: those of existing nodes, then those of nodes still to be created. */
+  readonly byZone: Map<string | null, readonly (readonly Group[])[]>;
+  total: number;
+}
+
+type Allowed = (node: number) => boolean;
+
 export function freeUnits(nodes: readonly FreeNode[]): FreeUnits {
   return freeAs(
     nodes,
@@ -66,92 +93,97 @@ export function freeUnits(nodes: readonly FreeNode[]): FreeUnits {
 
 /** Requires groups without nodes. */
 function freeAs(nodes: readonly FreeNode[], free: number[], { groups, groupOf }: Groups): FreeUnits {
-  const byZone = new Map<string | null, readonly (readonly Group[])[]>();
-  const counts: number[] = [];
-  let total = 0;
-  for (let index = 0; index < free.length; index++) enter(index, free[index] ?? 0);
-
-  function enter(index: number, units: number): void {
-    free[index] = units;
-    total += units;
-    while (counts.length <= units) counts.push(0);
-    counts[units] = (counts[units] ?? 0) + 1;
-    // Every need has at least one unit, so full nodes are in no heap.
-    if (units > 0) pushHeap(getLevel(groups[groupOf[index] ?? 0], units), index, isLess);
-  }
-
-  function change(index: number, units: number): void {
-    const before = free[index] ?? 0;
-    counts[before] = (counts[before] ?? 0) - 1;
-    total -= before;
-    enter(index, units);
-  }
-
-  function groupsFor(zone: string | null): readonly (readonly Group[])[] {
-    const cached = byZone.get(zone);
-    if (cached) return cached;
-    const fits = groups.filter((group) => zone === null || group.zone === null || group.zone === zone);
-    const kinds = [fits.filter(({ isMakeable }) => !isMakeable), fits.filter(({ isMakeable }) => isMakeable)];
-    byZone.set(zone, kinds);
-    return kinds;
-  }
-
-  function popFirst(among: readonly Group[], units: number): { index: number; heap: number[] } | undefined {
-    let first: number[] | undefined;
-    for (const { byFree } of among) {
-      const heap = byFree[units];
-      if (!heap) continue;
-      while (heap.length > 0 && free[heap[0] ?? 0] !== units) popHeap(heap, isLess);
-      if (heap.length > 0 && (!first || (heap[0] ?? 0) < (first[0] ?? 0))) first = heap;
-    }
-    const index = first && popHeap(first, isLess);
-    return first && index !== undefined ? { index, heap: first } : undefined;
-  }
-
-  function find(need: Need, allowed?: (node: number) => boolean): readonly number[] | undefined {
-    const found: number[] = [];
-    const popped: { index: number; heap: number[] }[] = [];
-    for (const among of groupsFor(need.zone)) {
-      for (let units = need.units; units < counts.length && found.length < need.machines; units++) {
-        if (!counts[units]) continue;
-        for (let candidate = popFirst(among, units); candidate; candidate = popFirst(among, units)) {
-          popped.push(candidate);
-          if (found.includes(candidate.index) || (allowed && !allowed(candidate.index))) continue;
-          found.push(candidate.index);
-          if (found.length === need.machines) break;
-        }
-      }
-    }
-    for (const { index, heap } of popped) pushHeap(heap, index, isLess);
-    return found.length === need.machines ? found : undefined;
-  }
-
+  const state: State = { groups, groupOf, free, counts: [], byZone: new Map(), total: 0 };
+  for (let index = 0; index < free.length; index++) enter(state, index, free[index] ?? 0);
   return {
     take(need, allowed) {
-      const taken = find(need, allowed);
+      const taken = find(state, need, allowed);
       if (!taken) return undefined;
-      for (const index of taken) change(index, (free[index] ?? 0) - need.units);
+      for (const index of taken) change(state, index, -need.units);
       return { nodes: taken, shares: taken.map((index) => ({ node: nodes[index]?.name ?? null, units: need.units })) };
     },
-    find,
-    give: (index, units) => change(index, (free[index] ?? 0) + units),
+    find: (need, allowed) => find(state, need, allowed),
+    give: (index, units) => change(state, index, units),
     freeOn: (index) => free[index] ?? 0,
-    total: () => total,
-    largest: () =>
-      Math.max(
-        counts.findLastIndex((count) => count > 0),
-        0,
-      ),
-    most: (count) => {
-      const found: number[] = [];
-      for (let units = counts.length - 1; units > 0 && found.length < count; units--) {
-        const many = Math.min(counts[units] ?? 0, count - found.length);
-        found.push(...Array.from({ length: many }, () => units));
-      }
-      return found;
-    },
+    total: () => state.total,
+    largest: () => Math.max(0, largest(state)),
+    most: (count) => most(state, count),
     copy: () => freeAs(nodes, free.slice(), { groups: groups.map((group) => ({ ...group, byFree: [] })), groupOf }),
   };
+}
+
+function enter(state: State, index: number, units: number): void {
+  const { groups, groupOf, free, counts } = state;
+  free[index] = units;
+  state.total += units;
+  while (counts.length <= units) counts.push(0);
+  counts[units] = (counts[units] ?? 0) + 1;
+  // Every need has at least one unit, so full nodes are in no heap.
+  if (units > 0) pushHeap(getLevel(groups[groupOf[index] ?? 0], units), index, isLess);
+}
+
+function change(state: State, index: number, units: number): void {
+  const before = state.free[index] ?? 0;
+  state.counts[before] = (state.counts[before] ?? 0) - 1;
+  state.total -= before;
+  enter(state, index, before + units);
+}
+
+function find(state: State, need: Need, allowed?: Allowed): readonly number[] | undefined {
+  const { counts } = state;
+  const found: number[] = [];
+  const popped: { index: number; heap: number[] }[] = [];
+  for (const among of groupsFor(state, need.zone)) {
+    for (let units = need.units; units < counts.length && found.length < need.machines; units++) {
+      if (!counts[units]) continue;
+      for (let candidate = popFirst(state, among, units); candidate; candidate = popFirst(state, among, units)) {
+        popped.push(candidate);
+        if (found.includes(candidate.index) || (allowed && !allowed(candidate.index))) continue;
+        found.push(candidate.index);
+        if (found.length === need.machines) break;
+      }
+    }
+  }
+  for (const { index, heap } of popped) pushHeap(heap, index, isLess);
+  return found.length === need.machines ? found : undefined;
+}
+
+function groupsFor({ groups, byZone }: State, zone: string | null): readonly (readonly Group[])[] {
+  const cached = byZone.get(zone);
+  if (cached) return cached;
+  const fits = groups.filter((group) => zone === null || group.zone === null || group.zone === zone);
+  const kinds = [fits.filter(({ isMakeable }) => !isMakeable), fits.filter(({ isMakeable }) => isMakeable)];
+  byZone.set(zone, kinds);
+  return kinds;
+}
+
+function popFirst(
+  { free }: State,
+  among: readonly Group[],
+  units: number,
+): { index: number; heap: number[] } | undefined {
+  let first: number[] | undefined;
+  for (const { byFree } of among) {
+    const heap = byFree[units];
+    if (!heap) continue;
+    while (heap.length > 0 && free[heap[0] ?? 0] !== units) popHeap(heap, isLess);
+    if (heap.length > 0 && (!first || (heap[0] ?? 0) < (first[0] ?? 0))) first = heap;
+  }
+  const index = first && popHeap(first, isLess);
+  return first && index !== undefined ? { index, heap: first } : undefined;
+}
+
+function largest({ counts }: State): number {
+  return counts.findLastIndex((count) => count > 0);
+}
+
+function most({ counts }: State, count: number): number[] {
+  const found: number[] = [];
+  for (let units = counts.length - 1; units > 0 && found.length < count; units--) {
+    const many = Math.min(counts[units] ?? 0, count - found.length);
+    found.push(...Array.from({ length: many }, () => units));
+  }
+  return found;
 }
 
 function getGroups(nodes: readonly FreeNode[]): Groups {

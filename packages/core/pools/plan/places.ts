@@ -1,7 +1,7 @@
-import { type Release, startTimes } from "../forecast/reservation.ts";
 import { byAge, fairOrder } from "./fair-order.ts";
-import type { FreeNode, FreeUnits, Need } from "./free-units.ts";
+import { byNeed, type FreeNode, type FreeUnits, type Need } from "./free-units.ts";
 import type { PlanInput, QueuePlace, Waiting } from "./plan.ts";
+import { type Release, startTimes } from "./reservation.ts";
 
 export interface Planned {
   readonly nodes: readonly FreeNode[];
@@ -48,20 +48,13 @@ function foreignUnits({ nodes }: PlanInput): number {
   return nodes.reduce((sum, { foreign = 0 }) => sum + foreign, 0);
 }
 
-/** Returns why a job got nothing although enough units are free, cached by need. */
+/** Returns why a job got nothing although enough units are free. */
 function whyNotOn({ nodes, free, unpinnedLeft }: Planned): (need: Need) => "elsewhere" | "making" | "behind" {
-  const reasons = new Map<string, "elsewhere" | "making" | "behind">();
-  const find = (need: Need) => {
+  return byNeed((need) => {
     if (free.find(need, (node) => nodes[node]?.name !== null)) return "behind";
     if (!free.find(need)) return "elsewhere";
     return unpinnedLeft < need.machines ? "making" : "behind";
-  };
-  return (need) => {
-    const key = `${need.machines} ${need.units} ${need.zone ?? ""}`;
-    const code = reasons.get(key) ?? find(need);
-    reasons.set(key, code);
-    return code;
-  };
+  });
 }
 
 export function charge(usage: Map<string, number>, { owner, size }: Waiting): void {

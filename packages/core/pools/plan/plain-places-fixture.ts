@@ -1,7 +1,7 @@
-import { startTimes } from "../forecast/reservation.ts";
 import { freeUnits, type Need } from "./free-units.ts";
 import { addTo, type PlainJob, type PlainNode, type PlainShare, plainFind, plainFirst } from "./plain-pool-fixture.ts";
 import { canEverFit, type Plan, type PlanInput, type Waiting, withoutForeign } from "./plan.ts";
+import { startTimes } from "./reservation.ts";
 
 /** Returns the places of jobs without a grant. */
 export function plainPlaces(

@@ -1,4 +1,3 @@
-import { endTime, goneAt } from "../forecast/reservation.ts";
 import { plainPlaces } from "./plain-places-fixture.ts";
 import {
   addTo,
@@ -14,6 +13,7 @@ import {
   plainReserve,
 } from "./plain-pool-fixture.ts";
 import { canEverFit, type Plan, type PlanInput } from "./plan.ts";
+import { endTime, goneAt } from "./reservation.ts";
 
 /** Plans a pool without shortcuts. Must return the same as `plan`. */
 export function plainPlan(input: PlanInput): Plan {

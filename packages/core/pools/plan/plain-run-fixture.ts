@@ -1,6 +1,5 @@
 import { HOUR_MS } from "../../units.ts";
-import { type FoundGap, isLonger } from "../forecast/backfill-gaps.ts";
-import { endTime, goneAt, REMOVAL_MS } from "../forecast/reservation.ts";
+import { type FoundGap, isLonger } from "../forecast/forecast-run.ts";
 import type { Need } from "./free-units.ts";
 import {
   addTo,
@@ -16,6 +15,7 @@ import {
   plainReserve,
 } from "./plain-pool-fixture.ts";
 import { canEverFit, type PlanInput } from "./plan.ts";
+import { endTime, goneAt, REMOVAL_MS } from "./reservation.ts";
 
 interface PlainRunning {
   readonly owner: string;

@@ -1,10 +1,10 @@
 import type { Size } from "../../environments/record/record.ts";
 import type { Share } from "../../ports/compute.ts";
-import { listReleases, type Release, type Reservation, reserve } from "../forecast/reservation.ts";
 import { unitsByOwner } from "../ledger/units-by-owner.ts";
 import { fairOrder } from "./fair-order.ts";
-import { type FreeNode, type FreeUnits, freeUnits, type Need } from "./free-units.ts";
-import { charge, listPlaces } from "./places.ts";
+import { byNeed, type FreeNode, type FreeUnits, freeUnits, type Need } from "./free-units.ts";
+import { charge, listPlaces, type Planned } from "./places.ts";
+import { listReleases, type Release, type Reservation, reserve } from "./reservation.ts";
 
 /** A job that waits for capacity. Times are ms. */
 export interface Waiting {
@@ -105,15 +105,37 @@ const MOST_MACHINES = 8;
  * reservation.
  */
 export function plan(input: PlanInput): Plan {
-  const { nodes, unpinned } = allNodes(input);
+  const pool = allNodes(input);
+  const { nodes } = pool;
   const free = freeUnits(nodes);
   const usage = new Map(unitsByOwner(input.occupied));
+  const admitted = admit(input, pool, free, usage);
+  const { grants, left, hopeless, reservedFor } = admitted;
+  const mayFit = byNeed((need) => mayFitUnread(nodes, input, need));
+  const missing = left.filter((entry) => hopeless.has(entry.uid) && mayFit(getNeed(entry)));
+  const unread = new Set(missing.map(({ uid }) => uid));
+  const head = input.head !== null && unread.has(input.head) ? input.head : reservedFor;
+  const withForeign = { ...input, nodes: input.nodes.map(withoutForeign) };
+  const isForeign = byNeed((need) => canEverFit(nodes, withForeign, need));
+  const places = listPlaces({ ...input, head }, { ...admitted, nodes, free, unread, usage, isForeign });
+  return { grants, places, head, freeUnits: free.total(), mostFree: free.most(MOST_MACHINES) };
+}
+
+interface Admitted extends Pick<Planned, "left" | "hopeless" | "releases" | "unpinnedLeft"> {
+  readonly grants: Plan["grants"];
+  /** The first job that does not fit, if its start could be reserved. */
+  readonly reservedFor: string | null;
+}
+
+/** Grants in fair order. Takes the units from `free` and charges the owners in `usage`. */
+function admit(input: PlanInput, { nodes, unpinned }: AllNodes, free: FreeUnits, usage: Map<string, number>): Admitted {
   const grants: { uid: string; shares: readonly Share[] }[] = [];
   const grantedShares: Occupied[] = [];
   const left: Waiting[] = [];
   const hopeless = new Set<string>();
-  const tried = new Map<string, Tried>();
+  const getAttempt = byNeed((need): Attempt => ({ canFit: canEverFit(nodes, input, need), refusedFrom: Infinity }));
   let reserved: Reservation | undefined;
+  let reservedFor: string | null = null;
   let sorted: readonly Release[] | undefined;
   /** Sorted on first use. Sorting dominates a plan of a pool with 10,000 occupied machines. */
   const releases = () => {
@@ -128,26 +150,22 @@ export function plan(input: PlanInput): Plan {
     if (unpinnedLeft - keptUnpinned >= need.machines) return beside;
     return (node: number) => nodes[node]?.name !== null && (beside?.(node) ?? true);
   };
-
   for (const entry of fairOrder(input, usage)) {
     const need = getNeed(entry);
-    const attempt = triedBefore(tried, need, () => canEverFit(nodes, input, need));
-    if (!attempt.canFit) {
-      hopeless.add(entry.uid);
-      left.push(entry);
-      continue;
-    }
+    const attempt = getAttempt(need);
+    if (!attempt.canFit) hopeless.add(entry.uid);
     const endsAt = input.now + entry.size.wantedMs;
-    if (endsAt >= attempt.refusedFrom) {
+    if (!attempt.canFit || endsAt >= attempt.refusedFrom) {
       left.push(entry);
       continue;
     }
     const placed = input.closed ? undefined : free.take(need, mayTake(need, endsAt));
     if (!placed) {
+      left.push(entry);
       if (!reserved && !input.closed && free.find(need)) keptUnpinned = need.machines;
       attempt.refusedFrom = reserved ? endsAt : Number.NEGATIVE_INFINITY;
-      reserved ??= reserve(entry, need, free, releases(), input.now);
-      left.push(entry);
+      reserved ??= reserve(need, free, releases(), input.now);
+      if (reserved) reservedFor ??= entry.uid;
       continue;
     }
     charge(usage, entry);
@@ -156,17 +174,7 @@ export function plan(input: PlanInput): Plan {
     for (const [n, share] of placed.shares.entries()) unpinned.set(share, placed.nodes[n] ?? -1);
     unpinnedLeft -= placed.shares.filter(({ node }) => node === null).length;
   }
-  const wider = new Map<string, Tried>();
-  const mayFit = (need: Need) => triedBefore(wider, need, () => mayFitUnread(nodes, input, need)).canFit;
-  const missing = left.filter((entry) => hopeless.has(entry.uid) && mayFit(getNeed(entry)));
-  const unread = new Set(missing.map(({ uid }) => uid));
-  const head = input.head !== null && unread.has(input.head) ? input.head : (reserved?.uid ?? null);
-  const found = { nodes, free, left, hopeless, unread, releases, usage, unpinnedLeft };
-  const without = new Map<string, Tried>();
-  const fitsAlone = (need: Need) => canEverFit(nodes, { ...input, nodes: input.nodes.map(withoutForeign) }, need);
-  const isForeign = (need: Need) => triedBefore(without, need, () => fitsAlone(need)).canFit;
-  const places = listPlaces({ ...input, head }, { ...found, isForeign });
-  return { grants, places, head, freeUnits: free.total(), mostFree: free.most(MOST_MACHINES) };
+  return { grants, left, hopeless, reservedFor, releases, unpinnedLeft };
 }
 
 function getNeed(entry: Waiting): Need {
@@ -174,17 +182,10 @@ function getNeed(entry: Waiting): Need {
 }
 
 /** The result of earlier tries of a need. Free capacity only shrinks within a plan. */
-interface Tried {
+interface Attempt {
   readonly canFit: boolean;
   /** Jobs that would end at or after this time were already refused. */
   refusedFrom: number;
-}
-
-function triedBefore(tried: Map<string, Tried>, need: Need, canFit: () => boolean): Tried {
-  const key = `${need.machines} ${need.units} ${need.zone ?? ""}`;
-  const attempt = tried.get(key) ?? { canFit: canFit(), refusedFrom: Number.POSITIVE_INFINITY };
-  tried.set(key, attempt);
-  return attempt;
 }
 
 export interface AllNodes {

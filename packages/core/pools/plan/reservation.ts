@@ -1,7 +1,9 @@
 import { popHeap, pushHeap } from "../../heap.ts";
 import type { Share } from "../../ports/compute.ts";
-import type { FreeNode, FreeUnits, Need } from "../plan/free-units.ts";
-import type { Occupied, PlanInput, Waiting } from "../plan/plan.ts";
+import type { FreeNode, FreeUnits, Need } from "./free-units.ts";
+import type { Occupied, PlanInput, Waiting } from "./plan.ts";
+
+
 
 export interface Release {
   readonly at: number;
@@ -11,7 +13,6 @@ export interface Release {
 
 /** The head's reserved start, and the units that it needs on each node then. */
 export interface Reservation {
-  readonly uid: string;
   readonly startsAt: number;
   readonly needs: ReadonlyMap<number, number>;
   /** Units that those nodes free until then. */
@@ -59,7 +60,6 @@ export function listReleases(
 
 /** Returns the earliest start of a job that does not fit now, or undefined if the known releases never free enough. */
 export function reserve(
-  entry: Waiting,
   need: Need,
   free: FreeUnits,
   releases: readonly Release[],
@@ -78,7 +78,7 @@ export function reserve(
   }
   if (!placed) return undefined;
   const needs = new Map(placed.nodes.map((node) => [node, need.units]));
-  return { uid: entry.uid, startsAt, needs, released };
+  return { startsAt, needs, released };
 }
 
 /**
