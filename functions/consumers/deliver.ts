@@ -3,7 +3,7 @@ import { fetch } from "#aws/fetch.ts";
 import { sealer } from "#aws/kms/kms-sealer.ts";
 import { queue } from "#aws/sqs/queue.ts";
 import { deliver } from "#core/webhooks/deliver.ts";
-import type { BodyOf, DeliveryEvent } from "#core/webhooks/event.ts";
+import type { FormatBody, DeliveryEvent } from "#core/webhooks/event.ts";
 import { milliseconds } from "#http/answers/timestamp.ts";
 import { type DialectName, isDialectName } from "#http/dialect.ts";
 import { eachRequest, webhooks } from "#http/work.ts";
@@ -11,7 +11,7 @@ import { consumerLambda } from "#lambda/lambda.ts";
 import { toJobEvent } from "../gpu-dev/webhooks/schemas.ts";
 import { toInstanceEvent } from "../novita/instances/internal/webhook.ts";
 
-const bodies: Readonly<Record<DialectName, BodyOf>> = {
+const bodies: Readonly<Record<DialectName, FormatBody>> = {
   "gpu-dev": toJobEvent,
   novita: toInstanceEvent,
   "session-manager": toEnvironmentEvent,
@@ -19,7 +19,7 @@ const bodies: Readonly<Record<DialectName, BodyOf>> = {
   dev8: toEnvironmentEvent,
 };
 
-function getBody(createdBy: string): BodyOf {
+function getBody(createdBy: string): FormatBody {
   return isDialectName(createdBy) ? bodies[createdBy] : toEnvironmentEvent;
 }
 

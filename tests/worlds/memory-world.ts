@@ -14,7 +14,7 @@ import type { WorkerContext } from "#core/reconciler/step.ts";
 import { sweep, sweepDeliveries, sweepDisks } from "#core/reconciler/sweep.ts";
 import { environmentKey } from "#core/store/keys.ts";
 import { deliver as deliverWebhook } from "#core/webhooks/deliver.ts";
-import type { BodyOf } from "#core/webhooks/event.ts";
+import type { FormatBody } from "#core/webhooks/event.ts";
 import type { ServedSettings } from "#http/dialects/settings.ts";
 import type { Served } from "#http/runtime.ts";
 import { type MemoryBlobs, memoryBlobs } from "../fakes/memory-blobs.ts";
@@ -73,7 +73,7 @@ export interface WorldOptions {
   /** New volumes and snapshots are not listed before this time. */
   readonly listedAfterMs?: number;
   /** Deliveries to receivers; number, phase, step and reason of the event unless said. */
-  readonly bodyOf?: BodyOf;
+  readonly bodyOf?: FormatBody;
   /** Changes of runs are signalled, unless said. */
   readonly signals?: false;
   /** Table instead of memory, which cannot list `all` records. */
@@ -180,7 +180,7 @@ export async function memoryWorld(options: WorldOptions = {}): Promise<MemoryWor
 }
 
 /** An event in the core's words. */
-export const plainBody: BodyOf = ({ entry, environment }) => ({ id: environment.id, ...entry });
+export const plainBody: FormatBody = ({ entry, environment }) => ({ id: environment.id, ...entry });
 
 /**
  * Where more time than this is to pass, looks are dealt with in larger steps and sweeps come by the hour until it stops

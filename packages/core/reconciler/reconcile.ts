@@ -93,7 +93,7 @@ async function act(ctx: WorkerContext, key: Key, step: Step<Due>): Promise<boole
   }
 }
 
-type StepOf = (
+type RecordStep = (
   ctx: WorkerContext,
   item: Item,
   now: number,
@@ -107,7 +107,7 @@ const steps = {
   disk: stepDisk,
   user: stepUser,
   inbox: stepInbox,
-} satisfies Record<Exclude<RecordKind, "pool" | "delivery">, StepOf>;
+} satisfies Record<Exclude<RecordKind, "pool" | "delivery">, RecordStep>;
 
 function isStepped(kind: RecordKind | undefined): kind is keyof typeof steps {
   return kind !== undefined && kind in steps;

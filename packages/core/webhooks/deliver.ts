@@ -13,7 +13,7 @@ import { findUser } from "../users/record.ts";
 import { afterAttempt, PATIENCE_MS, postAttempt, type Result, SERIES_MS } from "./attempt.ts";
 import { checkCircuit, receiverStateKey, tellAnswered, tellFailed } from "./circuit.ts";
 import { type Delivery, ended, parseDelivery } from "./delivery.ts";
-import { type BodyOf, formatEventId } from "./event.ts";
+import { type FormatBody, formatEventId } from "./event.ts";
 import { openReceiver } from "./receiver.ts";
 import { chargeReceiverTime, reserveReceiverTime } from "./share.ts";
 
@@ -24,7 +24,7 @@ export type DelivererContext = Context<"table" | "queue" | "sealer" | "fetch">;
  * Makes at most one attempt, claimed first (docs/architecture/consistency.md#claims). If a write loses, the reconcile
  * starts over, since the decision to post depends on its read. Throws only when the table cannot be reached.
  */
-export async function deliver(ctx: DelivererContext, message: ReconcileRequest, findBody: BodyOf): Promise<void> {
+export async function deliver(ctx: DelivererContext, message: ReconcileRequest, findBody: FormatBody): Promise<void> {
   const key = keyOfText(message.look);
   if (!key || kindOfKey(key) !== "delivery") {
     ctx.log.error("message names no delivery", { look: message.look.slice(0, 200) });
@@ -44,7 +44,7 @@ const SPREAD_MS = 60_000;
 /** Delay of a delivery that cannot be opened or rendered. */
 const FAULT_MS = 300_000;
 
-async function deliverOnce(ctx: DelivererContext, key: Key, findBody: BodyOf): Promise<Reading> {
+async function deliverOnce(ctx: DelivererContext, key: Key, findBody: FormatBody): Promise<Reading> {
   const readAt = ctx.clock.monotonic();
   const storedItem = await ctx.table.get(key);
   if (!storedItem) return "over";
@@ -68,7 +68,7 @@ interface ReadTimes {
 }
 
 /** Returns false if another worker wrote the delivery in between. */
-async function step(ctx: DelivererContext, delivery: Delivery, findBody: BodyOf, at: ReadTimes): Promise<boolean> {
+async function step(ctx: DelivererContext, delivery: Delivery, findBody: FormatBody, at: ReadTimes): Promise<boolean> {
   const { now } = at;
   if (delivery.state !== "waiting") return drop(ctx, delivery);
   if (delivery.claim) return write(ctx, afterAttempt(delivery, ...interrupted(delivery.claim), now), now);
@@ -123,7 +123,7 @@ interface Opened {
 async function open(
   ctx: DelivererContext,
   delivery: Delivery,
-  findBody: BodyOf,
+  findBody: FormatBody,
 ): Promise<Opened | "unwanted" | "unsendable"> {
   try {
     const { entry, previous, environment } = delivery;

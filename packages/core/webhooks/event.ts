@@ -17,7 +17,7 @@ export interface DeliveryEvent {
   readonly jupyter: OpenJupyter | undefined;
 }
 
-export type BodyOf = (event: DeliveryEvent) => object | undefined;
+export type FormatBody = (event: DeliveryEvent) => object | undefined;
 
 export function toSubject(environment: Environment): EventSubject {
   return Object.fromEntries(subjectFields.map((name) => [name, environment[name]])) as unknown as EventSubject;

@@ -21,7 +21,7 @@ export interface Deadline {
 
 export type Limits = Pick<Settings, "maxQueueHours" | "preparingMinutes" | "idleGpuMinutes">;
 
-type LimitOf = (environment: Environment, limits: Limits) => Deadline | undefined;
+type Limit = (environment: Environment, limits: Limits) => Deadline | undefined;
 
 const limits = {
   queued: [ownEnd, readyBy, queueLimit],
@@ -34,7 +34,7 @@ const limits = {
   cancelled: [],
   failed: [],
   deleted: [],
-} as const satisfies Record<Phase, readonly LimitOf[]>;
+} as const satisfies Record<Phase, readonly Limit[]>;
 
 /**
  * Returns the earliest limit of the phase (docs/architecture/deadlines.md). `keepsPlace` exempts it from the queue
@@ -46,9 +46,9 @@ export function findDeadline(environment: Environment, settings: Limits, keepsPl
     end: { outcome },
   } = environment;
   if (outcome && phase !== "stopping") return undefined;
-  const knownLimitOfs: readonly LimitOf[] = limits[phase];
+  const phaseLimits: readonly Limit[] = limits[phase];
   return earliest(
-    knownLimitOfs.filter((limit) => !(keepsPlace && limit === queueLimit)).map((limit) => limit(environment, settings)),
+    phaseLimits.filter((limit) => !(keepsPlace && limit === queueLimit)).map((limit) => limit(environment, settings)),
   );
 }
 

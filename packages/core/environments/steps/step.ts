@@ -24,7 +24,7 @@ import { stepQueued } from "./start/queued.ts";
 
 export type EnvironmentStep = Step<Environment>;
 
-type StepOf = (
+type PhaseStep = (
   ctx: WorkerContext,
   environment: Environment,
   now: number,
@@ -42,7 +42,7 @@ const steps = {
   cancelled: stepEnded,
   failed: stepEnded,
   deleted: stepEnded,
-} satisfies Record<Phase, StepOf>;
+} satisfies Record<Phase, PhaseStep>;
 
 export async function stepEnvironment(
   ctx: WorkerContext,

@@ -88,7 +88,7 @@ function splitItems(runs: readonly MarkedRun[], at: number): RunMarks[] {
 }
 
 function toItem(digits: string, runs: readonly MarkedRun[], at: number): RunMarks {
-  const marks = Object.fromEntries(runs.slice(0, MOST_MARKS).map(([id, mark]) => [formatName(id), mark]));
+  const marks = Object.fromEntries(runs.slice(0, MOST_MARKS).map(([id, mark]) => [formatRun(id), mark]));
   return { ...runMarksKey(digits), writers: [], kind: "run-marks", format: FORMAT, at, marks };
 }
 
@@ -101,7 +101,7 @@ export async function matchesDigest(
   now: number,
 ): Promise<boolean> {
   if (mark === undefined) return false;
-  const name = formatName({ uid, run });
+  const name = formatRun({ uid, run });
   const first = await readMarks(ctx, uid.slice(0, 1));
   // The item by two digits may be left over from a larger listing, so it counts only if it is not older.
   if (!first) return false;
@@ -124,7 +124,7 @@ function seenIn(item: Item): Pick<RunMarks, "at" | "marks"> | undefined {
 
 function marksIn(ctx: Context, listed: readonly ComputeNode[]): [RunId, string][] {
   const parts = listed.flatMap((node) => (node.runs ?? []).map((part) => ({ ...part, node: node.uid })));
-  const runs = Map.groupBy(parts, formatName);
+  const runs = Map.groupBy(parts, formatRun);
   return [...runs.values()].flatMap((machines): [RunId, string][] => {
     const [first] = machines;
     const mark = computeDigest(
@@ -137,6 +137,6 @@ function marksIn(ctx: Context, listed: readonly ComputeNode[]): [RunId, string][
 }
 
 /** Names a run by 64 random bits of its uid, which makes collisions negligible. */
-function formatName({ uid, run }: RunId): string {
+function formatRun({ uid, run }: RunId): string {
   return `${uid.slice(0, 16)}.${run}`;
 }
