@@ -3,7 +3,7 @@ import { fetch } from "#aws/fetch.ts";
 import { sealer } from "#aws/kms/kms-sealer.ts";
 import { queue } from "#aws/sqs/queue.ts";
 import { deliver } from "#core/webhooks/deliver.ts";
-import type { FormatBody, DeliveryEvent } from "#core/webhooks/event.ts";
+import type { DeliveryEvent, FormatBody } from "#core/webhooks/event.ts";
 import { milliseconds } from "#http/answers/timestamp.ts";
 import { type DialectName, isDialectName } from "#http/dialect.ts";
 import { eachRequest, webhooks } from "#http/work.ts";

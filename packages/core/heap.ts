@@ -20,7 +20,7 @@ export function popHeap<T>(heap: T[], before: (a: T, b: T) => boolean): T | unde
   return top;
 }
 
-export function heapify<T>(items: T[], before: (a: T, b: T) => boolean): void {
+function heapify<T>(items: T[], before: (a: T, b: T) => boolean): void {
   for (let at = (items.length >> 1) - 1; at >= 0; at--) sink(items, at, before);
 }
 

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import type { UserContext } from "#core/context.ts";
-import { labelEnvironment } from "#core/environments/record/label.ts";
+import { labelEnvironment } from "#core/environments/record/changes/change.ts";
 import type { Phase } from "#core/environments/record/phases.ts";
 import { type Brief, findEnvironment, listEnvironments } from "#core/environments/record/read.ts";
 import type { Environment } from "#core/environments/record/record.ts";

@@ -1,6 +1,6 @@
 import { stepInbox } from "../chat/step.ts";
 import { stepDisk } from "../disks/step.ts";
-import { stepSpec } from "../environments/record/orphaned-spec.ts";
+import { stepSpec } from "../environments/record/spec.ts";
 import { afterFailure, shouldProcessEarly, stepEnvironment } from "../environments/steps/step.ts";
 import type { ReconcileRequest } from "../ports/queue.ts";
 import type { Item, Key, Stored } from "../ports/table.ts";

@@ -1,5 +1,5 @@
 import type { Directory } from "#core/disks/names/directory.ts";
-import { namedById } from "#core/disks/names/set-aside.ts";
+import { namedById } from "#core/disks/names/lost-directory.ts";
 import type { Disk } from "#core/disks/record.ts";
 import type { Item } from "#core/ports/table.ts";
 

@@ -71,7 +71,7 @@ export const diskBugs: readonly PlantedBug[] = [
     },
     edits: [
       {
-        file: "admin/end-disk.ts",
+        file: "admin/end-record.ts",
         find: "if (item.heldBy !== null && !isHolder(item.heldBy)) return refuseUsed(ctx, item);",
         replace: "if (!isHolder(item.heldBy)) return;",
       },

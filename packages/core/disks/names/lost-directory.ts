@@ -8,7 +8,6 @@ import { writeRecord } from "../../store/write-record.ts";
 import { parseDisk } from "../parse.ts";
 import type { Disk } from "../record.ts";
 import type { Directory } from "./directory.ts";
-import { namedById } from "./set-aside.ts";
 
 /**
  * Restores a missing directory from the disk records; a live disk keeps its name over another. Returns undefined if
@@ -85,4 +84,11 @@ function withName(names: Directory["names"], { name, uid, hasContents }: Said): 
   const isTaken = names.some(([diskName]) => diskName === name);
   if (!isTaken) return [...names, [name, uid]];
   return hasContents ? [...names, [namedById(name, uid), uid]] : names;
+}
+
+const LONGEST_NAME = 64;
+const UID_DIGITS = 8;
+
+export function namedById(name: string, uid: string): string {
+  return `${name.slice(0, LONGEST_NAME - UID_DIGITS - 1)}-${uid.slice(0, UID_DIGITS)}`;
 }

@@ -4,6 +4,7 @@ import { unlessUnreadable } from "../../store/readable.ts";
 import { writeRecords } from "../../store/write-record.ts";
 import { type Disk, type DiskPhase, findDisk } from "../record.ts";
 import { type Directory, findDiskName, findDiskUid, readDirectory, refuseTooMany, without } from "./directory.ts";
+import { namedById } from "./lost-directory.ts";
 
 const TRIES = 5;
 
@@ -56,11 +57,4 @@ export async function findSetAside(
     }),
   );
   return found.flat().sort((left, right) => right.purgeAt - left.purgeAt)[0];
-}
-
-const LONGEST_NAME = 64;
-const UID_DIGITS = 8;
-
-export function namedById(name: string, uid: string): string {
-  return `${name.slice(0, LONGEST_NAME - UID_DIGITS - 1)}-${uid.slice(0, UID_DIGITS)}`;
 }

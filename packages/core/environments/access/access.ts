@@ -1,12 +1,11 @@
 import type { Observation } from "../../ports/compute.ts";
-import { Conflict } from "../../problem.ts";
+import { Conflict, kindOfError } from "../../problem.ts";
 import { StepTooOld } from "../../reconciler/budget.ts";
 import type { Step, WorkerContext } from "../../reconciler/step.ts";
 import { accessKey } from "../../store/keys.ts";
 import { WrongSeal } from "../../store/sealed.ts";
 import { openToken, type Refusal } from "../record/changes/access.ts";
 import { closeActions, hasOpenAction } from "../record/changes/actions.ts";
-import { kindOfError } from "../record/kind-of-error.ts";
 import { type Environment, toKey } from "../record/record.ts";
 import { readSpec } from "../record/spec.ts";
 import { changed, noLaterThan, requeueAt, waited } from "../record/step-result.ts";

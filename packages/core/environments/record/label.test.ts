@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { memoryWorld, newEnvironment } from "#tests/worlds/memory-world.ts";
 import { createEnvironment } from "../verbs/create.ts";
 import { requestDelete } from "../verbs/delete.ts";
-import { labelEnvironment } from "./label.ts";
+import { labelEnvironment } from "./changes/change.ts";
 
 test("labels are added, even after the end, and change nothing else", async () => {
   const world = await memoryWorld();

@@ -1,9 +1,9 @@
 import type { Observation } from "../../ports/compute.ts";
+import { kindOfError } from "../../problem.ts";
 import { StepTooOld } from "../../reconciler/budget.ts";
 import type { WorkerContext } from "../../reconciler/step.ts";
 import { durationText } from "../../text/duration-text.ts";
 import { decideIdle, type IdleDecision, idleWarningMs, type RecordedIdle } from "../record/changes/idle.ts";
-import { kindOfError } from "../record/kind-of-error.ts";
 import type { Environment } from "../record/record.ts";
 import { addEntry } from "../record/timeline.ts";
 import { stopNow } from "../verbs/stop.ts";

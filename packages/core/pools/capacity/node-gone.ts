@@ -54,7 +54,8 @@ export async function declareNodeGone(
     ttl,
   };
   await ctx.table.put(word);
-  if (node) await markGone(ctx, node, now);
+  // Nothing is granted there before the next listing.
+  if (node) await changeNode(ctx, node, (item) => ({ ...item, ready: false, gone: true, saidAt: now }));
   const runs = found.runs.flatMap((text) => keyOfText(text) ?? []);
   await Promise.all([
     ...(node ? [planSoon(ctx, node.type)] : []),
@@ -63,7 +64,7 @@ export async function declareNodeGone(
   return found.machine;
 }
 
-export async function takeWordBack(ctx: Context<"table">, { name, uid }: NodeRef): Promise<void> {
+async function takeWordBack(ctx: Context<"table">, { name, uid }: NodeRef): Promise<void> {
   const ttl = Math.ceil(ctx.clock.now() / 1000);
   const word: GoneNode = { ...nodeGoneKey(uid), writers: [], kind: "node-gone", node: name, at: 0, ttl };
   await ctx.table.put(word);
@@ -77,7 +78,7 @@ interface Declared {
 }
 
 /** Returns the machine that an operator means by this name. `pick` chooses among several of the same name. */
-export async function findDeclared(
+async function findDeclared(
   ctx: Context<"table" | "queue">,
   name: string,
   pick: (nodes: readonly NodeLedger[]) => NodeLedger | undefined,
@@ -123,7 +124,7 @@ async function machineWithoutItem(
   return { machine, runs: bound.map((record) => keyText(toKey(record))) };
 }
 
-export function unknownNode(name: string, unreadable: readonly string[]): Problem {
+function unknownNode(name: string, unreadable: readonly string[]): Problem {
   const text = `Node '${name.slice(0, 100)}' not found`;
   if (unreadable.length === 0) return new Problem("notFound", text);
   const records = unreadable.slice(0, 10).join(", ");
@@ -157,18 +158,19 @@ export function withOperatorWord(
   };
 }
 
-/** Marks the machine's ledger item, so that nothing is granted there before the next listing. */
-async function markGone(ctx: UserContext<"table">, { pk, sk, name }: NodeLedger, now: number): Promise<void> {
+/** Changes the machine's ledger item, if it is still there. Throws `conflict` if it is unreadable. */
+async function changeNode(
+  ctx: Context<"table">,
+  { pk, sk, name }: NodeLedger,
+  decide: (node: NodeLedger) => NodeLedger | undefined,
+): Promise<void> {
   await changeRecord(ctx, {
     async read() {
       const { records, unreadable } = await readLedgerItems(ctx, [keyText({ pk, sk })]);
       if (unreadable.size > 0) throw unknownNode(name, [...unreadable]);
-      return records[0];
+      return records.find((item) => item.kind === "node");
     },
-    decide(item) {
-      if (item?.kind !== "node") return undefined;
-      return { ...item, ready: false, gone: true as const, saidAt: now };
-    },
+    decide: (node) => node && decide(node),
     what: "The ledger item is",
   });
 }
@@ -183,7 +185,9 @@ export async function returnNode(ctx: UserContext<"table" | "queue">, name: stri
   // Reconciles read the declaration, so withdraw it first. If this process dies here, the next call still finds the
   // marked item.
   await takeWordBack(ctx, machine);
-  if (node) await unmark(ctx, node);
+  // The machine counts once a listing has shown it.
+  if (node)
+    await changeNode(ctx, node, (item) => (item.saidAt === undefined ? undefined : { ...item, saidAt: undefined }));
   if (node) await planSoon(ctx, node.type);
   return machine;
 }
@@ -192,20 +196,4 @@ export async function returnNode(ctx: UserContext<"table" | "queue">, name: stri
 function newestWord(nodes: readonly NodeLedger[]): NodeLedger | undefined {
   const said = nodes.filter(({ saidAt }) => saidAt !== undefined).toSorted((a, b) => (b.saidAt ?? 0) - (a.saidAt ?? 0));
   return said[0] ?? nodes.find(({ gone }) => !gone) ?? nodes[0];
-}
-
-/** Removes the declaration only. The machine counts once a listing has shown it. */
-async function unmark(ctx: Context<"table">, { pk, sk, name }: NodeLedger): Promise<void> {
-  await changeRecord(ctx, {
-    async read() {
-      const { records, unreadable } = await readLedgerItems(ctx, [keyText({ pk, sk })]);
-      if (unreadable.size > 0) throw unknownNode(name, [...unreadable]);
-      return records[0];
-    },
-    decide(item) {
-      if (item?.kind !== "node" || item.saidAt === undefined) return undefined;
-      return { ...item, saidAt: undefined };
-    },
-    what: "The ledger item is",
-  });
 }

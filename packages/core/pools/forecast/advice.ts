@@ -71,13 +71,13 @@ export async function readAdvice(
   return new Map(waiting.map((environment) => [environment.uid, adviceIn(stored, environment, now)]));
 }
 
-export function adviceKeys({ size, uid }: Environment): [plan: Key, forecast: Key] {
+function adviceKeys({ size, uid }: Environment): [plan: Key, forecast: Key] {
   const digit = uid.slice(0, 1);
   return [planKey(size.pool, digit), forecastKey(size.pool, digit)];
 }
 
 /** Returns the advice in items already read, by `pk`. Starts in the past are moved to now. */
-export function adviceIn(stored: ReadonlyMap<string, Item>, environment: Environment, now: number): WaitAdvice {
+function adviceIn(stored: ReadonlyMap<string, Item>, environment: Environment, now: number): WaitAdvice {
   const [plan, forecast] = adviceKeys(environment);
   const { place, farBack } = placeIn(stored.get(plan.pk), environment.uid);
   const start = startForecastIn(stored.get(forecast.pk), environment.uid, now);

@@ -1,6 +1,6 @@
-import { HOUR_MS } from "../../units.ts";
 import type { Size } from "../../environments/record/record.ts";
 import { count, number, ordinal, orNull, text } from "../../store/shape.ts";
+import { HOUR_MS } from "../../units.ts";
 
 /**
  * A histogram of the fraction of the requested time that jobs used, in steps of 5 %. The last step is the full time. A

@@ -19,7 +19,6 @@ import {
 } from "../../store/shape.ts";
 import { type Agreements, createParser } from "../../store/unreadable.ts";
 import { closures } from "../plan/plan.ts";
-import type { Round } from "../plan/waiting.ts";
 import type {
   Entry,
   HeldEntry,
@@ -31,7 +30,7 @@ import type {
   PoolSummary,
 } from "./record.ts";
 import { type Tally, waitBounds } from "./run-outcomes.ts";
-import type { ScanWindow } from "./waiting-list.ts";
+import type { Round, ScanWindow } from "./waiting-list.ts";
 
 const entry: Table<Entry> = {
   key: text,

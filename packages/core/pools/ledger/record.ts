@@ -5,10 +5,9 @@ import type { Key, Stored } from "../../ports/table.ts";
 import { getDueShard } from "../../store/due.ts";
 import { poolKey } from "../../store/keys.ts";
 import type { Closure } from "../plan/plan.ts";
-import { isNewcomer, type Round } from "../plan/waiting.ts";
 import { parsePool } from "./parse.ts";
 import type { Tally } from "./run-outcomes.ts";
-import { isBehind, type ScanWindow } from "./waiting-list.ts";
+import { isBehind, isNewcomer, type Round, type ScanWindow } from "./waiting-list.ts";
 
 export interface PoolNode extends NodeRef {
   readonly zone: string;

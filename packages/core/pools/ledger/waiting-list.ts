@@ -5,6 +5,7 @@ import { endOfLine, readWaitOrder } from "../../environments/record/wait-order.t
 import type { IndexQuery, Item } from "../../ports/table.ts";
 import { keyText } from "../../store/keys.ts";
 import type { Waiting } from "../plan/plan.ts";
+import type { Pool } from "./record.ts";
 
 export interface Candidate extends Waiting {
   readonly key: string;
@@ -88,7 +89,7 @@ export function isBehind(reach: ScanWindow, waitOrder: string | undefined): bool
   return !readsOwner(reach, owner);
 }
 
-export function readsOwner({ begin, last }: ScanWindow, owner: string): boolean {
+function readsOwner({ begin, last }: ScanWindow, owner: string): boolean {
   if (last === null) return true;
   const [isAfterBegin, isUpToLast] = [begin === null || owner > begin, owner <= last];
   const hasWrapped = begin !== null && last <= begin;
@@ -142,4 +143,40 @@ function getUnits(entries: readonly Pick<Candidate, "size">[]): number {
 
 function sum(numbers: readonly number[]): number {
   return numbers.reduce((total, number) => total + number, 0);
+}
+
+/**
+ * Progress of plans through the waiting owners, if more owners wait than one plan reads. Absent while one plan reads
+ * all of them, and while the pool is closed.
+ */
+export interface Round {
+  /** The owner after which the round's first plan began, or null for the first owner. */
+  readonly begin: string | null;
+  /** When that plan was made, ms. */
+  readonly begunAt: number;
+  /** When the last complete round without a fitting job began, ms. null before such a round is complete. */
+  readonly settledAt: number | null;
+}
+
+/** Returns the round after a plan. `isChanged`: a job may fit now that did not fit before. */
+export function nextRound(
+  before: Round | undefined,
+  reach: ScanWindow,
+  isChanged: boolean,
+  now: number,
+): Round | undefined {
+  if (reach.last === null) return undefined;
+  if (!before || isChanged) return { begin: reach.begin, begunAt: now, settledAt: null };
+  if (!readsOwner(reach, before.begin ?? "")) return before;
+  return { begin: reach.last, begunAt: now, settledAt: before.begunAt };
+}
+
+/**
+ * Reports whether a job arrived after the last complete round began and this plan does not read its owner. No plan of
+ * that round saw the job, and the next round takes minutes.
+ */
+export function isNewcomer({ round }: Pick<Pool, "round">, reach: ScanWindow, waitOrder: string | undefined): boolean {
+  const standing = readWaitOrder(waitOrder);
+  if (!standing || readsOwner(reach, standing.owner)) return false;
+  return standing.queuedAt > (round?.settledAt ?? Infinity);
 }

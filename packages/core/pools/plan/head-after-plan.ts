@@ -2,11 +2,10 @@ import type { PlannerContext } from "../../reconciler/step.ts";
 import { sameData } from "../../store/same-data.ts";
 import type { Decision } from "../admission/decide.ts";
 import type { Grant, Ledger, Pool } from "../ledger/record.ts";
-import type { Candidate, ScanWindow } from "../ledger/waiting-list.ts";
+import { type Candidate, nextRound, type ScanWindow } from "../ledger/waiting-list.ts";
 import type { Written } from "../ledger/write-ledger.ts";
 import type { Plan, QueuePlace } from "./plan.ts";
 import { summarize } from "./summary.ts";
-import { nextRound } from "./waiting.ts";
 
 export interface Advice {
   readonly places: readonly QueuePlace[];

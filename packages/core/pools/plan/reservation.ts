@@ -3,8 +3,6 @@ import type { Share } from "../../ports/compute.ts";
 import type { FreeNode, FreeUnits, Need } from "./free-units.ts";
 import type { Occupied, PlanInput, Waiting } from "./plan.ts";
 
-
-
 export interface Release {
   readonly at: number;
   readonly node: number;

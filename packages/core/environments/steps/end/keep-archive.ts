@@ -1,16 +1,15 @@
-import type { NodeRef } from "../../../ports/compute.ts";
-import type { Archive, ArchiveOwner } from "../../../ports/volumes.ts";
+import type { Archive } from "../../../ports/volumes.ts";
 import { StepTooOld } from "../../../reconciler/budget.ts";
 import type { Step, WorkerContext } from "../../../reconciler/step.ts";
-import { archivesPartition, keyText } from "../../../store/keys.ts";
+import { archivesPartition } from "../../../store/keys.ts";
 import { unlessUnreadable } from "../../../store/readable.ts";
 import { changeRecord, writeRecord } from "../../../store/write-record.ts";
 import { findStored, type StoredArchive } from "../../record/disk/archives.ts";
-import { type ArchiveUse, mayBeBegun } from "../../record/end.ts";
-import { type Environment, toKey } from "../../record/record.ts";
+import type { ArchiveUse } from "../../record/end.ts";
+import type { Environment } from "../../record/record.ts";
 import { changed, waited } from "../../record/step-result.ts";
 import { addEntry } from "../../record/timeline.ts";
-import { areAttached, detachOwn } from "../start/own-volumes.ts";
+import { areAttached, detachOwn, endArchive, toArchiveOwner } from "../start/own-volumes.ts";
 
 /** A late backup does not delay a deletion (docs/apis/session-manager.md#effects-and-times). */
 const LONGEST_MS = 60_000;
@@ -107,16 +106,4 @@ async function record(
     },
     what: `The archive ${file} is`,
   });
-}
-
-/** Ends an archive. Returns the silent machine that holds the volume, if any. Throws if its state is unknown. */
-export async function endArchive(ctx: WorkerContext, environment: Environment): Promise<NodeRef | undefined> {
-  const { archive } = environment.end;
-  return archive && mayBeBegun(archive)
-    ? await ctx.volumes.endArchive(archive.blob, toArchiveOwner(environment))
-    : undefined;
-}
-
-function toArchiveOwner(environment: Environment): ArchiveOwner {
-  return { uid: environment.uid, key: keyText(toKey(environment)) };
 }

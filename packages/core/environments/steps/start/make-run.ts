@@ -1,7 +1,7 @@
 import { findDisk } from "../../../disks/record.ts";
 import type { Mount, Run } from "../../../ports/compute.ts";
 import type { VolumeRef } from "../../../ports/volumes.ts";
-import { RunNotTaken, RunRefused } from "../../../problem.ts";
+import { kindOfError, RunNotTaken, RunRefused } from "../../../problem.ts";
 import { StepTooOld } from "../../../reconciler/budget.ts";
 import type { Step, WorkerContext } from "../../../reconciler/step.ts";
 import { keyText, specKey } from "../../../store/keys.ts";
@@ -10,7 +10,6 @@ import { MINUTE_MS } from "../../../units.ts";
 import { hasOpenAction } from "../../record/changes/actions.ts";
 import { nextExtensionAt, noteRefusedExtensions, showExtensions } from "../../record/changes/extensions.ts";
 import type { DiskUse } from "../../record/disk/disk-use.ts";
-import { kindOfError } from "../../record/kind-of-error.ts";
 import { type Environment, toKey } from "../../record/record.ts";
 import { decryptSpec, type OpenSpec } from "../../record/spec.ts";
 import { changed, waitedForStart } from "../../record/step-result.ts";

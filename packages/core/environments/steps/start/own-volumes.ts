@@ -1,5 +1,7 @@
 import { zonePinnedBy } from "../../../disks/record.ts";
 import { whyNot } from "../../../disks/removal.ts";
+import type { NodeRef } from "../../../ports/compute.ts";
+import type { ArchiveOwner } from "../../../ports/volumes.ts";
 import { VolumeRefused } from "../../../problem.ts";
 import { StepTooOld } from "../../../reconciler/budget.ts";
 import {
@@ -12,13 +14,14 @@ import {
 } from "../../../reconciler/pending-creates.ts";
 import { pauseMs } from "../../../reconciler/snapshot-claim.ts";
 import type { Step, WorkerContext } from "../../../reconciler/step.ts";
+import { keyText } from "../../../store/keys.ts";
 import { type OwnVolume, refusedVolume } from "../../record/disk/disk-use.ts";
-import type { Environment } from "../../record/record.ts";
+import { mayBeBegun } from "../../record/end.ts";
+import { type Environment, toKey } from "../../record/record.ts";
 import { changed, requeueAt, waitedSince } from "../../record/step-result.ts";
 import { shorten } from "../../record/timeline.ts";
 import { ALARM_MS } from "../deadlines.ts";
 import { endRun } from "../end/end-run.ts";
-import { endArchive } from "../end/keep-archive.ts";
 import { removeLeftoverRuns } from "../end/leftover-runs.ts";
 import { detachVolumes } from "../lost-node.ts";
 
@@ -169,4 +172,16 @@ function listIds({ volumes }: Environment): string[] {
 export async function areAttached(ctx: WorkerContext, ids: readonly string[]): Promise<boolean> {
   const found = await Promise.all(ids.map((id) => ctx.volumes.findVolume(id)));
   return found.some((volume) => volume?.attached);
+}
+
+/** Ends an archive. Returns the silent machine that holds the volume, if any. Throws if its state is unknown. */
+export async function endArchive(ctx: WorkerContext, environment: Environment): Promise<NodeRef | undefined> {
+  const { archive } = environment.end;
+  return archive && mayBeBegun(archive)
+    ? await ctx.volumes.endArchive(archive.blob, toArchiveOwner(environment))
+    : undefined;
+}
+
+export function toArchiveOwner(environment: Environment): ArchiveOwner {
+  return { uid: environment.uid, key: keyText(toKey(environment)) };
 }
