@@ -184,7 +184,7 @@ test("no question is asked in a pipe, and the flag is named", async () => {
   expect((await cli.run("end", "--all", "--yes")).code).toBe(0);
 });
 
-test("an estimate says once when the job would start, and a machine without GPUs is not 0 of 0", async () => {
+test("an estimate says once when the job would start, and a machine without GPUs is not shown as 0 of 0", async () => {
   const { stdout } = await cli.run("up", "--dry-run", "-t", "cpu");
   expect(stdout.match(/start/gi)).toHaveLength(1);
 

@@ -122,7 +122,7 @@ export class Transport {
 
   #request(method: string, path: string, call: Call, repeat: Call["repeat"], key: string | undefined): SentRequest {
     // Without the slash, "@other.example" or ".other.example" would send the key to another host.
-    if (!path.startsWith("/")) throw errorFor("A path begins with /", { status: 0, code: "invalid" });
+    if (!path.startsWith("/")) throw errorFor("A path must begin with /", { status: 0, code: "invalid" });
     const url = new URL(this.url + path);
     for (const [name, value] of Object.entries(call.query ?? {})) {
       if (value !== undefined) url.searchParams.set(name, String(value));

@@ -10,7 +10,7 @@ export interface ExecBehaviour {
   readonly stderr?: string;
   /** Its exit code, 0 when not given. */
   readonly exits?: number;
-  /** How long it continues after its output; for ever where `null`. */
+  /** How long it continues after its output; forever where `null`. */
   readonly takesMs?: number | null;
 }
 

@@ -39,7 +39,7 @@ const lives: readonly { readonly command?: string; readonly duration_hours: numb
   { command: "sleep 1; exit 4", duration_hours: 1 },
   { command: "sleep 2 & sleep 1", duration_hours: 1 },
   { duration_hours: 0.001 },
-  // Not for ever: over a hundred rounds nothing else would get a place.
+  // Not forever: over a hundred rounds nothing else would get a place.
   { duration_hours: 0.004 },
 ];
 const rounds = Number(process.env.CRASH_ROUNDS ?? 30);

@@ -11,7 +11,7 @@ interface ApiFlags {
 export async function api({ data }: ApiFlags, ...words: string[]): Promise<void> {
   const [method = "GET", path = ""] = words.length > 1 ? words : ["GET", ...words];
   if (!path.startsWith("/"))
-    throw new CliError("A path begins with /", exitCodes.usage, "For example: berth api /v1/jobs");
+    throw new CliError("A path must begin with /", exitCodes.usage, "For example: berth api /v1/jobs");
   const body = data === undefined ? undefined : readBody(data === "-" ? await readInput() : data);
   const answer = await (await connect()).call(method.toUpperCase(), path, { body });
   const { isTTY } = process.stdout;

@@ -9,7 +9,7 @@ import { printable } from "../terminal/text.ts";
 export const liveStatuses: readonly JobStatus[] = ["queued", "preparing", "active"];
 const leastPrefix = 4;
 
-/** Returns the first 8 characters of an id, which people read and type. */
+/** Returns the first 8 characters of an id, which users read and type. */
 export function shortId({ job_id }: Pick<JobSummary, "job_id">): string {
   return job_id.slice(0, 8);
 }

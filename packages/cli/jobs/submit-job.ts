@@ -18,7 +18,7 @@ export async function submitJob(berth: Berth, request: SubmitJob, signal?: Abort
   return submitted;
 }
 
-/** The job exists, so a failure is only a note. A later session then lets the key in once more. */
+/** The job exists, so a failure is only a note. A later session then sends the key again. */
 function noteKey(job: SubmittedJob, publicKey: string): void {
   try {
     rememberKey(job, publicKey);

@@ -34,7 +34,7 @@ export async function stepInbox(ctx: WorkerContext, item: Item, now: number): Pr
   const message = parseUnlessPoisoned(ctx, next);
   if (message?.state !== "waiting") return passOver(inbox, now, message?.state ?? "passed over, unreadable");
   if (environment.goal.desired === "stopped") {
-    // Wake once per message. Otherwise an environment that cannot start would be started for ever.
+    // Wake once per message. Otherwise an environment that cannot start would be started forever.
     if (environment.run.n > message.run) return requeueAt(inbox, now + ASLEEP_MS, "waits, asleep");
     const isWanted = async (knownEnvironment: Environment) =>
       knownEnvironment.uid === inbox.uid &&

@@ -61,7 +61,7 @@ export const VOLUME_GONE_TOO = "Its latest backup failed, and its volume is gone
 
 export const NO_BACKUPS = "No backups can be made where it runs; the volume is kept";
 
-/** A large snapshot takes hours. After a day it counts as failed, or its disk would be held for ever. */
+/** A large snapshot takes hours. After a day it counts as failed, or its disk would be held forever. */
 export const LONGEST_PENDING_MS = DAY_MS;
 const PENDING_TOLD_MS = 15 * 60_000;
 

@@ -100,7 +100,7 @@ async function noted(
   }
 }
 
-/** Follows through all errors, because no other process follows in the meantime. */
+/** Keeps following despite errors, because no other process follows meanwhile. */
 async function followOn(ctx: Ports, progress: { version: string | null }, signal: AbortSignal): Promise<void> {
   const reached = (version: string) => {
     progress.version = version;

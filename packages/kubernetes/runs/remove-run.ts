@@ -121,7 +121,7 @@ const trackingFinalizer = "batch.kubernetes.io/job-tracking";
 
 /**
  * Reports whether only the Job controller's finalizer keeps an ended pod without a Job. The controller removes it once;
- * if the API server is down then, the pod keeps its GPUs for ever (kubernetes/kubernetes#141329).
+ * if the API server is down then, the pod keeps its GPUs forever (kubernetes/kubernetes#141329).
  */
 function isForgotten({ metadata }: Pod, jobs: RunObjects["jobs"]): boolean {
   const { deletionTimestamp, deletionGracePeriodSeconds, finalizers, ownerReferences } = metadata;

@@ -58,7 +58,7 @@ function unscheduledReason(pod: Pod): string | null {
     : words;
 }
 
-/** Returns the status of a waiting container. The kubelet retries for ever, and the Job shows no error. */
+/** Returns the status of a waiting container. The kubelet retries forever, and the Job shows no error. */
 function waiting(pod: Pod, main: ContainerStatus | undefined): Seen {
   const { reason = "", message } = main?.state?.waiting ?? {};
   if (reason === "InvalidImageName") return neverStarts("The name of the image is invalid");

@@ -81,7 +81,7 @@ function isRefusedForNow(statuses: readonly MachineStatus[], { missingVolume, po
 /** Failed pulls after which the fault counts as permanent. */
 const MOST_PULLS = 2;
 
-/** Returns the end of a run that the cluster would retry for ever: its pod is refused, or its image never comes. */
+/** Returns the end of a run that the cluster would retry forever: its pod is refused, or its image never comes. */
 function endOfUnstarted(
   statuses: readonly MachineStatus[],
   { podRefusal, failedPulls }: Surroundings,

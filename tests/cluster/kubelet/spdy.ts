@@ -15,7 +15,7 @@ export interface StreamListener {
 }
 
 const type = { synStream: 1, synReply: 2, ping: 6, goAway: 7 } as const;
-/** Zero header pairs in a stored block of deflate, and the empty block without which Go's reader waits for ever. */
+/** Zero header pairs in a stored block of deflate, and the empty block without which Go's reader waits forever. */
 const noHeaders = Buffer.from([0, 4, 0, 0xfb, 0xff, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff]);
 const zlibBegins = Buffer.from([0x78, 0x01]);
 

@@ -3,7 +3,7 @@ import { includeHosts, ownHosts, removeHosts } from "../../ssh/ssh-config.ts";
 import { hostAlias, writeHosts } from "../../ssh/ssh-hosts.ts";
 import { interruptSignal, out, say } from "../../terminal/terminal.ts";
 
-/** Makes ssh and editors know the active jobs as `berth-NAME`. A second call rewrites the entries. */
+/** Registers the active jobs with ssh and editors as `berth-NAME`. A second call rewrites the entries. */
 export async function turnOn(): Promise<void> {
   const jobs = await writeHosts(await connect(), interruptSignal());
   await includeHosts();

@@ -53,7 +53,7 @@ function describeJobs(jobs: readonly JobSummary[]): string {
 
 /** The live ones, and those that failed or were cancelled in the last hour. */
 async function usualJobs(berth: Berth): Promise<JobSummary[]> {
-  // A watch asks for whole minutes, so that its answers can be 304.
+  // A watch requests whole minutes, so its answers can be 304.
   const endedAfter = new Date(Math.floor(Date.now() / 60_000 - 60) * 60_000);
   const live = await listJobs(berth, liveStatuses);
   const lost = await collect(berth.jobs.list({ status: ["failed", "cancelled"], endedAfter }));
