@@ -22,7 +22,7 @@ test("a body loses its examples, whatever brackets, commas and quotes they or th
   expect(withoutWords(source)).toBe(`responses: {
     200: jsonReply(z.union([Thing, z.null()])),
     // It isn't there, or (another) user has it.
-    404: problemReply("No, it isn't (there)"),
+    404: problemReply("No, it isn't (there)"${"\n".repeat(3)}),
     409: problemReply("It runs"),
     ...jsonBody(Thing).content,
   }`);

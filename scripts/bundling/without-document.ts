@@ -22,9 +22,10 @@ export const withoutDocument: Plugin = {
 /**
  * Removes what only names, describes or shows a schema: `.meta({ id: "Job" })`, `.describe("Words" + "and more")`, and the
  * examples in `jsonReply(Job, { … })`. esbuild then drops examples that several routes share, unless they spread others.
+ * Line numbers stay, because stack traces show them.
  */
 export function withoutWords(source: string): string {
-  return withoutExamples(source).replaceAll(naming, "").replaceAll(describing, "");
+  return withoutExamples(source).replaceAll(naming, keepLines).replaceAll(describing, keepLines);
 }
 
 const naming = /\s*\.meta\(\{ id: "\w+" \}\)/g;
@@ -47,8 +48,15 @@ function withoutFurtherArguments(rest: string): string {
   for (const { 0: part, index } of rest.matchAll(token)) {
     if ("([{".includes(part)) depth++;
     if (")]}".includes(part)) depth--;
-    if (depth < 0) return rest.slice(0, firstEnd ?? index) + rest.slice(index);
+    if (depth < 0) {
+      const end = firstEnd ?? index;
+      return rest.slice(0, end) + keepLines(rest.slice(end, index)) + rest.slice(index);
+    }
     if (part === "," && depth === 0) firstEnd ??= index;
   }
   throw new Error(`A call that declares a body does not end: ${rest.slice(0, 80)}`);
+}
+
+function keepLines(removed: string): string {
+  return removed.replaceAll(/[^\n]+/g, "");
 }
