@@ -106,9 +106,9 @@ describe("npm start", () => {
   });
 
   it.for([
-    ["PORT", "or to 0 for any free one"],
-    ["METRICS_PORT", "or to 0 for any free one"],
-    ["SSH_PORT", "or leave it empty for any free one"],
+    ["PORT", "or to 0 for any free port"],
+    ["METRICS_PORT", "or to 0 for any free port"],
+    ["SSH_PORT", "or leave it empty for any free port"],
   ] as const)("reports that its user may not listen on a %s", ([setting, otherwise], { skip }) => {
     if (firstPortOfUsers() <= 80) return skip("on this machine every user may listen on port 80");
     // Root can read this checkout anywhere, but here lacks the right to such ports.
@@ -119,7 +119,7 @@ describe("npm start", () => {
 
     const { status, stderr } = spawnSync(program, words, options);
 
-    const sentence = `Port 80 needs rights that you do not have.\nSet ${setting} to another one, ${otherwise}.\n`;
+    const sentence = `Port 80 needs rights that you do not have.\nSet ${setting} to another port, ${otherwise}.\n`;
     expect([status, stderr]).toEqual([1, sentence]);
   });
 });
