@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { PATIENCE_MS } from "./patience-fixture.ts";
-import { systemPath } from "./sandbox/environment.ts";
+import { systemPath } from "./sandbox/local-path.ts";
 
 /** Attempt to get forbidden access: a shell line that succeeds only if it gets it. */
 export interface Attempt {

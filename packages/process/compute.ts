@@ -34,8 +34,8 @@ import {
   requestTermination,
 } from "./runs/removal.ts";
 import { isDirectory, listRunNames, madeAt, markRemoved, runName } from "./runs/run-directory.ts";
-import { systemPath } from "./sandbox/environment.ts";
 import { describeLimitWay, findLimits, moveLimits } from "./sandbox/limits.ts";
+import { systemPath } from "./sandbox/local-path.ts";
 import { canSandbox } from "./sandbox/sandbox-probe.ts";
 import { findLocking } from "./supervisor/lock.ts";
 import { killTree } from "./supervisor/process-tree.ts";

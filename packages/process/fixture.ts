@@ -19,8 +19,7 @@ import { PATIENCE_MS } from "./patience-fixture.ts";
 import type { ProcessComputeOptions } from "./runs/host.ts";
 import { computeNode } from "./runs/pretend-node.ts";
 import { type Network, readProcesses } from "./runs/records.ts";
-import { systemPath } from "./sandbox/environment.ts";
-import { findPrograms } from "./sandbox/local-path.ts";
+import { findPrograms, systemPath } from "./sandbox/local-path.ts";
 import { canSandbox } from "./sandbox/sandbox-probe.ts";
 
 export const fixtureNodes = ["one", "two"].map((name) => {

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { eventually, type Fixture, findPids, lacks, listProcesses, openFixture } from "./fixture.ts";
 import { writeIdeStub } from "./pages/ide-stub.ts";
-import { systemPath } from "./sandbox/environment.ts";
+import { systemPath } from "./sandbox/local-path.ts";
 
 describe.each([
   ["bubblewrap", "own"],

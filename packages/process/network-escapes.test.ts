@@ -19,7 +19,7 @@ import {
   TOO_SLOW,
 } from "./attempts-fixture.ts";
 import { eventually, type Fixture, lacks, openFixture } from "./fixture.ts";
-import { systemPath } from "./sandbox/environment.ts";
+import { systemPath } from "./sandbox/local-path.ts";
 
 const outer = Object.values(networkInterfaces())
   .flat()

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { logText } from "#tests/fixtures/log-text.ts";
 import { processCompute } from "./compute.ts";
 import { type Fixture, lacks, openFixture } from "./fixture.ts";
-import { systemPath } from "./sandbox/environment.ts";
+import { systemPath } from "./sandbox/local-path.ts";
 
 const has = (program: string) => systemPath.split(":").some((directory) => existsSync(`${directory}/${program}`));
 

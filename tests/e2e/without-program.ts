@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { systemPath } from "#process/sandbox/environment.ts";
+import { systemPath } from "#process/sandbox/local-path.ts";
 
 /** Words before a command line: everything is as it is, but that a program cannot be run. They need bubblewrap. */
 export function withoutProgram(program: string): string[] {

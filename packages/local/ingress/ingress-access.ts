@@ -7,7 +7,6 @@ import { isOutage } from "#http/answers/outage.ts";
 import { type KeyCheck, keyCheck } from "#http/keys/key-check.ts";
 import { withoutKeys } from "#http/request/redaction.ts";
 import { createContext, type Runtime } from "#http/runtime.ts";
-import { type IngressHost, isLabel } from "./ingress-host.ts";
 import { disabledUser, noKey, notRunning, otherSite, outage, type Page, unknown } from "./ingress-page.ts";
 
 export interface Target {
@@ -89,4 +88,38 @@ function targetIn(environment: Environment): Target | Page {
   const [, port] = /^127\.0\.0\.1:(\d+)$/.exec(page?.address ?? "") ?? [];
   if (phase !== "active" || outcome || port === undefined) return notRunning(environment);
   return { uid, port: Number(port) };
+}
+
+export interface IngressHost {
+  /** The part before the domain, in lower case. It may have several parts and may match no environment. */
+  readonly label: string;
+  readonly host: string;
+}
+
+export function ingressHosts(domain: string): (incoming: IncomingMessage) => IngressHost | undefined {
+  const name = domain.replace(/:\d+$/, "");
+  return (incoming) => {
+    const [, before, port = ""] = /^(.*?)\.?(:\d{0,5})?$/s.exec(getAuthority(incoming).toLowerCase()) ?? [];
+    if (!before?.endsWith(`.${name}`)) return undefined;
+    const label = before.slice(0, -name.length - 1);
+    return { label, host: `${label}.${name}${port === ":" ? "" : port}` };
+  };
+}
+
+/** Reports whether the label of a claim holds only valid parts of host names (RFC 1123, 2.1). */
+function isLabel(label: string): boolean {
+  return label.length <= 200 && /^[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})*$/.test(label);
+}
+
+export function getPath({ url = "/" }: IncomingMessage): string {
+  const [, rest] = absolute.exec(url)?.slice(1) ?? [undefined, url];
+  return rest?.startsWith("/") ? rest : `/${rest === "*" ? "" : (rest ?? "")}`;
+}
+
+const absolute = /^https?:\/\/([^/?#]*)(.*)$/is;
+
+/** A target in absolute form overrides the Host header (RFC 9112, 3.2.2). */
+function getAuthority({ url = "", headers }: IncomingMessage): string {
+  const [, authority = ""] = absolute.exec(url) ?? [];
+  return authority.slice(authority.lastIndexOf("@") + 1) || (headers.host ?? "");
 }

@@ -6,7 +6,7 @@ import {
   type ServerResponse,
 } from "node:http";
 import { type Duplex, pipeline } from "node:stream";
-import { getPath } from "./ingress-host.ts";
+import { getPath } from "./ingress-access.ts";
 import { badRequest, lateAnswer, noAnswer, type Page, show } from "./ingress-page.ts";
 
 export interface ProxyTimes {

@@ -1,8 +1,7 @@
 import { type IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import type { Runtime } from "#http/runtime.ts";
-import { type Authorize, ingressAccess, type Target } from "./ingress-access.ts";
-import { type IngressHost, ingressHosts } from "./ingress-host.ts";
+import { type Authorize, type IngressHost, ingressAccess, ingressHosts, type Target } from "./ingress-access.ts";
 import { type Page, show } from "./ingress-page.ts";
 import { type ProxyTimes, passOn, passUpgrade, proxyTimes } from "./ingress-proxy.ts";
 

@@ -6,7 +6,7 @@ import type { Readable } from "node:stream";
 import { promisify } from "node:util";
 import { randomName } from "../files.ts";
 import type { Isolation } from "../runs/records.ts";
-import { systemPath } from "../sandbox/environment.ts";
+import { systemPath } from "../sandbox/local-path.ts";
 import { giveToRun } from "../sandbox/sandbox-user.ts";
 
 /** FIFOs per call of mkfifo, because each call starts a process. */

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import type { Socket } from "node:net";
 import { fileURLToPath } from "node:url";
 import type { Inside } from "../runs/inside.ts";
-import { compileCache, systemPath } from "../sandbox/environment.ts";
+import { compileCache, systemPath } from "../sandbox/local-path.ts";
 import { isAlive } from "../supervisor/process-identity.ts";
 import type { Wanted } from "./connector.ts";
 import { enteringNetwork } from "./network.ts";

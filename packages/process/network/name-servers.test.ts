@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { closedNameServers, resolverSettings } from "./name-servers.ts";
+import { closedNameServers, resolverSettings } from "./network.ts";
 
 it("keeps reachable name servers and the search settings", () => {
   const ownName =

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { enterCommand } from "../runs/inside.ts";
-import { systemPath } from "../sandbox/environment.ts";
+import { systemPath } from "../sandbox/local-path.ts";
 import { sandboxOptions } from "../sandbox/sandbox.ts";
 import { giveUpRights } from "../sandbox/sandbox-user.ts";
 import { joinToMachine } from "./network.ts";

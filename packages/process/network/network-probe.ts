@@ -3,9 +3,9 @@ import { getCompileCacheDir } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Network } from "../runs/records.ts";
-import { systemPath } from "../sandbox/environment.ts";
+import { systemPath } from "../sandbox/local-path.ts";
 import { type Probe, probe, probeSync } from "../sandbox/probe.ts";
-import { resolverSettings } from "./name-servers.ts";
+import { resolverSettings } from "./network.ts";
 
 const attempt = fileURLToPath(new URL("./network-attempt.ts", import.meta.url));
 

@@ -1,13 +1,12 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import type { Socket } from "node:net";
+import { isIPv4, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { metadataAddresses } from "#core/metadata-addresses.ts";
-import { hasCode } from "../files.ts";
+import { findText, hasCode } from "../files.ts";
 import type { Network } from "../runs/records.ts";
-import { systemPath } from "../sandbox/environment.ts";
+import { systemPath } from "../sandbox/local-path.ts";
 import { isAlive, type ProcessIdentity } from "../supervisor/process-identity.ts";
-import { closedNameServers, resolverSettings } from "./name-servers.ts";
 
 /** Marks slirp4netns instead of BERTH_RUN: it is killed with the run, but never asked to end before. */
 export const networkVariable = "BERTH_NETWORK";
@@ -161,4 +160,39 @@ export async function rejoinWhenLost(
     joinedAt = performance.now();
     say(true);
   }
+}
+
+/** The second file lists the upstream servers of systemd-resolved, when the first names only systemd-resolved. */
+const places = ["/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"];
+
+/**
+ * Returns /etc/resolv.conf for a run's own network, which reaches IPv4 addresses outside the loopback. Undefined if
+ * none of this machine's name servers is reachable.
+ */
+export function resolverSettings(
+  texts: readonly string[] = places.map((path) => findText(path) ?? ""),
+): string | undefined {
+  const [ownSettings = ""] = texts;
+  const found = texts.map(reachable).find((lines) => lines.length > 0);
+  if (!found && listServers(ownSettings).length > 0) return undefined;
+  const others = ownSettings.split("\n").filter((line) => /^(?:search|domain|options)\s/.test(line));
+  return [...(found ?? []), ...others].map((line) => `${line}\n`).join("");
+}
+
+function reachable(text: string): string[] {
+  const isReachable = (address: string) => isIPv4(address) && !/^(?:127|0)\./.test(address);
+  return listServers(text)
+    .filter(isReachable)
+    .map((address) => `nameserver ${address}`);
+}
+
+/** Returns the name servers of /etc/resolv.conf at addresses that are otherwise closed to a run's own network. */
+export function closedNameServers(settings: string): string[] {
+  return listServers(settings).filter(
+    (address) => address.startsWith("169.254.") || metadataAddresses.includes(address),
+  );
+}
+
+function listServers(text: string): string[] {
+  return [...text.matchAll(/^nameserver\s+(\S+)/gm)].map(([, address = ""]) => address);
 }

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Run } from "#core/ports/compute.ts";
 import { eventually, type Fixture, findPids, listProcesses, openFixture } from "../fixture.ts";
-import { systemPath } from "../sandbox/environment.ts";
+import { systemPath } from "../sandbox/local-path.ts";
 import { canSandbox } from "../sandbox/sandbox-probe.ts";
 import { processVolumes } from "../volumes/volumes.ts";
 import { writeIdeStub } from "./ide-stub.ts";

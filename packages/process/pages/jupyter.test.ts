@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { JupyterStatus } from "#core/ports/compute.ts";
 import { processCompute } from "../compute.ts";
 import { eventually, type Fixture, findPids, listProcesses, openFixture } from "../fixture.ts";
-import { systemPath } from "../sandbox/environment.ts";
+import { systemPath } from "../sandbox/local-path.ts";
 import { canSandbox } from "../sandbox/sandbox-probe.ts";
 import { volumeData } from "../volumes/volume-directory.ts";
 import { processVolumes } from "../volumes/volumes.ts";

@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
 import { eventually, type Fixture, openFixture } from "../fixture.ts";
-import { systemPath } from "../sandbox/environment.ts";
+import { systemPath } from "../sandbox/local-path.ts";
 import { canSandbox } from "../sandbox/sandbox-probe.ts";
 import { jupyterStub } from "./jupyter-stub.ts";
 

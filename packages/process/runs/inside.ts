@@ -1,10 +1,9 @@
 import { realpathSync } from "node:fs";
 import { enteringUser } from "../network/network.ts";
-import { systemPath } from "../sandbox/environment.ts";
 import { handedOn, limited, type RunLimits } from "../sandbox/limits.ts";
+import { systemPath } from "../sandbox/local-path.ts";
 import { workspace } from "../sandbox/sandbox.ts";
-import type { Account } from "../sandbox/sandbox-user.ts";
-import { giveUpRights, keptRights } from "../sandbox/sandbox-user.ts";
+import { type Account, giveUpRights, keptRights } from "../sandbox/sandbox-user.ts";
 import { refusing, withRefused } from "../sandbox/system-calls.ts";
 import type { ProcessIdentity } from "../supervisor/process-identity.ts";
 import type { Isolation, Network } from "./records.ts";

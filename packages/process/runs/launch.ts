@@ -3,7 +3,7 @@ import type { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { hasCode } from "../files.ts";
-import { compileCache, systemPath } from "../sandbox/environment.ts";
+import { compileCache, systemPath } from "../sandbox/local-path.ts";
 import { askControlSocket, isSilent } from "../supervisor/control-socket.ts";
 import { killSupervisor, openSupervisorPlace, ping } from "../supervisor/supervisor-place.ts";
 import type { LaunchPlan, LaunchReply } from "./plan.ts";

@@ -1,7 +1,7 @@
 import { accessSync, constants, existsSync, mkdirSync, rmdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { findText, randomName } from "../files.ts";
-import { systemPath } from "./environment.ts";
+import { systemPath } from "./local-path.ts";
 import { probeSync } from "./probe.ts";
 
 const controllers = ["memory", "cpu", "pids"] as const;

@@ -19,7 +19,7 @@ import {
   removeGroup,
   stopForks,
 } from "./control-groups.ts";
-import { systemPath } from "./environment.ts";
+import { systemPath } from "./local-path.ts";
 import {
   findRlimits,
   findUserLimits,

@@ -2,8 +2,7 @@ import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSyn
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { systemPath } from "./environment.ts";
-import { findPrograms, homesIn } from "./local-path.ts";
+import { findPrograms, homesIn, systemPath } from "./local-path.ts";
 
 let root: string;
 

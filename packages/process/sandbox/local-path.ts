@@ -2,7 +2,13 @@ import { accessSync, constants, existsSync, readFileSync, realpathSync, statSync
 import { homedir } from "node:os";
 import { basename, delimiter, dirname, isAbsolute, join } from "node:path";
 import { namesIn } from "../files.ts";
-import { systemPath } from "./environment.ts";
+
+/** PATH of every run, regardless of the environment in which the stack started. */
+export const systemPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+export function compileCache(home: string): string {
+  return process.env.NODE_COMPILE_CACHE ?? join(home, "compile-cache");
+}
 
 export interface Programs {
   /** PATH of a run: the given entries, then the system's. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { systemPath } from "./environment.ts";
+import { systemPath } from "./local-path.ts";
 import { probe, probeSync, TooSlow } from "./probe.ts";
 
 const shell = (text: string) => ({ program: "/bin/sh", words: ["-c", text], env: { PATH: systemPath } });

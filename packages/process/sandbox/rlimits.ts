@@ -1,8 +1,7 @@
 import { release } from "node:os";
 import { findText } from "../files.ts";
 import type { Isolation } from "../runs/records.ts";
-import { systemPath } from "./environment.ts";
-import { findOnPath } from "./local-path.ts";
+import { findOnPath, systemPath } from "./local-path.ts";
 import { probeSync } from "./probe.ts";
 
 /** Limits that child processes inherit (getrlimit(2)); null means not set. */

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { tryNetwork } from "../network/network-probe.ts";
 import { enterCommand, refuseCommand } from "../runs/inside.ts";
 import type { Isolation, Network } from "../runs/records.ts";
-import { systemPath } from "./environment.ts";
+import { systemPath } from "./local-path.ts";
 import { type Probe, probe, probeSync } from "./probe.ts";
 import { sandboxOptions } from "./sandbox.ts";
 import { giveUpRights } from "./sandbox-user.ts";

@@ -4,8 +4,7 @@ import { chownSync, lstatSync } from "node:fs";
 import { userInfo } from "node:os";
 import type { LaunchPlan } from "../runs/plan.ts";
 import type { Isolation } from "../runs/records.ts";
-import { systemPath } from "./environment.ts";
-import { findOnPath } from "./local-path.ts";
+import { findOnPath, systemPath } from "./local-path.ts";
 
 /** Owner of sandbox files if root starts the stack. No account has this id (systemd leaves 60578 to 61183 free). */
 const ownId = 61_100;

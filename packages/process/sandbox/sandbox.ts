@@ -9,12 +9,11 @@ import {
   writeFileSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
-import { resolverSettings } from "../network/name-servers.ts";
+import { resolverSettings } from "../network/network.ts";
 import type { Network } from "../runs/records.ts";
 import type { ControlGroup } from "./control-groups.ts";
 import { hostsInside } from "./host-name.ts";
-import type { Account } from "./sandbox-user.ts";
-import { passwdInside, sandboxUser, userOptions } from "./sandbox-user.ts";
+import { type Account, passwdInside, sandboxUser, userOptions } from "./sandbox-user.ts";
 import { systemFiles } from "./system-files.ts";
 import { toolPlaces } from "./tools.ts";
 

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { hasCode, randomName, unlessMissing } from "../files.ts";
 import { parseIdentity } from "../runs/records.ts";
 import { readWhole } from "../runs/run-directory.ts";
-import { systemPath } from "../sandbox/environment.ts";
+import { systemPath } from "../sandbox/local-path.ts";
 import { findProcess, isAlive } from "./process-identity.ts";
 
 export type Locking = "flock" | "file";

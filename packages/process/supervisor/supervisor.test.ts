@@ -9,7 +9,7 @@ import { PATIENCE_MS } from "../patience-fixture.ts";
 import { buildLaunchPlan } from "../runs/plan.ts";
 import { readProcesses, writeMark } from "../runs/records.ts";
 import { makeRunDirectory } from "../runs/run-directory.ts";
-import { compileCache, systemPath } from "../sandbox/environment.ts";
+import { compileCache, systemPath } from "../sandbox/local-path.ts";
 import { askControlSocket } from "./control-socket.ts";
 import { type Locking, lockFile } from "./lock.ts";
 import { isAlive } from "./process-identity.ts";

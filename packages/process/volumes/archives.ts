@@ -8,7 +8,7 @@ import type { Log } from "#core/ports/log.ts";
 import type { Archive } from "#core/ports/volumes.ts";
 import { isBlobName, requireBlobName } from "#core/store/blob-name.ts";
 import { parseIdentity, readObject } from "../runs/records.ts";
-import { compileCache, systemPath } from "../sandbox/environment.ts";
+import { compileCache, systemPath } from "../sandbox/local-path.ts";
 import { findChild, isAlive, type ProcessIdentity, signalProcess } from "../supervisor/process-identity.ts";
 
 const program = fileURLToPath(new URL("./archiver.ts", import.meta.url));

@@ -5,7 +5,7 @@ import { createInterface } from "node:readline";
 import { promisify } from "node:util";
 import { VolumeRefused } from "#core/problem.ts";
 import { hasCode } from "../files.ts";
-import { systemPath } from "../sandbox/environment.ts";
+import { systemPath } from "../sandbox/local-path.ts";
 
 const run = promisify(execFile);
 

@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { closeSync, fsyncSync, openSync } from "node:fs";
 import { lstat, open, readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { systemPath } from "../sandbox/environment.ts";
+import { systemPath } from "../sandbox/local-path.ts";
 
 /** Resolves once these files and directory entries survive a power cut (fsync(2)). */
 export async function sync(...paths: string[]): Promise<void> {

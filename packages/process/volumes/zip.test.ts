@@ -21,7 +21,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { systemPath } from "../sandbox/environment.ts";
+import { systemPath } from "../sandbox/local-path.ts";
 import { zipDirectory } from "./zip.ts";
 
 const hasUnpacker = spawnSync("unzip", ["-v"], { env: { PATH: systemPath } }).status === 0;

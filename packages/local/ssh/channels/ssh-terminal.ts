@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import type { ServerChannel } from "ssh2";
 import { signalGroup } from "#process/exec/exec-session.ts";
 import { commandInside, type Inside } from "#process/runs/inside.ts";
-import { systemPath } from "#process/sandbox/environment.ts";
+import { systemPath } from "#process/sandbox/local-path.ts";
 import { findProcess, type ProcessIdentity } from "#process/supervisor/process-identity.ts";
 import { quoted } from "../../shell-text.ts";
 import { cells, getTerm, mayBeCut, type Started, type TerminalInfo } from "./ssh-runs.ts";
