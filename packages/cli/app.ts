@@ -1,4 +1,4 @@
-import { type ApplicationText, buildApplication, buildRouteMap, text_en } from "@stricli/core";
+import { type ApplicationText, buildApplication, buildRouteMap, run as runApp, text_en } from "@stricli/core";
 import * as account from "./definitions/account-commands.ts";
 import { admin } from "./definitions/admin-commands.ts";
 import { disks } from "./definitions/disk-commands.ts";
@@ -75,4 +75,14 @@ export function berthApp({ showsAdmin }: { readonly showsAdmin: boolean }) {
     buildRouteMap({ routes, docs: { brief: "GPU and CPU development environments", hideRoute } }),
     settings,
   );
+}
+
+/** Returns what `berth --help` prints. */
+export async function rootHelp(options: { readonly showsAdmin: boolean }): Promise<string> {
+  let text = "";
+  const write = (part: string) => {
+    text += part;
+  };
+  await runApp(berthApp(options), ["--help"], { process: { stdout: { write }, stderr: { write } } });
+  return text;
 }

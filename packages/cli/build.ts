@@ -7,24 +7,60 @@ import { build, type Plugin } from "esbuild";
  */
 export async function packCli(outdir: string): Promise<void> {
   await build({
-    entryPoints: { berth: new URL("main.ts", import.meta.url).pathname },
+    ...settings,
+    entryPoints: { berth: sourceFile("main.ts") },
     outdir,
     outExtension: { ".js": ".mjs" },
     chunkNames: "chunks/[hash]",
-    bundle: true,
     splitting: true,
-    minify: true,
-    format: "esm",
-    platform: "node",
-    target: "node20",
-    banner: {
-      // CommonJS packages inside ask for built-in modules this way.
-      js: 'import { createRequire as berthRequire } from "node:module"; const require = berthRequire(import.meta.url);',
-    },
-    plugins: [requiredBuiltins, oneStartFile],
-    logLevel: "warning",
+    plugins: [externalHelp, requiredBuiltins, oneStartFile],
+  });
+  // A file of its own, so that commands do not load another chunk for what it shares with them.
+  const outfile = join(outdir, "root-help.mjs");
+  await build({
+    ...settings,
+    entryPoints: [sourceFile("root-help.ts")],
+    outfile,
+    plugins: [writtenHelp, requiredBuiltins],
   });
 }
+
+const settings = {
+  bundle: true,
+  minify: true,
+  format: "esm",
+  platform: "node",
+  target: "node20",
+  banner: {
+    // CommonJS packages inside ask for built-in modules this way.
+    js: 'import { createRequire as berthRequire } from "node:module"; const require = berthRequire(import.meta.url);',
+  },
+  logLevel: "warning",
+} as const;
+
+function sourceFile(name: string): string {
+  return join(import.meta.dirname, name);
+}
+
+const externalHelp: Plugin = {
+  name: "external-help",
+  setup(building) {
+    building.onResolve({ filter: /\/root-help\.ts$/ }, () => ({ path: "./root-help.mjs", external: true }));
+  },
+};
+
+/** Replaces the commands by the text of their help. */
+const writtenHelp: Plugin = {
+  name: "written-help",
+  setup(building) {
+    building.onLoad({ filter: /\/cli\/app\.ts$/ }, async () => {
+      const { rootHelp } = await import("./app.ts");
+      const [all, own] = await Promise.all([true, false].map((showsAdmin) => rootHelp({ showsAdmin })));
+      const texts = `showsAdmin ? ${JSON.stringify(all)} : ${JSON.stringify(own)}`;
+      return { contents: `export const rootHelp = async ({ showsAdmin }) => (${texts});` };
+    });
+  },
+};
 
 /**
  * Loads built-in modules by `require`. An import reads every export of the module, and those of `node:fs` load streams and

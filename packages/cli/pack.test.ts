@@ -10,11 +10,13 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { openServer } from "../sdk/server-fixture.ts";
+import { rootHelp } from "./app.ts";
 import { packCli } from "./build.ts";
 import { cleanEnvironment } from "./cli-fixture.ts";
 import { version } from "./version.ts";
@@ -80,6 +82,31 @@ test("every command loads less than 300 kB, in five files at most", () => {
   expect(files.reduce((sum, file) => sum + statSync(file).size, 0)).toBeLessThan(300_000);
   expect(files.length).toBeLessThanOrEqual(5);
   expect(readdirSync(join(out, "chunks")).length).toBeGreaterThan(files.length + 5);
+});
+
+test("the answer to --help loads no command, and is that of the source for users and operators", async () => {
+  const files = [...startFiles(join(out, "root-help.mjs"))];
+  expect(files.length).toBe(1);
+  expect(statSync(join(out, "root-help.mjs")).size).toBeLessThan(20_000);
+
+  const url = "http://127.0.0.1:1";
+  for (const isOperator of [false, true]) {
+    const profile = {
+      key: "k",
+      expiresAt: "2030-01-01T00:00:00Z",
+      username: "ada",
+      source: { kind: "given" },
+      isOperator,
+    };
+    mkdirSync(join(out, "berth"), { recursive: true });
+    writeFileSync(join(out, "berth/profiles.json"), JSON.stringify({ current: url, profiles: { [url]: profile } }));
+    for (const words of [["--help"], ["-h"], ["help"]]) {
+      const { stdout, stderr, status } = run(...words);
+      expect([stdout, stderr, status]).toEqual([await rootHelp({ showsAdmin: isOperator }), "", 0]);
+    }
+    expect(run("--help").stdout.includes("berth admin")).toBe(isOperator);
+  }
+  rmSync(join(out, "berth"), { recursive: true });
 });
 
 test("the answer to --version loads 2 kB in three files", () => {
