@@ -1,9 +1,9 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { goScript, startScript } from "./remote-scripts.ts";
+import { goScript, startScript, waitingCommand } from "./remote-scripts.ts";
 
 const id = "0123abcd";
 const goText = goScript({ id, directory: "files", command: "echo 'ü'", stays: false });
@@ -29,4 +29,20 @@ test("a script that a cut connection left incomplete is not started, and the nex
 
   expect(start(whole)).toBe(0);
   expect(readFileSync(go, "utf8")).toBe(goText);
+});
+
+test("the command sees the variables of the job unchanged, and runs by sh where SHELL names no program", () => {
+  const names = ["HOME", "SHELL", "d", "w", "log", "shell", "code", "i", "n"];
+  const values = Object.fromEntries(names.map((name) => [name, `/no/${name}`]));
+  const command = names.map((name) => `echo "${name}=$${name}"`).join("; ");
+  const run = join(workspace, ".berth-run", id);
+  writeFileSync(join(run, "go"), goScript({ id, directory: "files", command, stays: false }));
+  writeFileSync(join(run, "release"), "");
+  mkdirSync(join(workspace, "files"));
+
+  const env = { PATH: process.env.PATH, ...values, WORKSPACE: workspace };
+  const { stdout, status } = spawnSync("sh", ["-c", waitingCommand(id, command)], { env, encoding: "utf8" });
+
+  expect(stdout).toBe(names.map((name) => `${name}=/no/${name}\n`).join(""));
+  expect(status).toBe(0);
 });

@@ -19,15 +19,15 @@ export function startMark(id: string): string {
  */
 export function waitingCommand(id: string, command: string): string {
   const shown = command.length > 150 ? `${command.slice(0, 150)}…` : command;
-  return `: ${shellWord(shown)}; d=${runDirectory(id)}; until [ -e "$d/go" ]; do sleep 1; done; exec sh "$d/go"`;
+  return `: ${shellWord(shown)}; berth_run=${runDirectory(id)}; until [ -e "$berth_run/go" ]; do sleep 1; done; exec sh "$berth_run/go"`;
 }
 
 /** Returns the script that creates the directories. It prints their root, whether the command was started, and whether rsync is installed. */
 export function probeScript(id: string, directory: string): string {
-  return `w="\${WORKSPACE:-$HOME}"; d=${runDirectory(id)}
-mkdir -p "$d" "$w/${directory}" || exit 1
-echo; echo "${startMark(id)}"; echo "$w"
-if [ -e "$d/go" ]; then echo started; else echo new; fi
+  return `berth_work="\${WORKSPACE:-$HOME}"; berth_run=${runDirectory(id)}
+mkdir -p "$berth_run" "$berth_work/${directory}" || exit 1
+echo; echo "${startMark(id)}"; echo "$berth_work"
+if [ -e "$berth_run/go" ]; then echo started; else echo new; fi
 if command -v rsync >/dev/null 2>&1; then echo rsync; else echo tar; fi`;
 }
 
@@ -52,8 +52,8 @@ for p; do if [ -e "$p" ] || [ -L "$p" ]; then echo y; else echo n; fi; done`;
  * connection looks like the end of the input, so the input must have all its bytes.
  */
 export function startScript(id: string, goText: string): string {
-  const isWhole = `[ $(($(wc -c <"$d/go.$$"))) -eq ${Buffer.byteLength(goText)} ]`;
-  return `d=${runDirectory(id)}; [ -e "$d/go" ] || { cat >"$d/go.$$" && ${isWhole} && mv "$d/go.$$" "$d/go"; }`;
+  const isWhole = `[ $(($(wc -c <"$berth_run/go.$$"))) -eq ${Buffer.byteLength(goText)} ]`;
+  return `berth_run=${runDirectory(id)}; [ -e "$berth_run/go" ] || { cat >"$berth_run/go.$$" && ${isWhole} && mv "$berth_run/go.$$" "$berth_run/go"; }`;
 }
 
 /** Returns the script that lets the job end. */
@@ -69,23 +69,27 @@ interface GoOptions {
   readonly stays: boolean;
 }
 
-/** Returns the script that runs the command. Its outputs and its exit code go to files, and to the job's log. */
+/**
+ * Returns the script that runs the command. A shell exports each variable that was in its environment, so what is set before
+ * the command has names that no user chooses. Its outputs and its exit code go to files, and to the job's log.
+ */
 export function goScript({ id, directory, command, stays }: GoOptions): string {
-  return `w="\${WORKSPACE:-$HOME}"; d=${runDirectory(id)}
-cd "$w/${directory}" || exit 255
-: >"$d/err" && : >"$d/out" || exit 255
+  return `berth_work="\${WORKSPACE:-$HOME}"; berth_run=${runDirectory(id)}
+cd "$berth_work/${directory}" || exit 255
+: >"$berth_run/err" && : >"$berth_run/out" || exit 255
 follow() {
 ${followBody("")}
 }
 (follow 0 0) &
-log=$!
-"\${SHELL:-/bin/sh}" -c ${shellWord(command)} </dev/null >"$d/out" 2>"$d/err"
+berth_log=$!
+berth_shell=\${SHELL:-/bin/sh}; command -v "$berth_shell" >/dev/null 2>&1 || berth_shell=/bin/sh
+"$berth_shell" -c ${shellWord(command)} </dev/null >"$berth_run/out" 2>"$berth_run/err"
 code=$?
-echo "$code" >"$d/code.new" && mv "$d/code.new" "$d/code"
-wait "$log"
+echo "$code" >"$berth_run/code.new" && mv "$berth_run/code.new" "$berth_run/code"
+wait "$berth_log"
 i=0
-until [ -e "$d/release" ] || [ "$i" -ge ${stays ? 100_000_000 : graceSeconds} ]; do sleep 1; i=$((i+1)); done
-rm -rf "$d"
+until [ -e "$berth_run/release" ] || [ "$i" -ge ${stays ? 100_000_000 : graceSeconds} ]; do sleep 1; i=$((i+1)); done
+rm -rf "$berth_run"
 exit "$code"
 `;
 }
@@ -95,9 +99,9 @@ exit "$code"
  * 5 bytes of an output, \`k\` is a sign of life, and \`x 0\` is the exit code.
  */
 export function followScript(id: string): string {
-  return `d=${runDirectory(id)}
+  return `berth_run=${runDirectory(id)}
 echo; echo "${startMark(id)}"
-until [ -e "$d/out" ]; do [ -e "$d/go" ] || { echo gone; exit 0; }; echo k || exit 1; sleep 1; done
+until [ -e "$berth_run/out" ]; do [ -e "$berth_run/go" ] || { echo gone; exit 0; }; echo k || exit 1; sleep 1; done
 ${followBody("frames")}`;
 }
 
@@ -106,11 +110,11 @@ function followBody(mode: "" | "frames"): string {
   const frame = (name: string) => (mode === "" ? "" : `echo "${name} $((n-$${name}))" || exit 1; `);
   return `o=$1; e=$2; i=0
 while :; do
-  c=; if [ -e "$d/code" ]; then c=$(cat "$d/code"); fi
-  n=$(($(wc -c <"$d/out"))) || exit 1
-  if [ "$n" -gt "$o" ]; then ${frame("o")}tail -c +$((o+1)) "$d/out" | head -c $((n-o)); o=$n; fi
-  n=$(($(wc -c <"$d/err"))) || exit 1
-  if [ "$n" -gt "$e" ]; then ${frame("e")}tail -c +$((e+1)) "$d/err" | head -c $((n-e)); e=$n; fi
+  c=; if [ -e "$berth_run/code" ]; then c=$(cat "$berth_run/code"); fi
+  n=$(($(wc -c <"$berth_run/out"))) || exit 1
+  if [ "$n" -gt "$o" ]; then ${frame("o")}tail -c +$((o+1)) "$berth_run/out" | head -c $((n-o)); o=$n; fi
+  n=$(($(wc -c <"$berth_run/err"))) || exit 1
+  if [ "$n" -gt "$e" ]; then ${frame("e")}tail -c +$((e+1)) "$berth_run/err" | head -c $((n-e)); e=$n; fi
   if [ -n "$c" ]; then ${mode === "" ? "" : 'echo "x $c"; '}exit 0; fi
   i=$((i+1)); if [ $((i%40)) -eq 0 ]; then ${mode === "" ? ":" : "echo k || exit 1"}; fi
   sleep 0.5 2>/dev/null || sleep 1
