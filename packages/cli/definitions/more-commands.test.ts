@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -35,6 +35,7 @@ const hostileJob = {
   warning: hostile,
   estimated_start_time: null,
   jupyter_url: hostile,
+  jupyter_error: hostile,
   secondary_users: [hostile],
   image: hostile,
   command: hostile,
@@ -177,3 +178,39 @@ test("doctor finds no problem on a working stack, and names problems", async () 
     /FAIL +key +API key has been revoked; hint: BERTH_API_KEY holds the key\. Unset it and log in with: berth login /,
   );
 });
+test("doctor says what does not work without rsync, or with an old one", async () => {
+  const bin = join(place, "no rsync");
+  mkdirSync(bin);
+  const rsyncRow = async () =>
+    JSON.parse((await cli.runWith({ env: { PATH: bin } }, "doctor", "--json")).stdout).find(
+      ({ check }: { readonly check: string }) => check === "rsync",
+    );
+
+  expect(await rsyncRow()).toMatchObject({ ok: true, found: expect.stringMatching(/^none: .*apt install rsync$/) });
+
+  const old = "#!/bin/sh\necho 'rsync  version 3.2.7  protocol version 31'\n";
+  writeFileSync(join(bin, "rsync"), old, { mode: 0o755 });
+  expect((await rsyncRow()).found).toMatch(/3\.2\.7 .*Install 3\.4\.0 or newer$/);
+});
+
+test("show says why a job has no Jupyter, and how to get it", async () => {
+  const server = await openServer(({ path }) => {
+    const job = {
+      ...hostileJob,
+      name: "lab",
+      status: "active",
+      jupyter_url: null,
+      jupyter_error: "it is not installed",
+    };
+    return { body: path.includes("/v1/jobs?") ? { jobs: [job], total: 1, limit: 500, offset: 0 } : job };
+  });
+  const { stdout } = await cli.runWith(
+    { env: { BERTH_URL: server.url, BERTH_API_KEY: "k".repeat(20) } },
+    "show",
+    "lab",
+  );
+  server.close();
+
+  expect(stdout).toContain("none: it is not installed. Install it in the job, then: berth jupyter on lab\n");
+});
+

@@ -23,6 +23,16 @@ export function refuseUnsafeRsync(): void {
   );
 }
 
+/** Returns what this machine's rsync can be used for. No command but `berth rsync` needs one. */
+export function describeRsync(): string {
+  const version = rsyncVersion();
+  const [firstLine = ""] = version.split("\n");
+  if (version === "")
+    return "none: berth rsync does not work, and berth run copies by tar. Install it, for example with: apt install rsync";
+  if (isSafeVersion(version)) return printable(firstLine.trim());
+  return `${printable(firstLine.trim())}: berth rsync copies nothing out of a job, and berth run copies by tar. Install 3.4.0 or newer`;
+}
+
 function rsyncVersion(): string {
   return spawnSync("rsync", ["--version"], { encoding: "utf8" }).stdout ?? "";
 }

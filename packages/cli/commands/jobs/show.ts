@@ -42,8 +42,13 @@ function listRows(job: Job): (readonly string[])[] {
   if (job.expires_at !== null && !isEnded(job.status)) rows.push(["Ends", job.expires_at]);
   if (job.status === "active") rows.push(["SSH", `berth ssh ${word}`]);
   if (job.jupyter_url !== null) rows.push(["Jupyter", job.jupyter_url]);
+  if (job.jupyter_error) rows.push(["Jupyter", told`none: ${job.jupyter_error}. ${jupyterHint(word)}`]);
   if (job.secondary_users.length > 0) rows.push(["Shared with", job.secondary_users.join(", ")]);
   return rows;
+}
+
+function jupyterHint(word: string): string {
+  return `Install it in the job, then: berth jupyter on ${word}`;
 }
 
 function whatItRuns({ image, command, env_names, exit_code, ended_at, gpu_count, gpu_hours }: Job): string[][] {

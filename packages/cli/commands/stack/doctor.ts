@@ -1,6 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { CliError, describeError, exitCodes, QuietExit } from "../../failure.ts";
 import { connect } from "../../login/connect.ts";
+import { describeRsync } from "../../ssh/rsync-version.ts";
 import { ownSshKey } from "../../ssh/ssh-key.ts";
 import { statePath } from "../../state/state.ts";
 import { textRows } from "../../terminal/layout.ts";
@@ -23,6 +24,7 @@ export async function doctor({ json }: { readonly json: boolean }): Promise<void
     ["clock", compareClocks],
     ["key", checkKey],
     ["ssh", sshVersion],
+    ["rsync", describeRsync],
     ["SSH key", () => ownSshKey().path],
     ["state", () => statePath()],
   ];
