@@ -14,6 +14,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { freePort } from "../../tests/fixtures/free-port.ts";
+import { openServer } from "../sdk/server-fixture.ts";
 import { type CliFixture, openCliFixture } from "./cli-fixture.ts";
 
 let cli: CliFixture;
@@ -238,6 +239,50 @@ test("BERTH_QUIET hides no error of run and ssh", async () => {
   expect(run).toMatchObject({ code: 255, stdout: "" });
   expect(run.stderr).toMatch(/^error: The command left no 'nothing' to copy back\.\nhint: [^\n]+\n$/);
   expect(ssh).toMatchObject({ code: 255, stderr: expect.stringMatching(/^error: There is no job 'no-such-job'/) });
+});
+
+test("a failure of the deployment before the command says how to come back to the job, or that it was ended", async () => {
+  const job = { job_id: "9e41c7d3-0000-4000-8000-000000000000", name: "odd", status: "active", duration_hours: 1 };
+  const odd = { ...job, gpu_count: 0, instance_type: "c7i.8xlarge", queue_position: null, status_reason: null };
+  const shown = {
+    ...odd,
+    warning: null,
+    expires_at: null,
+    ssh_command: "ssh -oProxyCommand=x a@b",
+    ssh_host_key: null,
+  };
+  let canEnd = true;
+  const server = await openServer(({ method, path }) => {
+    if (method === "POST" && path === "/v1/jobs/submit") return { body: { job_id: job.job_id } };
+    if (path.endsWith("/cancel")) return canEnd ? { body: {} } : { status: 400, body: { detail: "No" } };
+    return { body: shown };
+  });
+  const env = { BERTH_URL: server.url, BERTH_API_KEY: "k".repeat(20) };
+  const words = ["run", "-t", "cpu", "--dir", directory("odd", {}), "odd", "--", "true"];
+
+  const ended = await cli.runWith({ env }, ...words);
+  canEnd = false;
+  const left = await cli.runWith({ env }, ...words);
+  server.close();
+
+  expect([ended.code, left.code]).toEqual([255, 255]);
+  expect(ended.stderr).toContain("Ended job odd, since its command was not started.");
+  expect(left.stderr).toContain(
+    "Job odd goes on. Come back with: berth run --attach odd. End it with: berth end odd\nerror: The server sent an invalid SSH command",
+  );
+});
+
+test("HOME= and SHELL= reach the command, and PATH= is refused before there is a job", async () => {
+  const words = ["run", "-t", "cpu", "--dir", directory("variables", {})];
+  const ownHome = ["--env", "HOME=/no/home", "--env", "SHELL=/no/shell"];
+
+  const run = await cli.run(...words, ...ownHome, "variables", "--", 'echo "$HOME $SHELL"');
+  const refused = await cli.run(...words, "--env", "PATH=", "no-path", "--", "true");
+
+  expect(run).toMatchObject({ code: 0, stdout: "/no/home /no/shell\n" });
+  expect(refused).toMatchObject({ code: 255, stdout: "" });
+  expect(refused.stderr).toMatch(/^error: [^\n]*\bPATH\b[^\n]*\nhint: [^\n]+\n/);
+  expect(await cli.run("show", "no-path")).toMatchObject({ code: 3 });
 });
 
 test("a path that the command does not create is reported, and --keep keeps the job alive", async () => {

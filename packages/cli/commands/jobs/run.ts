@@ -7,7 +7,7 @@ import type { Job } from "../../../sdk/jobs.ts";
 import { CliError, describeError, exitCodes, QuietExit } from "../../failure.ts";
 import { findJob } from "../../jobs/find-job.ts";
 import { gatherSettings, type SettingsFlags } from "../../jobs/gather-settings.ts";
-import { calledJob, describeMachine, jobWord } from "../../jobs/job-words.ts";
+import { calledJob, describeMachine, jobWord, type NamedJob } from "../../jobs/job-words.ts";
 import { submitJob } from "../../jobs/submit-job.ts";
 import { type JobSettings, submitRequest } from "../../jobs/submit-request.ts";
 import { watchJob } from "../../jobs/watch-job.ts";
@@ -124,11 +124,16 @@ function pullPath(path: string): string {
 async function submit(berth: Berth, settings: JobSettings, run: StoredRun): Promise<Job> {
   const request = submitRequest({ ...settings, command: [waitingCommand(run.id, run.command)] });
   const { job_id, warning } = await submitJob(berth, request);
-  storeRun(job_id, run);
-  if (warning !== undefined && run.pull.length === 0) say(`note: ${printable(warning)}`);
-  const job = await berth.jobs.get(job_id);
-  say(told`Submitted ${calledJob(job)}: ${describeMachine(job)} for ${job.duration_hours} h.`);
-  return job;
+  try {
+    storeRun(job_id, run);
+    if (warning !== undefined && run.pull.length === 0) say(`note: ${printable(warning)}`);
+    const job = await berth.jobs.get(job_id);
+    say(told`Submitted ${calledJob(job)}: ${describeMachine(job)} for ${job.duration_hours} h.`);
+    return job;
+  } catch (error) {
+    await endUnstarted(berth, { job_id, name: request.name ?? "" });
+    throw error;
+  }
 }
 
 async function findRun(berth: Berth, word: string | undefined): Promise<{ job: Job; run: StoredRun }> {
@@ -144,7 +149,10 @@ async function findRun(berth: Berth, word: string | undefined): Promise<{ job: J
 async function leave({ berth, job, run, interrupts, isStarted }: ActiveRun): Promise<number> {
   const word = jobWord(job);
   if (interrupts.wantsEnd()) {
-    await berth.jobs.cancel(job.job_id);
+    await berth.jobs.cancel(job.job_id).catch((error: unknown) => {
+      sayHowToComeBack(job);
+      throw error;
+    });
     forgetRun(job.job_id);
     say(`Ended ${calledJob(job)}.`);
   } else {
@@ -155,15 +163,25 @@ async function leave({ berth, job, run, interrupts, isStarted }: ActiveRun): Pro
   return exitCodes.detached;
 }
 
-/** Ends a job that would wait for its command for nothing. */
 async function afterFailure({ berth, job, run, isStarted }: ActiveRun): Promise<void> {
+  if (isStarted || run.keep) return sayHowToComeBack(job);
+  await endUnstarted(berth, job);
+}
+
+function sayHowToComeBack(job: NamedJob): void {
   const word = jobWord(job);
-  if (isStarted || run.keep) {
-    return say(`${calledJob(job)} goes on. Come back with: berth run --attach ${word}. End it with: berth end ${word}`);
+  say(`Job ${word} goes on. Come back with: berth run --attach ${word}. End it with: berth end ${word}`);
+}
+
+/** Ends a job that would wait for its command for nothing. The failure before matters more than one of this request. */
+async function endUnstarted(berth: Berth, job: NamedJob): Promise<void> {
+  try {
+    await berth.jobs.cancel(job.job_id);
+  } catch {
+    return sayHowToComeBack(job);
   }
-  await berth.jobs.cancel(job.job_id);
+  say(`Ended job ${jobWord(job)}, since its command was not started.`);
   forgetRun(job.job_id);
-  say(`Ended ${calledJob(job)}, since its command was not started.`);
 }
 
 /** The connection was away at the end of the command, or the job was ended. */
