@@ -59,7 +59,7 @@ const retry = process.env.CI ? 1 : 0;
 
 /** A minute and more each, most of it waiting: begun last, they would run on when everything else is over. */
 const longest = [
-  ...["crash", "crash-disks", "docs-try", "novita", "ssh-openssh-forwards", "compute-conformance"],
+  ...["crash", "crash-disks", "docs-try", "novita", "ssh-openssh-forwards", "compute-conformance", "every-command"],
   ...["core", "contract", "stack", "stack-access", "soak", "compute"].map((name) => `${name}-cluster`),
 ];
 

@@ -15,6 +15,8 @@ export interface Room {
   readonly port: number;
   /** A machine without jobs. */
   readonly node: string;
+  /** `BERTH_HOME` of the commands. */
+  readonly stackHome: string;
 }
 
 /** How one command of the command line behaves on a running stack. */
@@ -49,11 +51,10 @@ const yes = ["--yes"] as const;
 const noStack = (room: Room) => ({ BERTH_HOME: join(room.home, "none") });
 const tokenOut = /^http:\/\/\S+token=\S+\n$/;
 
-/** Every command, in an order in which each one finds what those before it made. */
-export const commandCases: Readonly<Record<string, CommandCase>> = {
-  me: { out: /^Deployment +http:\S+\nUser +developer / },
-  env: { out: /^export API_URL='?http:\S+\nexport API_KEY='?\S+\n$/, failing: [4, 0, 0] },
-  avail: { out: table("TYPE") },
+type Lane = Readonly<Record<string, CommandCase>>;
+
+/** In each lane a command finds what those before it made. */
+const diskLane: Lane = {
   "disks create": { words: disk, out: /^Made disk disk-\w+\.\n$/ },
   up: {
     words: (room) => ["--disk", `disk-${room.name}`, ...named(room), "--", "sleep 3600"],
@@ -64,14 +65,23 @@ export const commandCases: Readonly<Record<string, CommandCase>> = {
   wait: { words: named, out: nothing },
   ls: { out: table("ID") },
   end: { words: named, out: /^Ended made-\w+ \(\w{8}\)\.\n$/ },
+  "disks snapshot": { words: disk, out: /^Made snapshot snap-\w+ of disk disk-\w+\.\n$/ },
+  "disks snapshots": { words: disk, out: table("SNAPSHOT") },
+  "disks ls-files": { words: disk, out: /^/ },
+  "disks restore": { words: ({ name }) => [`disk-${name}`, `copy-${name}`], out: /^Disk copy-\w+ will hold [^\n]+\n$/ },
+  "disks rename": { words: ({ name }) => [`copy-${name}`, `named-${name}`], out: /^[^\n]+\n$/ },
+  "disks rm": {
+    words: ({ name }) => [`named-${name}`],
+    out: /^Deleted disk named-\w+\. [^\n]+\n$/,
+    answeredBy: yes,
+  },
+  "disks undelete": { words: ({ name }) => [`named-${name}`], out: /^Disk named-\w+ is back\.\n$/ },
+  "disks ls": { out: table("NAME") },
+};
+
+const labLane: Lane = {
   show: { words: ofLab, out: job },
   logs: { words: ofLab, out: /^in the lab\n$/ },
-  run: {
-    words: ({ name, home }) => ["--type", "cpu", "--dir", join(home, "data"), `run-${name}`, "--", "cat file; exit 9"],
-    code: 9,
-    out: /^content\n$/,
-    failing: ownFailures,
-  },
   ssh: { words: (room) => [room.lab, "--", "echo inside"], out: /^inside\n$/, failing: ownFailures },
   cp: { words: (room) => [join(room.home, "data/file"), `${room.lab}:copied`], out: nothing },
   rsync: { words: (room) => ["-a", join(room.home, "data/"), `${room.lab}:synced/`], out: nothing },
@@ -86,18 +96,18 @@ export const commandCases: Readonly<Record<string, CommandCase>> = {
   "jupyter url": { words: ofLab, out: tokenOut },
   "jupyter open": { words: ofLab, out: tokenOut },
   "jupyter off": { words: ofLab, out: /^lab-\w+ \(\w{8}\) has no Jupyter any more\.\n$/ },
-  "disks snapshot": { words: disk, out: /^Made snapshot snap-\w+ of disk disk-\w+\.\n$/ },
-  "disks snapshots": { words: disk, out: table("SNAPSHOT") },
-  "disks ls-files": { words: disk, out: /^/ },
-  "disks restore": { words: ({ name }) => [`disk-${name}`, `copy-${name}`], out: /^Disk copy-\w+ will hold [^\n]+\n$/ },
-  "disks rename": { words: ({ name }) => [`copy-${name}`, `named-${name}`], out: /^[^\n]+\n$/ },
-  "disks rm": {
-    words: ({ name }) => [`named-${name}`],
-    out: /^Deleted disk named-\w+\. [^\n]+\n$/,
-    answeredBy: yes,
+};
+
+const ownLane: Lane = {
+  me: { out: /^Deployment +http:\S+\nUser +developer / },
+  env: { out: /^export API_URL='?http:\S+\nexport API_KEY='?\S+\n$/, failing: [4, 0, 0] },
+  avail: { out: table("TYPE") },
+  run: {
+    words: ({ name, home }) => ["--type", "cpu", "--dir", join(home, "data"), `run-${name}`, "--", "cat file; exit 9"],
+    code: 9,
+    out: /^content\n$/,
+    failing: ownFailures,
   },
-  "disks undelete": { words: ({ name }) => [`named-${name}`], out: /^Disk named-\w+ is back\.\n$/ },
-  "disks ls": { out: table("NAME") },
   "keys ls": { out: table("PREFIX") },
   "admin jobs": { out: table("USER") },
   "admin drain": { words: () => ["t4"], out: admission, answeredBy: yes },
@@ -120,6 +130,13 @@ export const commandCases: Readonly<Record<string, CommandCase>> = {
   completion: { words: () => ["bash"], out: /^_berth\(\) \{/, failing: "never" },
   version: { out: /^berth \d+\.\d+\.\d+\n$/, failing: "never" },
   help: { words: () => ["exit-codes"], out: /^exit code +meaning\n/, failing: "never" },
+};
+
+/** Lanes that run side by side. */
+export const lanes: readonly Lane[] = [diskLane, labLane, ownLane];
+
+/** The commands after all others, because they end the key of a room. */
+export const lastLane: Lane = {
   "keys revoke": { words: ({ ownKey }) => [ownKey], out: /^Revoked [\w-]{8}\.\n$/ },
   login: {
     words: ({ url }) => [url],
@@ -133,3 +150,5 @@ export const commandCases: Readonly<Record<string, CommandCase>> = {
     failing: "never",
   },
 };
+
+export const commandCases: Lane = Object.assign({}, ...lanes, lastLane);

@@ -1,11 +1,10 @@
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { missingPrograms } from "../../tests/e2e/program.ts";
-import type { StackProcess } from "../../tests/e2e/stack-fixture.ts";
 import { freePort } from "../../tests/fixtures/free-port.ts";
 import { systemClock } from "../aws/clock.ts";
 import type { Item } from "../core/ports/table.ts";
@@ -13,8 +12,8 @@ import { apiKeyKey } from "../core/store/keys.ts";
 import { openStores } from "../local/home/stores.ts";
 import { openServer, type ServerFixture } from "../sdk/server-fixture.ts";
 import { berthApp } from "./app.ts";
-import { type CliAnswer, type CliFixture, openCliFixture } from "./cli-fixture.ts";
-import { type CommandCase, commandCases, type Room } from "./command-cases.ts";
+import { type CliAnswer, type CliFixture, openCliFixture, type RunningCli } from "./cli-fixture.ts";
+import { type CommandCase, commandCases, lanes, lastLane, type Room } from "./command-cases.ts";
 import { closeScreens, keys, openScreen } from "./screen-fixture.ts";
 
 const missing = missingPrograms("jupyter", "rsync");
@@ -23,7 +22,6 @@ const runningRooms = ["terminal", "pipe", "json"];
 const ROOM_TIMEOUT_MS = 900_000;
 
 let cli: CliFixture;
-let running: StackProcess;
 let github: ServerFixture;
 let place: string;
 let url: string;
@@ -41,12 +39,14 @@ beforeAll(async () => {
   };
   cli = await openCliFixture(settings);
   expiredKey = (await cli.running.env()).API_KEY ?? "";
+  await openRoom("down", cli.running.url);
+  await run("down", {}, "login");
   await cli.running.kill("SIGTERM");
+  rooms.down = { ...(rooms.down as Room), stackHome: copyStoppedHome() };
   await expireKey(expiredKey);
-  running = await cli.stack.start(settings);
-  ({ url } = running);
-  await Promise.all([...runningRooms, ...conditions].map(openRoom));
-  await Promise.all([...runningRooms.map((name) => furnish(name)), run("down", {}, "login")]);
+  ({ url } = await cli.stack.start(settings));
+  await Promise.all([...runningRooms, "without", "expired"].map((name) => openRoom(name, url)));
+  await Promise.all(runningRooms.map(furnish));
   await run("without", { XDG_CONFIG_HOME: join(place, "second") }, "login", "--user", "second");
 });
 afterAll(async () => {
@@ -66,11 +66,20 @@ async function expireKey(key: string): Promise<void> {
   await stop();
 }
 
-async function openRoom(name: string): Promise<void> {
+/** Copies what the command line reads of a stack that has stopped, because another one starts in the same home. */
+function copyStoppedHome(): string {
+  const copy = join(place, "stopped");
+  for (const name of ["stack.json", "identities.json"]) cpSync(join(cli.stack.home, name), join(copy, name));
+  return copy;
+}
+
+async function openRoom(name: string, address: string): Promise<void> {
   const home = join(place, name);
   for (const path of ["data", "none"]) mkdirSync(join(home, path), { recursive: true });
   writeFileSync(join(home, "data/file"), "content\n");
-  rooms[name] = { name, url, lab: `lab-${name}`, home, port: await freePort(), ownKey: "00000000", node: "no-node" };
+  const stack = { url: address, stackHome: cli.stack.home };
+  const made = { lab: `lab-${name}`, ownKey: "00000000", node: "no-node" };
+  rooms[name] = { name, home, port: await freePort(), ...stack, ...made };
 }
 
 /** Makes what the commands of a room find. */
@@ -93,7 +102,7 @@ function environment(room: Room, env: Variables): Variables {
   return {
     HOME: room.home,
     XDG_CONFIG_HOME: join(room.home, "config"),
-    BERTH_HOME: cli.stack.home,
+    BERTH_HOME: room.stackHome,
     ...noDesktop,
     ...env,
   };
@@ -123,7 +132,6 @@ function leaves(group = berthApp({ showsAdmin: true }).root, path: readonly stri
 }
 
 const commands = leaves();
-const byPlace = Object.keys(commandCases).map((name) => commands.find((leaf) => leaf.name === name));
 
 /** Commands whose output is that of another program, text for a shell, or JSON anyway. */
 const withoutJson = [
@@ -142,13 +150,18 @@ test("every command has its row, and all but those that print no object take --j
   ).toEqual(withoutJson.toSorted());
 });
 
+test("this machine has the programs of every row", ({ skip }) => {
+  skip(missing.length > 0, `rows are left out, because this machine has no ${missing.join(" and no ")}`);
+});
+
 function isAbsent({ name }: Leaf): boolean {
   return missing.some((program) => name.startsWith(program));
 }
 
-/** Every command with its row and the words of one room. */
-function cells(room: Room) {
-  return byPlace
+/** The commands of a lane with their rows and the words of one room. */
+function cells(room: Room, lane = commandCases) {
+  return Object.keys(lane)
+    .map((name) => commands.find((leaf) => leaf.name === name))
     .filter((leaf) => leaf !== undefined)
     .filter((leaf) => !isAbsent(leaf))
     .map((leaf) => {
@@ -180,10 +193,14 @@ interface Fault {
   readonly answer: unknown;
 }
 
-/** Runs one command of a room after the other, because each finds what those before it made. */
+/** Runs the lanes of a room side by side. In each, one command runs after the other. */
 async function lookAtEach(room: Room, poll: (cell: Cell) => Promise<Fault>): Promise<Fault[]> {
   const found: Fault[] = [];
-  for (const cell of cells(room)) found.push(await poll(cell));
+  const runLane = async (lane: typeof lastLane) => {
+    for (const cell of cells(room, lane)) found.push(await poll(cell));
+  };
+  await Promise.all(lanes.map(runLane));
+  await runLane(lastLane);
   return found.filter(({ faults }) => faults.length > 0);
 }
 
@@ -192,19 +209,23 @@ function untrue(claims: Readonly<Record<string, boolean>>): string[] {
   return Object.keys(claims).filter((claim) => !claims[claim]);
 }
 
+/** Ends a command that goes on, once it has said what it does. Its exit code becomes that of the row, 0. */
+async function endOf(started: RunningCli, { until }: CommandCase): Promise<CliAnswer> {
+  if (until === undefined) return started.ended;
+  await started.says(until);
+  started.child.kill("SIGTERM");
+  const answer = await started.ended;
+  return answer.code === 143 ? { ...answer, code: 0 } : answer;
+}
+
 test.concurrent("in a pipe stdout is only the data, without questions or colors", {
   timeout: ROOM_TIMEOUT_MS,
 }, async ({ expect }) => {
   const room = rooms.pipe as Room;
   const found = await lookAtEach(room, async ({ name, path, own: ownNames, row, env, code }) => {
-    const started = start(room, env, [...path, ...ownNames]);
-    if (row.until !== undefined) {
-      await started.says(row.until);
-      started.child.kill("SIGTERM");
-    }
-    const answer = await started.ended;
+    const answer = await endOf(start(room, env, [...path, ...ownNames]), row);
     const faults = untrue({
-      [`code ${row.until === undefined ? code : 143}`]: answer.code === (row.until === undefined ? code : 143),
+      [`code ${code}`]: answer.code === code,
       "stdout is the data": row.out.test(answer.stdout),
       "stdout has no words": !spoken.test(answer.stdout),
       "no escape codes": !(answer.stdout + answer.stderr).includes(escapeCode),
@@ -266,7 +287,7 @@ const conditions = ["without", "expired", "down"] as const;
 const usualCodes = [4, 4, 7] as const;
 
 /** Runs every command where it cannot work, some at a time. */
-async function failAll(condition: (typeof conditions)[number], variables: Variables): Promise<Fault[]> {
+async function failAll(condition: (typeof conditions)[number], variables: Variables, atOnce: number): Promise<Fault[]> {
   const room = rooms[condition] as Room;
   const queue = cells(room).filter(({ row }) => row.failing !== "never");
   const found: Fault[] = [];
@@ -279,7 +300,7 @@ async function failAll(condition: (typeof conditions)[number], variables: Variab
       found.push({ command: name, faults: failureFaults(answer, expected, row), answer });
     }
   };
-  await Promise.all([work(), work(), work(), work()]);
+  await Promise.all(Array.from({ length: atOnce }, work));
   return found.filter(({ faults }) => faults.length > 0);
 }
 
@@ -296,19 +317,18 @@ function failureFaults({ code, stdout, stderr }: CliAnswer, expected: number, ro
 test.concurrent("without a key every command that needs one ends with 4 and says how to log in", {
   timeout: ROOM_TIMEOUT_MS,
 }, async ({ expect }) => {
-  expect(await failAll("without", { BERTH_URL: url })).toEqual([]);
+  expect(await failAll("without", { BERTH_URL: url }, 2)).toEqual([]);
 });
 
 test.concurrent("with an expired key every command that needs one ends with 4 and that reason", {
   timeout: ROOM_TIMEOUT_MS,
 }, async ({ expect }) => {
-  expect(await failAll("expired", { BERTH_URL: url, BERTH_API_KEY: expiredKey })).toEqual([]);
+  expect(await failAll("expired", { BERTH_URL: url, BERTH_API_KEY: expiredKey }, 2)).toEqual([]);
 });
 
-test("while the stack is down every command that needs it ends with 7 and says how to start one", {
+test.concurrent("while the stack is down every command that needs it ends with 7 and says how to start one", {
   timeout: ROOM_TIMEOUT_MS,
-}, async () => {
-  await running.kill("SIGTERM");
-
-  expect(await failAll("down", {})).toEqual([]);
+}, async ({ expect }) => {
+  // A command repeats a call for seconds, in which it computes nothing.
+  expect(await failAll("down", {}, 8)).toEqual([]);
 });
