@@ -66,6 +66,19 @@ describe("a job on a real node", () => {
     const text = await fixture.logUntil(run, (text) => text.length >= 8);
     expect(text.split("\n").toSorted()).toEqual(["", "err", "out"]);
   });
+
+  it("whose log its node has lost has an error in place of its log", async () => {
+    const run = await fixture.applied({ command: "echo out" });
+    await fixture.until(run, (seen) => seen?.state === "ended");
+    await fixture.logUntil(run, (text) => text === "out\n");
+    const [node] = fixture.cluster.nodes;
+
+    const search = ["/var/log/pods", "-path", `*${run.uid}*`, "-name", "*.log", "-print", "-delete"];
+    const removed = await node?.machine.run("find", search);
+
+    expect(removed).toMatch(/\/main\/0\.log\n$/);
+    await expect(fixture.compute.readLog(run.uid, 1)).rejects.toThrow("The node does not find the container's log");
+  });
 });
 
 describe("a job whose image its node cannot get", () => {
