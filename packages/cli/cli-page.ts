@@ -11,7 +11,7 @@ A job is meant by its name, or by the first 4 or more characters of its name or 
 is meant. Standard output holds data, standard error holds words. \`--json\` prints the objects of the API. Ctrl-C in a wait
 or in \`logs -f\` detaches: the job goes on. Questions are asked on terminals only; elsewhere an error names the flag.
 
-\`berth help\` lists the commands, and \`berth help COMMAND\` explains one. \`berth help TOPIC\` prints one of the next three
+\`berth help\` lists the commands, and \`berth help COMMAND\` explains one. \`berth help TOPIC\` prints one of the next four
 sections.
 
 ## Exit codes
@@ -25,6 +25,10 @@ ${helpTopics.environment}
 ## Files
 
 ${helpTopics.files}
+
+## JSON
+
+${helpTopics.json}
 
 ## From gpu-dev
 

@@ -133,11 +133,8 @@ function leaves(group = berthApp({ showsAdmin: true }).root, path: readonly stri
 
 const commands = leaves();
 
-/** Commands whose output is that of another program, text for a shell, or JSON anyway. */
-const withoutJson = [
-  ...["run", "ssh", "cp", "rsync", "ssh-config on", "ssh-config off", "code", "cursor", "forward", "logout", "api"],
-  ...["stack logs", "completion", "help"],
-];
+/** Commands whose output is for a person, a shell, or is that of another program. */
+const withoutJson = ["ssh", "completion", "help"];
 
 test("every command has its row, and all but those that print no object take --json", () => {
   const names = commands.map(({ name }) => name);
@@ -238,15 +235,14 @@ test.concurrent("in a pipe stdout is only the data, without questions or colors"
 
 test.concurrent("with --json every line of stdout is JSON", { timeout: ROOM_TIMEOUT_MS }, async ({ expect }) => {
   const room = rooms.json as Room;
-  const found = await lookAtEach(room, async ({ name, path, own: ownNames, env, code, hasJson }) => {
-    // rsync takes every word as its own.
-    if (name === "rsync") return { command: name, faults: [], answer: undefined };
-    const answer = await start(room, env, [...path, "--json", ...ownNames]).ended;
+  const found = await lookAtEach(room, async ({ name, path, own: ownNames, row, env, code, hasJson }) => {
+    const answer = await endOf(start(room, env, [...path, "--json", ...ownNames]), row);
     const lines = answer.stdout.split("\n").filter((line) => line !== "");
     const expected = hasJson ? code : 2;
     const faults = untrue({
       [`code ${expected}`]: answer.code === expected,
-      "there is data": lines.length > 0 === (expected === 0),
+      "there is data": lines.length > 0 === (expected === 0 || name === "run"),
+      "a refusal says why": hasJson || errorWords.test(answer.stderr),
       "every line is JSON": lines.every(isJson),
       "no escape codes": !(answer.stdout + answer.stderr).includes(escapeCode),
     });

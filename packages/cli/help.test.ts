@@ -64,13 +64,26 @@ test.each([["nosuch"], ["exit-codes", "more"], ["__proto__"], ["constructor"], [
     const { code, stdout, stderr } = await run("help", ...words);
 
     expect([code, stdout]).toEqual([2, ""]);
-    expect(stderr).toMatch(/^error: There is no command or topic '.*'\nhint: .*exit-codes, environment, files\n$/);
+    expect(stderr).toMatch(
+      /^error: There is no command or topic '.*'\nhint: .*exit-codes, environment, files, json\n$/,
+    );
     expect(stderr).not.toContain("\u001B");
   },
 );
 
 test("a command that help does not know under another one is wrong usage", async () => {
   expect(await run("help", "jupyter", "nosuch")).toMatchObject({ code: 2, stdout: "" });
+});
+
+test.each([
+  ["ssh", "lab"],
+  ["completion", "bash"],
+  ["help", "up"],
+])("berth %s %s --json is wrong usage, and the error says what else to use", async (...words) => {
+  const { code, stdout, stderr } = await run(...words, "--json");
+
+  expect([code, stdout]).toEqual([2, ""]);
+  expect(stderr).toMatch(/^error: There is no --json here: [^\n]+\nhint: [^\n]+\n$/);
 });
 
 test("help completes commands and topics", async () => {

@@ -33,6 +33,10 @@ test("rsync copies a tree in both directions, and its exit code is the command's
   expect(readFileSync(join(place, "back", "new\nline"), "utf8")).toBe("of new\nline");
   expect(readFileSync(join(place, "back", "-rf"), "utf8")).toBe("of -rf");
 
+  const counted = await cli.runWith({ env }, "rsync", "--json", "-av", `${from}/`, "tree:counted/");
+  expect(JSON.parse(counted.stdout)).toEqual({ job_id: expect.any(String), files: 4, bytes: 30 });
+  expect(counted.stderr).toContain("-rf");
+
   expect(await cli.runWith({ env }, "rsync", "-a", "tree:nothing-there", place)).toMatchObject({ code: 23 });
   expect(await cli.runWith({ env }, "rsync", "--no-such-option", "tree:x", place)).toMatchObject({ code: 1 });
   await cli.runWith({ env }, "end", "tree");

@@ -272,6 +272,23 @@ test("a failure of the deployment before the command says how to come back to th
   );
 });
 
+test("with --json a run prints the job at each change, its outputs and the job that ended, one JSON line each", async () => {
+  const words = ["--json", "-t", "cpu", "--dir", directory("as JSON", {}), "as-json"];
+
+  const { code, stdout } = await cli.run("run", ...words, "--", "printf ü; printf told >&2; exit 3");
+
+  const lines = stdout
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+  const { job_id } = lines[0];
+  const text = (output: string) => lines.map((line) => line[output] ?? "").join("");
+  expect(code).toBe(3);
+  expect(lines.every((line) => line.job_id === job_id)).toBe(true);
+  expect([text("stdout"), text("stderr")]).toEqual(["ü", "told"]);
+  expect(lines.at(-1)).toMatchObject({ status: "failed", exit_code: 3 });
+});
+
 test("HOME= and SHELL= reach the command, and PATH= is refused before there is a job", async () => {
   const words = ["run", "-t", "cpu", "--dir", directory("variables", {})];
   const ownHome = ["--env", "HOME=/no/home", "--env", "SHELL=/no/shell"];

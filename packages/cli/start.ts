@@ -1,8 +1,9 @@
 import { run } from "@stricli/core";
 import { berthApp, commandNames } from "./app.ts";
 import { expandHelp } from "./definitions/help-command.ts";
+import { refuseJson } from "./definitions/without-json.ts";
 import { splitAtDashes } from "./definitions/words-after-dashes.ts";
-import { exitCodes } from "./failure.ts";
+import { describeError, exitCodes } from "./failure.ts";
 import { isOperator } from "./state/profiles.ts";
 import { session } from "./state/session.ts";
 import { wrapped } from "./terminal/terminal.ts";
@@ -46,8 +47,10 @@ if (typed[0] === "__complete") {
 } else {
   const line = typed[0] === "--version" ? ["version", ...typed.slice(1)] : typed;
   const words = splitAtDashes(expandHelp(line, commandNames));
-  await run(app, words, { process: host });
-  const code = Number(host.exitCode ?? 0);
+  const refusal = refuseJson(words);
+  if (refusal) quiet.write(`${describeError(refusal)}\n`);
+  else await run(app, words, { process: host });
+  const code = Number(refusal?.exitCode ?? host.exitCode ?? 0);
   process.exitCode = code < 0 ? exitCodes.usage : code;
   await sayWhatIsNewer(words);
 }

@@ -1,5 +1,5 @@
 import { buildCommand } from "@stricli/core";
-import { flag, json, optionalWord, text, words } from "./parameters.ts";
+import { flag, json, optionalWord, ownJson, text, words } from "./parameters.ts";
 
 /** Definitions only: what a command runs is loaded once it is called. */
 const load = () => import("../commands/account/account.ts");
@@ -25,7 +25,10 @@ export const login = buildCommand({
 
 export const logout = buildCommand({
   loader: async () => (await load()).logout,
-  parameters: { flags: {}, positional: optionalWord("url", "Address of the deployment. The last login's by default") },
+  parameters: {
+    flags: { json: ownJson },
+    positional: optionalWord("url", "Address of the deployment. The last login's by default"),
+  },
   docs: { brief: "Revoke the key and forget it" },
 });
 
@@ -44,7 +47,7 @@ export const env = buildCommand({
 export const api = buildCommand({
   loader: async () => (await import("../commands/api.ts")).api,
   parameters: {
-    flags: { data: text("JSON to send, or - for standard input", "json") },
+    flags: { data: text("JSON to send, or - for standard input", "json"), json: flag("Print the answer in one line") },
     aliases: { d: "data" },
     positional: words("method path", "Method, GET by default, and path"),
   },

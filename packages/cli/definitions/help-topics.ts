@@ -28,6 +28,22 @@ to this machine, never over plain \`http\` to another one.
 \`cp\` and \`rsync\` take \`disk:NAME/path\` for a path on a disk. A job that is called \`disk\` needs its id there. If a job has
 the disk, the copy goes through that job. Otherwise \`berth\` starts an environment without GPUs for the copy, of the type that
 starts first. It ends seconds after the copy, even if the copy was killed, and after an hour at the latest.`,
+  json: `With \`--json\` a command prints objects of the API, one a line. A wait prints the job at each change. These commands
+print objects of \`berth\` itself:
+
+| command | fields of a line |
+|---|---|
+| api | the answer, whatever it is |
+| code, cursor | url, host, path |
+| cp | from, to, job_id; files and bytes of the copy on this machine, null for a pattern |
+| forward | job_id, url, local_port, job_port: a line for each port, once all are open |
+| logout | url, revoked |
+| logs, stack logs | logs: a piece of the log |
+| rsync --json | job_id; files and bytes that were transferred. What rsync prints goes to standard error |
+| run | the job at each change and at the end; between them job_id with stdout or stderr, a piece of that output |
+| ssh-config on, ssh-config off | path, hosts |
+
+\`ssh\`, \`completion\` and \`help\` refuse \`--json\`, since another program or a person reads what they print.`,
 };
 
 /** Returns a topic as plain text of at most this many columns. */
@@ -44,7 +60,7 @@ function plainTable(block: string, columns: number): string {
     .split("\n")
     .filter((line) => !line.startsWith("|-"))
     .map((line) => line.slice(2, -2).split(" | "));
-  return table(rows, columns);
+  return table(rows, columns, { wraps: true });
 }
 
 function plainParagraph(block: string, columns: number): string {

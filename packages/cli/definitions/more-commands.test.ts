@@ -100,6 +100,12 @@ const serveByPerl = `perl -MIO::Socket::INET -e '
   $server = IO::Socket::INET->new(LocalAddr => "127.0.0.1", LocalPort => 8000, Listen => 5, ReuseAddr => 1) or die;
   while ($client = $server->accept) { <$client>; print $client "HTTP/1.0 200 OK\\r\\n\\r\\nin the job"; close $client }'`;
 
+async function asJson(...words: string[]) {
+  const { code, stdout } = await cli.run(words[0] ?? "", "--json", ...words.slice(1));
+  expect(code).toBe(0);
+  return JSON.parse(stdout);
+}
+
 test("files are copied into a job and out of it, and a port is forwarded to it", async () => {
   await cli.run("up", "-t", "cpu", "files", "--", serveByPerl);
   const file = join(place, "a file: of mine.txt");
@@ -110,7 +116,22 @@ test("files are copied into a job and out of it, and a port is forwarded to it",
   expect(readFileSync(join(place, "back.txt"), "utf8")).toBe("content\n");
   expect(await cli.run("cp", file, join(place, "x"))).toMatchObject({ code: 2 });
 
+  const [copied, back] = [await asJson("cp", file, "files:sent.txt"), join(place, "as JSON")];
+  expect(copied).toEqual({ from: file, to: "files:sent.txt", job_id: copied.job_id, files: 1, bytes: 8 });
+  mkdirSync(back);
+  writeFileSync(join(back, "earlier"), "not copied");
+  expect(await asJson("cp", "files:sent.txt", back)).toMatchObject({ files: 1, bytes: 8 });
+  expect(await asJson("cp", "-r", back, "files:tree")).toMatchObject({ files: 2, bytes: 18 });
+  expect(await cli.run("cp", "--json", "files:nothing", back)).toMatchObject({ code: 1, stdout: "" });
+
   const port = await freePort();
+  const opened = cli.start({}, "forward", "--json", "files", `${port}:8000`);
+  await opened.says("leads to port 8000");
+  opened.child.kill("SIGTERM");
+  const url = `http://127.0.0.1:${port}`;
+  const line = { job_id: copied.job_id, url, local_port: port, job_port: 8000 };
+  expect(JSON.parse((await opened.ended).stdout)).toEqual(line);
+
   const forward = cli.start({}, "forward", "files", `${port}:8000`);
   await forward.says("leads to port 8000");
   const answer = await fetch(`http://127.0.0.1:${port}/`);
@@ -164,20 +185,6 @@ test("a reader that leaves early is not a failure", async () => {
   expect(await ls.ended).toMatchObject({ code: 0, stderr: "" });
 });
 
-test("doctor finds no problem on a working stack, and names problems", async () => {
-  const { code, stdout } = await cli.run("doctor", "--json");
-  expect(JSON.parse(stdout).filter(({ ok }: { readonly ok: boolean }) => !ok)).toEqual([]);
-  expect(code).toBe(0);
-
-  const server = await openServer(() => ({ status: 401, body: { detail: "API key has been revoked" } }));
-  const env = { BERTH_URL: server.url, BERTH_API_KEY: "k".repeat(20) };
-  const sick = await cli.runWith({ env }, "doctor");
-  server.close();
-  expect(sick.code).toBe(1);
-  expect(sick.stdout).toMatch(
-    /FAIL +key +API key has been revoked; hint: BERTH_API_KEY holds the key\. Unset it and log in with: berth login /,
-  );
-});
 test("doctor says what does not work without rsync, or with an old one", async () => {
   const bin = join(place, "no rsync");
   mkdirSync(bin);
@@ -214,3 +221,17 @@ test("show says why a job has no Jupyter, and how to get it", async () => {
   expect(stdout).toContain("none: it is not installed. Install it in the job, then: berth jupyter on lab\n");
 });
 
+test("doctor finds no problem on a working stack, and names problems", async () => {
+  const { code, stdout } = await cli.run("doctor", "--json");
+  expect(JSON.parse(stdout).filter(({ ok }: { readonly ok: boolean }) => !ok)).toEqual([]);
+  expect(code).toBe(0);
+
+  const server = await openServer(() => ({ status: 401, body: { detail: "API key has been revoked" } }));
+  const env = { BERTH_URL: server.url, BERTH_API_KEY: "k".repeat(20) };
+  const sick = await cli.runWith({ env }, "doctor");
+  server.close();
+  expect(sick.code).toBe(1);
+  expect(sick.stdout).toMatch(
+    /FAIL +key +API key has been revoked; hint: BERTH_API_KEY holds the key\. Unset it and log in with: berth login /,
+  );
+});

@@ -1,5 +1,5 @@
 import { buildCommand, buildRouteMap } from "@stricli/core";
-import { acceptNewHostKey, flag, job, json, words } from "./parameters.ts";
+import { acceptNewHostKey, flag, job, json, ownJson, words } from "./parameters.ts";
 
 const keyCommands = () => import("../commands/account/keys.ts");
 
@@ -68,7 +68,7 @@ const fileCommands = () => import("../commands/access/files.ts");
 export const cp = buildCommand({
   loader: async () => (await fileCommands()).copy,
   parameters: {
-    flags: { recursive: flag("Copy directories"), acceptNewHostKey },
+    flags: { recursive: flag("Copy directories"), acceptNewHostKey, json: ownJson },
     aliases: { r: "recursive" },
     positional: {
       kind: "tuple",
@@ -87,7 +87,7 @@ export const cp = buildCommand({
 export const forward = buildCommand({
   loader: async () => (await fileCommands()).forward,
   parameters: {
-    flags: { acceptNewHostKey },
+    flags: { acceptNewHostKey, json: ownJson },
     positional: words("job port", "Job, and ports: 8888, or 9000:80 for two numbers", 2),
   },
   docs: { brief: "Lead ports of this machine to ports of a job", customUsage: ["job 8888 9000:80"] },

@@ -8,6 +8,9 @@ export const json = {
   withNegated: false,
 } as const;
 
+/** For commands that print objects of `berth` itself. */
+export const ownJson = flag("Print JSON, one object a line. See its fields with: berth help json");
+
 export const yes = { kind: "boolean", brief: "Do not ask", withNegated: false } as const;
 
 /** Returns a flag that is on or off. */

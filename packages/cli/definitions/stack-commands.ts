@@ -1,5 +1,5 @@
 import { buildCommand, buildRouteMap } from "@stricli/core";
-import { flag, json, wholeNumber } from "./parameters.ts";
+import { flag, json, ownJson, wholeNumber } from "./parameters.ts";
 
 const load = () => import("../commands/stack/stack.ts");
 
@@ -26,6 +26,7 @@ export const stack = buildRouteMap({
         flags: {
           follow: flag("Go on with new lines"),
           tail: wholeNumber("So many of the last lines, 200 by default", "lines"),
+          json: ownJson,
         },
         aliases: { f: "follow" },
       },

@@ -1,6 +1,6 @@
 import { buildCommand, buildRouteMap } from "@stricli/core";
 import { settingsAliases, settingsFlags } from "./job-commands.ts";
-import { acceptNewHostKey, flag, job, optionalWord } from "./parameters.ts";
+import { acceptNewHostKey, flag, job, optionalWord, ownJson } from "./parameters.ts";
 
 export const run = buildCommand({
   loader: async () => (await import("../commands/jobs/run.ts")).run,
@@ -19,6 +19,7 @@ export const run = buildCommand({
       keep: flag("Leave the job alive after the command"),
       attach: flag("Come back to a run of this machine that was left"),
       yes: flag("Copy more than 2 GB"),
+      json: ownJson,
     },
     aliases: { ...settingsAliases, y: "yes" },
     positional: optionalWord("name", "Name of the job"),
@@ -33,13 +34,13 @@ export const run = buildCommand({
 
 export const rsync = buildCommand({
   loader: async () => (await import("../commands/access/rsync.ts")).rsync,
-  parameters: { flags: {} },
+  parameters: { flags: { json: ownJson } },
   docs: {
     brief: "Run rsync between this machine and a job",
     fullDescription:
-      "Takes every option of rsync but -e. The exit code is rsync's. rsync has to be installed here and in the job, or, for a disk that no job has, where the environment of the copy runs. An rsync older than 3.4.0 here takes nothing from a job, which could make it write elsewhere.",
+      "Takes every option of rsync but -e. --json is an option of berth when it is the first word. The exit code is rsync's. rsync has to be installed here and in the job, or, for a disk that no job has, where the environment of the copy runs. An rsync older than 3.4.0 here takes nothing from a job, which could make it write elsewhere.",
     customUsage: [
-      "[options of rsync] src/ job:src/",
+      "[--json] [options of rsync] src/ job:src/",
       "[options of rsync] job:results .",
       "[options of rsync] src/ disk:NAME/src/",
     ],
@@ -52,7 +53,7 @@ export const sshConfig = buildRouteMap({
   routes: {
     on: buildCommand({
       loader: async () => (await sshConfigCommands()).turnOn,
-      parameters: { flags: {} },
+      parameters: { flags: { json: ownJson } },
       docs: {
         brief: "Make ssh and editors know your active jobs as berth-NAME",
         fullDescription:
@@ -61,7 +62,7 @@ export const sshConfig = buildRouteMap({
     }),
     off: buildCommand({
       loader: async () => (await sshConfigCommands()).turnOff,
-      parameters: { flags: {} },
+      parameters: { flags: { json: ownJson } },
       docs: { brief: "Take the entries and the Include line away" },
     }),
   },
@@ -71,7 +72,7 @@ export const sshConfig = buildRouteMap({
 const editorCommands = () => import("../commands/access/editor.ts");
 
 const editorParameters = {
-  flags: { print: flag("Print the link and open nothing"), acceptNewHostKey },
+  flags: { print: flag("Print the link and open nothing"), acceptNewHostKey, json: ownJson },
   positional: job,
 } as const;
 

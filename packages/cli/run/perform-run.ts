@@ -9,7 +9,7 @@ import type { SshTarget } from "../ssh/ssh-target.ts";
 import { say } from "../terminal/terminal.ts";
 import { printable } from "../terminal/text.ts";
 import { type CopyPlace, copyIn, copyOut } from "./copy.ts";
-import { follow } from "./follow.ts";
+import { follow, type PrintOutput } from "./follow.ts";
 import type { Interrupts } from "./interrupts.ts";
 import { listFiles } from "./list-files.ts";
 import { throughOutages } from "./outages.ts";
@@ -22,18 +22,19 @@ export interface ActiveRun {
   readonly job: Job;
   readonly run: StoredRun;
   readonly interrupts: Interrupts;
+  readonly print: PrintOutput;
   /** Set once the job has the command. */
   isStarted: boolean;
 }
 
 /** Copies the directory in, starts the command unless it was started before, prints its outputs and returns its code. */
 export async function runCommand(active: ActiveRun): Promise<number> {
-  const { run, interrupts } = active;
+  const { run, interrupts, print } = active;
   await overConnections(active, (target, connected) => begin(active, target, connected));
   active.isStarted = true;
   const position = { out: 0, err: 0 };
   return overConnections(active, (target, connected) =>
-    follow(target, { id: run.id, position, interrupts, connected }),
+    follow(target, { id: run.id, position, interrupts, connected, print }),
   );
 }
 

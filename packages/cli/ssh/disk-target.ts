@@ -22,6 +22,8 @@ export interface DiskPath {
 /** A disk whose files SSH reaches. */
 export interface OpenDisk {
   readonly target: SshTarget;
+  /** The job that has the disk. */
+  readonly jobId: string;
   /** Returns where a path of the disk lies in the environment. */
   locate(path: string): string;
   close(): Promise<void>;
@@ -75,13 +77,16 @@ export async function openDisk(
     const hint = `Bring it back with: berth disks undelete ${printable(name)}`;
     throw new CliError(`Disk '${printable(name)}' is deleted`, exitCodes.failed, hint);
   }
-  const startOwn = async () =>
-    holdDisk(await sshTarget(berth, await startCopyJob(berth, disk, signal), signal, options), name);
+  const hold = async (jobId: string) => ({
+    ...(await holdDisk(await sshTarget(berth, jobId, signal, options), name)),
+    jobId,
+  });
+  const startOwn = async () => hold(await startCopyJob(berth, disk, signal));
   if (disk.reservation_id === null) return startOwn();
   const holder = await berth.jobs.get(disk.reservation_id, { signal });
   say(`Disk ${printable(name)} is in use: going through ${calledJob(holder)}.`);
   try {
-    return await holdDisk(await sshTarget(berth, holder.job_id, signal, options), name);
+    return await hold(holder.job_id);
   } catch (error) {
     // Another copy may just have ended the environment that it started.
     if (holder.name !== copyName(name) || signal.aborted) throw error;
@@ -144,7 +149,7 @@ function copyRequest(type: (typeof copyTypes)[number], disk: string) {
 }
 
 /** Holds the environment open and asks where the disk lies in it. */
-async function holdDisk(target: SshTarget, name: string): Promise<OpenDisk> {
+async function holdDisk(target: SshTarget, name: string): Promise<Omit<OpenDisk, "jobId">> {
   const words = [...target.options, "-T", "-p", target.port, "--", `${target.user}@${target.host}`, holdOpen];
   const session = spawn("ssh", words, { stdio: ["pipe", "pipe", "inherit"], detached: true });
   const ended = new Promise<void>((resolve) => session.once("close", () => resolve()).once("error", () => resolve()));

@@ -97,8 +97,8 @@ function refuseOtherHostKey({ host, port, hostKey }: SshTarget): void {
 }
 
 export interface OpenSshOptions extends SpawnOptions {
-  /** Takes standard output from the terminal, and is called with its first piece. */
-  readonly onFirstOutput?: () => void;
+  /** Gets each piece of standard output, which is not printed. */
+  readonly onOutput?: (text: string) => void;
 }
 
 /** Signals that reach only this process. Ctrl-C reaches the child by the terminal, too. */
@@ -111,12 +111,12 @@ const passedOn = ["SIGTERM", "SIGHUP"] as const;
 export function runOpenSsh(
   program: string,
   words: readonly string[],
-  { onFirstOutput, ...options }: OpenSshOptions = {},
+  { onOutput, ...options }: OpenSshOptions = {},
 ): Promise<number> {
   return new Promise((resolve, reject) => {
-    const stdout = onFirstOutput ? "pipe" : "inherit";
+    const stdout = onOutput ? "pipe" : "inherit";
     const child = spawn(program, words, { stdio: ["inherit", stdout, "inherit"], ...options });
-    if (onFirstOutput) child.stdout?.once("data", onFirstOutput);
+    if (onOutput) child.stdout?.setEncoding("utf8").on("data", onOutput);
     let ending: NodeJS.Signals | undefined;
     const pass = (name: NodeJS.Signals) => {
       ending = name;

@@ -8,11 +8,12 @@ import { hostAmong, writeHosts } from "../../ssh/ssh-hosts.ts";
 import { sshTarget } from "../../ssh/ssh-session.ts";
 import type { SshTarget } from "../../ssh/ssh-target.ts";
 import { openLink } from "../../terminal/open-link.ts";
-import { confirm, interruptSignal, isInteractive, out, say } from "../../terminal/terminal.ts";
+import { confirm, interruptSignal, isInteractive, out, outJson, say } from "../../terminal/terminal.ts";
 import { printable } from "../../terminal/text.ts";
 
 interface EditorFlags {
   readonly print: boolean;
+  readonly json: boolean;
   readonly acceptNewHostKey: boolean;
 }
 
@@ -33,7 +34,11 @@ export function cursor(flags: EditorFlags, word?: string): Promise<void> {
   return openJob({ title: "Cursor", program: "cursor", scheme: "cursor" }, flags, word);
 }
 
-async function openJob(editor: Editor, { print, ...flags }: EditorFlags, word: string | undefined): Promise<void> {
+async function openJob(
+  editor: Editor,
+  { print, json, ...flags }: EditorFlags,
+  word: string | undefined,
+): Promise<void> {
   await askToInclude(editor);
   const signal = interruptSignal();
   const berth = await connect({ signal });
@@ -42,8 +47,10 @@ async function openJob(editor: Editor, { print, ...flags }: EditorFlags, word: s
   const host = hostAmong(await writeHosts(berth, signal), job);
   await includeHosts();
   const link = editorLink(editor, host, path);
-  if (print) return out(`${link}\n`);
+  const printLink = () => (json ? outJson({ url: link, host, path }) : out(`${link}\n`));
+  if (print) return printLink();
   const exitCode = await runEditor(editor, ["--remote", `ssh-remote+${host}`, path], signal);
+  if (exitCode === undefined || (exitCode === 0 && json)) printLink();
   if (exitCode === undefined) return openByLink(editor, link);
   if (exitCode === 0) return say(`${editor.title} opens ${host}.`);
   throw new CliError(`${editor.program} ended with exit code ${exitCode}`, exitCodes.failed, `Open this link: ${link}`);
@@ -86,7 +93,6 @@ function runEditor({ program }: Editor, words: readonly string[], signal: AbortS
 }
 
 async function openByLink({ title, program }: Editor, link: string): Promise<void> {
-  out(`${link}\n`);
   const isOpened = await openLink(link);
   say(
     isOpened

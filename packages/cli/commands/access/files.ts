@@ -1,15 +1,20 @@
+import { lstatSync, readdirSync, statSync } from "node:fs";
+import { basename, join } from "node:path";
 import { CliError, exitCodes, QuietExit } from "../../failure.ts";
 import { findJob } from "../../jobs/find-job.ts";
 import { connect } from "../../login/connect.ts";
 import { diskWord, openDisk, readDiskPath } from "../../ssh/disk-target.ts";
 import { remoteHost } from "../../ssh/rsync-words.ts";
 import { runOnJob, sshTarget } from "../../ssh/ssh-session.ts";
-import type { SshTarget } from "../../ssh/ssh-target.ts";
-import { interruptSignal, say } from "../../terminal/terminal.ts";
+import { interruptSignal, outJson, say } from "../../terminal/terminal.ts";
 import { printable } from "../../terminal/text.ts";
 
-interface ForwardFlags {
+interface HostKeyFlags {
   readonly acceptNewHostKey: boolean;
+}
+
+interface ForwardFlags extends HostKeyFlags {
+  readonly json: boolean;
 }
 
 interface CopyFlags extends ForwardFlags {
@@ -17,7 +22,7 @@ interface CopyFlags extends ForwardFlags {
 }
 
 /** Copies files. `NAME:path` is a path in a job, `disk:NAME/path` one on a disk. */
-export async function copy({ recursive, ...flags }: CopyFlags, from: string, to: string): Promise<void> {
+export async function copy({ recursive, json, ...flags }: CopyFlags, from: string, to: string): Promise<void> {
   const remote = [from, to].map(remotePart);
   const [part, ...others] = remote.filter((side) => side !== undefined);
   if (!part || others.length > 0) {
@@ -32,17 +37,35 @@ export async function copy({ recursive, ...flags }: CopyFlags, from: string, to:
     remote[at] ? `${remoteHost(place.target)}:${place.path}` : localPath(path),
   );
   const words = [...place.target.options, ...(recursive ? ["-r"] : []), "-P", place.target.port, "--", ...sides];
-  throw new QuietExit(await runOnJob(place.target, "scp", words).finally(place.close));
+  const code = await runOnJob(place.target, "scp", words).finally(place.close);
+  if (json && code === 0) outJson({ from, to, job_id: place.jobId, ...countFiles(localCopy(from, to)) });
+  throw new QuietExit(code);
+}
+
+/** Returns the path on this machine that was copied, or that the copy made. scp copies into a directory under the old name. */
+function localCopy(from: string, to: string): string {
+  const remote = remotePart(from);
+  if (!remote) return from;
+  return statSync(to, { throwIfNoEntry: false })?.isDirectory() ? join(to, basename(remote.path)) : to;
+}
+
+/** Counts the files of a path. Returns null where the path is a pattern. */
+function countFiles(path: string): { readonly files: number | null; readonly bytes: number | null } {
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (!found) return { files: null, bytes: null };
+  if (!found.isDirectory()) return { files: 1, bytes: found.size };
+  const names = readdirSync(path, { recursive: true, encoding: "utf8" });
+  const files = names.map((name) => lstatSync(join(path, name))).filter((entry) => entry.isFile());
+  return { files: files.length, bytes: files.reduce((sum, { size }) => sum + size, 0) };
 }
 
 /** Reaches a path in a job, or on a disk through a job that has it. */
-async function openPlace(word: string, path: string, flags: ForwardFlags) {
-  if (word !== diskWord)
-    return { target: await getTarget(word || undefined, flags), path, close: async () => undefined };
+async function openPlace(word: string, path: string, flags: HostKeyFlags) {
+  if (word !== diskWord) return { ...(await getTarget(word || undefined, flags)), path, close: async () => undefined };
   const wanted = readDiskPath(path);
   const signal = interruptSignal();
-  const { target, locate, close } = await openDisk(await connect({ signal }), wanted.disk, signal, flags);
-  return { target, path: locate(wanted.path), close };
+  const { locate, ...disk } = await openDisk(await connect({ signal }), wanted.disk, signal, flags);
+  return { ...disk, path: locate(wanted.path) };
 }
 
 /** A name of a job has no slash, so a path with a colon behind one is a local one. */
@@ -57,20 +80,21 @@ function localPath(path: string): string {
 }
 
 /** Leads ports of this machine to ports of a job until Ctrl-C. */
-export async function forward(flags: ForwardFlags, word: string, ...ports: string[]): Promise<void> {
+export async function forward({ json, ...flags }: ForwardFlags, word: string, ...ports: string[]): Promise<void> {
   const pairs = ports.map(portPair);
-  const target = await getTarget(word, flags);
+  const { target, jobId } = await getTarget(word, flags);
   const leads = pairs.flatMap(([here, there]) => ["-L", `127.0.0.1:${here}:127.0.0.1:${there}`]);
   // OpenSSH runs the local command once every port listens.
   const whenUp = ["-o", "PermitLocalCommand=yes", "-o", "LocalCommand=echo up", "-o", "ExitOnForwardFailure=yes"];
   const words = [...target.options, ...whenUp, "-N", ...leads, "-p", target.port];
-  const onFirstOutput = () => {
-    for (const [here, there] of pairs)
-      say(`http://127.0.0.1:${here} leads to port ${there} of ${printable(word)}. Ctrl-C ends it.`);
+  const onOutput = () => {
+    for (const [here, there] of pairs) {
+      const url = `http://127.0.0.1:${here}`;
+      if (json) outJson({ job_id: jobId, url, local_port: Number(here), job_port: Number(there) });
+      say(`${url} leads to port ${there} of ${printable(word)}. Ctrl-C ends it.`);
+    }
   };
-  throw new QuietExit(
-    await runOnJob(target, "ssh", [...words, "--", `${target.user}@${target.host}`], { onFirstOutput }),
-  );
+  throw new QuietExit(await runOnJob(target, "ssh", [...words, "--", `${target.user}@${target.host}`], { onOutput }));
 }
 
 function portPair(text: string): readonly [string, string] {
@@ -83,9 +107,9 @@ function portPair(text: string): readonly [string, string] {
   );
 }
 
-async function getTarget(word: string | undefined, flags: ForwardFlags): Promise<SshTarget> {
+async function getTarget(word: string | undefined, flags: HostKeyFlags) {
   const signal = interruptSignal();
   const berth = await connect({ signal });
   const { job_id } = await findJob(berth, word);
-  return sshTarget(berth, job_id, signal, flags);
+  return { target: await sshTarget(berth, job_id, signal, flags), jobId: job_id };
 }

@@ -6,13 +6,13 @@ import { diskWord, openDisk, readDiskPath } from "../../ssh/disk-target.ts";
 import { refuseUnsafeRsync } from "../../ssh/rsync-version.ts";
 import { findRemotePaths, isPull, remoteHost, remoteShell } from "../../ssh/rsync-words.ts";
 import { runOnJob, sshTarget } from "../../ssh/ssh-session.ts";
-import { interruptSignal } from "../../terminal/terminal.ts";
+import { interruptSignal, outJson } from "../../terminal/terminal.ts";
 
 /**
  * Runs rsync between this machine and a job, and ends with its exit code. `JOB:path` is a path in a job, `disk:NAME/path` one
  * on a disk.
  */
-export async function rsync(): Promise<void> {
+export async function rsync({ json }: { readonly json: boolean }): Promise<void> {
   const words = wordsAfterDashes();
   const paths = findRemotePaths(words);
   const disks = paths.flatMap(({ job, path }) => (job === diskWord ? [readDiskPath(path)] : []));
@@ -34,12 +34,36 @@ export async function rsync(): Promise<void> {
   const berth = await connect({ signal });
   const [onDisk] = disks;
   const opened = onDisk && (await openDisk(berth, onDisk.disk, signal));
-  const target = opened?.target ?? (await sshTarget(berth, (await findJob(berth, name)).job_id, signal));
+  const jobId = opened?.jobId ?? (await findJob(berth, name)).job_id;
+  const target = opened?.target ?? (await sshTarget(berth, jobId, signal));
   const rsyncArguments = [...words];
   for (const { at, job, path } of paths) {
     const there = opened && job === diskWord ? opened.locate(readDiskPath(path).path) : path;
     rsyncArguments[at] = `${remoteHost(target)}:${there}`;
   }
-  const done = runOnJob(target, "rsync", ["-e", remoteShell(target), ...rsyncArguments]);
-  throw new QuietExit(await done.finally(() => opened?.close()));
+  const options = ["-e", remoteShell(target), ...(json ? ["--stats"] : [])];
+  let printed = "";
+  const onOutput = (text: string) => {
+    printed = (printed + text).slice(-mostStatistics);
+    process.stderr.write(text);
+  };
+  const done = runOnJob(target, "rsync", [...options, ...rsyncArguments], json ? { onOutput } : {});
+  const code = await done.finally(() => opened?.close());
+  if (json && code === 0) outJson({ job_id: jobId, ...readStatistics(printed) });
+  throw new QuietExit(code);
+}
+
+/** rsync prints its statistics last, in less than so many characters. */
+const mostStatistics = 4000;
+
+/** Reads what `rsync --stats` prints. Returns null for a number that `-h` made short. */
+function readStatistics(text: string): { readonly files: number | null; readonly bytes: number | null } {
+  const read = (pattern: RegExp) => {
+    const digits = pattern.exec(text)?.[1]?.replaceAll(",", "");
+    return digits === undefined ? null : Number(digits);
+  };
+  return {
+    files: read(/^Number of (?:regular )?files transferred: ([\d,]+)$/m),
+    bytes: read(/^Total transferred file size: ([\d,]+) /m),
+  };
 }

@@ -67,18 +67,29 @@ async function keepGiven(url: string): Promise<Profile> {
 }
 
 /** Revokes the key and forgets it. */
-export async function logout(_flags: object, givenUrl?: string): Promise<void> {
+export async function logout({ json }: { readonly json: boolean }, givenUrl?: string): Promise<void> {
   const { current, profiles } = readProfiles();
   const url = givenUrl === undefined ? current : readTypedAddress(givenUrl);
   const profile = url === undefined ? undefined : profiles[url];
-  if (url === undefined || !profile) return say("You are not logged in.");
+  if (url === undefined || !profile) {
+    if (json) outJson({ url: url ?? null, revoked: false });
+    return say("You are not logged in.");
+  }
+  const revoked = await revokeKey(url, profile.key);
+  await withLock("login", async () => removeProfile(url));
+  if (json) return outJson({ url, revoked });
+  out(`Logged out of ${url}.\n`);
+}
+
+/** Reports whether the deployment revoked the key. It is forgotten in either case. */
+async function revokeKey(url: string, key: string): Promise<boolean> {
   try {
-    await new Berth({ url, key: profile.key }).keys.revoke(profile.key.slice(0, 8));
+    await new Berth({ url, key }).keys.revoke(key.slice(0, 8));
+    return true;
   } catch (error) {
     say(`The key was not revoked: ${printable((error as Error).message)}`);
+    return false;
   }
-  await withLock("login", async () => removeProfile(url));
-  out(`Logged out of ${url}.\n`);
 }
 
 /** Help shows commands of operators by the role. The answer matters more than a state that cannot be written. */

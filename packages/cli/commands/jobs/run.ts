@@ -12,12 +12,13 @@ import { submitJob } from "../../jobs/submit-job.ts";
 import { type JobSettings, submitRequest } from "../../jobs/submit-request.ts";
 import { watchJob } from "../../jobs/watch-job.ts";
 import { connect } from "../../login/connect.ts";
+import { outputPrinter } from "../../run/follow.ts";
 import { watchInterrupts } from "../../run/interrupts.ts";
 import { listFiles } from "../../run/list-files.ts";
 import { type ActiveRun, JobEnded, pull, release, runCommand } from "../../run/perform-run.ts";
 import { waitingCommand } from "../../run/remote-scripts.ts";
 import { forgetRun, readRun, type StoredRun, storeRun } from "../../run/stored-run.ts";
-import { say, sayError } from "../../terminal/terminal.ts";
+import { outJson, say, sayError } from "../../terminal/terminal.ts";
 import { printable, shellCommand, told } from "../../terminal/text.ts";
 
 interface RunFlags extends SettingsFlags {
@@ -26,6 +27,7 @@ interface RunFlags extends SettingsFlags {
   readonly dir: string;
   readonly attach: boolean;
   readonly yes: boolean;
+  readonly json: boolean;
 }
 
 /** Runs a command in a new job with the files of a directory, and ends with the command's exit code. */
@@ -47,11 +49,15 @@ async function perform(flags: RunFlags, name: string | undefined): Promise<numbe
   const { job, run } = prepared
     ? { job: await submit(berth, settings, prepared), run: prepared }
     : await findRun(berth, name);
-  const active: ActiveRun = { berth, job, run, interrupts, isStarted: flags.attach };
+  const { json } = flags;
+  const print = outputPrinter(job.job_id, json);
+  const active: ActiveRun = { berth, job, run, interrupts, print, isStarted: flags.attach };
   try {
-    return await follow(active);
+    const code = await follow(active, json);
+    if (json) outJson(await berth.jobs.get(job.job_id));
+    return code;
   } catch (error) {
-    if (error instanceof JobEnded) return endedBefore(error.job);
+    if (error instanceof JobEnded) return endedBefore(error.job, json);
     if (interrupts.signal.aborted) return await leave(active);
     await afterFailure(active);
     throw error;
@@ -61,12 +67,12 @@ async function perform(flags: RunFlags, name: string | undefined): Promise<numbe
 const pullHint = "hint: --pull takes paths as the command leaves them, seen from the directory that was copied in";
 
 /** The job ends after the command, unless it is kept or files could not be fetched. */
-async function follow(active: ActiveRun): Promise<number> {
+async function follow(active: ActiveRun, json: boolean): Promise<number> {
   const { berth, job, run, interrupts } = active;
   const { signal } = interrupts;
   signal.throwIfAborted();
   if (isEnded(job.status)) throw new JobEnded(job);
-  const started = await watchJob(berth, job, { until: "active", json: false, signal, onAbort: () => signal.reason });
+  const started = await watchJob(berth, job, { until: "active", json, signal, onAbort: () => signal.reason });
   if (isEnded(started.status)) throw new JobEnded(started);
   const code = await runCommand(active);
   const missing = await pull(active);
@@ -185,7 +191,8 @@ async function endUnstarted(berth: Berth, job: NamedJob): Promise<void> {
 }
 
 /** The connection was away at the end of the command, or the job was ended. */
-function endedBefore(job: Job): number {
+function endedBefore(job: Job, json: boolean): number {
+  if (json) outJson(job);
   const reason = job.status_reason === null ? "" : `: ${printable(job.status_reason)}`;
   say(told`${calledJob(job)} is ${job.status}${reason}. See what it printed with: berth logs ${jobWord(job)}`);
   forgetRun(job.job_id);
