@@ -58,6 +58,7 @@ export function newHead(
 ): Environment {
   const now = ctx.clock.now();
   const { policy = reservation } = input;
+  const endsAt = policy.time === "creation" ? now + input.size.wantedMs : null;
   const head: Environment = {
     ...key,
     ...(lease?.waits ? {} : waitingFields({ size: input.size, owner: ctx.actor.uid, queuedAt: now, uid })),
@@ -87,11 +88,7 @@ export function newHead(
     making: [],
     addressLabel: input.addressLabel ?? null,
     starts: 0,
-    times: {
-      firstActiveAt: null,
-      endsAt: policy.time === "creation" ? now + input.size.wantedMs : null,
-      warnedMinutes: null,
-    },
+    times: { firstActiveAt: null, endsAt, warnedMinutes: null },
     events: { receiver: { always: receiver, run: null }, timeline: [], count: 0, emitted: 0 },
     use: { lastUsedAt: null, busyUntil: null, idle: null },
     disk: lease

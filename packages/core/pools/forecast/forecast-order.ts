@@ -47,13 +47,12 @@ export function waitingOwners(pool: ForecastPool, begin: number): WaitingOwners 
 
 /** Returns the first present job within the limit of its need, or -1. A negative limit excludes a need. */
 export function nextWaiter(owners: WaitingOwners, limits: readonly number[], now: number): number {
-  const { pool, left, units, used } = owners;
+  const { pool, left } = owners;
   let best = -1;
   let bestOwner = -1;
   for (let owner = 0; owner < pool.lines.length; owner++) {
     if (!left[owner]) continue;
-    const held = (units[owner] ?? 0) - (units[bestOwner] ?? 0);
-    const order = best < 0 ? -1 : held || (used[owner] ?? 0) - (used[bestOwner] ?? 0);
+    const order = best < 0 ? -1 : compare(owners, owner, bestOwner);
     if (order > 0) continue;
     const first = getFirst(owners, pool.lines[owner] ?? [], limits, now);
     if (first === Infinity || (order === 0 && first > best)) continue;
@@ -61,6 +60,11 @@ export function nextWaiter(owners: WaitingOwners, limits: readonly number[], now
     bestOwner = owner;
   }
   return best;
+}
+
+/** Orders owners by held units, then by recent use. */
+function compare({ units, used }: WaitingOwners, a: number, b: number): number {
+  return (units[a] ?? 0) - (units[b] ?? 0) || (used[a] ?? 0) - (used[b] ?? 0);
 }
 
 export function noteStart(owners: WaitingOwners, waiter: number): void {
