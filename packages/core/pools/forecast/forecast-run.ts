@@ -120,14 +120,12 @@ function drawnEnds({ occupants, waiters }: ForecastPool, { now, tookMs }: RunOpt
 
 function giveBack({ pool: { occupants }, began, ends, owners, now }: State, index: number): void {
   const count = occupants.owners.length;
-  const job = began[index - count] ?? {
-    owner: occupants.owners[index] ?? 0,
-    at: occupants.at[index] ?? now,
-    shares: occupants.shares[index] ?? [],
-  };
-  for (const share of job.shares) {
+  // An index below 0 would be looked up as the name of a field, which is slow.
+  const begunJob = index < count ? undefined : began[index - count];
+  const { owner = 0, at = now } = begunJob ?? { owner: occupants.owners[index], at: occupants.at[index] };
+  for (const share of begunJob?.shares ?? occupants.shares[index] ?? []) {
     endShare(ends, share);
-    noteReturn(owners, job.owner, share.units, job.at, now);
+    noteReturn(owners, owner, share.units, at, now);
   }
 }
 
