@@ -81,6 +81,7 @@ export function kubernetesCompute(options: KubernetesComputeOptions): Compute {
   const recent = recentRuns(now);
   const readRecentNodes = recentNodes(client, now);
   const slices = nodeSlices();
+  const observing = { refusals, pulls, missing, sshPort, recent, readRecentNodes, watchesGpus };
   const commands = kubernetesCommands(place);
   return {
     apply: (run) =>
@@ -95,12 +96,7 @@ export function kubernetesCompute(options: KubernetesComputeOptions): Compute {
       }).catch((error: unknown) => {
         throw asRefused(error, run);
       }),
-    observe: async (uid, run) =>
-      observeRun(
-        place,
-        { uid, run },
-        { now: now(), refusals, pulls, missing, sshPort, recent, readRecentNodes, watchesGpus },
-      ),
+    observe: async (uid, run) => observeRun(place, { uid, run }, { ...observing, now: now() }),
     begin: async (uid, run) => openGate(place, await readRun(place, { uid, run })),
     terminate: async (uid, run) => terminateRun(place, { uid, run }, { recent, blobs: options.blobs }),
     remove: async (uid, run, removal) =>

@@ -47,33 +47,16 @@ export function streamedLogs(place: ClusterContext, options: StreamedLogsOptions
   const { openedWithinMs = OPENED_WITHIN_MS, mostBytes = MOST_BYTES } = options;
   const entries = new Map<string, Entry>();
   const ends = new Map<string, LogEnd>();
+  const open = (id: RunId, known: LogEnd | undefined): Entry => {
+    const name = nameOfRun(id);
+    const end = laterEnd(known, ends.get(name));
+    // Readers of a log that cannot be streamed get copies, which report the failure.
+    const opening = openLogStream(place, id, { client, known: end, openedWithinMs, mostBytes }).catch(() => undefined);
+    return watchStream(opening, { idleMs, onEnd: (last) => keepEnd(ends, name, last) });
+  };
   const findStream = (id: RunId) => {
     const stream = entries.get(nameOfRun(id))?.stream;
     return stream?.isOpen ? stream : undefined;
-  };
-  const keepEnd = (name: string, end: LogEnd) => {
-    ends.delete(name);
-    ends.set(name, end);
-    const [oldest] = ends.keys();
-    if (ends.size > MOST_ENDS && oldest !== undefined) ends.delete(oldest);
-  };
-  const open = (id: RunId, known: LogEnd | undefined): Entry => {
-    const name = nameOfRun(id);
-    const stream = { client, known: laterEnd(known, ends.get(name)), openedWithinMs, mostBytes };
-    // Readers of a log that cannot be streamed get copies, which report the failure.
-    const opening = openLogStream(place, id, stream).catch(() => undefined);
-    const idle = setTimeout(() => entry.waiting === 0 && entry.stream?.close(), idleMs).unref();
-    const entry: Entry = { opening, stream: undefined, idle, waiting: 0, againAt: Number.POSITIVE_INFINITY };
-    const watch = async () => {
-      entry.stream = await opening;
-      idle.refresh();
-      await entry.stream?.closed;
-      clearTimeout(idle);
-      if (entry.stream) keepEnd(name, entry.stream.end);
-      entry.againAt = performance.now() + (entry.stream?.pauseMs ?? PAUSE_MS);
-    };
-    void watch();
-    return entry;
   };
   const findEntry = (id: RunId, known: LogEnd | undefined): Entry | undefined => {
     for (const [name, { againAt }] of entries) if (againAt <= performance.now()) entries.delete(name);
@@ -107,4 +90,30 @@ export function streamedLogs(place: ClusterContext, options: StreamedLogsOptions
     isOpen: (id) => findStream(id) !== undefined,
     close: (id) => findStream(id)?.close(),
   };
+}
+
+/** Closes the stream once it has no reader. */
+function watchStream(
+  opening: Entry["opening"],
+  { idleMs, onEnd }: { readonly idleMs: number; onEnd(end: LogEnd): void },
+): Entry {
+  const idle = setTimeout(() => entry.waiting === 0 && entry.stream?.close(), idleMs).unref();
+  const entry: Entry = { opening, stream: undefined, idle, waiting: 0, againAt: Number.POSITIVE_INFINITY };
+  const watch = async () => {
+    entry.stream = await opening;
+    idle.refresh();
+    await entry.stream?.closed;
+    clearTimeout(idle);
+    if (entry.stream) onEnd(entry.stream.end);
+    entry.againAt = performance.now() + (entry.stream?.pauseMs ?? PAUSE_MS);
+  };
+  void watch();
+  return entry;
+}
+
+function keepEnd(ends: Map<string, LogEnd>, name: string, end: LogEnd): void {
+  ends.delete(name);
+  ends.set(name, end);
+  const [oldest] = ends.keys();
+  if (ends.size > MOST_ENDS && oldest !== undefined) ends.delete(oldest);
 }

@@ -91,9 +91,7 @@ export function newHead(
     times: { firstActiveAt: null, endsAt, warnedMinutes: null },
     events: { receiver: { always: receiver, run: null }, timeline: [], count: 0, emitted: 0 },
     use: { lastUsedAt: null, busyUntil: null, idle: null },
-    disk: lease
-      ? { uid: lease.disk.uid, name: lease.disk.name, leased: false, attached: false, released: false }
-      : null,
+    disk: lease ? unleasedDisk(lease) : null,
     createdAt: now,
     queuedAt: now,
     placement: { withdrawn: null, withdrawals: 0, ledgers: [] },
@@ -106,4 +104,8 @@ export function newHead(
     dueAt: now + SAFETY_TIMEOUT_MS,
   };
   return addEntry(head, now, note);
+}
+
+function unleasedDisk({ disk: { uid, name } }: ProposedLease): Environment["disk"] {
+  return { uid, name, leased: false, attached: false, released: false };
 }
