@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { submitJob } from "#tests/fixtures/catalog-requests.ts";
-import { type HttpWorld, httpWorld } from "#tests/worlds/http-world.ts";
+import { type HttpWorld, httpWorld, second } from "#tests/worlds/http-world.ts";
 import { newNodes } from "#tests/worlds/memory-world.ts";
 
 type Answer = readonly [status: number, body: Readonly<Record<string, unknown>>];
@@ -13,6 +13,7 @@ async function ask(world: HttpWorld, key: string, method: string, path: string, 
 const cancel = (world: HttpWorld, key: string, id: string) => ask(world, key, "POST", `/v1/jobs/${id}/cancel`);
 const show = async (world: HttpWorld, key: string, id: string) => (await ask(world, key, "GET", `/v1/jobs/${id}`))[1];
 
+const newId = (beginning: string) => `${beginning}000-0000-4000-8000-000000000000`;
 const requested = (job_id: string, n: number) => [
   200,
   { job_id, action: "cancel", status: "requested", message: `Cancellation request submitted (message ID: ${n})` },
@@ -75,6 +76,36 @@ test("cancelling again changes nothing and answers with the same number, even af
 
   expect(answers).toEqual([requested(id, 2), requested(id, 2), requested(id, 2)]);
   expect(await show(world, key, id)).toMatchObject({ status: "cancelled", actions: [{ id: 2, status: "done" }] });
+});
+
+test("the first 4 characters of an id cancel the only job of the caller that begins with them", async () => {
+  const world = await httpWorld();
+  const [key, otherKey] = [await world.login(), await world.login(second)];
+  const [id, other, others] = ["aaaa1", "bbbb1", "aaaa2"].map(newId) as [string, string, string];
+  await submitJob(world, key, { env_vars: { RESERVATION_ID: id } });
+  await submitJob(world, key, { env_vars: { RESERVATION_ID: other } });
+  await submitJob(world, otherKey, { env_vars: { RESERVATION_ID: others } });
+
+  const tooShort = await cancel(world, key, "aaa");
+  const cancelled = await cancel(world, key, "AAAA");
+
+  expect(tooShort).toEqual([404, { detail: "Job aaa not found" }]);
+  expect(cancelled).toEqual(requested(id, 2));
+  expect(await show(world, key, id)).toMatchObject({ status: "cancelled" });
+  expect((await show(world, key, other)).actions).toEqual([]);
+  expect((await show(world, otherKey, others)).actions).toEqual([]);
+});
+
+test("the first 4 characters of two ids cancel neither job", async () => {
+  const world = await httpWorld();
+  const key = await world.login();
+  const ids = ["aaaa1", "aaaa2"].map(newId);
+  for (const id of ids) await submitJob(world, key, { env_vars: { RESERVATION_ID: id } });
+
+  const answer = await cancel(world, key, "aaaa");
+
+  expect(answer).toMatchObject([409, { detail: "Job id 'aaaa' is ambiguous" }]);
+  for (const id of ids) expect((await show(world, key, id)).actions).toEqual([]);
 });
 
 test("jobs behind one that no longer waits move up within a minute", async () => {

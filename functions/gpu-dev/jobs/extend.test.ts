@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { submitJob } from "#tests/fixtures/catalog-requests.ts";
-import { type HttpWorld, httpWorld } from "#tests/worlds/http-world.ts";
+import { type HttpWorld, httpWorld, second } from "#tests/worlds/http-world.ts";
 
 type Answer = readonly [status: number, body: Readonly<Record<string, unknown>>];
 
@@ -13,6 +13,7 @@ async function show(world: HttpWorld, key: string, id: string): Promise<Readonly
   return (await (await world.request("GET", `/v1/jobs/${id}`, { key })).json()) as Readonly<Record<string, unknown>>;
 }
 
+const newId = (beginning: string) => `${beginning}000-0000-4000-8000-000000000000`;
 const message = (hours: string, n: number) => `Extension request submitted for ${hours} hours (message ID: ${n})`;
 
 test("the new end appears shortly after the answer, and the job lives until then", async () => {
@@ -37,6 +38,37 @@ test("the new end appears shortly after the answer, and the job lives until then
   const done = { duration_hours: 3, expires_at: "2026-01-20T21:00:00Z", actions: [{ id: 2, status: "done" }] };
   expect(late).toMatchObject({ status: "active", ...done });
   expect(await show(world, key, id)).toMatchObject({ status: "expired", duration_hours: 3 });
+});
+
+test("the first 4 characters of an id extend the only job of the caller that begins with them", async () => {
+  const world = await httpWorld();
+  const [key, otherKey] = [await world.login(), await world.login(second)];
+  const [id, other, others] = ["aaaa1", "bbbb1", "aaaa2"].map(newId) as [string, string, string];
+  await submitJob(world, key, { duration_hours: 1, env_vars: { RESERVATION_ID: id } });
+  await submitJob(world, key, { duration_hours: 1, env_vars: { RESERVATION_ID: other } });
+  await submitJob(world, otherKey, { duration_hours: 1, env_vars: { RESERVATION_ID: others } });
+
+  const tooShort = await extend(world, key, "aaa", { extension_hours: 2 });
+  const extended = await extend(world, key, "AAAA", { extension_hours: 2 });
+  await world.advance(3_000);
+
+  expect(tooShort).toEqual([404, { detail: "Job aaa not found" }]);
+  expect(extended).toEqual([200, { job_id: id, action: "extend", status: "requested", message: message("2", 2) }]);
+  expect(await show(world, key, id)).toMatchObject({ duration_hours: 3, actions: [{ action: "extend" }] });
+  expect(await show(world, key, other)).toMatchObject({ duration_hours: 1, actions: [] });
+  expect(await show(world, otherKey, others)).toMatchObject({ duration_hours: 1, actions: [] });
+});
+
+test("the first 4 characters of two ids extend neither job", async () => {
+  const world = await httpWorld();
+  const key = await world.login();
+  const ids = ["aaaa1", "aaaa2"].map(newId);
+  for (const id of ids) await submitJob(world, key, { duration_hours: 1, env_vars: { RESERVATION_ID: id } });
+
+  const answer = await extend(world, key, "aaaa", { extension_hours: 2 });
+
+  expect(answer).toMatchObject([409, { detail: "Job id 'aaaa' is ambiguous" }]);
+  for (const id of ids) expect(await show(world, key, id)).toMatchObject({ duration_hours: 1, actions: [] });
 });
 
 test("the warning of a job includes its coming end until an extension appears", async () => {
