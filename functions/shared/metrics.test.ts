@@ -3,6 +3,7 @@ import { compareOrphans } from "#core/admin/orphans.ts";
 import { requestCancel } from "#core/environments/verbs/actions.ts";
 import { createEnvironment } from "#core/environments/verbs/create.ts";
 import { drainPool } from "#core/pools/admission/admission.ts";
+import { refreshCapacity } from "#core/pools/capacity/capacity.ts";
 import type { Item } from "#core/ports/table.ts";
 import { forecastStartsKey, poolKey } from "#core/store/keys.ts";
 import { buildApp } from "#http/app.ts";
@@ -82,6 +83,23 @@ test("undelivered messages, overdue records and a drained type are shown", async
   expect(values.get('berth_queue_messages{queue="pools"}')).toBeGreaterThan(0);
   expect(values.get("berth_reconcile_lag_seconds")).toBeGreaterThan(60);
   expect(values.get('berth_admission_open{gpu_type="h100"}')).toBe(0);
+});
+
+test("the cluster is shown as unreachable from a failed listing of its machines until one succeeds", async () => {
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
+  await world.advance(60_000);
+  const { compute } = world.ctx;
+  const refuse = async () => Promise.reject(new Error("connect ECONNREFUSED 10.1.2.3:443"));
+  const shown = async () => (await scrape(world)).values.get("berth_cluster_reachable");
+
+  const before = await shown();
+  Object.assign(world.ctx, { compute: { ...compute, listNodes: refuse } });
+  await expect(refreshCapacity(world.ctx)).rejects.toThrow("ECONNREFUSED");
+  const during = await shown();
+  Object.assign(world.ctx, { compute });
+  await refreshCapacity(world.ctx);
+
+  expect([before, during, await shown()]).toEqual([1, 0, 1]);
 });
 
 test("an invalid ledger is shown as invalid", async () => {
