@@ -62,3 +62,9 @@ test("every dependency has one exact version", () => {
   expect(versions.length).toBeGreaterThan(20);
   expect(versions.filter(([, version]) => !/^\d+\.\d+\.\d+$/.test(version))).toEqual([]);
 });
+
+test("an installation looks for known vulnerabilities", () => {
+  const options = readFileSync(new URL("../.npmrc", import.meta.url), "utf8");
+
+  expect(options).not.toMatch(/^\s*audit\s*=\s*(?!true\s*$)/m);
+});
