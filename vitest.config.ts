@@ -49,7 +49,12 @@ const cluster = ["tests/cluster/**/*.test.ts", "packages/kubernetes/cluster/*.te
 const nodes = ["tests/nodes/*-nodes.test.ts"];
 
 /** The real components of SST, and what they deploy run as on Lambda, which `npm run test:infra` installs: 400 MB. */
-const infra = ["tests/synthesis/synthesis.test.ts", "tests/lambda/**/*.test.ts", "tests/audit/policies.test.ts"];
+const infra = [
+  "stacks/plan/printed-plan.test.ts",
+  "tests/synthesis/synthesis.test.ts",
+  "tests/lambda/**/*.test.ts",
+  "tests/audit/policies.test.ts",
+];
 
 /**
  * These wait for real processes, or a control plane, beside others: in CI one that missed a limit is run once more, and
