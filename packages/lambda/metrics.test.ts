@@ -14,6 +14,7 @@ test("lines of counted events are metrics of their stage, and other lines stay u
 
   log.info("request", { status: 404, ms: 12.5 });
   log.warn("send failed", { look: "a" });
+  log.warn("cluster unreachable");
   log.info("toString", { a: 1 });
   log.warn("disk not purged", { disk: "d" });
   log.error("disk not purged", { disk: "d" });
@@ -36,6 +37,7 @@ test("lines of counted events are metrics of their stage, and other lines stay u
       },
     ],
     ["send failed", { look: "a", SendsFailed: 1, _aws: emf([], [count("SendsFailed")]) }],
+    ["cluster unreachable", { ClusterUnreachable: 1, _aws: emf([], [count("ClusterUnreachable")]) }],
     ["toString", { a: 1 }],
     ["disk not purged", { disk: "d" }],
     ["disk not purged", { disk: "d", DisksNotPurged: 1, _aws: emf([], [count("DisksNotPurged")]) }],
@@ -51,6 +53,7 @@ test("all metrics that may be written are listed, each with its dimensions", () 
     AnswerMs: ["Status"],
     BatchMs: ["Queue"],
     LagMs: ["Queue"],
+    ClusterUnreachable: [],
     OriginsRefused: [],
     SendsFailed: [],
     SnapshotsPending: [],

@@ -17,6 +17,7 @@ const counters: Readonly<Record<string, (fields: Fields) => Counted>> = {
     values: { BatchMs: Number(ms), ...(waited !== undefined && { LagMs: Number(waited) }) },
     dimensions: { Queue: String(queue) },
   }),
+  "cluster unreachable": () => ({ values: { ClusterUnreachable: 1 } }),
   "send failed": () => ({ values: { SendsFailed: 1 } }),
   "origin refused": ({ count }) => ({ values: { OriginsRefused: Number(count) } }),
   "snapshots pending": ({ count }) => ({ values: { SnapshotsPending: Number(count) } }),

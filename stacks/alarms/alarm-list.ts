@@ -32,6 +32,9 @@ const MOST_PENDING_SNAPSHOTS = 50;
  */
 const MOST_REFUSED_ORIGINS = 20;
 
+/** Of the five listings in five minutes that the schedule `capacity` makes. */
+const MOST_FAILED_LISTINGS = 3;
+
 /** Returns the alarms of a stage by name, except those of missed sweeps and the canary. */
 export function buildAlarms(
   stage: Stage,
@@ -73,6 +76,13 @@ function alarmsOfLogs(namespace: string): Record<string, Alarm> {
       namespace,
       metric: "OriginsRefused",
       threshold: MOST_REFUSED_ORIGINS,
+    },
+    ClusterUnreachable: {
+      description:
+        'The cluster does not answer. Jobs neither start nor end there: search the logs for "cluster unreachable"; docs/operate.md explains it.',
+      namespace,
+      metric: "ClusterUnreachable",
+      threshold: MOST_FAILED_LISTINGS,
     },
     SnapshotsPending: {
       description: "So many snapshots of EBS are pending that the account's limit is near: see Service Quotas, EBS.",

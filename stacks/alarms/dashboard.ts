@@ -39,7 +39,11 @@ function listGraphs(stage: Stage, { queues, deadLetterQueues, schedules, apiId }
   const ofSchedules = (metric: string): MetricLine[] =>
     [...schedules.values()].map(({ name }) => ["AWS/Lambda", metric, "FunctionName", name]);
   const table = (metric: string): MetricLine => ["AWS/DynamoDB", metric, "TableName", stage.tableName];
-  const failures = ["SendsFailed", ...[...alarmedErrorEvents().values()].map(({ metric }) => metric)];
+  const failures = [
+    "SendsFailed",
+    "ClusterUnreachable",
+    ...[...alarmedErrorEvents().values()].map(({ metric }) => metric),
+  ];
   return [
     { title: "Answers", stat: "Sum", lines: statuses.map((status) => [ownName, "Answers", "Status", status]) },
     { title: "Time of an answer, 99th percentile", stat: "p99", lines: [[ownName, "AnswerMs", "Status", "2xx"]] },

@@ -61,7 +61,7 @@ export const alarmChecks = {
    */
   errorEvents(resources) {
     const alarms = ofType(resources, alarmType);
-    const warnings = ["OriginsRefused", "SendsFailed", "SnapshotsPending"];
+    const warnings = ["ClusterUnreachable", "OriginsRefused", "SendsFailed", "SnapshotsPending"];
     const missing = warnings.filter((metric) => !alarms.some(({ inputs }) => inputs.metricName === metric));
     const ofWarnings = missing.map((metric) => `${metric} has no alarm`);
     const ofErrors = documentedErrorEvents().flatMap((event) => {
@@ -78,7 +78,7 @@ export const alarmChecks = {
         ...(threshold >= 0 && threshold <= 20 ? [] : [`${alarm.name} fires after ${threshold}`]),
       ];
     });
-    return [...ofWarnings, ...ofErrors];
+    return [...ofWarnings, ...outageProblems(alarms), ...ofErrors];
   },
 
   dashboard(resources) {
@@ -96,6 +96,17 @@ export const alarmChecks = {
     ];
   },
 } as const satisfies Record<string, Check>;
+
+/** The cluster is listed once a minute. One failed listing raises no alarm, and an outage of five minutes does. */
+function outageProblems(alarms: readonly Resource[]): string[] {
+  const alarm = alarms.find(({ inputs }) => inputs.metricName === "ClusterUnreachable");
+  const { statistic, comparisonOperator, period, threshold } = alarm?.inputs ?? {};
+  const wanted = ["Sum", "GreaterThanThreshold", 300];
+  return [
+    ...differentInOrder("the alarm of an outage", [statistic, comparisonOperator, period], wanted),
+    ...(threshold >= 1 && threshold < 5 ? [] : [`the alarm of an outage fires after ${threshold} failed listings`]),
+  ];
+}
 
 /** Returns the events of docs/operate.md that may be errors, but for those of the local stack. */
 function documentedErrorEvents(): string[] {

@@ -559,6 +559,14 @@ export const faults: Readonly<Record<string, readonly [check: string, fault: Fau
     }),
   ],
   "a wrong secret that nobody hears of": ["errorEvents", change(alarm, /^OriginsRefusedAlarm$/, () => undefined)],
+  "an outage of the cluster without an alarm": [
+    "errorEvents",
+    change(alarm, /^ClusterUnreachableAlarm$/, () => undefined),
+  ],
+  "an outage of the cluster that is never long enough for its alarm": [
+    "errorEvents",
+    change(alarm, /^ClusterUnreachableAlarm$/, (inputs) => ({ ...inputs, threshold: 5 })),
+  ],
   "snapshots that pile up unseen": ["errorEvents", change(alarm, /^SnapshotsPendingAlarm$/, () => undefined)],
   "a sweep that is not missed": [
     "alarms",

@@ -46,9 +46,11 @@ export async function noteListing(
   reachable: boolean,
 ): Promise<void> {
   await unlessItFails(ctx, async () => {
+    // Logged for each failed listing, because an alarm counts these lines (packages/lambda/metrics.ts).
+    if (!reachable) ctx.log.warn("cluster unreachable");
     const state = parseClusterState(item);
     if ((state?.reachable ?? true) === reachable) return;
-    ctx.log.warn(reachable ? "cluster reachable" : "cluster unreachable");
+    if (reachable) ctx.log.warn("cluster reachable");
     await change(ctx, item, state, reachable);
   });
 }
