@@ -135,6 +135,7 @@ function mayTag(name: string, has: Tags, writes: Tags): boolean {
   return may(name, "ec2:CreateTags", has, writes);
 }
 
+// IAM User Guide, "Controlling access to AWS resources using tags".
 /** Reports whether IAM allows an action on a snapshot with the tags `has` to a call that writes the tags `writes`. */
 function may(name: string, action: string, has: Tags, writes: Tags = {}): boolean {
   const values: Record<string, string> = {

@@ -49,6 +49,7 @@ export const concurrencyChecks = {
   throttles(resources) {
     const stages = ofType(resources, "aws:apigatewayv2/stage:Stage");
     return stages.flatMap(({ name, inputs }) => {
+      // API Gateway Developer Guide, "Throttle requests to your HTTP APIs for better throughput in API Gateway".
       const { throttlingRateLimit: rate, throttlingBurstLimit: burst } = inputs.defaultRouteSettings ?? {};
       return rate > 0 && rate <= 1_000 && burst > 0 && burst <= 1_000 ? [] : [`${name} takes any number of requests`];
     });

@@ -121,6 +121,7 @@ export const edgeChecks = {
     const { accessControlMaxAgeSec, override } = policy?.inputs.securityHeadersConfig?.strictTransportSecurity ?? {};
     return [
       ...(others.length > 0 ? ["behaviours have several policies"] : []),
+      // CloudFront Developer Guide, "Understand response headers policies".
       ...differentInOrder("HSTS", [accessControlMaxAgeSec, override], [31_536_000, true]),
       ...behaviours
         .filter((each) => each.responseHeadersPolicyId !== `${policy?.name}-id`)
@@ -195,6 +196,7 @@ export const edgeChecks = {
       ...differentInOrder("where it counts", [match?.searchString, match?.positionalConstraint], [path, "ENDS_WITH"]),
       // An escaped dot is a dot only once it is decoded.
       ...differentInOrder("how it reads a path", result, ["URL_DECODE", "NORMALIZE_PATH"]),
+      // AWS WAF Developer Guide, "Using rate-based rule statements in AWS WAF".
       ...differentInOrder("how it counts", [limited?.aggregateKeyType, limited?.limit], ["IP", 60]),
       ...differentInOrder("what it answers", answers, [
         [429, tooManyBody, "retry-after: 60,berth-error: rate"],

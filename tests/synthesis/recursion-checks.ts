@@ -15,6 +15,7 @@ export const recursionChecks = {
     const getNext = (name: string) => (sends.get(name) ?? []).flatMap((arn) => invokes.get(arn) ?? []);
     const looping = [...new Set(invokes.values())].filter((name) => reachesItself(name, getNext));
     const configs = ofType(resources, "aws:lambda/functionRecursionConfig:FunctionRecursionConfig");
+    // Lambda Developer Guide, "Use Lambda recursive loop detection to prevent infinite loops".
     return different(
       "functions that may loop",
       configs.map(({ inputs }) => `${functionIn(inputs.functionName)} ${inputs.recursiveLoop}`),
