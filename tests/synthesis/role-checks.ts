@@ -144,7 +144,7 @@ const servicesOfPort: Readonly<Record<PortName, readonly string[]>> = {
 
 /** Reports whether the module uses the whole driver. Others only run commands. A reconcile asks EC2 about a machine. */
 function drivesCluster({ file }: FunctionEntry): boolean {
-  return /"#lambda\/(schedule|worker)-compute\.ts"/.test(readFileSync(file, "utf8"));
+  return /\bcompute\b.*"#lambda\/(schedule-compute|worker-ports)\.ts"/.test(readFileSync(file, "utf8"));
 }
 
 function servicesFor(entry: FunctionEntry): string[] {
