@@ -21,8 +21,6 @@ export interface LogStream {
   close(): void;
 }
 
-/** Silence after which the connection counts as broken. */
-const SILENT_MS = 60_000;
 export const PAUSE_MS = 2_000;
 
 const FLOODED_PAUSE_MS = 30_000;
@@ -35,6 +33,8 @@ export interface LogStreamOptions {
   readonly openedWithinMs: number;
   /** Limit per second, times included. A log that grows faster is read from copies, which cost the same at any speed. */
   readonly mostBytes: number;
+  /** Silence after which the connection may be broken. */
+  readonly silentMs: number;
 }
 
 /**
@@ -44,7 +44,7 @@ export interface LogStreamOptions {
 export async function openLogStream(
   place: ClusterContext,
   id: RunId,
-  { client, known, openedWithinMs, mostBytes }: LogStreamOptions,
+  { client, known, openedWithinMs, mostBytes, silentMs }: LogStreamOptions,
 ): Promise<LogStream | undefined> {
   const signal = AbortSignal.timeout(openedWithinMs);
   const path = await findLogPath(place, id, { signal });
@@ -65,7 +65,7 @@ export async function openLogStream(
     pauseMs: PAUSE_MS,
     changes: new EventEmitter().setMaxListeners(0),
   };
-  const closed = follow(state, response).finally(() => closing.abort());
+  const closed = follow(state, response, silentMs).finally(() => closing.abort());
   return streamOf(state, closing, closed);
 }
 
@@ -107,8 +107,12 @@ function streamOf(state: State, closing: AbortController, closed: Promise<void>)
 }
 
 /** Reads the stream to its end. */
-async function follow(state: State, response: IncomingMessage): Promise<void> {
-  response.setTimeout(SILENT_MS, () => response.destroy());
+async function follow(state: State, response: IncomingMessage, silentMs: number): Promise<void> {
+  response.setTimeout(silentMs, () => {
+    // Most silent logs have a sound connection, so the next reader opens a stream at once and needs no copies.
+    state.pauseMs = 0;
+    response.destroy();
+  });
   try {
     passOn(state);
     for await (const part of response as AsyncIterable<Buffer>) {

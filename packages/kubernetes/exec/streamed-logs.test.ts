@@ -168,6 +168,20 @@ describe("a followed log", () => {
     expect(third).toEqual({ text: "three\n", end: 14 });
   });
 
+  it("gets another stream at once when nothing was printed for so long that the connection may be broken", async () => {
+    const logs = await openLogs({ silentMs: 100 });
+    print("one\n");
+    const record = endOf(await copy(logs));
+    const { end } = await readUntil(logs, 0, "one\n", record);
+
+    await expect.poll(() => logs.isOpen({ uid, run: 1 })).toBe(false);
+    const quiet = await logs.read(uid, 1, end, record);
+    print("two\n");
+
+    expect(quiet).toEqual({ start: end, bytes: Buffer.from("") });
+    expect(await readUntil(logs, end, "two\n", record)).toEqual({ text: "two\n", end: 8 });
+  });
+
   it("is read over rotations, and copies agree with it", async () => {
     const logs = await openLogs();
     print("one\n");

@@ -22,6 +22,7 @@ export interface StreamedLogsOptions {
   readonly idleMs?: number;
   readonly openedWithinMs?: number;
   readonly mostBytes?: number;
+  readonly silentMs?: number;
 }
 
 const MOST_STREAMS = 32;
@@ -31,6 +32,7 @@ const MOST_ENDS = 1_000;
 /** As long as one copy may take. */
 const OPENED_WITHIN_MS = 3_000;
 const MOST_BYTES = 4 * 1024 ** 2;
+const SILENT_MS = 60_000;
 
 interface Entry {
   readonly opening: Promise<LogStream | undefined>;
@@ -44,14 +46,15 @@ interface Entry {
 
 export function streamedLogs(place: ClusterContext, options: StreamedLogsOptions): StreamedLogs {
   const { client, mostStreams = MOST_STREAMS, idleMs = IDLE_MS } = options;
-  const { openedWithinMs = OPENED_WITHIN_MS, mostBytes = MOST_BYTES } = options;
+  const { openedWithinMs = OPENED_WITHIN_MS, mostBytes = MOST_BYTES, silentMs = SILENT_MS } = options;
   const entries = new Map<string, Entry>();
   const ends = new Map<string, LogEnd>();
   const open = (id: RunId, known: LogEnd | undefined): Entry => {
     const name = nameOfRun(id);
     const end = laterEnd(known, ends.get(name));
     // Readers of a log that cannot be streamed get copies, which report the failure.
-    const opening = openLogStream(place, id, { client, known: end, openedWithinMs, mostBytes }).catch(() => undefined);
+    const stream = { client, known: end, openedWithinMs, mostBytes, silentMs };
+    const opening = openLogStream(place, id, stream).catch(() => undefined);
     return watchStream(opening, { idleMs, onEnd: (last) => keepEnd(ends, name, last) });
   };
   const findStream = (id: RunId) => {

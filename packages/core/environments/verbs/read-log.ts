@@ -43,6 +43,8 @@ export async function readLog(ctx: LogContext, id: string, live?: LiveLogs): Pro
 const POLL_MS = 1_000;
 /** How far followers of a remote log may read beyond its last copy before another one is made. */
 const MOST_AHEAD = 1024 * 1024;
+/** How old the last copy of a followed remote log may be if it lacks output. A lost machine takes what is not copied. */
+const MOST_AGE_MS = 30_000;
 /** How long a request collects output, so that many lines come in one answer. */
 const COLLECT_MS = 50;
 
@@ -75,10 +77,11 @@ export async function followLog(ctx: LogContext, id: string, request: LogRequest
   }
 }
 
-/** Has a remote log copied, because a follower of it finds its position after a restart only if it is near a copy. */
+/** Has a remote log copied. After a restart a follower finds its position only near a copy, and a lost machine's log is gone. */
 async function copyIfFarAhead(ctx: LogContext, id: string, environment: Environment, end: number): Promise<void> {
   const copiedEnd = baseOfRun(environment) + (knownEnd(environment)?.position ?? 0);
-  if (end - copiedEnd > MOST_AHEAD) await wantCopies(ctx, id, environment, COPIED_EVERY_MS).catch(unlessBusy);
+  const isOld = end > copiedEnd && ctx.clock.now() - (environment.log?.at ?? 0) > MOST_AGE_MS;
+  if (isOld || end - copiedEnd > MOST_AHEAD) await wantCopies(ctx, id, environment, COPIED_EVERY_MS).catch(unlessBusy);
 }
 
 interface Pause {

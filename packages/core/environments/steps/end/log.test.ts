@@ -258,6 +258,21 @@ describe("the log of a command", () => {
     expect((await world.read("alice", "one")).log?.bytes).toBe(6);
   });
 
+  test("is copied once more when a stream has shown output that its last copy of half a minute ago lacks", async () => {
+    const { world, follow, stream } = await remote();
+    const isWanted = async () => ((await world.read("alice", "one")).logWantedUntil ?? 0) > world.clock.now();
+    stream("first\n");
+    await follow(0);
+    await world.advance(31 * SECOND);
+    await follow(0);
+    const isWantedWithoutNews = await isWanted();
+    stream("first\nnext\n");
+
+    await follow(0);
+
+    expect([isWantedWithoutNews, await isWanted()]).toEqual([false, true]);
+  });
+
   test("is read from the last copy once the command has ended, although a late stream may still be open", async () => {
     const { world } = await justEnded();
     const late: LiveLogs = {
