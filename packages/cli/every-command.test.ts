@@ -212,7 +212,7 @@ async function endOf(started: RunningCli, { until }: CommandCase): Promise<CliAn
   await started.says(until);
   started.child.kill("SIGTERM");
   const answer = await started.ended;
-  return answer.code === 143 ? { ...answer, code: 0 } : answer;
+  return { ...answer, code: answer.code === 143 ? 0 : -1 };
 }
 
 test.concurrent("in a pipe stdout is only the data, without questions or colors", {

@@ -35,7 +35,7 @@ print objects of \`berth\` itself:
 |---|---|
 | api | the answer, whatever it is |
 | code, cursor | url, host, path |
-| cp | from, to, job_id; files and bytes of the copy on this machine, null for a pattern |
+| cp | from, to, job_id; files and bytes of the copy on this machine, null for a pattern and for a copy into an earlier directory |
 | forward | job_id, url, local_port, job_port: a line for each port, once all are open |
 | logout | url, revoked |
 | logs, stack logs | logs: a piece of the log |

@@ -122,6 +122,9 @@ test("files are copied into a job and out of it, and a port is forwarded to it",
   writeFileSync(join(back, "earlier"), "not copied");
   expect(await asJson("cp", "files:sent.txt", back)).toMatchObject({ files: 1, bytes: 8 });
   expect(await asJson("cp", "-r", back, "files:tree")).toMatchObject({ files: 2, bytes: 18 });
+  const tree = join(place, "tree as JSON");
+  expect(await asJson("cp", "-r", "files:tree", tree)).toMatchObject({ files: 2, bytes: 18 });
+  expect(await asJson("cp", "-r", "files:tree/.", tree)).toMatchObject({ files: null, bytes: null });
   expect(await cli.run("cp", "--json", "files:nothing", back)).toMatchObject({ code: 1, stdout: "" });
 
   const port = await freePort();

@@ -51,7 +51,10 @@ export async function follow(
 export function outputPrinter(jobId: string, json: boolean): PrintOutput {
   if (!json) return (output, data) => write(output === "out" ? process.stdout : process.stderr, data);
   // A character may be cut between two pieces.
-  const decoders = { out: new TextDecoder(), err: new TextDecoder() };
+  const decoders = {
+    out: new TextDecoder("utf-8", { ignoreBOM: true }),
+    err: new TextDecoder("utf-8", { ignoreBOM: true }),
+  };
   return (output, data) => {
     const text = decoders[output].decode(data, { stream: true });
     return write(process.stdout, `${jsonText({ job_id: jobId, [`std${output}`]: text })}\n`);

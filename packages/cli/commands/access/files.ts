@@ -37,22 +37,43 @@ export async function copy({ recursive, json, ...flags }: CopyFlags, from: strin
     remote[at] ? `${remoteHost(place.target)}:${place.path}` : localPath(path),
   );
   const words = [...place.target.options, ...(recursive ? ["-r"] : []), "-P", place.target.port, "--", ...sides];
+  const copied = localCopy(from, to);
   const code = await runOnJob(place.target, "scp", words).finally(place.close);
-  if (json && code === 0) outJson({ from, to, job_id: place.jobId, ...countFiles(localCopy(from, to)) });
+  if (json && code === 0) outJson({ from, to, job_id: place.jobId, ...countFiles(copied) });
   throw new QuietExit(code);
 }
 
-/** Returns the path on this machine that was copied, or that the copy made. scp copies into a directory under the old name. */
-function localCopy(from: string, to: string): string {
+/**
+ * Returns the path on this machine that is copied, or that the copy will make. scp copies into an existing directory
+ * under the old name. Returns undefined if other files may be there already.
+ */
+function localCopy(from: string, to: string): string | undefined {
   const remote = remotePart(from);
   if (!remote) return from;
-  return statSync(to, { throwIfNoEntry: false })?.isDirectory() ? join(to, basename(remote.path)) : to;
+  const isInto = statSync(to, { throwIfNoEntry: false })?.isDirectory();
+  const path = isInto ? join(to, basename(remote.path)) : to;
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ? undefined : path;
 }
 
-/** Counts the files of a path. Returns null where the path is a pattern. */
-function countFiles(path: string): { readonly files: number | null; readonly bytes: number | null } {
-  const found = statSync(path, { throwIfNoEntry: false });
-  if (!found) return { files: null, bytes: null };
+interface Count {
+  readonly files: number | null;
+  readonly bytes: number | null;
+}
+
+const uncounted: Count = { files: null, bytes: null };
+
+/** Counts the files of a path. Returns null if they cannot be counted, for example those of a pattern. */
+function countFiles(path: string | undefined): Count {
+  try {
+    return path === undefined ? uncounted : count(path);
+  } catch {
+    // Another program may have removed some. The copy has succeeded all the same.
+    return uncounted;
+  }
+}
+
+function count(path: string): Count {
+  const found = statSync(path);
   if (!found.isDirectory()) return { files: 1, bytes: found.size };
   const names = readdirSync(path, { recursive: true, encoding: "utf8" });
   const files = names.map((name) => lstatSync(join(path, name))).filter((entry) => entry.isFile());
@@ -87,7 +108,11 @@ export async function forward({ json, ...flags }: ForwardFlags, word: string, ..
   // OpenSSH runs the local command once every port listens.
   const whenUp = ["-o", "PermitLocalCommand=yes", "-o", "LocalCommand=echo up", "-o", "ExitOnForwardFailure=yes"];
   const words = [...target.options, ...whenUp, "-N", ...leads, "-p", target.port];
-  const onOutput = () => {
+  let isUp = false;
+  // The start files of a shell may print other text.
+  const onOutput = (text: string) => {
+    if (isUp || !/up$/m.test(text)) return;
+    isUp = true;
     for (const [here, there] of pairs) {
       const url = `http://127.0.0.1:${here}`;
       if (json) outJson({ job_id: jobId, url, local_port: Number(here), job_port: Number(there) });

@@ -54,13 +54,22 @@ async function perform(flags: RunFlags, name: string | undefined): Promise<numbe
   const active: ActiveRun = { berth, job, run, interrupts, print, isStarted: flags.attach };
   try {
     const code = await follow(active, json);
-    if (json) outJson(await berth.jobs.get(job.job_id));
+    if (json) await showJob(active);
     return code;
   } catch (error) {
     if (error instanceof JobEnded) return endedBefore(error.job, json);
     if (interrupts.signal.aborted) return await leave(active);
     await afterFailure(active);
     throw error;
+  }
+}
+
+/** The command's exit code counts even if the deployment does not answer any more. */
+async function showJob({ berth, job }: ActiveRun): Promise<void> {
+  try {
+    outJson(await berth.jobs.get(job.job_id));
+  } catch (error) {
+    sayError(`${describeError(error)}\nThe command has ended, and its job could not be read.`);
   }
 }
 
