@@ -1,5 +1,9 @@
 import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import type { Plugin } from "esbuild";
+
+/** The checkout itself may lie below a folder of that name. */
+const functions = fileURLToPath(new URL("../../functions/", import.meta.url));
 
 /** Replacement of zod-openapi in servers, where a route is plain data. */
 export const routeStub = "export const createRoute = (route) => route;";
@@ -12,10 +16,9 @@ export const withoutDocument: Plugin = {
   name: "without-document",
   setup({ onLoad }) {
     onLoad({ filter: /@hono\/zod-openapi\/dist\/index\.mjs$/ }, () => ({ contents: routeStub, loader: "js" }));
-    onLoad({ filter: /\/functions\/.*\.ts$/ }, ({ path }) => ({
-      contents: withoutWords(readFileSync(path, "utf8")),
-      loader: "ts",
-    }));
+    onLoad({ filter: /\/functions\/.*\.ts$/ }, ({ path }) =>
+      path.startsWith(functions) ? { contents: withoutWords(readFileSync(path, "utf8")), loader: "ts" } : undefined,
+    );
   },
 };
 
