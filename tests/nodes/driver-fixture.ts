@@ -31,8 +31,13 @@ export interface DriverFixture {
 export async function openDriverFixture(): Promise<DriverFixture> {
   const nodes = ["one", "two"].map((name) => ({ name, instanceType: "p5.48xlarge" }));
   const cluster = await startRealCluster(nodes);
-  const manifests = await readManifests(fileURLToPath(new URL("../../deploy/kubernetes", import.meta.url)));
-  await applyManifests(cluster.admin, manifests);
+  try {
+    const manifests = await readManifests(fileURLToPath(new URL("../../deploy/kubernetes", import.meta.url)));
+    await applyManifests(cluster.admin, manifests);
+  } catch (error) {
+    await cluster.stop();
+    throw error;
+  }
   const { url, ca, token } = cluster.controlPlane.getAccess("berth");
   const client = apiClient({ url, ca, token: async () => token, deadlineMs: 60_000 });
   const compute = kubernetesCompute({

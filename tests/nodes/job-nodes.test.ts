@@ -7,7 +7,8 @@ beforeAll(async () => {
   fixture = await openDriverFixture();
 });
 
-afterAll(() => fixture.stop());
+// A start that fails leaves no fixture.
+afterAll(() => (fixture as DriverFixture | undefined)?.stop());
 
 afterEach(() => fixture.clear());
 

@@ -1,10 +1,10 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { access, readdir } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { expect, it } from "vitest";
+import { expect, it, onTestFinished } from "vitest";
 import { listCgroups } from "./cgroups.ts";
 import { removeLeftovers } from "./leftovers.ts";
 import { listBridges } from "./network.ts";
@@ -46,7 +46,11 @@ async function gone(folder: string): Promise<void> {
   }
 }
 
+/** Where a kubelet looks for plugins by default. */
+const pluginFolder = "/usr/libexec/kubernetes";
+
 it("a run leaves nothing behind", async () => {
+  const hadPlugins = existsSync(pluginFolder);
   const cluster = await startRealCluster([{ name: "one", instanceType: "m7i.8xlarge" }]);
   const { run } = cluster;
   const { home } = cluster.controlPlane;
@@ -59,13 +63,16 @@ it("a run leaves nothing behind", async () => {
   expect(traces.processes.join("\n")).toContain("kubelet");
   expect(await findTraces(run, home)).toEqual(nothing);
   await expect(access(home)).rejects.toThrow("ENOENT");
+  expect(existsSync(pluginFolder)).toBe(hadPlugins);
 });
 
 it("the next run removes what a killed run left", async () => {
   const child = spawn(process.execPath, [fileURLToPath(new URL("./killed-run-fixture.ts", import.meta.url))], {
     stdio: ["ignore", "pipe", "inherit"],
   });
-  const [line] = await once(child.stdout, "data");
+  onTestFinished(() => void child.kill("SIGKILL"));
+  const endedEarly = once(child, "exit").then(() => [""]);
+  const [line] = await Promise.race([once(child.stdout, "data"), endedEarly]);
   const { run, home } = JSON.parse(String(line)) as { run: string; home: string };
 
   const ended = once(child, "exit");

@@ -84,6 +84,8 @@ function getKubelet({ address, cgroup, clientAuthority }: NodeSettings): object 
     failSwapOn: false,
     makeIPTablesUtilChains: false,
     resolvConf: "",
+    // The default is a folder of this machine.
+    volumePluginDir: "/var/lib/kubelet/volume-plugins",
     // The disk is that of this machine, which other programs fill.
     imageGCHighThresholdPercent: 100,
     evictionHard: { "memory.available": "100Mi", "nodefs.available": "1%", "imagefs.available": "1%" },
