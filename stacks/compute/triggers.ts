@@ -5,7 +5,7 @@ import { queuesSentTo } from "./roles.ts";
 
 /**
  * Messages per batch, which share the timeout of the consumer. Ten messages of one pool are one plan; a planner
- * returns the pools that it had no time for (core/pools/planner.ts).
+ * returns the pools that it had no time for (core/pools/plan/planner.ts).
  */
 const BATCH = 10;
 

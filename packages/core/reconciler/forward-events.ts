@@ -10,7 +10,7 @@ interface Following {
   readonly reached: (version: string) => void;
 }
 
-/** Sends hints for changes until `signal` aborts, fewer in a flood (hint-limit.ts). Throws the compute's errors. */
+/** Sends hints for changes until `signal` aborts, fewer in a flood. Throws the compute's errors. */
 export async function forwardEvents(
   ctx: Context<"queue" | "compute">,
   { signal, from, reached }: Following,

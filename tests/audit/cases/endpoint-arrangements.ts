@@ -93,7 +93,7 @@ export const arrangements: Readonly<Record<string, readonly Arrangement[]>> = {
       async arrange(_, { world, key, items }) {
         await submitJob(world, key, { ...jobOfChosenId, webhook_url: "https://hooks.example/" });
         const end = { phase: "deleted", reason: "Its disk was taken", at: world.clock.now() } as const;
-        // A submit leaves its job in this state if another job took its disk (core/disks/acquire.ts).
+        // A submit leaves its job in this state if another job took its disk (core/disks/names/acquire.ts).
         const left = withChanged(withoutNotes(items()), chosenId, (job) =>
           enter(decideEnd(job, end), "deleted", end.at, end.reason),
         );

@@ -75,7 +75,7 @@ export async function findCommand(
   }
 }
 
-/** Writes the specification before its head. It is due later: the writer may die in between (orphaned-spec.ts). */
+/** Writes the specification before its head. It is due later: the writer may die in between. */
 export async function writeSpec(
   ctx: Context<"table" | "sealer">,
   environment: Key,

@@ -64,7 +64,7 @@ export async function requestStart(
     const again = requestRestart(changed, now, { size, receiver: sealed });
     return { ...again, goal: { ...again.goal, startedBy: token } };
   }).catch(async (error) => {
-    // After any other failure, a head may name the specification (orphaned-spec.ts).
+    // After any other failure, a head may name the specification (`stepSpec` in record/spec.ts).
     if (error instanceof Problem) await forgetSpecs(ctx, id, written);
     throw error;
   });
