@@ -16,32 +16,32 @@ const files = ["quick-start", "doc-examples", "onmemos", "dev8"];
 /** Tests of these files that cannot hold here, by reason. */
 const leftOut = {
   "the pretend kubelet mounts no volume, so that nothing is at /workspace": [
-    "make, show, use and delete a session",
-    "make, list, show, use and delete a workspace",
-    "run from a shell as they are printed, and against a session that is there",
+    "create, show, use and delete a session",
+    "create, list, show, use and delete a workspace",
+    "run from a shell as printed, and against an existing session",
     "runs the printed example and leaves nothing: Basic Usage",
     "runs the printed example and leaves nothing: Context Manager",
-    "does against the stack what its page says",
-    "answers the printed client in a program of its own",
+    "behaves against the stack as its page says",
+    "answers the printed client in its own program",
     "keeps its directory, and is closed when its workspace is deleted by the other family",
-    "have the documented variables, files that stay, and both names of Python",
-    "end at their time-out with all that they began, and keep what they wrote",
-    "write what they like: bytes that are no text, and more than is kept",
-    "run many at a time, each with its own result",
+    "have the documented variables, persistent files, and both names of Python",
+    "end at their timeout with their processes, and keep their output",
+    "may write invalid text, and more than is kept",
+    "run concurrently, each with its own result",
   ],
   "its image's own server answers for a workspace, and the pretend kubelet has no images": [
     "runs from a shell as it is printed, with a base URL that holds the key",
     "runs from a shell as it is printed, with a stack that is open to its own machine",
-    "are answered as they are printed, with other times and one address for the page",
+    "get the printed answers, with other times and one address for the page",
   ],
   "it looks for volumes and processes in the home of the stack": [
-    "whose container dies is ERROR, and is started again",
-    "finds its files again after a stop, and nothing of it is left when it is deleted",
+    "is ERROR when its container dies, and can be started again",
+    "finds its files again after a stop, and leaves nothing when it is deleted",
   ],
-  "a command is the user of its image there": ["are never root's in a sandbox, nor of any of its groups"],
-  "Jupyter is not started on clusters": ["turn Jupyter on, or leave the reason why not"],
+  "a command is the user of its image there": ["never run as root or in its groups in a sandbox"],
+  "Jupyter is not started on clusters": ["turn Jupyter on, or show the reason why not"],
   "it counts the examples that the tests before it ran, those that are left out too": [
-    "are all among these, and there are 20",
+    "are all included here, 20 in number",
   ],
 } as const;
 
