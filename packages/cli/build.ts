@@ -15,7 +15,7 @@ export async function packCli(outdir: string): Promise<void> {
     splitting: true,
     plugins: [externalHelp, requiredBuiltins, oneStartFile],
   });
-  // A file of its own, so that commands do not load another chunk for what it shares with them.
+  // esbuild would put code that this file shares with commands into a chunk, which each command would load.
   const outfile = join(outdir, "root-help.mjs");
   await build({
     ...settings,

@@ -8,7 +8,7 @@ export const json = {
   withNegated: false,
 } as const;
 
-/** For commands that print objects of `berth` itself. */
+/** The `--json` flag of commands that print objects of `berth` itself. */
 export const ownJson = flag("Print JSON, one object a line. See its fields with: berth help json");
 
 export const yes = { kind: "boolean", brief: "Do not ask", withNegated: false } as const;

@@ -63,7 +63,7 @@ export function readVariables(pairs: readonly string[]): Record<string, string> 
   return Object.fromEntries(variables);
 }
 
-/** Returns the settings of the second one where it has any, else those of the first. Variables are merged. */
+/** Overrides the first settings with the second. Merges their variables. */
 export function mergeSettings(settings: JobSettings, winning: JobSettings): JobSettings {
   const definedEntries = Object.entries(winning).filter(([, value]) => value !== undefined);
   const env = settings.env || winning.env ? { ...settings.env, ...winning.env } : undefined;

@@ -12,7 +12,7 @@ export interface WatchOptions {
   readonly json: boolean;
   readonly timeoutMs?: number | undefined;
   readonly signal: AbortSignal;
-  /** Returns what to throw after an abort. By default, the message of a wait that the user left. */
+  /** Returns the error to throw after an abort. The default says how to come back to the job. */
   readonly onAbort?: (() => unknown) | undefined;
 }
 

@@ -70,8 +70,9 @@ interface GoOptions {
 }
 
 /**
- * Returns the script that runs the command. A shell exports each variable that was in its environment, so what is set before
- * the command has names that no user chooses. Its outputs and its exit code go to files, and to the job's log.
+ * Returns the script that runs the command. The script's own variables have names that no user
+ * chooses, because a shell exports each variable that was in its environment. Files and the job's log get the outputs
+ * and the exit code.
  */
 export function goScript({ id, directory, command, stays }: GoOptions): string {
   return `berth_work="\${WORKSPACE:-$HOME}"; berth_run=${runDirectory(id)}

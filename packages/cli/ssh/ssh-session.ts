@@ -139,7 +139,7 @@ export function runOpenSsh(
     });
     child.once("close", (code, signal) => {
       stopPassing();
-      // After Ctrl-C ssh ends by the signal or with 255. Which one depends on its timing.
+      // Depending on its timing, ssh ends by the signal or with 255 after Ctrl-C.
       if (isInterrupted && code === exitCodes.ownFailure) return resolve(exitCodes.detached);
       // ssh itself ends with 255 after SIGTERM.
       const name = ending ?? signal;

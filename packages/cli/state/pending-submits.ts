@@ -6,7 +6,7 @@ import { findProcess, isRunning, type ProcessIdentity } from "./process-identity
 import { readState, removeOldState, statePath, writePrivate } from "./state.ts";
 
 const directory = "submits";
-/** The server remembers a key for 24 hours. After an hour the same command means another job. */
+/** The server remembers a key for 24 hours. The client forgets it after an hour, because the same command then means another job. */
 const oldestMs = 3_600_000;
 
 interface PendingSubmit {

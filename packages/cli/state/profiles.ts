@@ -59,7 +59,7 @@ export function isOperator(): boolean {
     const url = process.env.BERTH_URL?.replace(/\/+$/, "") ?? current;
     return profiles[url]?.isOperator === true;
   } catch {
-    // The command itself says what is wrong with the state.
+    // The command reports the unreadable state when it reads it.
     return false;
   }
 }

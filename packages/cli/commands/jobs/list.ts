@@ -30,7 +30,7 @@ export async function list({ all, status, ...flags }: ListFlags): Promise<void> 
   }));
 }
 
-/** After `berth ssh-config on`, the entries for ssh go with their jobs. */
+/** Updates the entries for ssh if `berth ssh-config on` was used. */
 async function withHosts(berth: Berth, read: () => Promise<JobSummary[]>): Promise<JobSummary[]> {
   if (!hasState("ssh_config")) return read();
   const { readAndRefresh } = await import("../../ssh/ssh-hosts.ts");
