@@ -100,7 +100,7 @@ export function kubernetesCompute(options: KubernetesComputeOptions): Compute {
     begin: async (uid, run) => openGate(place, await readRun(place, { uid, run })),
     terminate: async (uid, run) => terminateRun(place, { uid, run }, { recent, blobs: options.blobs }),
     remove: async (uid, run, removal) =>
-      removeRun(place, { uid, run }, removal, { getMachineState, recent, blobs: options.blobs }),
+      removeRun(place, { uid, run }, removal, { getMachineState, recent, blobs: options.blobs, now: now() }),
     extend: async (uid, run, until) => unlessOvertaken(() => extendRun(place, { uid, run }, until, now())),
     setAccess: async (uid, run, access) => unlessOvertaken(() => setAccess(place, { uid, run }, access, sshPort)),
     resize: async (uid, run, resources, revision) =>

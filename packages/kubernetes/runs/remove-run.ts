@@ -23,6 +23,7 @@ interface Removing {
   readonly getMachineState: Compute["getMachineState"];
   readonly recent: RecentRuns;
   readonly blobs: Blobs | undefined;
+  readonly now: number;
 }
 
 /**
@@ -33,7 +34,7 @@ export async function removeRun(
   place: ClusterContext,
   id: RunId,
   { graceSeconds, force, unlessBound, leftovers, tombstones }: Removal,
-  { getMachineState, recent, blobs }: Removing,
+  { getMachineState, recent, blobs, now }: Removing,
 ): Promise<boolean> {
   const { client, paths } = place;
   // Deletions name uids, so an object that was created since stays for the next reconcile.
@@ -75,7 +76,7 @@ export async function removeRun(
       client.remove(`${paths.pods}/${metadata.name}`, { uid: metadata.uid, graceSeconds: seconds }),
     ),
   );
-  await Promise.all(pods.filter((pod) => isForgotten(pod, objects.jobs)).map((pod) => removeTracking(place, pod)));
+  await Promise.all(pods.filter((pod) => isForgotten(pod, objects.jobs, now)).map((pod) => removeTracking(place, pod)));
   // While a pod exists, the cluster would attach the volumes again.
   if (force && volumes.length > 0) await detachFromLost(place, volumes, listNodeNames({ jobs: [], pods: held }));
   if (leftovers && refused[0]) throw refused[0];
@@ -118,16 +119,24 @@ async function heldPods(
 }
 
 const trackingFinalizer = "batch.kubernetes.io/job-tracking";
+/**
+ * Time for the Job controller to learn that the Job is gone. If the pod goes first, the controller replaces it, and the
+ * command runs again until the garbage collector comes. After an outage, a controller reconnects its two watches up to
+ * 30 seconds apart (k8s.io/client-go/tools/cache, Reflector).
+ */
+const LEFT_TO_CONTROLLER_MS = 60_000;
 
 /**
- * Reports whether only the Job controller's finalizer keeps an ended pod without a Job. The controller removes it once;
- * if the API server is down then, the pod keeps its GPUs forever (kubernetes/kubernetes#141329).
+ * Reports whether only the Job controller's finalizer has kept an ended pod without a Job for a minute. The controller
+ * removes it once; if the API server is down then, the pod keeps its GPUs forever (kubernetes/kubernetes#141329).
  */
-function isForgotten({ metadata }: Pod, jobs: RunObjects["jobs"]): boolean {
+function isForgotten({ metadata, status }: Pod, jobs: RunObjects["jobs"], now: number): boolean {
   const { deletionTimestamp, deletionGracePeriodSeconds, finalizers, ownerReferences } = metadata;
   if (deletionTimestamp === undefined || deletionGracePeriodSeconds !== 0) return false;
+  const ends = (status?.containerStatuses ?? []).map(({ state }) => state?.terminated?.finishedAt ?? deletionTimestamp);
+  const endedAt = Math.max(...[deletionTimestamp, ...ends].map((time) => Date.parse(time)));
   const hasJob = jobs.some((job) => ownerReferences?.some(({ uid }) => uid === job?.metadata.uid));
-  return !hasJob && (finalizers?.includes(trackingFinalizer) ?? false);
+  return !hasJob && (finalizers?.includes(trackingFinalizer) ?? false) && now - endedAt > LEFT_TO_CONTROLLER_MS;
 }
 
 /** Removes the Job controller's finalizer. Other finalizers stay, since they belong to other controllers. */
