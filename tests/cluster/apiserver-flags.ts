@@ -3,12 +3,12 @@ import { join } from "node:path";
 
 export interface ApiserverOptions {
   readonly home: string;
-  /** Address of this machine that it listens on. */
+  /** Address that the API server listens on. */
   readonly address: string;
   readonly port: number;
-  /** Those that NodePorts are given from; the usual ones where this is undefined. */
+  /** Range of node ports; undefined: 30000-32767. */
   readonly nodePorts: string | undefined;
-  /** Undefined: it checks no token by a webhook. */
+  /** Address of a TokenReview webhook; undefined: none. */
   readonly tokenReviews: string | undefined;
 }
 
@@ -20,7 +20,7 @@ export function apiserverFlags({ home, address, port, nodePorts, tokenReviews }:
     `--bind-address=${address}`,
     `--advertise-address=${address}`,
     `--secure-port=${port}`,
-    // It writes its own pair there; the certificate is at once the authority that clients trust.
+    // The API server writes its own key pair there. Its certificate is also the authority that clients trust.
     `--cert-dir=${join(home, "certs")}`,
     `--token-auth-file=${join(home, "tokens.csv")}`,
     "--authorization-mode=RBAC",
@@ -29,7 +29,7 @@ export function apiserverFlags({ home, address, port, nodePorts, tokenReviews }:
     `--service-account-signing-key-file=${join(home, "signing.key")}`,
     "--service-account-issuer=https://cluster.test",
     "--service-cluster-ip-range=10.96.0.0/16",
-    // Pods are given no token, and wait for no account.
+    // Pods get no token and do not wait for a service account.
     "--disable-admission-plugins=ServiceAccount",
     "--endpoint-reconciler-type=none",
     `--kubelet-client-certificate=${join(home, "kubelet-client.crt")}`,
@@ -47,7 +47,7 @@ export function apiserverFlags({ home, address, port, nodePorts, tokenReviews }:
   ];
 }
 
-/** Whom the API server asks, in the form of a kubeconfig. */
+/** Writes the address of the TokenReview webhook as a kubeconfig. */
 export async function writeTokenReviews(home: string, server: string): Promise<void> {
   const config = {
     apiVersion: "v1",

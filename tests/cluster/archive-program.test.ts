@@ -29,7 +29,7 @@ afterEach(async () => {
   await rm(home, { recursive: true });
 });
 
-/** What the program does with an address of S3, and everything that it says. */
+/** Uploads a folder to the S3 of the test by the program. Returns exit code, result and all output. */
 async function archived({ from = source, to = "archives/a" } = {}) {
   const place = { name: "s3", region: "us-east-2", url: `${s3.endpoint}/bucket`, credentials: () => fakeKey };
   const upload = await s3Blobs(place).urlToPut(to);
@@ -51,7 +51,7 @@ async function runArchive(env: Record<string, string>) {
   return { code, words: JSON.parse(text || "{}"), said: `${output}${text}` };
 }
 
-/** Its paths, with the text of each file. */
+/** Returns the paths in an archive, with the text of each file. */
 function unpacked(zip: Uint8Array, name: string): Map<string, string> {
   const file = join(home, `${name}.zip`);
   writeFileSync(file, zip);

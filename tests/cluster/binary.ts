@@ -6,15 +6,15 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
-/** Of Kubernetes; tools/cluster/go.mod requires the same. */
+/** Version of Kubernetes, as in tools/cluster/go.mod. */
 export const KUBERNETES_VERSION = "v1.35.4";
 
 const sources = fileURLToPath(new URL("../../tools/cluster", import.meta.url));
 
-/** Why nothing can be built here, in one line; undefined where it can. */
+/** Returns in one line why nothing can be built here; undefined if it can. */
 export async function whyNotBuilt(env: NodeJS.ProcessEnv): Promise<string | undefined> {
   try {
-    // In that folder, since go.mod there names the version of Go, which an older one downloads.
+    // The go.mod of that folder names the version of Go, which an older Go downloads.
     await promisify(execFile)("go", ["version"], { cwd: sources, env });
     return undefined;
   } catch (error) {
@@ -23,22 +23,22 @@ export async function whyNotBuilt(env: NodeJS.ProcessEnv): Promise<string | unde
   }
 }
 
-/** Folder of what the tests build and download: `BERTH_CACHE`, else in the cache of this user. */
+/** Returns the folder for builds and downloads of tests: `BERTH_CACHE`, else one in the user's cache. */
 export function cacheFolder(env: NodeJS.ProcessEnv): string {
   return env.BERTH_CACHE || join(env.XDG_CACHE_HOME || join(homedir(), ".cache"), "berth");
 }
 
-/** Path of the control plane's binary, once it is built. Other sources have another path. */
+/** Returns the path of the control plane's binary, which depends on its sources. */
 export function binaryPath(env: NodeJS.ProcessEnv): Promise<string> {
   return programPath(env, "cluster", ["main.go"]);
 }
 
-/** Builds the binary if it is not there yet: about 12 minutes of a processor the first time. */
+/** Builds the binary unless it exists. The first build takes about 12 minutes of one processor. */
 export async function buildBinary(env: NodeJS.ProcessEnv): Promise<string> {
   return buildPackage(env, await binaryPath(env), ".");
 }
 
-/** Path of a program of tools/cluster in the cache, by the contents of these sources and of the module's files. */
+/** Returns the path of a program in the cache, which depends on these sources and on go.mod and go.sum. */
 export async function programPath(env: NodeJS.ProcessEnv, name: string, files: readonly string[]): Promise<string> {
   const hash = createHash("sha256");
   for (const file of [...files, "go.mod", "go.sum"]) hash.update(await readFile(join(sources, file)));
@@ -56,7 +56,7 @@ export async function buildPackage(env: NodeJS.ProcessEnv, path: string, goPacka
       CGO_ENABLED: "0",
       GOFLAGS: "-mod=readonly",
     });
-    // Two that build at once end with the same file.
+    // Two concurrent builds end with the same file.
     await rename(building, path);
   } finally {
     await rm(building, { force: true });
@@ -64,7 +64,7 @@ export async function buildPackage(env: NodeJS.ProcessEnv, path: string, goPacka
   return path;
 }
 
-/** Without them the server says that it is v0.0.0, and clients go by its version. */
+/** Returns the flags that set the server's version. Without them it is v0.0.0, and clients depend on it. */
 function linkerFlags(): string {
   const [, major, minor] = /^v(\d+)\.(\d+)\./.exec(KUBERNETES_VERSION) ?? [];
   const version = {
@@ -86,7 +86,7 @@ export async function isThere(path: string): Promise<boolean> {
   );
 }
 
-/** It stands back behind whatever else this machine does. */
+/** Runs a command at low priority. */
 function run(command: string, args: string[], env: NodeJS.ProcessEnv): Promise<void> {
   return new Promise((resolve, reject) => {
     const child = spawn("nice", ["-n", "10", command, ...args], { cwd: sources, env, stdio: ["ignore", 2, 2] });

@@ -2,17 +2,17 @@ import { once } from "node:events";
 import type { IncomingMessage } from "node:http";
 import https from "node:https";
 
-/** The address of an API server, and the credentials of a client. */
+/** Address of an API server with a client's credentials. */
 export interface Access {
   readonly url: string;
-  /** The certificate of its authority, PEM. */
+  /** Certificate of its authority, as PEM. */
   readonly ca: string;
   readonly token: string;
-  /** Asked for with each request: `Impersonate-User`, for example. */
+  /** Headers of each request, for example `Impersonate-User`. */
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** Common fields of Kubernetes objects; the tests know the rest of what they read. */
+/** Common fields of Kubernetes objects. */
 export interface KubeObject {
   readonly apiVersion?: string;
   readonly kind?: string;
@@ -37,16 +37,16 @@ export interface Answer<Body> {
 
 export type PatchKind = "merge" | "strategic-merge" | "json";
 
-/** Requests to an API server by plain https; nothing throws for an HTTP status. */
+/** Client of an API server. No HTTP status makes it throw. */
 export interface KubeClient {
   readonly access: Access;
   get<Body = KubeObject>(path: string): Promise<Answer<Body>>;
   post<Body = KubeObject>(path: string, body: object): Promise<Answer<Body>>;
   patch<Body = KubeObject>(path: string, body: object, kind?: PatchKind): Promise<Answer<Body>>;
-  /** Server-side apply; a string is YAML of one object. */
+  /** Applies an object on the server's side. A string is YAML. */
   apply<Body = KubeObject>(path: string, body: object | string): Promise<Answer<Body>>;
   remove(path: string, options?: object): Promise<Answer<KubeObject>>;
-  /** A reply that is read while it comes: a log that is followed, a watch. */
+  /** Opens a reply to read as a stream, such as a followed log or a watch. */
   open(path: string, signal?: AbortSignal): Promise<IncomingMessage>;
   close(): void;
 }
@@ -84,7 +84,7 @@ export function kubeClient(access: Access): KubeClient {
   };
 }
 
-/** The whole of a reply, as text. */
+/** Reads a whole reply as text. */
 export async function readText(response: IncomingMessage): Promise<string> {
   const parts: Buffer[] = [];
   for await (const part of response) parts.push(part as Buffer);

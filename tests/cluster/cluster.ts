@@ -7,18 +7,18 @@ import { type Kubelet, type KubeletOptions, startKubelet } from "./kubelet/kubel
 import type { NodeOptions, PretendNode } from "./kubelet/pretend-node.ts";
 import { follow } from "./watch.ts";
 
-/** A control plane with pretend nodes, for the tests of one file. */
+/** Control plane with pretend nodes, for the tests of one file. */
 export interface Cluster {
   readonly controlPlane: ControlPlane;
   readonly kubelet: Kubelet;
   readonly admin: KubeClient;
   openClient(user: ClusterUser): KubeClient;
-  /** In the order asked for. */
+  /** Returns the nodes in the order of the options. */
   addNodes(nodes: readonly NodeOptions[]): Promise<PretendNode[]>;
   stop(): Promise<void>;
 }
 
-/** Starts the binary that `npm run test:cluster` built; throws where it did not. */
+/** Starts the binary that `npm run test:cluster` built. Throws if it is missing. */
 export async function startCluster(options: ControlPlaneOptions & KubeletOptions = {}): Promise<Cluster> {
   const controlPlane = await startControlPlane(await binaryPath(process.env), options);
   const clients: KubeClient[] = [];
@@ -44,7 +44,7 @@ export async function startCluster(options: ControlPlaneOptions & KubeletOptions
   };
 }
 
-/** The first object at this list for which `test` holds, now or by an event to come. */
+/** Returns the first object of a list for which `test` holds, now or after a later event. */
 export async function seen<Item extends KubeObject>(
   client: KubeClient,
   path: string,
@@ -61,7 +61,7 @@ export async function seen<Item extends KubeObject>(
   return found.promise;
 }
 
-/** Returns when a request for it answers 404. */
+/** Returns when a request for the object answers 404. */
 export async function removed(client: KubeClient, path: string): Promise<void> {
   while ((await client.get(path)).status !== 404) await sleep(50);
 }

@@ -61,7 +61,7 @@ describe("a control plane", () => {
 
     child.kill("SIGKILL");
 
-    // Of what took so long that the machine was too slow, this says what was left.
+    // On a timeout, the failure shows what was left.
     const soon = { timeout: 120_000, interval: 25 };
     await vi.waitFor(() => expect(processIds.filter(isAlive)).toEqual([]), soon);
     await vi.waitFor(() => expect(existsSync(home)).toBe(false), soon);

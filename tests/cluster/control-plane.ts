@@ -11,8 +11,8 @@ import { type Part, runToEnd, startPart } from "./part.ts";
 import { type Sweeper, startSweeper } from "./sweeper.ts";
 
 /**
- * Who may call. `admin` and `kubelet` may do anything, `berth` and `commands` what their groups were granted, as access
- * entries of EKS would have it, and `nobody` nothing.
+ * Users of the API server. `admin` and `kubelet` may do anything, `nobody` nothing, and `berth` and `commands` what
+ * their groups were granted, as with access entries of EKS.
  */
 const users = {
   admin: { name: "admin", group: "system:masters" },
@@ -20,7 +20,7 @@ const users = {
   berth: { name: "berth", group: "berth:controller" },
   commands: { name: "commands", group: "berth:commands" },
   nobody: { name: "nobody", group: "" },
-  // It creates no accounts for its controllers, so this one has the rights of them all.
+  // The controllers have no accounts of their own, so this user has all their rights.
   controllers: { name: "system:kube-controller-manager", group: "system:masters" },
   scheduler: { name: "system:kube-scheduler", group: "" },
 } as const satisfies Record<string, { name: string; group: string }>;
@@ -30,46 +30,48 @@ export type ClusterUser = keyof typeof users;
 export type PartName = "etcd" | "apiserver" | "controller-manager" | "scheduler";
 
 export interface ControlPlaneOptions {
-  /** Address of this machine that the API server listens on; 127.0.0.1 unless said. */
+  /** Address that the API server listens on, by default 127.0.0.1. */
   readonly address?: string;
-  /** How long a node may be silent before it is not ready; 40 on a real cluster. */
+  /** Silence after which a node is not ready, in seconds. A real cluster has 40. */
   readonly nodeGraceSeconds?: number;
-  /** Where the API server asks by TokenReview whose a token is that it does not know, as EKS asks IAM. */
+  /** Address of a TokenReview webhook for unknown tokens, as EKS asks IAM. */
   readonly tokenReviews?: string;
-  /** Those that NodePorts are given from, as `30000-30001`; the usual 2,768 unless said. */
+  /** Range of node ports, such as `30000-30001`. The default has 2,768. */
   readonly nodePorts?: string;
 }
 
-/** A running control plane: etcd, API server, scheduler, controller manager. */
+/** Running control plane: etcd, API server, scheduler, controller manager. */
 export interface ControlPlane {
   readonly nodeGraceSeconds: number;
   getAccess(user: ClusterUser): Access;
-  /** Of the API server; a pretend kubelet serves with the same pair. */
+  /** Key pair of the API server, with which a pretend kubelet serves too. */
   readonly serving: { readonly cert: string; readonly key: string };
-  /** Its data, certificates and logs. */
+  /** Directory of data, certificates and logs. */
   readonly home: string;
   readonly processIds: readonly number[];
-  /** This process group ends with the control plane, however this process ends, unless it is taken back before. */
+  /**
+   * Ends a process group with the control plane, however this process ends. Returns a function that takes this back.
+   */
   guard(processGroup: number): () => void;
-  /** Kills a part as a crash would and starts it again; returns when the API server answers that it is ready. */
+  /** Kills a part with SIGKILL and starts it again. Returns when the API server is ready. */
   restart(part: PartName): Promise<void>;
-  /** Stops a part from working until it is resumed. */
+  /** Suspends a part until it is resumed. */
   pause(part: PartName): void;
   resume(part: PartName): void;
-  /** Ends its processes and removes its directory. */
+  /** Ends the processes and removes the directory. */
   stop(): Promise<void>;
 }
 
-/** Starts the binary's four parts in a directory of its own. Throws with the log of a part that does not start. */
+/** Starts the four parts of the binary in a new directory. Throws with the log of a part that does not start. */
 export async function startControlPlane(binary: string, options: ControlPlaneOptions = {}): Promise<ControlPlane> {
   const home = await mkdtemp(join(tmpdir(), "berth-cluster-"));
   const parts: Part[] = [];
   const sweeper = startSweeper(binary, home);
   const stop = async () => {
-    // Those that ask first, the store last: none of them waits for one that is gone.
+    // Clients end before their servers, so none waits for one that is gone.
     for (const part of parts.toReversed()) await part.stop();
     await sweeper.sweep();
-    // Where not even the sweeper could start.
+    // The sweeper does this unless it could not start.
     await rm(home, { recursive: true, force: true });
   };
   try {
@@ -151,7 +153,7 @@ async function writeTokens(home: string): Promise<Record<ClusterUser, string>> {
   return tokens as Record<ClusterUser, string>;
 }
 
-/** JSON is YAML, and what the parts read as their configuration may be either. */
+/** Writes the kubeconfigs as JSON, which is YAML. */
 async function writeKubeconfigs(home: string, getAccess: (user: ClusterUser) => Access): Promise<void> {
   const write = (name: string, content: object) =>
     writeFile(join(home, name), JSON.stringify(content), { mode: 0o600 });
@@ -211,7 +213,7 @@ function controllerFlags(home: string, nodeGraceSeconds: number): string[] {
   ];
 }
 
-/** Waits until the API server says that it is ready; throws with the log of a part that ends before. */
+/** Waits until the API server is ready. Throws with the log of a part that ends first. */
 async function ready(parts: readonly Part[], url: string, home: string, token: string): Promise<void> {
   while (!parts.some((part) => part.hasEnded())) {
     const ca = await readFile(join(home, "certs", "apiserver.crt"), "utf8").catch(() => undefined);
@@ -229,7 +231,7 @@ async function saysReady(access: Access): Promise<boolean> {
   return answer?.status === 200;
 }
 
-/** A port that was free a moment ago: the API server takes none by itself. */
+/** Returns a port that was free a moment ago, because the API server cannot choose one. */
 async function freePort(host: string): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, host, resolve));

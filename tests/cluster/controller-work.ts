@@ -1,17 +1,17 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** Handles one object, which it reads again; false: not done yet. */
+/** Handles one object, which it reads again. Returns false if it must be called again. */
 type Step = () => Promise<boolean>;
 
 const againMs = 50;
 
 /**
- * Work of a controller by the keys of its objects: one step at a time for each, and again a moment later where it is not
- * done or a request failed, since the API server is away while it starts again. A change of an object during its
- * last step causes another one.
+ * Returns a function that works on objects by key, one step at a time for each key. It repeats a step that is not done
+ * or that failed, because the API server may be restarting. A change of an object during its last step causes another
+ * one.
  */
 export function controllerWork(signal: AbortSignal): (key: string, step: Step) => void {
-  /** Of those that are worked on: whether anything was said since the step began. */
+  /** Reports for each key in work whether its object has changed since the step began. */
   const news = new Map<string, boolean>();
   const work = async (key: string, step: Step) => {
     for (let isDone = false; !signal.aborted && !(isDone && news.get(key) === false); ) {

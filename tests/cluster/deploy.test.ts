@@ -52,7 +52,7 @@ interface Applied extends KubeObject {
   readonly metadata: KubeObject["metadata"] & { readonly managedFields?: readonly { readonly subresource?: string }[] };
 }
 
-/** All that who applies it may change, with when that was. A status is its controller's, written in its own time. */
+/** Returns an object without its status, which controllers write at any time. */
 function withoutStatus({ status, metadata, ...rest }: Applied): object {
   const { resourceVersion, managedFields = [], ...others } = metadata;
   return {
@@ -62,7 +62,7 @@ function withoutStatus({ status, metadata, ...rest }: Applied): object {
   };
 }
 
-/** Whether somebody may do this, in the words of the API server. */
+/** Reports whether the client may do this, as the API server says. */
 async function may(client: KubeClient, action: string): Promise<boolean> {
   const [verb, resource = "", where] = action.split(" ");
   const [, name = "", group = "", subresource] = /^([^./]+)(?:\.([^/]+))?(?:\/(.+))?$/.exec(resource) ?? [];
@@ -211,7 +211,7 @@ describe("an environment", () => {
       propagationPolicy: "Background",
       preconditions: { uid: job.uid },
     });
-    // What the Job owned goes with it; the disk stays.
+    // Objects that the Job owned go with it, but the disk stays.
     for (const path of ["secrets", "services"]) {
       await removed(cluster.admin, `/api/v1/namespaces/${namespace}/${path}/work`);
     }
@@ -268,7 +268,7 @@ describe("volumes", () => {
     must(await cluster.admin.post(path, { metadata: { name }, spec: { ...size, claimRef, ...source } }));
   };
 
-  // A policy holds some time after it was applied: at once is not promised.
+  // A policy takes effect some time after it was applied.
   beforeAll(async () => {
     await make("ours", { apiVersion: "v1", kind: "PersistentVolumeClaim", name: "disk", namespace });
     await make("theirs", { apiVersion: "v1", kind: "PersistentVolumeClaim", name: "disk", namespace: "kube-system" });

@@ -2,7 +2,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { KubeClient, KubeObject } from "./client.ts";
 
-/** One object of a file of YAML, as far as applying it needs to know. */
+/** Object of a YAML file, with the fields that are needed to apply it. */
 export interface Manifest {
   readonly apiVersion: string;
   readonly kind: string;
@@ -11,7 +11,7 @@ export interface Manifest {
   readonly yaml: string;
 }
 
-/** The files that a kustomization names, in its order, and those that lie beside it. */
+/** Returns the files that a kustomization names, in its order, and all files beside it. */
 export async function kustomizedFiles(folder: string): Promise<{ named: string[]; there: string[] }> {
   const text = await readFile(join(folder, "kustomization.yaml"), "utf8");
   const named = [...text.matchAll(/^ {2}- (\S+\.yaml)$/gm)].map(([, file]) => file ?? "");
@@ -19,14 +19,14 @@ export async function kustomizedFiles(folder: string): Promise<{ named: string[]
   return { named, there };
 }
 
-/** What `kubectl apply -k` would apply, from a kustomization that lists plain files and changes nothing in them. */
+/** Returns what `kubectl apply -k` would apply, for a kustomization that only lists files. */
 export async function readManifests(folder: string): Promise<Manifest[]> {
   const { named } = await kustomizedFiles(folder);
   const files = await Promise.all(named.map((file) => readFile(join(folder, file), "utf8")));
   return files.flatMap((text) => text.split(/^---$/m)).map(getManifest);
 }
 
-/** Applies them one after the other, as the API server says where they belong; throws when one is refused. */
+/** Applies manifests in order, at the paths that API discovery gives. Throws if one is refused. */
 export async function applyManifests(client: KubeClient, manifests: readonly Manifest[]): Promise<KubeObject[]> {
   const applied: KubeObject[] = [];
   for (const manifest of manifests) {

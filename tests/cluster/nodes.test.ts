@@ -16,7 +16,7 @@ interface Node extends KubeObject {
 
 const isReady = (status: string) => (node: Node) =>
   node.status.conditions.some((condition) => condition.type === "Ready" && condition.status === status);
-/** As short as a bench may have it; a cluster waits five minutes. */
+/** Tolerations of one second. A cluster's default is five minutes. */
 const leavesSoon = {
   tolerations: [
     { key: "node.kubernetes.io/unreachable", operator: "Exists", effect: "NoExecute", tolerationSeconds: 1 },
@@ -31,7 +31,7 @@ describe("a lost node", () => {
   it("is not ready, loses its pods after their toleration, and does not answer", async () => {
     cluster = await startCluster();
     const namespace = await makeNamespace(cluster.admin, "lost");
-    // Where all nodes of a zone are lost, the controllers hold back: that looks like a fault of their own.
+    // If all nodes of a zone are lost, the controllers evict nothing.
     const [node] = await cluster.addNodes(
       ["shared", "other", "third"].map((name) => ({ name, instanceType: "m7i.8xlarge" })),
     );
@@ -91,7 +91,7 @@ describe("a lost node", () => {
     await seen<Node>(cluster.admin, "/api/v1/nodes", isReady("True"));
     const conditions = [{ type: "Ready", status: "Unknown", reason: "NodeStatusUnknown" }];
 
-    // As the controllers do where they read a lease late.
+    // The controllers do this if they read a lease late.
     must(await cluster.admin.patch("/api/v1/nodes/shared/status", { status: { conditions } }, "strategic-merge"));
     const again = await seen<Node>(cluster.admin, "/api/v1/nodes", isReady("True"));
 

@@ -1,7 +1,7 @@
 import type { Answer, KubeClient, KubeObject } from "./client.ts";
 import { type PodScript, scripted } from "./container/script.ts";
 
-/** The fields of a Job that the tests read. */
+/** Fields of a Job that the tests read. */
 export interface Job extends KubeObject {
   readonly status: {
     readonly active?: number;
@@ -11,7 +11,7 @@ export interface Job extends KubeObject {
   };
 }
 
-/** Makes a namespace of this name, for the tests of one file. */
+/** Creates a namespace for the tests of one file. */
 export async function makeNamespace(client: KubeClient, name: string): Promise<string> {
   must(await client.post("/api/v1/namespaces", { metadata: { name } }));
   return name;
@@ -20,20 +20,20 @@ export async function makeNamespace(client: KubeClient, name: string): Promise<s
 export const getJobs = (namespace: string): string => `/apis/batch/v1/namespaces/${namespace}/jobs`;
 export const getPods = (namespace: string): string => `/api/v1/namespaces/${namespace}/pods`;
 export const getClaims = (namespace: string): string => `/api/v1/namespaces/${namespace}/persistentvolumeclaims`;
-/** Lists the pods of a Job. */
+/** Returns the path that lists the pods of a Job. */
 export const podsOfJob = (namespace: string, job: string): string =>
   `${getPods(namespace)}?labelSelector=batch.kubernetes.io/job-name=${job}`;
 
 export interface JobOptions {
   readonly script?: PodScript;
   readonly gpus?: number;
-  /** More of the Job's spec, the pod's and the container's. */
+  /** Further fields of the Job's spec, the pod's and the container's. */
   readonly spec?: object;
   readonly pod?: object;
   readonly container?: object;
 }
 
-/** A Job of one pod with a container `main`, as far as the bench needs one; throws when it is refused. */
+/** Creates a Job of one pod with a container `main`. Throws if it is refused. */
 export async function makeJob(
   client: KubeClient,
   namespace: string,
@@ -43,7 +43,7 @@ export async function makeJob(
   return must(await client.apply(`${getJobs(namespace)}/${name}`, jobNamed(name, options)));
 }
 
-/** The object that makes such a Job. */
+/** Returns the object of such a Job. */
 export function jobNamed(name: string, { script = {}, gpus = 0, spec = {}, pod = {}, container = {} }: JobOptions) {
   const limits = { cpu: "1", memory: "1Gi", ...(gpus === 0 ? {} : { "nvidia.com/gpu": String(gpus) }) };
   const template = {
@@ -64,17 +64,17 @@ export function jobNamed(name: string, { script = {}, gpus = 0, spec = {}, pod =
   };
 }
 
-/** A command that ends with this code once the file is there: what a test waits for happens when it says so. */
+/** Returns a command that ends with this code once the file exists, so a test decides when. */
 export function endsWith(exitCode: number, file: string): { readonly command: readonly string[] } {
   return { command: ["sh", "-c", `until [ -e '${file}' ]; do sleep 0.02; done; exit ${exitCode}`] };
 }
 
-/** What there is; undefined: nothing of that name. */
+/** Returns the object, or undefined after 404. */
 export function found<Body>(answer: Answer<Body>): Body | undefined {
   return answer.status === 404 ? undefined : must(answer);
 }
 
-/** The body of a successful answer. */
+/** Returns the body of a successful answer. Throws otherwise. */
 export function must<Body>({ status, body }: Answer<Body>): Body {
   if (status >= 300) throw new Error(`${status} ${JSON.stringify(body)}`);
   return body;

@@ -5,22 +5,22 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 
-/** One process of a control plane. */
+/** Process of a control plane. */
 export interface Part {
   readonly name: string;
   readonly pid: number;
   hasEnded(): boolean;
-  /** The last lines of what it said. */
+  /** Returns the last lines of its log. */
   log(): Promise<string>;
-  /** Kills it, as a crash would, and starts it again. */
+  /** Kills the process with SIGKILL and starts it again. */
   restart(): Promise<void>;
-  /** Asks it to end, and ends it after a second. */
+  /** Sends SIGTERM, and SIGKILL after a second. */
   stop(): Promise<void>;
 }
 
 /**
- * Starts a subcommand of the binary, its log in `<home>/<name>.log`. This process holds the other end of its input,
- * which closes however this process ends: then the part ends too.
+ * Starts a subcommand of the binary, with its log in `<home>/<name>.log`. The part ends when its stdin closes, however
+ * this process ends.
  */
 export function startPart(binary: string, name: string, args: readonly string[], home: string): Part {
   const logFile = join(home, `${name}.log`);
@@ -58,7 +58,7 @@ export function startPart(binary: string, name: string, args: readonly string[],
   };
 }
 
-/** Runs the binary until it ends; throws when it fails. */
+/** Runs the binary to its end. Throws if it fails. */
 export async function runToEnd(binary: string, args: readonly string[]): Promise<void> {
   await promisify(execFile)(binary, args);
 }

@@ -35,7 +35,7 @@ beforeAll(async () => {
 
 afterAll(() => cluster.stop());
 
-/** Makes a Job and waits until its pod is as `test` wants it. */
+/** Creates a Job, waits until `test` holds for its pod, and returns the pod. */
 async function getPod(name: string, options: JobOptions, test: (pod: Pod) => boolean): Promise<Pod> {
   await makeJob(cluster.admin, namespace, name, options);
   return seen<Pod>(cluster.admin, podsOfJob(namespace, name), test);
@@ -320,7 +320,7 @@ describe("a pod without a Job", () => {
   });
 });
 
-/** Deletes a pod, unless its end is only watched, and returns it as it was before it went. */
+/** Deletes a pod, or only watches for its end, and returns its last state. */
 async function getLast({ metadata }: Pod, how: "deleted" | "watched" = "deleted"): Promise<Pod> {
   const path = `${getPods(namespace)}?fieldSelector=metadata.name=${metadata.name}`;
   const { body } = await cluster.admin.get<KubeObject>(path);

@@ -18,25 +18,25 @@ import type { Answer } from "./container/supervisor-fixture.ts";
 import { toolsPath, toolsSources } from "./container/tools-binaries.ts";
 
 const DROPBEAR = "/usr/sbin/dropbear";
-/** Dropbear trusts no keys below a directory that others may write to, as those of temporary files are. */
+/** Directory of the keys. Dropbear trusts none below a directory that others may write to, such as `/tmp`. */
 const PLACE = "/mnt";
-/** This machine's own sftp-server must not stand in for that of the tools image. */
+/** Directories with this machine's sftp-server, hidden so that only the one of the tools image can answer. */
 const hidden = ["/usr/lib/openssh"]
   .filter((directory) => existsSync(directory))
   .flatMap((directory) => ["--tmpfs", directory]);
 const sandbox = ["--die-with-parent", "--dev-bind", "/", "/", "--cap-add", "ALL", "--tmpfs", PLACE, ...hidden];
 
-/** The SSH server of the tools image as a plain process, with Debian's dropbear and busybox. */
+/** SSH server of the tools image as a plain process, with Debian's dropbear and busybox. */
 export interface SshServerFixture {
-  /** The path of a file in the home directory of the login, as this process sees it. */
+  /** Returns the path of a file in the login's home directory, as this process sees it. */
   readonly home: (name: string) => string;
-  /** The path of a file beside it. */
+  /** Returns the path of a file beside it. */
   readonly file: (name: string) => string;
   readonly address: string;
-  /** The options of every client but the port. */
+  /** Options of every client except the port. */
   readonly options: readonly string[];
   readonly port: string;
-  /** Starts a client of OpenSSH. Its input stays open until it ends, unless there is some. */
+  /** Starts a client of OpenSSH. Without a given input, its stdin stays open until it ends. */
   run(
     program: string,
     words: readonly string[],
@@ -46,7 +46,7 @@ export interface SshServerFixture {
   close(): Promise<void>;
 }
 
-/** Returns what this machine lacks for such a fixture; undefined: nothing. */
+/** Returns what this machine lacks for such a fixture; undefined if nothing. */
 export function findSshServerLack(): string | undefined {
   for (const file of [DROPBEAR, "/usr/bin/dropbearkey", "/usr/bin/ssh", "/usr/bin/sftp", "/usr/bin/scp"]) {
     if (!isProgram(file)) return `this machine has no ${file}`;
@@ -56,7 +56,7 @@ export function findSshServerLack(): string | undefined {
   return canMount ? undefined : "this machine has no bubblewrap that works";
 }
 
-/** `path`: the PATH of the image, in which `PROGRAMS` stands for the directory with `programs`, by their text. */
+/** Starts the server. `path` is the image's PATH, in which `PROGRAMS` stands for a directory with these scripts. */
 export async function openSshServer(
   path: string,
   programs: Readonly<Record<string, string>>,
@@ -105,7 +105,7 @@ async function layOutTools(to: string): Promise<void> {
   copyFileSync(join(toolsSources, "ssh.sh"), join(to, "ssh.sh"));
   copyFileSync(findBusybox() ?? "", join(to, "busybox"));
   for (const name of ["dropbearkey", "scp"]) symlinkSync(`/usr/bin/${name}`, join(to, name));
-  // Debian's dropbear may be older than -D (2025.87): there the keys of the login's home count.
+  // Debian's dropbear may be older than the option -D (2025.87). Then the keys in the login's home count.
   writeFileSync(join(to, "dropbear"), `#!/bin/bash\nexec ${DROPBEAR} "\${@:1:$#-2}"\n`, { mode: 0o755 });
   mkdirSync(join(to, "access"), { mode: 0o700 });
 }
@@ -125,7 +125,7 @@ function run(
   });
 }
 
-/** Dropbear says this once it listens. */
+/** Resolves once dropbear reports that it listens. */
 async function saysThatItListens(errors: NodeJS.ReadableStream): Promise<void> {
   let said = "";
   for await (const piece of errors) {

@@ -7,7 +7,7 @@ export interface ExecOptions {
   readonly namespace: string;
   readonly container?: string;
   readonly command: readonly string[];
-  /** v5 can end the input of a command, and reaches the kubelet as SPDY; v4 cannot, and is passed through. */
+  /** v5 can end the input of a command and reaches the kubelet as SPDY. v4 cannot, and is passed through. */
   readonly protocol?: "v4.channel.k8s.io" | "v5.channel.k8s.io";
   readonly stdin?: string;
   readonly terminal?: { readonly columns: number; readonly rows: number };
@@ -26,7 +26,7 @@ export interface ExecResult {
 
 const channel = { stdin: 0, stdout: 1, stderr: 2, status: 3, resize: 4, close: 255 } as const;
 
-/** Runs a command through the API server; throws with its status and words where it is refused. */
+/** Runs a command through the API server. Throws with status and text if it is refused. */
 export async function exec(client: KubeClient, options: ExecOptions): Promise<ExecResult> {
   const { protocol = "v5.channel.k8s.io", stdin, terminal } = options;
   const query = new URLSearchParams();
@@ -49,7 +49,7 @@ export async function exec(client: KubeClient, options: ExecOptions): Promise<Ex
   return { stdout: text(channel.stdout), stderr: text(channel.stderr), status: JSON.parse(text(channel.status)) };
 }
 
-/** What a port of a pod answers to these bytes until it closes, and what went wrong. */
+/** Sends bytes to a port of a pod, and returns its answer until it closes, and any error. */
 export async function askPort(
   client: KubeClient,
   options: { readonly namespace: string; readonly pod: string; readonly port: number; readonly bytes: string },

@@ -26,12 +26,12 @@ const freePort = async () => {
 };
 const status = async () => JSON.parse((await fixture.ask("status")).stdout);
 const setAccess = (access: object) => fixture.ask("access", [], JSON.stringify(access));
-/** Adds a line to a file whenever it starts, with the token that it was given. */
+/** Returns a server that adds a line with its token to a file at each start. */
 const server = (name: string, then = staying) => sh(`echo "$$ $TOKEN" >>${fixture.file(name)}; ${then}`);
 
 describe("the work in a run", () => {
   const work = async () => (await fixture.ask("work")).stdout;
-  /** A Jupyter that answers this of its kernels to the holder of its token. */
+  /** Returns a Jupyter that gives this answer about its kernels to clients with its token. */
   const jupyter = (answer: string) =>
     `require("node:http").createServer(({ headers, url }, response) => {
       const isOurs = headers.authorization === "token " + process.env.JUPYTER_TOKEN && url === "/api/kernels";
@@ -104,7 +104,7 @@ describe("access to a run", () => {
   it("is answered once SSH listens, or if SSH cannot be started", async () => {
     await fixture.run([]);
     const port = await freePort();
-    // Takes its time, as dropbear does for a new host key.
+    // The program is slow, as dropbear is when it creates a host key.
     const program =
       "import socket, sys, time; time.sleep(0.2); socket.create_server(('127.0.0.1', int(sys.argv[1]))).accept()";
     const ssh = (...words: string[]) => ({ ssh: { words, env: {}, port } });
@@ -143,7 +143,7 @@ describe("access to a run", () => {
 
   it("replaces programs in quick changes only after the one before has ended", async () => {
     await fixture.run([]);
-    // Takes its time to end, as Jupyter does, and says when.
+    // The program ends slowly, as Jupyter does, and records the end.
     const slow = (token: string) =>
       sh(`trap 'sleep 0.3; echo "end ${token}" >>${fixture.file("life")}; exit' TERM
         echo "begin ${token}" >>${fixture.file("life")}; ${staying}`);

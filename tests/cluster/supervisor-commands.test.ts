@@ -126,7 +126,7 @@ describe("an additional command in a run", () => {
     const kept = () => statSync(fixture.file("commands/endless/stdout")).size;
     await until(() => kept() > 16 * mebibyte);
 
-    // Cut once a second, the file is short again.
+    // The supervisor cuts the file once a second.
     await until(() => kept() < 16 * mebibyte);
     const answer = await fixture.read("endless");
 
@@ -136,7 +136,7 @@ describe("an additional command in a run", () => {
 
   it("is cut even if its background process writes endlessly", async () => {
     await fixture.run([]);
-    // It ends with the fixture: nobody else would end it, and it would go on to fill the disk.
+    // It ends with the fixture. Otherwise it would fill the disk.
     await fixture.exec({ id: "left", words: sh("(while [ -e lock ]; do head -c 4000000 /dev/zero; done) & true") });
     await fixture.ended("left");
     const kept = () => statSync(fixture.file("commands/left/stdout")).size;

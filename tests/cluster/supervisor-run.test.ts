@@ -17,7 +17,7 @@ beforeEach(async () => {
 afterEach(() => fixture.close());
 
 const sh = (script: string) => ["/bin/sh", "-c", script];
-/** Its own process, and everything in it, in a process namespace of its own. */
+/** Starts the supervisor as pid 1 of its own pid namespace. */
 const asFirst = ["bwrap", "--dev-bind", "/", "/", "--unshare-pid", "--as-pid-1", "--proc", "/proc"];
 
 describe("the sources of the tools image", () => {
@@ -193,7 +193,7 @@ describe("a supervisor beside another one", () => {
     const first = await fixture.run([]);
     await first.kill();
 
-    // What it was about to start holds its place until that has begun to run.
+    // A process that the first one was starting holds the lock until its exec.
     let next = await fixture.run([]);
     while (next.child.exitCode !== null) next = await fixture.run([]);
 
@@ -260,7 +260,7 @@ it("a supervisor as the first process of a container reaps orphans, and leaves n
   const inside = () => listDescendants(first);
   const states = () => inside().map((pid) => /\) (\S)/.exec(readFileSync(`/proc/${pid}/stat`, "utf8"))?.[1]);
 
-  // What is left are the command, the orphan that goes on and the attendant.
+  // The command, the running orphan and the attendant are left.
   await until(() => inside().length === 3);
   expect(states()).not.toContain("Z");
   const left = inside();

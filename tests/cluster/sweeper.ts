@@ -1,11 +1,11 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 
-/** A process that cleans up when this one ends, however it ends. */
+/** Process that cleans up when this one ends, however it ends. */
 export interface Sweeper {
-  /** This process group is killed then; the answer takes that back. */
+  /** Names a process group to kill then. Returns a function that takes this back. */
   guard(processGroup: number): () => void;
-  /** Now: it ends the groups, and removes the directory. */
+  /** Ends the groups and removes the directory now. */
   sweep(): Promise<void>;
 }
 

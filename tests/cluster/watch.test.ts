@@ -21,7 +21,7 @@ describe("a watch", () => {
     const events: WatchEvent<KubeObject>[] = [];
     let last: KubeObject | undefined;
 
-    // It comes two seconds before the end, where something happened that this watch was not told.
+    // A bookmark comes two seconds before the end if there were events that this watch did not match.
     for await (const event of watchOnce<KubeObject>(cluster.admin, path, {
       from: body.metadata.resourceVersion,
       timeoutSeconds: 8,
@@ -41,7 +41,7 @@ describe("a watch", () => {
   it("is refused if its version is too old", async () => {
     const { body } = await cluster.admin.get<KubeObject>("/api/v1/secrets");
     await makeNamespace(cluster.admin, "newer");
-    // Its history for watches starts again.
+    // A restarted API server has no older history for watches.
     await cluster.controlPlane.restart("apiserver");
 
     const [event] = await collect(
@@ -75,7 +75,7 @@ describe("follow", () => {
       ending.signal,
     );
     await following;
-    // An event may come before the answer to what caused it.
+    // An event may come before the answer to the request that caused it.
     await Promise.all(input);
 
     expect(seen).toEqual(["ADDED there", "ADDED comes", "DELETED there"]);

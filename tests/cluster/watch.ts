@@ -13,7 +13,7 @@ interface List<Item> {
   readonly items: readonly Item[];
 }
 
-/** The events of one watch, bookmarks too, until the server ends it, it errs or the signal comes. */
+/** Yields the events of one watch, including bookmarks, until it ends or fails or the signal aborts. */
 export async function* watchOnce<Item extends KubeObject>(
   client: KubeClient,
   path: string,
@@ -38,8 +38,8 @@ async function* listLines(response: IncomingMessage): AsyncGenerator<string> {
 type Change<Item> = (type: "ADDED" | "MODIFIED" | "DELETED", item: Item) => void;
 
 /**
- * Lists, then watches until the signal comes. When the server was away or no longer knows the version it begins again
- * with a list, and what is missing there was deleted.
+ * Lists, then watches until the signal aborts. After a lost connection or an expired version it lists again, and
+ * reports missing objects as deleted.
  */
 export async function follow<Item extends KubeObject>(
   client: KubeClient,

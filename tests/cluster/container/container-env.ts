@@ -1,7 +1,7 @@
 import type { KubeClient } from "../client.ts";
 import type { Container, EnvVar, Pod } from "../kubelet/pod.ts";
 
-/** The environment of a container: its own values, fields of its pod, and Secrets; throws when one is missing. */
+/** Returns a container's environment from values, pod fields and Secrets. Throws if one is missing. */
 export async function containerEnv(client: KubeClient, pod: Pod, container: Container, podIp: string) {
   const env: Record<string, string> = { HOSTNAME: pod.metadata.name };
   for (const { secretRef } of container.envFrom ?? []) {

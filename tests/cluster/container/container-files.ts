@@ -3,23 +3,23 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Container, Pod } from "../kubelet/pod.ts";
 
-/** Places of a container's files on this machine. */
+/** Directories of a container's files on this machine. */
 export interface ContainerFiles {
-  /** Makes its empty directories, which all containers of the pod share. */
+  /** Creates its empty directories, which all containers of the pod share. */
   make(): Promise<void>;
-  /** Has these directories of this machine at these paths, for whatever is started from now on. */
+  /** Mounts directories of this machine at these paths, for commands that start later. */
   mount(places: ReadonlyMap<string, string>): void;
-  /** A command as it is started on this machine: where directories are mounted, in a view of its own by bubblewrap. */
+  /** Returns the words that start a command on this machine, in bubblewrap if directories are mounted. */
   command(words: readonly string[]): string[];
-  /** Its termination message, as much as a kubelet reads; undefined: it left none. */
+  /** Returns its termination message up to the length that a kubelet reads; undefined if there is none. */
   lastWords(): string | undefined;
 }
 
 const mostLastWords = 4096;
-/** Where the programs of the tools image are in it (images/tools/Dockerfile). */
+/** Directory of the programs in the tools image (images/tools/Dockerfile). */
 const toolsDirectory = "/tools";
 
-/** In the directory of a pod, which has one `/tmp` for all its containers. */
+/** Directory of a pod that all its containers see as `/tmp`. */
 const TMP = "tmp";
 
 export function containerFiles(
@@ -59,7 +59,7 @@ export function containerFiles(
   };
 }
 
-/** This machine as it is, but for these directories and a `/tmp` that goes with the pod. */
+/** Returns bubblewrap's options for a view of this machine with these directories and the pod's `/tmp`. */
 function toView(mounted: ReadonlyMap<string, string>, cwd: string): string[] {
   const machine = readdirSync("/").filter((name) => name !== "tmp" && !mounted.has(`/${name}`));
   return [
@@ -67,7 +67,7 @@ function toView(mounted: ReadonlyMap<string, string>, cwd: string): string[] {
     ...["--tmpfs", "/"],
     ...machine.flatMap((name) => ["--dev-bind-try", `/${name}`, `/${name}`]),
     ...["--bind", join(cwd, TMP), "/tmp"],
-    // Its empty directories are named by their paths on this machine.
+    // Variables name its empty directories by their paths on this machine.
     ...["--bind", cwd, cwd],
     ...[...mounted].flatMap(([path, place]) => ["--bind", place, path]),
     ...["--chdir", cwd, "--"],

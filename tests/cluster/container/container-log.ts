@@ -1,12 +1,12 @@
 import type { Writable } from "node:stream";
 
-/** What a container wrote, as the kubelet keeps it: lines with their time. */
+/** Log of a container as the kubelet keeps it: lines with their times. */
 export interface ContainerLog {
   write(text: string): void;
-  /** Sends what `query` asks for, and what comes until the container ends when it is followed. */
+  /** Sends the part that `query` names, and further lines until the container ends if it follows. */
   send(query: URLSearchParams, to: Writable): void;
   end(): void;
-  /** Whether its node fails to find it this time. */
+  /** Reports whether the node fails to find the log this time. */
   isMissing(): boolean;
 }
 
@@ -56,7 +56,7 @@ export function containerLog(missing?: "missing" | "missing once"): ContainerLog
   };
 }
 
-/** The API server passes on either of two ways to say from when. */
+/** Returns the start time, which the API server passes on in one of two parameters. */
 function since(query: URLSearchParams): string {
   const seconds = query.get("sinceSeconds");
   if (seconds !== null) return new Date(Date.now() - Number(seconds) * 1000).toISOString();

@@ -2,10 +2,10 @@ import { execFile } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 
-/** A kubelet tries once a second. */
+/** Pause between tries. A kubelet tries once a second. */
 const againMs = 200;
 
-/** Tries a command until it succeeds; false: `signal` aborted before. */
+/** Tries a command until it succeeds. Returns false if `signal` aborts first. */
 export async function probeSucceeds(
   [command = "", ...args]: readonly string[],
   options: { readonly env: Record<string, string>; readonly cwd: string },

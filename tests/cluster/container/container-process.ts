@@ -4,12 +4,12 @@ import type { ContainerFiles } from "./container-files.ts";
 import type { ContainerLog } from "./container-log.ts";
 import { listDescendants } from "./descendants.ts";
 
-/** A container's command as a process of this machine, in its own process group. */
+/** Command of a container as a process of this machine with its own process group. */
 export interface ContainerProcess {
   signal(signal: "SIGTERM" | "SIGKILL"): void;
 }
 
-/** Names a process group that must not outlive the bench; the answer takes that back. */
+/** Names a process group to end with the control plane. Returns a function that takes this back. */
 export type Guard = (processGroup: number) => () => void;
 
 const signalNumbers: Partial<Record<NodeJS.Signals, number>> = { SIGHUP: 1, SIGINT: 2, SIGKILL: 9, SIGTERM: 15 };
@@ -22,7 +22,7 @@ export interface ProcessPlace {
   readonly files: ContainerFiles;
 }
 
-/** `end` is called once, with the exit code as a container runtime gives it. */
+/** Starts the command. Calls `end` once with the exit code that a container runtime would report. */
 export function startProcess(
   container: Container,
   { env, cwd, log, guard, files }: ProcessPlace,
@@ -41,7 +41,7 @@ export function startProcess(
   return {
     signal(signal) {
       if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
-      // On a node everything in a container ends with its first process.
+      // On a node, all processes of a container end with its first.
       const left = signal === "SIGKILL" ? listDescendants(child.pid) : [];
       process.kill(-child.pid, signal);
       for (const pid of left) kill(pid);
@@ -57,19 +57,19 @@ function kill(pid: number): void {
   }
 }
 
-/** As the kubelet writes variables into the words of a command: `$(NAME)` where there is one, `$$` for `$`. */
+/** Expands variables as the kubelet does: `$(NAME)` if it is set, and `$$` for `$`. */
 function expanded(word: string, env: Readonly<Record<string, string>>): string {
   return word.replaceAll(/\$\$|\$\(([^)]*)\)/g, (found, name: string | undefined) => {
     return name === undefined ? "$" : (env[name] ?? found);
   });
 }
 
-/** Of a process that a signal ended. */
+/** Returns the exit code of a process that a signal ended. */
 export function toExitCode(signal: NodeJS.Signals | null): number {
   return 128 + ((signal && signalNumbers[signal]) ?? 9);
 }
 
-/** A container finds its programs where this machine has them, and nothing else of the test's own environment. */
+/** Returns an environment with this machine's PATH and no other variable of the tests. */
 export function inside(env: Record<string, string>): Record<string, string> {
   return { PATH: process.env.PATH ?? "", ...env };
 }

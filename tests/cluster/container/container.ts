@@ -5,7 +5,7 @@ import { probeSucceeds } from "./container-probe.ts";
 import { type ContainerProcess, type Guard, inside, startProcess } from "./container-process.ts";
 import type { ContainerScript } from "./script.ts";
 
-/** One pretend container from waiting to its end. It is never started again. */
+/** Pretend container, which is never restarted. */
 export interface RunningContainer {
   readonly spec: Container;
   readonly script: ContainerScript;
@@ -13,15 +13,15 @@ export interface RunningContainer {
   readonly env: Readonly<Record<string, string>>;
   readonly state: ContainerState;
   readonly isReady: boolean;
-  /** It runs, and its startup probe succeeded where it has one. */
+  /** The container runs, and its startup probe has succeeded if it has one. */
   readonly hasStarted: boolean;
   readonly files: ContainerFiles;
-  /** Pulls its image and starts; returns when it runs or has ended. A failing pull is repeated until it is stopped. */
+  /** Pulls the image and starts. Returns when the container runs or has ended. Repeats a failing pull until stopped. */
   start(): Promise<void>;
   readonly ended: Promise<void>;
-  /** Asks it to end, and kills it after the grace. */
+  /** Sends SIGTERM, and SIGKILL after the grace period. */
   stop(graceMs: number): void;
-  /** Ends it now. */
+  /** Ends the container at once. */
   end(exitCode: number, reason?: string): void;
 }
 
@@ -30,17 +30,17 @@ export interface ContainerPlace {
   readonly guard: Guard;
   readonly files: ContainerFiles;
   readEnv(): Promise<Record<string, string>>;
-  /** Writes an event of its pod, or counts it where it was written before. */
+  /** Writes an event of its pod, or increases the count of an equal one. */
   tell(reason: string, message: string): void;
-  /** Called whenever its state is another. */
+  /** Called after each change of its state. */
   changed(): void;
 }
 
-/** A kubelet checks again for missing parts of its container; a real one takes longer. */
+/** Pause before another check for missing Secrets. A real kubelet waits longer. */
 const configAgainMs = 200;
 /**
- * And pulls again what it could not pull: a real one after 10 s, then after twice as long each time. Long enough to be seen
- * meanwhile on a busy machine.
+ * Pause before another pull, which tests can observe on a busy machine. A real kubelet waits 10 s, then twice as long
+ * each time.
  */
 const pullAgainMs = 3_000;
 
@@ -150,7 +150,7 @@ export function pretendContainer(spec: Container, script: ContainerScript, place
   };
 }
 
-/** Roughly as the reference grammar of container images has it; each part in lower case, a tag, a digest. */
+/** Reports whether this is roughly a valid image reference: parts in lower case, a tag, a digest. */
 function isReference(image: string): boolean {
   const name = "(?:[\\w.-]+(?::\\d+)?/)?[a-z0-9]+(?:[._/-]+[a-z0-9]+)*";
   return new RegExp(`^${name}(?::[\\w][\\w.-]{0,127})?(?:@sha256:[0-9a-f]{64})?$`).test(image);
@@ -161,7 +161,7 @@ function invalidName(image: string): ContainerState {
   return { waiting: { reason: "InvalidImageName", message } };
 }
 
-/** As containerd 2 says it, with runc's words. */
+/** Returns the error of containerd 2 and runc for a missing program. */
 function noProgram({ command = [] }: Container): string {
   const [program = ""] = command;
   return (
@@ -171,7 +171,7 @@ function noProgram({ command = [] }: Container): string {
   );
 }
 
-/** As Kubernetes writes a time: whole seconds. */
+/** Returns the present time as Kubernetes writes it, in whole seconds. */
 export function now(): string {
   return new Date().toISOString().replace(/\.\d+Z$/, "Z");
 }

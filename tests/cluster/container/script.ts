@@ -1,28 +1,30 @@
 import type { Container, Pod } from "../kubelet/pod.ts";
 
-/** Behaviour of a pretend container. By default an init container ends with 0, and any other runs until it is stopped. */
+/**
+ * Behaviour of a pretend container. By default an init container ends with 0, and any other runs until it is stopped.
+ */
 export interface ContainerScript {
-  /** Its image cannot be pulled, ever or the first time; the registry does not know it. */
+  /** Pulls of its image fail always, or only the first time. */
   readonly pull?: "fails" | "fails once";
-  /** Its image lacks the program of its command. */
+  /** The image lacks the program of its command. */
   readonly start?: "fails";
-  /** Until it runs, and from there until it is ready. */
+  /** Time until it runs, and from there until it is ready. */
   readonly startMs?: number;
   readonly readyMs?: number;
-  /** It ends with this, `afterMs` after it started. */
+  /** Exit code, `afterMs` after its start. */
   readonly exitCode?: number;
-  /** It uses more memory than it may, `afterMs` after it started. */
+  /** The container exceeds its memory limit `afterMs` after its start. */
   readonly oom?: true;
   readonly afterMs?: number;
-  /** How long it takes to end when it is asked to; beyond the pod's grace it is killed. */
+  /** Time from SIGTERM to its end. After the pod's grace period it is killed. */
   readonly stopMs?: number;
-  /** Text that it writes to its log when it starts. */
+  /** Text in its log from the start. */
   readonly output?: string;
-  /** Its node does not find its log, the first time or ever. */
+  /** The node does not find its log, always or only the first time. */
   readonly log?: "missing" | "missing once";
-  /** Its command is run as a process of this machine, and it ends as that does. */
+  /** The command runs as a process of this machine, and the container ends with it. */
   readonly process?: true;
-  /** Where port-forward finds a port of the pod on this machine; else at the same number. */
+  /** Ports of this machine by ports of the pod. A port that is not listed has the same number. */
   readonly ports?: Readonly<Record<number, number>>;
 }
 
@@ -31,12 +33,12 @@ export type PodScript = Readonly<Record<string, ContainerScript>>;
 
 const annotation = "kubelet.test/script";
 
-/** Annotations of a pod that does this. */
+/** Returns the annotations of a pod with this behaviour. */
 export function scripted(script: PodScript): Record<string, string> {
   return { [annotation]: JSON.stringify(script) };
 }
 
-/** The content of a pod's annotation. */
+/** Reads the behaviour from a pod's annotation. */
 export function annotatedScript({ metadata }: Pod): PodScript {
   return JSON.parse(metadata.annotations?.[annotation] ?? "{}") as PodScript;
 }

@@ -14,7 +14,7 @@ export interface Answer {
   readonly stderr: string;
 }
 
-/** The result of a command, as `supervisor read` returns it. */
+/** Result of a command, as `supervisor read` returns it. */
 export interface ReadAnswer {
   readonly end: { readonly state: "running" | "ended"; readonly exitCode: number; readonly timedOut: boolean };
   readonly directory: string;
@@ -22,21 +22,21 @@ export interface ReadAnswer {
   readonly stderr: string;
 }
 
-/** A script that goes on until the directory of its fixture is removed, where it works. */
+/** Script that runs until the directory of its fixture, in which it works, is removed. */
 export const staying = "while [ -e lock ]; do sleep 0.05; done";
 
-/** A supervisor as a plain process, installed into a separate directory as by an init container. */
+/** Supervisor as a plain process, installed into its own directory as an init container does. */
 export interface SupervisorFixture {
   readonly home: string;
   readonly file: (name: string) => string;
-  /** Starts it, and returns when it answers. */
+  /** Starts the supervisor, and returns when it answers. */
   run(words: readonly string[], options?: RunOptions): Promise<RunningSupervisor>;
-  /** Asks it as a client. */
+  /** Calls the supervisor as a client. */
   ask(verb: string, args?: readonly string[], stdin?: string): Promise<Answer>;
-  /** Starts a command and returns when it was taken. */
+  /** Starts a command, and returns when the supervisor has accepted it. */
   exec(order: object): Promise<Answer>;
   read(id: string, waitMs?: number): Promise<ReadAnswer>;
-  /** Reads until it has ended. */
+  /** Reads the output until the command has ended. */
   ended(id: string): Promise<ReadAnswer>;
   close(): Promise<void>;
 }
@@ -44,9 +44,9 @@ export interface SupervisorFixture {
 export interface RunOptions {
   readonly flags?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
-  /** What it is started by, as bubblewrap with its options. */
+  /** Words in front of the program, such as bubblewrap with its options. */
   readonly by?: readonly string[];
-  /** It ends before it could answer. */
+  /** The supervisor ends before it can answer. */
   readonly isShort?: true;
 }
 
@@ -54,9 +54,9 @@ export interface RunningSupervisor {
   readonly child: ChildProcess;
   output(): string;
   readonly exit: Promise<number | null>;
-  /** Kills it alone, as the end of a container does not, and returns when it is gone. */
+  /** Kills only the supervisor, not its children, and returns when it is gone. */
   kill(): Promise<void>;
-  /** Its last words, once it has ended. */
+  /** Returns the termination message after the end. */
   lastWords(): unknown;
 }
 
@@ -126,7 +126,7 @@ export async function openSupervisor(): Promise<SupervisorFixture> {
   };
 }
 
-/** How many bytes of each stream follow, its first line says. */
+/** Parses the output of `supervisor read`, whose first line gives the length of each stream. */
 function readFor(shown: string): ReadAnswer {
   const bytes = Buffer.from(shown);
   const at = bytes.indexOf("\n") + 1;
@@ -146,7 +146,7 @@ async function getAnswer(program: string, args: readonly string[], stdin = ""): 
   return { code, stdout, stderr };
 }
 
-/** A zombie is not alive. */
+/** Reports whether a process lives. A zombie does not. */
 export function isAlive(pid: number): boolean {
   try {
     return !readFileSync(`/proc/${pid}/stat`, "utf8").includes(") Z ");
@@ -161,7 +161,7 @@ async function readText(stream: Readable): Promise<string> {
   return Buffer.concat(parts).toString();
 }
 
-/** Returns once this holds. */
+/** Returns once the condition holds. */
 export async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
   while (!(await holds())) await sleep(20);
 }

@@ -6,12 +6,12 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
-/** Of the programs that images/tools makes itself. */
+/** Sources of the programs in images/tools. */
 export const toolsSources = fileURLToPath(new URL("../../../images/tools", import.meta.url));
 
 const run = promisify(execFile);
 
-/** The directory of the built programs, outside the repository: another one for each state of the sources. */
+/** Returns the directory of the built programs, which depends on their sources and is outside the repository. */
 export async function toolsPath(env: NodeJS.ProcessEnv): Promise<string> {
   const cache = env.BERTH_CACHE || join(env.XDG_CACHE_HOME || join(homedir(), ".cache"), "berth");
   const hash = createHash("sha256");
@@ -20,7 +20,7 @@ export async function toolsPath(env: NodeJS.ProcessEnv): Promise<string> {
   return join(cache, "tools", hash.digest("hex").slice(0, 12));
 }
 
-/** Builds the programs if they are not there yet, as the Dockerfile of images/tools does. */
+/** Builds the programs like the Dockerfile of images/tools, unless they exist. */
 export async function buildTools(env: NodeJS.ProcessEnv): Promise<string> {
   const path = await toolsPath(env);
   if (await isThere(path)) return path;
@@ -29,7 +29,7 @@ export async function buildTools(env: NodeJS.ProcessEnv): Promise<string> {
   try {
     const flags = ["build", "-trimpath", "-ldflags", "-s -w", "-o", `${draft}/`, "./..."];
     await run("go", flags, { cwd: toolsSources, env: { ...env, CGO_ENABLED: "0", GOFLAGS: "-mod=readonly" } });
-    // Of two that build at once the second has nothing to do any more.
+    // After two concurrent builds, the second finds the directory in place.
     await rename(draft, path).catch(async (error: unknown) => {
       if (!(await isThere(path))) throw error;
     });

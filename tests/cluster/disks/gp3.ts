@@ -33,9 +33,9 @@ interface Volume extends KubeObject {
 }
 
 /**
- * What the EBS driver's provisioner does: a claim whose first pod was scheduled gets a volume in that node's zone, one of
- * a class that binds at once gets one somewhere, with what its snapshot holds, and a released volume of the policy
- * `Delete` goes. The real controllers bind it.
+ * Plays the provisioner of the EBS driver. A claim whose first pod was scheduled gets a volume in that node's zone, a
+ * claim of a class that binds at once gets one in any zone, with the contents of its snapshot. A released volume with
+ * the policy `Delete` is removed. The real controllers bind the volumes.
  */
 export function provisionGp3(client: KubeClient, disks: PretendDisks, signal: AbortSignal): Promise<unknown> {
   const work = controllerWork(signal);
@@ -66,7 +66,7 @@ interface PriceRegion {
   readonly disks: PretendDisks;
 }
 
-/** True: it has its volume, or waits for an event to come. */
+/** Returns true if the claim has its volume or waits for a later event. */
 async function provision({ client, disks }: PriceRegion, { metadata }: Claim): Promise<boolean> {
   const { namespace } = metadata;
   const claim = found(
@@ -81,7 +81,7 @@ async function provision({ client, disks }: PriceRegion, { metadata }: Claim): P
   if (dataSource && snapshot === undefined) return false;
   await disks.make(handle, snapshot);
   const made = await client.post(volumes, volume);
-  // Another step of the same claim finds it made: the name comes from the claim.
+  // The volume is named by the claim, so another step may have created it.
   if (made.status !== 409) must(made);
   return true;
 }

@@ -5,18 +5,17 @@ import type { KubeClient, KubeObject } from "../client.ts";
 import type { Container, Pod } from "../kubelet/pod.ts";
 import { found } from "../objects.ts";
 
-/** What pretend volumes and their snapshots hold: directories of this machine, by the handles of their driver. */
+/** Contents of pretend volumes and snapshots: directories of this machine by the driver's handles. */
 export interface PretendDisks {
-  /** Empty, or with what a snapshot holds; one that is there already stays as it is. */
+  /** Creates a volume, empty or with the contents of a snapshot. Leaves an existing one unchanged. */
   make(volume: string, snapshot: string | undefined): Promise<void>;
   findDirectory(volume: string): string;
   remove(volume: string): Promise<void>;
   /**
-   * Answers the handle of a copy of what the volume holds now, for the snapshot of this uid: the same one for the same
-   * snapshot, which is cut once.
+   * Copies the present contents of a volume for the snapshot with this uid, once. Returns the handle of the copy.
    */
   cut(volume: string, uid: string): Promise<string>;
-  /** Removes what was cut for the snapshot of this uid, whether or not anybody wrote its handle down. */
+  /** Removes the copy for the snapshot with this uid, also if its handle was never stored. */
   removeSnapshot(uid: string): Promise<void>;
   handles(kind: "volumes" | "snapshots"): Promise<string[]>;
 }
@@ -24,7 +23,7 @@ export interface PretendDisks {
 export function pretendDisks(home: string): PretendDisks {
   const directoryOf = (volume: string) => join(home, "volumes", volume);
   const getSnapshot = (snapshot: string) => join(home, "snapshots", snapshot);
-  /** Whole or not at all, though two begin it at once. */
+  /** Copies all or nothing, also if two copies begin at once. */
   const copy = async (from: string, to: string) => {
     const made = join(home, "copies", randomBytes(8).toString("hex"));
     await cp(from, made, { recursive: true });
@@ -52,7 +51,7 @@ function snapshotHandle(uid: string): string {
   return `snap-0${createHash("sha256").update(uid).digest("hex").slice(0, 16)}`;
 }
 
-/** The directories of a container's disks, by the paths at which it has them. */
+/** Returns the directories of a container's disks by their mount paths. */
 export async function createDisks(
   client: KubeClient,
   disks: PretendDisks,
@@ -62,7 +61,7 @@ export async function createDisks(
     (container.volumeMounts ?? []).map(async ({ name, mountPath }) => {
       const claim = pod.spec.volumes?.find((volume) => volume.name === name)?.persistentVolumeClaim?.claimName;
       const handle = claim && (await findVolumeHandle(client, pod.metadata.namespace, claim));
-      // As the driver puts a file system on a volume that has none: who made the volume is not its matter.
+      // Like the driver, which formats a volume without a file system, regardless of who created it.
       if (handle) await disks.make(handle, undefined);
       return handle ? [[mountPath, disks.findDirectory(handle)] as const] : [];
     }),
@@ -70,7 +69,7 @@ export async function createDisks(
   return new Map(mounted.flat());
 }
 
-/** Of a claim's volume, by the driver that made it; undefined while it has none. */
+/** Returns the driver's handle of a claim's volume; undefined if it has none yet. */
 export async function findVolumeHandle(
   client: KubeClient,
   namespace: string,

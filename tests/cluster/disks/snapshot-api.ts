@@ -10,7 +10,7 @@ const words = { type: "object", additionalProperties: text };
 const time = { type: "string", format: "date-time" };
 const error = { type: "object", properties: { time, message: text } };
 
-/** As much of the three kinds as a driver and its controller read and write; what is not named here is dropped. */
+/** Fields of the three kinds that a driver and its controller use. The API server drops all others. */
 const kinds = [
   {
     kind: "VolumeSnapshotClass",
@@ -63,7 +63,7 @@ const kinds = [
   },
 ] as const;
 
-/** The API of snapshots, which a cluster has only where somebody put it there. Returns once it is served. */
+/** Installs the snapshot API, which Kubernetes does not include. Returns once it is served. */
 export async function installSnapshotApi(client: KubeClient): Promise<void> {
   for (const { kind, plural, scope, properties } of kinds) {
     const name = `${plural}.${snapshotGroup}`;
@@ -73,7 +73,7 @@ export async function installSnapshotApi(client: KubeClient): Promise<void> {
       await client.post("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", {
         apiVersion: "apiextensions.k8s.io/v1",
         kind: "CustomResourceDefinition",
-        // Asked for of every group of that domain; this one is the bench's own.
+        // Every group of that domain needs this annotation.
         metadata: { name, annotations: { "api-approved.kubernetes.io": "unapproved, for tests" } },
         spec: {
           group: snapshotGroup,

@@ -11,16 +11,16 @@ interface Snapshot extends KubeObject {
   readonly status?: { readonly boundVolumeSnapshotContentName?: string; readonly readyToUse?: boolean };
 }
 
-/** A class says by its parameters what becomes of its snapshots. */
+/** Class whose parameters define how its snapshots fail. */
 interface SnapshotClass extends KubeObject {
   readonly driver: string;
   readonly deletionPolicy: string;
   readonly parameters?: {
-    /** Every try fails with these words. */
+    /** Error text with which every try fails. */
     readonly fails?: string;
-    /** They are begun and not completed. */
+    /** Its snapshots begin but never complete. */
     readonly pends?: string;
-    /** They are not removed. */
+    /** Its snapshots are never removed. */
     readonly stays?: string;
   };
 }
@@ -39,8 +39,8 @@ const boundProtection = "snapshot.storage.kubernetes.io/volumesnapshot-bound-pro
 const contents = `${snapshotPath}/volumesnapshotcontents`;
 
 /**
- * What the snapshot controller and the driver's sidecar do: a snapshot of a bound claim is cut, and ready a moment later;
- * what cannot be done is noted and tried again; one that is deleted goes once nothing is being restored from it.
+ * Plays the snapshot controller and the driver's sidecar. A snapshot of a bound claim is copied, and ready a moment
+ * later. A failure is noted and tried again. A deleted snapshot goes once no claim is being restored from it.
  */
 export function provideSnapshots(client: KubeClient, disks: PretendDisks, signal: AbortSignal): Promise<void> {
   const work = controllerWork(signal);
@@ -54,11 +54,11 @@ interface SnapshotContext {
   readonly disks: PretendDisks;
 }
 
-/** True: there is nothing left to do about it. */
+/** Returns true if nothing is left to do. */
 async function provide(place: SnapshotContext, { metadata }: Snapshot): Promise<boolean> {
   const snapshot = found(await place.client.get<Snapshot>(formatPath(metadata)));
   if (snapshot?.metadata.uid !== metadata.uid) {
-    // An API server removes an object although a finalizer came to it between the read and the write of its removal.
+    // The API server may remove an object that got a finalizer between the read and the write of its removal.
     await removeContent(place, metadata.uid);
     return true;
   }
@@ -78,7 +78,7 @@ async function makeSnapshot(place: SnapshotContext, snapshot: Snapshot): Promise
     await say({ readyToUse: false, error: { time: now(), message: problem } });
     return false;
   }
-  // From now on it stays until what is made for it is removed.
+  // The finalizer keeps the snapshot until its content is removed.
   must(await client.patch(path, { metadata: { uid: metadata.uid, finalizers: [boundProtection] } }));
   const content = status?.boundVolumeSnapshotContentName ?? (await cut(place, snapshot, used, volume));
   const isReady = used.parameters?.pends === undefined;
@@ -129,7 +129,7 @@ async function cut(
   return name;
 }
 
-/** Never done: the next step finds it gone. */
+/** Removes a snapshot. Returns false, so that the next step finds it gone. */
 async function removeSnapshot(place: SnapshotContext, snapshot: Snapshot): Promise<boolean> {
   const { client } = place;
   const { uid } = snapshot.metadata;
@@ -144,12 +144,12 @@ async function removeContent({ client, disks }: SnapshotContext, uid: string): P
   const path = `${contents}/snapcontent-${uid}`;
   const content = found(await client.get<Content>(path));
   if (content?.spec.deletionPolicy !== "Delete") return;
-  // By the uid: the handle is not written down where that failed after the cut.
+  // The uid finds a copy whose handle could not be stored.
   await disks.removeSnapshot(uid);
   found(await client.remove(path));
 }
 
-/** Whether a claim waits for its volume to be made of it. */
+/** Reports whether a claim waits for a volume from this snapshot. */
 async function isSource(client: KubeClient, { metadata }: Snapshot): Promise<boolean> {
   const path = `/api/v1/namespaces/${metadata.namespace}/persistentvolumeclaims`;
   const { items } = must(await client.get<{ items: readonly PendingClaim[] }>(path));
@@ -164,7 +164,7 @@ async function findClass(client: KubeClient, { spec }: Snapshot): Promise<Snapsh
   return found(await client.get<SnapshotClass>(path));
 }
 
-/** The handle of what a snapshot holds; undefined while it is not ready. */
+/** Returns the handle of a snapshot's contents; undefined until it is ready. */
 export async function findSnapshotHandle(
   client: KubeClient,
   namespace: string,

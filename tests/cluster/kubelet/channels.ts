@@ -7,7 +7,7 @@ const server = new WebSocketServer({
   handleProtocols: (offered) => (offered.has("v4.channel.k8s.io") ? "v4.channel.k8s.io" : false),
 });
 
-/** Messages whose first byte is a channel, as a kubelet takes them when the API server passes a WebSocket through. */
+/** Messages whose first byte is a channel, as in a WebSocket that the API server passes through to a kubelet. */
 export interface Channels {
   send(channel: number, data: Buffer): void;
   close(): void;

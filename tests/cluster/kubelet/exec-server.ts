@@ -16,8 +16,8 @@ export interface ExecRequest {
 const channelNames = ["stdin", "stdout", "stderr", "error", "resize"];
 
 /**
- * Runs a command as exec asks for it. The API server speaks SPDY with a kubelet for a client of WebSocket v5, and passes
- * a client of v4 through.
+ * Runs a command for exec. For a client of WebSocket v5 the API server speaks SPDY with the kubelet; it passes v4
+ * through.
  */
 export function acceptExec(request: IncomingMessage, socket: Duplex, head: Buffer, input: ExecRequest): void {
   const { query } = input;
@@ -56,7 +56,9 @@ interface CommandOptions {
   readonly words: readonly string[];
   readonly env: Record<string, string>;
   readonly cwd: string;
-  /** Its first process, which leads a session of its own, as runc has it. The answer says that it has ended. */
+  /**
+   * Called with the first process, which leads its own session as under runc. Returns a function to call at its end.
+   */
   begun(pid: number | undefined): () => void;
 }
 
@@ -78,12 +80,12 @@ function execSession({ query, container, cwd, guard }: ExecRequest, isTty: boole
       const { Width, Height } = JSON.parse(bytes.toString()) as { Width: number; Height: number };
       use((running) => running.resize(Width, Height));
     },
-    // A stream that closes ends nothing (containerd, CRI-O).
+    // Closing a stream ends no command (containerd, CRI-O).
     gone: () => undefined,
   };
 }
 
-/** What a container runs ends with its first process. */
+/** Ends a command with the first process of its container. */
 function endWith(container: RunningContainer, processGroup: number, guard: Guard): () => void {
   const release = guard(processGroup);
   let isOver = false;
@@ -100,7 +102,7 @@ function endWith(container: RunningContainer, processGroup: number, guard: Guard
 
 type End = (exitCode: number | undefined, problem?: string) => void;
 
-/** The status on the error stream, once. */
+/** Returns a function that writes the status to the error stream, once. */
 function ender(streams: Streams): End {
   let hasEnded = false;
   return (exitCode, problem) => {

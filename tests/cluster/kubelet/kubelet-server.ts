@@ -14,10 +14,10 @@ export interface KubeletServer {
   close(): Promise<void>;
 }
 
-/** A pod of a lost node does not answer. */
+/** Finds a pod; `lost` if its node does not answer. */
 type FindPod = (namespace: string, name: string) => PodRun | "lost" | undefined;
 
-/** The requests of an API server to a kubelet, by https on 127.0.0.1: logs, exec, port-forward. */
+/** Serves an API server's requests to kubelets over https on 127.0.0.1: logs, exec, port-forward. */
 export async function startKubeletServer(
   serving: { readonly cert: string; readonly key: string },
   { home, guard }: { readonly home: string; readonly guard: Guard },
@@ -59,7 +59,7 @@ interface ContainerRequest {
   readonly container: RunningContainer | undefined;
 }
 
-/** `/<verb>/<namespace>/<pod>/<container>` */
+/** Parses `/<verb>/<namespace>/<pod>/<container>`. */
 function read(request: IncomingMessage, find: FindPod): ContainerRequest {
   const url = new URL(request.url ?? "/", "https://kubelet");
   const [verb, namespace = "", name = "", containerName] = url.pathname.split("/").slice(1);
@@ -80,7 +80,7 @@ function answerLog(find: FindPod, request: IncomingMessage, response: ServerResp
     return void response.writeHead(400).end(`${name} is waiting to start: ${container.state.waiting.reason}\n`);
   response.writeHead(200, { "content-type": "text/plain" });
   response.flushHeaders();
-  // A real kubelet has answered 200 by then (kubelet/kuberuntime, GetContainerLogs).
+  // A real kubelet has sent its 200 before it finds this out (kubelet/kuberuntime, GetContainerLogs).
   if (container.log.isMissing())
     return void response.end(`unable to retrieve container logs for ${containerId(pod.pod, container.spec.name)}`);
   container.log.send(query, response);

@@ -17,34 +17,34 @@ import { type PodRun, podRun } from "./pod-run.ts";
 import { addPretendNode, type NodeObject, type NodeOptions, type PretendNode } from "./pretend-node.ts";
 
 /**
- * Plays the kubelets of any number of nodes, and the provisioner of gp3, towards a real control plane.
+ * Plays the kubelets of any number of nodes, and the provisioner of gp3, for a real control plane.
  *
- * As on a real node: nodes with capacity, labels, taints and leases; init containers in their order, sidecars, container
- * states, exit codes, conditions, deletion with its grace and by uid, deadlines of pods, resized requests, a lost node
- * that tells later what happened; logs, exec (SPDY and WebSocket v4) and port-forward (WebSocket v4) as the API server
- * asks for them; environments from values, fields and Secrets; disks bound in the zone of the pod that first wants them.
+ * As on a real node: capacity, labels, taints and leases; init containers in order, sidecars, container states, exit
+ * codes, conditions, deletion with a grace period and by uid, deadlines of pods, resized requests, a lost node that
+ * reports later; logs, exec (SPDY and WebSocket v4) and port-forward (WebSocket v4); environments from values, fields
+ * and Secrets; disks bound in the zone of their first pod.
  *
- * Pretended: what a container does is said by its script (script.ts); images, pulls, memory limits and probes are only
- * told, never tried, but for a command as the startup probe of a process; no container is ever started again; a command,
- * in a script with `process` or through exec, runs on this machine with its user, files and network; a disk is a directory, and only mounted where that is asked for:
- * elsewhere variables of a container that hold its path hold the directory's; a pod's address carries no traffic, and there are no services, network policies or
- * attachments of disks.
+ * Pretended: a script (script.ts) defines what a container does. Images, pulls, memory limits and probes exist only in
+ * the status, except a command as the startup probe of a process. No container is restarted. A command of a script with
+ * `process`, or of exec, runs on this machine with its user, files and network. A disk is a directory. Without
+ * `mountsDisks` it is not mounted, and variables with its path hold the path of the directory. A pod's address carries
+ * no traffic, and there are no services, network policies or attachments of disks.
  */
 export interface Kubelet {
   readonly disks: PretendDisks;
   addNode(options: NodeOptions): Promise<PretendNode>;
-  /** Ends what runs on its nodes; the nodes stay as objects, silent. */
+  /** Ends all containers and heartbeats. The nodes stay as objects. */
   stop(): Promise<void>;
 }
 
 export interface KubeletOptions {
-  /** The behaviour of a pod's containers; from its annotation where this is left out. */
+  /** Returns the behaviour of a pod's containers. By default, the pod's annotation defines it. */
   scriptOf?(pod: Pod): PodScript;
-  /** A directory with the programs of the tools image, which every init container with a process finds at `/tools`. */
+  /** Directory with the programs of the tools image, at `/tools` in every init container with a process. */
   readonly tools?: string;
-  /** Commands find disks at their paths, by bubblewrap; else variables that hold such a path hold the directory's. */
+  /** Bubblewrap mounts disks at their paths. Otherwise, variables with such a path hold the path of the directory. */
   readonly mountsDisks?: boolean;
-  /** The cluster has the API of snapshots, and a controller for them. */
+  /** The cluster has the snapshot API and its controller. */
   readonly snapshots?: boolean;
 }
 
@@ -54,7 +54,7 @@ export async function startKubelet(controlPlane: ControlPlane, options: KubeletO
   const ending = new AbortController();
   const nodes = new Map<string, PretendNode>();
   const runs = new Map<string, PodRun>();
-  /** Every pod of its nodes as the API server has it, those of lost nodes too. */
+  /** Pods of all nodes as the API server has them, including lost nodes. */
   const pods = new Map<string, Pod>();
   const home = join(controlPlane.home, "pods");
   const disks = pretendDisks(join(controlPlane.home, "disks"));

@@ -2,7 +2,10 @@ import type { KubeClient } from "../client.ts";
 import { now } from "../container/container.ts";
 import type { Pod } from "./pod.ts";
 
-/** Writes events of pods as a kubelet does: a repeated message increases the count. Nobody waits for it. */
+/**
+ * Returns a function that writes events of pods like a kubelet, in the background. A repeated message increases the
+ * count.
+ */
 export function eventTeller(client: KubeClient): (pod: Pod, reason: string, message: string) => void {
   const written = new Map<string, { readonly event: string; count: number }>();
   const write = async ({ metadata: { name, namespace = "", uid } }: Pod, reason: string, message: string) => {
@@ -26,6 +29,6 @@ export function eventTeller(client: KubeClient): (pod: Pod, reason: string, mess
       lastTimestamp: now(),
     });
   };
-  // Events are written where that is possible, as those of a real one.
+  // Like a real kubelet, this drops events that it cannot write.
   return (pod, reason, message) => void write(pod, reason, message).catch(() => undefined);
 }

@@ -4,17 +4,17 @@ import type { Pod } from "./pod.ts";
 import { findExitCode, isSidecar, type PodState } from "./pod-status.ts";
 import { removePod, statusWriter } from "./status-writer.ts";
 
-/** The life of one pod on a pretend node. */
+/** Life of one pod on a pretend node. */
 export interface PodRun {
   readonly pod: Pod;
   readonly containers: readonly RunningContainer[];
-  /** Begins with the init containers, one after the other. */
+  /** Starts the init containers one by one, then the others. */
   start(): void;
-  /** The pod as the API server has it now: resized, or to be stopped. */
+  /** Takes the changed pod from the API server: resized, or to be stopped. */
   changed(pod: Pod): void;
-  /** The API server has it no more: nothing is written any longer. */
+  /** Called when the pod is gone from the API server. Nothing more is written. */
   gone(): void;
-  /** Writes its status, what was held back while its node was lost too. */
+  /** Writes its status, including changes from while its node was lost. */
   report(): void;
 }
 
@@ -23,7 +23,7 @@ export interface PodRunOptions {
   readonly ip: string;
   readonly inits: readonly RunningContainer[];
   readonly mains: readonly RunningContainer[];
-  /** Whether its node still reaches the API server. */
+  /** Reports whether its node reaches the API server. */
   isNodeAlive(): boolean;
 }
 
@@ -57,7 +57,7 @@ export function podRun(first: Pod, { client, ip, inits, mains, isNodeAlive }: Po
     isStopping = true;
     await stopContainers(graceMs);
     await writer.written();
-    // A node that is lost meanwhile tries again when it is back.
+    // A lost node tries again when it is back.
     isStopping = await removePod(client, state.pod, mayWrite);
   };
   const passDeadline = () => {
@@ -103,7 +103,7 @@ export function podRun(first: Pod, { client, ip, inits, mains, isNodeAlive }: Po
   };
 }
 
-/** Until the last has ended; when an init container fails the others never start. */
+/** Returns when all have ended. If an init container fails, no later one starts. */
 async function runContainers(inits: readonly RunningContainer[], mains: readonly RunningContainer[]): Promise<void> {
   const sidecars = inits.filter(isSidecar);
   for (const init of inits) {

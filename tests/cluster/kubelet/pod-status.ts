@@ -2,16 +2,16 @@ import { createHash } from "node:crypto";
 import { now, type RunningContainer } from "../container/container.ts";
 import type { Pod } from "./pod.ts";
 
-/** The input of a pod's status. */
+/** Input of a pod's status. */
 export interface PodState {
   readonly pod: Pod;
   readonly ip: string;
   readonly startTime: string;
   readonly inits: readonly RunningContainer[];
   readonly mains: readonly RunningContainer[];
-  /** Why the kubelet itself ended it. */
+  /** Why the kubelet ended the pod by itself. */
   readonly ending: { readonly reason: string; readonly message: string } | undefined;
-  /** When each condition became what it is. */
+  /** Present value of each condition, with the time of its last change. */
   readonly conditionTimes: Map<string, { readonly status: string; readonly at: string }>;
 }
 
@@ -34,12 +34,12 @@ export function findExitCode({ state }: RunningContainer): number | undefined {
   return "terminated" in state ? state.terminated.exitCode : undefined;
 }
 
-/** The whole status, as a strategic merge patch takes it. */
+/** Returns the whole status for a strategic merge patch. */
 export function podStatus(pod: PodState): object {
   const phase = getPhase(pod);
   return {
     phase,
-    // A real kubelet tells the reason once no container runs any more.
+    // A real kubelet reports the reason once no container runs.
     ...(phase === "Failed" ? pod.ending : {}),
     hostIP: "127.0.0.1",
     hostIPs: [{ ip: "127.0.0.1" }],
@@ -78,7 +78,7 @@ function condition({ conditionTimes }: PodState, type: string, isTrue: boolean, 
 
 function containerStatus({ pod }: PodState, container: RunningContainer): object {
   const { spec, state } = container;
-  // Resources are read again: a pod may be resized while it runs.
+  // A pod may be resized while it runs, so its resources are read again.
   const { resources } = [...(pod.spec.initContainers ?? []), ...pod.spec.containers].find(
     ({ name }) => name === spec.name,
   ) ?? { resources: undefined };
@@ -96,7 +96,7 @@ function containerStatus({ pod }: PodState, container: RunningContainer): object
   };
 }
 
-/** As a runtime names it: 64 hexadecimal digits. */
+/** Returns a container's id like a runtime's: 64 hexadecimal digits. */
 export function containerId({ metadata }: Pod, container: string): string {
   return `containerd://${createHash("sha256").update(`${metadata.uid}-${container}`).digest("hex")}`;
 }

@@ -1,6 +1,6 @@
 import type { KubeObject } from "../client.ts";
 
-/** The fields of a pod that the pretend kubelet reads. */
+/** Fields of a pod that the pretend kubelet reads. */
 export interface Pod extends KubeObject {
   readonly spec: {
     readonly nodeName?: string;

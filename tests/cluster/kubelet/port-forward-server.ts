@@ -5,8 +5,8 @@ import { acceptChannels, type Channels } from "./channels.ts";
 import type { PodRun } from "./pod-run.ts";
 
 /**
- * Ports of a pod by WebSocket v4, which the API server passes through: of each port a channel for its bytes and one for
- * what went wrong, both of which begin with the port as two bytes.
+ * Serves port-forward by WebSocket v4, which the API server passes through. Each port has a channel for data and one
+ * for errors, which both begin with the port as two bytes.
  */
 export function acceptPortForward(
   request: IncomingMessage,
@@ -47,7 +47,7 @@ function forward(run: PodRun, port: number, channel: number, channels: Channels,
   return connection;
 }
 
-/** Pods share this machine's ports, so a script may say where one is. */
+/** Returns the port of this machine for a port of a pod, since pods share the machine's ports. */
 function portHere({ containers }: PodRun, port: number): number {
   for (const { script } of containers) {
     const here = script.ports?.[port];

@@ -5,25 +5,25 @@ import { now } from "../container/container.ts";
 
 export interface NodeOptions {
   readonly name: string;
-  /** Of EC2, one that Berth knows: its GPUs, processors and memory. */
+  /** EC2 instance type that Berth knows, with its GPUs, processors and memory. */
   readonly instanceType: string;
   readonly zone?: string;
   readonly labels?: Readonly<Record<string, string>>;
-  /** No cloud says anything of it: it has neither a type nor a zone, and no provider knows it. */
+  /** Node without a cloud: it has no instance type, zone or provider. */
   readonly isBare?: boolean;
 }
 
-/** A node that exists as an object, a lease and an address alone. */
+/** Node that exists only as an object, a lease and an address. */
 export interface PretendNode {
   readonly name: string;
   readonly isAlive: boolean;
-  /** Its heartbeats end, its pods go on unseen, and nobody reaches them. */
+  /** Ends its heartbeats. Its pods run on, out of reach. */
   lose(): void;
-  /** It is back, and tells what happened meanwhile. */
+  /** Brings the node back, which then reports what has happened. */
   recover(): Promise<void>;
-  /** The object goes, as when its machine was terminated. */
+  /** Removes the object, as after the termination of its machine. */
   remove(): Promise<void>;
-  /** Takes the object as the API server has it now. */
+  /** Takes the present object from the API server. */
   seen(node: NodeObject): void;
   stopBeating(): void;
 }
@@ -40,14 +40,14 @@ export interface NodePlace {
 }
 
 /**
- * A kubelet says that it is ready, and its pods too, for as long as the API server has something else, and so many
- * heartbeats longer: the controllers that gave a node up go on marking its pods for a moment after it is back.
+ * Heartbeats for which a kubelet goes on reporting that it and its pods are ready. Controllers that had given up the
+ * node mark its pods for a moment after it is back.
  */
 const BEATS_UNTIL_SURE = 20;
 
 const leases = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases";
 
-/** Adds the node, ready from the start. */
+/** Adds a node that is ready from the start. */
 export async function addPretendNode(options: NodeOptions, place: NodePlace): Promise<PretendNode> {
   const { client, graceSeconds } = place;
   const { name } = options;
@@ -58,7 +58,7 @@ export async function addPretendNode(options: NodeOptions, place: NodePlace): Pr
   let isSeenReady = true;
   let renewedAt = performance.now();
   const beatOnce = async () => {
-    // On a machine that has too much to do it may be late itself, and be given up for it.
+    // On a busy machine, this heartbeat may be so late that the node is given up.
     const isLate = performance.now() - renewedAt > (graceSeconds * 1000) / 2;
     const renewed = await client
       .patch(`${leases}/${name}`, { spec: leaseSpec(name, graceSeconds) })
@@ -72,7 +72,7 @@ export async function addPretendNode(options: NodeOptions, place: NodePlace): Pr
   };
   const beat = setInterval(
     () => {
-      // One that is missed is made good by the next.
+      // The next heartbeat makes up for a failed one.
       if (isAlive) void beatOnce().catch(() => {});
     },
     (graceSeconds * 1000) / 4,
@@ -97,7 +97,7 @@ export async function addPretendNode(options: NodeOptions, place: NodePlace): Pr
       isAlive = false;
       clearInterval(beat);
       await must(client.remove(`/api/v1/nodes/${name}`));
-      // The node owns it: it would go a moment later, and a node of that name may come before.
+      // The node owns the lease, which would be removed later, perhaps after a new node of that name has come.
       await must(client.remove(`${leases}/${name}`));
     },
     seen({ status: { conditions = [] } }) {
@@ -153,7 +153,7 @@ function nodeObject(options: NodeOptions, kubeletPort: number): object {
         { type: "ExternalIP", address: "127.0.0.1" },
         { type: "Hostname", address: name },
       ],
-      // The API server dials exactly this: one server may speak for many nodes.
+      // The API server dials this port, so one server may serve many nodes.
       daemonEndpoints: { kubeletEndpoint: { Port: kubeletPort } },
       nodeInfo: nodeInfo(name, architecture),
       conditions: nodeConditions(),

@@ -1,13 +1,13 @@
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 
-/** Streams by name, in both directions, until the end. */
+/** Streams by name, in both directions. */
 export interface Streams {
   send(name: string, data: Buffer): void;
   end(): void;
 }
 
-/** `data` without bytes is the end of that stream. */
+/** Listener of a stream. `data` without bytes marks its end. */
 export interface StreamListener {
   ready(streams: Streams): void;
   data(name: string, bytes: Buffer | undefined): void;
@@ -85,7 +85,7 @@ function controlFrame(kind: number, payload: readonly Buffer[]): Buffer {
   return Buffer.concat([header, body]);
 }
 
-/** Eight bytes, of which the last three are the length of what follows. */
+/** Returns a function that splits bytes into frames. The last three of a frame's first eight bytes are its length. */
 function frameReader(onFrame: (frame: Buffer) => void): (part: Buffer) => void {
   let rest: Buffer = Buffer.alloc(0);
   return (part) => {

@@ -3,10 +3,10 @@ import type { KubeClient } from "../client.ts";
 import { type Pod, podPath } from "./pod.ts";
 import { type PodState, podStatus } from "./pod-status.ts";
 
-/** Writes the status of a pod in order, the newest only, and tries again when the API server is away. */
+/** Writes the newest status of a pod, in order. Tries again while the API server is away. */
 export interface StatusWriter {
   report(): void;
-  /** When nothing is left to write. */
+  /** Resolves when nothing is left to write. */
   written(): Promise<void>;
 }
 
@@ -14,7 +14,7 @@ export function statusWriter(client: KubeClient, state: PodState, mayWrite: () =
   let isDue = false;
   let writing: Promise<void> | undefined;
   const writeAll = async () => {
-    // Changes within the same turn are written once.
+    // Changes of the same tick are written once.
     await Promise.resolve();
     while (isDue && mayWrite()) {
       isDue = false;
@@ -40,17 +40,17 @@ async function writeOnce(client: KubeClient, state: PodState): Promise<boolean> 
     await sleep(200);
     return false;
   }
-  // Not found, or another pod of that name: it is gone.
+  // The pod is gone: not found, or another pod of that name.
   if (answer.status < 400 || answer.status === 404 || answer.status === 409) return true;
   throw new Error(`The status of a pretend pod was refused: ${JSON.stringify(answer.body)}`);
 }
 
-/** The server has too much to do, or its store is away. */
+/** Reports whether the server is only overloaded, or without its etcd. */
 function isForNow(status: number): boolean {
   return status === 429 || status >= 500;
 }
 
-/** The last word of a kubelet: the object goes, if it is still this pod. False when it may no longer try. */
+/** Removes the object of a pod that has ended, as a kubelet does last. Returns false if it may no longer try. */
 export async function removePod(client: KubeClient, pod: Pod, mayTry: () => boolean): Promise<boolean> {
   while (mayTry()) {
     const options = { gracePeriodSeconds: 0, preconditions: { uid: pod.metadata.uid } };
