@@ -7,16 +7,16 @@ const noActions: Job["actions"] = [];
 const noAnswer = new TypeError("fetch failed");
 
 let jobs: Map<string, Job>;
-/** Whether it is deleted, by its name. */
+/** Disks by name, with whether they are deleted. */
 let disks: Map<string, boolean>;
-/** How each operation ended, by its id. */
+/** End of each operation by its id. */
 let operations: Map<string, string>;
 let dies: boolean;
-/** What becomes of the job each time that somebody waits for it. */
+/** Changes of the job, one for each wait. */
 let later: Partial<Job>[];
 let answers: Answers;
 
-/** A stack that keeps what these tests keep of it, and answers nothing once it is dead. */
+/** Client of a pretend stack that answers nothing once it is dead. */
 const client = {
   submit: async ({ duration_hours = 0 }) => {
     jobs.set("j", { status: "active", duration_hours, actions: noActions } as Partial<Job> as Job);

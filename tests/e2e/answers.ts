@@ -1,9 +1,9 @@
 import { ApiError, type Job, type JobClient } from "./job-client.ts";
 
-/** What a stack was asked and answered. It may lose none of that, and of what it did not answer it may do either. */
+/** Requests to a stack with their answers. No answered change may be lost; an unanswered one may be done or not. */
 export interface Answers {
   submit(jobs: JobClient, body: Submission): Promise<string>;
-  /** A refusal since the job has ended is no answer that could be lost. */
+  /** Extends a job, or returns if the job has ended. */
   extend(jobs: JobClient, id: string, hours: number): Promise<void>;
   cancel(jobs: JobClient, id: string): Promise<void>;
   createDisk(jobs: JobClient, name: string): Promise<void>;
@@ -11,7 +11,7 @@ export interface Answers {
   deleteDisk(jobs: JobClient, name: string): Promise<void>;
   undeleteDisk(jobs: JobClient, name: string): Promise<void>;
   count(): Readonly<Record<Kind, number>>;
-  /** In words, what is not as it was answered. */
+  /** Returns in words each difference from the answers. */
   lost(jobs: JobClient, withinMs?: number): Promise<string[]>;
 }
 
@@ -20,23 +20,23 @@ export type Kind = "submitted" | "extended" | "cancelled" | "created" | "renamed
 type Submission = Readonly<Record<string, unknown>> & { readonly duration_hours: number };
 
 interface AnsweredJob {
-  /** One of these is its duration, ms. */
+  /** Possible durations in ms. */
   readonly durations: readonly number[];
   readonly isCancelled: boolean;
 }
 
 interface AnsweredDisk {
-  /** It has one of these. */
+  /** Possible names. */
   readonly names: readonly string[];
-  /** It is one of these. */
+  /** Possible states. */
   readonly isDeleted: readonly boolean[];
-  /** Of its deletes and undeletes, by the name that they were asked for by. */
+  /** Its deletes and undeletes, with the name in the request. */
   readonly operations: readonly { readonly name: string; readonly id: string }[];
 }
 
 export function noteAnswers(): Answers {
   const jobs = new Map<string, AnsweredJob>();
-  /** By its first name. */
+  /** Disks by first name. */
   const disks = new Map<string, AnsweredDisk>();
   const counts = { submitted: 0, extended: 0, cancelled: 0, created: 0, renamed: 0, deleted: 0, undeleted: 0 };
   const diskNamed = (name: string) => {
@@ -111,7 +111,7 @@ async function isAnswered(call: Promise<void>): Promise<boolean> {
   }
 }
 
-/** An extension counts from its answer on, and shows a little later. */
+/** Reads a job until its extensions show, which may be a little after their answers. */
 async function findJob(client: JobClient, id: string, withinMs?: number): Promise<Job | undefined> {
   const isShown = ({ action, status }: Job["actions"][number]) => action !== "extend" || status !== "requested";
   try {
@@ -129,7 +129,7 @@ function getLost(id: string, { durations, isCancelled }: AnsweredJob, job: Job |
   return isCancelled && job.status !== "cancelled" ? [...isLong, `${id} is ${job.status}, not cancelled`] : isLong;
 }
 
-/** A request that goes on after its answer, or again, shows only once all of them are over. */
+/** Compares a disk once all its requests are over, because some continue after their answer. */
 async function lostOfDisk(client: JobClient, disk: AnsweredDisk, withinMs?: number): Promise<string[]> {
   const { names, isDeleted, operations } = disk;
   const ends = await Promise.all(operations.map(({ name, id }) => client.operationEnd(name, id, withinMs)));

@@ -12,7 +12,7 @@ beforeEach(() => {
 
 afterEach(() => begun.close());
 
-/** Its output: the command itself runs too. */
+/** Runs a command under this name, and returns its output. */
 function run(name: string): string {
   return execFileSync("/bin/sh", ["-c", begun.saying("echo ran")], { env: { BERTH_RUN: name }, encoding: "utf8" });
 }

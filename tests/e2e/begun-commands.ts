@@ -4,17 +4,17 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 /**
- * What commands say before they do anything else, so that none is missed, however short its life. It comes through a
- * FIFO, which takes what is written to it also where a sandbox shows it read-only.
+ * Reports of commands that begin, so that none is missed, however short. They come through a FIFO, which can be written
+ * to even if a sandbox mounts it read-only.
  */
 export interface BegunCommands {
-  /** Has the FIFO; for `LOCAL_PATH`, whose directories each sandbox shows. */
+  /** Directory of the FIFO, for `LOCAL_PATH`, whose directories each sandbox mounts. */
   readonly directory: string;
-  /** The same command, which first says the name of its run. */
+  /** Returns a command that first reports the name of its run. */
   saying(command: string): string;
   /**
-   * The runs so far, one for each command that began: one that began twice is there twice. The FIFO holds some 1,500
-   * names that were not read yet, and a command that finds it full waits.
+   * Returns the runs so far, one for each begun command. The FIFO holds about 1,500 unread names; a command that finds
+   * it full waits.
    */
   read(): readonly string[];
   close(): void;
@@ -22,11 +22,11 @@ export interface BegunCommands {
 
 export function noteBegunCommands(): BegunCommands {
   const directory = mkdtempSync(join(tmpdir(), "berth-begun-"));
-  // Commands are another user's.
+  // Commands run as another user.
   chmodSync(directory, 0o755);
   const fifo = join(directory, "runs");
   execFileSync("mkfifo", ["-m", "622", fifo]);
-  // Open for writing too: else it would be at its end whenever no command has it open.
+  // Without a writer, reads would report the end of the file.
   const descriptor = openSync(fifo, constants.O_RDWR | constants.O_NONBLOCK);
   let text = "";
   return {
@@ -43,7 +43,7 @@ export function noteBegunCommands(): BegunCommands {
   };
 }
 
-/** In words, the records whose command began more than once, in one run or in several. */
+/** Returns in words the records whose command began more than once, in one run or several. */
 export function begunTwice(runs: readonly string[]): string[] {
   const uids = runs.map((run) => run.replace(/-r\d+$/, ""));
   const again = uids.filter((uid, at) => uids.indexOf(uid) !== at);

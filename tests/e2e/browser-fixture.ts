@@ -6,19 +6,19 @@ import { join } from "node:path";
 import WebSocket from "ws";
 import { eventually } from "./processes.ts";
 
-/** Chromium, where this machine has one. */
+/** Path of Chromium on this machine; undefined if there is none. */
 export const chromium = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(existsSync);
 
-/** A page in a browser without a window, for tests that use it as people do. */
+/** Page in a headless browser. */
 export interface BrowserPage {
-  /** What an expression comes to in the page. */
+  /** Evaluates an expression in the page. */
   evaluate(expression: string): Promise<unknown>;
   /** Waits until an expression holds in the page. */
   until(expression: string): Promise<void>;
   close(): Promise<void>;
 }
 
-/** Opens an address in a browser of its own, with a profile of its own. */
+/** Opens an address in a new browser with a new profile. */
 export async function openPage(url: string): Promise<BrowserPage> {
   const profile = mkdtempSync(join(tmpdir(), "berth-browser-"));
   const child = spawn(chromium ?? "", [...quiet, `--user-data-dir=${profile}`, url], { stdio: "ignore" });
@@ -44,7 +44,7 @@ const quiet = [
   ...["--remote-debugging-port=0", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"],
 ];
 
-/** Chromium writes its port down once it listens. */
+/** Connects to the port that Chromium writes to a file once it listens. */
 async function getDevTools(profile: string): Promise<WebSocket> {
   const portFile = join(profile, "DevToolsActivePort");
   const port = () => (existsSync(portFile) ? Number(readFileSync(portFile, "utf8").split("\n")[0]) : 0);

@@ -10,15 +10,15 @@ import { openStackFixture, type StackFixture } from "./stack-fixture.ts";
 const settings = { SWEEP_SECONDS: "1", LOCAL_NODES: "p5.48xlarge=2" };
 const rounds = 3;
 const disksEach = 2;
-/** So many that a copy mostly lives when one looks for it; where one was over before, there is another. */
+/** Enough files for a copy that usually lasts until the test finds it. If not, the test starts another. */
 const files = 2_000;
 const machine = { instance_type: "p5.48xlarge", gpu_count: 1 };
-/** A claim that a dead stack left is respected for a minute. */
+/** Time until a backup, which waits a minute for the claim of a dead stack. */
 const backedUpWithinMs = 60_000 + PATIENCE_MS;
 
 let fixture: StackFixture;
 
-// Anew for each try: a home that another stack still uses would say nothing of this one.
+// Each try needs a new home, because another stack may still use the last one.
 beforeEach(() => {
   fixture = openStackFixture("berth-crash-disks-");
 });
@@ -56,14 +56,14 @@ describe("the local stack", () => {
 });
 
 interface Crashed {
-  /** The jobs that were answered, by their disk. */
+  /** Answered jobs by disk. */
   readonly answered: ReadonlyMap<string, string>;
-  /** Snapshots that were being copied at the moments of the kills. */
+  /** Number of copies in progress at the kills. */
   readonly copying: number;
   readonly key: string;
 }
 
-/** Stacks in one home, each killed while a copy of a backup is held, which goes on when its stack is gone. */
+/** Runs stacks in one home, and kills each while a copy of a backup is suspended. The copy continues afterwards. */
 async function crashAgainAndAgain(): Promise<Crashed> {
   const answered = new Map<string, string>();
   let [copying, key] = [0, ""];
@@ -85,11 +85,11 @@ async function crashAgainAndAgain(): Promise<Crashed> {
 interface Round {
   readonly round: number;
   readonly answered: Map<string, string>;
-  /** Copies of stacks that were killed: their snapshots are given up, however long they go on. */
+  /** Copies of killed stacks, whose snapshots are given up. */
   readonly orphans: readonly ProcessIdentity[];
 }
 
-/** Stops a copy that a stack has begun, with more jobs for as long as all of theirs were over before they were seen. */
+/** Suspends a copy that a stack has begun. Submits more jobs while their copies end before they are found. */
 async function holdCopy(jobs: JobClient, { round, answered, orphans }: Round): Promise<ProcessIdentity> {
   const end = performance.now() + backedUpWithinMs;
   for (let tries = 0; performance.now() < end; tries += 1) {
@@ -102,7 +102,7 @@ async function holdCopy(jobs: JobClient, { round, answered, orphans }: Round): P
   throw new Error("No copy lived while it was looked for");
 }
 
-/** Stops a copy of the stack that runs in this home: its snapshot stays unfinished for so long. */
+/** Suspends a copy of the stack in this home, so that its snapshot stays unfinished. */
 async function stopCopy(orphans: readonly ProcessIdentity[]): Promise<ProcessIdentity | undefined> {
   const ownIdentities = copies().filter(({ pid }) => orphans.every((orphan) => orphan.pid !== pid));
   const copy = ownIdentities.find((each) => signalProcess(each, "SIGSTOP"));
@@ -116,7 +116,7 @@ function copies(): ProcessIdentity[] {
   return listProcesses().filter(({ command }) => command.startsWith("cp ") && command.includes(into));
 }
 
-/** proc(5): the state follows the name, which stands in brackets. */
+/** Reports whether a process is suspended. The state follows the name in brackets (proc(5)). */
 function isStopped(pid: number): boolean {
   try {
     return / T /.test(readFileSync(`/proc/${pid}/stat`, "latin1").replace(/^.*\)/s, ""));
@@ -152,7 +152,7 @@ function snapshotsWith(part: string): string[] {
   return namesIn(home).filter((name) => name.startsWith("snap-") && namesIn(join(home, name)).includes(part));
 }
 
-/** The directories of what snapshots that are whole hold, by the name of their disk. */
+/** Returns the directories of complete snapshots by the name of their disk. */
 function snapshotsByDisk(): Map<string, string[]> {
   const found = new Map<string, string[]>();
   for (const name of snapshotsWith("data")) {
@@ -169,7 +169,7 @@ function listFaults(disk: string, directory: string): string[] {
   return written === `${disk}\n` && count === files ? [] : [`${directory}: ${count} files, ${written}`];
 }
 
-/** Snapshots come and go while one looks. */
+/** Returns the names in a directory, or none if it has gone. */
 function namesIn(directory: string): string[] {
   try {
     return readdirSync(directory);

@@ -39,29 +39,29 @@ const lives: readonly { readonly command?: string; readonly duration_hours: numb
   { command: "sleep 1; exit 4", duration_hours: 1 },
   { command: "sleep 2 & sleep 1", duration_hours: 1 },
   { duration_hours: 0.001 },
-  // Not forever: over a hundred rounds nothing else would get a place.
+  // Limited, since over a hundred rounds nothing else would get a machine.
   { duration_hours: 0.004 },
 ];
 const rounds = Number(process.env.CRASH_ROUNDS ?? 30);
 const clients = 3;
 const submitsEach = 3;
-/** Of jobs, of disks and of instances, beside the submits. An owner has at most 500 disks, deleted ones counted. */
+/** Changes of each kind in a round, beside the submits. An owner has at most 500 disks, including deleted ones. */
 const changesEach = 3;
 const kinds: readonly Kind[] = ["submitted", "extended", "cancelled", "created", "renamed", "deleted", "undeleted"];
 const instanceKinds: readonly InstanceKind[] = ["made", "started", "stopped"];
 const limitMs = 120_000 + rounds * 60_000;
-/** Each wait for an event: only for what never comes, and less than the test has, so that it can say what that was. */
+/** Limit of each wait, below the limit of the test, so that a failure names the event. */
 const patienceMs = limitMs / 2;
-/** Of so many rounds all that was answered is read at the end: the newest 1,000 jobs are kept. */
+/** Number of last rounds that are compared at the end, since only the newest 1,000 jobs are kept. */
 const roundsAtEnd = 60;
 const mostKept = 1_000;
-/** In every second round a run is seen before the kill; the others are killed whatever there is, amid the answers. */
+/** Reports whether a run must be seen before the kill of this round. Other kills come amid the answers. */
 const isSeenFirst = (round: number) => round % 2 === 0;
 const longestPauseMs = 150;
 const longestLifeMs = 1_200;
-/** Lives for some seconds, so that whoever looks now and then sees it. */
+/** Job of some seconds, so that a poll sees it. */
 const seenJob = { instance_type: "c7i.8xlarge", command: "sleep 60", duration_hours: 0.001 };
-/** Has not ended before it is changed. */
+/** Job that lasts until it is changed. */
 const changedJob = { instance_type: "g4dn.2xlarge", command: "sleep 60", duration_hours: 0.004 };
 
 let fixture: StackFixture;
@@ -69,7 +69,7 @@ let random: () => number;
 let watch: ReturnType<typeof watchSlots>;
 let begun: BegunCommands;
 
-// Anew for each try: a home that another stack still uses would say nothing of this one.
+// Each try needs a new home, because another stack may still use the last one.
 beforeEach(() => {
   fixture = openStackFixture("berth-crash-");
   random = seededRandom(seed);
@@ -135,12 +135,12 @@ describe("the local stack", () => {
 });
 
 interface Crashed {
-  /** Round by round. */
+  /** Answers of each round. */
   readonly answered: readonly Answers[];
   readonly instances: readonly InstanceAnswers[];
-  /** What the next stack did not know any more, in words. */
+  /** Answers that the next stack had lost, in words. */
   readonly lost: string[];
-  /** The first stack's. */
+  /** Key of the first stack. */
   readonly key: string;
 }
 
@@ -148,7 +148,7 @@ function start(): Promise<StackProcess> {
   return fixture.start({ ...settings, LOCAL_PATH: begun.directory });
 }
 
-/** Stacks in one home, one after the other, each killed at a random moment while several clients submit and change. */
+/** Runs stacks in one home, one by one, and kills each at a random moment while clients submit and change. */
 async function crashAgainAndAgain(): Promise<Crashed> {
   const answered: Answers[] = [];
   const instances: InstanceAnswers[] = [];
@@ -161,7 +161,7 @@ async function crashAgainAndAgain(): Promise<Crashed> {
     lost.push(...((await answered.at(-1)?.lost(jobs, patienceMs)) ?? []));
     const client = instanceClient(stack.url, key);
     lost.push(...((await instances.at(-1)?.lost(client, patienceMs)) ?? []));
-    // Else they would have all machines in the end.
+    // Otherwise, instances would take all machines in the end.
     await stopInstances(client, instances);
     const [answers, ofInstances] = [noteAnswers(), noteInstanceAnswers()];
     answered.push(answers);
@@ -173,7 +173,7 @@ async function crashAgainAndAgain(): Promise<Crashed> {
       untilDead(changesEach, (n) => deleteOne(jobs, answers, { name: `deleted-${round}`, isNew: n === 0 })),
       untilDead(changesEach, (n) => changeInstance(client, ofInstances, `instance-${round}-${n}`)),
     ];
-    // A slow machine would be killed before it had anything to lose.
+    // On a slow machine, the kill would come before the first answer.
     await eventually(
       () => ({ ...answers.count(), ...ofInstances.count() }),
       (counts) => [...kinds, ...instanceKinds].every((kind) => counts[kind] > 0),
@@ -188,7 +188,7 @@ async function crashAgainAndAgain(): Promise<Crashed> {
   return { answered, instances, lost, key };
 }
 
-/** Waits until a run was seen to live that was not seen before. */
+/** Waits until a new run lives. */
 async function seeRun(jobs: JobClient, answers: Answers): Promise<void> {
   const { runs } = watch.seen();
   await answers.submit(jobs, saying(seenJob));
@@ -199,7 +199,7 @@ async function seeRun(jobs: JobClient, answers: Answers): Promise<void> {
   );
 }
 
-/** Does one after the other until the stack does not answer any more; an answer other than 200 is a fault. */
+/** Repeats a request until the stack is dead. An answer other than 200 fails the test. */
 async function untilDead(most: number, act: (n: number) => Promise<void>): Promise<void> {
   for (let count = 0; count < most; count += 1) {
     try {
@@ -216,7 +216,7 @@ async function submitOne(jobs: JobClient, answers: Answers): Promise<void> {
   await answers.submit(jobs, saying({ ...pick(sizes), ...pick(lives) }));
 }
 
-/** The same job, whose command says that it began. */
+/** Returns the job with a command that reports its beginning. */
 function saying<Submitted extends { readonly command?: string }>(job: Submitted): Submitted {
   return job.command === undefined ? job : { ...job, command: begun.saying(job.command) };
 }
@@ -236,7 +236,7 @@ async function renameOne(jobs: JobClient, answers: Answers, name: string): Promi
   await answers.renameDisk(jobs, `${name}-a`, `${name}-b`);
 }
 
-/** The same disk again and again. */
+/** Deletes and undeletes one disk repeatedly. */
 async function deleteOne(jobs: JobClient, answers: Answers, disk: { name: string; isNew: boolean }): Promise<void> {
   if (disk.isNew) await answers.createDisk(jobs, disk.name);
   await answers.deleteDisk(jobs, disk.name);
@@ -248,12 +248,12 @@ async function changeInstance(client: InstanceClient, instances: InstanceAnswers
   const id = await instances.create(client, name);
   await sleep(random() * longestPauseMs);
   await instances.stop(client, id);
-  // While it is being stopped it cannot be started.
+  // An instance that is being stopped cannot be started.
   await client.until(id, ["stopped"], patienceMs);
   await instances.start(client, id);
 }
 
-/** Those of the last round, and those whose create was never answered: nobody else knows of them. */
+/** Stops the instances of the last round, and those whose creation was never answered. */
 async function stopInstances(client: InstanceClient, instances: readonly InstanceAnswers[]): Promise<void> {
   const answered = new Set(instances.flatMap((answers) => [...answers.starts().keys()]));
   const others = (await client.list()).filter(({ instanceId }) => !answered.has(instanceId));
@@ -262,7 +262,7 @@ async function stopInstances(client: InstanceClient, instances: readonly Instanc
   await Promise.all(running.map(({ instanceId }) => client.stop(instanceId)));
 }
 
-/** A job runs once, an instance as often as it was asked to. */
+/** Returns in words the records that ran too often: a job more than once, an instance more often than requested. */
 function runTooOften(runsByKey: ReadonlyMap<string, number>, instances: readonly InstanceAnswers[]): string[] {
   const starts = instances.flatMap((answers) => [...answers.starts()]);
   return [...runsByKey].flatMap(([key, runs]) => {
@@ -286,7 +286,7 @@ async function cancelAll(jobs: JobClient): Promise<void> {
   await Promise.all(
     unfinished.map(({ job_id }) =>
       jobs.cancel(job_id).catch((error: unknown) => {
-        // It may have come to its own end meanwhile.
+        // The job may have ended by itself.
         if (!String(error).includes(`Cannot cancel job ${job_id} in status`)) throw error;
       }),
     ),
@@ -311,7 +311,7 @@ function isFree({
   return available === total && in_use === 0 && queued === 0;
 }
 
-/** Moves that the state machine of the API does not have (docs/apis/gpu-dev.md#statuses). */
+/** Possible next statuses of each status (docs/apis/gpu-dev.md#statuses). */
 const next: Readonly<Record<Job["status"], readonly Job["status"][]>> = {
   queued: ["queued", "preparing", "active", "cancelled", "failed"],
   preparing: ["preparing", "queued", "active", "cancelled", "failed", "completed", "expired"],
@@ -329,7 +329,7 @@ function illegalMoves({ job_id, timeline }: Job): string[] {
   });
 }
 
-/** Only one of the commands fails, and no kill of the stack makes another one fail. */
+/** Returns a failure other than that of the one failing command, since no kill of the stack fails a job. */
 function wrongFailure({ job_id, status, status_reason }: Job): string[] {
   const isRight = status !== "failed" || status_reason === "command exited with code 4";
   return isRight ? [] : [`${job_id}: ${status_reason}`];

@@ -16,7 +16,7 @@ let stack: StackProcess;
 let key: string;
 
 beforeAll(async () => {
-  // The domain that the document prints, so that its answers can be compared whole.
+  // This is the document's domain, so that whole answers can be compared.
   stack = await fixture.start({ DOMAIN: "azurecontainer.io", SCHEME: "http", BERTH_OPEN: "1" });
   key = (await stack.env()).API_KEY ?? "";
 });
@@ -136,7 +136,7 @@ describe("the document's requests", () => {
     ]);
   });
 
-  /** A request as it is printed: a line, headers, an empty line and a body. */
+  /** Sends a printed request: a line, headers, an empty line and a body. */
   async function send(block = ""): Promise<Answer> {
     const [head = "", ...body] = block.trimEnd().split("\n\n");
     const [method = "", target = ""] = head.split(" ");
@@ -144,7 +144,7 @@ describe("the document's requests", () => {
   }
 });
 
-// A checkout has no copy of the document: it is compared where the document lies beside the checkout.
+// The document is not in the repository. It is compared if it lies beside the checkout.
 if (existsSync(documentPath)) {
   const document = readFileSync(documentPath, "utf8");
   const blocks = (section: RegExp, language: string) =>
@@ -154,7 +154,7 @@ if (existsSync(documentPath)) {
     );
 
   it("that this test contains equal the printed ones", () => {
-    // The first block of the quick start begins the document's own server.
+    // The first block of the quick start starts the document's own server.
     const [, ...commands] = blocks(/^## 🚀 Quick Start\n[\s\S]*/mu, "bash");
     const requests = blocks(/^### 1\. Health Check\n[\s\S]*?^## 🔄/mu, "http|json");
 

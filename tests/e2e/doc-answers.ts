@@ -1,6 +1,6 @@
 import { expect } from "vitest";
 
-// What the document prints of the answers: their keys and texts, and the form of what differs each time.
+// Printed answers of the document: keys, texts, and patterns for the values that differ each time.
 
 export const timestamp = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
 
@@ -34,7 +34,7 @@ export const documentedJobKeys = [
   ...["jupyter_enabled", "jupyter_url", "jupyter_token", "github_user"],
 ];
 
-/** Ours besides (docs/apis/gpu-dev.md#read-jobs). */
+/** Keys that Berth adds (docs/apis/gpu-dev.md#read-jobs). */
 export const furtherJobKeys = [
   "status_reason",
   "queue_position",
@@ -65,7 +65,7 @@ export const actionMessages = {
   cancel: "Cancellation request submitted",
 };
 
-/** The local stack's machines, by the kind of their GPUs. */
+/** Machines of the local stack by GPU type. */
 export const pools = Object.fromEntries(
   Object.entries({ a100: [8, 8], a10g: [4, 4], "cpu-x86": [0, 0], h100: [16, 8], "t4-small": [1, 1] }).map(
     ([gpu_type, [total, max_per_node]]) => [

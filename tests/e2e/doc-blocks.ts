@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { root } from "./stack-fixture.ts";
 
-/** What a document says under a heading, down to the next one of that rank. */
+/** Returns a document's text below a heading, up to the next heading of that level. */
 export function readSection(document: string, heading: string): string {
   const text = readFileSync(join(root, document), "utf8");
   const from = text.indexOf(`\n${heading}\n`);
@@ -11,7 +11,7 @@ export function readSection(document: string, heading: string): string {
   return section;
 }
 
-/** The fenced blocks of one language under a heading of a document, as they are printed. */
+/** Returns the fenced blocks of one language below a heading of a document. */
 export function readBlocks(document: string, heading: string, language: string): string[] {
   const fences = readSection(document, heading).matchAll(/^```(\w+)\n([\s\S]*?)^```$/gm);
   const blocks = [...fences].filter(([, word]) => word === language).map(([, , block = ""]) => block);

@@ -54,7 +54,7 @@ afterAll(async () => {
 
 beforeEach(({ skip }) => skip(missing.length > 0, `not on this machine: ${missing.join(", ")}`));
 
-/** In the order in which somebody would run them: what one example needs, those before it have made. */
+/** The examples run in an order in which each finds what it needs. */
 describe("the document's examples", () => {
   it("log in, and show the service without a key", async () => {
     const env = await stack.env();
@@ -142,7 +142,7 @@ describe("the document's examples", () => {
     const availability = await getAnswer(12);
     const status = await getAnswer(13);
 
-    // Ours besides (docs/apis/gpu-dev.md#capacity).
+    // Berth adds these keys (docs/apis/gpu-dev.md#capacity).
     const offer = { open: true, closed_reason: null, largest_free: expect.any(Number), scalable: 0 };
     const shown = Object.entries(pools).map(([type, pool]) => {
       return [type, { ...pool, ...offer, count_options: expect.any(Array) }];
@@ -158,7 +158,7 @@ describe("the document's examples", () => {
       queued_reservations: 0,
       pending_reservations: 0,
       by_gpu_type: pools,
-      // Ours besides (docs/apis/gpu-dev.md#capacity).
+      // Berth adds this key (docs/apis/gpu-dev.md#capacity).
       estimate_errors: expect.any(Object),
       timestamp,
     });
@@ -208,7 +208,7 @@ describe("the document's examples", () => {
     expect(byOld).toEqual(byNew);
     const { expires_at = "" } = keys.find(({ key_prefix }) => key_prefix === old.slice(0, 8)) ?? {};
     expect(Date.parse(expires_at) - Date.now()).toBeLessThanOrEqual(60_000);
-    // Times are told in whole seconds.
+    // Times have whole seconds.
     expect(Date.parse(expires_at) - input).toBeGreaterThan(58_000);
   });
 
@@ -217,7 +217,7 @@ describe("the document's examples", () => {
     expect([...ran].sort((a, b) => a - b)).toEqual(exampleNumbers);
   });
 
-  // A checkout has no copy of the document: it is compared where the document lies beside the checkout.
+  // The document is not in the repository. It is compared if it lies beside the checkout.
   if (existsSync(documentPath)) {
     it("equal the printed ones", () => {
       const document = readFileSync(documentPath, "utf8");
@@ -233,7 +233,7 @@ describe("the document's examples", () => {
 type Body = Answer["body"];
 type Words = Readonly<Record<string, string>>;
 
-/** Runs an example that is one command and must be answered with 200. */
+/** Runs an example of one command, whose answer must be 200. */
 async function getAnswer(number: number, words: Words = {}): Promise<Body> {
   const [body, ...more] = await listAnswers(number, words);
   if (body === undefined || more.length > 0) throw new Error(`Example ${number} is not one command`);
@@ -262,7 +262,7 @@ function idWords(id: string): Words {
   return { "abc-123-def-456": id };
 }
 
-/** Polls an operation on the printed disk by the document's example until it is completed. */
+/** Polls an operation on the printed disk by the document's example until it completes. */
 function completedOperation({ operation_id: id }: Body): Promise<Body> {
   return eventually(
     () => getAnswer(18, { "op-123-abc": String(id) }),
@@ -285,7 +285,7 @@ async function getKeys(presented: string) {
   return (await response.json()) as { keys: readonly { key_prefix: string; expires_at: string }[] };
 }
 
-/** Reads a job until each of its requests has a result: that of a cancel, when nothing of it runs any more. */
+/** Reads a job until each of its requests has a result. A cancel has one when nothing runs any more. */
 function untilClosed(id: string, withinMs?: number): Promise<Job> {
   return jobs.until(id, ({ actions }) => actions.every(({ status }) => status !== "requested"), withinMs);
 }

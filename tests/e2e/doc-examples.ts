@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { runProgram } from "./program.ts";
 
-/** The curl examples of the document, as printed, under the headings of their endpoints. */
+/** The document's curl examples below the headings of their endpoints. */
 export const transcription = readFileSync(join(import.meta.dirname, "doc-examples.sh"), "utf8");
 
 const examples = new Map(
@@ -12,7 +12,7 @@ const examples = new Map(
   ]),
 );
 
-/** The numbers of the endpoints that have an example. */
+/** Numbers of the endpoints with an example. */
 export const exampleNumbers = [...examples.keys()];
 
 export interface Answer {
@@ -20,15 +20,15 @@ export interface Answer {
   readonly body: Readonly<Record<string, unknown>>;
 }
 
-/** What is put in the place of printed words, and the variables that the examples read. */
+/** Replacements for printed words, and variables that the examples read. */
 export interface Changes {
   readonly words?: Readonly<Record<string, string>>;
   readonly variables: { readonly API_URL: string; readonly API_KEY?: string };
 }
 
 /**
- * Runs the commands of one example in bash and answers what each of them was answered. Throws when one of them fails or
- * prints anything but its answer. The status is told by a setting of curl in `home`, so that no command is changed for it.
+ * Runs the commands of one example in bash, and returns the answer to each. Throws if one fails or prints anything
+ * else. A curl setting in `home` adds the status, so that no command needs a change.
  */
 export async function runExample(home: string, number: number, { words = {}, variables }: Changes): Promise<Answer[]> {
   const printed = examples.get(number);
@@ -36,7 +36,7 @@ export async function runExample(home: string, number: number, { words = {}, var
   const commands = Object.entries(words).reduce((text, [from, to]) => text.replaceAll(from, to), printed);
   writeFileSync(join(home, ".curlrc"), 'silent\nshow-error\nwrite-out = "\\n%{http_code}\\n"\n');
   const env = { PATH: process.env.PATH, HOME: home, CURL_HOME: home, ...variables };
-  // Without --norc, bash would take what it reads from for a remote shell and run the rc file of the machine.
+  // Without --norc, bash would believe that it is a remote shell, and run the machine's rc file.
   const { code, stdout, stderr } = await runProgram("bash", ["--norc", "-eu", "-c", commands], { env });
   if (code !== 0 || stderr !== "") throw new Error(`Example ${number} ended with ${code}: ${stderr}`);
   return Array.from(stdout.matchAll(/^(.*)\n(\d{3})\n/gm), ([, body = "", status]) => ({

@@ -39,14 +39,14 @@ describe("/docs in a browser", () => {
   });
 });
 
-/** Without a window, and without a way out for what a browser asks on its own account. */
+/** Options for a headless browser whose own background requests reach no host. */
 const quiet = [
   ...["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"],
   ...["--disable-background-networking", "--disable-component-update", "--no-proxy-server"],
   ...["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", "--virtual-time-budget=10000"],
 ];
 
-/** `GET /v1/jobs`, as Swagger UI has rendered them. */
+/** Returns the operations that Swagger UI has rendered, such as `GET /v1/jobs`. */
 function shownIn(page: string): string[] {
   const methods = Array.from(page.matchAll(/class="opblock-summary-method"[^>]*>([A-Z]+)</g), ([, method]) => method);
   const paths = Array.from(page.matchAll(/data-path="([^"]+)"/g), ([, path]) => path);
@@ -60,7 +60,7 @@ function listOperations(document: string): string[] {
     .toSorted();
 }
 
-/** What a page asked for, after Chromium's own log of its network (constants and events in one JSON document). */
+/** Returns the requests of a page from Chromium's network log, a JSON document of constants and events. */
 function askedFor(netLog: string, origin: string): string[] {
   const { constants, events } = JSON.parse(netLog) as NetLog;
   const started = events.filter(({ type }) => type === constants.logEventTypes.URL_REQUEST_START_JOB);

@@ -37,7 +37,7 @@ describe("/docs for a new user", () => {
   });
 });
 
-/** By tag and id: a create of each API, and reads with what is proposed for their queries. */
+/** Operations by tag and id: a create of each API, and reads with the proposed queries. */
 const tried = [
   ...[
     "Jobs-submitJob",
@@ -64,7 +64,7 @@ async function authorize(page: BrowserPage, key: string): Promise<void> {
   await page.evaluate("document.querySelector('.btn-done').click()");
 }
 
-/** Opens an operation, presses "Try it out" and "Execute" without a change, and answers the status that is shown. */
+/** Opens an operation, presses "Try it out" and "Execute", and returns the shown status. */
 async function execute(page: BrowserPage, operation: string): Promise<string> {
   const within = (selector: string) => `document.querySelector("#operations-${operation} ${selector}")`;
   const press = async (selector: string) => {

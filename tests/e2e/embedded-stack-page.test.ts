@@ -6,7 +6,7 @@ import { missingPrograms, runProgram } from "./program.ts";
 import { environmentFor, openStackFixture, root, type StackProcess } from "./stack-fixture.ts";
 import { withoutProgram } from "./without-program.ts";
 
-// A path with a blank, as many have one.
+// Many paths have a space.
 const fixture = openStackFixture("berth readme's-");
 const page = "docs/embedded-stack.md";
 const missing = missingPrograms("curl", "jq", "npm", "ssh-keygen");
@@ -18,7 +18,7 @@ beforeAll(async () => {
 
 afterAll(() => fixture.close());
 
-/** Runs a block as whoever pastes it into a shell of this checkout. */
+/** Runs a block as if it was pasted into a shell in this checkout. */
 const paste = (block: string, home = fixture.home, settings: Readonly<Record<string, string>> = {}) =>
   runProgram("/bin/sh", ["-c", block], { cwd: root, env: environmentFor(home, settings) });
 
@@ -107,7 +107,7 @@ describe("docs/log-in.md", () => {
 async function expectFirstSession(home: string): Promise<void> {
   const [session = "", enter = ""] = readBlocks(page, "## A first session", "sh");
 
-  // Whoever never used SSH has no ~/.ssh.
+  // A user who never used SSH has no ~/.ssh.
   const { code, stdout, stderr } = await paste(`${session}\n${enter}`, home, { HOME: home });
 
   const states = stdout.split("\n").flatMap((line) => (line.startsWith('{"status"') ? [JSON.parse(line)] : []));

@@ -7,13 +7,13 @@ import { ApiError, type JobClient, jobClient } from "./job-client.ts";
 import { eventually } from "./processes.ts";
 import { openStackFixture, type StackFixture, type StackProcess } from "./stack-fixture.ts";
 
-/** A file system of 24 MB that whoever runs this may write to, for a user who cannot mount one. */
+/** Writable file system of 24 MB, for a user who cannot mount one. */
 const { SMALL_DISK } = process.env;
 let fixture: StackFixture;
 let isMounted: boolean;
 let isSmall: boolean;
 
-/** A small disk for the home: to mount one takes root, and a machine that lets root mount. */
+/** Mounts a small disk for the home, which takes root and the right to mount. */
 beforeEach(() => {
   fixture = openStackFixture("berth-full-", SMALL_DISK);
   isMounted = SMALL_DISK === undefined && run("mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", fixture.home);
@@ -130,7 +130,7 @@ async function getError(work: Promise<unknown>): Promise<string> {
 
 const filler = () => join(fixture.home, "filler");
 
-/** Writes until there is room for nothing more. */
+/** Writes until the disk is full. */
 function fill(): void {
   for (const bytes of [1024 * 1024, 4096]) {
     try {
@@ -141,7 +141,7 @@ function fill(): void {
   }
 }
 
-/** Its id, or what was answered in its place: the log has some room of its own, so that not the first is refused. */
+/** Returns the job's id or the refusal. The first submits succeed, because the log has some room. */
 async function submitted(jobs: JobClient): Promise<string | ApiError> {
   try {
     return await jobs.submit({ instance_type: "g4dn.2xlarge" });

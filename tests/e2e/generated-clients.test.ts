@@ -22,10 +22,10 @@ afterAll(async () => {
   await fixture.close();
 });
 
-/** Generators and compilers need a minute of a processor where many others want it too. */
+/** Limits for generators and compilers on a busy machine. */
 const limits = { program: 180_000, test: 600_000 };
 
-/** What both programs print when all went well. */
+/** Output of both programs on success. */
 const seen = {
   submitted: "queued",
   sameJob: true,

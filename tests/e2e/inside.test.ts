@@ -60,7 +60,7 @@ describe.each(ways)("a job of a running stack, with its $network network", { ret
   });
 });
 
-/** All files that a stack puts into its home, with the disk of somebody else. */
+/** Returns attempts to read all files of a stack's home, and the disk of another user. */
 function getFiles(home: string, disk: string): Attempts {
   const files = readdirSync(home, { withFileTypes: true }).filter((entry) => entry.isFile());
   return {
@@ -81,8 +81,8 @@ interface Urls {
 }
 
 /**
- * In a network of its own it comes to none of the ports: curl ends with 7 where nobody took the connection, and with 28
- * where it gave up. They are open on the machine, and the same words come to a port of the job's own.
+ * Returns attempts to reach the stack's ports from a separate network. curl ends with 7 if the connection is refused,
+ * and with 28 after a timeout. The same command reaches a port of the job itself.
  */
 function ports(urls: Urls): Attempts {
   const reached = (url: string) =>
@@ -98,7 +98,7 @@ function ports(urls: Urls): Attempts {
   );
 }
 
-/** In the machine's network it comes to all of them, and to metrics, which ask for no key; the others give it nothing. */
+/** Returns attempts in the machine's network, which reach all ports. Only metrics answer without a key. */
 function answers({ api, sts, metrics }: Urls): Attempts {
   const identity = "Action=GetCallerIdentity&Version=2011-06-15";
   return {
@@ -110,13 +110,13 @@ function answers({ api, sts, metrics }: Urls): Attempts {
   };
 }
 
-/** A file on the disk of the second user, as the machine finds it. */
+/** Returns the path of a file on the second user's disk. */
 async function diskOfAnother(stack: StackProcess, env: Readonly<Record<string, string>>): Promise<string> {
   const { api_key: key } = await logIn(env, "BERTH_SECOND_");
   const command = `echo "${note}" >"$WORKSPACE/note"; exec sleep 3600`;
   await jobClient(stack.url, String(key)).submit({ ...machine, disk_name: "theirs", command });
   const volumes = join(fixture.home, "volumes");
-  // A directory whose name begins with a dot is being made, and may get its name while it is read.
+  // A directory that begins with a dot is being created, and may be renamed while it is read.
   const find = () =>
     readdirSync(volumes, { withFileTypes: true })
       .filter((entry) => entry.isDirectory() && !entry.name.startsWith("."))
@@ -144,7 +144,7 @@ async function tryInside(stack: StackProcess, key: string, attempts: Attempts): 
   return { got: gotBy(seen, attempts, {}), isolation };
 }
 
-/** A port of the job's own, which it may reach. */
+/** Returns a command that listens on a port of the job itself. */
 function listeningBy(node: string): string {
   const program = `require("node:http").createServer((_, response) => response.end("own")).listen(0, "127.0.0.1",
     function () { console.log(this.address().port); })`;

@@ -4,7 +4,7 @@ import type { InstanceClient } from "./instance-client.ts";
 
 const noAnswer = new TypeError("fetch failed");
 
-/** A stack that keeps one instance, and answers nothing once it is dead. */
+/** The only instance of a pretend stack, which answers nothing once it is dead. */
 let instance: { status: string; starts: number } | undefined;
 let dies: boolean;
 let answers: InstanceAnswers;

@@ -1,16 +1,16 @@
 import type { InstanceClient } from "./instance-client.ts";
 
-/** What a stack answered about instances. It may lose none of that, and of what it did not answer it may do either. */
+/** Answers of a stack about instances. No answered change may be lost; an unanswered one may be done or not. */
 export interface InstanceAnswers {
   create(client: InstanceClient, name: string): Promise<string>;
   start(client: InstanceClient, id: string): Promise<void>;
   stop(client: InstanceClient, id: string): Promise<void>;
-  /** Stops all that are not known to be stopped. */
+  /** Stops all instances that are not known to be stopped. */
   stopAll(client: InstanceClient): Promise<void>;
   count(): Readonly<Record<InstanceKind, number>>;
-  /** How often each one was asked to run, answered or not, by its id. */
+  /** Returns the number of start requests of each instance by id, answered or not. */
   starts(): ReadonlyMap<string, number>;
-  /** In words, what is not as it was answered, or was done once more. */
+  /** Returns in words each difference from the answers, and each change that was done twice. */
   lost(client: InstanceClient, withinMs?: number): Promise<string[]>;
 }
 
@@ -19,9 +19,9 @@ export type InstanceKind = "made" | "started" | "stopped";
 type Change = "start" | "stop";
 
 interface Answered {
-  /** One of these is what was last asked for. */
+  /** Possible last changes. */
   readonly newest: readonly Change[];
-  /** Of the newest that was answered; undefined after a create, and while one is not answered. */
+  /** Operation of the newest answered change; undefined after a create, and while a change is unanswered. */
   readonly operation: string | undefined;
   readonly starts: number;
 }
@@ -79,7 +79,7 @@ async function getLost(client: InstanceClient, id: string, answered: Answered, w
   }
   const [change, ...others] = newest;
   if (!change || others.length > 0 || operation === undefined) return [];
-  // The same start, or stop, has the same id however often it is asked for; one that was done once more has another.
+  // A repeated start or stop has the same id, unless it was done again.
   const again = await client[change](id);
   return again === operation ? [] : [`${id} has another ${change} than was answered`];
 }

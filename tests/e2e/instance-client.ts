@@ -1,7 +1,7 @@
 import { callApi, unlessMissing } from "./job-client.ts";
 import { eventually } from "./processes.ts";
 
-/** An instance on the wire (docs/apis/novita.md#read-instances), as far as these tests look at it. */
+/** Fields of an instance that the tests read (docs/apis/novita.md#read-instances). */
 export interface Instance {
   readonly instanceId: string;
   readonly status: string;
@@ -13,16 +13,16 @@ interface Page {
   readonly total: number;
 }
 
-/** A user of the novita API who has a key. Every call throws when it is not answered with success. */
+/** User of the novita API with a key. Every call throws unless it succeeds. */
 export interface InstanceClient {
-  /** On one GPU of a `g6.12xlarge`. */
+  /** Creates an instance on one GPU of a `g6.12xlarge`. */
   create(name: string): Promise<string>;
-  /** These two resolve with the id of the operation. */
+  /** Both resolve with the id of the operation. */
   start(id: string): Promise<string>;
   stop(id: string): Promise<string>;
-  /** All there are, those that were never answered too. */
+  /** Lists all instances, including those whose creation was never answered. */
   list(): Promise<Instance[]>;
-  /** Reads it until its status is one of these; undefined where there is none. */
+  /** Reads an instance until its status is one of these. Returns undefined if it does not exist. */
   until(id: string, statuses: readonly string[], withinMs?: number): Promise<Instance | undefined>;
 }
 

@@ -19,7 +19,7 @@ afterEach(() => fixture.close());
 describe("the isolation of environments", { retry: 0 }, () => {
   it.each([
     ["none", "bwrap is not here", without("bwrap")],
-    // A sandbox that starts: what is run in it later could not enter it.
+    // The sandbox would start, but later commands could not enter it.
     ["none", "nsenter is not here", without("nsenter")],
     ["bubblewrap, shared network", "slirp4netns is not here", without("slirp4netns")],
     [`bubblewrap, ${network} network`, "all that this machine has is here", []],

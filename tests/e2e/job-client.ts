@@ -1,7 +1,7 @@
 import { PATIENCE_MS } from "#process/patience-fixture.ts";
 import { eventually } from "./processes.ts";
 
-/** A job on the wire (docs/apis/gpu-dev.md#read-jobs), as far as these tests look at it. */
+/** Fields of a job that the tests read (docs/apis/gpu-dev.md#read-jobs). */
 export interface Job {
   readonly job_id: string;
   readonly name: string;
@@ -26,13 +26,13 @@ interface TimelineEntry {
   readonly reason: string | null;
 }
 
-/** A disk on the wire (docs/apis/gpu-dev.md#disks), as far as these tests look at it. */
+/** Fields of a disk that the tests read (docs/apis/gpu-dev.md#disks). */
 export interface Disk {
   readonly disk_name: string;
   readonly is_deleted: boolean;
 }
 
-/** A user of the GPU Dev API who has a key. Every call throws when it is not answered with success. */
+/** User of the GPU Dev API with a key. Every call throws unless it succeeds. */
 export interface JobClient {
   submit(body: Readonly<Record<string, unknown>>): Promise<string>;
   get(id: string): Promise<Job>;
@@ -41,14 +41,14 @@ export interface JobClient {
   extend(id: string, hours: number): Promise<void>;
   createDisk(name: string): Promise<void>;
   renameDisk(name: string, newName: string): Promise<void>;
-  /** These two resolve with the id of the operation. */
+  /** Both resolve with the id of the operation. */
   deleteDisk(name: string): Promise<string>;
   undeleteDisk(name: string): Promise<string>;
-  /** Deleted ones too; undefined where there is none of this name. */
+  /** Returns a disk, also if it is deleted; undefined if there is none of this name. */
   findDisk(name: string): Promise<Disk | undefined>;
-  /** Reads an operation until it is over: `completed`, `failed`, or `gone` where there is none. */
+  /** Reads an operation until it is `completed` or `failed`. Returns `gone` if it does not exist. */
   operationEnd(name: string, id: string, withinMs?: number): Promise<string>;
-  /** Reads a job until it holds what was waited for. */
+  /** Reads a job until the condition holds. */
   until(id: string, holds: (job: Job) => boolean, withinMs?: number): Promise<Job>;
   availability(): Promise<Record<string, { total: number; available: number; in_use: number; queued: number }>>;
 }
@@ -94,7 +94,7 @@ export function jobClient(url: string, key: string): JobClient {
   };
 }
 
-/** Logs in with one of the identities that `npm run env` prints; their variables begin with `prefix`. */
+/** Logs in with one of the identities of `npm run env`, whose variables begin with `prefix`. */
 export async function logIn(env: Readonly<Record<string, string>>, prefix = ""): Promise<Record<string, unknown>> {
   const { API_URL: url = "" } = env;
   const body = {
@@ -110,7 +110,7 @@ export async function logIn(env: Readonly<Record<string, string>>, prefix = ""):
 
 const ends: readonly Job["status"][] = ["completed", "expired", "cancelled", "failed"];
 
-/** Whether it has come to an end and nothing of it is left: of one that was never given a machine there never was. */
+/** Reports whether a job has ended and nothing of it is left. */
 export function isOver({ status, timeline }: Job): boolean {
   const gone = timeline.at(-1)?.reason === "All of it is removed";
   return ends.includes(status) && (gone || timeline.slice(0, -1).every((entry) => entry.status === "queued"));
@@ -140,7 +140,7 @@ function getOperation(answer: unknown): string {
   return (answer as { operation_id: string }).operation_id;
 }
 
-/** What a call is answered with; undefined where that was 404. */
+/** Returns the answer to a call; undefined after 404. */
 export async function unlessMissing(call: Promise<unknown>): Promise<unknown> {
   try {
     return await call;
@@ -150,5 +150,5 @@ export async function unlessMissing(call: Promise<unknown>): Promise<unknown> {
   }
 }
 
-/** The API answered, and not with success; everything else that a call throws means that it did not answer. */
+/** Answer other than success. Any other error of a call means that the API did not answer. */
 export class ApiError extends Error {}

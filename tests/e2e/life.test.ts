@@ -21,7 +21,7 @@ beforeAll(async () => {
 
 afterAll(() => fixture.close());
 
-// Each has machines of its own, so that they can live side by side.
+// Each job has its own machines, so they can run concurrently.
 describe.concurrent("a job on the local stack", () => {
   it("expires, and not before its time", async () => {
     const id = await jobs.submit({ instance_type: "g6.12xlarge", duration_hours: 0.001 });
@@ -103,7 +103,7 @@ describe.concurrent("a job on the local stack", () => {
     const moved = await jobs.until(second, ({ status }) => status === "active");
 
     expect(next).toMatchObject({ status: "queued", queue_position: 1 });
-    // On a slow machine its start has been reserved by then, which is said after this.
+    // On a slow machine, a reservation may follow in the text.
     expect(next.status_reason).toMatch(/^Need 1 T4-SMALL GPUs, only 0 available - position #1(;|$)/);
     expect(waiting.status_reason).toMatch(/ - position #2$/);
     expect(cancelled).toMatchObject({ status: "cancelled", node_ip: null });
@@ -130,7 +130,7 @@ describe.concurrent("a job on the local stack", () => {
 
     const port = /^0 2 127\.0\.0\.1 (\d+) 8\n$/.exec(answer[0] ?? "")?.[1];
     expect(answer).toEqual([`0 2 127.0.0.1 ${port} 8\n`, `1 2 127.0.0.1 ${port} 8\n`]);
-    // The plan behind the one that granted them counts them as in use.
+    // The next plan counts them as in use.
     const counted = await eventually(
       () => jobs.availability(),
       ({ h100 }) => h100?.in_use === 16,
@@ -154,7 +154,7 @@ async function submitInOrder(client: JobClient, count: 3, body: object): Promise
   const ids: string[] = [];
   for (let at = 0; at < count; at += 1) {
     ids.push(await client.submit({ ...body }));
-    // Places in the queue are by the millisecond of the submit.
+    // Places in the queue depend on the millisecond of the submit.
     await sleep(5);
   }
   return ids as [string, string, string];

@@ -21,7 +21,7 @@ describe("the limits of environments", () => {
     const stack = await fixture.start();
     const key = (await stack.env()).API_KEY ?? "";
     const jobs = jobClient(stack.url, key);
-    // It stops by itself where nothing holds it.
+    // Without a limit, the loop ends by itself.
     const loop = `n=0; while [ $n -lt ${way.processes + 200} ]; do sleep 600 & n=$((n + 1)); done; echo unheld`;
     const command = `sleep 600 & (${loop}); wait`;
     const id = await jobs.submit({ instance_type: "c7i.8xlarge", command });

@@ -80,7 +80,7 @@ describe("the local stack", { retry: 0 }, () => {
     ];
     const [clients, rounds] = [6, 4];
     const answers = new Map<string, number>();
-    // Each by a connection of its own: one that waits for the next request may be closed under it by a busy server.
+    // Each request has its own connection, since a busy server may close one that is kept alive.
     const { port, host } = new URL(stack.url);
     const count = async (path: string, options: AskOptions) => {
       const { status } = await ask(Number(port), host, { path, ...options });
@@ -104,7 +104,7 @@ describe("the local stack", { retry: 0 }, () => {
   });
 });
 
-/** Of its API and of its STS. */
+/** Returns the ports of the stack's API and STS. */
 function ownPorts(stack: StackProcess): number[] {
   const { stsUrl } = JSON.parse(readFileSync(join(fixture.home, "stack.json"), "utf8")) as { stsUrl: string };
   return [stack.url, stsUrl].map((url) => Number(new URL(url).port));
@@ -114,7 +114,7 @@ function onLoopback(ports: readonly number[]): string[] {
   return ports.map((port) => `tcp 0100007F:${port}`).sort();
 }
 
-/** Of the stack and of all that runs in its environments, in the machine's own network. */
+/** Returns the listeners of the stack and its environments in the machine's network. */
 function listeners(): string[] {
   const ownLink = getLink("/proc/self/ns/net");
   const pids = fixture.processes().map(({ pid }) => pid);
@@ -124,10 +124,10 @@ function listeners(): string[] {
     .sort();
 }
 
-/** The state LISTEN of a line of /proc/net/tcp; of UDP every socket hears (proc_pid_net(5)). */
+/** State of a listening socket in /proc/net/tcp. Every UDP socket listens (proc_pid_net(5)). */
 const listening = { tcp: "0A", tcp6: "0A", udp: "07", udp6: "07" } as const;
 
-/** Like `tcp 0100007F:8080`: 127.0.0.1, as the kernel writes it on a little-endian machine. */
+/** Lists listeners such as `tcp 0100007F:8080`: 127.0.0.1 as a little-endian kernel writes it. */
 function listListeners(pid: number): string[] {
   const directory = `/proc/${pid}/fd`;
   const inodes = readdirSync(directory).flatMap(
@@ -143,7 +143,7 @@ function listListeners(pid: number): string[] {
   });
 }
 
-/** A descriptor may be closed while it is looked at. */
+/** Reads a link, which is empty if the descriptor was closed. */
 function getLink(path: string): string {
   try {
     return readlinkSync(path);

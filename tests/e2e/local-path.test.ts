@@ -19,7 +19,7 @@ afterEach(async () => {
   rmSync(place, { recursive: true });
 });
 
-/** A directory of one program, which ends with this code. */
+/** Creates a directory with one program, which ends with this code. */
 function programs(name: string, code: number): string {
   const directory = join(place, name);
   mkdirSync(directory);

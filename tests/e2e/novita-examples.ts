@@ -7,7 +7,7 @@ export interface Block {
   readonly text: string;
 }
 
-/** The blocks of a document that are commands, programs or headers, in their order. */
+/** Returns a document's blocks of commands, programs and headers in order. */
 export function blocksIn(document: string): Block[] {
   return Array.from(
     document.matchAll(/^```(bash|javascript|python|http)\n([\s\S]*?)^```$/gm),
@@ -15,20 +15,20 @@ export function blocksIn(document: string): Block[] {
   );
 }
 
-/** The document's blocks, as printed. */
+/** Blocks of the document. */
 export const transcription = blocksIn(readFileSync(join(import.meta.dirname, "novita-examples.md"), "utf8"));
 
-/** The one block that holds these words. Throws when there is none, or more. */
+/** Returns the only block with these words. Throws if there is none, or several. */
 export function blockWith(words: string): string {
   const [block, ...more] = transcription.filter(({ text }) => text.includes(words));
   if (!block || more.length > 0) throw new Error(`Not one block with ${words}`);
   return block.text;
 }
 
-/** What is put in the place of what is printed, and around it. */
+/** Replacements for printed texts, and additions around them. */
 export interface Staging {
   readonly home: string;
-  /** With the key in its path. */
+  /** Base URL with the key in its path. */
   readonly base: string;
   readonly words?: Readonly<Record<string, string>>;
 }
@@ -43,13 +43,13 @@ export function runShell(block: string, staging: Staging): Promise<ProgramResult
   return runProgram("bash", ["--norc", "-eu", "-c", commands], { env });
 }
 
-/** A page's fetch knows where the page came from: relative addresses are those of the service. */
+/** Fetch of a page, which resolves relative addresses against the service. */
 const pageFetch = `
 const dial = globalThis.fetch;
 globalThis.fetch = (where, options) => dial(String(where).startsWith("/") ? process.env.BASE + where : where, options);
 `;
 
-/** Runs a block in Node; `before` and `after` are what the document leaves to its reader. */
+/** Runs a block in Node. `before` and `after` are the parts that the document leaves to its reader. */
 export function runNode(block: string, staging: Staging, [before, after]: [string, string]): Promise<ProgramResult> {
   const program = staged(block, staging).replaceAll("setTimeout(resolve, 5000)", "setTimeout(resolve, 200)");
   const file = join(staging.home, "example.mjs");
@@ -57,7 +57,7 @@ export function runNode(block: string, staging: Staging, [before, after]: [strin
   return runProgram(process.execPath, [file], { env: { PATH: process.env.PATH, BASE: staging.base } });
 }
 
-/** Runs a block in python3, with whatever lies in `modules`. */
+/** Runs a block in python3 with the modules of a directory. */
 export function runPython(block: string, staging: Staging, modules: string): Promise<ProgramResult> {
   const program = staged(block, staging).replaceAll("time.sleep(5)", "time.sleep(0.2)");
   const env = { PATH: process.env.PATH, HOME: staging.home, PYTHONPATH: modules, PYTHONDONTWRITEBYTECODE: "1" };
@@ -69,7 +69,7 @@ function staged(block: string, { base, words = {} }: Staging): string {
   return pairs.reduce((text, [from, to]) => text.replaceAll(from, to), block);
 }
 
-/** `requests` as far as the document uses it, for a python3 that has none. */
+/** Replacement for `requests`, if python3 has none, with the functions that the document uses. */
 export const requestsFake = `
 import json as _json, urllib.request, urllib.error
 

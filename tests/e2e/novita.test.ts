@@ -45,7 +45,7 @@ let staging: Staging;
 
 beforeAll(async () => {
   receiver = createServer(async (request, response) => {
-    // GitHub's page of somebody's keys, too: both are only spoken to by the stack.
+    // This also plays GitHub's page of a user's keys.
     if (request.url === "/octocat.keys") return response.end(`${sshKey.public}\n`);
     const body = await textOf(request);
     posts.push({ headers: request.headers, body, at: Date.now() });
@@ -103,7 +103,7 @@ describe("the document's commands", () => {
       const changes = { ...staging.words, "{instanceId}": id };
       const { code, stdout, stderr } = await runShell(blockWith(words), { ...staging, words: changes });
       expect({ words, code, stderr }).toEqual({ words, code: 0, stderr: "" });
-      // Answers end without a line break: two of them stand on one line.
+      // Answers end without a line break, so two stand on one line.
       return JSON.parse(`[${stdout.trim().replaceAll("}{", "},{")}]`);
     };
 
@@ -166,7 +166,7 @@ describe("the document's programs", () => {
   });
 
   it("read the error", async () => {
-    // `...` stands for what the reader fills in.
+    // The reader replaces `...`.
     const printed = blockWith("console.error('API Error:'").replace(", ... }", ", body: '{}' }");
 
     const { code, stdout, stderr } = await runNode(printed, staging, ["await (async () => {", "})();"]);
@@ -201,7 +201,7 @@ describe("the document's programs", () => {
       () => listEvents(id).find(({ status }) => status === "ready"),
       (event) => event !== undefined,
     );
-    // The handler of a framework that is not here, with the surface it uses.
+    // The example's handler needs a framework, so this has the methods that it uses.
     const app = `const app = { post: (path, handler) => handler({ body: ${JSON.stringify(ready)} },
       { status: (code) => ({ send: (text) => console.log(path, code, text) }) }) };`;
 
@@ -225,7 +225,7 @@ describe("the document's programs", () => {
     expect([error.requestId, error.correlationId]).toEqual(Object.values(sent));
   });
 
-  // A checkout has no copy of the document: it is compared where the document lies beside the checkout.
+  // The document is not in the repository. It is compared if it lies beside the checkout.
   if (existsSync(documentPath)) {
     it("are transcribed as they are printed", () => {
       expect(transcription).toEqual(blocksIn(readFileSync(documentPath, "utf8")));
@@ -273,12 +273,12 @@ describe("a receiver", () => {
     return { hex, same, standard, agent: headers["user-agent"], type: headers["content-type"] };
   }
 
-  /** By Node's own HMAC, from the bytes that came, as contracts say that a receiver checks them. */
+  /** Computes the signatures of the received bytes by Node's HMAC, as the contract tells receivers to. */
   function ownSignatures({ headers, body, at }: Post) {
     const hex = `sha256=${createHmac("sha256", secret).update(body).digest("hex")}`;
     const signed = `${headers["webhook-id"]}.${headers["webhook-timestamp"]}.${body}`;
     const standard = `v1,${createHmac("sha256", secretBytes).update(signed).digest("base64")}`;
-    // What receivers by that standard take at most.
+    // Receivers of that standard accept at most 300 seconds.
     expect(Math.abs(at / 1000 - Number(headers["webhook-timestamp"]))).toBeLessThan(300);
     return { hex, same: hex, standard, agent: "Berth-Webhook/1", type: "application/json" };
   }

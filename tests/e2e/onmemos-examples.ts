@@ -1,17 +1,17 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 
-/** One block of the document, under the headings that it stands below: `cURL Examples / Delete Session`. */
+/** Block of the document with its headings, such as `cURL Examples / Delete Session`. */
 export interface Example {
   readonly at: string;
   readonly language: string;
   readonly text: string;
 }
 
-/** A heading, or a block. */
+/** Matches a heading or a block. */
 const part = /^(#+) (.+)$|^```(\w*)\n([\s\S]*?)^```$/gm;
 
-/** Every block that the document prints, as it is printed. */
+/** All blocks of the document. */
 export const examples = examplesIn(readFileSync(join(import.meta.dirname, "onmemos-examples.md"), "utf8"));
 
 export function examplesIn(document: string): Example[] {
@@ -23,14 +23,14 @@ export function examplesIn(document: string): Example[] {
   });
 }
 
-/** The text of the only example there. */
+/** Returns the text of the only example below these headings. */
 export function exampleAt(at: string): string {
   const [found, ...more] = examples.filter((example) => example.at === at);
   if (!found || more.length > 0) throw new Error(`The document has ${more.length + (found ? 1 : 0)} examples at ${at}`);
   return found.text;
 }
 
-/** A request as the document prints it. */
+/** Request as the document prints it. */
 export interface PrintedRequest {
   readonly method: string;
   readonly path: string;
@@ -41,7 +41,7 @@ export interface PrintedRequest {
 export function requestAt(at: string): PrintedRequest {
   const [head = "", body] = exampleAt(at).trimEnd().split("\n\n");
   const [line = "", ...headers] = head.split("\n");
-  // What is printed in a path may have spaces.
+  // Printed paths may have spaces.
   const [, method = "", path = ""] = /^([A-Z]+) (\/.*)$/.exec(line) ?? [];
   return { method, path, headers: Object.fromEntries(headers.map((header) => header.split(": "))), body };
 }

@@ -28,7 +28,7 @@ beforeAll(async () => {
 
 afterAll(() => fixture.close());
 
-/** What a command printed, with the name that its workspace has in a sandbox: without one it is a long path. */
+/** Returns a command's output with the workspace's path in a sandbox. Without a sandbox, the path is longer. */
 function inWorkspace(text: unknown): string {
   return isSandboxed ? String(text) : String(text).replaceAll(/\/\S+\/0\/work\/workspace(?=[/\n])/g, "/workspace");
 }
@@ -53,14 +53,14 @@ async function newSession(more: object = {}): Promise<string> {
   return body.id;
 }
 
-/** Sends what is printed there; a space in its path is encoded, as every client does. */
+/** Sends the printed request. Like every client, this encodes spaces in the path. */
 async function sendPrinted(at: string, id = ""): Promise<Answer> {
   const { method, path, headers, body } = requestAt(at);
   const sent = { ...headers, ...(headers["X-API-Key"] === printed.key && { "X-API-Key": key }) };
   return ask(method, path.replace(/\{\w+_id\}/, id), body, sent);
 }
 
-/** As it is printed, but for the address, the key and, where it is given, the session. */
+/** Returns the printed text with this test's address, key and session. */
 const here = (text: string, id: string = printed.id) =>
   text.replaceAll(printed.address, new URL(stack.url).host).replaceAll(printed.key, key).replaceAll(printed.id, id);
 
@@ -126,7 +126,7 @@ describe("the requests of the document", () => {
     expect([status, body.status]).toEqual([200, "healthy"]);
   });
 
-  /** The printed answer with what this stack says instead: its own id, address and bucket. */
+  /** Returns the printed answer with this stack's id, address and bucket. */
   function sameForm(documented: Readonly<Record<string, unknown>>, id: string) {
     const [number] = /\d+$/.exec(id) ?? [];
     return {
@@ -315,7 +315,7 @@ describe("the page at a session's url", () => {
     expect(deleted.text).toBe("You have no environment with this address.");
   });
 
-  /** As a browser does it: the name leads to this machine. */
+  /** Opens a page as a browser does, with the name resolved to this machine. */
   async function open(url: string, password?: string): Promise<{ readonly status: number; readonly text: string }> {
     const { port, host } = new URL(url);
     const headers = password === undefined ? {} : { headers: { authorization: basic(password) } };
@@ -360,7 +360,7 @@ describe("commands", () => {
 
     const until = (timeout: number) => ask("POST", `/v1/sessions/${id}/execute`, { command, timeout });
     let [seconds, { status, body }] = [1, await until(1)];
-    // A busy machine may take longer until it has begun.
+    // On a busy machine, the command may begin later.
     if (!String(body.stderr).startsWith("half")) [seconds, { status, body }] = [60, await until(60)];
     const left = await eventually(
       () => fixture.processes().filter((seen) => seen.command.startsWith("sleep 4711")),
@@ -437,7 +437,7 @@ describe("bad input", () => {
     expect((await ask("GET", "/v1/sessions")).status).toBe(200);
   });
 
-  /** What comes back for these very bytes. */
+  /** Sends exactly these bytes, and returns the answer. */
   function raw(text: string): Promise<string> {
     const { hostname, port } = new URL(stack.url);
     const parts: string[] = [];
@@ -449,7 +449,7 @@ describe("bad input", () => {
   }
 });
 
-// A checkout has no copy of the document: it is compared where the document lies beside the checkout.
+// The document is not in the repository. It is compared if it lies beside the checkout.
 if (existsSync(documentPath)) {
   it("leaves the examples equal to the printed ones", () => {
     expect(examples).toEqual(examplesIn(readFileSync(documentPath, "utf8")));

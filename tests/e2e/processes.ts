@@ -3,28 +3,28 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { PATIENCE_MS } from "#process/patience-fixture.ts";
 import { findProcess, type ProcessIdentity } from "#process/supervisor/process-identity.ts";
 
-/** A process as /proc shows it. */
+/** Process as /proc shows it. */
 export interface SeenProcess extends ProcessIdentity {
   readonly session: number;
   readonly command: string;
   readonly environment: ReadonlyMap<string, string>;
 }
 
-/** Whether there is a /proc to look for processes in; without it nothing can be said about what is left. */
+/** Whether /proc lists processes. Without it, no test can tell what is left. */
 export const canListProcesses = process.platform === "linux";
 
-/** Every process but this one. */
+/** Lists all processes except this one. */
 export function listProcesses(): SeenProcess[] {
   const pids = readdirSync("/proc").map(Number).filter(Number.isInteger);
   return pids.filter((pid) => pid !== process.pid).flatMap(seeProcess);
 }
 
-/** The processes of one run: those that carry its name. */
+/** Lists the processes that carry the name of a run. */
 export function processesOfRun(name: string): SeenProcess[] {
   return listProcesses().filter(({ environment }) => environment.get("BERTH_RUN") === name);
 }
 
-/** All that belongs to a home: by a run's name, or because command, environment or directory speak of it. */
+/** Lists the processes of a home, by a run's name or because command, environment or directory name the home. */
 export function processesOfHome(home: string, runs: ReadonlySet<string>): SeenProcess[] {
   return listProcesses().filter(({ pid, command, environment }) => {
     if (runs.has(environment.get("BERTH_RUN") ?? "")) return true;
@@ -33,7 +33,7 @@ export function processesOfHome(home: string, runs: ReadonlySet<string>): SeenPr
   });
 }
 
-/** Reads until it holds what was waited for; throws what it read last when that took too long. */
+/** Reads until the condition holds. After the limit, throws the last value. */
 export async function eventually<Value>(
   read: () => Value | Promise<Value>,
   holds: (value: Value) => boolean,
@@ -62,7 +62,7 @@ function splitAtFirst(variable: string): [string, string] {
   return [variable.slice(0, at), variable.slice(at + 1)];
 }
 
-/** A process may end while it is being read. */
+/** Returns an empty text if the process ends while it is read. */
 function formatText(read: () => string): string {
   try {
     return read();

@@ -7,7 +7,7 @@ export interface ProgramResult {
   readonly stderr: string;
 }
 
-/** Runs a program to its end, for as long as a test waits unless the options say otherwise, without standing in the way of what else this process does. */
+/** Runs a program to its end, without blocking this process. By default, its limit is that of a test. */
 export async function runProgram(
   program: string,
   words: readonly string[],
@@ -22,7 +22,7 @@ export async function runProgram(
   return { code: await promise, stdout: stdout.join(""), stderr: stderr.join("") };
 }
 
-/** Those of the named programs that are not on this machine. */
+/** Returns the programs that this machine lacks. */
 export function missingPrograms(...names: string[]): string[] {
   return names.filter((name) => spawnSync(name, ["--version"], { stdio: "ignore" }).error !== undefined);
 }

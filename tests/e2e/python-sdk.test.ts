@@ -7,7 +7,7 @@ import { root } from "./stack-fixture.ts";
 
 const sdk = join(root, "packages/python");
 const missing = missingPrograms("python3");
-/** From 70.1 on setuptools builds wheels by itself. */
+/** Whether setuptools builds wheels by itself, as it does since 70.1. */
 const canBuild =
   "import setuptools; v = setuptools.__version__.split('.'); (int(v[0]), int(v[1])) >= (70, 1) or __import__('wheel')";
 let scratch: string;
@@ -18,7 +18,7 @@ beforeEach(() => {
 
 afterEach(() => rmSync(scratch, { recursive: true }));
 
-/** The machine's python3, which leaves nothing beside what it imports. */
+/** Runs the machine's python3 without writing bytecode. */
 async function python(words: readonly string[], options: { cwd?: string; path?: string } = {}) {
   const { cwd = scratch, path = "" } = options;
   const env = { PATH: process.env.PATH, HOME: scratch, PYTHONDONTWRITEBYTECODE: "1", PYTHONPATH: path };

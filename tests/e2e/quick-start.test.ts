@@ -38,7 +38,7 @@ describe("the document's quick start", () => {
     expect(job).toMatchObject({ node_ip: "127.0.0.1", status_reason: null });
   });
 
-  // A checkout has no copy of the document: it is compared where the document lies beside the checkout.
+  // The document is not in the repository. It is compared if it lies beside the checkout.
   if (existsSync(documentPath)) {
     it("equals the printed one", () => {
       const document = readFileSync(documentPath, "utf8");
@@ -52,7 +52,7 @@ describe("the document's quick start", () => {
 
 const input = { gpu_type: "h100", gpu_count: 8, instance_type: "p5.48xlarge", duration_hours: 4 };
 
-/** The script with its address changed, beside a `cloud_corp` that hands out the local identity. Answers its path. */
+/** Writes the script with another address, and a `cloud_corp` that gives the local identity. Returns its path. */
 async function prepared(url: string, env: Readonly<Record<string, string>>): Promise<string> {
   const bin = join(fixture.home, "bin");
   const names = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];

@@ -11,7 +11,7 @@ let fixture: StackFixture;
 let root: string;
 let device: string | undefined;
 
-/** A file system of its own for the home, which Linux makes read-only when it finds an error in it (ext4(5)). */
+/** Mounts a file system for the home, which Linux makes read-only when it finds an error (ext4(5)). */
 beforeEach(() => {
   fixture = openStackFixture("berth-read-only-");
   root = mkdtempSync(join(tmpdir(), "berth-image-"));
@@ -60,15 +60,15 @@ it("the stack answers 503 with the reason once its disk is read-only, keeps runn
 });
 
 /**
- * The second where something was stored just as the disk became read-only: nobody knows what of that is there
- * (packages/sqlite has tests of each alone).
+ * Possible reasons. The second appears if something was stored just as the disk became read-only, since its fate is
+ * unknown (packages/sqlite tests each).
  */
 const reasons = [
   "The disk of this stack is read-only: nothing can be stored",
   "The disk of this stack failed during a write: start the stack again",
 ];
 
-/** What a submit is answered, which the first one is after the error. */
+/** Submits a job, and returns the refusal. */
 function getRefusal(jobs: JobClient): Promise<string> {
   return jobs.submit({ instance_type: "g4dn.2xlarge" }).catch((error: unknown) => {
     if (error instanceof ApiError) return error.message;
@@ -86,8 +86,8 @@ async function getClient(stack: StackProcess): Promise<JobClient> {
 }
 
 /**
- * Whoever copied the list of mounts, as each new sandbox does for a moment, keeps the file system in use after it, and a
- * second mount of the same image would find that one, read-only as it is.
+ * Unmounts the image, and waits until it is free. Each new sandbox copies the list of mounts for a moment, which keeps
+ * the file system in use. A second mount of the image would then be the same, read-only one.
  */
 async function unmount(device: string): Promise<void> {
   run("umount", fixture.home);
@@ -95,14 +95,14 @@ async function unmount(device: string): Promise<void> {
   await eventually(isInUse, (value) => !value);
 }
 
-/** The device that the image is, where this user may mount one. */
+/** Mounts the image. Returns its device; undefined if this user may not mount. */
 function mount(): string | undefined {
   if (run("mount", "-o", "loop,errors=remount-ro", image(), fixture.home) === undefined) return undefined;
   const source = run("findmnt", "-n", "-o", "SOURCE", fixture.home);
   return source === undefined ? undefined : basename(source.trim());
 }
 
-/** What it prints; undefined where it fails or is not there. */
+/** Returns the output of a program; undefined if it fails or is missing. */
 function run(program: string, ...words: string[]): string | undefined {
   const { status, stdout } = spawnSync(program, words, { encoding: "utf8" });
   return status === 0 ? stdout : undefined;

@@ -7,15 +7,15 @@ import { join } from "node:path";
 import { type ProgramResult, runProgram } from "./program.ts";
 
 /**
- * Another machine, for tests: a loopback of its own without any other network, from which this machine is reached by
- * OpenSSH's own server alone, under the name `machine`.
+ * Second machine for tests, with only a loopback of its own. It reaches this machine only through OpenSSH's server,
+ * under the name `machine`.
  */
 export interface SecondMachine {
-  /** Its user's directory. */
+  /** Home directory of its user. */
   readonly home: string;
-  /** Runs a script in `sh` there; `ssh` reads the user's settings. */
+  /** Runs a script with `sh` there, with the user's settings for `ssh`. */
   run(script: string): Promise<ProgramResult>;
-  /** Runs a line that begins with `ssh` and stays; resolves once it is connected and its ports are open. */
+  /** Starts an `ssh` line that stays. Resolves once it is connected and its ports are open. */
   stay(line: string): Promise<void>;
   close(): Promise<void>;
 }
@@ -25,7 +25,7 @@ const isRoot = process.getuid?.() === 0;
 const ownNetwork = isRoot ? ["--net"] : ["--user", "--map-root-user", "--net"];
 const enterNetwork = isRoot ? ["--net"] : ["--user", "--preserve-credentials", "--net"];
 
-/** What this machine lacks for another one; undefined: nothing. */
+/** Returns what this machine lacks for a second one; undefined if nothing. */
 export async function secondMachineLacks(): Promise<string | undefined> {
   if (!canExecute(SSHD)) return `this machine has no ${SSHD} (apt install openssh-server)`;
   const answer = await runProgram("unshare", [...ownNetwork, "ip", "link", "set", "lo", "up"], {}).catch(
@@ -76,7 +76,7 @@ export async function openSecondMachine(): Promise<SecondMachine> {
   };
 }
 
-/** The settings of the user there, and those of the server here: it lets in the one key and nothing else. */
+/** Writes the settings of the user there and of the server here, which accepts only one key. */
 function writeSettings(home: string, gate: string): void {
   for (const name of ["host", "own"]) {
     execFileSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", name, "-f", join(home, name)]);
@@ -86,7 +86,7 @@ function writeSettings(home: string, gate: string): void {
     "Host machine",
     `ProxyCommand '${process.execPath}' -e "${dial}" '${gate}'`,
     `User ${userInfo().username}`,
-    // Said once the ports of -L are open.
+    // Runs once the ports of -L are open.
     "PermitLocalCommand yes",
     "LocalCommand echo connected",
     "ExitOnForwardFailure yes",
@@ -110,7 +110,7 @@ function writeSettings(home: string, gate: string): void {
   writeFileSync(join(home, "sshd_config"), `${served.join("\n")}\n`);
 }
 
-/** A server of its own for each connection, as inetd starts it: nothing listens on a port. */
+/** Starts an sshd for each connection, like inetd, so none listens on a port. */
 async function serveSshd(home: string, gate: string): Promise<{ close(): Promise<void> }> {
   const madeRoom = isRoot && !existsSync("/run/sshd");
   if (madeRoom) mkdirSync("/run/sshd", { mode: 0o755 });
@@ -139,7 +139,7 @@ async function serveSshd(home: string, gate: string): Promise<{ close(): Promise
   };
 }
 
-/** Nothing of whoever runs the tests. */
+/** Returns an environment without the variables of the user who runs the tests. */
 function environment(): NodeJS.ProcessEnv {
   return { PATH: process.env.PATH };
 }

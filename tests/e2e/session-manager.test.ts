@@ -10,7 +10,7 @@ const script = readFileSync(join(import.meta.dirname, "session-manager.sh"), "ut
 const documentPath = join(root, "../shared/seeds/000-session-manager.md");
 const missing = missingPrograms("bash", "curl", "grep", "cut");
 const printed = { address: "http://34.46.174.78", key: "your-secure-api-key-change-in-production" };
-/** In place of 45, 10 and 30 seconds. */
+/** Replaces 45, 10 and 30 seconds. */
 const SLEEP_SECONDS = 5;
 const fixture = openStackFixture("berth-session-");
 let stack: StackProcess;
@@ -95,7 +95,7 @@ describe("the document's test commands", () => {
     expect((await ask("GET", `/session/${uuid}/status`)).status).toBe(404);
   });
 
-  // A checkout has no copy of the document: it is compared where the document lies beside the checkout.
+  // The document is not in the repository. It is compared if it lies beside the checkout.
   if (existsSync(documentPath)) {
     it("are transcribed as they are printed", () => {
       const document = readFileSync(documentPath, "utf8");
@@ -208,7 +208,7 @@ describe("bad input", () => {
     expect((await ask("GET", "/sessions")).status).toBe(200);
   });
 
-  /** What comes back for these very bytes, when the other half of the connection is closed after them. */
+  /** Sends exactly these bytes, half-closes the connection, and returns the answer. */
   function raw(text: string): Promise<string> {
     const { hostname, port } = new URL(stack.url);
     const parts: string[] = [];

@@ -62,7 +62,7 @@ describe("a user on another machine, by the guide for teams", () => {
       id = await asAda(`JOB=$(submit); shows "$JOB" '"active"' >/dev/null; printf %s "$JOB"`);
     });
 
-    /** Asks for it, waits until the job shows it in this field, and reads the job. */
+    /** Sends the request, waits until the job's field shows the result, and returns the job. */
     const opened = async (request: string, field: string) =>
       JSON.parse(
         await asAda(`

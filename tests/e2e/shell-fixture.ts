@@ -15,14 +15,14 @@ import { shellEnvironment } from "#local/shell-environment.ts";
 import { type Stack, startStack } from "#local/stack.ts";
 import { silentLog } from "../fixtures/log.ts";
 
-/** A whole stack in this process, with an active workspace in it. */
+/** Whole stack in this process with an active workspace. */
 export interface ShellStack {
   readonly stack: Stack;
   readonly ctx: UserContext<"table" | "queue" | "compute" | "sealer">;
   readonly id: string;
-  /** A connection to its shell that was welcomed. */
+  /** Opens a connection to its shell, and waits for the welcome. */
   connect(): Promise<Client>;
-  /** The same for another user, who gets a workspace too. */
+  /** Does the same for another user with a new workspace. */
   another(session: string): Promise<() => Promise<Client>>;
   close(): Promise<void>;
 }
@@ -57,7 +57,7 @@ export async function openShellStack(): Promise<ShellStack> {
 
 const ACCOUNT = "111122223333";
 
-/** Makes a workspace and waits until it is active; what it answers connects to its shell. */
+/** Creates a workspace, waits until it is active, and returns a function that connects to its shell. */
 async function getShell(
   { url }: Stack,
   ctx: ShellStack["ctx"],

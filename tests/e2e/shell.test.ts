@@ -5,7 +5,7 @@ import { jobClient, logIn } from "./job-client.ts";
 import { runProgram } from "./program.ts";
 import { environmentFor, exportedIn, openStackFixture, root, type StackProcess } from "./stack-fixture.ts";
 
-// A home that a careless shell would stumble over.
+// A careless shell would expand or split this path.
 const fixture = openStackFixture("berth e2e's $HOME-");
 const names = [
   ...["API_URL", "API_KEY", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_STS"],
@@ -61,7 +61,7 @@ describe("npm run --silent env", () => {
   it("works with the line that npm start prints, even if the home has blanks and an apostrophe", async () => {
     const odd = openStackFixture("berth it's a home-");
     try {
-      // What `start` appends are arguments of the shell, which it does not use.
+      // `start` appends arguments, which this shell ignores.
       const { url, output } = await odd.start({}, { under: ["/bin/sh", "-c", "exec npm start --silent"] });
       const [, line = ""] = /^ {2}API key +(eval .+\)") /m.exec(output()) ?? [];
       const { BERTH_HOME: _, ...env } = environmentFor(odd.home);

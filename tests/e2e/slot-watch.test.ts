@@ -24,7 +24,7 @@ afterEach(async () => {
   rmSync(home, { recursive: true });
 });
 
-/** What a supervisor would begin for this run: a session of its own that carries the run's name. */
+/** Starts a process in its own session with the run's name, as a supervisor does. */
 async function begin(run: string, gpus: number): Promise<void> {
   mkdirSync(join(home, "runs", run), { recursive: true });
   writeFileSync(join(home, "runs", run, "run.json"), JSON.stringify({ key: run.slice(0, 32), nodes: ["n1"] }));
@@ -34,7 +34,7 @@ async function begin(run: string, gpus: number): Promise<void> {
   await once(child, "spawn");
 }
 
-/** What it reports once it has looked twice at what lives now. */
+/** Returns the report after two looks at the present processes. */
 async function getReport(capacity: number): Promise<SlotReport> {
   const watch = watchSlots(home, { n1: capacity });
   await eventually(

@@ -3,22 +3,22 @@ import { join } from "node:path";
 import { isAlive } from "#process/supervisor/process-identity.ts";
 import { listProcesses, type SeenProcess } from "./processes.ts";
 
-/** What was wrong with who lived where, in words. */
+/** Overcommitted nodes and runs that began twice. */
 export interface SlotReport {
   readonly seen: Seen;
   readonly conflicts: readonly string[];
-  /** How many runs of each record were seen, by its key. */
+  /** Number of runs seen of each record, by key. */
   readonly runsByKey: ReadonlyMap<string, number>;
 }
 
-/** How often the table was looked at, and how many runs lived at one of these moments. */
+/** Number of looks at the process table, and of runs that lived at one of them. */
 interface Seen {
   readonly looks: number;
   readonly runs: number;
 }
 
 export interface SlotWatch {
-  /** So far. */
+  /** Returns the counts so far. */
   seen(): Seen;
   stop(): SlotReport;
 }
@@ -26,8 +26,8 @@ export interface SlotWatch {
 const everyMs = 120;
 
 /**
- * Watches the process table while stacks come and go: on no pretend node may more live at one time than it has slots
- * for, and no run may be begun twice. It needs no stack, so it also sees what happens while there is none.
+ * Watches the process table while stacks come and go. No pretend node may have more living runs than slots, and no run
+ * may begin twice. It works without a stack, so it also sees what happens between stacks.
  */
 export function watchSlots(home: string, slots: Readonly<Record<string, number>>): SlotWatch {
   const conflicts: string[] = [];
@@ -58,13 +58,13 @@ export function watchSlots(home: string, slots: Readonly<Record<string, number>>
   };
 }
 
-/** Of a run: whose it is, and its first node. */
+/** Record and first node of a run. */
 interface SlotUse {
   readonly key: string;
   readonly node: string | undefined;
 }
 
-/** By run, the processes that all lived at one moment: the one between the listing and the second look. */
+/** Returns by run the processes that all lived at the moment between the listing and the second look. */
 function livingRuns(home: string, places: Map<string, SlotUse | undefined>): Map<string, SeenProcess[]> {
   const named = listProcesses().filter(({ environment }) => environment.has("BERTH_RUN"));
   const runs = new Map<string, SeenProcess[]>();
@@ -76,7 +76,7 @@ function livingRuns(home: string, places: Map<string, SlotUse | undefined>): Map
   return runs;
 }
 
-/** Where it was placed; nothing for runs of other homes. */
+/** Returns the place of a run; undefined for runs of other homes. */
 function findPlace(home: string, run: string): SlotUse | undefined {
   try {
     const record = JSON.parse(readFileSync(join(home, "runs", run, "run.json"), "utf8"));
@@ -87,14 +87,14 @@ function findPlace(home: string, run: string): SlotUse | undefined {
   }
 }
 
-/** Every machine of a run is a session of its own, and these runs have one machine. */
+/** Notes the sessions of a run. Each machine of a run is one session, and these runs have one machine. */
 function noteSessions(sessions: Map<string, Set<number>>, run: string, members: readonly SeenProcess[]): void {
   const knownNumbers = sessions.get(run) ?? new Set();
   for (const { session } of members) knownNumbers.add(session);
   sessions.set(run, knownNumbers);
 }
 
-/** Only what runs inside knows its GPUs, and a CPU machine has none and is one whole. */
+/** Returns the GPUs that the processes see, or 1 for a CPU machine, which is used whole. */
 function getUnits(members: readonly SeenProcess[]): number {
   const gpus = members.map(({ environment }) => Number(environment.get("BERTH_GPUS") ?? 0));
   return Math.max(...gpus) || 1;

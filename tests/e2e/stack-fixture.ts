@@ -7,33 +7,33 @@ import { type ProcessIdentity, signalProcess } from "#process/supervisor/process
 import { canListProcesses, eventually, processesOfHome, type SeenProcess } from "./processes.ts";
 import { runProgram } from "./program.ts";
 
-/** `npm start` as a process of its own, in a home of its own, for tests. */
+/** `npm start` as a separate process with its own home. */
 export interface StackFixture {
   readonly home: string;
-  /** Starts the stack and waits for its ready line; throws what it printed when it ends before. */
+  /** Starts the stack and waits for its ready line. Throws with its output if it ends first. */
   start(settings?: Settings, options?: StartOptions): Promise<StackProcess>;
-  /** What of this home lives: stack, supervisor, environments. */
+  /** Lists the living processes of this home: stack, supervisor, environments. */
   processes(): SeenProcess[];
-  /** Names of the runs that have a directory now. */
+  /** Returns the names of the runs with a directory. */
   runs(): string[];
-  /** Stops what runs and throws when a process is left. The home is removed, where it is not to be kept. */
+  /** Stops everything, and removes the home unless it is to be kept. Throws if a process is left. */
   close(options?: { readonly keepsHome: boolean }): Promise<void>;
 }
 
 export interface StackProcess {
   readonly url: string;
-  /** All that it printed so far. */
+  /** Returns the output so far. */
   output(): string;
-  /** What `npm run env` exports. */
+  /** Returns the variables that `npm run env` exports. */
   env(...words: string[]): Promise<Record<string, string>>;
-  /** Signals it and resolves with its exit code once it is gone. */
+  /** Sends a signal, and resolves with the exit code once the stack is gone. */
   kill(signal: "SIGTERM" | "SIGINT" | "SIGUSR2" | "SIGKILL"): Promise<number | null>;
 }
 
 type Settings = Readonly<Record<string, string>>;
 
 interface StartOptions {
-  /** Words to put before the command line. */
+  /** Words before the command line. */
   readonly under?: readonly string[];
 }
 
@@ -76,8 +76,8 @@ export function openStackFixture(prefix = "berth-e2e-", place = tmpdir()): Stack
 }
 
 /**
- * Removes the home of a stack that was stopped in this process, once nothing of it lives; throws when something is left.
- * A stop waits for 1.5 s, and goes on after that where a machine is busy: without its home it would find nothing to end.
+ * Removes the home of a stack that was stopped in this process, once none of its processes lives. Throws if one is
+ * left. On a busy machine, a stop continues after its 1.5 s, and needs the home to find processes.
  */
 export async function removeHome(home: string): Promise<void> {
   const runs = new Set(namesIn(join(home, "runs")));
@@ -85,13 +85,13 @@ export async function removeHome(home: string): Promise<void> {
   rmSync(home, { recursive: true });
 }
 
-/** The settings of a fixture, and nothing of Berth or AWS that whoever runs the tests has set. */
+/** Returns an environment with these settings, without variables of Berth or AWS from outside. */
 export function environmentFor(home: string, settings: Settings = {}): NodeJS.ProcessEnv {
   const inherited = Object.entries(process.env).filter(([name]) => !/^(AWS_|BERTH_|NODE_OPTIONS$|VITEST)/.test(name));
   return { ...Object.fromEntries(inherited), PORT: "0", BERTH_HOME: home, ...settings };
 }
 
-/** The names and values of lines like `export NAME='value'`. */
+/** Returns names and values of lines such as `export NAME='value'`. */
 export function exportedIn(text: string): Record<string, string> {
   return Object.fromEntries(
     Array.from(text.matchAll(/^export ([A-Z_]+)='([^']*)'$/gm), ([, name, value]) => [name, value]),
@@ -104,7 +104,7 @@ function collect(child: ChildProcess): () => string {
   return () => parts.join("");
 }
 
-/** However long it takes: the time limit of the test ends one that hangs, and `close` prints what it said. */
+/** Waits until the stack is ready or gone. The limit of the test ends one that hangs, and `close` prints its output. */
 async function untilReadyOrGone(child: ChildProcess, output: () => string): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const poll = () => {
@@ -119,14 +119,14 @@ async function shellVariables(home: string, words: readonly string[]): Promise<R
   const { code, stdout, stderr } = await runProgram(process.execPath, ["scripts/env.ts", ...words], {
     cwd: root,
     env: environmentFor(home),
-    // It has a limit of its own for what never comes; how long it takes besides says only how busy the machine is.
+    // The command has its own limit. Its duration depends on how busy the machine is.
     timeout: 0,
   });
   if (code !== 0) throw new Error(stderr);
   return exportedIn(stdout);
 }
 
-/** The stack says who it is: under another program the child is that one. Until it has said so it is the child. */
+/** Signals the stack by the process id that it reports, because the child may be another program around it. */
 async function kill(home: string, child: ChildProcess, signal: NodeJS.Signals): Promise<number | null> {
   const exited = once(child, "exit");
   const stack = saidProcess(home);
@@ -135,7 +135,7 @@ async function kill(home: string, child: ChildProcess, signal: NodeJS.Signals): 
   return code;
 }
 
-/** It may be that of an earlier stack in this home, which is gone. */
+/** Returns the reported process, which may be that of an earlier stack in this home. */
 function saidProcess(home: string): ProcessIdentity | undefined {
   const path = join(home, "stack.json");
   return existsSync(path)
@@ -148,7 +148,7 @@ async function untilNothingLives(home: string, processes: () => SeenProcess[]): 
   await eventually(processes, (left) => left.length === 0).finally(() => endAll(home, processes()));
 }
 
-/** A test that found something left does not leave it to the machine. What only looks at the home is not ours. */
+/** Ends processes that are left. Processes that only name the home are not ours. */
 function endAll(home: string, left: readonly SeenProcess[]): void {
   for (const seen of left) {
     const { environment } = seen;

@@ -24,7 +24,7 @@ afterEach(async () => {
 
 it("jobs complete if only the sweep's messages arrive", async () => {
   const functions = await loadCatalog();
-  // Before there is a pool: one that has just been planned looks at itself a minute later.
+  // This must come before a pool exists, because a planned pool reconciles itself a minute later.
   const before = await start({ ...functions, consumers: [], schedules: [] });
   const [timed, command, broken, cancelled] = await Promise.all([
     before.jobs.submit({ instance_type: "p5.48xlarge", duration_hours: 0.001 }),
@@ -53,8 +53,8 @@ async function start(catalog: Catalog): Promise<Stack & { readonly jobs: JobClie
 }
 
 /**
- * The catalog with handlers and workers whose sends are lost. A consumer of `work` may still pass on the look at a
- * pool that it was given, since that is the sweep's own message on its way.
+ * Returns the catalog with handlers and consumers whose sends are lost. A consumer of `work` may still pass on the
+ * request for a pool that it received, because that is the sweep's message.
  */
 function withoutSends(catalog: Catalog, drop: (message: ReconcileRequest) => void): Catalog {
   const deaf = (queue: Queue, forwarded: readonly ReconcileRequest[]): Queue => ({

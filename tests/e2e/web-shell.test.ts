@@ -25,7 +25,7 @@ describe("the web shell of the local stack", () => {
     ]);
     const late = (timeout: number) => typed("echo begun; sleep 300", { timeout });
     let [seconds, cut] = [1, await late(1)];
-    // A busy machine may take longer until it has begun.
+    // On a busy machine, the command may begin later.
     if (cut[0] === "") [seconds, cut] = [60, await late(60)];
     expect(cut).toEqual(["begun\n", `Command timed out after ${seconds}s`, 124, "/workspace/a b"]);
     expect(await typed("rm -r ../'a b'")).toEqual(["", "", 0, "/workspace/a b"]);
@@ -34,7 +34,7 @@ describe("the web shell of the local stack", () => {
   });
 
   it("serves a user's maximum of connections, idle and busy, without an error", async () => {
-    // The other two tests have one each, which may still be open.
+    // The other two tests have one connection each, which may still be open.
     const idle = await Promise.all(Array.from({ length: 12 }, () => shells.connect()));
     const working = await Promise.all(Array.from({ length: MOST_CONNECTIONS - 14 }, () => shells.connect()));
 

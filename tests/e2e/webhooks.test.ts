@@ -76,7 +76,7 @@ it("a receiver gets all events of a job from the queue to its end, beside one th
   const enough = (events: ReturnType<typeof isTold>) =>
     events.size >= 4 && [...events.values()].every(({ length }) => length === 3);
   const events = await eventually(isTold, enough);
-  // A step of preparing is told where a look saw it.
+  // A step of the preparation appears if a reconcile saw it.
   const answer = new Set(ownValue().map(getStatus));
   answer.delete("preparing");
   expect(answer).toEqual(new Set(["queued", "active", "completed"]));
@@ -86,7 +86,7 @@ it("a receiver gets all events of a job from the queue to its end, beside one th
     expect([second - first >= 900, third - second >= 1_900]).toEqual([true, true]);
     for (const attempt of attempts) expectSigned(attempt, String(id));
   }
-  // A delivery is written down after its receiver has answered.
+  // A delivery is stored after its receiver has answered.
   const states = async () => {
     const headers = { Authorization: `Bearer ${key}` };
     const listed = await fetch(`${url}/v1/webhooks/deliveries?environment_id=${shaky}`, { headers });
@@ -107,7 +107,7 @@ it("a private address of another machine is refused", async () => {
   for (const text of await Promise.all(refused)) expect(text).toContain("must not point to a private address");
 });
 
-/** By two implementations that are not ours. */
+/** Checks the signatures by Node's HMAC, and by Python's if there is one. */
 function expectSigned({ headers, body }: Seen, id: string): void {
   const plain = `sha256=${createHmac("sha256", secret).update(body).digest("hex")}`;
   const signed = `${id}.${headers["webhook-timestamp"]}.${body}`;
@@ -123,7 +123,7 @@ const program = `import base64, hashlib, hmac, sys
 key, text = base64.b64decode(sys.argv[1]), sys.argv[2].encode()
 print("v1," + base64.b64encode(hmac.new(key, text, hashlib.sha256).digest()).decode())`;
 
-/** undefined where there is no Python. */
+/** Returns Python's signature; undefined without Python. */
 function pythonSignature(key: Buffer, text: string): string | undefined {
   try {
     const words = ["-c", program, key.toString("base64"), text];
