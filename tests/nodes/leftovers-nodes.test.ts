@@ -1,38 +1,13 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readFileSync } from "node:fs";
-import { access, readdir } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { access } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { expect, it, onTestFinished } from "vitest";
-import { listCgroups } from "./cgroups.ts";
 import { removeLeftovers } from "./leftovers.ts";
-import { listBridges } from "./network.ts";
 import { startRealCluster } from "./real-cluster.ts";
-
-/** Everything of a run that this machine can still hold. */
-async function findTraces(run: string, home: string) {
-  const commands = await Promise.all((await readdir("/proc")).filter((name) => /^\d+$/.test(name)).map(readCommand));
-  return {
-    bridges: (await listBridges()).filter(({ owner }) => owner === run),
-    cgroups: await listCgroups(run),
-    mounts: readFileSync("/proc/mounts", "utf8")
-      .split("\n")
-      .filter((line) => line.includes(home)),
-    processes: commands.filter((command) => command.includes(home)),
-  };
-}
-
-const nothing = { bridges: [], cgroups: [], mounts: [], processes: [] };
-
-async function readCommand(pid: string): Promise<string> {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, "utf8");
-  } catch {
-    // It has just ended.
-    return "";
-  }
-}
+import { findTraces, nothing } from "./traces-fixture.ts";
 
 /** Returns when the folder is gone: the sweeper removes it last. */
 async function gone(folder: string): Promise<void> {
@@ -58,7 +33,7 @@ it("a run leaves nothing behind", async () => {
 
   await cluster.stop();
 
-  expect(traces.bridges).toHaveLength(1);
+  expect(traces.links).toHaveLength(1);
   expect(traces.cgroups).toEqual([run]);
   expect(traces.processes.join("\n")).toContain("kubelet");
   expect(await findTraces(run, home)).toEqual(nothing);

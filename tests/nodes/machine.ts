@@ -5,6 +5,7 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { listDescendants } from "../cluster/container/descendants.ts";
+import { openNamespaces } from "./namespaces.ts";
 
 /** Namespaces that play a machine: its own processes, mounts and network. */
 export interface Machine {
@@ -45,18 +46,10 @@ const sysctls: Readonly<Record<string, string>> = {
 /** Starts a machine whose first process is `pause node`. It ends with this process, however this process ends. */
 export async function startMachine(pause: string, home: string): Promise<Machine> {
   await Promise.all(["lib", "log", "sysctl"].map((name) => mkdir(join(home, name), { recursive: true })));
-  const words = ["--net", "--mount", "--pid", "--fork", "--mount-proc", "--", pause, "node"];
-  const first = spawn("unshare", words, { stdio: ["pipe", "pipe", "pipe"], cwd: "/" });
-  const pid = await readFirstPid(first);
+  const { pid, stop } = await openNamespaces(pause, ["--net", "--mount", "--mount-proc"]);
   const inside = ["--target", String(pid), "--net", "--mount", "--pid", "--"];
   const run = async (command: string, args: readonly string[]) =>
     (await promisify(execFile)("nsenter", [...inside, command, ...args], { cwd: "/" })).stdout;
-  const stop = async () => {
-    if (first.exitCode !== null || first.signalCode !== null) return;
-    const ended = once(first, "exit");
-    first.stdin.end();
-    await ended;
-  };
   try {
     await mountOwnFolders(run, home);
   } catch (error) {
@@ -78,20 +71,6 @@ export async function startMachine(pause: string, home: string): Promise<Machine
     },
     stop,
   };
-}
-
-async function readFirstPid(first: ChildProcess): Promise<number> {
-  let problem = "";
-  first.stderr?.on("data", (text) => (problem += text));
-  const ready = once(first.stdout ?? first, "data");
-  const failed = once(first, "exit").then(() => {
-    throw new Error(`No namespaces for a node: ${problem.trim()}`);
-  });
-  await Promise.race([ready, failed]);
-  failed.catch(() => undefined);
-  const [pid] = listDescendants(first.pid ?? 0);
-  if (pid === undefined) throw new Error("The first process of the node has ended");
-  return pid;
 }
 
 /** Gives the machine the folders that a kubelet and containerd write to, instead of those of the host. */

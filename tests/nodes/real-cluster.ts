@@ -27,7 +27,7 @@ const nodeGraceSeconds = 40;
 /** Starts what `npm run test:nodes` built. Removes what a killed run left first. */
 export async function startRealCluster(nodes: readonly RealNodeOptions[]): Promise<RealCluster> {
   await removeLeftovers();
-  const run = newRunName();
+  const run = await newRunName();
   const [binary, programs, facts] = await Promise.all([
     binaryPath(process.env),
     findPrograms(process.env),
@@ -40,7 +40,7 @@ export async function startRealCluster(nodes: readonly RealNodeOptions[]): Promi
     if (problems.length > 0) throw problems[0];
   };
   try {
-    const network = await createNetwork(run);
+    const network = await createNetwork(run, programs.pause);
     cleanups.push(network.remove);
     const controlPlane = await startControlPlane(binary, { address: network.address, nodeGraceSeconds });
     cleanups.push(controlPlane.stop);

@@ -60,6 +60,7 @@ export async function startNode(
   };
   try {
     await network.connect(machine.pid, number);
+    await requireWay(machine, name, surroundings);
     const address = network.nodeAddress(number);
     const { restrictsOomScore } = surroundings;
     const clientAuthority = join(controlPlane.home, "kubelet-client.crt");
@@ -86,6 +87,18 @@ export async function startNode(
   } catch (error) {
     await stop();
     throw error;
+  }
+}
+
+/** Throws if a firewall of the machine drops what the kubelet sends to the API server. */
+async function requireWay(machine: Machine, node: string, { controlPlane, network }: NodeSurroundings): Promise<void> {
+  const { hostname, port } = new URL(controlPlane.getAccess("kubelet").url);
+  try {
+    await machine.run("timeout", ["10", "bash", "-c", `: </dev/tcp/${hostname}/${port}`]);
+  } catch {
+    throw new Error(
+      `Packets from node ${node} do not reach this machine: let its firewall accept what comes in from ${network.name}.`,
+    );
   }
 }
 
