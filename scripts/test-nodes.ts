@@ -1,8 +1,9 @@
 import { spawn } from "node:child_process";
+import { tmpdir } from "node:os";
 import { buildBinary } from "#tests/cluster/binary.ts";
 import { buildImages } from "#tests/nodes/images.ts";
 import { buildPrograms } from "#tests/nodes/programs.ts";
-import { findMissing, lacksSysResource, readFacts } from "#tests/nodes/requirements.ts";
+import { findFullDisk, findMissing, lacksSysResource, readFacts } from "#tests/nodes/requirements.ts";
 
 /**
  * `npm run test:nodes` builds a control plane, a kubelet and images once, then runs the tests on real nodes. With
@@ -17,6 +18,8 @@ if (missing !== undefined) {
 } else if (!asksOnly) await runTests();
 
 async function runTests(): Promise<void> {
+  const fullDisk = await findFullDisk(tmpdir());
+  if (fullDisk !== undefined) throw new Error(fullDisk);
   if (lacksSysResource(facts)) console.log("Without CAP_SYS_RESOURCE, containers keep the OOM score of these tests");
   await Promise.all([buildGoPrograms(), buildImages(process.env)]);
   const child = spawn("vitest", ["run", "--project", "nodes", ...process.argv.slice(2)], { stdio: "inherit" });

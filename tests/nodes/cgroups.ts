@@ -1,59 +1,95 @@
-import { glob, mkdir, readdir, readFile, rmdir, writeFile } from "node:fs/promises";
+import { access, constants, glob, mkdir, readdir, readFile, rmdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isThere } from "../cluster/binary.ts";
+import { MACHINE_CGROUPS, MACHINE_PIDS, readNamespace } from "./namespaces.ts";
 
 const root = "/sys/fs/cgroup";
 
-/** Names of the usable controllers, of cgroup v2 if it is mounted alone, else of v1. */
-export async function listControllers(): Promise<string[]> {
-  const unified = await readFile(join(root, "cgroup.controllers"), "utf8").catch(() => undefined);
-  if (unified !== undefined) return unified.trim().split(" ");
-  return (await listHierarchies()).map((folder) => folder.slice(root.length + 1));
+/** Controllers that a kubelet requires below its root if the machine has them (its cgroup_v2_manager_linux.go). */
+const kubeletControllers = ["cpu", "cpuset", "hugetlb", "memory", "pids"] as const;
+
+/** Facts about the cgroups of this machine: those of version 2 if it is mounted alone, else of version 1. */
+export interface CgroupFacts {
+  readonly controllers: readonly string[];
+  readonly isReadOnly: boolean;
+  /** A container sees the cgroups of version 2 of its host. It would leave its own there. */
+  readonly isOfHost: boolean;
+  /** The root cgroup of a container holds processes, so it cannot hand controllers on (cgroups(7), "no internal processes"). */
+  readonly holdsProcesses: boolean;
+}
+
+export async function readCgroupFacts(): Promise<CgroupFacts> {
+  const hierarchies = await listHierarchies(root);
+  const canWrite = await Promise.all(
+    hierarchies.map((folder) =>
+      access(folder, constants.W_OK).then(
+        () => true,
+        () => false,
+      ),
+    ),
+  );
+  const isReadOnly = canWrite.includes(false);
+  const unified = await readWords("cgroup.controllers");
+  if (unified === undefined) {
+    const controllers = hierarchies.map((folder) => folder.slice(root.length + 1));
+    return { controllers, isReadOnly, isOfHost: false, holdsProcesses: false };
+  }
+  const isContainer = (await readNamespace("self", "pid")) !== MACHINE_PIDS;
+  const handedOn = (await readWords("cgroup.subtree_control")) ?? [];
+  const handsOnAll = kubeletControllers.every((name) => !unified.includes(name) || handedOn.includes(name));
+  return {
+    controllers: unified,
+    isReadOnly,
+    isOfHost: isContainer && (await readNamespace("self", "cgroup")) === MACHINE_CGROUPS,
+    // The root cgroup of the machine itself has no type, and may hold processes.
+    holdsProcesses:
+      !handsOnAll && (await isThere(join(root, "cgroup.type"))) && (await readWords("cgroup.procs"))?.length !== 0,
+  };
 }
 
 /** Creates a cgroup in each hierarchy. `name` is a path of two parts: the run, then the node. */
-export async function createCgroup(name: string): Promise<void> {
-  for (const hierarchy of await listHierarchies()) {
-    const isUnified = hierarchy === root;
+export async function createCgroup(name: string, folder = root): Promise<void> {
+  const unified = await readWords("cgroup.controllers", folder);
+  const handOn = kubeletControllers.filter((controller) => unified?.includes(controller));
+  for (const hierarchy of await listHierarchies(folder)) {
     for (const path of ancestors(name)) {
       const parent = join(hierarchy, path, "..");
-      if (isUnified) await delegate(parent);
+      if (unified) await writeFile(join(parent, "cgroup.subtree_control"), handOn.map((name) => `+${name}`).join(" "));
       await mkdir(join(hierarchy, path), { recursive: true });
       // Without both, a cpuset of v1 accepts no process (cpuset(7)).
-      if (hierarchy === join(root, "cpuset")) await inherit(join(hierarchy, path), ["cpuset.cpus", "cpuset.mems"]);
+      if (hierarchy === join(folder, "cpuset")) await inherit(join(hierarchy, path), ["cpuset.cpus", "cpuset.mems"]);
     }
   }
 }
 
 /** Removes a cgroup and those below it, once their last processes are gone. */
 export async function removeCgroup(name: string): Promise<void> {
-  for (const hierarchy of await listHierarchies()) await removeTree(join(hierarchy, name));
+  for (const hierarchy of await listHierarchies(root)) await removeTree(join(hierarchy, name));
 }
 
 /** Names of the top cgroups that begin so, in any hierarchy. */
 export async function listCgroups(prefix: string): Promise<string[]> {
-  const listings = await Promise.all((await listHierarchies()).map((folder) => readdir(folder)));
+  const listings = await Promise.all((await listHierarchies(root)).map((folder) => readdir(folder)));
   return [...new Set(listings.flat().filter((name) => name.startsWith(prefix)))];
 }
 
-/** Mount points below /sys/fs/cgroup: one for each controller of v1, or that of v2. */
-async function listHierarchies(): Promise<string[]> {
-  const isUnified = await isThere(join(root, "cgroup.controllers"));
-  if (isUnified) return [root];
+/** Mount points of cgroups: one for each controller of v1, or that of v2. */
+async function listHierarchies(folder: string): Promise<string[]> {
+  if (await isThere(join(folder, "cgroup.controllers"))) return [folder];
   const found: string[] = [];
-  for await (const file of glob(`${root}/*/cgroup.procs`)) found.push(join(file, ".."));
+  for await (const file of glob(`${folder}/*/cgroup.procs`)) found.push(join(file, ".."));
   return found.toSorted();
+}
+
+async function readWords(file: string, folder = root): Promise<string[] | undefined> {
+  const text = await readFile(join(folder, file), "utf8").catch(() => undefined);
+  return text?.split(/\s+/).filter((word) => word !== "");
 }
 
 function ancestors(name: string): string[] {
   const parts = name.split("/");
   return parts.map((_, at) => parts.slice(0, at + 1).join("/"));
-}
-
-async function delegate(folder: string): Promise<void> {
-  const available = (await readFile(join(folder, "cgroup.controllers"), "utf8")).trim().split(" ");
-  await writeFile(join(folder, "cgroup.subtree_control"), available.map((name) => `+${name}`).join(" "));
 }
 
 async function inherit(folder: string, files: readonly string[]): Promise<void> {

@@ -1,3 +1,4 @@
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { binaryPath } from "../cluster/binary.ts";
 import { type KubeClient, kubeClient } from "../cluster/client.ts";
@@ -8,7 +9,7 @@ import { newRunName, removeLeftovers } from "./leftovers.ts";
 import { createNetwork } from "./network.ts";
 import { findPrograms } from "./programs.ts";
 import { type RealNode, type RealNodeOptions, startNode } from "./real-node.ts";
-import { lacksSysResource, readFacts } from "./requirements.ts";
+import { findFullDisk, lacksSysResource, readFacts } from "./requirements.ts";
 
 /** A control plane with real nodes, for the tests of one file. */
 export interface RealCluster {
@@ -27,6 +28,8 @@ const nodeGraceSeconds = 40;
 /** Starts what `npm run test:nodes` built. Removes what a killed run left first. */
 export async function startRealCluster(nodes: readonly RealNodeOptions[]): Promise<RealCluster> {
   await removeLeftovers();
+  const fullDisk = await findFullDisk(tmpdir());
+  if (fullDisk !== undefined) throw new Error(fullDisk);
   const run = await newRunName();
   const [binary, programs, facts] = await Promise.all([
     binaryPath(process.env),

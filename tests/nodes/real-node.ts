@@ -68,7 +68,6 @@ export async function startNode(
     const config = await writeConfig(home, settings);
     const containerd = machine.start("containerd", "containerd", ["--config", config.containerd]);
     await containerd.whileRunning(answers(machine));
-    for (const image of surroundings.images) await ctr(machine, "images", "import", image);
     const labels = { "node.kubernetes.io/instance-type": instanceType, "topology.kubernetes.io/zone": zone };
     const kubelet = machine.start(
       "kubelet",
@@ -82,7 +81,8 @@ export async function startNode(
       ],
       sizeOf(instanceType),
     );
-    await kubelet.whileRunning(becomeReady(surroundings.admin, name, instanceType));
+    const isReady = kubelet.whileRunning(becomeReady(surroundings.admin, name, instanceType));
+    await Promise.all([isReady, importImages(machine, name, surroundings.images)]);
     return { name, machine, containerd, kubelet, stop };
   } catch (error) {
     await stop();
@@ -105,6 +105,14 @@ async function requireWay(machine: Machine, node: string, { controlPlane, networ
 /** Runs containerd's own client in the namespace of Kubernetes. */
 async function ctr(machine: Machine, ...args: readonly string[]): Promise<string> {
   return machine.run("ctr", ["--address", containerdSocket, "--namespace", "k8s.io", ...args]);
+}
+
+async function importImages(machine: Machine, node: string, images: readonly string[]): Promise<void> {
+  for (const image of images) {
+    await ctr(machine, "images", "import", image).catch(({ stderr = "" }: { stderr?: string }) => {
+      throw new Error(`Node ${node} cannot unpack ${image}: ${stderr.trim()}`);
+    });
+  }
 }
 
 async function answers(machine: Machine): Promise<void> {

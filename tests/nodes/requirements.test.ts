@@ -8,7 +8,12 @@ const capable: MachineFacts = {
   platform: "linux",
   isRoot: true,
   capabilities: 0x1ff_ffff_ffffn,
-  cgroupControllers: ["cpu", "cpuset", "io", "memory", "pids"],
+  cgroups: {
+    controllers: ["cpu", "cpuset", "io", "memory", "pids"],
+    isReadOnly: false,
+    isOfHost: false,
+    holdsProcesses: false,
+  },
   filesystems: "nodev\tproc\n\text4\nnodev\toverlay\n",
   missingPrograms: [],
   goProblem: undefined,
@@ -29,8 +34,23 @@ it.each<[string, Partial<MachineFacts>, string]>([
   ],
   [
     "no cgroups",
-    { cgroupControllers: [] },
+    { cgroups: { ...capable.cgroups, controllers: [] } },
     "/sys/fs/cgroup offers no controller for cpu, cpuset, memory, pids: mount the cgroups.",
+  ],
+  [
+    "cgroups that cannot be written to",
+    { cgroups: { ...capable.cgroups, isReadOnly: true } },
+    "/sys/fs/cgroup is read-only. In a container, start it with `--privileged`.",
+  ],
+  [
+    "the cgroups of a host",
+    { cgroups: { ...capable.cgroups, isOfHost: true } },
+    "This container would leave cgroups on its host: start it with `--cgroupns=private`.",
+  ],
+  [
+    "processes in the root cgroup of a container",
+    { cgroups: { ...capable.cgroups, holdsProcesses: true } },
+    "This container's processes are in its root cgroup: move them with `cd /sys/fs/cgroup && mkdir init && for pid in $(cat cgroup.procs); do echo $pid > init/cgroup.procs; done`.",
   ],
   [
     "a kernel without overlayfs",

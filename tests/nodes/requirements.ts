@@ -1,7 +1,7 @@
-import { access, constants, readFile } from "node:fs/promises";
+import { access, constants, readFile, statfs } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import { whyNotBuilt } from "../cluster/binary.ts";
-import { listControllers } from "./cgroups.ts";
+import { type CgroupFacts, readCgroupFacts } from "./cgroups.ts";
 
 /** Facts about this machine that decide whether a kubelet and containers can run on it. */
 export interface MachineFacts {
@@ -9,7 +9,7 @@ export interface MachineFacts {
   readonly isRoot: boolean;
   /** Effective capabilities as a bit set (capabilities(7)). */
   readonly capabilities: bigint;
-  readonly cgroupControllers: readonly string[];
+  readonly cgroups: CgroupFacts;
   /** Contents of /proc/filesystems. */
   readonly filesystems: string;
   readonly missingPrograms: readonly string[];
@@ -32,7 +32,7 @@ const programs = {
   nsenter: "util-linux",
 } as const satisfies Record<string, string>;
 
-const controllers = ["cpu", "cpuset", "memory", "pids"] as const;
+const required = ["cpu", "cpuset", "memory", "pids"] as const;
 
 /** Returns what this machine lacks for real nodes, as one sentence; undefined if it lacks nothing. */
 export function findMissing(facts: MachineFacts): string | undefined {
@@ -41,8 +41,8 @@ export function findMissing(facts: MachineFacts): string | undefined {
   const absent = (["CAP_SYS_ADMIN", "CAP_NET_ADMIN"] as const).filter((name) => !has(facts, name));
   if (absent.length > 0)
     return `Root lacks ${absent.join(" and ")} here. In a container, start it with \`--privileged\`.`;
-  const lacking = controllers.filter((name) => !facts.cgroupControllers.includes(name));
-  if (lacking.length > 0) return `/sys/fs/cgroup offers no controller for ${lacking.join(", ")}: mount the cgroups.`;
+  const cgroupProblem = findCgroupProblem(facts.cgroups);
+  if (cgroupProblem !== undefined) return cgroupProblem;
   if (!/\boverlay$/m.test(facts.filesystems)) return "The kernel has no overlay file system: run `modprobe overlay`.";
   if (facts.missingPrograms.length > 0) return formatInstall(facts.missingPrograms);
   return facts.goProblem;
@@ -53,13 +53,26 @@ export function lacksSysResource(facts: Pick<MachineFacts, "capabilities">): boo
   return !has(facts, "CAP_SYS_RESOURCE");
 }
 
+/** Space that the nodes of one run take: two unpacked copies of each image, logs, and the store of the control plane. */
+const runBytes = 2 * 2 ** 30;
+
+/** Returns why a disk is too full for the nodes of a run, as one sentence; undefined if it is not. */
+export async function findFullDisk(folder: string): Promise<string | undefined> {
+  const { bavail, blocks, bsize } = await statfs(folder);
+  // A kubelet evicts pods once less than 1 % is free.
+  const needed = Math.max(runBytes, 0.02 * blocks * bsize);
+  if (bavail * bsize >= needed) return undefined;
+  const [need, left] = [needed, bavail * bsize].map((bytes) => `${(bytes / 2 ** 30).toFixed(1)} GiB`);
+  return `Real nodes need ${need} in ${folder}, whose disk has ${left} left: set TMPDIR to a folder of another disk.`;
+}
+
 export async function readFacts(env: NodeJS.ProcessEnv): Promise<MachineFacts> {
   const found = await Promise.all(Object.keys(programs).map((name) => isOnPath(env, name)));
   return {
     platform: process.platform,
     isRoot: process.geteuid?.() === 0,
     capabilities: await readCapabilities(),
-    cgroupControllers: await listControllers(),
+    cgroups: await readCgroupFacts(),
     filesystems: await readFile("/proc/filesystems", "utf8").catch(() => ""),
     missingPrograms: Object.keys(programs).filter((_, at) => !found[at]),
     goProblem: await whyNotBuilt(env),
@@ -73,6 +86,16 @@ async function readCapabilities(): Promise<bigint> {
 
 function has(facts: Pick<MachineFacts, "capabilities">, name: keyof typeof capabilities): boolean {
   return ((facts.capabilities >> capabilities[name]) & 1n) === 1n;
+}
+
+function findCgroupProblem({ controllers, isReadOnly, isOfHost, holdsProcesses }: CgroupFacts): string | undefined {
+  const lacking = required.filter((name) => !controllers.includes(name));
+  if (lacking.length > 0) return `/sys/fs/cgroup offers no controller for ${lacking.join(", ")}: mount the cgroups.`;
+  if (isReadOnly) return "/sys/fs/cgroup is read-only. In a container, start it with `--privileged`.";
+  if (isOfHost) return "This container would leave cgroups on its host: start it with `--cgroupns=private`.";
+  if (!holdsProcesses) return undefined;
+  const move = "mkdir init && for pid in $(cat cgroup.procs); do echo $pid > init/cgroup.procs; done";
+  return `This container's processes are in its root cgroup: move them with \`cd /sys/fs/cgroup && ${move}\`.`;
 }
 
 function formatInstall(missing: readonly string[]): string {
