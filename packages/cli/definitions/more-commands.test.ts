@@ -145,9 +145,27 @@ test("files are copied into a job and out of it, and a port is forwarded to it",
   });
   forward.child.kill("SIGTERM");
   expect(await forward.ended).toMatchObject({ code: 143, stdout: "" });
+  await expectSaidOnceUp(port);
   expect(await cli.run("forward", "files", "70000")).toMatchObject({ code: 2 });
   expect(await cli.run("end", "files")).toMatchObject({ code: 0 });
 });
+
+/** OpenSSH runs its local command in the user's shell, whose start files may print text and may end it. */
+async function expectSaidOnceUp(port: number): Promise<void> {
+  const shell = join(place, "shell");
+  const useShell = (script: string) => writeFileSync(shell, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+  const words = ["forward", "files", `${port}:8000`];
+
+  useShell("echo startup; kill -TERM $PPID");
+  const ended = await cli.runWith({ env: { SHELL: shell } }, ...words);
+  useShell('echo startup; printf greeting:; /bin/sh "$@" | dd bs=1 status=none');
+  const shown = cli.start({ env: { SHELL: shell } }, ...words);
+  await shown.says("leads to port 8000");
+  shown.child.kill("SIGTERM");
+
+  expect(ended.stderr).not.toContain("leads to");
+  expect((await shown.ended).stderr.match(/leads to/g)).toHaveLength(1);
+}
 
 test.each(["ls", "ls --json", "api /v1/jobs", "show 9e41c7d3", "end 9e41", "ssh 9e41", "up -t cpu"])(
   "names, reasons and addresses of jobs cannot paint the terminal by berth %s",

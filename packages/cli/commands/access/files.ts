@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { lstatSync, readdirSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import { CliError, exitCodes, QuietExit } from "../../failure.ts";
@@ -105,13 +106,15 @@ export async function forward({ json, ...flags }: ForwardFlags, word: string, ..
   const pairs = ports.map(portPair);
   const { target, jobId } = await getTarget(word, flags);
   const leads = pairs.flatMap(([here, there]) => ["-L", `127.0.0.1:${here}:127.0.0.1:${there}`]);
-  // OpenSSH runs the local command once every port listens.
-  const whenUp = ["-o", "PermitLocalCommand=yes", "-o", "LocalCommand=echo up", "-o", "ExitOnForwardFailure=yes"];
+  // OpenSSH runs the local command in the user's shell once every port listens. The shell may print other text too.
+  const mark = randomUUID();
+  const whenUp = ["-o", "PermitLocalCommand=yes", "-o", `LocalCommand=echo ${mark}`, "-o", "ExitOnForwardFailure=yes"];
   const words = [...target.options, ...whenUp, "-N", ...leads, "-p", target.port];
   let isUp = false;
-  // The start files of a shell may print other text.
+  let printed = "";
   const onOutput = (text: string) => {
-    if (isUp || !/up$/m.test(text)) return;
+    printed = printed.slice(-mark.length) + text;
+    if (isUp || !printed.includes(mark)) return;
     isUp = true;
     for (const [here, there] of pairs) {
       const url = `http://127.0.0.1:${here}`;
