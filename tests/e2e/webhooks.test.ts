@@ -1,5 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { createHmac } from "node:crypto";
+import { EventEmitter } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { createServer, type IncomingHttpHeaders, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -27,10 +28,13 @@ let stack: Stack | undefined;
 let server: Server;
 let origin: string;
 let seen: Seen[];
+/** Emits each posted body as `body`. */
+let received: EventEmitter;
 
 beforeEach(async () => {
   home = mkdtempSync(join(tmpdir(), "berth-webhooks-"));
   seen = [];
+  received = new EventEmitter();
   server = createServer(async (request, response) => {
     let body = "";
     for await (const chunk of request.setEncoding("utf8")) body += chunk;
@@ -40,6 +44,7 @@ beforeEach(async () => {
     seen.push({ path, at: performance.now(), headers, body });
     if (path === "/hangs") return;
     response.writeHead(path === "/shaky" && before < 2 ? 500 : 204).end();
+    received.emit("body", JSON.parse(body));
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -52,8 +57,10 @@ afterEach(async () => {
   rmSync(home, { recursive: true });
 });
 
-async function start(): Promise<{ readonly jobs: JobClient; readonly url: string; readonly key: string }> {
-  const environment = { BERTH_HOME: home, PORT: "0", SWEEP_SECONDS: "1", WEBHOOK_SECRET: secret };
+async function start(
+  settings: Record<string, string> = {},
+): Promise<{ readonly jobs: JobClient; readonly url: string; readonly key: string }> {
+  const environment = { BERTH_HOME: home, PORT: "0", SWEEP_SECONDS: "1", WEBHOOK_SECRET: secret, ...settings };
   stack = await startStack({ environment, log: silentLog() });
   const { API_KEY: key = "" } = exportedIn(await shellEnvironment({ home, fresh: false }));
   return { jobs: jobClient(stack.url, key), url: stack.url, key };
@@ -95,6 +102,33 @@ it("a receiver gets all events of a job from the queue to its end, beside one th
   };
   const isDelivered = (all: string[]) => all.length === 1 && all[0] === "delivered";
   expect(await eventually(states, isDelivered)).toEqual(["delivered"]);
+});
+
+it("a receiver hears that a job ends soon, that it was extended, and that it ends soon again", async () => {
+  const { jobs } = await start({ MIN_DURATION_HOURS: "0.001" });
+  const reasons: string[] = [];
+  const extended = new Promise<void>((resolve, reject) => {
+    received.on("body", ({ job_id, reason }: { job_id: string; reason: string | null }) => {
+      if (!/^(Expires|Extended|Its time)/.test(reason ?? "")) return;
+      reasons.push(String(reason));
+      if (reasons.length === 1) jobs.extend(job_id, 0.002).then(resolve, reject);
+    });
+  });
+  const machine = { instance_type: "c7i.8xlarge", duration_hours: 0.01 };
+  await jobs.submit({ ...machine, command: "sleep 600", webhook_url: `${origin}/ends` });
+  await extended;
+
+  await eventually(
+    () => reasons,
+    (all) => all.includes("Its time is over"),
+  );
+
+  expect(reasons).toEqual([
+    expect.stringMatching(/^Expires in \d seconds?$/),
+    expect.stringMatching(/^Extended: expires at \S+ \d\d:\d\d UTC$/),
+    expect.stringMatching(/^Expires in \d seconds?$/),
+    "Its time is over",
+  ]);
 });
 
 it("a private address of another machine is refused", async () => {

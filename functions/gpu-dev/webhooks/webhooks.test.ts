@@ -59,6 +59,25 @@ test("a job posts its events to its webhook_url, with the job's own texts", asyn
   });
 });
 
+test("a coming end is posted as it is in the timeline, is taken back by an extension, and is posted anew", async () => {
+  const { world, key, ids } = await worldWithJobs();
+  const path = `/v1/jobs/${ids[0]}`;
+  await world.advance(56 * 60_000);
+
+  await world.request("POST", `${path}/extend`, { key, body: { extension_hours: 1 } });
+  await world.advance(60 * 60_000);
+
+  const bodies = world.fetch.posts.map(({ body }) => JSON.parse(body) as Record<string, unknown>);
+  const sorted = bodies.toSorted((a, b) => Number(a.sequence) - Number(b.sequence));
+  const events = sorted.filter(({ status, reason }) => status === "active" && reason !== null);
+  const warnings = ["30", "15", "5"].map((minutes) => `active Expires in ${minutes} minutes`);
+  const extended = expect.stringMatching(/^active Extended: expires at 2026-\d\d-\d\d \d\d:\d\d UTC$/);
+  expect(events.map(({ status, reason }) => `${status} ${reason}`)).toEqual([...warnings, extended, ...warnings]);
+  const response = await world.request("GET", path, { key });
+  const { timeline } = (await response.json()) as { timeline: { reason: string | null }[] };
+  expect(sorted.flatMap(({ reason }) => reason ?? [])).toEqual(timeline.flatMap(({ reason }) => reason ?? []));
+});
+
 test("events in any order are sorted by their sequence, even those of the same moment", async () => {
   const { world, ids } = await worldWithJobs(2);
 
