@@ -10,6 +10,7 @@ import { systemPath } from "../sandbox/local-path.ts";
 import { canSandbox } from "../sandbox/sandbox-probe.ts";
 import { volumeData } from "../volumes/volume-directory.ts";
 import { processVolumes } from "../volumes/volumes.ts";
+import { hasJupyter, runInKernel, typeInTerminal } from "./jupyter-session-fixture.ts";
 import { jupyterStub, serving } from "./jupyter-stub.ts";
 
 const token = "token-0123456789-abcdefghij-0123456789-xyz";
@@ -87,6 +88,24 @@ describe.each(["bubblewrap", "none"] as const)("Jupyter inside a run, isolation 
       expect(readFileSync(join(data, "notebook.ipynb"), "utf8")).toBe(`${home} ${user} /bin/bash`);
     },
   );
+
+  it("has the login variables in a kernel and a terminal of the real Jupyter", async ({ skip }) => {
+    if (!hasJupyter) skip("this machine has no jupyter on its system path that this user may run");
+    await fixture.compute.apply(fixture.runOf({ env: { PATH: systemPath } }));
+    await want({ token });
+    const jupyter = { origin: String((await inState("on"))?.origin), token };
+    const names = ["LOGNAME", "USER", "SHELL", "HOME"];
+    const python = `import os; print(*[os.environ.get(name) for name in ${JSON.stringify(names)}])`;
+    const shell = 'echo "<$LOGNAME $USER $SHELL $HOME>"';
+
+    const printed = await runInKernel(jupyter, python);
+    const typed = await typeInTerminal(jupyter, shell, /<[^$>]*>\s/);
+
+    const user = isolation === "bubblewrap" ? "berth" : userInfo().username;
+    const login = `${user} ${user} /bin/bash ${join(fixture.directory, "0/work")}`;
+    expect(printed).toBe(`${login}\n`);
+    expect(typed).toContain(`<${login}>\r\n`);
+  });
 
   it("restarts at its address when its process dies", async () => {
     await fixture.compute.apply(fixture.runOf({ env: jupyterStub(fixture) }));

@@ -4,10 +4,10 @@ import { WebSocket } from "ws";
 import { eventually, type Fixture, openFixture } from "../fixture.ts";
 import { systemPath } from "../sandbox/local-path.ts";
 import { canSandbox } from "../sandbox/sandbox-probe.ts";
+import { hasJupyter } from "./jupyter-session-fixture.ts";
 import { jupyterStub } from "./jupyter-stub.ts";
 
 const token = "token-0123456789-abcdefghij-0123456789-xyz";
-const hasJupyter = spawnSync("/bin/sh", ["-c", "jupyter lab --version"], { env: { PATH: systemPath } }).status === 0;
 
 describe.each(["bubblewrap", "none"] as const)("the work in a run, isolation %s", (isolation) => {
   if (isolation === "bubblewrap" && !canSandbox()) {
