@@ -9,7 +9,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { PATIENCE_MS } from "#process/patience-fixture.ts";
 import { silentLog } from "#tests/fixtures/log.ts";
 import { shellEnvironment } from "./shell-environment.ts";
-import { newSshKey } from "./ssh/login/ssh-host-key.ts";
+import { newSshKey } from "./ssh/login/ssh-keys.ts";
 import { exec, said } from "./ssh/ssh-fixture.ts";
 import { type Stack, startStack } from "./stack.ts";
 

@@ -9,7 +9,7 @@ import { recordingLog } from "#tests/fixtures/log.ts";
 import { localIdentities } from "./identity/identities.ts";
 import { ask, basic } from "./ingress/ingress-fixture.ts";
 import { shellEnvironment } from "./shell-environment.ts";
-import { newSshKey } from "./ssh/login/ssh-host-key.ts";
+import { newSshKey } from "./ssh/login/ssh-keys.ts";
 import { exec, said } from "./ssh/ssh-fixture.ts";
 import { type Stack, startStack } from "./stack.ts";
 

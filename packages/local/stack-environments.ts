@@ -12,10 +12,11 @@ import { processVolumes } from "#process/volumes/volumes.ts";
 import { chooseExposure } from "./cluster/cluster-exposure.ts";
 import { requireMachine } from "./cluster/cluster-home.ts";
 import type { Environments } from "./environments.ts";
+import { startHomeSsh } from "./home-ssh.ts";
 import { machineSshRuns } from "./machine-ssh.ts";
 import { adoptRuns } from "./running-environments.ts";
 import type { SshRuns } from "./ssh/channels/ssh-runs.ts";
-import { type SshServer, startSsh } from "./ssh/ssh.ts";
+import type { SshServer } from "./ssh/ssh.ts";
 import type { StackStart } from "./stack-start.ts";
 
 /** Opens environments on the cluster of the kubeconfig. The driver is imported lazily. */
@@ -33,7 +34,7 @@ export async function environmentsOnCluster(start: StackStart, blobs: string): P
 }
 
 async function getStartSsh({ config, home: { path }, log, parts }: StackStart, runs: SshRuns): Promise<SshServer> {
-  const ssh = await startSsh({ home: path, runs, port: config.SSH_PORT, log });
+  const ssh = await startHomeSsh({ home: path, runs, port: config.SSH_PORT, log });
   parts.push(ssh);
   return ssh;
 }

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import ssh2, { type Client, type ClientChannel } from "ssh2";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { ask } from "#local/ingress/ingress-fixture.ts";
-import { newSshKey } from "#local/ssh/login/ssh-host-key.ts";
+import { newSshKey } from "#local/ssh/login/ssh-keys.ts";
 import { exec, keyFile, said } from "#local/ssh/ssh-fixture.ts";
 import { must } from "#tests/cluster/objects.ts";
 import { readBlocks } from "#tests/e2e/doc-blocks.ts";

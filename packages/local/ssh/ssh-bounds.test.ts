@@ -8,9 +8,10 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { eventually } from "#process/fixture.ts";
 import { PATIENCE_MS } from "#process/patience-fixture.ts";
 import { silentLog } from "#tests/fixtures/log.ts";
+import { startHomeSsh } from "../home-ssh.ts";
 import type { SshRuns, WantedSession } from "./channels/ssh-runs.ts";
-import { newSshKey, type SshKeyPair } from "./login/ssh-host-key.ts";
-import { type SshServer, startSsh } from "./ssh.ts";
+import { newSshKey, type SshKeyPair } from "./login/ssh-keys.ts";
+import type { SshServer } from "./ssh.ts";
 import { exec } from "./ssh-fixture.ts";
 
 /** A connection into a run whose end neither reads nor writes. */
@@ -76,7 +77,7 @@ describe("an SSH server", () => {
         close: () => undefined,
       }),
     };
-    server = await startSsh({ home, runs, port: 0, log: silentLog(), loginWithinMs: 2 * PATIENCE_MS });
+    server = await startHomeSsh({ home, runs, port: 0, log: silentLog(), loginWithinMs: 2 * PATIENCE_MS });
   });
   afterEach(async () => {
     for (const client of clients) client.destroy();
@@ -262,7 +263,7 @@ describe("an SSH server", () => {
   it("cuts off a client that has not logged in in time", async () => {
     await server.stop();
     const runs: SshRuns = { find: () => [] } as Partial<SshRuns> as SshRuns;
-    server = await startSsh({ home, runs, port: 0, log: silentLog(), loginWithinMs: 50 });
+    server = await startHomeSsh({ home, runs, port: 0, log: silentLog(), loginWithinMs: 50 });
 
     const socket = await silent();
 

@@ -8,9 +8,10 @@ import { eventually, type Fixture, openFixture } from "#process/fixture.ts";
 import { PATIENCE_MS } from "#process/patience-fixture.ts";
 import type { Isolation } from "#process/runs/records.ts";
 import { silentLog } from "#tests/fixtures/log.ts";
+import { startHomeSsh } from "../home-ssh.ts";
 import { machineSshRuns } from "../machine-ssh.ts";
-import { newSshKey, type SshKeyPair } from "./login/ssh-host-key.ts";
-import { type SshServer, startSsh } from "./ssh.ts";
+import { newSshKey, type SshKeyPair } from "./login/ssh-keys.ts";
+import type { SshServer } from "./ssh.ts";
 
 export interface Said {
   readonly code: number | undefined;
@@ -34,7 +35,7 @@ export interface SshFixture extends Fixture {
 export async function openSshFixture(isolation: Isolation): Promise<SshFixture> {
   const fixture = openFixture({ isolation });
   const runs = machineSshRuns(fixture.home);
-  const server = await startSsh({
+  const server = await startHomeSsh({
     home: fixture.home,
     runs,
     port: 0,

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { eventually } from "#process/fixture.ts";
 import { canSandbox } from "#process/sandbox/sandbox-probe.ts";
 import { processVolumes } from "#process/volumes/volumes.ts";
-import { newSshKey } from "./login/ssh-host-key.ts";
+import { newSshKey } from "./login/ssh-keys.ts";
 import { openSshFixture, type SshFixture } from "./ssh-fixture.ts";
 
 const now = () => Date.now();

@@ -16,9 +16,9 @@ import { eventually, findPids, lacks, listProcesses } from "#process/fixture.ts"
 import { findFreePorts } from "#process/network/local-ports.ts";
 import { canSandbox } from "#process/sandbox/sandbox-probe.ts";
 import { silentLog } from "#tests/fixtures/log.ts";
+import { startHomeSsh } from "../home-ssh.ts";
 import { machineSshRuns } from "../machine-ssh.ts";
-import { newSshKey } from "./login/ssh-host-key.ts";
-import { startSsh } from "./ssh.ts";
+import { newSshKey } from "./login/ssh-keys.ts";
 import { exec, openSshFixture, type SshFixture, said } from "./ssh-fixture.ts";
 
 /** What ssh2 has and does not offer: a client that does not keep to the protocol. */
@@ -256,7 +256,7 @@ describe.each(["bubblewrap", "none"] as const)("ssh into a run, isolation %s", (
 
   it("keeps a run reachable when the SSH server restarts", async () => {
     await fixture.begin({ command: "echo kept > file; exec sleep 3623" });
-    const later = await startSsh({ ...served(), port: 0, log: silentLog() });
+    const later = await startHomeSsh({ ...served(), port: 0, log: silentLog() });
 
     const answer = await said(await exec(await fixture.connect({ port: later.port }), "cat file"));
     await later.stop();
@@ -265,7 +265,7 @@ describe.each(["bubblewrap", "none"] as const)("ssh into a run, isolation %s", (
   });
 
   it("stops although a client never closes its end", async () => {
-    const otherServer = await startSsh({ ...served(), port: 0, log: silentLog() });
+    const otherServer = await startHomeSsh({ ...served(), port: 0, log: silentLog() });
     const suspended = dial({ port: otherServer.port, host: "127.0.0.1", allowHalfOpen: true });
     await once(suspended, "data");
     suspended.pause();
@@ -274,7 +274,7 @@ describe.each(["bubblewrap", "none"] as const)("ssh into a run, isolation %s", (
 
     suspended.destroy();
     await expect(
-      startSsh({ ...served(), port: otherServer.port, log: silentLog() }).then((again) => again.stop()),
+      startHomeSsh({ ...served(), port: otherServer.port, log: silentLog() }).then((again) => again.stop()),
     ).resolves.toBeUndefined();
   });
 
@@ -282,9 +282,9 @@ describe.each(["bubblewrap", "none"] as const)("ssh into a run, isolation %s", (
     const { port } = fixture.server;
     const options = { ...served(), log: silentLog() };
 
-    await expect(startSsh({ ...options, port })).rejects.toThrow(`Port ${port} is in use`);
+    await expect(startHomeSsh({ ...options, port })).rejects.toThrow(`Port ${port} is in use`);
     writeFileSync(join(fixture.home, "ssh-port"), String(port));
-    const otherServer = await startSsh({ ...options, port: undefined });
+    const otherServer = await startHomeSsh({ ...options, port: undefined });
     await otherServer.stop();
 
     expect(otherServer.port).not.toBe(port);

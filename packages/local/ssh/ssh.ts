@@ -1,22 +1,20 @@
-import { readFileSync, realpathSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
-import { join } from "node:path";
 import type { Algorithms, Connection } from "ssh2";
 import type { Log } from "#core/ports/log.ts";
-import { replaceFile } from "../home/secret-file.ts";
-import { listen, listenAt } from "../server/listen.ts";
 import { serveChannels } from "./channels/ssh-channels.ts";
 import type { ClientAddress, SshRuns } from "./channels/ssh-runs.ts";
-import { derivePublicKey, sshHostKey } from "./login/ssh-host-key.ts";
+import { derivePublicKey } from "./login/ssh-keys.ts";
 import { type Guest, logIn } from "./login/ssh-login.ts";
 import { boundOutput, MOST_STARTUPS, type SshBounds, sshBounds, sshStartups } from "./ssh-bounds.ts";
 import { boundPackets, Ssh2Server, sendBanner } from "./ssh-library.ts";
 import { type SshNotices, serveEnded, sshNotices } from "./ssh-notices.ts";
 
-interface SshOptions {
-  readonly home: string;
+export interface SshOptions {
   readonly runs: SshRuns;
-  readonly port: number | undefined;
+  /** Private key in the form of OpenSSH. */
+  readonly hostKey: string;
+  /** Makes the server listen, and returns its port. */
+  readonly listen: (server: Server) => Promise<number>;
   readonly log: Log;
   readonly loginWithinMs?: number;
 }
@@ -28,9 +26,7 @@ export interface SshServer {
 }
 
 export async function startSsh(options: SshOptions): Promise<SshServer> {
-  const { runs, port, log, loginWithinMs = LOGIN_WITHIN_MS } = options;
-  const home = realpathSync(options.home);
-  const hostKey = sshHostKey(home);
+  const { runs, hostKey, listen, log, loginWithinMs = LOGIN_WITHIN_MS } = options;
   const sockets = new Map<string, Socket>();
   const connections = new Map<Connection, Client>();
   const boundsOf = sshBounds();
@@ -61,13 +57,13 @@ export async function startSsh(options: SshOptions): Promise<SshServer> {
     boundOutput(socket);
     server.injectSocket(socket);
   });
-  const listeningPort = await listenFor(listener, home, port);
+  const port = await listen(listener);
   const watching = setInterval(() => {
     notices.poll();
     endStrangers(connections.values(), runs);
   }, pollEveryMs);
   return {
-    port: listeningPort,
+    port,
     hostKey: derivePublicKey(hostKey),
     stop: () =>
       new Promise((resolve) => {
@@ -162,31 +158,4 @@ function endStrangers(clients: Iterable<Client>, runs: SshRuns): void {
 function cutOff(connection: Connection, socket: Socket | undefined): void {
   connection.end();
   setTimeout(() => socket?.destroy(), lastWordsMs).unref();
-}
-
-/** Listens, and returns the port. Without a setting it prefers the last one of this home. */
-async function listenFor(server: Server, home: string, setting: number | undefined): Promise<number> {
-  if (setting !== undefined) {
-    return listen(server, setting, "Set SSH_PORT to another port, or leave it empty for any free port");
-  }
-  const port = await listenAt(server, keptSshPort(home)).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === "EADDRINUSE") return listenAt(server, 0);
-    throw error;
-  });
-  replaceFile(portPath(home), String(port));
-  return port;
-}
-
-/** Returns the last SSH port of this home, so that printed ssh_commands keep working. 0: any free port. */
-function keptSshPort(home: string): number {
-  try {
-    const port = Number(readFileSync(portPath(home), "utf8"));
-    return Number.isInteger(port) && port > 0 && port < 65_536 ? port : 0;
-  } catch {
-    return 0;
-  }
-}
-
-function portPath(home: string): string {
-  return join(home, "ssh-port");
 }

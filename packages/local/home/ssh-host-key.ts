@@ -2,7 +2,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import ssh2 from "ssh2";
 import { tooWeak, weakRsaBits } from "#core/environments/access/whole-key.ts";
-import { writeOnce } from "../../home/secret-file.ts";
+import { newSshKey } from "../ssh/login/ssh-keys.ts";
+import { writeOnce } from "./secret-file.ts";
 
 /**
  * Returns this home's SSH host key, which is created on the first start and kept in `ssh-host-key`, mode 600. Throws
@@ -29,24 +30,4 @@ function findWeakness(publicKey: string): string | undefined {
   if (publicKey.startsWith("ssh-dss ")) return "DSA keys are refused: make another one with ssh-keygen -t ed25519";
   const bits = weakRsaBits(publicKey);
   return bits === undefined ? undefined : tooWeak(bits);
-}
-
-export function derivePublicKey(privateKey: string): string {
-  const parsed = ssh2.utils.parseKey(privateKey);
-  if (parsed instanceof Error) throw parsed;
-  return `${parsed.type} ${parsed.getPublicSSH().toString("base64")}`;
-}
-
-export interface SshKeyPair {
-  readonly private: string;
-  readonly public: string;
-}
-
-/** Retries until the key parses: ssh2 1.17 cuts the first byte off a public key that begins with 0, one in 256. */
-export function newSshKey(): SshKeyPair {
-  for (;;) {
-    const made = ssh2.utils.generateKeyPairSync("ed25519");
-    const parsed = ssh2.utils.parseKey(made.private);
-    if (!(parsed instanceof Error)) return { private: made.private, public: made.public.trim() };
-  }
 }
