@@ -13,9 +13,9 @@ import { chooseExposure } from "./cluster/cluster-exposure.ts";
 import { requireMachine } from "./cluster/cluster-home.ts";
 import type { Environments } from "./environments.ts";
 import { startHomeSsh } from "./home-ssh.ts";
-import { machineSshRuns } from "./machine-ssh.ts";
 import { adoptRuns } from "./running-environments.ts";
-import type { SshRuns } from "./ssh/channels/ssh-runs.ts";
+import { sandboxPorts } from "./sandbox/sandbox-ports.ts";
+import type { GatewayPorts } from "./ssh/ports/reach.ts";
 import type { SshServer } from "./ssh/ssh.ts";
 import type { StackStart } from "./stack-start.ts";
 
@@ -29,12 +29,15 @@ export async function environmentsOnCluster(start: StackStart, blobs: string): P
   const where = { home: home.path, isUsed: home.earlier !== undefined };
   const kept = { blobs: directoryBlobs(blobs), watchesGpus: settings.idleGpuMinutes !== undefined };
   const whenStopped = (stop: () => Promise<void>) => parts.push({ stop });
-  const startSsh = (runs: SshRuns) => getStartSsh(start, runs);
+  const startSsh = (ports: GatewayPorts) => getStartSsh(start, ports);
   return clusterEnvironments({ ...where, ...cluster, ...kept, exposure, signal, whenStopped, startSsh });
 }
 
-async function getStartSsh({ config, home: { path }, log, parts }: StackStart, runs: SshRuns): Promise<SshServer> {
-  const ssh = await startHomeSsh({ home: path, runs, port: config.SSH_PORT, log });
+async function getStartSsh(
+  { config, home: { path }, log, parts }: StackStart,
+  ports: GatewayPorts,
+): Promise<SshServer> {
+  const ssh = await startHomeSsh({ home: path, ...ports, port: config.SSH_PORT, log });
   parts.push(ssh);
   return ssh;
 }
@@ -45,7 +48,7 @@ export async function environmentsOnMachine(start: StackStart, blobs: string): P
   const { path } = home;
   requireMachine(path);
   const trying = isolation ?? findIsolation();
-  const ssh = await getStartSsh(start, machineSshRuns(path));
+  const ssh = await getStartSsh(start, sandboxPorts(path));
   // Other processes probe the isolation, so do the work of this one before awaiting them.
   const volumes = processVolumes({ home: path, blobs, log });
   const [locking, groups] = [findLocking(), findControlGroups()];

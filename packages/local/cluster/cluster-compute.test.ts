@@ -8,8 +8,8 @@ import { afterEach, beforeEach, expect, it } from "vitest";
 import type { Compute, Observation, Run } from "#core/ports/compute.ts";
 import { type ClusterAccess, reopen, withAccess } from "./cluster-compute.ts";
 import { clusterEntries } from "./cluster-entries.ts";
+import { clusterPorts } from "./cluster-gateway.ts";
 import { localPorts } from "./cluster-ports.ts";
-import { clusterSshRuns } from "./cluster-ssh.ts";
 
 const uid = "a".repeat(32);
 const name = `${uid}-r1`;
@@ -73,7 +73,7 @@ function opened(access: Pick<ClusterAccess, "ssh"> = { ssh: ownSsh }) {
   return {
     ports,
     compute: withAccess(cluster, { entries, ports, ...access }),
-    ssh: clusterSshRuns(entries, noRuns),
+    directory: clusterPorts(entries, noRuns).directory,
     reopen: () => reopen({ entries, ports }, cluster),
   };
 }
@@ -120,37 +120,41 @@ it("keeps ports and keys for the next start of the stack", async () => {
   await after.reopen();
 
   expect(await input(port)).toBe("from the run");
-  expect(after.ssh.find("gpu-dev-1")).toEqual([{ name, keys: [first] }]);
+  expect(after.directory.find("gpu-dev-1")).toEqual([{ name, keys: [first] }]);
   expect(getPort(await after.compute.observe(uid, 1))).toBe(port);
 });
 
 it("admits only keys of the newest access, in any order of updates", async () => {
-  const { compute, ssh } = opened();
+  const { compute, directory } = opened();
   await compute.setAccess(uid, 1, answer(8, [second]));
 
   await compute.setAccess(uid, 1, answer(7, [first]));
 
-  expect([ssh.admits(name, first), ssh.admits(name, second), ssh.find("gpu-dev-2")]).toEqual([false, true, []]);
+  expect([directory.admits(name, first), directory.admits(name, second), directory.find("gpu-dev-2")]).toEqual([
+    false,
+    true,
+    [],
+  ]);
 });
 
 it("closes the ports of an ended run, opens them again if it lives, and forgets removed runs", async () => {
-  const { compute, ssh } = opened();
+  const { compute, directory } = opened();
   await compute.setAccess(uid, 1, answer(1, [first]));
   const port = getPort(await compute.observe(uid, 1));
 
   seen = undefined;
   const gone = await compute.observe(uid, 1);
-  const whileGone = [ssh.admits(name, first), await input(port).catch(({ code }) => code)];
+  const whileGone = [directory.admits(name, first), await input(port).catch(({ code }) => code)];
   seen = pod;
   const again = await compute.observe(uid, 1);
-  const whileBack = [ssh.admits(name, first), await input(port)];
+  const whileBack = [directory.admits(name, first), await input(port)];
   await compute.remove(uid, 1, { graceSeconds: 10, force: false });
   seen = { ...pod, terminating: true };
   const going = await compute.observe(uid, 1);
 
   expect([gone, whileGone]).toEqual([undefined, [false, "ECONNREFUSED"]]);
   expect([getPort(again), whileBack]).toEqual([port, [true, "from the run"]]);
-  expect([going?.address, going?.ports[0]?.address, ssh.find("gpu-dev-1")]).toEqual([null, null, []]);
+  expect([going?.address, going?.ports[0]?.address, directory.find("gpu-dev-1")]).toEqual([null, null, []]);
   expect(readdirSync(join(home, "cluster-runs"))).toEqual([]);
 });
 
@@ -162,7 +166,7 @@ it("forgets at its start the runs that the cluster no longer has", async () => {
   const after = opened();
   await after.reopen();
 
-  expect([after.ssh.find("gpu-dev-1"), readdirSync(join(home, "cluster-runs"))]).toEqual([[], []]);
+  expect([after.directory.find("gpu-dev-1"), readdirSync(join(home, "cluster-runs"))]).toEqual([[], []]);
 });
 
 it("takes another port if its own is taken, and logs that", async () => {
@@ -199,6 +203,6 @@ it("knows the runs without a disk, even after a restart", async () => {
   await apply({});
   await apply({ run: 2, mounts });
 
-  const { ssh } = opened();
-  expect([1, 2, 3].map((n) => ssh.hasNoDisk(`${uid}-r${n}`))).toEqual([true, false, false]);
+  const { directory } = opened();
+  expect([1, 2, 3].map((n) => directory.hasNoDisk(`${uid}-r${n}`))).toEqual([true, false, false]);
 });

@@ -16,18 +16,18 @@ import { podLimits } from "#kubernetes/status/observation.ts";
 import { findSnapshotClass } from "#kubernetes/volumes/volume-classes.ts";
 import { kubernetesVolumes } from "#kubernetes/volumes.ts";
 import type { Environments } from "../environments.ts";
-import type { SshRuns } from "../ssh/channels/ssh-runs.ts";
+import type { GatewayPorts } from "../ssh/ports/reach.ts";
 import type { SshServer } from "../ssh/ssh.ts";
 import { checkCluster, describeError } from "./cluster-check.ts";
 import { reopen, withAccess } from "./cluster-compute.ts";
 import { describeCluster, findDefaultClass, type SeenCluster, type StorageClass } from "./cluster-description.ts";
 import { type ClusterEntries, clusterEntries } from "./cluster-entries.ts";
 import type { Exposure } from "./cluster-exposure.ts";
+import { clusterPorts } from "./cluster-gateway.ts";
 import { deploymentOn } from "./cluster-home.ts";
 import { type ClusterLease, takeLease } from "./cluster-lease.ts";
 import { describeNetwork } from "./cluster-network.ts";
 import { localPorts } from "./cluster-ports.ts";
-import { clusterSshRuns } from "./cluster-ssh.ts";
 
 export interface ClusterOptions {
   readonly home: string;
@@ -44,7 +44,7 @@ export interface ClusterOptions {
   readonly nodeTypes: readonly NodeTypeRule[];
   readonly log: Log;
   readonly signal: AbortSignal;
-  startSsh(runs: SshRuns): Promise<SshServer>;
+  startSsh(ports: GatewayPorts): Promise<SshServer>;
   whenStopped(release: () => Promise<void>): void;
 }
 
@@ -134,7 +134,7 @@ async function environmentsOn(
   const runs = runEntry({ client, namespace, deployment });
   const entries = clusterEntries(home);
   const ports = localPorts((run, port) => dial(entries, runs, run, port));
-  const ssh = exposure.sshPort === undefined ? await startSsh(clusterSshRuns(entries, runs)) : undefined;
+  const ssh = exposure.sshPort === undefined ? await startSsh(clusterPorts(entries, runs)) : undefined;
   const access = { entries, ports, ssh };
   const stop = async () => {
     const sessions = entries.all().flatMap((entry) => [...entry.sessions]);

@@ -2,15 +2,16 @@ import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { connect as dial, type Socket } from "node:net";
-import { Duplex } from "node:stream";
-import ssh2, { type Client, type ClientChannel, type ServerChannel } from "ssh2";
+import { Duplex, PassThrough } from "node:stream";
+import ssh2, { type Client, type ClientChannel } from "ssh2";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { eventually } from "#process/fixture.ts";
 import { PATIENCE_MS } from "#process/patience-fixture.ts";
 import { silentLog } from "#tests/fixtures/log.ts";
 import { startHomeSsh } from "../home-ssh.ts";
-import type { SshRuns, WantedSession } from "./channels/ssh-runs.ts";
 import { newSshKey, type SshKeyPair } from "./login/ssh-keys.ts";
+import type { SshDirectory } from "./ports/directory.ts";
+import type { ProgramEnd, Reach, WantedProgram } from "./ports/reach.ts";
 import type { SshServer } from "./ssh.ts";
 import { exec } from "./ssh-fixture.ts";
 
@@ -25,18 +26,17 @@ describe("an SSH server", () => {
   /** The number of checks of open connections, and the most requests in one check. */
   let passes: number;
   let mostAsked: number;
-  let isOpen: boolean;
-  let answers: number;
-  let started: { readonly channel: ServerChannel; readonly wanted: WantedSession }[];
+  let hangUps: number;
+  let started: { readonly end: (end: ProgramEnd) => void; readonly wanted: WantedProgram }[];
   let beforeStart: Promise<unknown>;
   const clients = new Set<Client>();
   beforeEach(async () => {
     home = mkdtempSync("/var/tmp/berth-ssh-");
     key = newSshKey();
     [dialled, started, beforeStart] = [[], [], Promise.resolve()];
-    [passes, mostAsked, isOpen, answers] = [0, 0, true, 0];
+    [passes, mostAsked, hangUps] = [0, 0, 0];
     let input = 0;
-    const runs: SshRuns = {
+    const directory: SshDirectory = {
       find: (login) => [{ name: login, keys: [key.public] }],
       findNotice: () => undefined,
       findEnded: () => undefined,
@@ -53,31 +53,28 @@ describe("an SSH server", () => {
         }
         return true;
       },
-      start: async (_run, channel, wanted) => {
-        channel.once("close", () => {
-          isOpen = false;
-        });
+    };
+    const reach: Reach = {
+      start: async (_run, wanted) => {
         await beforeStart;
-        channel.once("close", () => {
-          answers += 1;
-        });
-        started.push({ channel, wanted });
-        return { resize: () => undefined };
+        const { promise: ended, resolve: end } = Promise.withResolvers<ProgramEnd>();
+        started.push({ end, wanted });
+        const hangUp = () => {
+          hangUps += 1;
+        };
+        return { input: deaf(), output: new PassThrough(), ended, resize: () => undefined, hangUp };
       },
       dial: async () => {
         const socket = deaf();
         dialled.push(socket);
         return socket;
       },
-      openRelays: () => ({
-        answer: async ({ reject }) => reject?.(),
-        answered: async () => undefined,
-        agent: async () => undefined,
-        dial: async (_path, accept) => void accept(),
-        close: () => undefined,
-      }),
+      openRelay: async (_run, _place, onVisitor) => {
+        setImmediate(() => onVisitor(deaf()));
+        return { address: Promise.resolve(""), ended: new Promise(() => undefined), close: () => undefined };
+      },
     };
-    server = await startHomeSsh({ home, runs, port: 0, log: silentLog(), loginWithinMs: 2 * PATIENCE_MS });
+    server = await startHomeSsh({ home, directory, reach, port: 0, log: silentLog(), loginWithinMs: 2 * PATIENCE_MS });
   });
   afterEach(async () => {
     for (const client of clients) client.destroy();
@@ -118,7 +115,7 @@ describe("an SSH server", () => {
 
     const { opened, answers } = await outcomes(times(100, () => exec(client, "true")));
     const atOnce = started.length;
-    started[0]?.channel.close();
+    started[0]?.end({ exitCode: 0 });
     const another = await eventually(
       () => exec(client, "true").catch(() => undefined),
       (channel) => channel !== undefined,
@@ -131,7 +128,7 @@ describe("an SSH server", () => {
   it("allows 128 forwards per connection, to ports and to sockets", async () => {
     const client = await connect();
 
-    const all = [...times(100, () => forward(client)), ...times(100, () => forwardToSocket(client))];
+    const all = [...times(120, () => forward(client)), ...times(16, () => forwardToSocket(client))];
     const { opened, answers } = await outcomes(all);
     dialled[0]?.destroy();
     await eventually(
@@ -218,17 +215,17 @@ describe("an SSH server", () => {
     beforeStart = promise;
     const client = await connect();
     await exec(client, "true");
-    const isGone = eventually(
-      () => isOpen,
-      (is) => !is,
-    );
+    await forward(client);
     client.destroy();
-    await isGone;
+    await eventually(
+      () => dialled.every(({ destroyed }) => destroyed),
+      (all) => all,
+    );
 
     resolve();
 
     await eventually(
-      () => answers,
+      () => hangUps,
       (count) => count === 1,
     );
   });
@@ -262,8 +259,9 @@ describe("an SSH server", () => {
 
   it("cuts off a client that has not logged in in time", async () => {
     await server.stop();
-    const runs: SshRuns = { find: () => [] } as Partial<SshRuns> as SshRuns;
-    server = await startHomeSsh({ home, runs, port: 0, log: silentLog(), loginWithinMs: 50 });
+    const directory = { find: () => [] } as Partial<SshDirectory> as SshDirectory;
+    const reach = {} as Reach;
+    server = await startHomeSsh({ home, directory, reach, port: 0, log: silentLog(), loginWithinMs: 50 });
 
     const socket = await silent();
 

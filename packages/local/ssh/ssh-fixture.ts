@@ -9,7 +9,7 @@ import { PATIENCE_MS } from "#process/patience-fixture.ts";
 import type { Isolation } from "#process/runs/records.ts";
 import { silentLog } from "#tests/fixtures/log.ts";
 import { startHomeSsh } from "../home-ssh.ts";
-import { machineSshRuns } from "../machine-ssh.ts";
+import { sandboxPorts } from "../sandbox/sandbox-ports.ts";
 import { newSshKey, type SshKeyPair } from "./login/ssh-keys.ts";
 import type { SshServer } from "./ssh.ts";
 
@@ -34,10 +34,9 @@ export interface SshFixture extends Fixture {
 
 export async function openSshFixture(isolation: Isolation): Promise<SshFixture> {
   const fixture = openFixture({ isolation });
-  const runs = machineSshRuns(fixture.home);
   const server = await startHomeSsh({
     home: fixture.home,
-    runs,
+    ...sandboxPorts(fixture.home),
     port: 0,
     log: silentLog(),
     loginWithinMs: 2 * PATIENCE_MS,

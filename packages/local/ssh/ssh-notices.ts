@@ -5,8 +5,7 @@ import type { Notice } from "#core/ports/compute.ts";
 import { durationText } from "#core/text/duration-text.ts";
 import { printableText } from "#core/text/printable-text.ts";
 import { utcText } from "#core/text/utc.ts";
-import type { EndedLogin } from "#process/exec/notices.ts";
-import type { SshRuns } from "./channels/ssh-runs.ts";
+import type { EndedLogin, SshDirectory } from "./ports/directory.ts";
 
 export interface SshNotices {
   /**
@@ -35,7 +34,7 @@ const GOODBYE_TRIES = 20;
 const GOODBYE_EVERY_MS = 100;
 
 export function sshNotices(
-  { findNotice: noticeOf, hasNoDisk, findEnded }: Pick<SshRuns, "findNotice" | "hasNoDisk" | "findEnded">,
+  { findNotice: noticeOf, hasNoDisk, findEnded }: Pick<SshDirectory, "findNotice" | "hasNoDisk" | "findEnded">,
   now: () => number,
 ): SshNotices {
   const terminals = new Map<ServerChannel, Shown>();

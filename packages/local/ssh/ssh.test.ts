@@ -17,7 +17,7 @@ import { findFreePorts } from "#process/network/local-ports.ts";
 import { canSandbox } from "#process/sandbox/sandbox-probe.ts";
 import { silentLog } from "#tests/fixtures/log.ts";
 import { startHomeSsh } from "../home-ssh.ts";
-import { machineSshRuns } from "../machine-ssh.ts";
+import { sandboxPorts } from "../sandbox/sandbox-ports.ts";
 import { newSshKey } from "./login/ssh-keys.ts";
 import { exec, openSshFixture, type SshFixture, said } from "./ssh-fixture.ts";
 
@@ -38,7 +38,7 @@ describe.each(["bubblewrap", "none"] as const)("ssh into a run, isolation %s", (
   }
 
   let fixture: SshFixture;
-  const served = () => ({ home: fixture.home, runs: machineSshRuns(fixture.home) });
+  const served = () => ({ home: fixture.home, ...sandboxPorts(fixture.home) });
   beforeEach(async () => {
     fixture = await openSshFixture(isolation);
   });

@@ -2,15 +2,16 @@ import { createServer, type Server, type Socket } from "node:net";
 import type { Algorithms, Connection } from "ssh2";
 import type { Log } from "#core/ports/log.ts";
 import { serveChannels } from "./channels/ssh-channels.ts";
-import type { ClientAddress, SshRuns } from "./channels/ssh-runs.ts";
+import type { ClientAddress } from "./channels/ssh-session.ts";
 import { derivePublicKey } from "./login/ssh-keys.ts";
 import { type Guest, logIn } from "./login/ssh-login.ts";
+import type { SshDirectory } from "./ports/directory.ts";
+import type { GatewayPorts } from "./ports/reach.ts";
 import { boundOutput, MOST_STARTUPS, type SshBounds, sshBounds, sshStartups } from "./ssh-bounds.ts";
 import { boundPackets, Ssh2Server, sendBanner } from "./ssh-library.ts";
 import { type SshNotices, serveEnded, sshNotices } from "./ssh-notices.ts";
 
-export interface SshOptions {
-  readonly runs: SshRuns;
+export interface SshOptions extends GatewayPorts {
   /** Private key in the form of OpenSSH. */
   readonly hostKey: string;
   /** Makes the server listen, and returns its port. */
@@ -26,11 +27,11 @@ export interface SshServer {
 }
 
 export async function startSsh(options: SshOptions): Promise<SshServer> {
-  const { runs, hostKey, listen, log, loginWithinMs = LOGIN_WITHIN_MS } = options;
+  const { directory, hostKey, listen, log, loginWithinMs = LOGIN_WITHIN_MS } = options;
   const sockets = new Map<string, Socket>();
   const connections = new Map<Connection, Client>();
   const boundsOf = sshBounds();
-  const notices = sshNotices(runs, Date.now);
+  const notices = sshNotices(directory, Date.now);
   const beginStartup = sshStartups(loginWithinMs);
   const begun = new Map<string, () => void>();
   const server = new Ssh2Server({ hostKeys: [hostKey], algorithms, ident }, (connection, { ip, port }) => {
@@ -40,7 +41,7 @@ export async function startSsh(options: SshOptions): Promise<SshServer> {
     connections.set(connection, client);
     connection.once("close", () => connections.delete(connection));
     connection.once("ready", () => begun.get(place)?.());
-    serve(connection, client, { runs, log, boundsOf, notices });
+    serve(connection, client, { ...options, boundsOf, notices });
   });
   server.on("error", (error: Error) => log.warn("ssh failed", { error: error.message }));
   server.maxConnections = mostConnections;
@@ -60,7 +61,7 @@ export async function startSsh(options: SshOptions): Promise<SshServer> {
   const port = await listen(listener);
   const watching = setInterval(() => {
     notices.poll();
-    endStrangers(connections.values(), runs);
+    endStrangers(connections.values(), directory);
   }, pollEveryMs);
   return {
     port,
@@ -106,21 +107,21 @@ const pollEveryMs = 1_000;
 const LOGIN_WITHIN_MS = 30_000;
 const mostAttempts = 20;
 
-interface Serving {
-  readonly runs: SshRuns;
+interface Serving extends GatewayPorts {
   readonly log: Log;
   readonly boundsOf: (run: string) => SshBounds;
   readonly notices: SshNotices;
 }
 
-function serve(connection: Connection, client: Client, { runs, log, boundsOf, notices }: Serving): void {
+function serve(connection: Connection, client: Client, serving: Serving): void {
+  const { directory, reach, log, boundsOf, notices } = serving;
   let guest: Guest | undefined;
   let attempts = 0;
   connection.on("error", () => undefined);
   connection.on("authentication", (context) => {
     attempts += 1;
     if (attempts > mostAttempts) return client.end();
-    logIn(context, runs, {
+    logIn(context, directory, {
       onGuest: (loggedIn) => {
         guest = loggedIn;
       },
@@ -134,7 +135,7 @@ function serve(connection: Connection, client: Client, { runs, log, boundsOf, no
     boundPackets(connection, LONGEST_PACKET_BYTES);
     const { run, login } = guest;
     try {
-      serveChannels(connection, runs, run, { login, bounds: boundsOf(run), from: client.from, notices });
+      serveChannels(connection, reach, run, { login, bounds: boundsOf(run), from: client.from, notices });
       log.info("ssh login", { run });
     } catch (error) {
       log.warn("ssh refused", { run, error: error instanceof Error ? error.message : String(error) });
@@ -144,12 +145,12 @@ function serve(connection: Connection, client: Client, { runs, log, boundsOf, no
 }
 
 /** Ends connections whose run has ended or whose key was removed. Checks each pair of run and key once. */
-function endStrangers(clients: Iterable<Client>, runs: SshRuns): void {
+function endStrangers(clients: Iterable<Client>, directory: SshDirectory): void {
   const verdicts = new Map<string, boolean>();
   for (const { guest, end } of clients) {
     if (!guest) continue;
     const name = `${guest.run} ${guest.key}`;
-    const isAdmitted = verdicts.get(name) ?? runs.admits(guest.run, guest.key);
+    const isAdmitted = verdicts.get(name) ?? directory.admits(guest.run, guest.key);
     verdicts.set(name, isAdmitted);
     if (!isAdmitted) end();
   }

@@ -1,11 +1,11 @@
 import type { Duplex } from "node:stream";
 import type { Connection, ServerChannel, TcpipRequestInfo } from "ssh2";
+import type { Destination, Reach } from "../ports/reach.ts";
 import { refuseChannel, type SessionSlots, type SshBounds } from "../ssh-bounds.ts";
 import type { SshNotices } from "../ssh-notices.ts";
-import { joinChannel } from "./ssh-relay.ts";
+import { clientRelays, joinChannel } from "./ssh-relay.ts";
 import { answerRequests } from "./ssh-requests.ts";
-import type { ClientAddress, Destination, SshRuns } from "./ssh-runs.ts";
-import { letGo, serveSession } from "./ssh-session.ts";
+import { type ClientAddress, letGo, serveSession } from "./ssh-session.ts";
 
 interface ConnectionPlace {
   readonly login: string;
@@ -16,12 +16,12 @@ interface ConnectionPlace {
 
 export function serveChannels(
   connection: Connection,
-  runs: SshRuns,
+  reach: Reach,
   run: string,
   { login, bounds, from, notices }: ConnectionPlace,
 ): void {
   answerRequests(connection);
-  const relays = runs.openRelays(run, connection);
+  const relays = clientRelays(connection, reach, run);
   const channels = new Set<ServerChannel>();
   const taken = new Set<() => void>();
   let isGone = false;
@@ -39,12 +39,12 @@ export function serveChannels(
   const take = (places: SessionSlots, reject: () => void) => takePlace(connection, places, taken, reject);
   connection.on("session", (accept, reject) => {
     const giveBack = take(bounds.sessions, reject);
-    if (giveBack) serveSession(accept(), runs, run, { login, relays, from, notices, keep, giveBack });
+    if (giveBack) serveSession(accept(), reach, run, { login, relays, from, notices, keep, giveBack });
   });
   connection.on("tcpip", (accept, reject, info) => {
     const giveBack = take(bounds.forwards, reject);
     if (!giveBack) return;
-    void dialPort(runs, run, info).then((socket) => {
+    void dialPort(reach, run, info).then((socket) => {
       if (!socket) {
         giveBack();
         return reject();
@@ -94,10 +94,10 @@ const hosts = new Map<string, Destination["host"]>([
 ]);
 
 async function dialPort(
-  runs: SshRuns,
+  reach: Reach,
   run: string,
   { destIP, destPort }: TcpipRequestInfo,
 ): Promise<Duplex | undefined> {
   const host = hosts.get(destIP);
-  return host && runs.dial(run, { host, port: destPort }).catch(() => undefined);
+  return host && reach.dial(run, { host, port: destPort }).catch(() => undefined);
 }

@@ -1,7 +1,6 @@
 import type { Duplex } from "node:stream";
 import type { AcceptConnection, Connection, ServerChannel } from "ssh2";
-import { enterRun } from "#process/exec/ssh-runs.ts";
-import { openRelay, type Relay, type RelayPlace } from "#process/network/relay.ts";
+import type { Reach, Relay, RelayPlace } from "../ports/reach.ts";
 
 /** Relays between a run and one client, which end with the client's connection. */
 export interface ClientRelays {
@@ -42,8 +41,8 @@ interface RelayClient {
   waiting: number;
 }
 
-export function clientRelays(connection: Connection, home: string, run: string): ClientRelays {
-  const { open, close } = countedRelays(home, run);
+export function clientRelays(connection: Connection, reach: Reach, run: string): ClientRelays {
+  const { open, close } = countedRelays(reach, run);
   const client: RelayClient = { connection, open, forwards: new Map(), waiting: 0 };
   const pendingRequests = new Set<Promise<void>>();
   let agent: Promise<string | undefined> | undefined;
@@ -142,15 +141,14 @@ export function joinChannel(stream: Duplex, channel: ServerChannel): void {
   stream.pipe(channel).pipe(stream);
 }
 
-function countedRelays(home: string, run: string) {
+function countedRelays(reach: Reach, run: string) {
   const relays = new Set<Relay>();
   let begun = 0;
   let isClosed = false;
   const begin = async (place: RelayPlace, onVisitor: (visitor: Duplex) => void): Promise<Relay> => {
-    const inside = await enterRun(home, run);
-    if (isClosed) throw new Error("The client is gone");
-    const relay = openRelay(home, inside, place, onVisitor);
+    const relay = await reach.openRelay(run, place, onVisitor);
     relays.add(relay);
+    if (isClosed) relay.close();
     void relay.ended.then(() => {
       begun -= 1;
       relays.delete(relay);

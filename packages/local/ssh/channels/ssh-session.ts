@@ -1,13 +1,20 @@
 import { constants } from "node:os";
-import type { ServerChannel, Session } from "ssh2";
+import type { PseudoTtyInfo, ServerChannel, Session } from "ssh2";
 import { printableText } from "#core/text/printable-text.ts";
+import type { Program, Reach, Terminal, WantedProgram } from "../ports/reach.ts";
 import type { SshNotices } from "../ssh-notices.ts";
+import { joinProgram } from "./ssh-program.ts";
 import type { ClientRelays } from "./ssh-relay.ts";
-import type { ClientAddress, SshRuns, Started, TerminalInfo, WantedSession } from "./ssh-runs.ts";
+
+export interface ClientAddress {
+  readonly ip: string;
+  readonly port: number;
+  readonly serverPort: number;
+}
 
 interface Wishes {
-  pty: TerminalInfo | undefined;
-  started: Started | undefined;
+  terminal: Terminal | undefined;
+  started: Program | undefined;
   readonly env: Record<string, string>;
   agent: Promise<string | undefined> | undefined;
 }
@@ -26,13 +33,13 @@ const MOST_VARIABLES = 32;
 const MOST_VALUE_CHARACTERS = 256;
 
 /** Serves a shell, a command or SFTP inside the run. Accepts only locale variables, as OpenSSH does in Debian. */
-export function serveSession(session: Session, runs: SshRuns, run: string, place: SessionPlace): void {
+export function serveSession(session: Session, reach: Reach, run: string, place: SessionPlace): void {
   const { relays, keep, giveBack } = place;
-  const wishes: Wishes = { pty: undefined, started: undefined, env: {}, agent: undefined };
+  const wishes: Wishes = { terminal: undefined, started: undefined, env: {}, agent: undefined };
   let begun: ServerChannel | undefined;
   session.once("close", () => (begun ? letGo(begun) : giveBack()));
   // ssh2 accepts one program per session and passes undefined for further requests.
-  const begin = (channel: ServerChannel | undefined, program: WantedSession["program"]) => {
+  const begin = (channel: ServerChannel | undefined, program: WantedProgram["program"]) => {
     if (!channel) return;
     begun = channel;
     keep(channel);
@@ -44,7 +51,7 @@ export function serveSession(session: Session, runs: SshRuns, run: string, place
       isClosed = true;
       giveBack();
     });
-    void startProgram(channel, program, { runs, run, wishes, place })
+    void startProgram(channel, program, { reach, run, wishes, place })
       // Repeat the close event for listeners that were attached after it.
       .then(() => isClosed && channel.emit("close"))
       .catch((error: unknown) => refuse(channel, error));
@@ -61,12 +68,14 @@ export function serveSession(session: Session, runs: SshRuns, run: string, place
 /** Records what the client sets before and after a program starts, and passes changes and signals to that program. */
 function takeWishes(session: Session, wishes: Wishes, relays: ClientRelays): void {
   session.on("pty", (accept, _, info) => {
-    wishes.pty = info;
+    wishes.terminal = getTerminal(info);
     accept?.();
   });
   session.on("window-change", (accept, _, { cols, rows }) => {
-    if (wishes.pty) wishes.pty = { ...wishes.pty, cols, rows };
-    wishes.started?.resize(cols, rows);
+    if (wishes.terminal) {
+      wishes.terminal = withSize(wishes.terminal, cols, rows);
+      wishes.started?.resize(wishes.terminal.columns, wishes.terminal.lines);
+    }
     accept?.();
   });
   session.on("env", (accept, reject, { key, val }) => {
@@ -88,7 +97,7 @@ function takeWishes(session: Session, wishes: Wishes, relays: ClientRelays): voi
 }
 
 interface StartPlace {
-  readonly runs: SshRuns;
+  readonly reach: Reach;
   readonly run: string;
   readonly wishes: Wishes;
   readonly place: SessionPlace;
@@ -96,18 +105,38 @@ interface StartPlace {
 
 async function startProgram(
   channel: ServerChannel,
-  program: WantedSession["program"],
-  { runs, run, wishes, place: { login, relays, from, notices } }: StartPlace,
+  program: WantedProgram["program"],
+  { reach, run, wishes, place: { login, relays, from, notices } }: StartPlace,
 ): Promise<void> {
   if (typeof program === "object") checkCommand(program.command);
   await relays.answered();
   const agent = await wishes.agent;
   const env = { ...wishes.env, ...connectionVariables(from), ...(agent !== undefined && { SSH_AUTH_SOCK: agent }) };
-  if (wishes.pty) notices.attach({ run, login }, channel, { isLogin: program === "shell" });
+  const { terminal } = wishes;
+  if (terminal) notices.attach({ run, login }, channel, { isLogin: program === "shell" });
+  const started = await reach.start(run, { program, env, terminal });
+  wishes.started = started;
   const sayGoodbye = (isCut: boolean) => notices.sayGoodbye(run, isCut);
-  wishes.started = await runs.start(run, channel, { program, env, pty: () => wishes.pty, sayGoodbye });
+  joinProgram(channel, started, { hasTerminal: terminal !== undefined, sayGoodbye });
   // The window may have changed during the start.
-  if (wishes.pty) wishes.started?.resize(wishes.pty.cols, wishes.pty.rows);
+  if (wishes.terminal !== terminal && wishes.terminal) started.resize(wishes.terminal.columns, wishes.terminal.lines);
+}
+
+function getTerminal({ cols, rows, term = "" }: PseudoTtyInfo & { readonly term?: string }): Terminal {
+  const name = /^[\w.+-]{1,64}$/.test(term) ? term : "xterm";
+  return withSize({ term: name, columns: 80, lines: 24 }, cols, rows);
+}
+
+/** Keeps a side whose new size makes no sense. */
+function withSize(terminal: Terminal, columns: number, lines: number): Terminal {
+  const sides = { ...(isSize(columns) && { columns }), ...(isSize(lines) && { lines }) };
+  return { ...terminal, ...sides };
+}
+
+const mostCells = 10_000;
+
+function isSize(cells: number): boolean {
+  return Number.isInteger(cells) && cells > 0 && cells <= mostCells;
 }
 
 /** Returns the client address variables of sshd (ssh(1), ENVIRONMENT). */

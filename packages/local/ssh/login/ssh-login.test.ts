@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from "node:crypto";
 import ssh2, { type AuthContext } from "ssh2";
 import { expect, it } from "vitest";
-import type { SshRuns } from "../channels/ssh-runs.ts";
+import type { SshDirectory } from "../ports/directory.ts";
 import { type Guest, logIn } from "./ssh-login.ts";
 
 const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2_048 });
@@ -9,7 +9,7 @@ const parsed = ssh2.utils.parseKey(privateKey.export({ type: "pkcs1", format: "p
 if (parsed instanceof Error) throw parsed;
 const data = parsed.getPublicSSH();
 const key = `ssh-rsa ${data.toString("base64")}`;
-const runs = { find: () => [{ name: "run", keys: [key] }] } as Partial<SshRuns> as SshRuns;
+const directory = { find: () => [{ name: "run", keys: [key] }] } as Partial<SshDirectory> as SshDirectory;
 
 it.each([
   ["SHA-1, which old clients choose by default", undefined, "sha1", false],
@@ -31,7 +31,7 @@ it.each([
     reject: () => answers.push("refused"),
   } as unknown as AuthContext;
 
-  logIn(context, runs, { onGuest: (guest) => guests.push(guest), show: (text) => shown.push(text) });
+  logIn(context, directory, { onGuest: (guest) => guests.push(guest), show: (text) => shown.push(text) });
 
   expect(answers).toEqual([isLetIn ? "accepted" : "refused"]);
   expect(guests.length).toBe(isLetIn ? 1 : 0);

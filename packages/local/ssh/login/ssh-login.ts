@@ -1,7 +1,6 @@
 import ssh2, { type AuthContext, type ParsedKey, type PublicKeyAuthContext } from "ssh2";
 import { tooWeak, weakRsaBits } from "#core/environments/access/whole-key.ts";
-import type { EndedLogin } from "#process/exec/notices.ts";
-import type { SshRuns } from "../channels/ssh-runs.ts";
+import type { EndedLogin, SshDirectory } from "../ports/directory.ts";
 import { isSecurityKey, isSignedBySecurityKey } from "./ssh-security-key.ts";
 
 export interface Guest {
@@ -17,8 +16,8 @@ export interface LoginNews {
   show(text: string): void;
 }
 
-export function logIn(context: AuthContext, runs: SshRuns, { onGuest, show }: LoginNews): void {
-  const guest = context.method === "publickey" ? findGuest(runs, context) : undefined;
+export function logIn(context: AuthContext, directory: SshDirectory, { onGuest, show }: LoginNews): void {
+  const guest = context.method === "publickey" ? findGuest(directory, context) : undefined;
   const weakness = guest && context.method === "publickey" ? findWeakness(guest.key, context) : undefined;
   if (weakness !== undefined) show(`${weakness}\r\n`);
   if (!guest || context.method !== "publickey" || weakness !== undefined) {
@@ -37,15 +36,15 @@ export function logIn(context: AuthContext, runs: SshRuns, { onGuest, show }: Lo
   context.accept();
 }
 
-function findGuest(runs: SshRuns, { username, key: shown }: PublicKeyAuthContext): Guest | undefined {
+function findGuest(directory: SshDirectory, { username, key: shown }: PublicKeyAuthContext): Guest | undefined {
   const blob = shown.data.toString("base64");
-  const living = runs.find(username);
+  const living = directory.find(username);
   for (const { name, keys } of living) {
     const key = keys.find((key) => key.split(" ")[1] === blob);
     if (key) return { run: name, login: username, key };
   }
   // A restarted environment of this name has not ended: it no longer takes this key.
-  const ended = living.length > 0 ? undefined : runs.findEnded(username);
+  const ended = living.length > 0 ? undefined : directory.findEnded(username);
   const key = ended?.keys.find((key) => key.split(" ")[1] === blob);
   return ended && key !== undefined ? { run: "", login: username, key, ended } : undefined;
 }

@@ -4,70 +4,59 @@ import { existsSync } from "node:fs";
 import { getCompileCacheDir } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { ServerChannel } from "ssh2";
 import { signalGroup } from "#process/exec/exec-session.ts";
 import { commandInside, type Inside } from "#process/runs/inside.ts";
 import { systemPath } from "#process/sandbox/local-path.ts";
-import { findProcess, type ProcessIdentity } from "#process/supervisor/process-identity.ts";
-import { quoted } from "../../shell-text.ts";
-import { cells, getTerm, mayBeCut, type Started, type TerminalInfo } from "./ssh-runs.ts";
+import { findProcess } from "#process/supervisor/process-identity.ts";
+import { quoted } from "../shell-text.ts";
+import type { Program, Terminal } from "../ssh/ports/reach.ts";
+import type { MarkSession } from "./process-program.ts";
 import type { TerminalNews, TerminalSize, WantedTerminal } from "./terminal-host.ts";
 
 const host = fileURLToPath(new URL("terminal-host.ts", import.meta.url));
 
-interface TerminalHooks {
-  readonly mark: (pid: number | undefined) => void;
-  readonly beforeEnd: (isCut: boolean) => Promise<void>;
-}
-
-/** Runs a command in a pseudo-terminal, which hangs up with its client. Throws if this platform has none. */
+/** Runs a command in a pseudo-terminal. Throws if this platform has none. */
 export async function startTerminal(
-  channel: ServerChannel,
   inside: Inside,
   words: readonly string[],
-  info: TerminalInfo,
-  { mark, beforeEnd }: TerminalHooks,
-): Promise<Started> {
-  const env = { ...inside.env, TERM: getTerm(info) };
+  { term, columns, lines }: Terminal,
+  mark: MarkSession,
+): Promise<Program> {
+  const env = { ...inside.env, TERM: term };
   const inTerminal = [...namingTerminal, ...words];
   const named = namedTerminal({ ...inside, env }, inTerminal);
   const { file, args, cwd, env: commandEnv } = commandInside({ ...inside, env }, named ?? inTerminal);
-  const size = { columns: cells(info.cols, 80), lines: cells(info.rows, 24) };
   const holder = startHolder();
-  let leader: ProcessIdentity | undefined;
-  channel
-    .on("error", () => undefined)
-    .once("close", () => {
-      // A named terminal in a sandbox is one process group.
-      if (leader) signalGroup(leader, "SIGTERM");
-      if (holder.connected) holder.disconnect();
-    });
   let exitCode = 255;
   holder.on("message", (news: TerminalNews) => {
     if ("exitCode" in news) exitCode = news.exitCode;
   });
   // Unlike `once`, this never rejects if the holder ends during a send.
-  const ended = new Promise<[null]>((resolve) => holder.once("close", () => resolve([null])));
-  holder.send({ file, args, cwd, env: commandEnv, ...size } satisfies WantedTerminal);
-  const first = await Promise.race([once(holder, "message"), ended]);
+  const closed = new Promise<[null]>((resolve) => holder.once("close", () => resolve([null])));
+  holder.send({ file, args, cwd, env: commandEnv, columns, lines } satisfies WantedTerminal);
+  const first = await Promise.race([once(holder, "message"), closed]);
   const [begun] = first as [TerminalNews | number | null];
   if (typeof begun !== "object" || begun === null || !("pid" in begun)) {
     throw new Error("There are no terminals on this platform; commands work");
   }
-  leader = named && findProcess(begun.pid);
-  mark(begun.pid);
-  channel.pipe(holder.stdin);
-  holder.stdout.pipe(channel, { end: false });
-  void ended.then(async () => {
-    await beforeEnd(mayBeCut(exitCode));
-    channel.exit(exitCode);
-    channel.end();
-  });
-  const resize = (next: TerminalSize) => void (holder.connected && holder.send(next, () => undefined));
+  const leader = named && findProcess(begun.pid);
+  const unmark = mark(begun.pid);
   return {
-    resize: (columns, lines) => resize({ columns: cells(columns, size.columns), lines: cells(lines, size.lines) }),
+    input: holder.stdin,
+    output: holder.stdout,
+    ended: closed.then(() => ({ exitCode })),
+    resize: (columns, lines) =>
+      void (holder.connected && holder.send({ columns, lines } satisfies TerminalSize, ignore)),
+    hangUp: () => {
+      unmark();
+      // A named terminal in a sandbox is one process group.
+      if (leader) signalGroup(leader, "SIGTERM");
+      if (holder.connected) holder.disconnect();
+    },
   };
 }
+
+const ignore = () => undefined;
 
 /** Only a process inside can find the name of its terminal. */
 const namingTerminal = ["/bin/sh", "-c", 'SSH_TTY=$(tty 2>/dev/null) && export SSH_TTY; exec "$0" "$@"'];

@@ -2,7 +2,6 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { setImmediate } from "node:timers/promises";
-import type { ServerChannel } from "ssh2";
 import { commandInside, type Inside } from "#process/runs/inside.ts";
 import {
   findProcess,
@@ -11,38 +10,34 @@ import {
   signalChildGroup,
   signalProcess,
 } from "#process/supervisor/process-identity.ts";
-import type { Started } from "./ssh-runs.ts";
+import type { Program, ProgramEnd } from "../ssh/ports/reach.ts";
 
-export function startProcess(
-  channel: ServerChannel,
-  inside: Inside,
-  words: readonly string[],
-  mark: (pid: number | undefined) => void,
-): Started {
+/** Counts a process as a session, until the returned function is called. */
+export type MarkSession = (pid: number | undefined) => () => void;
+
+/** Runs a command with three separate streams. */
+export function startProcess(inside: Inside, words: readonly string[], mark: MarkSession): Program {
   const { file, args, env, cwd } = commandInside(inside, words);
   const child = spawn(file, args, { env, cwd, detached: true, stdio: "pipe" });
-  child.stdout.pipe(channel, { end: false });
-  child.stderr.pipe(channel.stderr, { end: false });
-  channel.pipe(child.stdin);
-  for (const stream of [child.stdin, child.stdout, child.stderr, channel]) stream.on("error", () => undefined);
-  child.once("error", () => finish(channel, 255, null));
-  child.once("close", (code, signal) => finish(channel, code, signal));
-  channel.once("close", () => {
-    signalChildGroup(child, "SIGHUP");
-    // As with sshd, a program that ignores SIGHUP gets closed pipes; otherwise its writes would block forever.
-    for (const stream of [child.stdout, child.stderr]) stream.destroy();
-  });
-  // The client reads no more: the program's next write fails, as on a closed pipe.
-  channel.once("eow", () => child.stdout.destroy());
-  mark(child.pid);
-  return { resize: () => undefined, signal: (name) => signalProgram(child, inside, name) };
-}
-
-function finish(channel: ServerChannel, code: number | null, signal: NodeJS.Signals | null): void {
-  if (code === null && signal !== null) channel.exit(signal.slice("SIG".length));
-  else channel.exit(code ?? 255);
-  // End stderr first: ending the channel would cut off its pending output.
-  channel.stderr.end(() => channel.end());
+  const { promise: ended, resolve: end } = Promise.withResolvers<ProgramEnd>();
+  child.once("error", () => end({ exitCode: 255 }));
+  child.once("close", (code, signal) => end(code === null && signal !== null ? { signal } : { exitCode: code ?? 255 }));
+  const unmark = mark(child.pid);
+  return {
+    input: child.stdin,
+    output: child.stdout,
+    errors: child.stderr,
+    ended,
+    resize: () => undefined,
+    signal: (name) => signalProgram(child, inside, name),
+    closeOutput: () => child.stdout.destroy(),
+    hangUp: () => {
+      unmark();
+      signalChildGroup(child, "SIGHUP");
+      // As with sshd, a program that ignores SIGHUP gets closed pipes; otherwise its writes would block forever.
+      for (const stream of [child.stdout, child.stderr]) stream.destroy();
+    },
+  };
 }
 
 function signalProgram(child: ChildProcess, { sandbox }: Inside, name: NodeJS.Signals): void {

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { shared } from "./ssh-process.ts";
+import { shared } from "./process-program.ts";
 
 it("a thousand calls during a run share the next run", async () => {
   let runs = 0;

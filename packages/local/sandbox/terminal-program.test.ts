@@ -5,7 +5,8 @@ import type { ServerChannel } from "ssh2";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { enterRun } from "#process/exec/ssh-runs.ts";
 import { eventually, type Fixture, openFixture } from "#process/fixture.ts";
-import { startTerminal } from "./ssh-terminal.ts";
+import { joinProgram } from "../ssh/channels/ssh-program.ts";
+import { startTerminal } from "./terminal-program.ts";
 
 let fixture: Fixture;
 beforeEach(async () => {
@@ -63,13 +64,11 @@ it.each([
 async function open(words: readonly string[]) {
   const inside = await enterRun(fixture.home, `${fixture.uid}-r1`);
   const { promise: exited, resolve: exit } = Promise.withResolvers<number>();
-  const channel = Object.assign(new PassThrough(), { exit }) as unknown as ServerChannel;
-  const window = { term: "xterm", cols: 80, rows: 24, width: 0, height: 0, modes: {} };
+  const channel = Object.assign(new PassThrough(), { exit, stderr: new PassThrough() }) as unknown as ServerChannel;
   const cuts: boolean[] = [];
-  const terminal = await startTerminal(channel, inside, words, window, {
-    mark: () => undefined,
-    beforeEnd: async (isCut) => void cuts.push(isCut),
-  });
+  const window = { term: "xterm", columns: 80, lines: 24 };
+  const terminal = await startTerminal(inside, words, window, () => () => undefined);
+  joinProgram(channel, terminal, { hasTerminal: true, sayGoodbye: async (isCut) => void cuts.push(isCut) });
   return { terminal, exited, cuts };
 }
 

@@ -1,0 +1,31 @@
+import { RunGone } from "#core/problem.ts";
+import type { RunEntry } from "#kubernetes/access/run-entry.ts";
+import { nameOfRun } from "#kubernetes/names.ts";
+import { podReach } from "../pods/pod-reach.ts";
+import type { GatewayPorts } from "../ssh/ports/reach.ts";
+import type { ClusterEntries, Entry } from "./cluster-entries.ts";
+
+/** Leads the gateway to the pods of this stack, by the keys that its home keeps. */
+export function clusterPorts(entries: ClusterEntries, runs: RunEntry): GatewayPorts {
+  const getEntry = (name: string): Entry => {
+    const entry = entries.find(name);
+    if (!entry || entry.isOver) throw new RunGone();
+    return entry;
+  };
+  return {
+    directory: {
+      find: (login) =>
+        entries.all().flatMap(({ id, isOver, kept: { access } }) => {
+          return access?.login === login && !isOver ? [{ name: nameOfRun(id), keys: access.keys }] : [];
+        }),
+      admits: (name, key) => {
+        const entry = entries.find(name);
+        return entry !== undefined && !entry.isOver && (entry.kept.access?.keys.includes(key) ?? false);
+      },
+      findEnded: (login) => entries.findEnded(login),
+      findNotice: (name) => entries.find(name)?.notice,
+      hasNoDisk: (name) => entries.find(name)?.kept.hasNoDisk === true,
+    },
+    reach: podReach(runs, getEntry),
+  };
+}

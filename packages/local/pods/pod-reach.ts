@@ -1,0 +1,94 @@
+import { finished } from "node:stream/promises";
+import { RunGone } from "#core/problem.ts";
+import type { RunEntry } from "#kubernetes/access/run-entry.ts";
+import type { PodSession, PodSessionRequest } from "#kubernetes/exec/pod-session.ts";
+import type { RunId } from "#kubernetes/names.ts";
+import type { Program, ProgramEnd, Reach, WantedProgram } from "../ssh/ports/reach.ts";
+
+interface PodRun {
+  readonly id: RunId;
+  /** Its open sessions, which count as use. */
+  readonly sessions: Set<PodSession>;
+}
+
+/** Reaches pods by the API server's exec and port-forward. `getRun` throws `RunGone` if a run has ended. */
+export function podReach(runs: RunEntry, getRun: (name: string) => PodRun): Reach {
+  return {
+    start: async (name, wanted) => startProgram(runs, () => getRun(name), wanted),
+    // A pod has one loopback: a listener is reachable at either address.
+    dial: async (name, { port }) => runs.dial(getRun(name).id, port),
+    // Nothing in a pod can listen for a client: that needs a program of ours inside.
+    openRelay: async () => Promise.reject(new Error("This environment has no relays")),
+  };
+}
+
+async function startProgram(runs: RunEntry, getRun: () => PodRun, wanted: WantedProgram): Promise<Program> {
+  const { session, sessions } = await begin(runs, getRun, buildRequest(wanted));
+  const { input, output, errors } = session;
+  return {
+    input,
+    output,
+    errors,
+    ended: endOf(session),
+    resize: session.resize,
+    hangUp: () => {
+      sessions.delete(session);
+      void session.close();
+    },
+  };
+}
+
+async function begin(runs: RunEntry, getRun: () => PodRun, request: PodSessionRequest) {
+  try {
+    const { id, sessions } = getRun();
+    const session = await runs.open(id, request);
+    sessions.add(session);
+    return { sessions, session };
+  } catch (error) {
+    throw new Error(error instanceof RunGone ? "The environment has ended" : unreachable, { cause: error });
+  }
+}
+
+const unreachable = "The environment cannot be entered now: its cluster or its machine does not answer";
+
+/** The status may arrive before the last output was read. */
+async function endOf({ output, errors, ended }: PodSession): Promise<ProgramEnd> {
+  await Promise.allSettled([finished(output), finished(errors)]);
+  return { exitCode: await ended };
+}
+
+/**
+ * A plain shell as with `kubectl exec`. A login shell would read a profile that may reset PATH and hide the image's
+ * programs.
+ */
+const shellWords = ["/bin/sh", "-c", loginBy("bash"), "sh"];
+
+/**
+ * Runs the next word as a command line in the user's shell. Without --norc, bash reads ~/.bashrc for each command of
+ * an SSH client, and an image's may print.
+ */
+const commandWords = ["/bin/sh", "-c", loginBy("bash --norc"), "sh", "-c", "--"];
+
+function loginBy(bash: string): string {
+  return `: "\${SHELL:=$(command -v bash || command -v sh)}" "\${USER:=$(id -un 2>/dev/null || id -u)}"
+export SHELL USER LOGNAME="\${LOGNAME:-$USER}"
+command -v bash >/dev/null && exec ${bash} "$@"; exec sh "$@"`;
+}
+
+const sftpWords = [
+  "/bin/sh",
+  "-c",
+  `for place in /usr/lib/openssh /usr/libexec/openssh /usr/lib/ssh /usr/libexec /usr/lib; do
+  [ -x "$place/sftp-server" ] && exec "$place/sftp-server"
+done
+echo "This image has no sftp-server: install openssh-sftp-server in it, or copy by: tar -c . | ssh ... tar -x" >&2
+exit 127`,
+];
+
+function buildRequest({ program, env, terminal }: WantedProgram): PodSessionRequest {
+  const size = terminal && { columns: terminal.columns, rows: terminal.lines };
+  const more = { env: { ...env, ...(terminal && { TERM: terminal.term }) }, terminal: size };
+  if (program === "shell") return { words: shellWords, ...more };
+  if (program === "sftp") return { words: sftpWords, ...more };
+  return { words: commandWords, text: program.command, ...more };
+}

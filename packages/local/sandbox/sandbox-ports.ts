@@ -1,0 +1,54 @@
+import { realpathSync } from "node:fs";
+import { join } from "node:path";
+import { findEndedLogin, newestNotice } from "#process/exec/notices.ts";
+import { admits, enterRun, findSshRuns } from "#process/exec/ssh-runs.ts";
+import { connectToRun } from "#process/network/forwards.ts";
+import { openRelay } from "#process/network/relay.ts";
+import type { Inside } from "#process/runs/inside.ts";
+import { readRun } from "#process/runs/records.ts";
+import { sftpCommand } from "#process/sandbox/tools.ts";
+import { openSession } from "#process/supervisor/sessions.ts";
+import type { GatewayPorts, Program, WantedProgram } from "../ssh/ports/reach.ts";
+import { startProcess } from "./process-program.ts";
+import { startTerminal } from "./terminal-program.ts";
+
+/** Leads the gateway to the sandboxes of a home. */
+export function sandboxPorts(setting: string): GatewayPorts {
+  const home = realpathSync(setting);
+  return {
+    directory: {
+      find: (login) => findSshRuns(home, login),
+      admits: (run, key) => admits(home, run, key),
+      findEnded: (login) => findEndedLogin(home, login, Date.now()),
+      findNotice: (run) => newestNotice(join(home, "runs", run)),
+      hasNoDisk: (run) => readRun(join(home, "runs", run))?.volumes.length === 0,
+    },
+    reach: {
+      start: (run, wanted) => startProgram(home, run, wanted),
+      dial: (run, destination) => connectToRun(home, run, destination),
+      openRelay: async (run, place, onVisitor) => openRelay(home, await enterRun(home, run), place, onVisitor),
+    },
+  };
+}
+
+async function startProgram(home: string, run: string, wanted: WantedProgram): Promise<Program> {
+  const entered = await enterRun(home, run);
+  const work = entered.account?.home ?? entered.work;
+  // SFTP is our own program, so a tenant's NODE_OPTIONS must not affect it.
+  const env = wanted.program === "sftp" ? { HOME: work } : { ...mail(entered), ...entered.env, ...wanted.env };
+  const inside = { ...entered, work, env };
+  const words = listWords(wanted, home, inside);
+  const mark = (pid: number | undefined) => openSession(join(home, "runs", run), pid);
+  return wanted.terminal ? startTerminal(inside, words, wanted.terminal, mark) : startProcess(inside, words, mark);
+}
+
+/** Sets MAIL as sshd does (session.c, do_setup_env). */
+function mail({ account }: Inside): Record<string, string> {
+  return account ? { MAIL: `/var/mail/${account.name}` } : {};
+}
+
+function listWords({ program }: WantedProgram, home: string, { isolation, account }: Inside): string[] {
+  const shell = account?.shell ?? "/bin/sh";
+  if (program === "shell") return [shell, "-l"];
+  return program === "sftp" ? sftpCommand(home, isolation) : [shell, "-c", "--", program.command];
+}

@@ -1,0 +1,45 @@
+import type { ServerChannel } from "ssh2";
+import { printableText } from "#core/text/printable-text.ts";
+import type { Program, ProgramEnd } from "../ports/reach.ts";
+
+interface Joining {
+  readonly hasTerminal: boolean;
+  /** Shows why the run ends. `isCut`: the end of the run may have ended the program. */
+  readonly sayGoodbye: (isCut: boolean) => Promise<void>;
+}
+
+/** Connects a program with the channel of its client. The channel ends with the program, and hangs it up. */
+export function joinProgram(channel: ServerChannel, program: Program, joining: Joining): void {
+  const { input, output, errors } = program;
+  for (const stream of [input, output, errors, channel]) stream?.on("error", () => undefined);
+  output.pipe(channel, { end: false });
+  errors?.pipe(channel.stderr, { end: false });
+  channel.pipe(input, { end: !joining.hasTerminal });
+  channel.once("close", () => program.hangUp());
+  // The client reads no more.
+  if (!joining.hasTerminal) channel.once("eow", () => program.closeOutput?.());
+  void endWith(channel, program, joining);
+}
+
+async function endWith(channel: ServerChannel, program: Program, { hasTerminal, sayGoodbye }: Joining): Promise<void> {
+  const end = await program.ended.catch((error: unknown) => describe(error));
+  if (hasTerminal) await sayGoodbye(mayBeCut(end));
+  if (typeof end === "string") channel.stderr.write(`${printableText(end)}\r\n`);
+  if (typeof end === "object" && "signal" in end) channel.exit(end.signal.slice("SIG".length));
+  else channel.exit(typeof end === "string" ? 255 : end.exitCode);
+  // End stderr first: ending the channel would cut off its pending output.
+  channel.stderr.end(() => channel.end());
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? error.message : "The end of the program is unknown";
+}
+
+/** Exit codes for SIGHUP, SIGKILL and SIGTERM, one of which ends a program at the end of its run. */
+const CUT_CODES: ReadonlySet<number> = new Set([1, 9, 15].map((signal) => 128 + signal));
+
+/** Reports whether the end of the run may have ended the program. A shell that is left after Ctrl-C exits with 130. */
+function mayBeCut(end: ProgramEnd | string): boolean {
+  if (typeof end === "string") return true;
+  return "exitCode" in end && CUT_CODES.has(end.exitCode);
+}

@@ -1,0 +1,67 @@
+import type { Duplex, Readable, Writable } from "node:stream";
+import type { SshDirectory } from "./directory.ts";
+
+/** What the gateway needs from the world of its environments. */
+export interface GatewayPorts {
+  readonly directory: SshDirectory;
+  readonly reach: Reach;
+}
+
+/** Ways into a run. Every failure has a message for the user. */
+export interface Reach {
+  start(run: string, wanted: WantedProgram): Promise<Program>;
+  /** Connects to a port of the run's own loopback. Rejects if nothing answers. */
+  dial(run: string, destination: Destination): Promise<Duplex>;
+  /** Starts a relay inside the run. Rejects if this kind of run has none. */
+  openRelay(run: string, place: RelayPlace, onVisitor: (visitor: Duplex) => void): Promise<Relay>;
+}
+
+export interface WantedProgram {
+  readonly program: "shell" | "sftp" | { readonly command: string };
+  readonly env: Readonly<Record<string, string>>;
+  /** If undefined, the program gets three separate streams. */
+  readonly terminal: Terminal | undefined;
+}
+
+export interface Terminal {
+  readonly term: string;
+  readonly columns: number;
+  readonly lines: number;
+}
+
+/** A program inside a run, as its client sees it. It counts as use of the environment until it is hung up. */
+export interface Program {
+  readonly input: Writable;
+  readonly output: Readable;
+  /** Standard error. A terminal has none. */
+  readonly errors?: Readable | undefined;
+  /** How it ended, once its output is complete. Rejects with a message for the user if that is unknown. */
+  readonly ended: Promise<ProgramEnd>;
+  resize(columns: number, lines: number): void;
+  readonly signal?: ((signal: NodeJS.Signals) => void) | undefined;
+  /** Makes the next write of the program fail, as on a closed pipe. */
+  readonly closeOutput?: (() => void) | undefined;
+  /** Ends the program as a closed terminal does. Call it once the client has left, even after the end. */
+  hangUp(): void;
+}
+
+/** `signal` is the name of the signal that killed the program, such as `SIGTERM`. */
+export type ProgramEnd = { readonly exitCode: number } | { readonly signal: string };
+
+export interface Destination {
+  readonly host: "127.0.0.1" | "::1";
+  readonly port: number;
+}
+
+/**
+ * `tcp` listens on the run's loopback (0: any port), `unix` at a path, and `agent` at a new path that only the run's
+ * user may enter. `dial` connects to a path, as its only visitor.
+ */
+export type RelayPlace = readonly ["tcp", port: string] | readonly ["unix" | "dial", path: string] | readonly ["agent"];
+
+export interface Relay {
+  /** Path or port number; empty for `dial`. Rejects on failure. */
+  readonly address: Promise<string>;
+  readonly ended: Promise<void>;
+  close(): void;
+}
