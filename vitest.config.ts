@@ -15,14 +15,14 @@ const stack = [
   "packages/process/**/*.test.ts",
   "tests/e2e/!(life|quick-start|sts).test.ts",
   "packages/local/{access,disks,interrupted-start,home/earlier-home,identity/local-users,logs,page-access,session-run,server/sockets,stack}.test.ts",
-  "packages/local/ssh/{ssh,ssh-bounds,ssh-openssh,ssh-openssh-*}.test.ts",
+  "packages/gateway/ssh/{ssh,ssh-bounds,ssh-openssh,ssh-openssh-*}.test.ts",
   "scripts/{dev,start,start-bundle,start-terminal}.test.ts",
   "packages/kubernetes/idle-requests.test.ts",
   "tests/simulator/tools.test.ts",
 ];
 /** They start processes, or change what their own process holds: each file has one to itself. */
 const processes = [
-  "packages/local/**/*.test.ts",
+  "packages/{gateway,local}/**/*.test.ts",
   "tests/e2e/**/*.test.ts",
   "packages/lambda/{lambda,socket}.test.ts",
   "packages/aws/socket-gateway.test.ts",

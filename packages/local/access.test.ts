@@ -6,11 +6,11 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import ssh2 from "ssh2";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { newSshKey } from "#gateway/ssh/login/ssh-keys.ts";
+import { exec, said } from "#gateway/ssh/ssh-fixture.ts";
 import { PATIENCE_MS } from "#process/patience-fixture.ts";
 import { silentLog } from "#tests/fixtures/log.ts";
 import { shellEnvironment } from "./shell-environment.ts";
-import { newSshKey } from "./ssh/login/ssh-keys.ts";
-import { exec, said } from "./ssh/ssh-fixture.ts";
 import { type Stack, startStack } from "./stack.ts";
 
 const key = newSshKey();

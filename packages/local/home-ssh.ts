@@ -1,10 +1,10 @@
 import { readFileSync, realpathSync } from "node:fs";
 import type { Server } from "node:net";
 import { join } from "node:path";
+import { type SshOptions, type SshServer, startSsh } from "#gateway/ssh/ssh.ts";
 import { replaceFile } from "./home/secret-file.ts";
 import { sshHostKey } from "./home/ssh-host-key.ts";
 import { listen, listenAt } from "./server/listen.ts";
-import { type SshOptions, type SshServer, startSsh } from "./ssh/ssh.ts";
 
 interface HomeSshOptions extends Omit<SshOptions, "hostKey" | "listen"> {
   readonly home: string;

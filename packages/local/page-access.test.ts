@@ -3,14 +3,14 @@ import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import ssh2 from "ssh2";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
+import { ask, basic } from "#gateway/ingress/ingress-fixture.ts";
+import { newSshKey } from "#gateway/ssh/login/ssh-keys.ts";
+import { exec, said } from "#gateway/ssh/ssh-fixture.ts";
 import { eventually } from "#process/fixture.ts";
 import { writeIdeStub } from "#process/pages/ide-stub.ts";
 import { recordingLog } from "#tests/fixtures/log.ts";
 import { localIdentities } from "./identity/identities.ts";
-import { ask, basic } from "./ingress/ingress-fixture.ts";
 import { shellEnvironment } from "./shell-environment.ts";
-import { newSshKey } from "./ssh/login/ssh-keys.ts";
-import { exec, said } from "./ssh/ssh-fixture.ts";
 import { type Stack, startStack } from "./stack.ts";
 
 const log = recordingLog();

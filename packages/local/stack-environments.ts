@@ -1,4 +1,6 @@
 import { directoryBlobs } from "#aws/s3/directory-blobs.ts";
+import type { GatewayPorts } from "#gateway/ports/reach.ts";
+import type { SshServer } from "#gateway/ssh/ssh.ts";
 import { processCompute } from "#process/compute.ts";
 import { processLiveLogs } from "#process/logs/live-logs.ts";
 import { describeIsolation } from "#process/network/network.ts";
@@ -15,8 +17,6 @@ import type { Environments } from "./environments.ts";
 import { startHomeSsh } from "./home-ssh.ts";
 import { adoptRuns } from "./running-environments.ts";
 import { sandboxPorts } from "./sandbox/sandbox-ports.ts";
-import type { GatewayPorts } from "./ssh/ports/reach.ts";
-import type { SshServer } from "./ssh/ssh.ts";
 import type { StackStart } from "./stack-start.ts";
 
 /** Opens environments on the cluster of the kubeconfig. The driver is imported lazily. */

@@ -9,8 +9,10 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   process: ["core"],
   kubernetes: ["core"],
   lambda: ["core", "http", "aws", "kubernetes"],
+  // A cluster runs it without the sandboxes of a laptop.
+  gateway: ["core", "http", "kubernetes"],
   // It finds the functions through the catalog.
-  local: ["core", "http", "aws", "sqlite", "process", "kubernetes"],
+  local: ["core", "http", "aws", "sqlite", "process", "kubernetes", "gateway"],
   // Users install these two without the rest of Berth.
   sdk: [],
   cli: ["sdk"],

@@ -4,7 +4,7 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { newSshKey } from "#local/ssh/login/ssh-keys.ts";
+import { newSshKey } from "#gateway/ssh/login/ssh-keys.ts";
 import {
   actionMessages,
   closed,

@@ -1,7 +1,7 @@
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
-import { type AskOptions, ask } from "#local/ingress/ingress-fixture.ts";
+import { type AskOptions, ask } from "#gateway/ingress/ingress-fixture.ts";
 import { findFreePorts } from "#process/network/local-ports.ts";
 import { jupyterStub } from "#process/pages/jupyter-stub.ts";
 import { canSandbox } from "#process/sandbox/sandbox-probe.ts";

@@ -6,8 +6,8 @@ import { type AddressInfo, connect } from "node:net";
 import { join } from "node:path";
 import { text as textOf } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { newSshKey } from "#local/ssh/login/ssh-keys.ts";
-import { keyFile } from "#local/ssh/ssh-fixture.ts";
+import { newSshKey } from "#gateway/ssh/login/ssh-keys.ts";
+import { keyFile } from "#gateway/ssh/ssh-fixture.ts";
 import {
   blocksIn,
   blockWith,

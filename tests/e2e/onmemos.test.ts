@@ -3,7 +3,7 @@ import { connect } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
-import { ask as askPage, basic } from "#local/ingress/ingress-fixture.ts";
+import { ask as askPage, basic } from "#gateway/ingress/ingress-fixture.ts";
 import { createClient } from "#local/server/socket-fixture.ts";
 import { exampleAt, examples, examplesIn, requestAt } from "./onmemos-examples.ts";
 import { eventually } from "./processes.ts";

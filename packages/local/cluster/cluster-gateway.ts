@@ -1,8 +1,8 @@
 import { RunGone } from "#core/problem.ts";
+import { podReach } from "#gateway/pods/pod-reach.ts";
+import type { GatewayPorts } from "#gateway/ports/reach.ts";
 import type { RunEntry } from "#kubernetes/access/run-entry.ts";
 import { nameOfRun } from "#kubernetes/names.ts";
-import { podReach } from "../pods/pod-reach.ts";
-import type { GatewayPorts } from "../ssh/ports/reach.ts";
 import type { ClusterEntries, Entry } from "./cluster-entries.ts";
 
 /** Leads the gateway to the pods of this stack, by the keys that its home keeps. */

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { derivePublicKey } from "../ssh/login/ssh-keys.ts";
+import { derivePublicKey } from "#gateway/ssh/login/ssh-keys.ts";
 import { sshHostKey } from "./ssh-host-key.ts";
 
 let home: string;

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import ssh2 from "ssh2";
 import { tooWeak, weakRsaBits } from "#core/environments/access/whole-key.ts";
-import { newSshKey } from "../ssh/login/ssh-keys.ts";
+import { newSshKey } from "#gateway/ssh/login/ssh-keys.ts";
 import { writeOnce } from "./secret-file.ts";
 
 /**

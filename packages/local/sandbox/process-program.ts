@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { setImmediate } from "node:timers/promises";
+import type { Program, ProgramEnd } from "#gateway/ports/reach.ts";
 import { commandInside, type Inside } from "#process/runs/inside.ts";
 import {
   findProcess,
@@ -10,7 +11,6 @@ import {
   signalChildGroup,
   signalProcess,
 } from "#process/supervisor/process-identity.ts";
-import type { Program, ProgramEnd } from "../ssh/ports/reach.ts";
 
 /** Counts a process as a session, until the returned function is called. */
 export type MarkSession = (pid: number | undefined) => () => void;

@@ -1,5 +1,6 @@
 import { realpathSync } from "node:fs";
 import { join } from "node:path";
+import type { GatewayPorts, Program, WantedProgram } from "#gateway/ports/reach.ts";
 import { findEndedLogin, newestNotice } from "#process/exec/notices.ts";
 import { admits, enterRun, findSshRuns } from "#process/exec/ssh-runs.ts";
 import { connectToRun } from "#process/network/forwards.ts";
@@ -8,7 +9,6 @@ import type { Inside } from "#process/runs/inside.ts";
 import { readRun } from "#process/runs/records.ts";
 import { sftpCommand } from "#process/sandbox/tools.ts";
 import { openSession } from "#process/supervisor/sessions.ts";
-import type { GatewayPorts, Program, WantedProgram } from "../ssh/ports/reach.ts";
 import { startProcess } from "./process-program.ts";
 import { startTerminal } from "./terminal-program.ts";
 

@@ -3,9 +3,9 @@ import { join } from "node:path";
 import { PassThrough } from "node:stream";
 import type { ServerChannel } from "ssh2";
 import { afterEach, beforeEach, expect, it } from "vitest";
+import { joinProgram } from "#gateway/ssh/channels/ssh-program.ts";
 import { enterRun } from "#process/exec/ssh-runs.ts";
 import { eventually, type Fixture, openFixture } from "#process/fixture.ts";
-import { joinProgram } from "../ssh/channels/ssh-program.ts";
 import { startTerminal } from "./terminal-program.ts";
 
 let fixture: Fixture;

@@ -4,12 +4,12 @@ import { existsSync } from "node:fs";
 import { getCompileCacheDir } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { Program, Terminal } from "#gateway/ports/reach.ts";
 import { signalGroup } from "#process/exec/exec-session.ts";
 import { commandInside, type Inside } from "#process/runs/inside.ts";
 import { systemPath } from "#process/sandbox/local-path.ts";
 import { findProcess } from "#process/supervisor/process-identity.ts";
 import { quoted } from "../shell-text.ts";
-import type { Program, Terminal } from "../ssh/ports/reach.ts";
 import type { MarkSession } from "./process-program.ts";
 import type { TerminalNews, TerminalSize, WantedTerminal } from "./terminal-host.ts";
 

@@ -2,12 +2,12 @@ import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, Socket } from "node:net";
 import { PassThrough } from "node:stream";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { openIngressFixture } from "#gateway/ingress/ingress-fixture.ts";
+import { type OpenSshFixture, openOpenSshFixture, openSshLacks } from "#gateway/ssh/openssh-fixture.ts";
 import { eventually } from "#process/fixture.ts";
 import { findFreePort } from "#process/network/local-ports.ts";
 import { lacksTcpEnds, type TcpEnd, tcpEnds } from "#process/network/tcp-end-fixture.ts";
 import { localPorts } from "../cluster/cluster-ports.ts";
-import { openIngressFixture } from "../ingress/ingress-fixture.ts";
-import { type OpenSshFixture, openOpenSshFixture, openSshLacks } from "../ssh/openssh-fixture.ts";
 import { upgrade } from "./socket-fixture.ts";
 
 const lacking = await lacksTcpEnds();

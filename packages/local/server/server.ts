@@ -1,10 +1,10 @@
 import { createServer, type IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import { getRequestListener } from "@hono/node-server";
+import { type Ingress, startIngress } from "#gateway/ingress/ingress.ts";
 import { buildApp } from "#http/app.ts";
 import type { Catalog } from "#http/catalog.ts";
 import type { Runtime } from "#http/runtime.ts";
-import { type Ingress, startIngress } from "../ingress/ingress.ts";
 import { answerBadRequests, isRefused, isUpgradeRefused, unreadableRequest } from "./bad-requests.ts";
 import { listen } from "./listen.ts";
 import { serveSockets } from "./sockets.ts";

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import ssh2, { type Client } from "ssh2";
-import { newSshKey, type SshKeyPair } from "#local/ssh/login/ssh-keys.ts";
+import { newSshKey, type SshKeyPair } from "#gateway/ssh/login/ssh-keys.ts";
 import { submitJob, untilActive, wholeNode } from "../core/jobs.ts";
 import type { Measure } from "../measure.ts";
 import { type LocalStack, until, withStack } from "../server/local-stack.ts";

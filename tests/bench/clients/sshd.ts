@@ -6,7 +6,7 @@ import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import type { Client, ClientChannel, SFTPWrapper } from "ssh2";
-import { newSshKey } from "#local/ssh/login/ssh-keys.ts";
+import { newSshKey } from "#gateway/ssh/login/ssh-keys.ts";
 import { findFreePort } from "#process/network/local-ports.ts";
 import { type Measure, median, type Row } from "../measure.ts";
 import { until } from "../server/local-stack.ts";

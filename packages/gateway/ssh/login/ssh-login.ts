@@ -1,6 +1,6 @@
 import ssh2, { type AuthContext, type ParsedKey, type PublicKeyAuthContext } from "ssh2";
 import { tooWeak, weakRsaBits } from "#core/environments/access/whole-key.ts";
-import type { EndedLogin, SshDirectory } from "../ports/directory.ts";
+import type { EndedLogin, SshDirectory } from "../../ports/directory.ts";
 import { isSecurityKey, isSignedBySecurityKey } from "./ssh-security-key.ts";
 
 export interface Guest {

@@ -1,7 +1,7 @@
 import { constants } from "node:os";
 import type { PseudoTtyInfo, ServerChannel, Session } from "ssh2";
 import { printableText } from "#core/text/printable-text.ts";
-import type { Program, Reach, Terminal, WantedProgram } from "../ports/reach.ts";
+import type { Program, Reach, Terminal, WantedProgram } from "../../ports/reach.ts";
 import type { SshNotices } from "../ssh-notices.ts";
 import { joinProgram } from "./ssh-program.ts";
 import type { ClientRelays } from "./ssh-relay.ts";

@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from "node:crypto";
 import ssh2, { type AuthContext } from "ssh2";
 import { expect, it } from "vitest";
-import type { SshDirectory } from "../ports/directory.ts";
+import type { SshDirectory } from "../../ports/directory.ts";
 import { type Guest, logIn } from "./ssh-login.ts";
 
 const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2_048 });

@@ -5,13 +5,13 @@ import { connect as dial, type Socket } from "node:net";
 import { Duplex, PassThrough } from "node:stream";
 import ssh2, { type Client, type ClientChannel } from "ssh2";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { startHomeSsh } from "#local/home-ssh.ts";
 import { eventually } from "#process/fixture.ts";
 import { PATIENCE_MS } from "#process/patience-fixture.ts";
 import { silentLog } from "#tests/fixtures/log.ts";
-import { startHomeSsh } from "../home-ssh.ts";
+import type { SshDirectory } from "../ports/directory.ts";
+import type { ProgramEnd, Reach, WantedProgram } from "../ports/reach.ts";
 import { newSshKey, type SshKeyPair } from "./login/ssh-keys.ts";
-import type { SshDirectory } from "./ports/directory.ts";
-import type { ProgramEnd, Reach, WantedProgram } from "./ports/reach.ts";
 import type { SshServer } from "./ssh.ts";
 import { exec } from "./ssh-fixture.ts";
 

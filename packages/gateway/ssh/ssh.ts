@@ -1,12 +1,12 @@
 import { createServer, type Server, type Socket } from "node:net";
 import type { Algorithms, Connection } from "ssh2";
 import type { Log } from "#core/ports/log.ts";
+import type { SshDirectory } from "../ports/directory.ts";
+import type { GatewayPorts } from "../ports/reach.ts";
 import { serveChannels } from "./channels/ssh-channels.ts";
 import type { ClientAddress } from "./channels/ssh-session.ts";
 import { derivePublicKey } from "./login/ssh-keys.ts";
 import { type Guest, logIn } from "./login/ssh-login.ts";
-import type { SshDirectory } from "./ports/directory.ts";
-import type { GatewayPorts } from "./ports/reach.ts";
 import { boundOutput, MOST_STARTUPS, type SshBounds, sshBounds, sshStartups } from "./ssh-bounds.ts";
 import { boundPackets, Ssh2Server, sendBanner } from "./ssh-library.ts";
 import { type SshNotices, serveEnded, sshNotices } from "./ssh-notices.ts";

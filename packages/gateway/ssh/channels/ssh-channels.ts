@@ -1,6 +1,6 @@
 import type { Duplex } from "node:stream";
 import type { Connection, ServerChannel, TcpipRequestInfo } from "ssh2";
-import type { Destination, Reach } from "../ports/reach.ts";
+import type { Destination, Reach } from "../../ports/reach.ts";
 import { refuseChannel, type SessionSlots, type SshBounds } from "../ssh-bounds.ts";
 import type { SshNotices } from "../ssh-notices.ts";
 import { clientRelays, joinChannel } from "./ssh-relay.ts";

@@ -12,12 +12,12 @@ import ssh2, {
   type SignCallback,
 } from "ssh2";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { startHomeSsh } from "#local/home-ssh.ts";
+import { sandboxPorts } from "#local/sandbox/sandbox-ports.ts";
 import { eventually, findPids, lacks, listProcesses } from "#process/fixture.ts";
 import { findFreePorts } from "#process/network/local-ports.ts";
 import { canSandbox } from "#process/sandbox/sandbox-probe.ts";
 import { silentLog } from "#tests/fixtures/log.ts";
-import { startHomeSsh } from "../home-ssh.ts";
-import { sandboxPorts } from "../sandbox/sandbox-ports.ts";
 import { newSshKey } from "./login/ssh-keys.ts";
 import { exec, openSshFixture, type SshFixture, said } from "./ssh-fixture.ts";
 

@@ -3,7 +3,7 @@ import { RunGone } from "#core/problem.ts";
 import type { RunEntry } from "#kubernetes/access/run-entry.ts";
 import type { PodSession, PodSessionRequest } from "#kubernetes/exec/pod-session.ts";
 import type { RunId } from "#kubernetes/names.ts";
-import type { Program, ProgramEnd, Reach, WantedProgram } from "../ssh/ports/reach.ts";
+import type { Program, ProgramEnd, Reach, WantedProgram } from "../ports/reach.ts";
 
 interface PodRun {
   readonly id: RunId;

@@ -4,12 +4,12 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import ssh2, { type Client, type ClientChannel, type ConnectConfig } from "ssh2";
 import type { Run } from "#core/ports/compute.ts";
+import { startHomeSsh } from "#local/home-ssh.ts";
+import { sandboxPorts } from "#local/sandbox/sandbox-ports.ts";
 import { eventually, type Fixture, openFixture } from "#process/fixture.ts";
 import { PATIENCE_MS } from "#process/patience-fixture.ts";
 import type { Isolation } from "#process/runs/records.ts";
 import { silentLog } from "#tests/fixtures/log.ts";
-import { startHomeSsh } from "../home-ssh.ts";
-import { sandboxPorts } from "../sandbox/sandbox-ports.ts";
 import { newSshKey, type SshKeyPair } from "./login/ssh-keys.ts";
 import type { SshServer } from "./ssh.ts";
 

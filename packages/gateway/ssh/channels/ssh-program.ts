@@ -1,6 +1,6 @@
 import type { ServerChannel } from "ssh2";
 import { printableText } from "#core/text/printable-text.ts";
-import type { Program, ProgramEnd } from "../ports/reach.ts";
+import type { Program, ProgramEnd } from "../../ports/reach.ts";
 
 interface Joining {
   readonly hasTerminal: boolean;

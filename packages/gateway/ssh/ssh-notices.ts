@@ -5,7 +5,7 @@ import type { Notice } from "#core/ports/compute.ts";
 import { durationText } from "#core/text/duration-text.ts";
 import { printableText } from "#core/text/printable-text.ts";
 import { utcText } from "#core/text/utc.ts";
-import type { EndedLogin, SshDirectory } from "./ports/directory.ts";
+import type { EndedLogin, SshDirectory } from "../ports/directory.ts";
 
 export interface SshNotices {
   /**

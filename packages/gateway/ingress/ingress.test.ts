@@ -6,8 +6,8 @@ import { WebSocket, WebSocketServer } from "ws";
 import { reservation } from "#core/environments/record/policy.ts";
 import { requestStop } from "#core/environments/verbs/stop.ts";
 import { apiKeyKey, hostKey } from "#core/store/keys.ts";
+import { upgrade } from "#local/server/socket-fixture.ts";
 import { eventually } from "#process/fixture.ts";
-import { upgrade } from "../server/socket-fixture.ts";
 import { basic, type IngressFixture, openIngressFixture } from "./ingress-fixture.ts";
 
 const LABEL = "vs-code-abc12345";
