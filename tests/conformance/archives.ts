@@ -3,7 +3,7 @@ import type { Archive } from "#core/ports/volumes.ts";
 import type { VolumesUnderTest } from "./volumes.ts";
 
 const owner = { uid: "a".repeat(32), key: "owner#o#env#session-manager|one" };
-/** None of these is the name of a blob; some would be paths. */
+/** Invalid names of blobs, some of which would be paths. */
 const strangers = ["", "..", "a/../b", "/etc/passwd", "a//b", "a/", ".a", "a.zip", "A", "a\0", "__proto__"];
 
 /** Conformance tests for the archives of Volumes. */

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, expect, it } from "vitest";
 import type { Run, RunRef } from "#core/ports/compute.ts";
 import type { ComputeUnderTest } from "./compute.ts";
 
-/** The changes that a follower must get that continues where another one stopped. */
+/** Conformance tests for changes: a follower continues where another one stopped. */
 export function changesConformance(open: () => Promise<ComputeUnderTest>): void {
   const uid = randomBytes(16).toString("hex");
   let test: ComputeUnderTest;
@@ -40,7 +40,7 @@ export function changesConformance(open: () => Promise<ComputeUnderTest>): void 
     // A cluster counts ready pods a second later.
     await test.pass(1_500);
   };
-  /** Until a change of this run was told, and a moment longer. */
+  /** Listens until a change of this run is reported, and a moment longer. */
   const listen = async (run: number, from?: string) => {
     const ending = new AbortController();
     const seen: RunRef[] = [];
@@ -67,7 +67,7 @@ export function changesConformance(open: () => Promise<ComputeUnderTest>): void 
     const lost = await listen(2, "nowhere");
 
     expect(first.runs).toEqual([1]);
-    // One that never says where it is begins with all again.
+    // A compute without positions begins with all runs again.
     expect(next.runs).toEqual(first.upTo === undefined ? [1, 2] : [2]);
     expect(lost.runs).toEqual([1, 2]);
   });

@@ -5,29 +5,29 @@ import { RunBound, RunRefused } from "#core/problem.ts";
 import { logText } from "../fixtures/log-text.ts";
 import { changesConformance } from "./changes.ts";
 
-/** The behaviour of a command, which every kind of Compute performs in its own way. */
+/** Behaviour of a command, which each Compute under test performs in its own way. */
 export interface Behaviour {
-  /** Printed at first, a line each. */
+  /** Lines that it prints first. */
   readonly prints: readonly string[];
-  /** Its exit code; undefined: it runs until it is ended. */
+  /** Exit code; undefined: it runs until it is ended. */
   readonly exits: number | undefined;
   readonly ignoresTerm?: boolean;
-  /** A line that it prints after SIGTERM, before it ends. */
+  /** Line that it prints between SIGTERM and its end. */
   readonly lastWords?: string;
 }
 
-/** A Compute under test, with at least the nodes `one` and `two`, and a way to let its time pass. */
+/** Compute under test with at least the nodes `one` and `two`, and a way to let its time pass. */
 export interface ComputeUnderTest {
   readonly compute: Compute;
   readonly nodes: readonly ComputeNode[];
   now(): number;
   pass(ms: number): Promise<void>;
-  /** The command that makes runs of this uid behave so. */
+  /** Returns a command with which runs of this uid behave so. */
   command(uid: string, behaviour: Behaviour): string;
   close(): Promise<void>;
 }
 
-/** An adapter may find what belongs to a run by its name alone, anywhere on the machine. */
+/** Returns a new uid for each test, because an adapter may find parts of a run on the whole machine by name. */
 const freshUid = () => randomBytes(16).toString("hex");
 const uid = freshUid();
 const lives = { prints: [], exits: undefined };
@@ -314,7 +314,7 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
     );
     const removal = { ...gently, tombstones: 1 };
     const answers = [await compute.remove(ownName, 1, removal), await compute.remove(ownName, 2, removal)];
-    // Some clusters leave none, and say so.
+    // Some clusters leave no tombstones, and say so.
     expect(new Set(answers).size).toBe(1);
     if (!answers[0]) return;
 
@@ -422,7 +422,7 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
 
     expect(answers).toEqual([true, true]);
     expect(await ended()).toMatchObject({ started: true, exitCode: null, terminating: false });
-    // A shell may tell of the child that was ended with it.
+    // A shell may report the child that was ended with it.
     expect(await logText(compute.readLog(uid, 1))).toMatch(/^begun\n(Terminated\n)?checkpoint saved\n$/);
     await compute.remove(uid, 1, gently);
     expect(await gone()).toBeUndefined();
@@ -545,7 +545,7 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>): void 
     ];
 
     await compute.apply(getRun({ shares, gpusPerMachine: 8, mounts: [], ports: [], resources: null }));
-    // As the step of preparing: what waits for all of its machines begins once they are there, and not before.
+    // Like the step of the preparation, this begins a run once all its machines are there.
     const begun = async () => {
       const seen = await observe();
       if (seen?.waitsToBegin) await compute.begin(uid, 1);

@@ -4,24 +4,24 @@ import type { Compute } from "#core/ports/compute.ts";
 import type { Exec, ExecStatus } from "#core/ports/exec.ts";
 import { RunGone } from "#core/problem.ts";
 
-/** The behaviour of a command, which every kind of Compute performs in its own way. */
+/** Behaviour of a command, which each Compute under test performs in its own way. */
 export interface ExecBehaviour {
   readonly stdout?: string;
   readonly stderr?: string;
-  /** Its exit code, 0 when not given. */
+  /** Exit code, by default 0. */
   readonly exits?: number;
-  /** How long it continues after its output; forever where `null`. */
+  /** Time from its output to its end; `null`: it never ends. */
   readonly takesMs?: number | null;
 }
 
-/** A Compute under test, in which `applied` has one living run and the number 9 has none. */
+/** Compute under test in which the uid `applied` has a living run 1, and no run 9. */
 export interface ExecUnderTest {
   readonly compute: Compute;
   readonly applied: { readonly uid: string; readonly run: number };
   pass(ms: number): Promise<void>;
-  /** The words that behave so. */
+  /** Returns the words of a command that behaves so. */
   words(behaviour: ExecBehaviour): readonly string[];
-  /** How often such words were run. */
+  /** Returns how often these words were run. */
   times(words: readonly string[]): number;
   close(): Promise<void>;
 }
@@ -103,7 +103,7 @@ export function execConformance(open: () => Promise<ExecUnderTest>): void {
     it("are ended at their timeout with 124, with their output", async () => {
       const until = (timeoutMs: number) => ran({ stdout: "partial", takesMs: null }, { timeoutMs });
       let status = await until(3_000);
-      // A busy machine may take longer until it has written.
+      // On a busy machine, the output may come later.
       if (status.stdout === "") status = await until(60_000);
 
       expect(status).toMatchObject({ exitCode: 124, timedOut: true, stdout: "partial" });

@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import type { AwsCredentials, CallerIdentity, Identity, SignedIdentityRequest } from "#core/ports/identity.ts";
 import { IdentityRefused } from "#core/problem.ts";
 
-/** An Identity under test, a caller it knows, and how that caller signs a GetCallerIdentity itself. */
+/** Identity under test, a caller that it knows, and that caller's signed GetCallerIdentity requests. */
 export interface IdentityUnderTest {
   readonly identity: Identity;
   readonly known: AwsCredentials & CallerIdentity & { readonly sessionToken: string };

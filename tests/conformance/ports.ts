@@ -3,9 +3,9 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Observation, Run, RunPort } from "#core/ports/compute.ts";
 import type { ComputeUnderTest } from "./compute.ts";
 
-/** A Compute whose runs without a command answer on their HTTP ports, and echo posts to `/chat`. */
+/** Compute whose runs without a command answer on their HTTP ports and echo posts to `/chat`. */
 export interface PortsUnderTest extends ComputeUnderTest {
-  /** Sees to it that nothing answers on this port, of kind `tcp`, of the uid's runs. */
+  /** Lets no run of this uid answer on this port of kind `tcp`. */
   silence(uid: string, port: number): void;
 }
 

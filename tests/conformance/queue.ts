@@ -1,17 +1,17 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import type { Queue, QueueName, ReconcileRequest } from "#core/ports/queue.ts";
 
-/** A queue under test. `receive` takes visible messages, and acknowledges them unless they should stay in flight. */
+/** Queue under test. `receive` takes visible messages, and acknowledges them unless they are to stay in flight. */
 export interface QueueUnderTest {
   readonly queue: Queue;
   receive(queue: QueueName, options?: { readonly keep?: boolean }): Promise<ReconcileRequest[]>;
-  /** The time in milliseconds, by the clock that ends the queue's delays. */
+  /** Returns the time of the queue's clock in milliseconds. */
   now(): number;
-  /** Lets time pass: on a real queue by waiting. */
+  /** Lets time pass; a real queue waits. */
   pass(ms: number): Promise<void>;
 }
 
-/** Conformance tests of Queue. `open` answers empty queues each time. */
+/** Conformance tests of Queue. `open` returns empty queues. */
 export function queueConformance(open: () => Promise<QueueUnderTest>): void {
   let test: QueueUnderTest;
 
@@ -60,7 +60,7 @@ function delivers(test: () => QueueUnderTest): void {
 
 function delays(test: () => QueueUnderTest): void {
   describe("delays", () => {
-    // However busy the machine is: what comes is looked at, and when, and never what did not come within some time.
+    // The test checks only messages that come, and when, so a busy machine cannot fail it.
     it("delays a message for its delay", async () => {
       await test().queue.send("work", { look: "much later|-" }, { delaySeconds: 900 });
       const sentAt = test().now();

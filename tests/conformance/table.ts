@@ -7,8 +7,8 @@ import { seededRandom } from "../fixtures/random.ts";
 let partitionCount = 0;
 
 /**
- * Conformance tests of Table. `open` may answer the same table each time: tests use partitions of their own. A server
- * that mixes writes which overlap is held to everything but these.
+ * Conformance tests of Table. `open` may return the same table each time, because tests use separate partitions. A
+ * server that mixes overlapping writes skips only their tests.
  */
 export function tableConformance(open: () => Promise<Table>, { isolatesWrites = true } = {}): void {
   let table: Table;
@@ -274,7 +274,7 @@ function overlappingTransactions(table: () => Table, key: MakeKey, item: MakeIte
   });
 }
 
-/** What somebody's hand may have made of the writers. */
+/** Values of `writers` that an edit by hand may leave. */
 const editedAway: Readonly<Record<string, unknown>> = {
   "an empty list": [],
   absent: undefined,
@@ -590,7 +590,7 @@ function indexQueries(table: () => Table, pk: () => string, key: MakeKey, item: 
   });
 }
 
-/** Text of so many letters of which compression leaves three quarters. */
+/** Returns a text of this length that compresses to three quarters. */
 function unpackable(length: number): string {
   const random = seededRandom(1);
   return Array.from({ length }, () => LETTERS[Math.floor(random() * LETTERS.length)]).join("");

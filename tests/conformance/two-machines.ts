@@ -11,7 +11,7 @@ import { viewPool } from "../worlds/pool-view.ts";
 const MINUTE = 60_000;
 const names = ["h100-1", "h100-2"];
 
-/** What a job of 16 GPUs, which is one of two machines, sees of any Table that has transactions; each has a new one. */
+/** Tests of a job of 16 GPUs, which takes two machines, on a Table with transactions. Each test opens a new one. */
 export function twoMachineCases(open: () => Promise<Table>): void {
   const start: Start = async ({ wrapTable = (table: Table) => table, ...options } = {}) =>
     startedOn(wrapTable(await open()), options);
@@ -160,7 +160,7 @@ function allOrNothing(start: Start): void {
   });
 }
 
-/** The whole catalog over this table and two machines, and what the cases ask of it. */
+/** Starts the whole catalog on this table with two machines. */
 async function startedOn(table: Table, options: HttpWorldOptions) {
   const uids = new Map<unknown, string>();
   const put: Table["put"] = async (item, condition) => {
@@ -195,7 +195,7 @@ function listReasons({ timeline }: Shown): unknown[] {
   return (timeline as readonly Shown[]).map(({ reason }) => reason);
 }
 
-/** Who is in the ledger item of each machine, by its name. */
+/** Returns the holders in each machine's ledger item, by the machine's name. */
 async function getHoldings({ ctx }: HttpWorld): Promise<Record<string, string[]>> {
   const nodes = (await viewPool(ctx, "h100"))?.nodes ?? [];
   return Object.fromEntries(
@@ -206,18 +206,18 @@ async function getHoldings({ ctx }: HttpWorld): Promise<Record<string, string[]>
   );
 }
 
-/** Who is granted or holds machines that are still to be made. */
+/** Returns who is granted or holds machines that do not exist yet. */
 async function getUnpinned({ ctx }: HttpWorld): Promise<string[]> {
   const { granted = [], held = [] } = (await viewPool(ctx, "h100")) ?? {};
   return [...granted, ...held].filter(({ shares }) => shares.some(({ node }) => node === null)).map(({ uid }) => uid);
 }
 
-/** How often its command began, and the most units that were ever in use on each machine. */
+/** Counts the starts of a command, and the peak of used units on each machine. */
 function listStarts({ compute }: HttpWorld, uid: string): { starts: number; peaks: number[] } {
   return { starts: compute.starts(uid, 1), peaks: names.map(compute.peakUnits) };
 }
 
-/** The same table, but somebody else writes one item of the first `putAll` of several that are there before it does. */
+/** Returns the table, but another writer changes an item of the first `putAll` of several existing items before it. */
 function hurried(table: Table, at: number, refused: (puts: readonly ConditionalPut[]) => Promise<unknown>): Table {
   let isDone = false;
   return {
@@ -227,7 +227,7 @@ function hurried(table: Table, at: number, refused: (puts: readonly ConditionalP
       if (isDone || puts.length < 2 || !item) return table.putAll(puts);
       const present = await Promise.all(puts.map((put) => table.get(put.item)));
       const hit = present[at];
-      // Machines that come are written with those still to be made: these two are not in anybody's way yet.
+      // New machines are written together with the machines that do not exist yet, which conflict with no one.
       if (!hit || present.includes(undefined)) return table.putAll(puts);
       isDone = true;
       await table.put({ ...hit, writers: ["somebody else", ...hit.writers] });
@@ -239,7 +239,7 @@ function hurried(table: Table, at: number, refused: (puts: readonly ConditionalP
   };
 }
 
-/** Who has capacity, or is granted it, in each of these ledger items now. */
+/** Returns who has capacity, or is granted it, in each of these ledger items. */
 async function heldIn(table: Table, puts: readonly ConditionalPut[]): Promise<string[][]> {
   const items = await Promise.all(puts.map(({ item }) => table.get(item)));
   return items.map((item) => {

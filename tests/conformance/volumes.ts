@@ -2,11 +2,11 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { SnapshotTags, VolumeSnapshot, Volumes } from "#core/ports/volumes.ts";
 import { VolumeRefused } from "#core/problem.ts";
 
-/** Volumes under test, a way to let their time pass, and what is in them. */
+/** Volumes under test, a way to let their time pass, and access to their contents. */
 export interface VolumesUnderTest {
   readonly volumes: Volumes;
   pass(ms: number): Promise<void>;
-  /** Puts a text into a volume, and reads it again. */
+  /** Writes a text into a volume, and reads it. */
   readonly content: {
     write(volume: string, text: string): Promise<void>;
     read(volume: string): Promise<string>;
@@ -18,14 +18,14 @@ export interface VolumesUnderTest {
 
 const disk = "d".repeat(32);
 const tags: SnapshotTags = { name: "data", disk, attempt: "a-r1-1", key: `owner#${"0".repeat(32)}#disk|${disk}` };
-/** Has none of the volumes. */
+/** Machine without volumes. */
 const machine = { name: "n1", uid: "u1", providerId: "p1" };
-/** None of these is the id of anything; some would be paths. */
+/** Invalid ids, some of which would be paths. */
 const strangers = ["", "..", "../runs", "/etc", "vol-1/../vol-1", "vol-\0", "snap-\0", "x".repeat(300), "__proto__"];
 
 export type EmptyVolumes = Pick<Volumes, "createVolume" | "findVolume" | "listVolumes" | "listOwned" | "removeVolume">;
 
-/** What every kind of Volumes must do before it knows snapshots. */
+/** Conformance tests of Volumes without snapshots. */
 export function emptyVolumesConformance(
   open: () => Promise<{ readonly volumes: EmptyVolumes; close(): Promise<void> }>,
 ): void {
@@ -92,7 +92,7 @@ export function emptyVolumesConformance(
           expect.objectContaining({ id: otherRef.id, key: null }),
         ]),
       );
-      // Where a listing tells sizes.
+      // Some listings omit sizes.
       expect(listed.map(({ sizeGb = wanted.sizeGb }) => sizeGb)).toEqual([wanted.sizeGb, wanted.sizeGb]);
       expect(await volumes.listOwned()).toMatchObject([{ id: otherRef.id, key: null }]);
     });
@@ -134,7 +134,7 @@ export function emptyVolumesConformance(
   });
 }
 
-/** What every kind of Volumes must do. */
+/** Conformance tests of Volumes. */
 export function volumesConformance(open: () => Promise<VolumesUnderTest>): void {
   emptyVolumesConformance(open);
   withSnapshotsConformance(open);
@@ -178,7 +178,7 @@ function withSnapshotsConformance(open: () => Promise<VolumesUnderTest>): void {
 
 interface Subject extends VolumesUnderTest {
   newVolume(snapshotId?: string): Promise<string>;
-  /** A completed one. */
+  /** Creates a snapshot, and returns its id once it is completed. */
   newSnapshot(volume: string): Promise<string>;
 }
 
@@ -367,13 +367,13 @@ function tagsSnapshots(test: () => Subject): void {
   });
 }
 
-/** A deleted disk is kept while a new disk has its name. */
+/** Tests a deleted disk beside a new disk of its name. */
 function keepsNamesakesApart(test: () => VolumesUnderTest & { ended(id: string): Promise<VolumeSnapshot> }): void {
   const owner = "0".repeat(32);
   const newDisk = async (uid: string) => {
     const { volumes, content, ended } = test();
     const key = `owner#${owner}#disk|${uid}`;
-    // Disks of one name begin within one moment, and their uids may begin alike.
+    // Disks of one name may be created at the same moment, and their uids may begin alike.
     const { id } = await volumes.createVolume({
       token: `${uid}-1`,
       sizeGb: 10,

@@ -5,18 +5,18 @@ import { VolumeRefused } from "#core/problem.ts";
 import { requireBlobName } from "#core/store/blob-name.ts";
 
 export interface MemoryArchives extends Pick<Volumes, "startArchive" | "findArchive" | "endArchive"> {
-  /** The next so many archives that are begun fail. */
+  /** Makes the next `count` archives fail. */
   failArchives(count: number): void;
-  /** Whether something reads this volume, to zip it. */
+  /** Reports whether an archive is reading this volume. */
   isReading(volume: string): boolean;
-  /** What is not whole by now never will be. */
+  /** Fails unfinished archives of a removed volume. */
   volumeRemoved(id: string): void;
 }
 
-/** A zip of nothing (APPNOTE 4.3.16). */
+/** Empty zip (APPNOTE 4.3.16). */
 const emptyZip = Uint8Array.from([0x50, 0x4b, 5, 6, ...new Uint8Array(18)]);
 
-/** The part of the memory volumes that zips them. */
+/** Returns the part of the memory volumes that archives them. */
 export function memoryArchives(options: {
   readonly clock: Pick<Clock, "now">;
   readonly archiveMs: number;

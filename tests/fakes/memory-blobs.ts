@@ -2,10 +2,10 @@ import type { Blobs } from "#core/ports/blobs.ts";
 import { requireBlobName } from "#core/store/blob-name.ts";
 
 export interface MemoryBlobs extends Blobs {
-  /** From now on it has addresses, which begin with this. */
+  /** Gives blobs addresses that begin with this origin. */
   serveFrom(origin: string): void;
   names(): string[];
-  /** While set, every call throws it. */
+  /** Makes every call throw this error; undefined ends this. */
   breakWith(error: Error | undefined): void;
 }
 

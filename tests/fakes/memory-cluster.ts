@@ -11,7 +11,7 @@ import {
   type Transition,
 } from "./memory-run.ts";
 
-/** One thing that happened to a run, at the time at which it did. */
+/** Event of a run with its time. */
 export interface ComputeEvent {
   readonly at: number;
   readonly kind: "applied" | "bound" | "started" | "ended" | "gone";
@@ -19,7 +19,7 @@ export interface ComputeEvent {
   readonly run: number;
 }
 
-/** Whoever follows the runs of a fake. */
+/** Followers of the runs of a fake. */
 export interface Signals {
   tell(run: RunRef): void;
 }
@@ -27,7 +27,7 @@ export interface Signals {
 const logBytes = 1024 * 1024;
 const noLog: RunLog = { start: 0, bytes: new Uint8Array() };
 
-/** What becomes of the runs of a uid, and what their command prints: as it begins, and when it is asked to end. */
+/** Outcome of the runs of a uid, and their output at the start and after SIGTERM. */
 export interface Program {
   readonly outcome: Outcome;
   readonly ignoresTerm: boolean;
@@ -35,47 +35,47 @@ export interface Program {
   readonly lastWords: string;
 }
 
-/** What the fake Compute holds. */
+/** State of the fake Compute. */
 export interface World {
   readonly clock: Clock;
   readonly delays: StepDelays;
   readonly access: AccessOptions;
   readonly nodes: Map<string, ComputeNode>;
-  /** Nodes as they were last set, by name. */
+  /** Last version of each node, by name. */
   readonly known: Map<string, ComputeNode>;
-  /** What the provider says, by the uid of the node. */
+  /** States that the provider reports, by the node's uid. */
   readonly machines: Map<string, MachineState>;
   readonly runs: Map<string, MemoryRun>;
-  /** What runs have beside what is seen of them, by the name of the run. */
+  /** Parts that `listParts` reports, by the run's name. */
   readonly parts: Map<string, RunRef>;
-  /** When the tombstone of each removed run goes, by the name of the run. */
+  /** End of each removed run's tombstone, by the run's name. */
   readonly tombstones: Map<string, number>;
-  /** Whether a volume of this id is there to be attached. */
+  /** Reports whether a volume of this id can be attached. */
   readonly hasVolume: (id: string) => boolean;
-  /** Whether removals leave the tombstones that they are asked for. */
+  /** Whether removals leave requested tombstones. */
   readonly leavesTombstones: boolean;
-  /** Whether the command of a run of several machines waits to be let begin. */
+  /** Whether the command of a run of several machines waits for `begin`. */
   readonly gates: boolean;
-  /** Runs that were removed by force and go on all the same, on a node that does not answer. */
+  /** Runs that were removed by force but continue on a silent node. */
   readonly ghosts: Map<string, MemoryRun>;
-  /** Volumes that such a run left attached, with the uid of their node. */
+  /** Volumes that such runs left attached, with their node. */
   readonly stuck: Map<string, { readonly uid: string; readonly run: number; readonly node: string }>;
   readonly outcomes: Map<string, Program>;
   readonly logs: Map<string, RunLog>;
   readonly starts: Map<string, number>;
-  /** The uids of which any command began. */
+  /** Uids of runs whose command began on any machine. */
   readonly begun: Set<string>;
   readonly peaks: Map<string, number>;
-  /** By uid, the ports on which nothing of it answers. */
+  /** Silent ports by uid. */
   readonly silent: Map<string, Set<number>>;
   readonly history: ComputeEvent[];
-  /** Tells of each run that changed, in the order in which that happened. */
+  /** Changed runs, in order. */
   readonly signals: Signals;
-  /** Nothing happens by itself before this moment; 0 once somebody changed something. */
+  /** Time before which nothing happens by itself; 0 after a change from outside. */
   quietUntil: number;
 }
 
-/** Applies every transition that is due, the earliest first, so that peaks and history are what really was. */
+/** Applies all due transitions, the earliest first, so that peaks and history are right. */
 export function settle(world: World): void {
   const now = world.clock.now();
   if (now < world.quietUntil) return;
@@ -98,7 +98,7 @@ function isBefore(left: Transition, right: Transition): boolean {
   return left.at < right.at || (left.at === right.at && frees(left) && !frees(right));
 }
 
-/** One transition, with what it means for nodes, counts and history. */
+/** Applies one transition to the run, nodes, counts and history. */
 export function move(world: World, it: MemoryRun, transition: Transition): void {
   world.quietUntil = 0;
   world.signals.tell(toRunRef(it));
@@ -135,7 +135,7 @@ export function move(world: World, it: MemoryRun, transition: Transition): void 
   unblock(world, at);
 }
 
-/** Its command begins, on all of its machines or on those that it has. */
+/** Begins the command on all machines of the run, or on those that it has. */
 function begin(world: World, it: MemoryRun): void {
   const id = runName(it.run.uid, it.run.run);
   it.started = true;
@@ -144,8 +144,8 @@ function begin(world: World, it: MemoryRun): void {
 }
 
 /**
- * Puts its machines on their nodes one after the other, each on any with room where its share names none; false when one
- * cannot be taken: those before it stay where they are, and begin.
+ * Binds the machines of a run one by one, to any node with room if a share names none. Returns false if one cannot be
+ * bound. Earlier ones then stay bound, and begin.
  */
 function bind(world: World, it: MemoryRun): boolean {
   if (it.nodes.length === 0 && isMountedElsewhere(world, it)) return false;
@@ -164,7 +164,7 @@ function bind(world: World, it: MemoryRun): boolean {
   return true;
 }
 
-/** Whether somebody for whom the cluster itself chose this node leaves no room: its scheduler then binds nobody else there. */
+/** Reports whether a run for which the scheduler chose this node leaves too little room for another. */
 function isTaken(world: World, { name, units: all }: ComputeNode, units: number): boolean {
   const isChosen = [...world.runs.values()].some(
     (it) => isRunning(world, it) && it.nodes.some((node, n) => node.name === name && it.run.shares[n]?.node === null),
@@ -173,7 +173,7 @@ function isTaken(world: World, { name, units: all }: ComputeNode, units: number)
 }
 
 /**
- * Volume claims are ReadWriteOncePod: a second pod with the volume waits
+ * Reports whether another run has mounted a volume. Claims are ReadWriteOncePod, so a second pod waits
  * (docs/architecture/consistency.md#paused-workers).
  */
 function isMountedElsewhere(world: World, it: MemoryRun): boolean {
@@ -194,18 +194,18 @@ function roomyNode(world: World, type: string, units: number, taken: readonly No
   return undefined;
 }
 
-/** Whether the kubelet of this node object can be reached, and how not. */
+/** Returns why this node object's kubelet is silent; null if it answers. */
 export function findSilence({ nodes }: World, { uid }: NodeRef): Silence | null {
   for (const node of nodes.values()) if (node.uid === uid) return node.ready ? null : "notReady";
   return "missing";
 }
 
-/** What the provider says; it knows every machine that ever was a node with a provider id. */
+/** Returns the provider's report. It knows every machine that was ever a node with a provider id. */
 export function getMachine({ machines }: World, { uid, providerId }: NodeRef): MachineState {
   return providerId === null ? "unknown" : (machines.get(uid) ?? "gone");
 }
 
-/** Units of the node that runs hold: bound, and neither ended nor gone, or removed by force and still running there. */
+/** Returns the units that runs hold on a node. Runs that were removed by force but continue there count. */
 export function unitsOn(world: World, name: string): number {
   const uid = world.nodes.get(name)?.uid;
   let units = 0;
@@ -219,12 +219,12 @@ export function unitsOn(world: World, name: string): number {
   return units;
 }
 
-/** Whether anything of it runs on some machine. */
+/** Reports whether any part of a run is running on a machine. */
 export function isRunning(world: World, it: MemoryRun): boolean {
   return it.state !== "ended" && it.nodes.some((node) => getMachine(world, node) !== "gone");
 }
 
-/** Adds to what a command has printed, of which the newest MiB is kept. */
+/** Adds to the output of a command, of which the newest MiB is kept. */
 export function print(world: World, id: string, printed: string | Uint8Array): void {
   const { start, bytes: before } = readPrinted(world, id);
   const added = typeof printed === "string" ? new TextEncoder().encode(printed) : printed;
@@ -239,7 +239,7 @@ export function readPrinted(world: World, id: string): RunLog {
   return world.logs.get(id) ?? noLog;
 }
 
-/** Lets runs that no node could take try again. */
+/** Lets runs try again that no node could take. */
 export function unblock(world: World, now: number): void {
   world.quietUntil = 0;
   for (const it of world.runs.values()) {
@@ -253,7 +253,7 @@ export function toRunRef({ run: { uid, run, key } }: MemoryRun): RunRef {
   return { uid, run, key };
 }
 
-/** The name that everything of a run derives from. */
+/** Returns the name from which all names of a run derive. */
 export function runName(uid: string, run: number): string {
   return `${uid}-r${run}`;
 }

@@ -32,41 +32,41 @@ import {
 import { memorySignals } from "./memory-signals.ts";
 
 export interface MemoryCompute extends Compute, MemoryPosts, MemoryExecs, MemoryNodes {
-  /** Decides what becomes of every later run of this uid, and what its command prints. */
+  /** Sets the outcome and the output of later runs of this uid. */
   program(uid: string, outcome: Outcome, options?: Partial<Omit<Program, "outcome">>): void;
-  /** Adds to what the run's command has printed. */
+  /** Adds to the output of a run's command. */
   print(uid: string, run: number, printed: string | Uint8Array): void;
-  /** Whether anything answers on this port of the uid's runs: while not, none of them becomes ready. */
+  /** Makes a port of the uid's runs silent, or ends this. With a silent port, none becomes ready. */
   setSilent(uid: string, port: number, isSilent: boolean): void;
-  /** Since when GPUs of runs of this uid are idle; undefined: nobody can tell, as until it is said. */
+  /** Sets since when the GPUs of the uid's runs are idle. undefined, the default: unknown. */
   setGpuIdle(uid: string, since: number | undefined): void;
-  /** What the run may use now. */
+  /** Returns the present resources of a run. */
   resources(uid: string, run: number): Resources | null | undefined;
-  /** Ends a run as if somebody had signalled its command. */
+  /** Ends a run as a signal to its command would. */
   kill(uid: string, run: number, signal?: string): void;
-  /** As an `apply` that died before what it applied could be seen. */
+  /** Leaves the parts of an `apply` that died before the run became visible. */
   applyParts(run: RunRef): void;
-  /** Whether some of its machines are bound now, and another is not. */
+  /** Reports whether some machines of a run are bound and others are not. */
   isBoundInPart(uid: string, run: number): boolean;
-  /** Whether a tombstone refuses to start this run now. */
+  /** Reports whether a tombstone prevents the start of this run now. */
   hasTombstone(uid: string, run: number): boolean;
-  /** Takes away the tombstone of a run before its time. */
+  /** Removes the tombstone of a run early. */
   loseTombstone(uid: string, run: number): void;
-  /** Whether anything of the run occupies its node now. */
+  /** Reports whether any part of the run occupies its node. */
   isLive(uid: string, run: number): boolean;
-  /** The runs that have this volume mounted now. */
+  /** Returns the runs that have this volume mounted. */
   mounting(volumeId: string): readonly { readonly uid: string; readonly run: number }[];
-  /** Who may enter it and what it serves, as it was told last. */
+  /** Returns the access that was set last. */
   access(uid: string, run: number): Access | undefined;
-  /** How often the command of this run began on all of its machines; more than 1 is a command that ran twice. */
+  /** Counts the starts of a run's command on all its machines. More than 1 means that it ran twice. */
   starts(uid: string, run: number): number;
-  /** Whether the command of any run of this uid ever began, on all of its machines or on some. */
+  /** Reports whether the command of any run of this uid ever began on any machine. */
   hasBegun(uid: string): boolean;
-  /** Everything that happened, in the order of its time. */
+  /** Returns all events in order of time. */
   history(): readonly ComputeEvent[];
-  /** Runs that changed since this was last asked, by itself up to now or by somebody's call: what `changes` tells as well. */
+  /** Returns the runs that changed since the last call, as `changes` reports them. */
   takeChanged(): RunRef[];
-  /** When something happens by itself next; infinite: never. */
+  /** Returns the time of the next event that happens by itself; infinite: never. */
   nextChangeAt(): number;
 }
 
@@ -74,17 +74,17 @@ export type MemoryComputeOptions = Partial<StepDelays> & {
   readonly access?: Partial<AccessOptions>;
   readonly clock: Clock;
   readonly nodes: readonly ComputeNode[];
-  /** Whether a volume of this id is there to be attached; each is, unless said. */
+  /** Reports whether a volume of this id can be attached. By default, all can. */
   readonly hasVolume?: (id: string) => boolean;
-  /** Whether a removal leaves the tombstones that it is asked for; it does, unless said. */
+  /** Whether a removal leaves requested tombstones, by default true. */
   readonly leavesTombstones?: boolean;
-  /** Whether the command of a run of several machines waits for `begin`; it does not, unless said. */
+  /** Whether the command of a run of several machines waits for `begin`, by default false. */
   readonly gates?: boolean;
 };
 
 /**
- * The Compute port in memory. Nothing happens between calls: each first brings the world up to the clock. A pinned
- * share is bound whatever else its node holds, so that a slot held twice shows in `liveUnits` and `peakUnits`.
+ * Compute in memory. Nothing happens between calls; each first brings the state up to the clock. A pinned share is
+ * bound even on a full node, so that a slot that is held twice shows in `liveUnits` and `peakUnits`.
  */
 export function memoryCompute(options: MemoryComputeOptions): MemoryCompute {
   const { clock, nodes, access, hasVolume = () => true, leavesTombstones = true, gates = false, ...delays } = options;
@@ -137,7 +137,7 @@ export function memoryCompute(options: MemoryComputeOptions): MemoryCompute {
   };
 }
 
-/** How far a run can be entered. */
+/** Returns whether a run lives or has ended; undefined if nothing is left of it. */
 function findLife(world: World, id: string): RunLife | undefined {
   settle(world);
   const it = world.runs.get(id);
@@ -146,7 +146,7 @@ function findLife(world: World, id: string): RunLife | undefined {
   return { isOpen, endedAt: it.state === "ended" ? it.since : undefined };
 }
 
-/** The ports of a run that answer; undefined when there is no living run. */
+/** Returns the ports of a run that answer; undefined if no such run lives. */
 function findListening(world: World, id: string): { ports: number[] } | undefined {
   settle(world);
   const it = world.runs.get(id);
@@ -326,7 +326,7 @@ function getSilent({ silent }: World, uid: string): Set<number> {
   return ports;
 }
 
-/** What waited for it is looked at again from now on. */
+/** Sets whether a port is silent. Runs that wait for it are checked again. */
 function setSilent(world: World, uid: string, port: number, isSilent: boolean): void {
   settle(world);
   const ports = getSilent(world, uid);
@@ -357,7 +357,7 @@ function terminateRun(world: World, id: string, graceSeconds: number): boolean {
   return true;
 }
 
-/** As the port promises at least. */
+/** Shortest life of a tombstone that the port promises. */
 const TOMBSTONE_MS = 60_000;
 
 function removeRun(world: World, id: string, options: Removal): boolean {

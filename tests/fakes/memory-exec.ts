@@ -3,34 +3,34 @@ import type { Compute, Notice, Observation } from "#core/ports/compute.ts";
 import type { Exec, ExecStatus } from "#core/ports/exec.ts";
 import { RunGone } from "#core/problem.ts";
 
-/** What becomes of a command; what is not said is empty, 0 and now. */
+/** Outcome of a command. By default it prints nothing and ends at once with 0. */
 export interface ExecOutcome {
   readonly stdout?: string;
   readonly stderr?: string;
   readonly exitCode?: number;
-  /** From its start to its end; `null`: it goes on until it is ended. */
+  /** Time from its start to its end; `null`: it runs until it is ended. */
   readonly takesMs?: number | null;
-  /** Where it says that it left its shell. */
+  /** Directory in which it reports to have left its shell. */
   readonly directory?: string;
 }
 
 export interface MemoryExecs extends Pick<Compute, "startExec" | "readExec" | "countWork" | "tell"> {
-  /** Decides what becomes of later commands for which this holds; the newest that holds decides. */
+  /** Sets the outcome of later commands for which `match` holds. The newest matching one counts. */
   programExec(match: (exec: Exec) => boolean, outcome: ExecOutcome | ((exec: Exec) => ExecOutcome)): void;
-  /** Every command that was started, in their order; one of a run that is gone is still there. */
+  /** Returns all started commands in order, including those of removed runs. */
   execs(): readonly Exec[];
-  /** Sessions of runs of this uid besides their commands; null: that nobody can tell. */
+  /** Sets the sessions of the uid's runs beside their commands; null: unknown. */
   setSessions(uid: string, sessions: number | null): void;
-  /** What the people at the terminals of this run were told, each notice once. */
+  /** Returns the notices to the terminals of this run, each once. */
   notices(uid: string, run: number): readonly Notice[];
-  /** Sets what works in runs of this uid without a connection; null: unknown; an error: the question fails. */
+  /** Sets the work without a connection in the uid's runs; null: unknown; an error: the call fails. */
   setWork(uid: string, work: number | null | Error): void;
 }
 
-/** What the fake of runs tells of one of them; undefined when nothing of it is left. */
+/** State of a run from the fake Compute. */
 export interface RunLife {
   readonly isOpen: boolean;
-  /** When its commands ended with it; undefined while it lives. */
+  /** Time of the run's end, with which its commands ended; undefined while it lives. */
   readonly endedAt: number | undefined;
 }
 
@@ -129,6 +129,6 @@ interface Kept {
 function firstMebibyte(text: string): Kept {
   const bytes = Buffer.from(text);
   const isCut = bytes.length > keptBytes;
-  // As a stream, the decoder keeps the beginning of a character whose rest is missing to itself.
+  // In stream mode, the decoder holds back an incomplete character at the end.
   return { text: new TextDecoder().decode(bytes.subarray(0, keptBytes), { stream: isCut }), isCut };
 }

@@ -2,13 +2,13 @@ import type { Fetch, FetchAnswer, FetchRequest } from "#core/ports/fetch.ts";
 import { AddressRefused } from "#core/problem.ts";
 
 export interface MemoryFetch extends Fetch {
-  /** What was posted, in order. */
+  /** Posts in order. */
   readonly posts: FetchRequest[];
-  /** How a URL answers; 200 unless said. An error is thrown. */
+  /** Sets the answers of a URL, by default 200. An error is thrown. */
   answer(url: string, how: (request: FetchRequest) => FetchAnswer | Error): void;
 }
 
-/** Receivers in memory: names that begin with `private` stand for addresses that are not to be dialled. */
+/** Receivers in memory. Names that begin with `private` stand for forbidden addresses. */
 export function memoryFetch(): MemoryFetch {
   const posts: FetchRequest[] = [];
   const answers = new Map<string, (request: FetchRequest) => FetchAnswer | Error>();

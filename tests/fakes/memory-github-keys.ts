@@ -1,13 +1,13 @@
 import type { GithubKeys } from "#core/ports/identity.ts";
 
 export interface MemoryGithubKeys extends GithubKeys {
-  /** What GitHub answers for this user from now on; an error is thrown, and undefined is an unknown user. */
+  /** Sets GitHub's answer for this user. An error is thrown; undefined means an unknown user. */
   publish(user: string, keys: string | Error | undefined): void;
-  /** How often somebody asked. */
+  /** Returns the number of requests. */
   asked(): number;
 }
 
-/** The GithubKeys port in memory: it knows who was published and nobody else. */
+/** GithubKeys in memory, which knows only published users. */
 export function memoryGithubKeys(): MemoryGithubKeys {
   const published = new Map<string, string | Error | undefined>();
   let input = 0;

@@ -3,18 +3,18 @@ import type { AwsCredentials, CallerIdentity, Identity, SignedIdentityRequest } 
 import { IdentityRefused } from "#core/problem.ts";
 
 interface KnownCaller extends AwsCredentials, CallerIdentity {
-  /** Milliseconds since the epoch; without it the session never ends. */
+  /** Milliseconds since the epoch; undefined: the session never ends. */
   readonly expiresAt?: number;
 }
 
 export interface MemoryIdentityOptions {
   readonly callers: readonly KnownCaller[];
   readonly now?: () => number;
-  /** When it answers true, STS cannot be reached. */
+  /** Reports whether STS is unreachable. */
   readonly isDown?: () => boolean;
 }
 
-/** An STS in memory that knows these callers. Signed requests are those that `signedBy` makes. */
+/** STS in memory that knows these callers, and accepts signed requests of `signedBy`. */
 export function memoryIdentity(options: MemoryIdentityOptions): Identity {
   const { callers, now = () => 0, isDown = () => false } = options;
   const identify = (
@@ -43,7 +43,7 @@ export function memoryIdentity(options: MemoryIdentityOptions): Identity {
   };
 }
 
-/** A request that `memoryIdentity` accepts, in the outer form of a real one. `headers` are added to it. */
+/** Returns a request that `memoryIdentity` accepts, in the outer form of a real one, with additional `headers`. */
 export function signedBy(
   { accessKeyId, secretAccessKey, sessionToken }: AwsCredentials,
   { url, amzDate, serverId }: { readonly url: string; readonly amzDate: string; readonly serverId: string },

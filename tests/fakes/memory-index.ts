@@ -2,7 +2,7 @@ import type { Clock } from "#core/ports/clock.ts";
 import type { IndexName, IndexQuery, IndexRange, Item, Page } from "#core/ports/table.ts";
 import { copyOfData } from "../fixtures/plain-data.ts";
 
-/** DynamoDB ends a page there even where no limit was given. */
+/** Size at which DynamoDB ends a page even without a limit. */
 export const MOST_PAGE_BYTES = 1_000_000;
 
 interface Entry {
@@ -23,15 +23,15 @@ export interface MemoryIndexOptions {
 }
 
 export interface MemoryIndex {
-  /** Notes that the item under this key is now so, or gone. */
+  /** Records the new item under this key; undefined: it is gone. */
   record(key: string, item: Item | undefined): void;
   query(query: IndexQuery): Page;
   count(range: IndexRange): number;
 }
 
 /**
- * One sparse index. With a lateness each key is served, at each query, as it was at a random instant of that span:
- * not monotonic, as the replicas behind a DynamoDB index may be.
+ * Sparse index. With a lateness, each query serves each key as of a random moment of that span. Like the replicas of a
+ * DynamoDB index, this is not monotonic.
  */
 export function memoryIndex(name: IndexName, options: MemoryIndexOptions): MemoryIndex {
   const store = options.latenessMs > 0 ? lateStore(options) : presentStore();
@@ -123,7 +123,7 @@ function inRange(entries: Iterable<Entry>, { from, to }: Pick<IndexQuery, "from"
 function buildPage(entries: Iterable<Entry>, query: IndexQuery): Page {
   const { after, limit } = query;
   const found = inRange(entries, query);
-  // A sweep asks all shards, of which few hold anything.
+  // A sweep queries all shards, most of which are empty.
   if (found.length === 0) return { items: [] };
   found.sort(compareEntries);
   const start = after === undefined ? 0 : found.findIndex((entry) => isAfter(entry, after));
@@ -144,7 +144,7 @@ function upToMostBytes(entries: Entry[]): Entry[] {
   return last < 0 ? entries : entries.slice(0, last + 1);
 }
 
-// Of what is projected so few never come to a page: no field of it has more than 10 KB.
+// So few entries never fill a page, since no projected field has more than 10 KB.
 const FEW_ENTRIES = 50;
 
 function isAfter(entry: Entry, cursor: string): boolean {

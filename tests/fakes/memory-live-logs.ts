@@ -4,7 +4,7 @@ import type { LiveLogs } from "#core/ports/run-log.ts";
 
 const POLL_MS = 50;
 
-/** The output of the runs of a memory compute, as an embedded stack reads it. */
+/** Output of the runs of a memory compute, as an embedded stack reads it. */
 export function memoryLiveLogs(compute: Compute, clock: Clock): LiveLogs {
   return {
     read: async (uid, run, from) => {

@@ -2,25 +2,25 @@ import type { BoundRun, ComputeNode, MachineState, NodeRef } from "#core/ports/c
 import { findSilence, isRunning, settle, toRunRef, unblock, unitsOn, type World } from "./memory-cluster.ts";
 import { type MemoryRun, toObservation } from "./memory-run.ts";
 
-/** What may happen to the machines of a memory Compute, beside what the port itself asks for. */
+/** Events of the machines of a memory Compute, beside those that the port causes. */
 export interface MemoryNodes {
-  /** Adds a node object, or replaces the one of that name or uid: a new label, another name, another machine. */
+  /** Adds a node object, or replaces the one with its name or uid. */
   setNode(node: ComputeNode): void;
-  /** The node becomes NotReady: what runs there goes on unseen, and is removed only by force. */
+  /** Makes a node NotReady. Its runs continue unseen, and are removed only by force. */
   loseNode(name: string): void;
-  /** Its node object goes; whether the machine does is up to `setMachine`. */
+  /** Removes a node object, but not its machine (`setMachine`). */
   removeNode(name: string): void;
-  /** The node of this name is back and ready, with the same uid; what was removed from it by force meanwhile is ended. */
+  /** Brings a node back with the same uid. Runs that were removed from it by force end. */
   returnNode(name: string): void;
-  /** What the provider says of the machine behind a node object: `gone` ends all that ran there. */
+  /** Sets the provider's report about a node object's machine. `gone` ends all its runs. */
   setMachine(uid: string, state: MachineState): void;
-  /** Whether the machine behind a node object is dead, whatever the provider says. */
+  /** Reports whether a node object's machine is dead, independent of the provider's report. */
   isMachineGone(uid: string): boolean;
-  /** Units of the node that runs hold now: bound, and neither ended nor gone. */
+  /** Returns the units of bound, living runs on a node. */
   liveUnits(node: string): number;
-  /** The most that `liveUnits` ever was. */
+  /** Returns the maximum of `liveUnits` so far. */
   peakUnits(node: string): number;
-  /** Takes a volume off this machine. */
+  /** Detaches a volume from this machine. */
   detach(volumeId: string, machine: NodeRef): void;
 }
 
@@ -59,7 +59,7 @@ export function memoryNodes(world: World): MemoryNodes {
   };
 }
 
-/** The nodes, each with what runs there. */
+/** Lists the nodes with their runs. */
 export function listNodes(world: World): ComputeNode[] {
   const living = [...world.runs.values()].filter((it) => isRunning(world, it));
   const bound = Map.groupBy(
@@ -72,14 +72,14 @@ export function listNodes(world: World): ComputeNode[] {
   });
 }
 
-/** What of a run is on each of its nodes, by the uid of that. */
+/** Returns the parts of a run on its nodes, by the node's uid. */
 function boundRuns(world: World, it: MemoryRun): { readonly node: string; readonly run: BoundRun }[] {
   const { uid, run, shares } = it.run;
   const { nodes } = toObservation(it, world.access, (node) => findSilence(world, node));
   return nodes.map(({ uid: node, mark }, at) => ({ node, run: { uid, run, units: shares[at]?.units ?? 0, mark } }));
 }
 
-/** A run that was removed by force from a node that does not answer: it runs on there, and its volumes stay attached. */
+/** Leaves a run that was removed by force from a silent node: it continues there, and its volumes stay attached. */
 export function leaveBehind(world: World, id: string, it: MemoryRun): void {
   const { uid, run, mounts } = it.run;
   const [first] = it.nodes;
@@ -102,7 +102,9 @@ function setNode(world: World, node: ComputeNode): void {
   if (node.ready || !world.machines.has(node.uid)) world.machines.set(node.uid, "running");
 }
 
-/** Runs stand still on nodes that do not answer and go on when these are back; a kubelet that is back ends what is not its own. */
+/**
+ * Suspends runs on silent nodes, and resumes them when the nodes are back. A kubelet that is back ends removed runs.
+ */
 function meetNodes(world: World): void {
   const now = world.clock.now();
   for (const it of world.runs.values()) {

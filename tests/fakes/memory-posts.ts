@@ -1,24 +1,24 @@
 import type { Compute, PortAnswer, PortRequest } from "#core/ports/compute.ts";
 import { RunGone } from "#core/problem.ts";
 
-/** One post that reached a run. */
+/** Post that reached a run. */
 export interface Post {
   readonly uid: string;
   readonly run: number;
   readonly request: PortRequest;
 }
 
-/** What a run answers; what it throws is how nobody answering shows. */
+/** Answer of a run. A thrown error means that nothing answers. */
 export type Responder = (post: Post) => PortAnswer | Promise<PortAnswer>;
 
 export interface MemoryPosts extends Pick<Compute, "postToPort"> {
-  /** Decides what runs of this uid answer from now on. */
+  /** Sets the later answers of the uid's runs. */
   answerPosts(uid: string, responder: Responder): void;
-  /** Everything that reached runs of this uid, in order. */
+  /** Returns the posts that reached the uid's runs, in order. */
   posts(uid: string): readonly Post[];
 }
 
-/** Posts to ports of runs in memory: a run says back what it was told, unless it was given other answers. */
+/** Posts to ports of runs in memory. By default, a run echoes the post. */
 export function memoryPosts(
   findState: (uid: string, run: number) => { ports: readonly number[] } | undefined,
 ): MemoryPosts {

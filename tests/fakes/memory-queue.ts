@@ -6,22 +6,22 @@ interface ReceivedMessage {
   readonly id: string;
   readonly look: ReconcileRequest;
   readonly group: string | undefined;
-  /** How often it was handed out, this time included. */
+  /** Number of receives, including this one. */
   readonly receives: number;
 }
 
 export interface MemoryQueue extends Queue {
-  /** Hands out what is visible now and hides it for the visibility timeout; a group goes on only after its first. */
+  /** Returns visible messages, and hides them for the visibility timeout. A group continues only after its first. */
   receive(queue: QueueName, max: number): ReceivedMessage[];
-  /** Deletes a message that was dealt with; nothing happens when it is gone already. */
+  /** Deletes a handled message. Does nothing if it is gone. */
   acknowledge(queue: QueueName, id: string): void;
   /** Makes a message visible again at once. */
   release(queue: QueueName, id: string): void;
-  /** The next moment, in milliseconds since the epoch, at which `receive` may find something. */
+  /** Returns the next time at which `receive` may find a message, in milliseconds since the epoch. */
   nextAt(queue: QueueName): number | undefined;
-  /** How many messages were ever sent, to all queues. */
+  /** Returns the number of messages sent to all queues so far. */
   sent(): number;
-  /** What waits or is in flight, by the record it names: chains of looks merge, so this stays small. */
+  /** Counts waiting and in-flight messages by record. Chains of reconciles merge, so this stays small. */
   outstanding(): ReadonlyMap<string, number>;
 }
 
@@ -34,7 +34,7 @@ interface Message {
   inFlight: boolean;
 }
 
-/** The queues in memory, on the given clock. */
+/** Queues in memory on the given clock. */
 export function memoryQueue(options: {
   readonly clock: Pick<Clock, "now">;
   readonly visibilitySeconds?: number;
@@ -96,7 +96,7 @@ export function memoryQueue(options: {
       let next: number | undefined;
       let groups: Set<string> | undefined;
       for (const { group, visibleAt } of queues[queue].values()) {
-        // Of a group only the first counts; the simulator asks this at every step, so nothing is made in vain.
+        // Only the first message of a group counts. The simulator calls this at every step, so it creates no objects.
         if (group !== undefined && groups?.has(group)) continue;
         if (group !== undefined) groups = (groups ?? new Set()).add(group);
         if (next === undefined || visibleAt < next) next = visibleAt;
@@ -106,7 +106,7 @@ export function memoryQueue(options: {
   };
 }
 
-/** Refuses what SQS would refuse; the rules that both queues share. */
+/** Throws for options that SQS would refuse. */
 function requireOptions(queue: QueueName, { delaySeconds = 0, group }: SendOptions): void {
   if (!Number.isInteger(delaySeconds) || delaySeconds < 0 || delaySeconds > 900) {
     throw new Error(`A delay must be 0 to 900 whole seconds, not ${delaySeconds}`);
@@ -116,7 +116,7 @@ function requireOptions(queue: QueueName, { delaySeconds = 0, group }: SendOptio
   if (queue === "work" && group !== undefined) throw new Error("The queue work has no groups");
 }
 
-/** The first so many in the order sent; of a group that has a message in flight, none. */
+/** Returns the first messages in the order sent, and none of a group with a message in flight. */
 function firstReceivable(messages: ReadonlyMap<string, Message>, now: number, max: number): Message[] {
   const blocked = groupsInFlight(messages, now);
   const found: Message[] = [];

@@ -11,14 +11,14 @@ import type {
   Silence,
 } from "#core/ports/compute.ts";
 
-/** What happens to a run once it was applied; without one it becomes ready and lives until it is removed. */
+/** Outcome of an applied run. By default it becomes ready and lives until it is removed. */
 export type Outcome =
   | { readonly kind: "lives" }
   | { readonly kind: "exits"; readonly code: number; readonly afterMs: number }
   | { readonly kind: "killed"; readonly signal: string; readonly afterMs: number }
   | { readonly kind: "fails"; readonly reason: string; readonly afterMs: number }
   | { readonly kind: "imageFails"; readonly reason: string }
-  /** `first`: so many of several machines are bound all the same. `lacksVolume`, `refusedForNow`: that is why. */
+  /** `first`: number of machines that are bound nevertheless. `lacksVolume`, `refusedForNow`: the reason. */
   | {
       readonly kind: "neverBinds";
       readonly reason: string | null;
@@ -26,82 +26,82 @@ export type Outcome =
       readonly lacksVolume?: true;
       readonly refusedForNow?: true;
     }
-  /** It is not taken at all. */
+  /** `apply` refuses the run. */
   | { readonly kind: "refused"; readonly reason: string };
 
-/** Milliseconds that each step takes; all are 0 unless set. */
+/** Duration of each step in milliseconds, by default 0. */
 export interface StepDelays {
   readonly bindMs: number;
   readonly imageMs: number;
   readonly containerMs: number;
   readonly probeMs: number;
-  /** From the end of the command, or from the removal of a run that has ended, to nothing being left. */
+  /** From the end of the command, or the removal of an ended run, until nothing is left. */
   readonly removeMs: number;
 }
 
-/** One run as the fake holds it. */
+/** Run in the fake. */
 export interface MemoryRun {
   readonly run: Run;
   readonly outcome: Outcome;
   readonly ignoresTerm: boolean;
-  /** Printed when it is asked to end. */
+  /** Output after SIGTERM. */
   readonly lastWords: string;
-  /** When its command ends because it was asked to; undefined: nothing asked it. */
+  /** End of its command after SIGTERM; undefined if there was none. */
   terminatesAt: number | undefined;
-  /** Its command has not been let begin. */
+  /** The command waits for `begin`. */
   isGated: boolean;
   state: RunState;
-  /** When it came to this state. */
+  /** Time since which it has this state. */
   since: number;
   started: boolean;
   until: number;
-  /** Those of its first machines that are bound; all of them unless it is unbound. */
+  /** Nodes of the machines that are bound; all of them unless the run is unbound. */
   nodes: readonly NodeRef[];
-  /** When the first of them was. */
+  /** Time since which the first machine is bound. */
   partSince: number | undefined;
   exitCode: number | null;
   reason: string | null;
   removing: boolean;
   goneAt: number | undefined;
-  /** No node could take it; looked at again when nodes change or units come free. */
+  /** No node could take it. It tries again when nodes change or units become free. */
   blocked: boolean;
-  /** A volume of it was gone as it was bound: its machine attaches nothing and it stays as it is. */
+  /** One of its volumes was missing when it was bound, so the run stays as it is. */
   lacksVolume: boolean;
-  /** A node of it does not answer: it stands still, and nothing but force removes it. */
+  /** One of its nodes is silent, so it is suspended, and only force removes it. */
   nodeLost: boolean;
-  /** What it was told last. */
+  /** Access that was set last. */
   access: Access | undefined;
-  /** What it may use now. */
+  /** Present resources. */
   resources: Resources | null;
-  /** The revision of what it was resized to last. */
+  /** Revision of the last resize. */
   resized: number;
-  /** Ports on which nothing answers. */
+  /** Silent ports. */
   readonly silent: ReadonlySet<number>;
 }
 
-/** What lets people into the runs of this fake cluster. */
+/** Access to the runs of this fake cluster. */
 export interface AccessOptions {
-  /** Where SSH answers; null: nowhere. */
+  /** Port of SSH; null: none. */
   readonly sshPort: number | null;
-  /** Of its SSH server; none when not given. */
+  /** Host key of its SSH server; undefined: none. */
   readonly sshHostKey?: string;
-  /** Why there is no port for SSH now. */
+  /** Returns why there is no port for SSH now. */
   readonly sshProblem?: () => string | undefined;
-  /** Why Jupyter cannot be started; null: it can. */
+  /** Why Jupyter cannot start; null: it can. */
   readonly jupyterFault: string | null;
-  /** Whether Jupyter does not answer yet. */
+  /** Reports whether Jupyter does not answer yet. */
   readonly isJupyterLate?: () => boolean;
 }
 
 export interface Transition {
   readonly at: number;
-  /** `begun`: the command begins on the machines that are bound, while another has none. */
+  /** `begun`: the command begins on the bound machines, although another machine is unbound. */
   readonly to: RunState | "gone" | "begun";
   readonly exitCode?: number;
   readonly reason?: string;
 }
 
-/** What happens to it next and when, or undefined when nothing will happen by itself. */
+/** Returns the next transition with its time; undefined if nothing will happen by itself. */
 export function nextTransition(it: MemoryRun, delays: StepDelays): Transition | undefined {
   const ownValue = ownTransition(it, delays);
   const others = [ownValue, deadline(it), termination(it), removal(it)].filter(
@@ -113,7 +113,7 @@ export function nextTransition(it: MemoryRun, delays: StepDelays): Transition | 
   );
 }
 
-/** The moment at which nothing of it will be left when its removal is asked for at `now`. */
+/** Returns the time at which nothing is left after a removal at `now`. */
 export function goneAfterRemoval(it: MemoryRun, now: number, options: Removal, delays: StepDelays): number | undefined {
   if (it.nodeLost) return options.force ? now : undefined;
   if (options.force) return now + delays.removeMs;
@@ -121,7 +121,7 @@ export function goneAfterRemoval(it: MemoryRun, now: number, options: Removal, d
   return now + (waits ? options.graceSeconds * 1000 : 0) + delays.removeMs;
 }
 
-/** The run as the port shows it. */
+/** Returns the run's observation. */
 export function toObservation(
   it: MemoryRun,
   access: AccessOptions,
@@ -157,23 +157,23 @@ function isRefusedForNow(outcome: Outcome): boolean {
   return outcome.kind === "neverBinds" && outcome.refusedForNow === true;
 }
 
-/** Whether all of its machines are there, and its command waits to be let begin. */
+/** Reports whether all machines are there and the command waits for `begin`. */
 export function waitsToBegin({ isGated, state, removing }: MemoryRun): boolean {
   return isGated && state === "container" && !removing;
 }
 
-/** Whether something answers on this port of a run. */
+/** Reports whether this port of a run answers. */
 export function isAnswering({ state, silent }: MemoryRun, port: number): boolean {
   return state === "ready" && !silent.has(port);
 }
 
-/** The port of a Jupyter that does not answer has no address: nothing stands in for it. */
+/** Returns the status of a port. The port of a silent Jupyter has no address. */
 function seePort(it: MemoryRun, { port, kind }: RunPort): PortStatus {
   const isNowhere = kind === "jupyter" && it.silent.has(port);
   return { port, kind, address: isNowhere ? null : "127.0.0.1:40124", answers: isAnswering(it, port) };
 }
 
-/** A Jupyter that works is seen once the run is ready, as SSH is; one that cannot start, as soon as it was tried. */
+/** Returns the state of Jupyter. One that works shows once the run is ready, one that cannot start shows at once. */
 function findJupyter(
   { access, state }: MemoryRun,
   { jupyterFault, isJupyterLate }: AccessOptions,
@@ -208,12 +208,12 @@ function ownTransition(it: MemoryRun, delays: StepDelays): Transition | undefine
   }
 }
 
-/** How many of its machines may be bound: never all of one that never binds. */
+/** Returns how many machines may be bound, which is less than all for a run that never binds. */
 export function bindable({ outcome, run: { shares } }: Pick<MemoryRun, "outcome" | "run">): number {
   return outcome.kind === "neverBinds" ? Math.min(outcome.first ?? 0, shares.length - 1) : shares.length;
 }
 
-/** Of a run of which some machines are bound. */
+/** Returns the next transition of a run of which only some machines are bound. */
 function beginning(it: MemoryRun, { imageMs, containerMs }: StepDelays): Transition | undefined {
   if (it.started || it.partSince === undefined || it.lacksVolume || it.outcome.kind === "imageFails") return undefined;
   if (it.isGated) return undefined;

@@ -2,7 +2,7 @@ import { hash } from "node:crypto";
 import type { Sealer } from "#core/ports/sealer.ts";
 import { asSealed, WrongSeal } from "#core/store/sealed.ts";
 
-/** Seals without secrecy: it hides the text from a glance and notices changes and another context, as the real one does. */
+/** Sealer without secrecy. Like a real one it detects changes and another context. */
 export function memorySealer(): Sealer {
   return {
     async seal(text, context) {
@@ -17,7 +17,7 @@ export function memorySealer(): Sealer {
   };
 }
 
-/** Returns what this sealer sealed, for whatever context: for who watches a table. */
+/** Returns a sealed text regardless of its context, for observers of a table. */
 export function unsealed(sealed: string): string {
   return Buffer.from(sealed.split(".")[0] ?? "", "base64url").toString();
 }

@@ -2,15 +2,15 @@ import type { Compute, RunRef, SignalledUpTo } from "#core/ports/compute.ts";
 import type { Signals } from "./memory-cluster.ts";
 
 export interface MemorySignals extends Signals {
-  /** Those that were told and not taken yet. */
+  /** Returns the reported runs that were not taken yet. */
   take(): RunRef[];
   readonly follow: Compute["changes"];
 }
 
-/** From further back nobody goes on. */
+/** Number of changes that are kept for followers. */
 const KEPT = 1_000;
 
-/** Keeps what changed for whoever takes it, and passes it on to whoever follows. `all`: every run that there is. */
+/** Keeps changed runs until they are taken, and passes them on to followers. `all` lists all runs. */
 export function memorySignals(all: () => readonly RunRef[]): MemorySignals {
   let untaken: RunRef[] = [];
   const sent: Sent = { count: 0, last: [], wakes: new Set() };
@@ -32,7 +32,7 @@ export function memorySignals(all: () => readonly RunRef[]): MemorySignals {
 }
 
 interface Sent {
-  /** How many ever were: where a follower is, is how many it was told of. */
+  /** Number of changes so far. A follower's position is the number that it received. */
   count: number;
   readonly last: RunRef[];
   readonly wakes: Set<() => void>;

@@ -18,23 +18,23 @@ import { MOST_PAGE_BYTES, memoryIndex } from "./memory-index.ts";
 export interface MemoryTableOptions {
   readonly clock?: Pick<Clock, "now">;
   readonly random?: () => number;
-  /** Each indexed item is served as of a random instant of the last so many milliseconds; 0: never late. */
+  /** Age up to which indexed items are served, as of a random moment, in milliseconds; 0: never late. */
   readonly indexLatenessMs?: number;
   /**
-   * Hands out what is stored, where a copy would cost the caller too much: `frozen`, so that whoever changes it fails,
-   * or `trusting`, as it came, to callers who were seen to change nothing.
+   * Returns stored items without copies, which cost too much for some callers. `frozen` makes changes throw. `trusting`
+   * is for callers that are known to change nothing.
    */
   readonly sharesItems?: "frozen" | "trusting";
 }
 
 export interface MemoryTable extends Table {
-  /** Everything that is stored, for invariants. */
+  /** Returns all stored items, for invariants. */
   all(): Item[];
 }
 
 /**
- * The Table in memory: nothing that is handed in or out is shared with the store. As DynamoDB, it refuses items above
- * 400 KB and ends pages at 1 MB.
+ * Table in memory. By default it shares no objects with its callers. Like DynamoDB, it refuses items above 400 KB and
+ * ends pages at 1 MB.
  */
 export function memoryTable({
   clock,
@@ -53,7 +53,7 @@ export function memoryTable({
   };
 
   const require = (item: Item, ifWriter: string | null | undefined) => {
-    // Weighing costs a tenth of a schedule: who is trusted to change nothing is trusted in this too.
+    // This check takes a tenth of a schedule's time, so trusted callers skip it.
     if (sharesItems !== "trusting") requireRoom(item);
     requireWriter(find(item), ifWriter, item);
   };
@@ -119,10 +119,10 @@ function requireFew(puts: readonly ConditionalPut[]): void {
   );
 }
 
-// DynamoDB refuses more than this, names of attributes included.
+// Limit of DynamoDB, which includes the names of attributes.
 const MOST_ITEM_BYTES = 400 * 1024;
 
-/** Nearly all items have far fewer bytes than that, and this is seen without a text. */
+/** Throws for an item that is too large. For most items, an estimate without JSON is enough. */
 function requireRoom(item: Item): void {
   if (countMostBytes(item) <= MOST_ITEM_BYTES) return;
   const bytes = getBytes(item);
@@ -131,7 +131,7 @@ function requireRoom(item: Item): void {
   throw new Error(`The item ${item.pk}|${item.sk} has ${size} KB; DynamoDB keeps at most 400 KB`);
 }
 
-/** The bytes of stored items, which never change: a large pool is read again and again. */
+/** Sizes of stored items, which never change. A large pool is read often. */
 const weights = new WeakMap<Item, number>();
 
 function getBytes(item: Item): number {
@@ -142,7 +142,7 @@ function getBytes(item: Item): number {
   return bytes;
 }
 
-/** The sort keys of partitions in their order, until one comes or goes. */
+/** Ordered sort keys of partitions, until one is added or removed. */
 const orders = new WeakMap<Map<string, Item>, readonly string[]>();
 
 function getOrder(partition: Map<string, Item>): readonly string[] {
@@ -159,13 +159,13 @@ function buildPage(
   handOut: (item: Item) => Item,
 ): Page {
   const { prefix = "", after, limit = Number.POSITIVE_INFINITY, newestFirst = false } = query;
-  // A plan asks all partitions of its pool, of which few hold anything.
+  // A plan queries all partitions of its pool, most of which are empty.
   if (!partition || partition.size === 0) return { items: [] };
   const order = getOrder(partition).filter((sk) => sk.startsWith(prefix));
   if (newestFirst) order.reverse();
   const rest = order.filter((sk) => after === undefined || (newestFirst ? sk < after : sk > after));
   const items: Item[] = [];
-  // Weighed only where there are enough of them to come to a page.
+  // Sizes count only if there are enough items to fill a page.
   const mayFill = rest.length * MOST_ITEM_BYTES >= MOST_PAGE_BYTES;
   let bytes = 0;
   for (const sk of rest) {

@@ -7,36 +7,36 @@ import { LISTED_MS } from "#core/reconciler/pending-creates.ts";
 import { type MemoryArchives, memoryArchives } from "./memory-archives.ts";
 
 export interface MemoryVolumes extends Volumes, Pick<MemoryArchives, "failArchives"> {
-  /** Refuses, in these words, to tag this snapshot; undefined: tags it again. */
+  /** Makes tagging of this snapshot fail with this text; undefined ends this. */
   refuseTags(snapshotId: string, text: string | undefined): void;
-  /** Tagging never answers again. */
+  /** Makes tagging never answer. */
   hangTags(): void;
-  /** The next so many snapshots fail: CreateSnapshot throws and leaves nothing. */
+  /** Makes the next `count` snapshots fail: CreateSnapshot throws and leaves nothing. */
   failSnapshots(count: number): void;
-  /** The next so many snapshots begin as others do, and have failed when they should be completed, or after so long. */
+  /** Makes the next `count` snapshots begin normally and then fail, after `afterMs` or instead of completing. */
   failSnapshotsLater(count: number, afterMs?: number): void;
-  /** Of volumes that are looked for from now on. */
+  /** Sets `noBackup` of volumes that are read later. */
   sayNoBackup(why: Volume["noBackup"]): void;
-  /** Takes the tags off a snapshot, as somebody with a console might. */
+  /** Removes the tags of a snapshot, as with the AWS console. */
   stripTags(snapshotId: string): void;
-  /** Deletes it behind everybody's back, as somebody with a console might. */
+  /** Deletes a volume, as with the AWS console. */
   loseVolume(id: string): void;
   loseSnapshot(id: string): void;
-  /** From now on no list has it and nobody finds it, for so long; then it is there as before. */
+  /** Hides a snapshot from lists and reads for this time. */
   hideSnapshot(id: string, forMs: number): void;
-  /** From when to when it was hidden last, ms. */
+  /** Returns when it was hidden last, in ms. */
   findHiding(id: string): Hiding | undefined;
-  /** Writes into a volume what its snapshots and what is restored from them hold too. */
+  /** Writes into a volume. Later snapshots, and volumes from them, have the same content. */
   write(volumeId: string, content: string): void;
-  /** What a volume holds, "" at first, and the snapshot it was restored from. */
+  /** Returns a volume's content, at first "", and the snapshot that it came from. */
   findContent(volumeId: string): { readonly content: string; readonly from: string | undefined } | undefined;
   volumeIds(): string[];
   snapshotIds(): string[];
-  /** Everything that exists, with the token or attempt that made it. */
+  /** Returns everything that exists, with the token or attempt that created it. */
   existing(): readonly { readonly id: string; readonly token: string }[];
-  /** What has become of a snapshot, listed yet or not; undefined: there is none. */
+  /** Returns the state of a snapshot, listed yet or not; undefined if it does not exist. */
   snapshotState(id: string): VolumeSnapshot["state"] | undefined;
-  /** What happened to volumes, in order. */
+  /** Returns the events of volumes in order. */
   history(): readonly VolumeEvent[];
 }
 
@@ -70,23 +70,23 @@ interface Snapshot {
 }
 
 /**
- * Volumes in memory. A snapshot is pending for `snapshotMs`, an archive for `archiveMs` and until it is looked at;
- * `isMounted` says whether a run has a volume; so has what zips it. What is younger than `listedAfterMs` is neither listed
- * nor found by its id, and cannot be removed: to EC2 it does not exist yet.
+ * Volumes in memory. A snapshot is pending for `snapshotMs`, an archive for `archiveMs` and until it is read.
+ * `isMounted` reports whether a run has a volume mounted; an archive in progress counts too. Like EC2, this does not
+ * list, find or remove anything that is younger than `listedAfterMs`.
  */
 export function memoryVolumes(options: {
   readonly clock: Pick<Clock, "now">;
   readonly isMounted: (volumeId: string) => boolean;
-  /** Takes it off this machine by force. */
+  /** Detaches a volume from this machine by force. */
   readonly detach?: (volumeId: string, machine: NodeRef) => void;
   readonly snapshotMs?: number;
   readonly archiveMs?: number;
   readonly listedAfterMs?: number;
-  /** The same of snapshots, where it is another time. */
+  /** `listedAfterMs` of snapshots, if it differs. */
   readonly snapshotListedAfterMs?: number | undefined;
-  /** If false, a mounted volume is refused a snapshot. */
+  /** If false, snapshots of mounted volumes are refused. */
   readonly snapshotsInUse?: boolean | undefined;
-  /** Where archives go. */
+  /** Store of archives. */
   readonly blobs?: Pick<Blobs, "put">;
 }): MemoryVolumes {
   const { clock, isMounted, snapshotMs = 0, archiveMs = 0, listedAfterMs = 0, blobs } = options;

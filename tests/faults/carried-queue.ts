@@ -2,19 +2,19 @@ import type { Clock } from "#core/ports/clock.ts";
 import type { Queue, QueueName, ReconcileRequest } from "#core/ports/queue.ts";
 import { type MemoryQueue, memoryQueue } from "../fakes/memory-queue.ts";
 
-/** A queue that is a real one's, and what its worker does there: take one message, if there is one, and delete it. */
+/** Real queue whose `take` receives and deletes one message, if there is one. */
 export interface Carrier {
   readonly queue: Queue;
   take(queue: QueueName): Promise<ReconcileRequest | undefined>;
 }
 
 /**
- * The queues in memory, for messages that were carried through another queue first: each is handed out as it came from
- * there. A delay is counted here, since that queue counts by another clock than the world's.
+ * Queues in memory whose messages pass through a real queue first, and are delivered as they came from there. Delays
+ * count here, because the real queue has another clock than the world.
  */
 export function carriedQueue({ clock, carrier }: { readonly clock: Pick<Clock, "now">; readonly carrier: Carrier }) {
   const memory = memoryQueue({ clock });
-  // One message after the other, so that each is taken with the options that it was sent with.
+  // Messages go one by one, so that each is taken with the options of its send.
   let before: Promise<unknown> = Promise.resolve();
   const carry: Queue["send"] = async (queue, message, options = {}) => {
     await carrier.queue.send(queue, message, { ...options, delaySeconds: 0 });

@@ -1,4 +1,4 @@
-/** The same port; each call is noted as `table.get` before it goes on. */
+/** Returns the port, and records each call in `calls`, such as `table.get`. */
 export function countedPort<Port extends object>(name: string, port: Port, calls: string[]): Port {
   const verbs = Object.entries(port).map(([verb, call]: [string, (...input: unknown[]) => unknown]) => [
     verb,

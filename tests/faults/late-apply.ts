@@ -1,6 +1,6 @@
 import type { Compute, Run } from "#core/ports/compute.ts";
 
-/** The first `apply` is given up without an answer; it takes effect, as it was asked for then, when the next one is made. */
+/** Delays the first `apply`: it fails without an answer, and takes effect at the next one. */
 export function applyLate(compute: { apply: Compute["apply"] }): void {
   const { apply } = compute;
   let first: Run | undefined;

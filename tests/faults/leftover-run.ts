@@ -2,7 +2,7 @@ import type { Run } from "#core/ports/compute.ts";
 
 const HOURS = 9 * 3_600_000;
 
-/** A run on all of a machine, as somebody may have made it whom no record knows; `now` in ms. */
+/** Returns a run on a whole machine that no record knows. `now` is in ms. */
 export function leftoverRun({ uid, run, key, node, now }: Pick<Run, "uid" | "run" | "key"> & LeftoverPlace): Run {
   return {
     uid,

@@ -1,13 +1,13 @@
 import type { Stored } from "#core/ports/table.ts";
 import type { HttpWorldOptions } from "../worlds/http-world.ts";
 
-/** What throws makes the put fail: before it has its effect, or after, as where only its answer was lost. */
+/** Functions that throw to make a put fail, before its effect or after it, when only the answer is lost. */
 export interface PutFaults {
   beforePut?: (item: Stored) => void;
   afterPut?: (item: Stored) => void;
 }
 
-/** The ports of a world whose puts fail as these faults say at the time. */
+/** Returns ports whose puts fail by the present faults. */
 export function withPutFaults(faults: PutFaults): NonNullable<HttpWorldOptions["wrap"]> {
   return (ports) => ({
     ...ports,

@@ -1,4 +1,4 @@
-/** Makes these calls of a fake fail, as while a cluster is away; what is answered brings them back. */
+/** Makes these calls of a fake fail, as if the cluster was unreachable. Returns a function that ends this. */
 export function takeAway<Port extends object>(port: Port, ...calls: readonly (keyof Port)[]): () => void {
   const before = Object.fromEntries(calls.map((name) => [name, port[name]]));
   const away = async () => {

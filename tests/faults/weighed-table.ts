@@ -1,14 +1,14 @@
 import type { Item, Table } from "#core/ports/table.ts";
 
-/** What a table handed out. */
+/** Amount that a table returned. */
 export interface Weight {
-  /** Heads of environments, whole. */
+  /** Number of whole heads of environments. */
   heads: number;
-  /** Of everything, as JSON. */
+  /** Bytes of everything as JSON. */
   bytes: number;
 }
 
-/** The same table; whatever it hands out is added to `weight` first. */
+/** Returns the table, and adds everything that it returns to `weight`. */
 export function weighedTable(table: Table, weight: Weight): Table {
   const weigh = (items: readonly Item[], isBrief = false) => {
     for (const item of items) {
@@ -36,12 +36,12 @@ export function weighedTable(table: Table, weight: Weight): Table {
   };
 }
 
-/** Puts so many copies of a head beside it, made one second before the other, each with an id of its own. */
+/** Stores copies of a head with other ids, each created a second before the next. */
 export async function putCopies(table: Pick<Table, "put">, head: Item, count: number): Promise<void> {
   for (let n = 1; n <= count; n++) await table.put(getCopy(head, n));
 }
 
-/** Ids and uids end with a number of their own, and keep the form that they have. */
+/** Returns a copy whose ids and uids end with this number, in the same form. */
 function getCopy(head: Item, n: number): Item {
   const numbered = (text: unknown) => `${String(text).slice(0, -5)}${10_000 + n}`;
   const id = numbered(head.id);

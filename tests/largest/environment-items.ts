@@ -21,7 +21,7 @@ import {
   zone,
 } from "./parts.ts";
 
-/** The address of a receiver. */
+/** Address of a receiver. */
 export const receiver = sealed(2_048);
 export const entry = (n: number): TimelineEntry => ({
   n: n + 1_000_000,
@@ -34,7 +34,7 @@ const line = "€".repeat(128);
 const file = `workspace-${id}-20991231-235959.zip`;
 const blob = `archives/${uid}/${file}`;
 
-/** 40 entries, 20 requests and one more, 50 guests, 40 volumes that may have been made, 40 ledger items. */
+/** Environment with 40 entries, 21 requests, 50 guests, 40 volumes that may exist, and 40 ledger items. */
 export const environment = {
   ...base,
   ...home,
@@ -177,7 +177,7 @@ export const environment = {
   logWantedUntil: at,
 } satisfies Written<Environment>;
 
-/** A command of 16 KiB that JSON writes with six letters each, 32 KiB of variables, 10 keys of 4 KiB. */
+/** Spec with a command of 16 KiB that JSON escapes with six letters each, 32 KiB of variables, 10 keys of 4 KiB. */
 export const spec = {
   ...base,
   ...specKey(home, `${uid}${uid}`),
@@ -190,7 +190,7 @@ export const spec = {
   dueAt: at,
 } satisfies Written<EnvironmentSpec>;
 
-/** 128 KiB of keys. */
+/** Access with 128 KiB of keys. */
 export const access = {
   ...base,
   ...accessKey(home, uid),

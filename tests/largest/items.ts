@@ -6,7 +6,7 @@ import * as operators from "./operator-items.ts";
 import * as owners from "./owner-items.ts";
 import * as pools from "./pool-items.ts";
 
-/** An item of each kind with all that it can hold: as many of everything as the code lets be written. */
+/** Largest item of each kind that the code can write. */
 export const largestItems = {
   environment: environments.environment,
   spec: environments.spec,

@@ -24,7 +24,7 @@ export const inbox = {
   ttl,
 } satisfies Written<Inbox>;
 
-/** A text has at most 64 KiB before it is sealed, and goes when the reply comes, which has at most 256 KiB. */
+/** Message with a reply of 256 KiB, which replaces the text of at most 64 KiB. */
 export const message = {
   ...base,
   ...chatKey(uid, 1e11),
@@ -39,7 +39,7 @@ export const message = {
   ttl,
 } satisfies Written<Message>;
 
-/** 40 attempts. */
+/** Delivery with 40 attempts. */
 export const delivery = {
   ...base,
   kind: "delivery",

@@ -41,7 +41,7 @@ const unowned = {
   sightings: 1_000_000,
 };
 
-/** 500 runs, 500 records, 50 volumes, 50 snapshots and 50 that were removed. */
+/** Orphans: 500 runs, 500 records, 50 volumes, 50 snapshots and 50 removed objects. */
 export const orphans = {
   ...base,
   ...orphansKey,
@@ -63,7 +63,7 @@ export const orphans = {
   gbHours: 123_456.123_456_789,
 } satisfies Written<OrphanReport>;
 
-/** A place in each shard, as long as the one that DynamoDB answers. */
+/** Sweep with a position in each shard, as long as DynamoDB's. */
 export const sweep = {
   ...base,
   ...sweepKey("webhooks"),

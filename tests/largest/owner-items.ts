@@ -39,8 +39,8 @@ const holder = { uid, key: homeText, id };
 const snapshot = "snap-0123456789abcdef0";
 
 /**
- * 40 snapshots that cannot be removed and 3 backups, 40 things that may have been made, 10 volumes of before, 40 disks
- * made of it.
+ * Disk with 40 snapshots that cannot be removed, 3 backups, 40 objects that may exist, 10 earlier volumes, and 40 disks
+ * restored from it.
  */
 export const disk = {
   ...base,
@@ -104,7 +104,7 @@ export const disk = {
   ttl,
 } satisfies Written<Disk>;
 
-/** 500 names. */
+/** Directory with 500 names. */
 export const directory = {
   ...base,
   ...directoryKey(uid),
@@ -131,7 +131,7 @@ export const operation = {
   ttl,
 } satisfies Written<Operation>;
 
-/** 10 keys and those that were rotated in one minute, and those that shall end. */
+/** User with 10 keys, the keys rotated within a minute, and the keys to end. */
 export const user = {
   ...base,
   ...userKey(uid),
@@ -190,7 +190,7 @@ export const receiver = {
   ttl,
 };
 
-/** The answer of a create shows what was made. */
+/** Idempotency record with the answer of a create. */
 export const idempotency = {
   ...base,
   ...idempotencyKey(hash),

@@ -4,15 +4,15 @@ import { asSealed, type Sealed } from "#core/store/sealed.ts";
 export const uid = "f".repeat(32);
 export const uuid = "0f8fad5b-d9cb-469f-a165-70867728950e";
 export const hash = "f".repeat(64);
-/** ms. */
+/** Time in ms. */
 export const at = 1_893_456_000_000;
-/** Seconds. */
+/** Time in seconds. */
 export const ttl = at / 1000;
 export const id = "s".repeat(64);
 export const username = "u".repeat(129);
-/** Reasons are cut at 120 characters, of which each may have three bytes. */
+/** Longest reason: 120 characters of three bytes. */
 export const reason = "€".repeat(120);
-/** Whoever wrote an item last, and the format: every record has them. */
+/** Writers and format, which every record has. */
 export const base = { writers: many(8, () => uid), format: 1 };
 
 export const home = environmentKey(uid, "session-manager", id);
@@ -41,10 +41,10 @@ export function formatUid(n: number): string {
   return n.toString(16).padStart(32, "f");
 }
 
-/** As long as what so many bytes are sealed into. */
+/** Returns a value as long as the sealed form of this many bytes. */
 export function sealed(bytes: number): Sealed {
   return asSealed(`v1.${"x".repeat(Math.ceil(((bytes + 28) * 4) / 3))}`);
 }
 
-/** A record as it is stored. */
+/** Record in its stored form. */
 export type Written<Record> = Record & { readonly format: number };

@@ -31,7 +31,7 @@ import {
 } from "./parts.ts";
 
 const type = "cpu-shared";
-/** Of 2,000 who are told something a sixteenth shares the first digit of the uid; twice as many never do. */
+/** Users with one first digit of the uid. Of 2,000 it is a sixteenth on average, and never twice as many. */
 const OF_ONE_DIGIT = 250;
 const held = {
   key: homeText,
@@ -48,7 +48,7 @@ const held = {
   endsAt: at,
 } satisfies HeldEntry;
 
-/** 32 sessions that share it. */
+/** Node that 32 sessions share. */
 export const node = {
   ...base,
   ...nodeItemKey,
@@ -68,7 +68,7 @@ export const node = {
   held: many(32, () => held),
 } satisfies Written<NodeLedger>;
 
-/** 500 machines, each of them somebody's. */
+/** Machines that do not exist yet: 500, each held. */
 export const makeable = {
   ...base,
   ...makeableKey(type),
@@ -78,7 +78,7 @@ export const makeable = {
   held: many(500, () => held),
 } satisfies Written<MakeableLedger>;
 
-/** Saw 2,000 who wait of 200 owners, and offers to 1,000. */
+/** Pool with 2,000 waiting environments of 200 owners, and 1,000 offers. */
 export const pool = {
   ...base,
   ...poolKey(type),
@@ -119,7 +119,7 @@ export const pool = {
   },
 } satisfies Written<Pool>;
 
-/** As many marks as one item may hold. */
+/** Largest number of marks in one item. */
 export const runMarks = {
   ...base,
   ...runMarksKey("0"),
@@ -155,7 +155,7 @@ const standing = {
   withoutForeign: { machines: many(48, () => [zone, 32, 10_000] as const), units: 1e6 },
 } satisfies QueueSnapshot;
 
-/** What is said of a pool, which is more than what is said to those who wait. */
+/** Forecast of a pool, which is larger than that of a waiting environment. */
 export const forecast = {
   ...base,
   ...forecastKey(type, null),
@@ -176,7 +176,7 @@ export const forecastOfDigit = {
   entries: Object.fromEntries(many(OF_ONE_DIGIT, (n) => [formatUid(n), [at, at, "owners", 2_000, at, at, at, at]])),
 };
 
-/** 512 owners, and how long jobs of 64 took. */
+/** Usage of 512 owners, and job durations of 64. */
 export const used = {
   ...base,
   ...usedKey(type, "f"),

@@ -12,7 +12,7 @@ import { seededIds } from "../fixtures/ids.ts";
 import { recordingLog } from "../fixtures/log.ts";
 import { testSettings } from "../fixtures/settings.ts";
 
-/** Small endpoints with a runtime, for tests of the endpoint machinery. */
+/** Small endpoints for tests of the request handling. */
 export const things = {
   show: gpuDev.endpoint(
     createRoute({
@@ -55,7 +55,7 @@ export const key = "good-key_0123456789";
 export const aliceUid = "a1".repeat(16);
 const start = Date.UTC(2026, 0, 20, 18);
 
-/** A memory runtime in which `key` belongs to alice for two hours. */
+/** Returns a memory runtime in which `key` belongs to alice for two hours. */
 export async function fixtureRuntime(record: Readonly<Record<string, unknown>> = {}) {
   const clock = manualClock(start);
   const ids = seededIds(1, clock);

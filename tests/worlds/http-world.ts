@@ -14,9 +14,9 @@ export interface HttpWorld extends MemoryWorld {
   readonly app: App;
   readonly endpoints: readonly Endpoint[];
   readonly log: ReturnType<typeof recordingLog>;
-  /** One request to the composed app. A body that is no text is sent as JSON. */
+  /** Sends a request to the app. A body other than a text is sent as JSON. */
   request(method: string, path: string, sent?: Sent): Promise<Response>;
-  /** A key for a caller, by a real login. */
+  /** Logs a caller in, and returns the key. */
   login(caller?: Caller): Promise<string>;
 }
 
@@ -26,23 +26,23 @@ export interface Sent {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** A user of the STS of these tests. */
+/** User of the STS of these tests. */
 export interface Caller extends AwsCredentials, CallerIdentity {
   /** Milliseconds since the epoch. */
   readonly expiresAt?: number;
 }
 
 export interface HttpWorldOptions extends WorldOptions {
-  /** Besides `developer` and `second`. */
+  /** Callers beside `developer` and `second`. */
   readonly callers?: readonly Caller[];
   readonly isStsDown?: () => boolean;
-  /** Ports of the endpoints instead of the memory ports, for example ports that count or fail. */
+  /** Returns ports for the endpoints in place of the memory ports, such as ports that count or fail. */
   readonly wrap?: (ports: Ports) => Ports;
-  /** Whether it reads logs live and streams answers, as an embedded stack does; not unless said. */
+  /** If true, it reads logs live and streams answers, as an embedded stack does. */
   readonly streams?: true;
 }
 
-/** The whole catalog in one app, over the core on memory ports and an STS that knows two callers. */
+/** Returns the whole catalog in one app over the core with memory ports. Its STS knows two callers. */
 export async function httpWorld(options: HttpWorldOptions = {}): Promise<HttpWorld> {
   const log = recordingLog();
   const world = await memoryWorld({ ...options, log });
@@ -67,7 +67,7 @@ export async function httpWorld(options: HttpWorldOptions = {}): Promise<HttpWor
 export const developer = callerNamed("developer");
 export const second = callerNamed("second");
 
-/** A caller with this session name, in the account and role that tests allow unless told otherwise. */
+/** Returns a caller with this session name, by default in the account and role that tests allow. */
 export function callerNamed(session: string, input: Partial<Caller> = {}): Caller {
   const account = input.account ?? "000000000000";
   const id = Buffer.from(`${account}/${session}`).toString("hex").toUpperCase();
@@ -81,7 +81,7 @@ export function callerNamed(session: string, input: Partial<Caller> = {}): Calle
   };
 }
 
-/** The body of a login with credentials. */
+/** Returns the body of a login with credentials. */
 export function loginBody({ accessKeyId, secretAccessKey, sessionToken }: AwsCredentials): Record<string, unknown> {
   return {
     aws_access_key_id: accessKeyId,

@@ -11,7 +11,7 @@ export interface Answer {
   readonly body: Body;
 }
 
-/** A world in which instances find room, and an instance that is ready by default. */
+/** Returns a world with room for instances, and by default a ready instance. */
 export async function instanceWorld({ waitMs = 10_000, ...options }: HttpWorldOptions & { waitMs?: number } = {}) {
   const world = await httpWorld({ nodes: newNodes({ a10g: 2 }), ...options });
   const key = await world.login();

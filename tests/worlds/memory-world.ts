@@ -42,11 +42,11 @@ export interface MemoryWorld {
   readonly githubKeys: MemoryGithubKeys;
   readonly fetch: MemoryFetch;
   readonly ctx: Served<WorkerContext & Context<"fetch">>;
-  /** The context of a request by this user. */
+  /** Returns the context of a request by this user. */
   as(name: string): UserContext<"table" | "queue" | "sealer" | "volumes" | "compute" | "blobs" | "fetch">;
-  /** Delivers every message that is visible now, and those that they lead to. */
+  /** Delivers all visible messages, and those that they cause. */
   deliver(): Promise<void>;
-  /** Moves time on, delivering messages and running both schedules in their order. */
+  /** Moves time on, and delivers messages and runs both schedules in order. */
   advance(ms: number): Promise<void>;
   read(owner: string, id: string): Promise<Environment>;
 }
@@ -54,25 +54,25 @@ export interface MemoryWorld {
 export interface WorldOptions {
   readonly nodes?: readonly ComputeNode[];
   readonly settings?: Partial<ServedSettings>;
-  /** When its clock begins, ms since the epoch: of 20 January 2026, unless said. */
+  /** Start of its clock in ms since the epoch, by default on 20 January 2026. */
   readonly startAt?: number;
   readonly delays?: Partial<StepDelays>;
   readonly access?: Partial<AccessOptions>;
   readonly log?: Log;
-  /** Whether a removal leaves tombstones, so GPUs of a job that ended soon are free at once; it does, unless said. */
+  /** Whether a removal leaves tombstones, so that GPUs are free at once. Default: true. */
   readonly leavesTombstones?: boolean;
-  /** Whether the command of a run of several machines waits for its start; it does not, unless said. */
+  /** Whether the command of a run of several machines waits for `begin`. Default: false. */
   readonly gates?: boolean;
   readonly snapshotMs?: number;
-  /** Whether a mounted volume can have a snapshot; it can, unless said. */
+  /** Whether a mounted volume can have a snapshot. Default: true. */
   readonly snapshotsInUse?: boolean;
-  /** How long the zip of a volume takes. */
+  /** Duration of an archive of a volume. */
   readonly archiveMs?: number;
-  /** More visible messages than this are a deep queue to the sweep. */
+  /** Number of visible messages above which the sweep counts a queue as deep. */
   readonly deepestQueue?: number;
   /** New volumes and snapshots are not listed before this time. */
   readonly listedAfterMs?: number;
-  /** Deliveries to receivers; number, phase, step and reason of the event unless said. */
+  /** Formats deliveries to receivers, by default as number, phase, step and reason of the event. */
   readonly bodyOf?: FormatBody;
   /** Changes of runs are signalled, unless said. */
   readonly signals?: false;
