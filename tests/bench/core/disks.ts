@@ -8,7 +8,7 @@ const inUseCount = 10;
 const snapshotCount = 3;
 const job = { image: "ubuntu", instance_type: "p5.48xlarge", duration_hours: 1 };
 
-/** Reads and writes of disk requests, the key's read included: issue 3, "Speed". */
+/** Reads and writes of disk requests, including the read of the key. */
 export const disks: Measure = {
   name: "disks",
   async run() {

@@ -3,7 +3,7 @@ import type { Measure, Row } from "../measure.ts";
 
 const job = { image: "ubuntu", instance_type: "p5.48xlarge", duration_hours: 1 };
 
-/** AWS calls of each request: issue 2, "Speed", has the limits; what has none is only told. */
+/** AWS calls of each request. Some have a limit. */
 export const calls: Measure = {
   name: "calls",
   async run() {
