@@ -31,6 +31,10 @@ const signals: Readonly<Record<number, string>> = {
 /** Reasons of containerd and Docker for a command that could not start. */
 const neverBegan = ["StartError", "ContainerCannotRun"];
 
+/** Reasons of containerd and of the kubelet for a container that is gone without an exit code. */
+const lostByRuntime = ["Unknown", "ContainerStatusUnknown"];
+const killedCode = 128 + 9;
+
 export function endOfPod(pod: Pod, terminated: Terminated | undefined): MachineEnd {
   const { status = {} } = pod;
   const evicted = status.reason === undefined ? undefined : endedByCluster(status.reason, status.message);
@@ -46,7 +50,10 @@ export function endOfPod(pod: Pod, terminated: Terminated | undefined): MachineE
   if (evicted !== undefined) return { started, exitCode: null, endedAt, reason: evicted };
   // Only the supervisor distinguishes a signal from the exit code that a shell gives for it.
   const signal = words === undefined || words.signal !== undefined ? signals[exitCode - 128] : undefined;
-  if (reason === "OOMKilled") return { started, exitCode: null, endedAt, reason: outOfMemory };
+  if (lostByRuntime.includes(reason)) return { started, exitCode: null, endedAt, reason: lostContainerWords };
+  // Without cgroup v2 the kernel may kill only a child of the command, and the command goes on.
+  if (reason === "OOMKilled" && exitCode === killedCode)
+    return { started, exitCode: null, endedAt, reason: outOfMemory };
   if (signal === undefined) return { started, exitCode, endedAt, reason: null };
   return { started, exitCode: null, endedAt, reason: `command was killed by signal ${signal}` };
 }
@@ -69,6 +76,7 @@ export function endOfDeleted(pod: Pod | undefined, end: MachineEnd): MachineEnd 
 const deletedWords = "the environment's pod was deleted from outside";
 const shutDownWords = "its machine was shut down";
 const lostWords = "the environment's pod was ended from outside";
+const lostContainerWords = "its machine lost the container, as in a restart of the machine";
 
 /** https://kubernetes.io/docs/concepts/workloads/pods/disruptions/#pod-disruption-conditions */
 const disruptions: Readonly<Record<string, string>> = {

@@ -121,6 +121,7 @@ describe("a machine that never starts", () => {
 
 describe("a machine that has ended", () => {
   const endedAt = Date.UTC(2026, 0, 1, 0, 0, 9);
+  const lostContainer = "its machine lost the container, as in a restart of the machine";
 
   it.each([
     [{ exitCode: 0, reason: "Completed" }, 0, null],
@@ -134,6 +135,13 @@ describe("a machine that has ended", () => {
       null,
       "command was killed by signal SIGKILL: it used more memory than it may",
     ],
+    // The kernel killed only a child of the command.
+    [{ exitCode: 0, reason: "OOMKilled" }, 0, null],
+    [{ exitCode: 3, reason: "OOMKilled" }, 3, null],
+    [{ exitCode: 143, reason: "OOMKilled" }, null, "command was killed by signal SIGTERM"],
+    // containerd has found no task of the container, and kubelet no container.
+    [{ exitCode: 255, reason: "Unknown" }, null, lostContainer],
+    [{ exitCode: 137, reason: "ContainerStatusUnknown" }, null, lostContainer],
   ])("reports how it ended: %o", (terminated, exitCode, reason) => {
     expect(toMachineStatus(over(terminated))).toMatchObject({
       state: "ended",
