@@ -10,6 +10,7 @@ import { applyManifests, readManifests } from "../cluster/manifests.ts";
 import { logText } from "../fixtures/log-text.ts";
 import { debianImage } from "./images.ts";
 import { type RealCluster, startRealCluster } from "./real-cluster.ts";
+import type { RealNode, RealNodeOptions } from "./real-node.ts";
 
 /** The Kubernetes driver on two real nodes, with only the rights of deploy/kubernetes. */
 export interface DriverFixture {
@@ -21,6 +22,8 @@ export interface DriverFixture {
   until(run: Run, holds: (seen: Observation | undefined) => boolean): Promise<Observation | undefined>;
   /** Reads the log of the run until this holds. */
   logUntil(run: Run, holds: (text: string) => boolean): Promise<string>;
+  /** Returns the node with this name. */
+  getNode(name: string): RealNode;
   /** Runs a command in the run to its end. */
   exec(run: Run, words: readonly string[]): Promise<ExecStatus>;
   /** Removes every run, and returns when nothing is left. */
@@ -28,9 +31,20 @@ export interface DriverFixture {
   stop(): Promise<void>;
 }
 
-export async function openDriverFixture(): Promise<DriverFixture> {
-  const nodes = ["one", "two"].map((name) => ({ name, instanceType: "p5.48xlarge" }));
-  const cluster = await startRealCluster(nodes);
+export interface DriverOptions {
+  /** Two nodes of 8 GPUs unless given. */
+  readonly nodes?: readonly RealNodeOptions[];
+  /** How long a node may be silent. */
+  readonly nodeGraceSeconds?: number;
+  /** The cloud provider's answers. By default every machine runs. */
+  readonly getMachineState?: Compute["getMachineState"];
+}
+
+const twoNodes = ["one", "two"].map((name) => ({ name, instanceType: "p5.48xlarge" }));
+
+export async function openDriverFixture(options: DriverOptions = {}): Promise<DriverFixture> {
+  const { nodes = twoNodes, nodeGraceSeconds, getMachineState = async () => "running" } = options;
+  const cluster = await startRealCluster(nodes, { nodeGraceSeconds });
   try {
     const manifests = await readManifests(fileURLToPath(new URL("../../deploy/kubernetes", import.meta.url)));
     await applyManifests(cluster.admin, manifests);
@@ -45,7 +59,7 @@ export async function openDriverFixture(): Promise<DriverFixture> {
     namespace: "berth-environments",
     deployment: "nodes",
     now: Date.now,
-    getMachineState: async () => "running",
+    getMachineState,
   });
   const until: DriverFixture["until"] = async ({ uid }, holds) => {
     for (;;) {
@@ -71,6 +85,11 @@ export async function openDriverFixture(): Promise<DriverFixture> {
         if (holds(text)) return text;
         await sleep(50);
       }
+    },
+    getNode(name) {
+      const node = cluster.nodes.find((node) => node.name === name);
+      if (!node) throw new Error(`There is no node ${name}`);
+      return node;
     },
     async exec({ uid }, words) {
       const id = randomBytes(8).toString("hex");

@@ -43,15 +43,18 @@ const sysctls: Readonly<Record<string, string>> = {
   "kernel/keys/root_maxbytes": "25000000",
 };
 
-/** Starts a machine whose first process is `pause node`. It ends with this process, however this process ends. */
-export async function startMachine(pause: string, home: string): Promise<Machine> {
+/**
+ * Starts a machine whose first process is `pause node`. It ends with this process, however this process ends. `diskMb`
+ * is the size of a disk in memory; without one, the machine's disk is a folder of its home.
+ */
+export async function startMachine(pause: string, home: string, diskMb?: number): Promise<Machine> {
   await Promise.all(["lib", "log", "sysctl"].map((name) => mkdir(join(home, name), { recursive: true })));
   const { pid, stop } = await openNamespaces(pause, ["--net", "--mount", "--mount-proc"]);
   const inside = ["--target", String(pid), "--net", "--mount", "--pid", "--"];
   const run = async (command: string, args: readonly string[]) =>
     (await promisify(execFile)("nsenter", [...inside, command, ...args], { cwd: "/" })).stdout;
   try {
-    await mountOwnFolders(run, home);
+    await mountOwnFolders(run, home, diskMb);
   } catch (error) {
     await stop();
     throw error;
@@ -74,9 +77,10 @@ export async function startMachine(pause: string, home: string): Promise<Machine
 }
 
 /** Gives the machine the folders that a kubelet and containerd write to, instead of those of the host. */
-async function mountOwnFolders(run: Machine["run"], home: string): Promise<void> {
+async function mountOwnFolders(run: Machine["run"], home: string, diskMb: number | undefined): Promise<void> {
   await run("mount", ["-t", "tmpfs", "-o", "mode=755", "tmpfs", "/run"]);
-  await run("mount", ["--bind", join(home, "lib"), "/var/lib"]);
+  if (diskMb === undefined) await run("mount", ["--bind", join(home, "lib"), "/var/lib"]);
+  else await run("mount", ["-t", "tmpfs", "-o", `mode=755,size=${diskMb}m`, "tmpfs", "/var/lib"]);
   await run("mount", ["--bind", join(home, "log"), "/var/log"]);
   for (const [name, value] of Object.entries(sysctls)) {
     const file = join(home, "sysctl", name);

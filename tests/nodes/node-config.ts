@@ -14,7 +14,14 @@ export interface NodeSettings {
   readonly clientAuthority: string;
   /** Containers are not protected from the OOM killer, since that takes CAP_SYS_RESOURCE. */
   readonly restrictsOomScore: boolean;
+  /** How long the control plane lets a node be silent. */
+  readonly nodeGraceSeconds: number;
+  /** Size of its disk if that is small. */
+  readonly diskMb: number | undefined;
 }
+
+/** Room on a small disk below which its node evicts pods. */
+const LEAST_FREE_MB = 100;
 
 export const containerdSocket = "/run/containerd.sock";
 
@@ -49,6 +56,7 @@ state = "/run/containerd"
 [${cri}]
   sandbox_image = "${pauseImage}"
   restrict_oom_score_adj = ${restrictsOomScore}
+  stats_collect_period = 1
   [${cri}.cni]
     bin_dir = ${JSON.stringify(plugins)}
     conf_dir = ${JSON.stringify(network)}
@@ -65,7 +73,8 @@ function getNetwork({ number }: NodeSettings): object {
   return { cniVersion: "1.0.0", name: "pods", plugins: [bridge] };
 }
 
-function getKubelet({ address, cgroup, clientAuthority }: NodeSettings): object {
+function getKubelet({ address, cgroup, clientAuthority, nodeGraceSeconds, diskMb }: NodeSettings): object {
+  const leastFree = diskMb === undefined ? "1%" : `${LEAST_FREE_MB}Mi`;
   return {
     apiVersion: "kubelet.config.k8s.io/v1beta1",
     kind: "KubeletConfiguration",
@@ -82,12 +91,19 @@ function getKubelet({ address, cgroup, clientAuthority }: NodeSettings): object 
     cgroupRoot: `/${cgroup}`,
     failCgroupV1: false,
     failSwapOn: false,
+    // The default depends on the version of cgroups.
+    singleProcessOOMKill: true,
     makeIPTablesUtilChains: false,
     resolvConf: "",
     // The default is a folder of this machine.
     volumePluginDir: "/var/lib/kubelet/volume-plugins",
     // The disk is that of this machine, which other programs fill.
     imageGCHighThresholdPercent: 100,
-    evictionHard: { "memory.available": "100Mi", "nodefs.available": "1%", "imagefs.available": "1%" },
+    evictionHard: { "memory.available": "100Mi", "nodefs.available": leastFree, "imagefs.available": leastFree },
+    evictionPressureTransitionPeriod: "1s",
+    // It renews its lease four times in that time.
+    nodeLeaseDurationSeconds: nodeGraceSeconds,
+    nodeStatusUpdateFrequency: "1s",
+    nodeStatusReportFrequency: "5m",
   };
 }

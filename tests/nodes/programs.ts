@@ -6,6 +6,8 @@ export interface NodePrograms {
   readonly kubelet: string;
   /** The first process of pods and nodes. */
   readonly pause: string;
+  /** Device plugin with pretend GPUs. */
+  readonly gpus: string;
   /** Folder of the CNI plugins. */
   readonly plugins: string;
 }
@@ -20,18 +22,20 @@ const plugins = {
 } as const satisfies Record<string, string>;
 
 export async function findPrograms(env: NodeJS.ProcessEnv): Promise<NodePrograms> {
-  const [kubelet, pause, bridge] = await Promise.all([
+  const [kubelet, pause, gpus, bridge] = await Promise.all([
     programPath(env, "kubelet", ["kubelet/main.go"]),
     programPath(env, "pause", ["pause/main.go"]),
+    programPath(env, "gpus", ["gpus/main.go"]),
     programPath(env, "bridge", []),
   ]);
-  return { kubelet, pause, plugins: join(bridge, "..") };
+  return { kubelet, pause, gpus, plugins: join(bridge, "..") };
 }
 
 /** Builds what is missing. The kubelet takes two minutes of a processor if Go's cache has the control plane. */
 export async function buildPrograms(env: NodeJS.ProcessEnv): Promise<NodePrograms> {
   const paths = await findPrograms(env);
   await buildPackage(env, paths.pause, "./pause");
+  await buildPackage(env, paths.gpus, "./gpus");
   for (const [name, goPackage] of Object.entries(plugins))
     await buildPackage(env, join(paths.plugins, name), goPackage);
   await buildPackage(env, paths.kubelet, "./kubelet");

@@ -22,11 +22,11 @@ export interface RealCluster {
   stop(): Promise<void>;
 }
 
-/** How long a node may be silent: a kubelet renews its lease every 10 seconds. */
-const nodeGraceSeconds = 40;
-
 /** Starts what `npm run test:nodes` built. Removes what a killed run left first. */
-export async function startRealCluster(nodes: readonly RealNodeOptions[]): Promise<RealCluster> {
+export async function startRealCluster(
+  nodes: readonly RealNodeOptions[],
+  { nodeGraceSeconds = 40 }: { readonly nodeGraceSeconds?: number | undefined } = {},
+): Promise<RealCluster> {
   await removeLeftovers();
   const fullDisk = await findFullDisk(tmpdir());
   if (fullDisk !== undefined) throw new Error(fullDisk);

@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 
 	cadvisorapi "github.com/google/cadvisor/info/v1"
+	cadvisorapiv2 "github.com/google/cadvisor/info/v2"
 	"github.com/spf13/pflag"
 	utilfeature "k8s.io/apiserver/pkg/util/feature"
 	cliflag "k8s.io/component-base/cli/flag"
@@ -39,6 +41,22 @@ func (s sizedMachine) MachineInfo() (*cadvisorapi.MachineInfo, error) {
 		info.MemoryCapacity = uint64(gb) << 30
 	}
 	return info, nil
+}
+
+// ContainerInfoV2 limits the whole machine to what it uses and the MB that the file NODE_AVAILABLE_MEMORY names, so that a
+// test can cause memory pressure. Without that file, it says what cAdvisor says.
+func (s sizedMachine) ContainerInfoV2(
+	name string, options cadvisorapiv2.RequestOptions,
+) (map[string]cadvisorapiv2.ContainerInfo, error) {
+	found, err := s.Interface.ContainerInfoV2(name, options)
+	text, _ := os.ReadFile(os.Getenv("NODE_AVAILABLE_MEMORY"))
+	mb, notANumber := strconv.Atoi(strings.TrimSpace(string(text)))
+	root, isThere := found["/"]
+	if err != nil || notANumber != nil || !isThere || len(root.Stats) == 0 {
+		return found, err
+	}
+	root.Spec.Memory.Limit = root.Stats[len(root.Stats)-1].Memory.WorkingSet + uint64(mb)<<20
+	return map[string]cadvisorapiv2.ContainerInfo{"/": root}, nil
 }
 
 // main does what NewKubeletCommand of k8s.io/kubernetes/cmd/kubelet/app does, with another source of the machine's size.

@@ -1,0 +1,131 @@
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { findInstanceType } from "#core/fleet.ts";
+import { type Machine, type MachineProcess, startMachine } from "./machine.ts";
+import { containerdSocket, writeConfig } from "./node-config.ts";
+import type { NodeSurroundings, RealNodeOptions } from "./real-node.ts";
+
+/** A machine with the running programs of a node. */
+export interface BootedNode {
+  readonly machine: Machine;
+  readonly programs: Readonly<Record<"containerd" | "kubelet" | "gpus", NodeProgram>>;
+}
+
+/** A program of a node that a test may kill. */
+export interface NodeProgram {
+  signal(signal: NodeJS.Signals): void;
+  /** Kills it, as a crash would, and returns when it has ended. */
+  kill(): Promise<void>;
+  /** Starts it, or starts it again. */
+  start(): void;
+  /** Returns what the promise returns. Throws with the program's log if it ends first. */
+  whileRunning<Value>(promise: Promise<Value>): Promise<Value>;
+}
+
+/** Files of a node's home with which tests change it. */
+export const nodeFiles = { unhealthy: "unhealthy", availableMemory: "available-memory" } as const;
+
+interface BootSettings extends NodeSurroundings {
+  readonly number: number;
+  readonly home: string;
+  readonly cgroup: string;
+}
+
+/** Starts the machine of a node and its programs. Its images are imported at the first start. */
+export async function bootNode(options: RealNodeOptions, settings: BootSettings): Promise<BootedNode> {
+  const { number, network, programs: paths, home } = settings;
+  const machine = await startMachine(paths.pause, home, options.diskMb);
+  try {
+    await network.connect(machine.pid, number);
+    await requireWay(machine, options.name, settings);
+    const programs = await preparePrograms(machine, options, settings);
+    programs.containerd.start();
+    await programs.containerd.whileRunning(answers(machine));
+    for (const image of await listMissing(machine, settings.images)) await ctr(machine, "images", "import", image);
+    if (options.gpuPlugin) programs.gpus.start();
+    programs.kubelet.start();
+    return { machine, programs };
+  } catch (error) {
+    await machine.stop();
+    throw error;
+  }
+}
+
+/** Throws if a firewall of the machine drops what the kubelet sends to the API server. */
+async function requireWay(machine: Machine, node: string, { controlPlane, network }: NodeSurroundings): Promise<void> {
+  const { hostname, port } = new URL(controlPlane.getAccess("kubelet").url);
+  try {
+    await machine.run("timeout", ["10", "bash", "-c", `: </dev/tcp/${hostname}/${port}`]);
+  } catch {
+    throw new Error(
+      `Packets from node ${node} do not reach this machine: let its firewall accept what comes in from ${network.name}.`,
+    );
+  }
+}
+
+async function preparePrograms(
+  machine: Machine,
+  { name, instanceType, zone = "us-east-1a", diskMb }: RealNodeOptions,
+  { number, network, programs: paths, home, cgroup, controlPlane, restrictsOomScore }: BootSettings,
+): Promise<BootedNode["programs"]> {
+  const address = network.nodeAddress(number);
+  const clientAuthority = join(controlPlane.home, "kubelet-client.crt");
+  const { nodeGraceSeconds } = controlPlane;
+  const { plugins } = paths;
+  const node = { number, address, plugins, cgroup, clientAuthority, restrictsOomScore, nodeGraceSeconds, diskMb };
+  const config = await writeConfig(home, node);
+  const labels = { "node.kubernetes.io/instance-type": instanceType, "topology.kubernetes.io/zone": zone };
+  const type = findInstanceType(instanceType);
+  if (!type) throw new Error(`No instance type ${instanceType}`);
+  const kubeletFlags = [
+    `--config=${config.kubelet}`,
+    `--kubeconfig=${join(controlPlane.home, "kubelet.kubeconfig")}`,
+    `--hostname-override=${name}`,
+    `--node-ip=${address}`,
+    `--node-labels=${Object.entries(labels).map(([label, value]) => `${label}=${value}`)}`,
+  ];
+  const kubeletEnv = {
+    NODE_CPUS: String(type.vcpus),
+    NODE_MEMORY_GB: String(type.memoryGb),
+    NODE_AVAILABLE_MEMORY: join(home, nodeFiles.availableMemory),
+  };
+  const gpuArgs = [String(type.gpus), join(home, nodeFiles.unhealthy)];
+  return {
+    containerd: nodeProgram(() => machine.start("containerd", "containerd", ["--config", config.containerd])),
+    kubelet: nodeProgram(() => machine.start("kubelet", paths.kubelet, kubeletFlags, kubeletEnv)),
+    gpus: nodeProgram(() => machine.start("gpus", paths.gpus, gpuArgs)),
+  };
+}
+
+function nodeProgram(start: () => MachineProcess): NodeProgram {
+  let running: MachineProcess | undefined;
+  const find = () => {
+    if (!running) throw new Error("The program was never started");
+    return running;
+  };
+  return {
+    signal: (signal) => find().signal(signal),
+    async kill() {
+      find().signal("SIGKILL");
+      await find().ended;
+    },
+    start() {
+      running = start();
+    },
+    whileRunning: (promise) => find().whileRunning(promise),
+  };
+}
+
+/** Runs containerd's own client in the namespace of Kubernetes. */
+async function ctr(machine: Machine, ...args: readonly string[]): Promise<string> {
+  return machine.run("ctr", ["--address", containerdSocket, "--namespace", "k8s.io", ...args]);
+}
+
+async function answers(machine: Machine): Promise<void> {
+  while (!(await ctr(machine, "version").catch(() => undefined))) await sleep(50);
+}
+
+/** Returns all archives at the first start of a machine, and none after a reboot, since its disk has them. */
+async function listMissing(machine: Machine, images: readonly string[]): Promise<readonly string[]> {
+  return (await ctr(machine, "images", "ls", "--quiet")).trim() === "" ? images : [];
+}
