@@ -1,10 +1,10 @@
 import { randomBytes } from "node:crypto";
-import { afterEach, beforeEach, expect, it } from "vitest";
+import { afterEach, beforeEach, expect } from "vitest";
 import type { Run, RunRef } from "#core/ports/compute.ts";
-import type { ComputeUnderTest } from "./compute.ts";
+import type { ComputeUnderTest, DefineTest } from "./compute.ts";
 
 /** Conformance tests for changes: a follower continues where another one stopped. */
-export function changesConformance(open: () => Promise<ComputeUnderTest>): void {
+export function changesConformance(open: () => Promise<ComputeUnderTest>, it: DefineTest): void {
   const uid = randomBytes(16).toString("hex");
   let test: ComputeUnderTest;
 
@@ -15,7 +15,7 @@ export function changesConformance(open: () => Promise<ComputeUnderTest>): void 
     await test.close();
   });
 
-  const applied = async (run: number, node: string) => {
+  const applied = async (run: number) => {
     await test.compute.apply({
       uid,
       run,
@@ -26,7 +26,7 @@ export function changesConformance(open: () => Promise<ComputeUnderTest>): void 
       image: "docker.io/library/busybox",
       command: test.command(uid, { prints: [], exits: undefined }),
       env: {},
-      shares: [{ node, units: 4 }],
+      shares: [{ node: test.nodes[run - 1]?.name ?? "", units: 4 }],
       gpusPerMachine: 4,
       mounts: [],
       ports: [],
@@ -59,9 +59,9 @@ export function changesConformance(open: () => Promise<ComputeUnderTest>): void 
   };
 
   it("signals all runs to a new follower, and only later changes to one that continues", async () => {
-    await applied(1, "one");
+    await applied(1);
     const first = await listen(1);
-    await applied(2, "two");
+    await applied(2);
 
     const next = await listen(2, first.upTo);
     const lost = await listen(2, "nowhere");

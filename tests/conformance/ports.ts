@@ -34,7 +34,7 @@ export function portsConformance(open: () => Promise<PortsUnderTest>): void {
     image: "node:24",
     command: undefined,
     env: {},
-    shares: [{ node: "one", units: 1 }],
+    shares: [{ node: test.nodes[0]?.name ?? "", units: 1 }],
     gpusPerMachine: 0,
     mounts: [],
     ports,

@@ -3,9 +3,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { Compute, Observation, Run } from "#core/ports/compute.ts";
 import type { ExecStatus } from "#core/ports/exec.ts";
+import type { RunLog } from "#core/ports/run-log.ts";
 import { apiClient } from "#kubernetes/client/api-client.ts";
 import { ApiUnreachable } from "#kubernetes/client/api-error.ts";
-import { kubernetesCompute } from "#kubernetes/compute.ts";
+import { type KubernetesComputeOptions, kubernetesCompute } from "#kubernetes/compute.ts";
 import { applyManifests, readManifests } from "../cluster/manifests.ts";
 import { logText } from "../fixtures/log-text.ts";
 import { debianImage } from "./images.ts";
@@ -16,6 +17,7 @@ import type { RealNode, RealNodeOptions } from "./real-node.ts";
 export interface DriverFixture {
   readonly cluster: RealCluster;
   readonly compute: Compute;
+  readonly computeOptions: KubernetesComputeOptions;
   /** Applies a run of Debian's image with one GPU of the first node. */
   applied(changes: Partial<Run>): Promise<Run>;
   /** Observes the run until this holds. Throws if the run ends before. */
@@ -54,13 +56,9 @@ export async function openDriverFixture(options: DriverOptions = {}): Promise<Dr
   }
   const { url, ca, token } = cluster.controlPlane.getAccess("berth");
   const client = apiClient({ url, ca, token: async () => token, deadlineMs: 60_000 });
-  const compute = kubernetesCompute({
-    client,
-    namespace: "berth-environments",
-    deployment: "nodes",
-    now: Date.now,
-    getMachineState,
-  });
+  const namespace = "berth-environments";
+  const computeOptions = { client, namespace, deployment: "nodes", now: Date.now, getMachineState };
+  const compute = kubernetesCompute(computeOptions);
   const until: DriverFixture["until"] = async ({ uid }, holds) => {
     for (;;) {
       const seen = await compute.observe(uid, 1);
@@ -72,6 +70,7 @@ export async function openDriverFixture(options: DriverOptions = {}): Promise<Dr
   return {
     cluster,
     compute,
+    computeOptions,
     async applied(changes) {
       const run = debianRun(changes);
       await compute.apply(run);
@@ -80,8 +79,7 @@ export async function openDriverFixture(options: DriverOptions = {}): Promise<Dr
     until,
     async logUntil({ uid }, holds) {
       for (;;) {
-        // The driver gives up after 3 seconds, and its callers ask again.
-        const text = await logText(compute.readLog(uid, 1)).catch(unlessUnreachable);
+        const text = await logText(readLogPatiently(compute, uid, 1));
         if (holds(text)) return text;
         await sleep(50);
       }
@@ -99,14 +97,7 @@ export async function openDriverFixture(options: DriverOptions = {}): Promise<Dr
         if (status?.state === "ended") return status;
       }
     },
-    async clear() {
-      for (;;) {
-        const runs = await compute.listRuns();
-        if (runs.length === 0) return;
-        await Promise.all(runs.map(({ uid, run }) => compute.remove(uid, run, { graceSeconds: 0, force: false })));
-        await sleep(50);
-      }
-    },
+    clear: () => clearRuns(compute),
     async stop() {
       client.close();
       await cluster.stop();
@@ -114,10 +105,28 @@ export async function openDriverFixture(options: DriverOptions = {}): Promise<Dr
   };
 }
 
-function unlessUnreachable(error: unknown): string {
-  if (error instanceof ApiUnreachable) return "";
-  throw error;
+/** Removes every run of this deployment, and returns when nothing is left. */
+export async function clearRuns(compute: Compute): Promise<void> {
+  for (;;) {
+    const runs = await compute.listRuns();
+    if (runs.length === 0) return;
+    await Promise.all(runs.map(({ uid, run }) => compute.remove(uid, run, { graceSeconds: 0, force: false })));
+    await sleep(50);
+  }
 }
+
+/** Reads a log. The driver gives up after 3 seconds, and its callers ask again. */
+export async function readLogPatiently(compute: Compute, ...args: LogArguments): Promise<RunLog> {
+  for (;;) {
+    try {
+      return await compute.readLog(...args);
+    } catch (error) {
+      if (!(error instanceof ApiUnreachable)) throw error;
+    }
+  }
+}
+
+type LogArguments = Parameters<Compute["readLog"]>;
 
 function debianRun(changes: Partial<Run>): Run {
   return {
