@@ -147,4 +147,33 @@ describe("a waiting machine", () => {
       reason: expect.stringContaining("TOOLS_IMAGE"),
     });
   });
+
+  const failed = { exitCode: 128, reason: "StartError" };
+  const noSupervisor = 'failed to start: exec: "/tools/supervisor": stat /tools/supervisor: no such file or directory';
+
+  it.each([
+    ["another image", { ...failed, message: noSupervisor }, "its image has no /tools/supervisor"],
+    ["another architecture", { ...failed, message: "exec format error" }, "exec format error"],
+    ["a full disk", { exitCode: 70, reason: "Error" }, "exit code 70"],
+    ["too little memory", { exitCode: 137, reason: "OOMKilled" }, "it used more memory than it may"],
+  ])("names the tools image if it fails because of %s", (_, terminated, why) => {
+    expect(endOfTools(terminated)).toMatchObject({
+      state: "ended",
+      started: false,
+      end: { exitCode: null, reason: expect.stringMatching(new RegExp(`^The tools of TOOLS_IMAGE .*: ${why}$`)) },
+    });
+  });
+
+  it("does not name the tools image if a signal ended it, as when its machine goes", () => {
+    expect(endOfTools({ exitCode: 143, reason: "Error" }).reason).not.toContain("TOOLS_IMAGE");
+  });
+
+  function endOfTools(terminated: object) {
+    const status = {
+      phase: "Failed",
+      initContainerStatuses: [{ name: "tools", state: { terminated } }],
+      containerStatuses: [{ name: "main", state: { waiting: { reason: "PodInitializing" } } }],
+    };
+    return toMachineStatus({ metadata: {}, spec: { ...buildPod(), nodeName: "one" }, status } as unknown as Pod);
+  }
 });

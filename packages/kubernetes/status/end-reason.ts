@@ -38,7 +38,8 @@ const killedCode = 128 + 9;
 export function endOfPod(pod: Pod, terminated: Terminated | undefined): MachineEnd {
   const { status = {} } = pod;
   const evicted = status.reason === undefined ? undefined : endedByCluster(status.reason, status.message);
-  if (!terminated) return { started: false, exitCode: null, endedAt: null, reason: evicted ?? lostWords };
+  if (!terminated)
+    return { started: false, exitCode: null, endedAt: null, reason: evicted ?? findToolsProblem(pod) ?? lostWords };
   const { exitCode, reason = "", message } = terminated;
   const words = parseExitMessage(pod, message);
   const endedAt = parseTime(terminated.finishedAt);
@@ -56,6 +57,17 @@ export function endOfPod(pod: Pod, terminated: Terminated | undefined): MachineE
     return { started, exitCode: null, endedAt, reason: outOfMemory };
   if (signal === undefined) return { started, exitCode, endedAt, reason: null };
   return { started, exitCode: null, endedAt, reason: `command was killed by signal ${signal}` };
+}
+
+/** Returns why the operator's tools image failed, if it did. A signal ends it only together with its pod. */
+function findToolsProblem(pod: Pod): string | undefined {
+  const { terminated } = pod.status?.initContainerStatuses?.find(({ name }) => name === "tools")?.state ?? {};
+  const { exitCode = 0, reason = "", message } = terminated ?? {};
+  if (neverBegan.includes(reason))
+    return `The tools of TOOLS_IMAGE could not be started: ${whyNotStarted(pod, message)}`;
+  const why = reason === "OOMKilled" ? "it used more memory than it may" : `exit code ${exitCode}`;
+  const isOwnFault = reason === "OOMKilled" || (exitCode > 0 && exitCode <= 128);
+  return isOwnFault ? `The tools of TOOLS_IMAGE could not be copied: ${why}` : undefined;
 }
 
 /** Returns the cause from a runtime's message, which begins with the steps that led to it. */
