@@ -1,11 +1,14 @@
 import type { Access } from "#core/ports/compute.ts";
 import { askPod } from "../exec/supervised-exec.ts";
 import { annotation, type RunId } from "../names.ts";
-import type { Job } from "../objects.ts";
+import { readNodes } from "../nodes/read-nodes.ts";
+import type { Job, Pod } from "../objects.ts";
 import type { RunObjects } from "../runs/bound-nodes.ts";
 import { numberIn, patchAsRead } from "../runs/patch-job.ts";
 import { type ClusterContext, findJob, findLivingPod, isLiving } from "../runs/read-run.ts";
+import { findNodeIp } from "../status/observation.ts";
 import { jupyterService } from "./jupyter.ts";
+import { awaitSshServer } from "./node-port.ts";
 import { closeSshService, openSshService, wantsSshPort } from "./ssh-service.ts";
 import { askSupervisor, isSupervised, sshService } from "./tools.ts";
 
@@ -22,13 +25,34 @@ export async function setAccess(
   const isFirst = job.metadata.annotations?.[annotation.access] === undefined;
   const ssh = sshPort !== undefined && keys.length > 0 ? await openSshService(place, id, job, sshPort) : null;
   if (sshPort !== undefined && ssh === null && !isFirst) await closeSshService(place, id);
+  const isNewPort = ssh !== job.metadata.annotations?.[annotation.ssh] && Number(ssh) > 0;
   const annotations = {
     [annotation.jupyter]: jupyter ? "wanted" : null,
     [annotation.access]: String(revision),
-    [annotation.ssh]: ssh,
+    [annotation.ssh]: isNewPort ? null : ssh,
   };
   await patchAsRead(place, job, { metadata: { annotations } });
-  await tellSupervisor(place, id, { job, access, sshPort });
+  const pod = await tellSupervisor(place, id, { job, access, sshPort });
+  if (isNewPort) await showPort(place, id, { pod, revision, port: Number(ssh) });
+}
+
+interface NewPort {
+  /** undefined if no supervisor has started an SSH server. */
+  readonly pod: Pod | undefined;
+  readonly revision: number;
+  readonly port: number;
+}
+
+/** Shows a new node port to users once its node serves it. A later revision decides for itself. */
+async function showPort(place: ClusterContext, id: RunId, { pod, revision, port }: NewPort): Promise<void> {
+  if (pod) {
+    const [node] = await readNodes(place.client, pod.spec.nodeName ? [pod.spec.nodeName] : []);
+    const ip = findNodeIp(node);
+    if (ip !== undefined) await awaitSshServer(ip, port);
+  }
+  const job = await findJob(place, id);
+  if (!job || numberIn(job, annotation.access) !== revision) return;
+  await patchAsRead(place, job, { metadata: { annotations: { [annotation.ssh]: String(port) } } });
 }
 
 /** Retries to open an SSH port for a run that found none free. */
@@ -59,10 +83,14 @@ interface Telling {
   readonly sshPort: number | undefined;
 }
 
-/** Sends the access to the supervisor of the first machine, which stores it. Without one it does nothing. */
-async function tellSupervisor(place: ClusterContext, id: RunId, { job, access, sshPort }: Telling): Promise<void> {
+/** Sends the access to the supervisor of the first machine, which stores it. Returns undefined without a supervisor. */
+async function tellSupervisor(
+  place: ClusterContext,
+  id: RunId,
+  { job, access, sshPort }: Telling,
+): Promise<Pod | undefined> {
   const pod = await findLivingPod(place, id);
-  if (!pod || !isSupervised(pod)) return;
+  if (!pod || !isSupervised(pod)) return undefined;
   const { revision, login, keys, jupyter } = access;
   const files = { authorized_keys: keys.map((key) => `${key}\n`).join("") };
   const services = {
@@ -72,4 +100,5 @@ async function tellSupervisor(place: ClusterContext, id: RunId, { job, access, s
   const stdin = JSON.stringify({ revision, files, services });
   const { exitCode } = await askPod(place, pod, { words: askSupervisor("access"), stdin, timeoutMs: answerWithinMs });
   if (exitCode !== 0) throw new Error("The supervisor of this container refused the access");
+  return pod;
 }

@@ -121,16 +121,19 @@ function livingState(statuses: readonly MachineStatus[]): RunState {
   return order.find((state) => statuses.some((status) => status.state === state)) ?? "ready";
 }
 
-/** Returns the address of the first machine, preferably an external one. */
 function findAddress(machine: SeenMachine | undefined, nodes: readonly Node[]): Observation["address"] {
   const { job, pod, status } = machine ?? {};
   if (!pod || !status?.started) return null;
-  const node = nodes.find(({ metadata }) => metadata.name === pod.spec.nodeName);
-  const addresses = node?.status?.addresses ?? [];
+  const ip = findNodeIp(nodes.find(({ metadata }) => metadata.name === pod.spec.nodeName));
+  return ip === undefined ? null : { ip, ...(job ? getSshPort(job) : { port: null }) };
+}
+
+/** Returns the address that users see, preferably an external one. */
+export function findNodeIp(node: Node | undefined): string | undefined {
   // Accept only IP addresses: nodes choose the text, and people paste it into commands.
-  const usable = addresses.filter(({ address }) => isIP(address) !== 0);
+  const usable = (node?.status?.addresses ?? []).filter(({ address }) => isIP(address) !== 0);
   const found = ["ExternalIP", "InternalIP"].flatMap((type) => usable.find((address) => address.type === type) ?? []);
-  return found[0] ? { ip: found[0].address, ...(job ? getSshPort(job) : { port: null }) } : null;
+  return found[0]?.address;
 }
 
 function portStatuses(source: KubeObject, pod: Pod | undefined): PortStatus[] {
