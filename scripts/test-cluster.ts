@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { binaryPath, buildBinary, KUBERNETES_VERSION, whyNotBuilt } from "#tests/cluster/binary.ts";
-import { buildTools } from "#tests/cluster/container/tools-binaries.ts";
+import { buildTools } from "./images/tools-programs.ts";
 
 /** `npm run test:cluster` builds the control plane and images/tools once, then runs the tests on them. */
 const reason = await whyNotBuilt(process.env);

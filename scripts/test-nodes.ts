@@ -4,13 +4,14 @@ import { buildBinary } from "#tests/cluster/binary.ts";
 import { buildImages } from "#tests/nodes/images.ts";
 import { buildPrograms } from "#tests/nodes/programs.ts";
 import { findFullDisk, findMissing, lacksSysResource, readFacts } from "#tests/nodes/requirements.ts";
+import { findMissingForTools } from "./images/tools-image.ts";
 
 /**
  * `npm run test:nodes` builds a control plane, a kubelet and images once, then runs the tests on real nodes. With
  * `--requirements` it only says whether this machine can: it fails if the machine lacks something.
  */
 const facts = await readFacts(process.env);
-const missing = findMissing(facts);
+const missing = findMissing(facts) ?? (await findMissingForTools(process.env));
 const asksOnly = process.argv[2] === "--requirements";
 if (missing !== undefined) {
   console.log(`skipped: the tests on real nodes: ${missing}`);

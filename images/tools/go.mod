@@ -1,8 +1,11 @@
 module tools
 
-go 1.25.0
+go 1.26.0
 
-require github.com/pkg/sftp v1.13.12
+require (
+	github.com/pkg/sftp v1.13.12
+	golang.org/x/crypto/x509roots/fallback v0.0.0-20261030153154-30a33513ff6d
+)
 
 require (
 	github.com/kr/fs v0.1.0 // indirect

@@ -7,9 +7,9 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { s3Blobs } from "#aws/s3/s3-blobs.ts";
 import { zipDirectory } from "#process/volumes/zip.ts";
+import { toolsPath } from "../../scripts/images/tools-programs.ts";
 import { fakeKey } from "../aws/fake-service.ts";
 import { type FakeS3, refusal, startS3 } from "../aws/s3.ts";
-import { toolsPath } from "./container/tools-binaries.ts";
 
 const hasUnpacker = spawnSync("unzip", ["-v"]).status === 0;
 const programs = await toolsPath(process.env);

@@ -14,8 +14,8 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { toolsPath, toolsSources } from "../../scripts/images/tools-programs.ts";
 import type { Answer } from "./container/supervisor-fixture.ts";
-import { toolsPath, toolsSources } from "./container/tools-binaries.ts";
 
 const DROPBEAR = "/usr/sbin/dropbear";
 /** Directory of the keys. Dropbear trusts none below a directory that others may write to, such as `/tmp`. */

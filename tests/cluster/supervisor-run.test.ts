@@ -4,9 +4,9 @@ import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { toolsSources } from "../../scripts/images/tools-programs.ts";
 import { listDescendants } from "./container/descendants.ts";
 import { isAlive, openSupervisor, type SupervisorFixture, staying, until } from "./container/supervisor-fixture.ts";
-import { toolsSources } from "./container/tools-binaries.ts";
 
 let fixture: SupervisorFixture;
 

@@ -3,8 +3,10 @@ import { createHash } from "node:crypto";
 import { copyFile, mkdir, mkdtemp, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { findDebianMirror } from "../../scripts/images/debian-mirror.ts";
+import { writeImage } from "../../scripts/images/oci-archive.ts";
+import { buildToolsImage } from "../../scripts/images/tools-image.ts";
 import { cacheFolder, isThere } from "../cluster/binary.ts";
-import { writeImage } from "./oci-archive.ts";
 
 const run = promisify(execFile);
 
@@ -15,6 +17,9 @@ export const debianImage = "localhost/berth-debian:1";
 
 const release = "bookworm";
 const packages = ["python3"] as const;
+
+/** Folders of an installation whose files no container needs. */
+const unneeded = ["dev", "proc", "sys", "run", "tmp", "var/cache", "var/lib/apt/lists", "var/log"] as const;
 
 /** Change it whenever an image of the same packages is packed differently. */
 const recipe = "1";
@@ -28,8 +33,13 @@ export function imagePaths(env: NodeJS.ProcessEnv): { readonly debian: string } 
   return { debian: join(cacheFolder(env), "images", `debian-${name}.tar`) };
 }
 
-/** Makes the archive of Debian's image unless it exists: some minutes, from Debian's packages. */
+/** Builds the images that the tests run, unless they exist: some minutes. */
 export async function buildImages(env: NodeJS.ProcessEnv): Promise<void> {
+  await buildToolsImage(env);
+  await buildDebianImage(env);
+}
+
+async function buildDebianImage(env: NodeJS.ProcessEnv): Promise<void> {
   const { debian } = imagePaths(env);
   if (await isThere(debian)) return;
   await withDraft(debian, async (draft) => {
@@ -37,7 +47,9 @@ export async function buildImages(env: NodeJS.ProcessEnv): Promise<void> {
     // Its mounts and processes end with it, even if it is killed.
     const alone = ["--mount", "--pid", "--fork", "--kill-child=SIGKILL", "--mount-proc", "--"];
     const words = ["debootstrap", "--variant=minbase", `--include=${packages.join(",")}`, release, root];
-    await run("unshare", [...alone, ...words, ...(await findMirror())], { env, maxBuffer: 2 ** 26 });
+    // Without a mirror debootstrap chooses one.
+    const mirror = await findDebianMirror(new RegExp(`^${release}$`), env);
+    await run("unshare", [...alone, ...words, ...(mirror === undefined ? [] : [mirror])], { env, maxBuffer: 2 ** 26 });
     await writeImage(join(draft, "image.tar"), {
       name: debianImage,
       root,
@@ -45,16 +57,8 @@ export async function buildImages(env: NodeJS.ProcessEnv): Promise<void> {
         Cmd: ["bash"],
         Env: ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
       },
-      leaveOut: [
-        "./dev/*",
-        "./proc/*",
-        "./sys/*",
-        "./run/*",
-        "./tmp/*",
-        "./var/cache/*",
-        "./var/lib/apt/lists/*",
-        "./var/log/*",
-      ],
+      tar: unneeded.map((folder) => `--exclude=./${folder}/*`),
+      isCompressed: false,
     });
   });
 }
@@ -69,7 +73,8 @@ export async function writePauseImage(pause: string, folder: string): Promise<st
     name: pauseImage,
     root,
     config: { Entrypoint: ["/pause"], User: "65535:65535" },
-    leaveOut: [],
+    tar: [],
+    isCompressed: false,
   });
   return path;
 }
@@ -84,12 +89,4 @@ async function withDraft(path: string, make: (draft: string) => Promise<void>): 
   } finally {
     await rm(draft, { recursive: true, force: true });
   }
-}
-
-/** Returns the mirror of this release that apt uses here; nothing where apt has none, so that debootstrap chooses. */
-async function findMirror(): Promise<string[]> {
-  const format = "$(REPO_URI) $(CODENAME) $(ORIGIN)";
-  const listed = await run("apt-get", ["indextargets", "--format", format]).catch(() => undefined);
-  const line = listed?.stdout.split("\n").find((line) => line.endsWith(` ${release} Debian`));
-  return line === undefined ? [] : [line.slice(0, line.indexOf(" "))];
 }

@@ -104,7 +104,7 @@ function formatInstall(missing: readonly string[]): string {
   return `${missing.join(", ")} ${verb} not on the PATH: on Debian, \`apt-get install ${[...packages].join(" ")}\`.`;
 }
 
-async function isOnPath({ PATH = "" }: NodeJS.ProcessEnv, name: string): Promise<boolean> {
+export async function isOnPath({ PATH = "" }: NodeJS.ProcessEnv, name: string): Promise<boolean> {
   const found = PATH.split(delimiter).map((folder) => access(join(folder, name), constants.X_OK));
   return Promise.any(found).then(
     () => true,

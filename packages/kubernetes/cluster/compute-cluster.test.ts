@@ -3,8 +3,8 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe } from "vitest";
-import { toolsPath } from "#tests/cluster/container/tools-binaries.ts";
 import { computeConformance } from "#tests/conformance/compute.ts";
+import { toolsPath } from "../../../scripts/images/tools-programs.ts";
 import { kubernetesCompute } from "../compute.ts";
 import { type ClusterFixture, openClusterFixture } from "../fixtures/cluster-fixture.ts";
 

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
-import { toolsPath } from "./tools-binaries.ts";
+import { toolsPath } from "../../../scripts/images/tools-programs.ts";
 
 export interface Answer {
   readonly code: number | null;

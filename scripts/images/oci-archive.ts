@@ -1,9 +1,11 @@
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
+import { createReadStream, createWriteStream } from "node:fs";
 import { mkdir, mkdtemp, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { pipeline } from "node:stream/promises";
 import { promisify } from "node:util";
+import { createGzip } from "node:zlib";
 
 const run = promisify(execFile);
 
@@ -14,8 +16,10 @@ export interface ImageSource {
   readonly root: string;
   /** Settings of its containers (OCI image-spec, config.md). */
   readonly config: object;
-  /** Patterns of files that are not part of it (tar, `--exclude`). */
-  readonly leaveOut: readonly string[];
+  /** Options of tar for the layer, such as `--exclude` and `--owner`. */
+  readonly tar: readonly string[];
+  /** Clients that push an uncompressed layer compress it, which changes the digest of the image. */
+  readonly isCompressed: boolean;
 }
 
 interface Descriptor {
@@ -24,23 +28,35 @@ interface Descriptor {
   readonly size: number;
 }
 
+/** Options of tar, so that neither the user nor the umask of a build shows. */
+export const rootOwned: readonly string[] = ["--owner=0", "--group=0", "--mode=u=rwX,go=rX"];
+
 const mediaType = "application/vnd.oci.image";
 const architectures: Readonly<Record<string, string>> = { x64: "amd64", arm64: "arm64" };
 
-/** Writes an image of one layer as an OCI archive (OCI image-spec, image-layout.md). Equal files give equal digests. */
-export async function writeImage(path: string, { name, root, config, leaveOut }: ImageSource): Promise<void> {
+/**
+ * Writes an image of one layer as an OCI archive (OCI image-spec, image-layout.md), and returns the digest of its
+ * manifest. Equal files give equal digests.
+ */
+export async function writeImage(
+  path: string,
+  { name, root, config, tar, isCompressed }: ImageSource,
+): Promise<string> {
   const draft = await mkdtemp(`${path}.`);
   try {
     const blobs = join(draft, "blobs", "sha256");
     await mkdir(blobs, { recursive: true });
-    const layer = await packLayer(blobs, root, leaveOut);
+    const file = join(blobs, "layer");
+    await pack(file, root, tar);
+    const diffId = await hashFile(file);
+    const layer = await putLayer(blobs, file, isCompressed);
     const putJson = (kind: string, value: object) =>
       putBytes(blobs, `${mediaType}.${kind}.v1+json`, JSON.stringify(value));
     const image = await putJson("config", {
       architecture: architectures[process.arch] ?? process.arch,
       os: "linux",
       config,
-      rootfs: { type: "layers", diff_ids: [layer.digest] },
+      rootfs: { type: "layers", diff_ids: [diffId] },
     });
     const manifest = await putJson("manifest", {
       schemaVersion: 2,
@@ -55,23 +71,33 @@ export async function writeImage(path: string, { name, root, config, leaveOut }:
       join(draft, "index.json"),
       JSON.stringify({ schemaVersion: 2, manifests: [{ ...manifest, annotations }] }),
     );
-    await pack(`${draft}.tar`, draft, []);
+    await pack(`${draft}.tar`, draft, rootOwned);
     await rename(`${draft}.tar`, path);
+    return manifest.digest;
   } finally {
     await rm(draft, { recursive: true, force: true });
     await rm(`${draft}.tar`, { force: true });
   }
 }
 
-async function packLayer(blobs: string, root: string, leaveOut: readonly string[]): Promise<Descriptor> {
-  const file = join(blobs, "layer");
-  await pack(file, root, leaveOut);
+async function putLayer(blobs: string, file: string, isCompressed: boolean): Promise<Descriptor> {
+  const packed = isCompressed ? `${file}.gz` : file;
+  if (isCompressed) {
+    // Its header has no name and no time.
+    await pipeline(createReadStream(file), createGzip({ level: 9 }), createWriteStream(packed));
+    await rm(file);
+  }
+  const digest = await hashFile(packed);
+  const { size } = await stat(packed);
+  await rename(packed, join(blobs, digest.slice("sha256:".length)));
+  return { mediaType: `${mediaType}.layer.v1.tar${isCompressed ? "+gzip" : ""}`, digest, size };
+}
+
+/** Returns the digest of a file, as an image names it. */
+export async function hashFile(file: string): Promise<string> {
   const hash = createHash("sha256");
   for await (const part of createReadStream(file)) hash.update(part as Buffer);
-  const digest = hash.digest("hex");
-  const { size } = await stat(file);
-  await rename(file, join(blobs, digest));
-  return { mediaType: `${mediaType}.layer.v1.tar`, digest: `sha256:${digest}`, size };
+  return `sha256:${hash.digest("hex")}`;
 }
 
 async function putBytes(blobs: string, mediaType: string, text: string): Promise<Descriptor> {
@@ -80,8 +106,7 @@ async function putBytes(blobs: string, mediaType: string, text: string): Promise
   return { mediaType, digest: `sha256:${digest}`, size: Buffer.byteLength(text) };
 }
 
-async function pack(file: string, folder: string, leaveOut: readonly string[]): Promise<void> {
-  const fixed = ["--sort=name", "--mtime=@0", "--numeric-owner"];
-  const excluded = leaveOut.map((pattern) => `--exclude=${pattern}`);
-  await run("tar", [...fixed, ...excluded, "-C", folder, "-cf", file, "."], { maxBuffer: 2 ** 24 });
+async function pack(file: string, folder: string, options: readonly string[]): Promise<void> {
+  const fixed = ["--sort=name", "--mtime=@0", "--numeric-owner", "--format=gnu"];
+  await run("tar", [...fixed, ...options, "-C", folder, "-cf", file, "."], { maxBuffer: 2 ** 24 });
 }
