@@ -26,6 +26,12 @@ compiler="$work/libc/bin/musl-gcc -isystem $work/headers"
 
 # Berth's runs have no passwords, and musl's crypt(3) is not linked.
 printf '#define DROPBEAR_SVR_PASSWORD_AUTH 0\n' >dropbear/localoptions.h
+# Dropbear closes a terminal when the client's input ends, which hangs up the command: `ssh -tt <job> <command> </dev/null`
+# lost output and exit code. OpenSSH closes only a copy.
+sed -i -e 's/channel->writefd = chansess->master;/channel->writefd = dup(chansess->master);/' \
+  -e 's/ses.maxfd = MAX(ses.maxfd, chansess->master);/ses.maxfd = MAX(ses.maxfd, MAX(chansess->master, channel->writefd));/' \
+  dropbear/src/svr-chansession.c
+[ "$(grep -c 'dup(chansess->master)\|chansess->master, channel->writefd' dropbear/src/svr-chansession.c)" -eq 2 ]
 (cd dropbear &&
   ./configure CC="$compiler" LDFLAGS=-static --enable-static --disable-zlib --disable-lastlog --disable-utmp --disable-wtmp &&
   make -j2 PROGRAMS="dropbear dropbearkey scp")
