@@ -19,7 +19,7 @@ export interface DriverFixture {
   readonly compute: Compute;
   readonly computeOptions: KubernetesComputeOptions;
   /** Applies a run of Debian's image with one GPU of the first node. */
-  applied(changes: Partial<Run>): Promise<Run>;
+  applied(changes: Partial<Run>, options?: Pick<DriverOptions, "toolsImage">): Promise<Run>;
   /** Observes the run until this holds. Throws if the run ends before. */
   until(run: Run, holds: (seen: Observation | undefined) => boolean): Promise<Observation | undefined>;
   /** Reads the log of the run until this holds. */
@@ -40,13 +40,18 @@ export interface DriverOptions {
   readonly nodeGraceSeconds?: number;
   /** The cloud provider's answers. By default every machine runs. */
   readonly getMachineState?: Compute["getMachineState"];
+  /** Archives of further images that the nodes have. */
+  readonly archives?: readonly string[];
+  readonly toolsImage?: string;
+  readonly sshPort?: number;
 }
 
 const twoNodes = ["one", "two"].map((name) => ({ name, instanceType: "p5.48xlarge" }));
 
 export async function openDriverFixture(options: DriverOptions = {}): Promise<DriverFixture> {
   const { nodes = twoNodes, nodeGraceSeconds, getMachineState = async () => "running" } = options;
-  const cluster = await startRealCluster(nodes, { nodeGraceSeconds });
+  const { archives, toolsImage, sshPort } = options;
+  const cluster = await startRealCluster(nodes, { nodeGraceSeconds, archives });
   try {
     const manifests = await readManifests(fileURLToPath(new URL("../../deploy/kubernetes", import.meta.url)));
     await applyManifests(cluster.admin, manifests);
@@ -57,7 +62,8 @@ export async function openDriverFixture(options: DriverOptions = {}): Promise<Dr
   const { url, ca, token } = cluster.controlPlane.getAccess("berth");
   const client = apiClient({ url, ca, token: async () => token, deadlineMs: 60_000 });
   const namespace = "berth-environments";
-  const computeOptions = { client, namespace, deployment: "nodes", now: Date.now, getMachineState };
+  const place = { client, namespace, deployment: "nodes" };
+  const computeOptions = { ...place, now: Date.now, getMachineState, toolsImage, sshPort };
   const compute = kubernetesCompute(computeOptions);
   const until: DriverFixture["until"] = async ({ uid }, holds) => {
     for (;;) {
@@ -71,9 +77,9 @@ export async function openDriverFixture(options: DriverOptions = {}): Promise<Dr
     cluster,
     compute,
     computeOptions,
-    async applied(changes) {
+    async applied(changes, other) {
       const run = debianRun(changes);
-      await compute.apply(run);
+      await (other ? kubernetesCompute({ ...computeOptions, ...other }) : compute).apply(run);
       return run;
     },
     until,

@@ -22,10 +22,17 @@ export interface RealCluster {
   stop(): Promise<void>;
 }
 
+export interface RealClusterOptions {
+  /** How long a node may be silent. */
+  readonly nodeGraceSeconds?: number | undefined;
+  /** Archives of further images that the nodes have. */
+  readonly archives?: readonly string[] | undefined;
+}
+
 /** Starts what `npm run test:nodes` built. Removes what a killed run left first. */
 export async function startRealCluster(
   nodes: readonly RealNodeOptions[],
-  { nodeGraceSeconds = 40 }: { readonly nodeGraceSeconds?: number | undefined } = {},
+  { nodeGraceSeconds = 40, archives = [] }: RealClusterOptions = {},
 ): Promise<RealCluster> {
   await removeLeftovers();
   const fullDisk = await findFullDisk(tmpdir());
@@ -52,7 +59,11 @@ export async function startRealCluster(
       async () => admin.close(),
       () => removeCgroup(run),
     );
-    const images = [await writePauseImage(programs.pause, controlPlane.home), imagePaths(process.env).debian];
+    const images = [
+      await writePauseImage(programs.pause, controlPlane.home),
+      imagePaths(process.env).debian,
+      ...archives,
+    ];
     const surroundings = {
       run,
       home: join(controlPlane.home, "nodes"),
