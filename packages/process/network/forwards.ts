@@ -136,10 +136,15 @@ function joinSockets(left: Socket, right: Socket): void {
   pipeline(right, left, end);
 }
 
-/** Connects to the run's loopback, which is the machine's without its own network. Throws if no program listens. */
+/**
+ * Connects to the run's loopback, which is the machine's without its own network. Throws if no program listens, or if
+ * the run is gone: its name alone must not lead to the machine.
+ */
 export async function connectToRun(home: string, name: string, destination: Destination): Promise<Socket> {
   const directory = join(home, "runs", name);
-  const isInside = readRun(directory)?.network === "own";
+  const run = readRun(directory);
+  if (!run) throw new Error("The environment has ended");
+  const isInside = run.network === "own";
   const socket = isInside ? dialSocket(directory, portsSocket) : createConnection({ ...destination, noDelay: true });
   await once(socket, "connect");
   if (!isInside) return socket;
