@@ -29,7 +29,10 @@ export interface Terminal {
   readonly lines: number;
 }
 
-/** A program inside a run, as its client sees it. It counts as use of the environment until it is hung up. */
+/**
+ * A program inside a run, as its client sees it. It counts as use of the environment until it is hung up. An error of a
+ * stream needs no listener, because `ended` reports the end.
+ */
 export interface Program {
   readonly input: Writable;
   readonly output: Readable;

@@ -22,6 +22,7 @@ export function startProcess(inside: Inside, words: readonly string[], mark: Mar
   const { promise: ended, resolve: end } = Promise.withResolvers<ProgramEnd>();
   child.once("error", () => end({ exitCode: 255 }));
   child.once("close", (code, signal) => end(code === null && signal !== null ? { signal } : { exitCode: code ?? 255 }));
+  for (const stream of [child.stdin, child.stdout, child.stderr]) stream.on("error", () => undefined);
   const unmark = mark(child.pid);
   return {
     input: child.stdin,

@@ -11,7 +11,7 @@ interface Joining {
 /** Connects a program with the channel of its client. The channel ends with the program, and hangs it up. */
 export function joinProgram(channel: ServerChannel, program: Program, joining: Joining): void {
   const { input, output, errors } = program;
-  for (const stream of [input, output, errors, channel]) stream?.on("error", () => undefined);
+  channel.on("error", () => undefined);
   output.pipe(channel, { end: false });
   errors?.pipe(channel.stderr, { end: false });
   channel.pipe(input, { end: !joining.hasTerminal });

@@ -1,0 +1,246 @@
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
+import { constants } from "node:os";
+import type { Duplex, Readable } from "node:stream";
+import { buffer, text } from "node:stream/consumers";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Program, ProgramEnd, Reach, Terminal, WantedProgram } from "#gateway/ports/reach.ts";
+
+/** A reach under test, with a living run that has a shell, coreutils and an SFTP server. */
+export interface ReachUnderTest {
+  readonly reach: Reach;
+  readonly run: string;
+  /** Name of a run that has ended. */
+  readonly endedRun: string;
+  /** Directory of the run in which its programs may write. */
+  readonly place: string;
+  /** Port of the run on which a program sends back what it gets. */
+  readonly echoPort: number;
+  /** Port of the run on which nothing listens. */
+  readonly closedPort: number;
+  readonly hasRelays: boolean;
+  close(): Promise<void>;
+}
+
+const terminal: Terminal = { term: "vt100", columns: 91, lines: 17 };
+
+/** Conformance tests for the ways of the gateway into a run. */
+export function reachConformance(open: () => Promise<ReachUnderTest>): void {
+  let test: ReachUnderTest;
+  beforeAll(async () => {
+    test = await open();
+  });
+  afterAll(() => test.close());
+
+  const start = (program: WantedProgram["program"], more: Partial<WantedProgram> = {}) =>
+    test.reach.start(test.run, { program, env: {}, terminal: undefined, ...more });
+  const runs = async (command: string, more: Partial<WantedProgram> = {}, input = "") =>
+    said(await start({ command }, more), input);
+  const isThere = (file: string) => runs(`until [ -e ${file} ]; do sleep 0.05; done`);
+  const newFile = () => `${test.place}/${randomBytes(6).toString("hex")}`;
+
+  describe("programs in a run", () => {
+    it("have three separate streams, the requested variables and an exit code", async () => {
+      const answer = await runs('cat; echo "$LC_TEST" >&2; exit 7', { env: { LC_TEST: "C.UTF-8" } }, "good");
+
+      expect(answer).toEqual({ out: "good", err: "C.UTF-8\n", code: 7 });
+    });
+
+    it("get a command of many lines unchanged, followed by their input", async () => {
+      const odd = `back\\slash 'single' "double" $(no) \`no\` ünï ${"x".repeat(65_536)}`;
+
+      const answer = await runs(`cat <<'END'\n${odd}\nEND\n\nwc -c\n`, {}, "12345\n\n");
+
+      expect(answer).toEqual({ out: `${odd}\n7\n`, err: "", code: 0 });
+    });
+
+    it("report the signal that killed them", async () => {
+      expect(await runs("kill -KILL $$")).toMatchObject({ code: 137 });
+    });
+
+    it("have a terminal of the requested type and size, which can change", async () => {
+      const program = await start("shell", { terminal });
+      const shows = follow(program.output);
+      program.input.write("stty size; test -t 0 && echo is-a-$TERM\n");
+      await shows("17 91\r");
+      await shows("is-a-vt100\r");
+
+      program.resize(120, 33);
+      program.input.write("until stty size | grep '33 120'; do :; done\n");
+      await shows("33 120\r");
+      program.input.write("exit 3\n");
+
+      expect(await program.ended).toEqual({ exitCode: 3 });
+    });
+
+    it("are interrupted by Ctrl-C in a terminal", async () => {
+      const program = await start("shell", { terminal });
+      const shows = follow(program.output);
+      program.input.write("echo be''gins; sleep 3641\n");
+      await shows("begins");
+
+      program.input.write("\x03");
+      program.input.write("echo interrupted $?; exit 0\n");
+
+      await shows("interrupted 130");
+      await program.ended;
+    });
+
+    it.each([
+      ["without a terminal", undefined],
+      ["in a terminal", terminal],
+    ])("end %s when their client leaves, except detached ones", async (_, terminal) => {
+      const [kept, lock, locked, ended, stayed] = [newFile(), newFile(), newFile(), newFile(), newFile()];
+      const detached = `echo > ${kept}; until [ -e ${ended} ]; do sleep 0.05; done; echo > ${stayed}`;
+      const command = `nohup setsid sh -c '${detached}' >/dev/null 2>&1 &
+        until [ -e ${kept} ]; do sleep 0.05; done
+        exec 9>${lock}; flock 9; echo > ${locked}; while :; do sleep 0.05; done`;
+      const program = await start({ command }, { terminal });
+      await isThere(locked);
+
+      program.hangUp();
+
+      const free = await runs(`flock ${lock} true && echo > ${ended}`);
+      expect([free.code, (await isThere(stayed)).code]).toEqual([0, 0]);
+    });
+
+    it("wait while nothing reads their output, and lose none of it", async () => {
+      const written = newFile();
+      const bytes = 32 * 1024 * 1024;
+      const program = await start({ command: `head -c ${bytes} /dev/zero; echo > ${written}` });
+      await once(program.output, "readable");
+
+      const early = await runs(`test -e ${written}`);
+      const all = await buffer(program.output);
+
+      expect([early.code, all.length, await program.ended]).toEqual([1, bytes, { exitCode: 0 }]);
+    });
+
+    it("get signals", async () => {
+      const program = await start({
+        command: "trap 'echo caught; exit 5' TERM; echo ready; while :; do sleep 0.05; done",
+      });
+      const shows = follow(program.output);
+      await shows("ready");
+
+      program.signal?.("SIGTERM");
+
+      await shows("caught");
+      expect(await program.ended).toEqual({ exitCode: 5 });
+    });
+
+    it("end when they write to a client that reads no more", async () => {
+      const program = await start({ command: "yes" });
+      await once(program.output, "readable");
+
+      program.closeOutput?.();
+
+      expect(getCode(await program.ended)).toBeGreaterThan(0);
+    });
+
+    it("serve SFTP version 3", async () => {
+      const program = await start("sftp");
+      program.input.end(Buffer.from([0, 0, 0, 5, SSH_FXP_INIT, 0, 0, 0, 3]));
+
+      const answer = await buffer(program.output);
+
+      expect([answer[4], answer.readUInt32BE(5)]).toEqual([SSH_FXP_VERSION, 3]);
+    });
+
+    it("are refused with a reason if the run has ended", async () => {
+      const wanted = { program: { command: "true" }, env: {}, terminal: undefined };
+
+      await expect(test.reach.start(test.endedRun, wanted)).rejects.toThrow("The environment has ended");
+    });
+  });
+
+  describe("ports of a run", () => {
+    const dial = (port: number, run = test.run) => test.reach.dial(run, { host: "127.0.0.1", port });
+
+    it("carry any number of bytes in both directions", async () => {
+      const bytes = Buffer.alloc(8 * 1024 * 1024, "berth");
+      const stream = await dial(test.echoPort);
+      stream.write(bytes);
+
+      const received = await take(stream, bytes.length);
+
+      expect(received.equals(bytes)).toBe(true);
+    });
+
+    it("refuse or end a connection if nothing listens", async () => {
+      const connect = async () => text(await dial(test.closedPort));
+
+      await expect(connect()).rejects.toThrow();
+    });
+
+    it("are closed if the run has ended, and never lead to the gateway's own machine", async () => {
+      const server = createServer((socket) => socket.end("the machine"));
+      await once(server.listen(0, "127.0.0.1"), "listening");
+      const { port } = server.address() as AddressInfo;
+
+      await expect(dial(port, test.endedRun)).rejects.toThrow();
+
+      server.close();
+    });
+  });
+
+  describe("relays in a run", () => {
+    it("lead visitors of the run's loopback to the client, or are refused", async () => {
+      const open = test.reach.openRelay(test.run, ["tcp", "0"], (visitor) => visitor.pipe(visitor));
+      if (!test.hasRelays) return void (await expect(open).rejects.toThrow());
+      const relay = await open;
+      const port = await relay.address;
+
+      const answer = await runs(`bash -c 'exec 3<>/dev/tcp/127.0.0.1/${port}; echo hello >&3; head -n1 <&3'`);
+      relay.close();
+      await relay.ended;
+
+      expect(answer).toMatchObject({ out: "hello\n", code: 0 });
+    });
+  });
+}
+
+/** Types of packets (draft-ietf-secsh-filexfer-02, 3). */
+const SSH_FXP_INIT = 1;
+const SSH_FXP_VERSION = 2;
+
+async function said(program: Program, input: string) {
+  program.input.end(input);
+  const { output, errors } = program;
+  const [out, err, end] = await Promise.all([text(output), errors ? text(errors) : "", program.ended]);
+  program.hangUp();
+  return { out, err, code: getCode(end) };
+}
+
+/** Returns the exit code as a shell shows it. */
+function getCode(end: ProgramEnd): number {
+  return "exitCode" in end ? end.exitCode : 128 + constants.signals[end.signal as NodeJS.Signals];
+}
+
+/** Returns a function that waits until the output contains some words. */
+function follow(output: Readable): (words: string) => Promise<void> {
+  let all = "";
+  output.on("data", (part: Buffer) => {
+    all += part.toString();
+  });
+  return (words) =>
+    new Promise((resolve, reject) => {
+      const check = () => {
+        if (all.includes(words)) resolve();
+      };
+      output.on("data", check).once("end", () => reject(new Error(`The output ended: ${all}`)));
+      check();
+    });
+}
+
+async function take(stream: Duplex, length: number): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  let left = length;
+  for await (const part of stream as AsyncIterable<Buffer>) {
+    parts.push(part);
+    left -= part.length;
+    if (left <= 0) break;
+  }
+  return Buffer.concat(parts);
+}
