@@ -85,6 +85,16 @@ describe("a machine that never starts", () => {
   it.each([
     ["ErrImagePull", 'failed to resolve reference "x:1": x:1: not found', "Image not found"],
     ["ImagePullBackOff", 'Back-off pulling image "x": ErrImagePull: manifest unknown', "Image not found"],
+    [
+      "ErrImagePull",
+      'failed to pull and unpack image "x:1": no match for platform in manifest: not found',
+      "The image is for machines of another architecture",
+    ],
+    [
+      "ErrImagePull",
+      "no matching manifest for linux/arm64/v8 in the manifest list entries",
+      "The image is for machines of another architecture",
+    ],
     ["ErrImagePull", "pull access denied", "Image not found, or it needs a password"],
     ["ErrImagePull", "401 Unauthorized", "Image not found, or it needs a password"],
     ["ErrImagePull", "no basic auth credentials", "Image not found, or it needs a password"],

@@ -79,6 +79,9 @@ function whyUnpulled(message: string): string | null {
   if (/unauthorized|denied|authentication required|no basic auth credentials/i.test(message)) {
     return "Image not found, or it needs a password";
   }
+  if (/no match for platform|no matching manifest/i.test(message)) {
+    return "The image is for machines of another architecture";
+  }
   return /not found|manifest unknown|invalid reference format/i.test(message) ? "Image not found" : null;
 }
 
