@@ -41,7 +41,7 @@ export async function bootNode(options: RealNodeOptions, settings: BootSettings)
     const programs = await preparePrograms(machine, options, settings);
     programs.containerd.start();
     await programs.containerd.whileRunning(answers(machine));
-    for (const image of await listMissing(machine, settings.images)) await ctr(machine, "images", "import", image);
+    for (const image of await listMissing(machine, settings.images)) await importImage(machine, options.name, image);
     if (options.gpuPlugin) programs.gpus.start();
     programs.kubelet.start();
     return { machine, programs };
@@ -123,6 +123,12 @@ async function ctr(machine: Machine, ...args: readonly string[]): Promise<string
 
 async function answers(machine: Machine): Promise<void> {
   while (!(await ctr(machine, "version").catch(() => undefined))) await sleep(50);
+}
+
+async function importImage(machine: Machine, node: string, image: string): Promise<void> {
+  await ctr(machine, "images", "import", image).catch(({ stderr = "" }: { stderr?: string }) => {
+    throw new Error(`Node ${node} cannot unpack ${image}: ${stderr.trim()}`);
+  });
 }
 
 /** Returns all archives at the first start of a machine, and none after a reboot, since its disk has them. */
