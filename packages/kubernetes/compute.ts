@@ -32,7 +32,7 @@ import { failedPulls, podRefusals } from "./status/events.ts";
 import { toMachineStatus } from "./status/machine-status.ts";
 import { toObservation } from "./status/observation.ts";
 import { asRefused } from "./status/refusal.ts";
-import { missingVolumes } from "./volumes/missing-volumes.ts";
+import { missingVolumes, unmountedVolumes } from "./volumes/missing-volumes.ts";
 import { followRuns } from "./watch/changes.ts";
 import { knownPods, type RecentRuns, recentRuns } from "./watch/run-caches.ts";
 import { sharedLists } from "./watch/shared-lists.ts";
@@ -78,10 +78,11 @@ export function kubernetesCompute(options: KubernetesComputeOptions): Compute {
     known: knownPods(),
   };
   const [refusals, pulls, missing] = [podRefusals(place, now), failedPulls(place, now), missingVolumes(place, now)];
+  const unmounted = unmountedVolumes(place, now);
   const recent = recentRuns(now);
   const readRecentNodes = recentNodes(client, now);
   const slices = nodeSlices();
-  const observing = { refusals, pulls, missing, sshPort, recent, readRecentNodes, watchesGpus };
+  const observing = { refusals, pulls, missing, unmounted, sshPort, recent, readRecentNodes, watchesGpus };
   const commands = kubernetesCommands(place);
   return {
     apply: (run) =>
@@ -130,6 +131,7 @@ interface Observing {
   readonly refusals: ReturnType<typeof podRefusals>;
   readonly pulls: ReturnType<typeof failedPulls>;
   readonly missing: ReturnType<typeof missingVolumes>;
+  readonly unmounted: ReturnType<typeof unmountedVolumes>;
   readonly sshPort: number | undefined;
   readonly recent: RecentRuns;
   readonly readRecentNodes: ReadNodes;
@@ -140,7 +142,7 @@ interface Observing {
 async function observeRun(
   place: ClusterContext,
   id: RunId,
-  { now, refusals, pulls, missing, sshPort, recent, readRecentNodes, watchesGpus }: Observing,
+  { now, refusals, pulls, missing, unmounted, sshPort, recent, readRecentNodes, watchesGpus }: Observing,
 ): Promise<Observation | undefined> {
   const recentEnd = recent.findEnd(id);
   if (recentEnd) return recentEnd;
@@ -149,14 +151,15 @@ async function observeRun(
   const { jobs, pods } = objects;
   const [job] = jobs;
   const idle = jobs.find((job, at) => job && isLiving(job) && !pods.some((pod) => getMachine(pod) === at));
-  const [nodes, podRefusal, failed, missingVolume] = await Promise.all([
+  const [nodes, podRefusal, failed, missingVolume, unmountedVolume] = await Promise.all([
     // Read nodes afresh when the cluster ends a pod: a reclaimed machine says why only seconds before its pods go.
     pods.every(isLeftAlone) ? readRecentNodes(listNodeNames(objects)) : readNodes(place.client, listNodeNames(objects)),
     idle ? refusals(idle) : null,
     pulls(pods.filter((pod) => toMachineStatus(pod).unpulled !== null)),
     missing(pods),
+    unmounted(pods),
   ]);
-  const seen = toObservation(objects, { now, nodes, podRefusal, missingVolume, failedPulls: failed });
+  const seen = toObservation(objects, { now, nodes, podRefusal, missingVolume, unmountedVolume, failedPulls: failed });
   const isOver = seen !== undefined && endedByItself(seen);
   const unkept = isOver ? undefined : unkeptNodes(job, boundNodes(objects, nodes));
   if (job && unkept !== undefined) await keepNodes(place, job, unkept);

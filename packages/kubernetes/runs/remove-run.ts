@@ -181,7 +181,14 @@ function isBound({ spec }: Pod): boolean {
 
 /** Reports whether the run is unbound. A draft has no observation, so none of its pods may be bound. */
 function isUnbound(objects: RunObjects): boolean {
-  const seen = toObservation(objects, { now: 0, nodes: [], podRefusal: null, missingVolume: null, failedPulls: 0 });
+  const seen = toObservation(objects, {
+    now: 0,
+    nodes: [],
+    podRefusal: null,
+    missingVolume: null,
+    unmountedVolume: null,
+    failedPulls: 0,
+  });
   if (seen) return seen.state === "unbound";
   return objects.pods.every((pod) => toMachineStatus(pod).state === "unbound");
 }

@@ -46,7 +46,7 @@ it.each([
 
   const seen = toObservation(
     { jobs: [job], pods: [pod] },
-    { now: 0, nodes: [node], podRefusal: null, missingVolume: null, failedPulls: 0 },
+    { now: 0, nodes: [node], podRefusal: null, missingVolume: null, unmountedVolume: null, failedPulls: 0 },
   );
 
   expect(seen?.address).toEqual(ip === undefined ? null : { ip, port: 30_022 });
@@ -68,15 +68,36 @@ it.each<[string, string | null, string | null, true | undefined]>([
 ])("an unbound run reports whether it lacks a volume: %s", (_, message, missingVolume, lacksVolume) => {
   const conditions = message === null ? [] : [{ type: "PodScheduled", status: "False", message }];
   const waiting: Pod = { ...pod, spec: {}, status: { phase: "Pending", conditions } };
-  const around = { now: 0, nodes: [], podRefusal: null, failedPulls: 0 };
+  const around = { now: 0, nodes: [], podRefusal: null, unmountedVolume: null, failedPulls: 0 };
 
   const seen = toObservation({ jobs: [job], pods: [waiting] }, { ...around, missingVolume });
 
   expect(seen?.lacksVolume).toBe(lacksVolume);
 });
 
+it("says why a machine has no volume yet, unless its pod gives a reason", () => {
+  const around = { now: 0, nodes: [], podRefusal: null, missingVolume: null, failedPulls: 0 };
+  const unmountedVolume = "Its volume could not be attached yet: no volume vol-1";
+  const seen = (state: object) =>
+    toObservation(
+      { jobs: [job], pods: [{ ...pod, status: { phase: "Pending", containerStatuses: [{ name: "main", state }] } }] },
+      { ...around, unmountedVolume },
+    );
+
+  expect(seen({ waiting: { reason: "ContainerCreating" } })).toMatchObject({ reason: unmountedVolume, state: "image" });
+  expect(seen({ waiting: { reason: "ContainerCreating" } })).not.toHaveProperty("lacksVolume");
+  expect(seen({ waiting: { reason: "CreateContainerError", message: "no such user" } })?.reason).toBe("no such user");
+});
+
 it("claims no limit of processes and no version of cgroups, which only the node knows", () => {
-  const surroundings = { now: 0, nodes: [], podRefusal: null, missingVolume: null, failedPulls: 0 };
+  const surroundings = {
+    now: 0,
+    nodes: [],
+    podRefusal: null,
+    missingVolume: null,
+    unmountedVolume: null,
+    failedPulls: 0,
+  };
 
   expect(toObservation({ jobs: [job], pods: [pod] }, surroundings)?.limits).toBe("container (memory, cpu)");
 });

@@ -15,6 +15,7 @@ export interface Surroundings {
   readonly nodes: readonly Node[];
   readonly podRefusal: AdmissionDenied | null;
   readonly missingVolume: string | null;
+  readonly unmountedVolume: string | null;
   readonly failedPulls: number;
 }
 
@@ -41,6 +42,7 @@ export function toObservation(objects: RunObjects, surroundings: Surroundings): 
       ? withNotice(end.reason, surroundings.nodes)
       : (surroundings.missingVolume ??
         statuses.find(({ reason }) => reason !== null)?.reason ??
+        surroundings.unmountedVolume ??
         surroundings.podRefusal?.words ??
         null),
     address: findAddress(machines[0], surroundings.nodes),

@@ -5,7 +5,7 @@ import type { Pod } from "../objects.ts";
 import { buildPaths } from "../paths.ts";
 import type { KubeEvent } from "../status/events.ts";
 import type { Claim } from "./claim.ts";
-import { missingVolumes } from "./missing-volumes.ts";
+import { missingVolumes, unmountedVolumes } from "./missing-volumes.ts";
 
 const at = "2026-01-01T00:10:00Z";
 const now = Date.parse(at) + 1_000;
@@ -49,7 +49,10 @@ function pod({ spec = {}, status = {}, createdAt = "2026-01-01T00:09:00Z" } = {}
   };
 }
 
-function findMissing(...pods: readonly Pod[]): Promise<string | null> {
+const findMissing = (...pods: readonly Pod[]) => missingVolumes(getPlace(), () => now)(pods);
+const findUnmounted = (...pods: readonly Pod[]) => unmountedVolumes(getPlace(), () => now)(pods);
+
+function getPlace() {
   const client: Partial<ApiClient> = {
     find: async <Body>() => {
       names.push("find claim");
@@ -61,8 +64,7 @@ function findMissing(...pods: readonly Pod[]): Promise<string | null> {
       return { items: events.flatMap((event) => keep(event as Item)), resourceVersion: "1" };
     },
   };
-  const place = { client: client as ApiClient, paths: buildPaths("environments"), deployment: "one" };
-  return missingVolumes(place, () => now)(pods);
+  return { client: client as ApiClient, paths: buildPaths("environments"), deployment: "one" };
 }
 
 const words = "Its volume could not be created: no more volumes";
@@ -141,6 +143,64 @@ describe("no reason is given for a volume", () => {
     ["if the pod mounts no volume", { spec: { volumes: [] } }],
   ])("%s, without a call", async (_, shape) => {
     expect(await findMissing(pod(shape))).toBeNull();
+    expect(names).toEqual([]);
+  });
+});
+
+describe("a pod whose node does not have its volume yet", () => {
+  const involvedObject = { name: "pod", uid: "pod" };
+  const attach = 'AttachVolume.Attach failed for volume "berth-vol-1" : ';
+  const onNode = (status = {}) => pod({ spec: { nodeName: "one" }, status });
+
+  it.each([
+    ["FailedAttachVolume", `${attach}rpc error: code = NotFound desc = no volume vol-1`, "attached", "no volume vol-1"],
+    ["FailedMount", 'MountVolume.MountDevice failed for volume "pvc-1" : bad superblock', "mounted", "bad superblock"],
+    [
+      "FailedAttachVolume",
+      `${attach}StatusCode: 400, RequestID: 1f-2a, api error X`,
+      "attached",
+      "StatusCode: 400, api error X",
+    ],
+    [
+      "FailedAttachVolume",
+      'Multi-Attach error for volume "pvc-1" Volume is already exclusively attached to one node',
+      "attached",
+      'Multi-Attach error for volume "pvc-1" Volume is already exclusively attached to one node',
+    ],
+  ])("says why, after %s", async (reason, message, verb, why) => {
+    events = [said(reason, message, { involvedObject })];
+
+    expect(await findUnmounted(onNode())).toBe(`Its volume could not be ${verb} yet: ${why}`);
+    expect(names).toEqual(["list events"]);
+  });
+
+  it("says the newest reason", async () => {
+    const later = { lastTimestamp: "2026-01-01T00:10:01Z", involvedObject };
+    events = [said("FailedMount", "second", later), said("FailedAttachVolume", "first", { involvedObject })];
+
+    expect(await findUnmounted(onNode())).toBe("Its volume could not be mounted yet: second");
+  });
+
+  it("gives no reason of another pod, of another kind, or from long ago", async () => {
+    events = [
+      said("FailedMount", "other pod", { involvedObject: { name: "pod", uid: "earlier" } }),
+      said("FailedCreatePodSandBox", "no network", { involvedObject }),
+      said("FailedMount", "old", { lastTimestamp: "2026-01-01T00:04:00Z", involvedObject }),
+    ];
+
+    expect(await findUnmounted(onNode())).toBeNull();
+  });
+
+  it.each([
+    ["has its volumes", onNode({ conditions: [{ type: "PodReadyToStartContainers", status: "True" }] })],
+    ["has no node", pod()],
+    ["mounts no volume", pod({ spec: { nodeName: "one", volumes: [] } })],
+    ["was made just now", pod({ spec: { nodeName: "one" }, createdAt: at })],
+    ["has ended", onNode({ phase: "Failed" })],
+  ])("is not asked about if it %s", async (_, seen) => {
+    events = [said("FailedMount", "why", { involvedObject })];
+
+    expect(await findUnmounted(seen)).toBeNull();
     expect(names).toEqual([]);
   });
 });

@@ -1,6 +1,6 @@
 import { isForGood } from "../client/api-error.ts";
 import { describeMessage } from "../client/describe-message.ts";
-import { listClaimNames, type Pod } from "../objects.ts";
+import { holds, listClaimNames, type Pod } from "../objects.ts";
 import type { ClusterContext } from "../runs/read-run.ts";
 import { parseTime } from "../status/end-reason.ts";
 import { eventListing, type KubeEvent } from "../status/events.ts";
@@ -45,10 +45,56 @@ export function missingVolumes(
   };
 }
 
+/** Age of a current event: cluster and kubelet retry within two minutes (k8s.io/kubernetes, exponentialbackoff). */
+const retriedMs = 300_000;
+
+/** Returns why a pod on a node waits for its volume, from events of the pod, or null. Its status does not say it. */
+export function unmountedVolumes(
+  place: ClusterContext,
+  now: () => number,
+): (pods: readonly Pod[]) => Promise<string | null> {
+  const selector = "involvedObject.kind=Pod,type=Warning";
+  const list = eventListing(place, now, { selector, keptMs: 3_000, keep: listMountEvents });
+  return async (pods) => {
+    const uids = pods.filter((pod) => mayMount(pod, now())).map(({ metadata }) => metadata.uid);
+    if (uids.length === 0) return null;
+    const isFor = ({ uid, at }: MountEvent) => uids.includes(uid) && now() - at < retriedMs;
+    const events = (await list()).filter(isFor).toSorted((a, b) => a.at - b.at);
+    return events.at(-1)?.words ?? null;
+  };
+}
+
+interface MountEvent {
+  readonly uid: string;
+  readonly at: number;
+  readonly words: string;
+}
+
+const mountFailures: Readonly<Record<string, string>> = { FailedAttachVolume: "attached", FailedMount: "mounted" };
+
+function listMountEvents({ involvedObject: { uid }, reason = "", message = "", lastTimestamp }: KubeEvent) {
+  const verb = mountFailures[reason];
+  const at = parseTime(lastTimestamp ?? undefined);
+  if (uid === undefined || verb === undefined || at === null) return [];
+  const why = whyNotMade(message.replace(/^\w+Volume\.\w+ failed for volume "[^"]*" : /, ""));
+  return [{ uid, at, words: `Its volume could not be ${verb} yet: ${why}` }];
+}
+
+/** Reports whether a pod may wait for its node to mount a volume: until `PodReadyToStartContainers`. */
+function mayMount(pod: Pod, now: number): boolean {
+  const { state, reason, deleted } = toMachineStatus(pod);
+  if (state !== "image" || reason !== null || deleted || listClaimNames(pod).length === 0) return false;
+  return !holds(pod, "PodReadyToStartContainers") && isOld(pod, now);
+}
+
+function isOld({ metadata }: Pod, now: number): boolean {
+  return now - (parseTime(metadata.creationTimestamp) ?? 0) >= youngMs;
+}
+
 function mayWait(pod: Pod, now: number): boolean {
   const { state, reason, deleted } = toMachineStatus(pod);
   if (state !== "unbound" || deleted || listClaimNames(pod).length === 0) return false;
-  return reason !== null || now - (parseTime(pod.metadata.creationTimestamp) ?? 0) >= youngMs;
+  return reason !== null || isOld(pod, now);
 }
 
 /** Returns undefined also without the right to read claims: a run that cannot be observed never ends. */
