@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { tmpdir } from "node:os";
 import { buildBinary } from "#tests/cluster/binary.ts";
+import { buildDiskPrograms } from "#tests/nodes/disk-programs.ts";
 import { buildImages } from "#tests/nodes/images.ts";
 import { buildPrograms } from "#tests/nodes/programs.ts";
 import { findFullDisk, findMissing, lacksSysResource, readFacts } from "#tests/nodes/requirements.ts";
@@ -32,4 +33,5 @@ async function runTests(): Promise<void> {
 async function buildGoPrograms(): Promise<void> {
   await buildBinary(process.env);
   await buildPrograms(process.env);
+  await buildDiskPrograms(process.env);
 }

@@ -9,13 +9,19 @@ import { promisify } from "node:util";
 /** Version of Kubernetes, as in tools/cluster/go.mod. */
 export const KUBERNETES_VERSION = "v1.35.4";
 
-const sources = fileURLToPath(new URL("../../tools/cluster", import.meta.url));
+/** Folder below tools/ with a go.mod of its own. */
+type GoModule = "cluster" | "csi";
+
+/** Returns the folder of a module. */
+export function moduleFolder(module: GoModule): string {
+  return fileURLToPath(new URL(`../../tools/${module}`, import.meta.url));
+}
 
 /** Returns in one line why nothing can be built here; undefined if it can. */
 export async function whyNotBuilt(env: NodeJS.ProcessEnv): Promise<string | undefined> {
   try {
     // The go.mod of that folder names the version of Go, which an older Go downloads.
-    await promisify(execFile)("go", ["version"], { cwd: sources, env });
+    await promisify(execFile)("go", ["version"], { cwd: moduleFolder("cluster"), env });
     return undefined;
   } catch (error) {
     const missing = (error as NodeJS.ErrnoException).code === "ENOENT";
@@ -39,23 +45,34 @@ export async function buildBinary(env: NodeJS.ProcessEnv): Promise<string> {
 }
 
 /** Returns the path of a program in the cache, which depends on these sources and on go.mod and go.sum. */
-export async function programPath(env: NodeJS.ProcessEnv, name: string, files: readonly string[]): Promise<string> {
+export async function programPath(
+  env: NodeJS.ProcessEnv,
+  name: string,
+  files: readonly string[],
+  module: GoModule = "cluster",
+): Promise<string> {
   const hash = createHash("sha256");
-  for (const file of [...files, "go.mod", "go.sum"]) hash.update(await readFile(join(sources, file)));
-  return join(cacheFolder(env), "cluster", `${KUBERNETES_VERSION}-${hash.digest("hex").slice(0, 12)}`, name);
+  for (const file of [...files, "go.mod", "go.sum"]) hash.update(await readFile(join(moduleFolder(module), file)));
+  return join(cacheFolder(env), module, `${KUBERNETES_VERSION}-${hash.digest("hex").slice(0, 12)}`, name);
 }
 
-/** Builds a Go package of tools/cluster, or of a module that it requires, unless the file exists. */
-export async function buildPackage(env: NodeJS.ProcessEnv, path: string, goPackage: string): Promise<string> {
+/** Builds a Go package of the module, or of one that it requires, unless the file exists. */
+export async function buildPackage(
+  env: NodeJS.ProcessEnv,
+  path: string,
+  goPackage: string,
+  module: GoModule = "cluster",
+): Promise<string> {
   if (await isThere(path)) return path;
   const building = `${path}.${process.pid}`;
   await mkdir(join(path, ".."), { recursive: true });
   try {
-    await run("go", ["build", "-trimpath", "-ldflags", linkerFlags(), "-o", building, goPackage], {
-      ...env,
-      CGO_ENABLED: "0",
-      GOFLAGS: "-mod=readonly",
-    });
+    await run(
+      "go",
+      ["build", "-trimpath", "-ldflags", linkerFlags(), "-o", building, goPackage],
+      { ...env, CGO_ENABLED: "0", GOFLAGS: "-mod=readonly" },
+      moduleFolder(module),
+    );
     // Two concurrent builds end with the same file.
     await rename(building, path);
   } finally {
@@ -87,9 +104,9 @@ export async function isThere(path: string): Promise<boolean> {
 }
 
 /** Runs a command at low priority. */
-function run(command: string, args: string[], env: NodeJS.ProcessEnv): Promise<void> {
+function run(command: string, args: string[], env: NodeJS.ProcessEnv, cwd: string): Promise<void> {
   return new Promise((resolve, reject) => {
-    const child = spawn("nice", ["-n", "10", command, ...args], { cwd: sources, env, stdio: ["ignore", 2, 2] });
+    const child = spawn("nice", ["-n", "10", command, ...args], { cwd, env, stdio: ["ignore", 2, 2] });
     child.on("error", reject);
     child.on("exit", (code, signal) => {
       if (code === 0) return resolve();

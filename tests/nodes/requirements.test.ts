@@ -15,6 +15,7 @@ const capable: MachineFacts = {
     holdsProcesses: false,
   },
   filesystems: "nodev\tproc\n\text4\nnodev\toverlay\n",
+  hasLoopDevices: true,
   missingPrograms: [],
   goProblem: undefined,
 };
@@ -58,6 +59,11 @@ it.each<[string, Partial<MachineFacts>, string]>([
     "The kernel has no overlay file system: run `modprobe overlay`.",
   ],
   [
+    "no loop devices",
+    { hasLoopDevices: false },
+    "There is no /dev/loop-control, which disks need: run `modprobe loop`.",
+  ],
+  [
     "missing programs",
     { missingPrograms: ["containerd", "ctr", "ip"] },
     "containerd, ctr, ip are not on the PATH: on Debian, `apt-get install containerd iproute2`.",
@@ -81,6 +87,7 @@ it("programs are looked for on the PATH only", async () => {
 
   const { missingPrograms, goProblem } = await readFacts({ PATH: folder });
 
-  expect(missingPrograms).toEqual(["containerd", "ctr", "runc", "debootstrap", "ip", "mount", "unshare", "nsenter"]);
+  const names = ["containerd", "ctr", "runc", "debootstrap", "ip", "mount", "mkfs.ext4", "unshare", "nsenter"];
+  expect(missingPrograms).toEqual(names);
   expect(goProblem).toBe("Go is not on the PATH (https://go.dev/dl)");
 });

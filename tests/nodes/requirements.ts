@@ -1,6 +1,6 @@
 import { access, constants, readFile, statfs } from "node:fs/promises";
 import { delimiter, join } from "node:path";
-import { whyNotBuilt } from "../cluster/binary.ts";
+import { isThere, whyNotBuilt } from "../cluster/binary.ts";
 import { type CgroupFacts, readCgroupFacts } from "./cgroups.ts";
 
 /** Facts about this machine that decide whether a kubelet and containers can run on it. */
@@ -12,6 +12,7 @@ export interface MachineFacts {
   readonly cgroups: CgroupFacts;
   /** Contents of /proc/filesystems. */
   readonly filesystems: string;
+  readonly hasLoopDevices: boolean;
   readonly missingPrograms: readonly string[];
   /** Why Go cannot build anything; undefined if it can. */
   readonly goProblem: string | undefined;
@@ -28,6 +29,7 @@ const programs = {
   debootstrap: "debootstrap",
   ip: "iproute2",
   mount: "mount",
+  "mkfs.ext4": "e2fsprogs",
   unshare: "util-linux",
   nsenter: "util-linux",
 } as const satisfies Record<string, string>;
@@ -44,6 +46,7 @@ export function findMissing(facts: MachineFacts): string | undefined {
   const cgroupProblem = findCgroupProblem(facts.cgroups);
   if (cgroupProblem !== undefined) return cgroupProblem;
   if (!/\boverlay$/m.test(facts.filesystems)) return "The kernel has no overlay file system: run `modprobe overlay`.";
+  if (!facts.hasLoopDevices) return "There is no /dev/loop-control, which disks need: run `modprobe loop`.";
   if (facts.missingPrograms.length > 0) return formatInstall(facts.missingPrograms);
   return facts.goProblem;
 }
@@ -74,6 +77,7 @@ export async function readFacts(env: NodeJS.ProcessEnv): Promise<MachineFacts> {
     capabilities: await readCapabilities(),
     cgroups: await readCgroupFacts(),
     filesystems: await readFile("/proc/filesystems", "utf8").catch(() => ""),
+    hasLoopDevices: await isThere("/dev/loop-control"),
     missingPrograms: Object.keys(programs).filter((_, at) => !found[at]),
     goProblem: await whyNotBuilt(env),
   };
