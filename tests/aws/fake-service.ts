@@ -22,11 +22,12 @@ export interface FakeService extends TestServer {
 
 export const fakeKey: KnownKey = { accessKeyId: "AKIATEST", secretAccessKey: "secret", sessionToken: "session" };
 
-/** A service of AWS on 127.0.0.1 and a free port, which checks every signature before it answers. */
+/** Starts a service of AWS on a free port. It checks every signature before it answers. */
 export async function startFakeService(
   service: string,
   refuse: (code: string) => FakeAnswer,
   answer: (request: Arrived) => FakeAnswer,
+  address = "127.0.0.1",
 ): Promise<FakeService> {
   const calls: Arrived[] = [];
   let keys: readonly KnownKey[] = [fakeKey];
@@ -41,10 +42,10 @@ export async function startFakeService(
     const { status, body, headers = {} } = trouble ?? (wrong === undefined ? answer(request) : refuse(wrong));
     response.writeHead(status, headers).end(body);
   });
-  server.listen(0, "127.0.0.1");
+  server.listen(0, address);
   await once(server, "listening");
   return {
-    endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    endpoint: `http://${address}:${(server.address() as AddressInfo).port}`,
     calls,
     knowKeys(newKeys) {
       keys = newKeys;

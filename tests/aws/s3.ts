@@ -7,14 +7,19 @@ export interface FakeS3 extends FakeService {
 }
 
 /** One bucket by its path. Lists have pages of two, whatever the request says. */
-export async function startS3(bucket: string): Promise<FakeS3> {
+export async function startS3(bucket: string, address?: string): Promise<FakeS3> {
   const objects = new Map<string, Uint8Array>();
-  const service = await startFakeService("s3", refusal, (request) => {
-    const [, name, ...parts] = request.path.split("/");
-    if (name !== bucket) return refusal("NoSuchBucket");
-    const key = parts.join("/");
-    return key === "" ? list(objects, new URLSearchParams(request.query)) : answer(objects, key, request);
-  });
+  const service = await startFakeService(
+    "s3",
+    refusal,
+    (request) => {
+      const [, name, ...parts] = request.path.split("/");
+      if (name !== bucket) return refusal("NoSuchBucket");
+      const key = parts.join("/");
+      return key === "" ? list(objects, new URLSearchParams(request.query)) : answer(objects, key, request);
+    },
+    address,
+  );
   return { ...service, objects };
 }
 

@@ -38,6 +38,8 @@ export interface ControlPlaneOptions {
   readonly tokenReviews?: string;
   /** Range of node ports, such as `30000-30001`. The default has 2,768. */
   readonly nodePorts?: string;
+  /** Whether its controller manager attaches volumes to nodes. Default: no, since pretend nodes mount without that. */
+  readonly attachesVolumes?: boolean;
 }
 
 /** Running control plane: etcd, API server, scheduler, controller manager. */
@@ -75,8 +77,9 @@ export async function startControlPlane(binary: string, options: ControlPlaneOpt
     await rm(home, { recursive: true, force: true });
   };
   try {
-    const { address = "127.0.0.1", nodeGraceSeconds = 4, nodePorts, tokenReviews } = options;
-    return await startParts(binary, { home, parts, sweeper, stop, address, nodeGraceSeconds, nodePorts, tokenReviews });
+    const { address = "127.0.0.1", nodeGraceSeconds = 4, nodePorts, tokenReviews, attachesVolumes = false } = options;
+    const settings = { address, nodeGraceSeconds, nodePorts, tokenReviews, attachesVolumes };
+    return await startParts(binary, { home, parts, sweeper, stop, ...settings });
   } catch (error) {
     await stop();
     throw error;
@@ -91,6 +94,7 @@ interface Starting {
   readonly nodeGraceSeconds: number;
   readonly nodePorts: string | undefined;
   readonly tokenReviews: string | undefined;
+  readonly attachesVolumes: boolean;
   stop(): Promise<void>;
 }
 
@@ -124,7 +128,7 @@ async function startParts(binary: string, starting: Starting): Promise<ControlPl
     if (!part) throw new Error(`The control plane has no ${name}`);
     return part;
   };
-  start("controller-manager", controllerFlags(home, nodeGraceSeconds));
+  start("controller-manager", controllerFlags(starting));
   start("scheduler", [`--config=${join(home, "scheduler.json")}`, "--secure-port=0"]);
   return {
     nodeGraceSeconds,
@@ -180,7 +184,7 @@ async function writeKubeconfigs(home: string, getAccess: (user: ClusterUser) => 
   ]);
 }
 
-function controllerFlags(home: string, nodeGraceSeconds: number): string[] {
+function controllerFlags({ home, nodeGraceSeconds, attachesVolumes }: Starting): string[] {
   const controllers = [
     "job-controller",
     "garbage-collector-controller",
@@ -197,6 +201,7 @@ function controllerFlags(home: string, nodeGraceSeconds: number): string[] {
     "disruption-controller",
     "ttl-after-finished-controller",
     "clusterrole-aggregation-controller",
+    ...(attachesVolumes ? ["persistentvolume-attach-detach-controller"] : []),
   ];
   return [
     `--kubeconfig=${join(home, "controllers.kubeconfig")}`,

@@ -52,7 +52,11 @@ export async function startRealCluster(
   try {
     const network = await createNetwork(run, programs.pause);
     cleanups.push(network.remove);
-    const controlPlane = await startControlPlane(binary, { address: network.address, nodeGraceSeconds });
+    const controlPlane = await startControlPlane(binary, {
+      address: network.address,
+      nodeGraceSeconds,
+      attachesVolumes: true,
+    });
     cleanups.push(controlPlane.stop);
     const admin = kubeClient(controlPlane.getAccess("admin"));
     cleanups.push(
