@@ -60,11 +60,18 @@ interface Change {
   readonly to: string;
 }
 
+/** In the order of loading: `Protocol.js` loads the other two. */
 const changes: readonly Change[] = [
   {
     file: "ssh2/lib/protocol/crypto.js",
     from: "> MAX_PACKET_SIZE",
     to: "> (this.mostBytes ?? MAX_PACKET_SIZE)",
+  },
+  {
+    // The original ends the whole connection at a terminal mode that it does not know. RFC 4254, 8, stops reading there.
+    file: "ssh2/lib/protocol/handlers.misc.js",
+    from: "modes = undefined;",
+    to: "",
   },
   {
     // The original text lacks a comma, and names SHA-1 and DSA, which are refused.
@@ -75,8 +82,9 @@ const changes: readonly Change[] = [
 ];
 
 /**
- * The server of ssh2 with two changes for which it has no option: a packet limit per connection, and signature
- * algorithms in the form that clients read (RFC 8308, 3.1). Throws if the installed ssh2 has another text.
+ * The server of ssh2 with three changes for which it has no option: a packet limit per connection, signature
+ * algorithms in the form that clients read (RFC 8308, 3.1), and unknown terminal modes. Throws if the installed ssh2
+ * has another text.
  */
 export const Ssh2Server: typeof ssh2.Server = loadServer();
 

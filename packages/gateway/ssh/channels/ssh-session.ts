@@ -91,7 +91,9 @@ function takeWishes(session: Session, wishes: Wishes, relays: ClientRelays): voi
     wishes.agent = relays.agent();
     accept?.();
   });
-  session.on("signal", (_, __, { name }) => {
+  session.on("signal", (_, reject, { name }) => {
+    // This does nothing once a program has started: `answerRequests` answers then.
+    reject?.();
     if (Object.hasOwn(constants.signals, `SIG${name}`)) wishes.started?.signal?.(`SIG${name}` as NodeJS.Signals);
   });
 }
