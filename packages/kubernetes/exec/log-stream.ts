@@ -23,7 +23,8 @@ export interface LogStream {
 
 export const PAUSE_MS = 2_000;
 
-const FLOODED_PAUSE_MS = 30_000;
+/** After a stream that was too slow for its log. Copies cost the same at any speed. */
+const LONG_PAUSE_MS = 30_000;
 
 export interface LogStreamOptions {
   readonly client: Pick<ApiClient, "open">;
@@ -31,7 +32,7 @@ export interface LogStreamOptions {
   readonly known: LogEnd | undefined;
   /** Limit for reading the log, and for the stream to get as far. */
   readonly openedWithinMs: number;
-  /** Limit per second, times included. A log that grows faster is read from copies, which cost the same at any speed. */
+  /** Limit per second, times included. A log that grows faster is read from copies. */
   readonly mostBytes: number;
   /** Silence after which the connection may be broken. */
   readonly silentMs: number;
@@ -53,18 +54,21 @@ export async function openLogStream(
   const { start, bytes, mark } = first;
   const firstEnd = bytes.length > 0 ? { position: start + bytes.length, mark } : known;
   const closing = new AbortController();
-  const lateness = setTimeout(() => closing.abort(), openedWithinMs).unref();
-  const response = await client.open(`${path}&follow=true`, closing.signal);
+  const onLate = () => {
+    state.pauseMs = LONG_PAUSE_MS;
+    closing.abort();
+  };
   const state: State = {
     first,
     log: stampedLog(firstEnd),
     isFlooded: floodGuard(mostBytes),
     end: firstEnd ?? { position: 0 },
     isCaughtUp: false,
-    lateness,
+    lateness: setTimeout(onLate, openedWithinMs).unref(),
     pauseMs: PAUSE_MS,
     changes: new EventEmitter().setMaxListeners(0),
   };
+  const response = await client.open(`${path}&follow=true`, closing.signal);
   const closed = follow(state, response, silentMs).finally(() => closing.abort());
   return streamOf(state, closing, closed);
 }
@@ -119,7 +123,7 @@ async function follow(state: State, response: IncomingMessage, silentMs: number)
       state.log.add(part);
       if (state.log.isUnstamped()) break;
       if (state.isCaughtUp && state.isFlooded(part.length)) {
-        state.pauseMs = FLOODED_PAUSE_MS;
+        state.pauseMs = LONG_PAUSE_MS;
         return;
       }
       passOn(state);

@@ -7,6 +7,7 @@ import { ApiUnreachable } from "../client/api-error.ts";
 import { answerJson, type LoopbackServer, loopbackServer, refuse } from "../fixtures/loopback-fixture.ts";
 import { buildPaths } from "../paths.ts";
 import { recentRuns } from "../watch/run-caches.ts";
+import { type LogStream, openLogStream } from "./log-stream.ts";
 import { readLog } from "./read-log.ts";
 import { type StreamedLogs, type StreamedLogsOptions, streamedLogs } from "./streamed-logs.ts";
 
@@ -38,7 +39,7 @@ async function openLogs(options: Partial<StreamedLogsOptions> = {}): Promise<Str
 }
 
 function newProcess(options: Partial<StreamedLogsOptions> = {}): StreamedLogs {
-  return streamedLogs(place(), { client, openedWithinMs: LONG_MS, ...options });
+  return streamedLogs(place(), { client, openedWithinMs: LONG_MS, answeredWithinMs: LONG_MS, ...options });
 }
 
 const place = () => ({ client, paths: buildPaths("environments"), deployment: "one" });
@@ -308,6 +309,73 @@ describe("a followed log", () => {
     expect(second).toBeUndefined();
     expect(countCalls()).toEqual({ lists: 1, copies: 1, streams: 1 });
     await expect.poll(() => logs.read(other, 1, 0), { timeout: LONG_MS }).toBeDefined();
+  });
+
+  it("gives its stream to another log once nobody waits for its output", async () => {
+    const logs = await openLogs({ mostStreams: 1 });
+    print("one\n");
+    const first = await logs.read(uid, 1, 0);
+    const second = await logs.read(other, 1, 0);
+    const waiting = logs.waitFor(other, 1, 4, LONG_MS);
+    const refused = await logs.read(uid, 1, 0);
+    print("two\n");
+    await waiting;
+    const again = await logs.read(uid, 1, 0);
+
+    const texts = [first, second, refused, again].map((part) => part && Buffer.from(part.bytes).toString());
+    expect(texts).toEqual(["one\n", "one\n", undefined, "one\ntwo\n"]);
+    expect([uid, other].map((name) => logs.isOpen({ uid: name, run: 1 }))).toEqual([true, false]);
+  });
+
+  it("does not count towards the limit of streams while it has none", async () => {
+    const logs = await openLogs({ mostStreams: 1, mostBytes: 1024 });
+    print("one\n");
+    const { end } = await readUntil(logs, 0, "one\n");
+    const waiting = logs.waitFor(uid, 1, end + 2048, LONG_MS);
+    print(`${"x".repeat(2047)}\n`);
+    await waiting;
+
+    const part = await logs.read(other, 1, 0);
+
+    expect(part?.bytes.length).toBe(4 + 2048);
+  });
+
+  it("keeps no reader waiting while the kubelet does not send it, and is read once it comes", async () => {
+    const logs = await openLogs({ answeredWithinMs: 1 });
+    const held: ServerResponse[] = [];
+    answer = (response, isStream) => isStream && held.push(response) > 0;
+    print("one\n");
+    const reads = await Promise.all([1, 2, 3].map(() => logs.read(uid, 1, 0)));
+    await expect.poll(() => held.length).toBe(1);
+    const later = await logs.read(uid, 1, 0);
+
+    held[0]?.writeHead(200).write(file);
+    await expect.poll(() => logs.isOpen({ uid, run: 1 })).toBe(true);
+    const part = await logs.read(uid, 1, 0);
+
+    expect([...reads, later]).toEqual([undefined, undefined, undefined, undefined]);
+    expect(Buffer.from(part?.bytes ?? []).toString()).toBe("one\n");
+    expect(countCalls().streams).toBe(1);
+  });
+
+  it("is left to the copies for as long as a flood's if its stream cannot catch up", async () => {
+    await openLogs();
+    print("one\n");
+    answer = (response, isStream) => {
+      if (isStream) response.writeHead(200).flushHeaders();
+      return isStream;
+    };
+    const limits = { client, known: undefined, mostBytes: MIB, silentMs: LONG_MS };
+    let stream: LogStream | undefined;
+    // A busy machine may take longer for the copy.
+    for (let openedWithinMs = 250; !stream; openedWithinMs *= 2) {
+      stream = await openLogStream(place(), { uid, run: 1 }, { ...limits, openedWithinMs }).catch(() => undefined);
+    }
+    const { pauseMs } = stream;
+
+    await stream.closed;
+
+    expect([stream.isOpen, stream.pauseMs > pauseMs]).toEqual([false, true]);
   });
 
   it("keeps its stream while a reader waits, however long that takes", async () => {

@@ -21,6 +21,8 @@ export interface StreamedLogsOptions {
   /** Time without a reader after which a stream closes. */
   readonly idleMs?: number;
   readonly openedWithinMs?: number;
+  /** Time that readers wait for a stream that is being opened. After that they get copies until it is open. */
+  readonly answeredWithinMs?: number;
   readonly mostBytes?: number;
   readonly silentMs?: number;
 }
@@ -31,22 +33,27 @@ const IDLE_MS = 10_000;
 const MOST_ENDS = 1_000;
 /** As long as one copy may take. */
 const OPENED_WITHIN_MS = 3_000;
+const ANSWERED_WITHIN_MS = 1_000;
 const MOST_BYTES = 4 * 1024 ** 2;
 const SILENT_MS = 60_000;
 
 interface Entry {
-  readonly opening: Promise<LogStream | undefined>;
+  /** The stream, if it was open in time for the reader that opened it. */
+  readonly firstAnswer: Promise<LogStream | undefined>;
   stream: LogStream | undefined;
   readonly idle: NodeJS.Timeout;
   /** Readers that wait for output now. */
   waiting: number;
+  /** Time of the last read, by a monotonic clock. */
+  readAt: number;
   /** When another stream may be opened, by a monotonic clock. Infinity while this one opens or is open. */
   againAt: number;
 }
 
 export function streamedLogs(place: ClusterContext, options: StreamedLogsOptions): StreamedLogs {
   const { client, mostStreams = MOST_STREAMS, idleMs = IDLE_MS } = options;
-  const { openedWithinMs = OPENED_WITHIN_MS, mostBytes = MOST_BYTES, silentMs = SILENT_MS } = options;
+  const { openedWithinMs = OPENED_WITHIN_MS, answeredWithinMs = ANSWERED_WITHIN_MS } = options;
+  const { mostBytes = MOST_BYTES, silentMs = SILENT_MS } = options;
   const entries = new Map<string, Entry>();
   const ends = new Map<string, LogEnd>();
   const open = (id: RunId, known: LogEnd | undefined): Entry => {
@@ -55,7 +62,7 @@ export function streamedLogs(place: ClusterContext, options: StreamedLogsOptions
     // Readers of a log that cannot be streamed get copies, which report the failure.
     const stream = { client, known: end, openedWithinMs, mostBytes, silentMs };
     const opening = openLogStream(place, id, stream).catch(() => undefined);
-    return watchStream(opening, { idleMs, onEnd: (last) => keepEnd(ends, name, last) });
+    return watchStream(opening, { idleMs, answeredWithinMs, onEnd: (last) => keepEnd(ends, name, last) });
   };
   const findStream = (id: RunId) => {
     const stream = entries.get(nameOfRun(id))?.stream;
@@ -64,16 +71,19 @@ export function streamedLogs(place: ClusterContext, options: StreamedLogsOptions
   const findEntry = (id: RunId, known: LogEnd | undefined): Entry | undefined => {
     for (const [name, { againAt }] of entries) if (againAt <= performance.now()) entries.delete(name);
     const name = nameOfRun(id);
-    if (!entries.has(name) && entries.size < mostStreams) entries.set(name, open(id, known));
+    if (entries.has(name)) return entries.get(name);
+    if (countStreams(entries) >= mostStreams) closeUnread(entries);
+    if (countStreams(entries) < mostStreams) entries.set(name, open(id, known));
     return entries.get(name);
   };
   return {
     isRemote: true,
     async read(uid, run, from, known) {
       const entry = findEntry({ uid, run }, known);
-      const stream = await entry?.opening;
-      if (!stream?.isOpen) return undefined;
-      entry?.idle.refresh();
+      const stream = entry?.stream ?? (await entry?.firstAnswer);
+      if (!entry || !stream?.isOpen) return undefined;
+      entry.idle.refresh();
+      entry.readAt = performance.now();
       const { start, bytes } = stream.read();
       const skipped = Math.min(Math.max(0, from - start), bytes.length);
       return { start: start + skipped, bytes: bytes.subarray(skipped) };
@@ -95,13 +105,39 @@ export function streamedLogs(place: ClusterContext, options: StreamedLogsOptions
   };
 }
 
+/** Counts the streams that are open or being opened. */
+function countStreams(entries: ReadonlyMap<string, Entry>): number {
+  return [...entries.values()].filter(({ againAt }) => againAt === Number.POSITIVE_INFINITY).length;
+}
+
+/**
+ * Closes the stream that was read longest ago, unless a reader waits for its output. One read of a log takes a stream
+ * until it is idle, so reads of many logs would otherwise keep all streams from followers.
+ */
+function closeUnread(entries: Map<string, Entry>): void {
+  const unread = [...entries].filter(([, { stream, waiting }]) => stream?.isOpen && waiting === 0);
+  const [oldest] = unread.toSorted(([, left], [, right]) => left.readAt - right.readAt);
+  if (!oldest) return;
+  const [name, { stream }] = oldest;
+  entries.delete(name);
+  stream?.close();
+}
+
+interface WatchOptions {
+  readonly idleMs: number;
+  readonly answeredWithinMs: number;
+  onEnd(end: LogEnd): void;
+}
+
 /** Closes the stream once it has no reader. */
 function watchStream(
-  opening: Entry["opening"],
-  { idleMs, onEnd }: { readonly idleMs: number; onEnd(end: LogEnd): void },
+  opening: Promise<LogStream | undefined>,
+  { idleMs, answeredWithinMs, onEnd }: WatchOptions,
 ): Entry {
   const idle = setTimeout(() => entry.waiting === 0 && entry.stream?.close(), idleMs).unref();
-  const entry: Entry = { opening, stream: undefined, idle, waiting: 0, againAt: Number.POSITIVE_INFINITY };
+  const firstAnswer = settledWithin(opening, answeredWithinMs);
+  const [stream, againAt] = [undefined, Number.POSITIVE_INFINITY];
+  const entry: Entry = { firstAnswer, stream, idle, waiting: 0, readAt: performance.now(), againAt };
   const watch = async () => {
     entry.stream = await opening;
     idle.refresh();
@@ -112,6 +148,13 @@ function watchStream(
   };
   void watch();
   return entry;
+}
+
+/** Resolves with undefined if the promise takes longer. */
+function settledWithin<Value>(promise: Promise<Value>, ms: number): Promise<Value | undefined> {
+  const { promise: lateness, resolve } = Promise.withResolvers<undefined>();
+  const timer = setTimeout(resolve, ms, undefined).unref();
+  return Promise.race([promise, lateness]).finally(() => clearTimeout(timer));
 }
 
 function keepEnd(ends: Map<string, LogEnd>, name: string, end: LogEnd): void {
