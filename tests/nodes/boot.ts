@@ -65,7 +65,7 @@ async function requireWay(machine: Machine, node: string, { controlPlane, networ
 
 async function preparePrograms(
   machine: Machine,
-  { name, instanceType, zone = "us-east-1a", diskMb }: RealNodeOptions,
+  { name, instanceType, zone = "us-east-1a", diskMb, kubelet }: RealNodeOptions,
   { number, network, programs: paths, home, cgroup, controlPlane, restrictsOomScore }: BootSettings,
 ): Promise<BootedNode["programs"]> {
   const address = network.nodeAddress(number);
@@ -73,7 +73,7 @@ async function preparePrograms(
   const { nodeGraceSeconds } = controlPlane;
   const { plugins } = paths;
   const node = { number, address, plugins, cgroup, clientAuthority, restrictsOomScore, nodeGraceSeconds, diskMb };
-  const config = await writeConfig(home, node);
+  const config = await writeConfig(home, { ...node, kubelet });
   const labels = { "node.kubernetes.io/instance-type": instanceType, "topology.kubernetes.io/zone": zone };
   const type = findInstanceType(instanceType);
   if (!type) throw new Error(`No instance type ${instanceType}`);

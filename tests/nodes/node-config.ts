@@ -18,6 +18,8 @@ export interface NodeSettings {
   readonly nodeGraceSeconds: number;
   /** Size of its disk if that is small. */
   readonly diskMb: number | undefined;
+  /** Settings that replace those of every kubelet. */
+  readonly kubelet: object | undefined;
 }
 
 /** Room on a small disk below which its node evicts pods. */
@@ -73,7 +75,7 @@ function getNetwork({ number }: NodeSettings): object {
   return { cniVersion: "1.0.0", name: "pods", plugins: [bridge] };
 }
 
-function getKubelet({ address, cgroup, clientAuthority, nodeGraceSeconds, diskMb }: NodeSettings): object {
+function getKubelet({ address, cgroup, clientAuthority, nodeGraceSeconds, diskMb, kubelet }: NodeSettings): object {
   const leastFree = diskMb === undefined ? "1%" : `${LEAST_FREE_MB}Mi`;
   return {
     apiVersion: "kubelet.config.k8s.io/v1beta1",
@@ -105,5 +107,6 @@ function getKubelet({ address, cgroup, clientAuthority, nodeGraceSeconds, diskMb
     nodeLeaseDurationSeconds: nodeGraceSeconds,
     nodeStatusUpdateFrequency: "1s",
     nodeStatusReportFrequency: "5m",
+    ...kubelet,
   };
 }

@@ -39,6 +39,8 @@ export interface RealNodeOptions {
   readonly gpuPlugin?: true;
   /** Size of its disk, which is kept in memory then, so that a test can fill it. */
   readonly diskMb?: number;
+  /** Settings of its kubelet that differ from those of other nodes (KubeletConfiguration v1beta1). */
+  readonly kubelet?: object;
 }
 
 /** What a node shares with the others of its run. */
