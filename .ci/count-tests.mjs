@@ -66,6 +66,7 @@ const plainUserMaySkip = [
   ...["bubblewrap", "none"].flatMap((isolation) => [
     `the work in a run, isolation ${isolation} includes a kernel of the real Jupyter while a cell runs, even after the browser is closed`,
     `the work in a run, isolation ${isolation} includes a terminal of the real Jupyter while a program runs in it`,
+    `Jupyter inside a run, isolation ${isolation} has the login variables in a kernel and a terminal of the real Jupyter`,
   ]),
 ].map((name) => [name, "Python and its packages may be readable only by root, who runs these tests"]);
 for (const [name, reason] of userId === "0" ? rootMaySkip : plainUserMaySkip) maySkip.set(name, reason);
