@@ -193,11 +193,19 @@ test("on terminals that must not be redrawn only changes are printed, as lines",
   }
 });
 
-test("a watch continues when the stack is killed and restarted", async () => {
+/** Counts until the file `stop` is there. */
+const count = 'i=0; while [ ! -e "$WORKSPACE/stop" ]; do i=$((i+1)); echo $i; sleep 0.1; done; echo end';
+
+test("a watch, wait and logs -f continue when the stack is killed and restarted, and no line is lost or repeated", async () => {
+  await cli.run("up", "-t", "cpu", "counts", "--", count);
+  const wait = cli.start({}, "wait", "counts", "--until", "ended");
+  const logs = cli.start({}, "logs", "-f", "counts");
+  await logs.says("\n5\n");
   const screen = openScreen(cli, { columns: 120 }, "ls", "-w");
   await screen.shows(/NAME|You have no live jobs/);
   await cli.running.kill("SIGKILL");
   await screen.shows("ECONNREFUSED; trying again");
+  await logs.says("ECONNREFUSED; trying again");
 
   await cli.stack.start({ ...nodes, PORT: new URL(cli.running.url).port });
   await cli.run("up", "-d", "-t", "cpu", "later");
@@ -206,4 +214,11 @@ test("a watch continues when the stack is killed and restarted", async () => {
   screen.press(keys.interrupt);
   expect(await screen.ended).toBe(130);
   await cli.run("end", "later");
+
+  await cli.run("ssh", "counts", "--", 'touch "$WORKSPACE/stop"');
+  const { code, stdout } = await logs.ended;
+  const last = Number(stdout.trimEnd().split("\n").at(-2));
+  expect(code).toBe(0);
+  expect(stdout).toBe(`${Array.from({ length: last }, (_, at) => `${at + 1}\n`).join("")}end\n`);
+  expect(await wait.ended).toMatchObject({ code: 0 });
 });

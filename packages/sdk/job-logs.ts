@@ -1,4 +1,7 @@
+import type { BerthError } from "./errors.ts";
 import { jobPath } from "./job-state.ts";
+import { firstDelayMs, isOutage, longestDelayMs, longestOutageMs } from "./outage.ts";
+import { sleep } from "./retry.ts";
 import type { CallOptions, Transport } from "./transport.ts";
 
 export interface LogsOptions extends CallOptions {
@@ -6,6 +9,11 @@ export interface LogsOptions extends CallOptions {
   readonly follow?: boolean | undefined;
   /** How many lines to begin with, 1 to 10,000. The server's default is 200. */
   readonly tail?: number | undefined;
+  /**
+   * Called once the server of a followed log does not answer. The log continues where it was, for 10 minutes after the last
+   * answer.
+   */
+  readonly onOutage?: ((error: BerthError) => void) | undefined;
 }
 
 interface LogAnswer {
@@ -17,6 +25,8 @@ interface LogAnswer {
   readonly ended: boolean;
 }
 
+type LogQuery = Readonly<Record<string, string | number | undefined>>;
+
 /** How long the server holds a read while there is nothing new. */
 const waitSeconds = 20;
 
@@ -24,16 +34,29 @@ const waitSeconds = 20;
 export async function* followLogs(
   transport: Transport,
   id: string,
-  { follow = false, tail, signal }: LogsOptions,
+  { follow = false, tail, signal, onOutage }: LogsOptions,
 ): AsyncGenerator<string> {
-  const read = (query: Readonly<Record<string, string | number | undefined>>) => {
-    return transport.send<LogAnswer>("GET", `${jobPath(id)}/logs`, { signal, query });
-  };
+  const read = (query: LogQuery) => transport.send<LogAnswer>("GET", `${jobPath(id)}/logs`, { signal, query });
   let answer = await read({ tail });
   if (answer.logs !== "") yield answer.logs;
   while (follow && !answer.ended) {
-    answer = await read({ after: answer.next, wait: waitSeconds });
+    const { next: after } = answer;
+    answer = await throughOutage(() => read({ after, wait: waitSeconds }), { signal, onOutage });
     if (answer.truncated) yield "\n[some output is not kept any more]\n";
     if (answer.logs !== "") yield answer.logs;
+  }
+}
+
+/** Repeats a read while the server is away. */
+async function throughOutage<Value>(read: () => Promise<Value>, { signal, onOutage }: LogsOptions): Promise<Value> {
+  const answeredAt = performance.now();
+  for (let delayMs = firstDelayMs; ; delayMs = Math.min(delayMs * 2, longestDelayMs)) {
+    try {
+      return await read();
+    } catch (error) {
+      if (!isOutage(error) || performance.now() - answeredAt > longestOutageMs) throw error;
+      if (delayMs === firstDelayMs) onOutage?.(error);
+      await sleep(delayMs, signal);
+    }
   }
 }

@@ -1,6 +1,7 @@
-import { type BerthError, errorFor, UnavailableError, UnreachableError } from "./errors.ts";
+import { type BerthError, errorFor } from "./errors.ts";
 import { isEnded } from "./job-state.ts";
 import type { Job, Jobs } from "./jobs.ts";
+import { firstDelayMs, isOutage, longestDelayMs, longestOutageMs } from "./outage.ts";
 import { sleep } from "./retry.ts";
 import type { CallOptions } from "./transport.ts";
 
@@ -12,10 +13,6 @@ export interface WaitOptions extends CallOptions {
   readonly onOutage?: ((error: BerthError) => void) | undefined;
   readonly timeoutMs?: number | undefined;
 }
-
-const firstDelayMs = 1000;
-const longestDelayMs = 15_000;
-const outageMs = 10 * 60_000;
 
 /**
  * Polls after 1 s at first. The delay doubles up to 15 s, and is 1 s again after each change. `pause` takes the place of
@@ -62,8 +59,7 @@ function jobReader(
       if (answer.status !== 304) job = answer.data;
       return job;
     } catch (error) {
-      const isOutage = error instanceof UnreachableError || error instanceof UnavailableError;
-      if (!isOutage || performance.now() - answeredAt > outageMs) throw error;
+      if (!isOutage(error) || performance.now() - answeredAt > longestOutageMs) throw error;
       onOutage?.(error);
       return undefined;
     }

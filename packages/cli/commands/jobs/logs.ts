@@ -3,7 +3,7 @@ import { findJob } from "../../jobs/find-job.ts";
 import { jobWord } from "../../jobs/job-words.ts";
 import { connect } from "../../login/connect.ts";
 import { interruptSignal, out, outJson, say, startLine } from "../../terminal/terminal.ts";
-import { printableLog } from "../../terminal/text.ts";
+import { printable, printableLog } from "../../terminal/text.ts";
 
 interface LogsFlags {
   readonly follow: boolean;
@@ -20,7 +20,8 @@ export async function logs({ follow, tail, raw, json }: LogsFlags, word?: string
   // A file or another program gets the bytes as they are. A terminal would obey them.
   const isShown = process.stdout.isTTY && !raw;
   try {
-    for await (const text of berth.jobs.logs(job.job_id, { follow, tail, signal })) {
+    const onOutage = ({ message }: Error) => say(`${printable(message)}; trying again`);
+    for await (const text of berth.jobs.logs(job.job_id, { follow, tail, signal, onOutage })) {
       if (json) outJson({ job_id: job.job_id, logs: text });
       if (!json) out(isShown ? printableLog(text) : text);
     }

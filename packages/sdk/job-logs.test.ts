@@ -1,0 +1,39 @@
+import { afterEach, expect, test } from "vitest";
+import { Berth } from "./berth.ts";
+import { openServer, type ServerFixture } from "./server-fixture.ts";
+
+let server: ServerFixture;
+afterEach(() => server.close());
+
+const piece = (logs: string, next: number, ended = false) => ({ body: { logs, next, ended, truncated: false } });
+const outage = Array(5).fill({ status: 503, headers: { "retry-after": "0" }, body: { detail: "Stopping" } });
+
+test("a followed log continues where it was after an outage of the server, and reports the outage once", async () => {
+  const replies = [piece("one\n", 4), ...outage, ...outage, piece("two\n", 8, true)];
+  server = await openServer(() => replies.shift() ?? {});
+  const outages: string[] = [];
+  const logs = new Berth({ url: server.url }).jobs.logs("9e41", {
+    follow: true,
+    onOutage: ({ code }) => outages.push(code),
+  });
+
+  const printed: string[] = [];
+  for await (const text of logs) printed.push(text);
+
+  expect(printed).toEqual(["one\n", "two\n"]);
+  expect(outages).toEqual(["unavailable"]);
+  const laterReads = server.seen.slice(1).map(({ path }) => new URL(path, server.url).searchParams.get("after"));
+  expect(new Set(laterReads)).toEqual(new Set(["4"]));
+});
+
+test("a log that is not followed fails at once in an outage, and a followed one at any other error", async () => {
+  const replies = [...outage, piece("one\n", 4), { status: 403, body: { detail: "No" } }];
+  server = await openServer(() => replies.shift() ?? {});
+  const { jobs } = new Berth({ url: server.url });
+  const read = async (follow: boolean) => {
+    for await (const text of jobs.logs("9e41", { follow })) expect(text).toBe("one\n");
+  };
+
+  await expect(read(false)).rejects.toThrow("Stopping");
+  await expect(read(true)).rejects.toThrow("No");
+});
