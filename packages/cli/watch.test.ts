@@ -200,12 +200,12 @@ test("a watch, wait and logs -f continue when the stack is killed and restarted,
   await cli.run("up", "-t", "cpu", "counts", "--", count);
   const wait = cli.start({}, "wait", "counts", "--until", "ended");
   const logs = cli.start({}, "logs", "-f", "counts");
-  await logs.says("\n5\n");
+  await Promise.all([wait.says(/active/), logs.says("\n5\n")]);
   const screen = openScreen(cli, { columns: 120 }, "ls", "-w");
   await screen.shows(/NAME|You have no live jobs/);
   await cli.running.kill("SIGKILL");
   await screen.shows("ECONNREFUSED; trying again");
-  await logs.says("ECONNREFUSED; trying again");
+  await Promise.all([wait.says("ECONNREFUSED; still waiting"), logs.says("ECONNREFUSED; trying again")]);
 
   await cli.stack.start({ ...nodes, PORT: new URL(cli.running.url).port });
   await cli.run("up", "-d", "-t", "cpu", "later");
