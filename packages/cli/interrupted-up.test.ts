@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { mkdirSync, mkdtempSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -16,7 +17,7 @@ let intercept: (request: SeenRequest, forward: () => Promise<Forwarded>) => Prom
 type Forwarded = { readonly status: number; readonly body: string };
 
 beforeAll(async () => {
-  cli = await openCliFixture({ LOCAL_NODES: "p5.48xlarge=1,c7i.8xlarge=4" });
+  cli = await openCliFixture({ LOCAL_NODES: "p5.48xlarge=1,c7i.8xlarge=8" });
   await cli.run("login");
   await cli.run("up", "-t", "h100", "-g", "8", "--hours", "72", "blocks");
   proxy = await openServer((request) => intercept(request, () => forwarded(request)));
@@ -184,7 +185,8 @@ test("two equal concurrent submits create two jobs", async () => {
 
 test.each(["queued", "preparing"])("Ctrl-C in the state %s detaches and the job continues", async (status) => {
   const { env } = await openMachine();
-  const name = `left-${status}`;
+  // A second try must not meet the job of the first.
+  const name = `left-${status}-${randomBytes(4).toString("hex")}`;
   intercept = async (_, forward) => {
     const answer = await forward();
     return { ...answer, body: answer.body.replaceAll('"status":"active"', `"status":"${status}"`) };
