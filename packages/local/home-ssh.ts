@@ -18,7 +18,7 @@ export async function startHomeSsh({ port, ...options }: HomeSshOptions): Promis
   return startSsh({ ...options, hostKey: sshHostKey(home), listen: (server) => listenFor(server, home, port) });
 }
 
-/** Listens, and returns the port. Without a setting it prefers the last one of this home. */
+/** Listens, and returns the port. If there is no setting, it prefers the last port of this home. */
 async function listenFor(server: Server, home: string, setting: number | undefined): Promise<number> {
   if (setting !== undefined) {
     return listen(server, setting, "Set SSH_PORT to another port, or leave it empty for any free port");

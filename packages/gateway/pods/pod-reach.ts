@@ -7,7 +7,7 @@ import type { Program, ProgramEnd, Reach, WantedProgram } from "../ports/reach.t
 
 interface PodRun {
   readonly id: RunId;
-  /** Its open sessions, which count as use. */
+  /** Open sessions of the run, which count as use. */
   readonly sessions: Set<PodSession>;
 }
 

@@ -1,6 +1,6 @@
 import type { Notice } from "#core/ports/compute.ts";
 
-/** Who may enter which environment by SSH, and what its users are told. Keys are `<type> <base64>`. */
+/** Environments that SSH keys may enter, and the notices to their users. Keys are `<type> <base64>`. */
 export interface SshDirectory {
   /** Returns the living runs of this SSH user name. Two environments may have the same one by chance. */
   find(login: string): readonly SshRun[];

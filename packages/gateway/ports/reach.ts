@@ -1,7 +1,7 @@
 import type { Duplex, Readable, Writable } from "node:stream";
 import type { SshDirectory } from "./directory.ts";
 
-/** What the gateway needs from the world of its environments. */
+/** Ports of the gateway. */
 export interface GatewayPorts {
   readonly directory: SshDirectory;
   readonly reach: Reach;

@@ -7,7 +7,7 @@ import { type IPty, spawn } from "@lydell/node-pty";
 /**
  * Holds one terminal in its own process (ssh-terminal.ts), typed into at its standard input and shown at its standard
  * output.
- * node-pty leaks the terminal's master to every program started later. In the stack those belong to other users, who
+ * node-pty leaks the terminal's master to every program started later. The stack starts programs of other users, who
  * could read and type into it. This process ends when the stack closes the IPC channel, and the kernel then hangs up
  * the terminal.
  */
