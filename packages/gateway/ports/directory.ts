@@ -1,16 +1,25 @@
 import type { Notice } from "#core/ports/compute.ts";
 
-/** Environments that SSH keys may enter, and the notices to their users. Keys are `<type> <base64>`. */
+/**
+ * Environments that SSH keys may enter, and the notices to their users. Keys are `<type> <base64>`. A method rejects
+ * if its store is away: open connections then go on, and new ones are refused.
+ */
 export interface SshDirectory {
   /** Returns the living runs of this SSH user name. Two environments may have the same one by chance. */
-  find(login: string): readonly SshRun[];
-  /** Reports whether a living run still admits a key. */
-  admits(run: string, key: string): boolean;
+  find(login: string): Promise<readonly SshRun[]>;
+  /** Reports whether a living run still admits a key. The answer may be 5 s old. */
+  admits(entered: EnteredRun, key: string): Promise<boolean>;
   /** Returns the latest ended environment of this SSH user name. */
-  findEnded(login: string): EndedLogin | undefined;
-  findNotice(run: string): Notice | undefined;
+  findEnded(login: string): Promise<EndedLogin | undefined>;
+  /** Returns the newest notice. It may miss one of the last 5 s, unless it is read anew. */
+  findNotice(entered: EnteredRun, options?: { readonly isReadAnew: boolean }): Promise<Notice | undefined>;
   /** Reports whether the run has no disk, as far as known. */
-  hasNoDisk(run: string): boolean;
+  hasNoDisk(entered: EnteredRun): Promise<boolean>;
+}
+
+export interface EnteredRun {
+  readonly run: string;
+  readonly login: string;
 }
 
 interface SshRun {

@@ -37,11 +37,11 @@ describe("an SSH server", () => {
     [passes, mostAsked, hangUps] = [0, 0, 0];
     let input = 0;
     const directory: SshDirectory = {
-      find: (login) => [{ name: login, keys: [key.public] }],
-      findNotice: () => undefined,
-      findEnded: () => undefined,
-      hasNoDisk: () => false,
-      admits: () => {
+      find: async (login) => [{ name: login, keys: [key.public] }],
+      findNotice: async () => undefined,
+      findEnded: async () => undefined,
+      hasNoDisk: async () => false,
+      admits: async () => {
         input += 1;
         mostAsked = Math.max(mostAsked, input);
         // All requests of one check arrive before that.
@@ -259,7 +259,7 @@ describe("an SSH server", () => {
 
   it("cuts off a client that has not logged in in time", async () => {
     await server.stop();
-    const directory = { find: () => [] } as Partial<SshDirectory> as SshDirectory;
+    const directory = { find: async () => [] } as Partial<SshDirectory> as SshDirectory;
     const reach = {} as Reach;
     server = await startHomeSsh({ home, directory, reach, port: 0, log: silentLog(), loginWithinMs: 50 });
 

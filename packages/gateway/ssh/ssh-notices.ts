@@ -5,24 +5,19 @@ import type { Notice } from "#core/ports/compute.ts";
 import { durationText } from "#core/text/duration-text.ts";
 import { printableText } from "#core/text/printable-text.ts";
 import { utcText } from "#core/text/utc.ts";
-import type { EndedLogin, SshDirectory } from "../ports/directory.ts";
+import type { EndedLogin, EnteredRun, SshDirectory } from "../ports/directory.ts";
 
 export interface SshNotices {
   /**
    * Shows the current warning, and every later notice until the channel closes. A login also learns that files are
    * lost without a disk.
    */
-  attach(entered: EnteredRun, channel: ServerChannel, options: { readonly isLogin: boolean }): void;
-  poll(): void;
+  attach(entered: EnteredRun, channel: ServerChannel, options: { readonly isLogin: boolean }): Promise<void>;
+  poll(): Promise<void>;
   /**
    * Shows the last notice at the terminals of this run. If the run may have ended, waits up to two seconds for it.
    */
   sayGoodbye(run: string, isCut: boolean): Promise<void>;
-}
-
-interface EnteredRun {
-  readonly run: string;
-  readonly login: string;
 }
 
 interface Shown extends EnteredRun {
@@ -34,41 +29,55 @@ const GOODBYE_TRIES = 20;
 const GOODBYE_EVERY_MS = 100;
 
 export function sshNotices(
-  { findNotice: noticeOf, hasNoDisk, findEnded }: Pick<SshDirectory, "findNotice" | "hasNoDisk" | "findEnded">,
+  directory: Pick<SshDirectory, "findNotice" | "hasNoDisk" | "findEnded">,
   now: () => number,
 ): SshNotices {
   const terminals = new Map<ServerChannel, Shown>();
-  // A run's files may be removed before its terminals close. Its last notice is then kept with its login.
-  const newestNotice = ({ run, login, openedAt }: Omit<Shown, "at">): Notice | undefined => {
-    const notice = noticeOf(run);
-    const ended = notice ? undefined : findEnded(login);
-    // An earlier environment may have had this login.
-    return ended && ended.at >= openedAt ? { kind: "end", words: ended.words, at: ended.at } : notice;
-  };
-  const show = (channel: ServerChannel, shown: Shown): void => {
-    const notice = newestNotice(shown);
-    if (!notice || notice.at <= shown.at) return;
+  const show = async (channel: ServerChannel, shown: Shown, options?: { readonly isReadAnew: boolean }) => {
+    const notice = await findNewestNotice(directory, shown, options);
+    if (!notice || notice.at <= shown.at || !terminals.has(channel)) return;
     shown.at = notice.at;
     channel.write(`\r\n${formatLine(notice.words)}\r\n`);
   };
   return {
-    attach: ({ run, login }, channel, { isLogin }) => {
-      const notice = noticeOf(run);
+    attach: async ({ run, login }, channel, { isLogin }) => {
+      // A terminal opens without its notices while the directory is away.
+      const notice = await directory.findNotice({ run, login }).catch(() => undefined);
+      const hasNoDisk = isLogin && (await directory.hasNoDisk({ run, login }).catch(() => false));
       if (notice?.kind === "warning") channel.write(`${formatLine(wordsAtLogin(notice, now()))}\r\n`);
-      if (isLogin && hasNoDisk(run)) channel.write(`${formatLine(noDiskMessage("environment"))}\r\n`);
+      if (hasNoDisk) channel.write(`${formatLine(noDiskMessage("environment"))}\r\n`);
       terminals.set(channel, { run, login, openedAt: now(), at: notice?.at ?? 0 });
       channel.once("close", () => terminals.delete(channel));
     },
-    poll: () => {
-      for (const [channel, shown] of terminals) show(channel, shown);
+    poll: async () => {
+      await Promise.all([...terminals].map(([channel, shown]) => show(channel, shown)));
     },
     sayGoodbye: async (run, isCut) => {
       const open = () => [...terminals].filter(([, shown]) => shown.run === run);
-      const isTold = () => open().every(([, shown]) => newestNotice(shown)?.kind === "end");
-      for (let tries = 0; isCut && tries < GOODBYE_TRIES && !isTold(); tries += 1) await sleep(GOODBYE_EVERY_MS);
-      for (const [channel, shown] of open()) show(channel, shown);
+      const isTold = async () => {
+        const find = (shown: Shown) => findNewestNotice(directory, shown, { isReadAnew: true }).catch(() => undefined);
+        const notices = open().map(([, shown]) => find(shown));
+        return (await Promise.all(notices)).every((notice) => notice?.kind === "end");
+      };
+      for (let tries = 0; isCut && tries < GOODBYE_TRIES && !(await isTold()); tries += 1)
+        await sleep(GOODBYE_EVERY_MS);
+      const shows = open().map(([channel, shown]) => show(channel, shown, { isReadAnew: isCut }));
+      // A session ends without its last notice while the directory is away.
+      await Promise.allSettled(shows);
     },
   };
+}
+
+/** A run's files may be removed before its terminals close. Its last notice is then kept with its login. */
+async function findNewestNotice(
+  directory: Pick<SshDirectory, "findNotice" | "findEnded">,
+  { run, login, openedAt }: Omit<Shown, "at">,
+  options?: { readonly isReadAnew: boolean },
+): Promise<Notice | undefined> {
+  const notice = await directory.findNotice({ run, login }, options);
+  const ended = notice ? undefined : await directory.findEnded(login);
+  // An earlier environment may have had this login.
+  return ended && ended.at >= openedAt ? { kind: "end", words: ended.words, at: ended.at } : notice;
 }
 
 function wordsAtLogin({ words, endsAt }: Notice, now: number): string {

@@ -59,16 +59,13 @@ export async function startSsh(options: SshOptions): Promise<SshServer> {
     server.injectSocket(socket);
   });
   const port = await listen(listener);
-  const watching = setInterval(() => {
-    notices.poll();
-    endStrangers(connections.values(), directory);
-  }, pollEveryMs);
+  const stopWatching = watch(() => Promise.all([notices.poll(), endStrangers(connections.values(), directory)]), log);
   return {
     port,
     hostKey: derivePublicKey(hostKey),
     stop: () =>
       new Promise((resolve) => {
-        clearInterval(watching);
+        stopWatching();
         listener.close(() => resolve());
         for (const connection of connections.keys()) connection.end();
         // Do not wait for clients that keep their end open.
@@ -121,11 +118,14 @@ function serve(connection: Connection, client: Client, serving: Serving): void {
   connection.on("authentication", (context) => {
     attempts += 1;
     if (attempts > mostAttempts) return client.end();
-    logIn(context, directory, {
-      onGuest: (loggedIn) => {
-        guest = loggedIn;
-      },
-      show: (text) => sendBanner(connection, text),
+    const show = (text: string) => sendBanner(connection, text);
+    const onGuest = (loggedIn: Guest) => {
+      guest = loggedIn;
+    };
+    logIn(context, directory, { onGuest, show }).catch((error: unknown) => {
+      log.warn("ssh login not checked", { error: error instanceof Error ? error.message : String(error) });
+      show("Berth cannot check keys now: try again in a moment\r\n");
+      context.reject(["publickey"]);
     });
   });
   connection.on("ready", () => {
@@ -144,16 +144,35 @@ function serve(connection: Connection, client: Client, serving: Serving): void {
   });
 }
 
+/** Repeats a check each second, but not before the last one has ended. Connections go on if a check fails. */
+function watch(check: () => Promise<unknown>, log: Log): () => void {
+  let isChecking = false;
+  const watching = setInterval(() => {
+    if (isChecking) return;
+    isChecking = true;
+    void check()
+      .catch((error: unknown) => log.warn("ssh connections not checked", { error: String(error) }))
+      .finally(() => {
+        isChecking = false;
+      });
+  }, pollEveryMs);
+  return () => clearInterval(watching);
+}
+
 /** Ends connections whose run has ended or whose key was removed. Checks each pair of run and key once. */
-function endStrangers(clients: Iterable<Client>, directory: SshDirectory): void {
-  const verdicts = new Map<string, boolean>();
+async function endStrangers(clients: Iterable<Client>, directory: SshDirectory): Promise<void> {
+  const groups = new Map<string, { readonly guest: Guest; readonly ends: (() => void)[] }>();
   for (const { guest, end } of clients) {
     if (!guest) continue;
     const name = `${guest.run} ${guest.key}`;
-    const isAdmitted = verdicts.get(name) ?? directory.admits(guest.run, guest.key);
-    verdicts.set(name, isAdmitted);
-    if (!isAdmitted) end();
+    const group = groups.get(name) ?? { guest, ends: [] };
+    group.ends.push(end);
+    groups.set(name, group);
   }
+  const checks = [...groups.values()].map(async ({ guest, ends }) => {
+    if (!(await directory.admits(guest, guest.key))) for (const end of ends) end();
+  });
+  await Promise.all(checks);
 }
 
 function cutOff(connection: Connection, socket: Socket | undefined): void {

@@ -78,6 +78,7 @@ function opened(access: Pick<ClusterAccess, "ssh"> = { ssh: ownSsh }) {
   };
 }
 
+const entered = { run: name, login: "gpu-dev-1" };
 const answer = (revision: number, keys: readonly string[]) => ({ revision, login: "gpu-dev-1", keys, jupyter: null });
 const getPort = (observation: Observation | undefined) => Number(observation?.ports[0]?.address?.split(":")[1]);
 const input = (port: number) => text(connect(port, "127.0.0.1"));
@@ -120,7 +121,7 @@ it("keeps ports and keys for the next start of the stack", async () => {
   await after.reopen();
 
   expect(await input(port)).toBe("from the run");
-  expect(after.directory.find("gpu-dev-1")).toEqual([{ name, keys: [first] }]);
+  expect(await after.directory.find("gpu-dev-1")).toEqual([{ name, keys: [first] }]);
   expect(getPort(await after.compute.observe(uid, 1))).toBe(port);
 });
 
@@ -130,11 +131,8 @@ it("admits only keys of the newest access, in any order of updates", async () =>
 
   await compute.setAccess(uid, 1, answer(7, [first]));
 
-  expect([directory.admits(name, first), directory.admits(name, second), directory.find("gpu-dev-2")]).toEqual([
-    false,
-    true,
-    [],
-  ]);
+  const admits = [await directory.admits(entered, first), await directory.admits(entered, second)];
+  expect([...admits, await directory.find("gpu-dev-2")]).toEqual([false, true, []]);
 });
 
 it("closes the ports of an ended run, opens them again if it lives, and forgets removed runs", async () => {
@@ -144,17 +142,17 @@ it("closes the ports of an ended run, opens them again if it lives, and forgets 
 
   seen = undefined;
   const gone = await compute.observe(uid, 1);
-  const whileGone = [directory.admits(name, first), await input(port).catch(({ code }) => code)];
+  const whileGone = [await directory.admits(entered, first), await input(port).catch(({ code }) => code)];
   seen = pod;
   const again = await compute.observe(uid, 1);
-  const whileBack = [directory.admits(name, first), await input(port)];
+  const whileBack = [await directory.admits(entered, first), await input(port)];
   await compute.remove(uid, 1, { graceSeconds: 10, force: false });
   seen = { ...pod, terminating: true };
   const going = await compute.observe(uid, 1);
 
   expect([gone, whileGone]).toEqual([undefined, [false, "ECONNREFUSED"]]);
   expect([getPort(again), whileBack]).toEqual([port, [true, "from the run"]]);
-  expect([going?.address, going?.ports[0]?.address, directory.find("gpu-dev-1")]).toEqual([null, null, []]);
+  expect([going?.address, going?.ports[0]?.address, await directory.find("gpu-dev-1")]).toEqual([null, null, []]);
   expect(readdirSync(join(home, "cluster-runs"))).toEqual([]);
 });
 
@@ -166,7 +164,7 @@ it("forgets at its start the runs that the cluster no longer has", async () => {
   const after = opened();
   await after.reopen();
 
-  expect([after.directory.find("gpu-dev-1"), readdirSync(join(home, "cluster-runs"))]).toEqual([[], []]);
+  expect([await after.directory.find("gpu-dev-1"), readdirSync(join(home, "cluster-runs"))]).toEqual([[], []]);
 });
 
 it("takes another port if its own is taken, and logs that", async () => {
@@ -204,5 +202,6 @@ it("knows the runs without a disk, even after a restart", async () => {
   await apply({ run: 2, mounts });
 
   const { directory } = opened();
-  expect([1, 2, 3].map((n) => directory.hasNoDisk(`${uid}-r${n}`))).toEqual([true, false, false]);
+  const known = [1, 2, 3].map((n) => directory.hasNoDisk({ run: `${uid}-r${n}`, login: "" }));
+  expect(await Promise.all(known)).toEqual([true, false, false]);
 });

@@ -14,17 +14,17 @@ export function clusterPorts(entries: ClusterEntries, runs: RunEntry): GatewayPo
   };
   return {
     directory: {
-      find: (login) =>
+      find: async (login) =>
         entries.all().flatMap(({ id, isOver, kept: { access } }) => {
           return access?.login === login && !isOver ? [{ name: nameOfRun(id), keys: access.keys }] : [];
         }),
-      admits: (name, key) => {
-        const entry = entries.find(name);
+      admits: async ({ run }, key) => {
+        const entry = entries.find(run);
         return entry !== undefined && !entry.isOver && (entry.kept.access?.keys.includes(key) ?? false);
       },
-      findEnded: (login) => entries.findEnded(login),
-      findNotice: (name) => entries.find(name)?.notice,
-      hasNoDisk: (name) => entries.find(name)?.kept.hasNoDisk === true,
+      findEnded: async (login) => entries.findEnded(login),
+      findNotice: async ({ run }) => entries.find(run)?.notice,
+      hasNoDisk: async ({ run }) => entries.find(run)?.kept.hasNoDisk === true,
     },
     reach: podReach(runs, getEntry),
   };

@@ -17,11 +17,11 @@ export function sandboxPorts(setting: string): GatewayPorts {
   const home = realpathSync(setting);
   return {
     directory: {
-      find: (login) => findSshRuns(home, login),
-      admits: (run, key) => admits(home, run, key),
-      findEnded: (login) => findEndedLogin(home, login, Date.now()),
-      findNotice: (run) => newestNotice(join(home, "runs", run)),
-      hasNoDisk: (run) => readRun(join(home, "runs", run))?.volumes.length === 0,
+      find: async (login) => findSshRuns(home, login),
+      admits: async ({ run }, key) => admits(home, run, key),
+      findEnded: async (login) => findEndedLogin(home, login, Date.now()),
+      findNotice: async ({ run }) => newestNotice(join(home, "runs", run)),
+      hasNoDisk: async ({ run }) => readRun(join(home, "runs", run))?.volumes.length === 0,
     },
     reach: {
       start: (run, wanted) => startProgram(home, run, wanted),

@@ -115,7 +115,7 @@ async function startProgram(
   const agent = await wishes.agent;
   const env = { ...wishes.env, ...connectionVariables(from), ...(agent !== undefined && { SSH_AUTH_SOCK: agent }) };
   const { terminal } = wishes;
-  if (terminal) notices.attach({ run, login }, channel, { isLogin: program === "shell" });
+  if (terminal) await notices.attach({ run, login }, channel, { isLogin: program === "shell" });
   const started = await reach.start(run, { program, env, terminal });
   wishes.started = started;
   const sayGoodbye = (isCut: boolean) => notices.sayGoodbye(run, isCut);

@@ -16,8 +16,13 @@ export interface LoginNews {
   show(text: string): void;
 }
 
-export function logIn(context: AuthContext, directory: SshDirectory, { onGuest, show }: LoginNews): void {
-  const guest = context.method === "publickey" ? findGuest(directory, context) : undefined;
+/** Answers a login. Rejects if the directory is away. ssh2 holds back the client's next try until the answer. */
+export async function logIn(
+  context: AuthContext,
+  directory: SshDirectory,
+  { onGuest, show }: LoginNews,
+): Promise<void> {
+  const guest = context.method === "publickey" ? await findGuest(directory, context) : undefined;
   const weakness = guest && context.method === "publickey" ? findWeakness(guest.key, context) : undefined;
   if (weakness !== undefined) show(`${weakness}\r\n`);
   if (!guest || context.method !== "publickey" || weakness !== undefined) {
@@ -36,15 +41,18 @@ export function logIn(context: AuthContext, directory: SshDirectory, { onGuest, 
   context.accept();
 }
 
-function findGuest(directory: SshDirectory, { username, key: shown }: PublicKeyAuthContext): Guest | undefined {
+async function findGuest(
+  directory: SshDirectory,
+  { username, key: shown }: PublicKeyAuthContext,
+): Promise<Guest | undefined> {
   const blob = shown.data.toString("base64");
-  const living = directory.find(username);
+  const living = await directory.find(username);
   for (const { name, keys } of living) {
     const key = keys.find((key) => key.split(" ")[1] === blob);
     if (key) return { run: name, login: username, key };
   }
   // A restarted environment of this name has not ended: it no longer takes this key.
-  const ended = living.length > 0 ? undefined : directory.findEnded(username);
+  const ended = living.length > 0 ? undefined : await directory.findEnded(username);
   const key = ended?.keys.find((key) => key.split(" ")[1] === blob);
   return ended && key !== undefined ? { run: "", login: username, key, ended } : undefined;
 }
