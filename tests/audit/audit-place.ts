@@ -14,28 +14,25 @@ import { type AwsFront, startAwsFront } from "./aws-front.ts";
 import { type KubeServer, startKubeServer } from "./kube-server.ts";
 import { type MotoAccount, openMotoAccount } from "./moto-account.ts";
 
-/** The place where functions run: an AWS account and a cluster. */
+/** An AWS account (moto) and a cluster in which the audited functions run. */
 export interface AuditPlace {
   readonly account: MotoAccount;
   readonly front: AwsFront;
   readonly kube: KubeServer;
-  /** The sealer of the account, with all rights. */
   readonly sealer: Sealer;
   readonly blobs: Blobs;
-  /** The environment of a function, but for its table and credentials. */
+  /** Variables of every function, without its table and credentials. */
   readonly settings: Readonly<Record<string, string>>;
-  /** A name that no deployment had. */
+  /** Returns a deployment name that was not used before. */
   nameDeployment(): string;
-  /** Makes a table of this name that holds these items. */
   makeTable(name: string, items: readonly Item[]): Promise<Table>;
   stop(): Promise<void>;
 }
 
 export const originSecret = "s".repeat(32);
-/** The role that may log in. */
 export const loginRole = "Developer";
 
-/** Undefined where this machine has no moto. */
+/** Returns undefined if moto is not installed. */
 export async function openAuditPlace(): Promise<AuditPlace | undefined> {
   const account = await openMotoAccount();
   if (!account) return undefined;
@@ -71,7 +68,7 @@ export async function openAuditPlace(): Promise<AuditPlace | undefined> {
 function getSettings(account: MotoAccount, url: string, keys: string): Record<string, string> {
   const { queueUrls, region, bucket, keyId, cluster } = account;
   const services = ["DYNAMODB", "SQS", "EC2", "S3", "KMS", "STS", "EKS"];
-  // The client of SQS asks the host of its queue's address.
+  // The SQS client sends requests to the host in the queue's URL.
   const queues = Object.entries(queueUrls).map(([name, at]) => [
     `${name.toUpperCase()}_QUEUE_URL`,
     at.replace(account.endpoint, url),
@@ -99,7 +96,7 @@ interface KeysServer {
   close(): Promise<void>;
 }
 
-/** Publishes a key for every user, in the form of RFC 8709 section 4. */
+/** Starts a server that publishes an SSH key for every user, in the format of RFC 8709 section 4. */
 async function startKeysServer(): Promise<KeysServer> {
   const withLength = (part: Buffer) => Buffer.concat([Buffer.from([0, 0, 0, part.length]), part]);
   const blob = Buffer.concat([Buffer.from("ssh-ed25519"), Buffer.alloc(32, "k")].map(withLength));

@@ -7,8 +7,8 @@ import { auditedRoles, synthesizeAudited } from "./audited-stage.ts";
 import { auditRole, type PolicyTable, type RoleRow, readPolicyTable, tableFile } from "./policy-table.ts";
 
 /**
- * `npm run audit:policies`: takes each action of each role away in turn, and writes into policy-audit.json what fails
- * without it. With the names of roles it audits those alone. Ends with 1 where an action is needless.
+ * `npm run audit:policies [ROLE …]`: removes each action of each role in turn, and writes what then fails to
+ * policy-audit.json. Exits with 1 if an action is needless.
  */
 const only = process.argv.slice(2);
 const place = await openAuditPlace();

@@ -3,13 +3,12 @@ import { rolePolicies } from "../synthesis/policies.ts";
 import { stageSettings as settings } from "../synthesis/stage-settings.ts";
 import { type Resource, synthesize } from "../synthesis/synthesize.ts";
 
-/** The policies of a role, as a deployment would set them. */
 export interface AuditedRole {
   readonly name: string;
   readonly statements: readonly AuditedStatement[];
-  /** Each once, in the order of their names. */
+  /** Sorted, without duplicates. */
   readonly actions: readonly string[];
-  /** Hash of its policies' texts. */
+  /** Hash of the texts of the role's policies. */
   readonly digest: string;
 }
 
@@ -21,12 +20,12 @@ export interface AuditedStatement {
   readonly Condition?: Readonly<Record<string, Readonly<Record<string, string | readonly string[]>>>>;
 }
 
-/** The resources of the stage whose roles are audited: one without a network. */
+/** Synthesizes the stage whose roles are audited. It has no network. */
 export function synthesizeAudited(): Promise<Resource[]> {
   return synthesize("audit", settings);
 }
 
-/** All roles, in the order of their names. */
+/** Lists all roles by name. */
 export function auditedRoles(resources: readonly Resource[]): AuditedRole[] {
   const documents = new Map<string, string[]>();
   for (const { of, document } of rolePolicies(resources)) {
@@ -41,7 +40,7 @@ export function auditedRoles(resources: readonly Resource[]): AuditedRole[] {
     .toSorted((left, right) => (left.name < right.name ? -1 : 1));
 }
 
-/** Returns a digest of texts without the random ends that SST adds to names. */
+/** Hashes texts without the random suffixes that SST adds to names. */
 function getDigest(texts: readonly string[]): string {
   const named = texts
     .toSorted()

@@ -3,16 +3,16 @@ import type { AddressInfo } from "node:net";
 import type { KubeServer } from "./kube-server.ts";
 import type { MotoAccount } from "./moto-account.ts";
 
-/** Stands in for AWS: passes calls on to an account, and records their actions. */
+/** A proxy in front of moto that records the IAM action of each call. */
 export interface AwsFront {
   readonly url: string;
-  /** Answers the actions of all calls since it was asked last, each once. */
+  /** Returns the actions since the last call, without duplicates. */
   takeActions(): string[];
-  /** Whether calls to the Management API of a WebSocket API are allowed: moto allows all of them. */
+  /** moto does not check the Management API of WebSocket APIs. */
   allowConnections(isAllowed: boolean): void;
-  /** The queues that messages may be sent to: moto checks only the action. */
+  /** Sets the queues that accept messages. moto checks only the action. */
   allowSends(queues: readonly string[]): void;
-  /** Whether indexes of tables may be queried: moto checks only the action. */
+  /** moto checks only the action of a query, not its index. */
   allowIndexes(isAllowed: boolean): void;
   close(): Promise<void>;
 }
@@ -40,10 +40,10 @@ export async function startAwsFront({ endpoint }: MotoAccount, kube: KubeServer)
     }
     const answer = await passOn(endpoint, agent, call);
     const text = action === "eks:DescribeCluster" && answer.status === 200 ? named(answer.body, kube) : answer.body;
-    // Functions run at the time of their case, and would take the account's date for the right one.
+    // Functions run at their case's time. The SDK would adjust its clock to the account's date.
     const { "transfer-encoding": _, "content-length": __, connection: ___, date: ____, ...headers } = answer.headers;
     response.sendDate = false;
-    // To HEAD and 204 nothing is answered.
+    // Answers to HEAD and with status 204 have no body.
     response.writeHead(answer.status, headers).end(text.length === 0 ? undefined : text);
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -80,8 +80,8 @@ interface Call {
 }
 
 /**
- * Returns the IAM action of a call: its own name, except for S3 (Service Authorization Reference). Returns undefined
- * for unsigned calls and for GetCallerIdentity, which every user may call and the user at a login has signed.
+ * Returns the IAM action of a call. S3's actions differ from its calls (Service Authorization Reference). Returns
+ * undefined for unsigned calls and for GetCallerIdentity, which needs no permission.
  */
 function findAction({ method, path, headers, body }: Call): string | undefined {
   const [, service] = /Credential=[^/]+\/\d+\/[^/]+\/([^/]+)\//.exec(headers.authorization ?? "") ?? [];
@@ -96,12 +96,12 @@ function findAction({ method, path, headers, body }: Call): string | undefined {
 
 const actionsOfS3: Readonly<Record<string, string>> = { GET: "GetObject", PUT: "PutObject", DELETE: "DeleteObject" };
 
-/** `work` */
+/** Returns the name of the queue in a request to SQS, such as `work`. */
 function getQueue(body: Buffer): string {
   return /\/([a-z]+)(?:\.fifo)?$/.exec(JSON.parse(body.toString()).QueueUrl)?.[1] ?? "";
 }
 
-/** Host and all as they were signed. */
+/** Forwards a call with its signed headers, including the host. */
 function passOn(endpoint: string, agent: Agent, { method, path, headers, body }: Call) {
   return new Promise<{ status: number; headers: IncomingHttpHeaders; body: Buffer }>((resolve, reject) => {
     const input = request(`${endpoint}${path}`, { method, headers, agent }, async (answer) => {
@@ -111,7 +111,7 @@ function passOn(endpoint: string, agent: Agent, { method, path, headers, body }:
   });
 }
 
-/** The cluster of moto's answer is nowhere: it is our API server. */
+/** Replaces the endpoint and certificate of moto's cluster by those of the test's API server. */
 function named(answer: Buffer, { url, ca }: KubeServer): Buffer {
   const { cluster } = JSON.parse(answer.toString());
   const certificateAuthority = { data: Buffer.from(ca).toString("base64") };

@@ -3,13 +3,12 @@ import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
-/** An event, and the time of day at which a function is handed it (ms since the epoch). */
+/** An event and the time at which the function receives it (ms since the epoch). */
 export interface Call {
   readonly event: unknown;
   readonly now: number;
 }
 
-/** The answer of a function to an event or its error, and its log lines. */
 export interface Called {
   readonly value?: unknown;
   readonly error?: string;
@@ -22,12 +21,12 @@ export interface LogLine {
   readonly text: string;
 }
 
-/** Work of a function beside its last answer is over by then. */
+/** Time for background work after the last answer. */
 const LONGEST_AFTER_MS = 5_000;
 
 /**
- * Calls the bundle of a function (`gpu-dev/jobs/cancel`) with one event after another, in a separate process whose
- * environment is exactly this one. Returns once the process has nothing left to do. Throws if the bundle does not load.
+ * Calls the bundle of a function (`gpu-dev/jobs/cancel`) with each event in turn, in a separate process with only these
+ * variables. Returns when the process has nothing left to do. Throws if the bundle does not load.
  */
 export async function callFunction(
   name: string,
@@ -62,7 +61,7 @@ export async function callFunction(
   }
 }
 
-/** Lines of the function's log; what else it writes are metrics. */
+/** Parses the function's log lines. Its other output is metrics. */
 function listLines(said: string): LogLine[] {
   return said.split("\n").flatMap((text) => {
     const line = text.startsWith("{") ? JSON.parse(text) : {};

@@ -7,7 +7,7 @@ interface Sent {
   readonly headers?: Readonly<Record<string, string>> | undefined;
 }
 
-/** A request as an HTTP API hands it to a function, behind the edge. */
+/** Builds the event of an HTTP API for a request that passed the edge. */
 export function gatewayEvent(method: string, target: string, { key, body, headers: more }: Sent): unknown {
   const { pathname: path, search } = new URL(target, "https://gateway");
   const text = body === undefined || typeof body === "string" ? body : JSON.stringify(body);

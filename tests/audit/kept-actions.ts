@@ -1,4 +1,4 @@
-/** Actions without which no audit case fails, and why the role has them all the same. */
+/** Actions that a role keeps although no audit case fails without them, with the reason. */
 export interface KeptActions {
   readonly roles: RegExp;
   readonly actions: readonly string[];

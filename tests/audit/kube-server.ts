@@ -13,19 +13,19 @@ interface KubeObject {
 }
 
 /**
- * An API server that keeps what it is sent, and runs nothing: each Job has a pod at once, whose command runs until it
- * is removed. A run that was never made is shown as running where `showRun` said so.
+ * An API server that stores objects and runs nothing. Each Job gets a running pod at once. `showRun` adds a run that
+ * was not created through the API.
  */
 export interface KubeServer {
   readonly url: string;
-  /** PEM. */
+  /** Certificate as PEM. */
   readonly ca: string;
-  /** Objects by their paths. */
   readonly objects: ReadonlyMap<string, KubeObject>;
   addNode(node: KubeObject): void;
-  /** Shows a run that runs on this node, with the labels that ours have; `phase` of its pod. */
   showRun(run: ShownRun): void;
-  /** Forgets everything; from now on it is this time, ms, and pods that start have an address and are ready, or neither. */
+  /**
+   * Deletes all objects and sets the time (ms). `areServed` decides whether new pods become ready and get an address.
+   */
   clear(now: number, areServed?: boolean): void;
   close(): Promise<void>;
 }
@@ -47,7 +47,7 @@ export async function startKubeServer(): Promise<KubeServer> {
     version += 1;
     const marks = { uid: `uid-${version}`, creationTimestamp: new Date(time - 60_000).toISOString() };
     const knownMetadata = objects.get(path)?.metadata;
-    // As a merge patch does.
+    // A merge patch keeps other annotations.
     const annotations = { ...knownMetadata?.annotations, ...body.metadata.annotations };
     const metadata = { ...marks, ...knownMetadata, ...body.metadata, annotations, resourceVersion: String(version) };
     const made = { ...objects.get(path), ...body, metadata };
@@ -114,7 +114,7 @@ export async function startKubeServer(): Promise<KubeServer> {
     (request, socket, head) =>
       sockets.handleUpgrade(request, socket, head, (opened) => {
         const words = new URL(request.url ?? "", "https://kube").searchParams.getAll("command");
-        // What reads a command's end says its exit code, that it was not late, and that no directory follows.
+        // The reader of a command's result expects its exit code, whether it was late, and its directory.
         if (words.join(" ").includes("tries="))
           opened.send(Buffer.concat([Buffer.from([1]), Buffer.from("0 0 0\nout\n")]));
         opened.send(Buffer.concat([Buffer.from([3]), Buffer.from('{"status":"Success"}')]));
@@ -151,13 +151,13 @@ async function readBody(request: IncomingMessage): Promise<KubeObject> {
   return text === "" ? ({ metadata: { name: "" } } as KubeObject) : JSON.parse(text);
 }
 
-/** `a=b,c`: the label a is b, and there is a label c. */
+/** Reports whether labels match a selector such as `a=b,c`. */
 function fits({ metadata: { labels = {} } }: KubeObject, selector: string): boolean {
   const terms = selector === "" ? [] : selector.split(",").map((term) => term.split("="));
   return terms.every(([name = "", value]) => (value === undefined ? name in labels : labels[name] === value));
 }
 
-/** The node that a pod says, or asks for by its affinity. */
+/** Returns the node of a pod, from its name or its affinity. */
 function nodeNamed(spec: object): string {
   const text = JSON.stringify(spec);
   const [, said] = /"nodeName":"([^"]+)"/.exec(text) ?? [];

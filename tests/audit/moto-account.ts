@@ -8,10 +8,9 @@ import { MOTO_ACCOUNT, startMoto } from "../aws/moto.ts";
 import { patient, patientCalls } from "../aws/patient.ts";
 import { createQueues } from "../aws/sqs.ts";
 
-/** Credentials of a session, whose token is always there. */
 type SessionCredentials = AwsCredentials & { readonly sessionToken: string };
 
-/** An account of AWS on this machine, which asks for each call whether its caller may take that action. */
+/** An AWS account of moto that checks the caller's permission for each call. */
 export interface MotoAccount {
   readonly endpoint: string;
   readonly region: string;
@@ -19,17 +18,17 @@ export interface MotoAccount {
   readonly bucket: string;
   readonly keyId: string;
   readonly cluster: string;
-  /** A user with all rights, and its clients. */
+  /** A user with all rights. The clients below use it. */
   readonly operator: AwsCredentials;
   readonly dynamo: DynamoDBClient;
   readonly sqs: SQSClient;
-  /** A service as the same. */
+  /** Returns a client of a service for the operator. */
   serviceOf(name: string, path?: string): AwsService;
   /** Allows a role exactly these actions, on all resources. */
   allow(role: string, actions: readonly string[]): Promise<void>;
-  /** Credentials of a session of the role, created at the first request. */
+  /** Returns credentials of the role, from a session that the first call creates. */
   credentialsOf(role: string): Promise<SessionCredentials>;
-  /** Returns why IAM refuses a text as a policy, or undefined if it accepts it. */
+  /** Returns the reason why IAM refuses a policy, or undefined. */
   refusalOfPolicy(document: string): Promise<string | undefined>;
   stop(): Promise<void>;
 }
@@ -38,7 +37,7 @@ const region = "us-east-1";
 const nobody = { accessKeyId: "local", secretAccessKey: "local", sessionToken: undefined };
 const everything = getPolicy(["*"]);
 
-/** Undefined where this machine has no moto. */
+/** Returns undefined if moto is not installed. */
 export async function openMotoAccount(): Promise<MotoAccount | undefined> {
   const moto = await startMoto();
   if (!moto) return undefined;
@@ -59,7 +58,7 @@ export async function openMotoAccount(): Promise<MotoAccount | undefined> {
   await callService(serviceOf("s3", `/${bucket}`), { name: "CreateBucket", method: "PUT", path: "/" });
   await makeCluster(serviceOf("eks"), cluster);
   const keyId = await makeKey(serviceOf("kms"));
-  // From here on each call is checked (moto's documentation, "IAM-like Access Control").
+  // Makes moto check each call from here on (moto's documentation, "IAM-like Access Control").
   await fetch(`${endpoint}/moto-api/reset-auth`, { method: "POST", body: "0" });
   let policies = 0;
   const sessions = new Map<string, Promise<SessionCredentials>>();
@@ -107,7 +106,7 @@ export async function openMotoAccount(): Promise<MotoAccount | undefined> {
   };
 }
 
-/** Moto compares actions alone: a resource or a condition of ours would be one that it never finds. */
+/** moto compares only actions. It would never match a resource or a condition. */
 function getPolicy(actions: readonly string[]): string {
   const none = { Effect: "Deny", Action: ["none:None"], Resource: "*" };
   const some = { Effect: "Allow", Action: actions, Resource: "*" };
@@ -115,9 +114,8 @@ function getPolicy(actions: readonly string[]): string {
 }
 
 /**
- * Returns the names by which moto checks an action. moto uses the name of the call. IAM has no action for a
- * transaction, and allows it to a role with the actions of its parts (DynamoDB Developer Guide, "Using IAM with
- * DynamoDB transactions").
+ * Returns the names by which moto checks an action. moto uses the name of the call, but IAM checks a transaction by the
+ * actions of its parts (DynamoDB Developer Guide, "Using IAM with DynamoDB transactions").
  */
 function asMotoNames(action: string): string[] {
   return action === "dynamodb:PutItem" ? [action, "dynamodb:TransactWriteItems"] : [action];

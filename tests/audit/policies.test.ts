@@ -12,7 +12,7 @@ import { tooWide } from "./resource-scopes.ts";
 
 const functions = functionsFile as FunctionsFile;
 const table = readPolicyTable();
-/** A minute where nothing else runs, and some for each role whose policy changed. */
+/** The tests take a minute on an idle machine, and longer for each role whose policy changed. */
 const LONG_MS = 1_200_000;
 const place = await openAuditPlace();
 let resources: readonly Resource[];

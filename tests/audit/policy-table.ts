@@ -6,18 +6,17 @@ import type { AuditedRole } from "./audited-stage.ts";
 import { reasonToKeep } from "./kept-actions.ts";
 import { type Failure, takeActionsAway } from "./take-away.ts";
 
-/** The purpose of each action of each role. */
 export type PolicyTable = Readonly<Record<string, RoleRow>>;
 
 export interface RoleRow {
-  /** The digest of its policies at the audit. */
+  /** Digest of the role's policies at the audit. */
   readonly policy: string;
   readonly actions: Readonly<Record<string, Failure | { readonly kept: string }>>;
 }
 
 export interface Audited {
   readonly row: RoleRow;
-  /** Actions without which nothing fails, and which nothing says why to keep. */
+  /** Actions that no case needs and that kept-actions.ts does not list. */
   readonly needless: readonly string[];
 }
 
@@ -27,7 +26,6 @@ export function readPolicyTable(): PolicyTable {
   return JSON.parse(readFileSync(tableFile, "utf8"));
 }
 
-/** Audits one role by the cases of its functions. */
 export async function auditRole(
   place: AuditPlace,
   role: AuditedRole,

@@ -11,7 +11,7 @@ const snapshots = /^arn:aws:ec2:us-east-1::snapshot\/\*$/;
 const instances = ownIn("ec2", "instance/\\*");
 const anything = /^\*$/;
 
-/** The resources on which each action may be allowed, as a synthesized policy names them. Moto does not check these. */
+/** Resources that each action may be allowed on. moto does not check resources. */
 const scopes: Readonly<Record<string, readonly RegExp[]>> = {
   "dynamodb:BatchGetItem": [table],
   "dynamodb:DeleteItem": [table],
@@ -45,18 +45,18 @@ const scopes: Readonly<Record<string, readonly RegExp[]>> = {
   "sqs:SendMessage": [queue],
 };
 
-/** The key answers only for what Berth seals, or for its queues. */
+/** The key may be used only for Berth's data keys and for its queues. */
 const keyConditions = [
   '{"StringEquals":{"kms:EncryptionContext:berth":"data-key"}}',
   '{"StringEquals":{"kms:ViaService":"sqs.us-east-1.amazonaws.com"}}',
 ];
 
-/** An ARN of this account and region; `rest` is a regular expression. */
+/** Matches an ARN of this account and region. `rest` is a regular expression. */
 function ownIn(service: string, rest: string): RegExp {
   return new RegExp(`^arn:aws:${service}:us-east-1:123456789012:${rest}$`);
 }
 
-/** Returns texts about the rights that a statement allows beyond these scopes. */
+/** Describes the rights of a statement that exceed these scopes. */
 export function tooWide({ Effect, Action, Resource, Condition }: AuditedStatement): string[] {
   if (Effect === "Deny") return [];
   return Action.flatMap((action) => {

@@ -4,19 +4,18 @@ import type { AuditedRole } from "./audited-stage.ts";
 import { type Case, runCase, type Scene } from "./cases/case.ts";
 import { buildCases } from "./cases/cases.ts";
 
-/** What fails without an action; undefined: nothing does. */
+/** What fails without each action, or undefined if nothing fails. */
 export type Failures = Readonly<Record<string, Failure | undefined>>;
 
 export interface Failure {
-  /** The case of a function. */
   readonly case: string;
-  /** The fault in a few words, which are the same in each run. */
+  /** Short description of the fault, equal in each run. */
   readonly fails: string;
 }
 
 /**
- * Runs the cases of the functions of one role, and again without each of its actions in turn. Runs the cases that use
- * an action, until one fails. Throws where a case fails although its role may do all of it.
+ * Runs the cases of a role's functions. Then removes each action in turn, and repeats the cases that used it until one
+ * fails. Throws if a case fails with all actions allowed.
  */
 export async function takeActionsAway(
   place: AuditPlace,
@@ -32,7 +31,7 @@ export async function takeActionsAway(
   place.front.allowIndexes(statements.some(isOnIndexes));
   const tried: Tried[] = [];
   for (const entry of await buildCases(place, functions)) tried.push(await tryCase(place, name, entry));
-  // The fastest first: most actions are taken by several cases.
+  // Try the fastest cases first, because several cases use most actions.
   tried.sort((left, right) => left.ms - right.ms);
   const failures: Record<string, Failure | undefined> = {};
   for (const action of actions) {
@@ -46,7 +45,7 @@ export async function takeActionsAway(
   return failures;
 }
 
-/** Those that messages may be sent to: `work` of `…:berth-audit-WorkQueue-abcdefgh`. */
+/** Lists the queues that the role may send to: `work` for `…:berth-audit-WorkQueue-abcdefgh`. */
 function listQueues(statements: AuditedRole["statements"]): string[] {
   return statements
     .filter(({ Action }) => Action.includes("sqs:SendMessage"))

@@ -6,13 +6,13 @@ import { applyManifests, readManifests } from "../cluster/manifests.ts";
 import { getJobs, getPods } from "../cluster/objects.ts";
 import { follow } from "../cluster/watch.ts";
 
-/** Of deploy/kubernetes. */
+/** Namespace in deploy/kubernetes. */
 export const namespace = "berth-environments";
 
-/** A control plane with as many pretend nodes of each type, whose pods do nothing on this machine. */
+/** Starts a control plane with pretend nodes. Their pods run nothing on this machine. */
 export async function startBenchCluster(nodes: Readonly<Record<string, number>>): Promise<Cluster> {
   const cluster = await startCluster({
-    // As on a real cluster: a thousand nodes that beat each second would be what is measured.
+    // The default of a real cluster. The heartbeats of a thousand nodes would otherwise dominate.
     nodeGraceSeconds: 40,
     scriptOf: (pod) => ({ main: { ...getLife(pod.spec.containers[0]?.image ?? "") } }),
   });
@@ -25,7 +25,7 @@ export async function startBenchCluster(nodes: Readonly<Record<string, number>>)
   return cluster;
 }
 
-/** Ends by itself after so long. */
+/** Returns an image whose pretend container ends after this time. */
 export const imageThatEnds = (afterMs: number) => `berth.test/ends:${afterMs}`;
 export const imageThatLives = "berth.test/lives:1";
 
@@ -34,11 +34,11 @@ function getLife(image: string): { readonly exitCode?: number; readonly afterMs?
   return afterMs === undefined ? {} : { exitCode: 0, afterMs: Number(afterMs) };
 }
 
-/** When the bench was told of it, ms since the epoch, by the uid of the environment, else by the name of the Job. */
+/** Times at which the watch reported an event (ms since the epoch), by environment uid or Job name. */
 export interface WatchedRuns {
   readonly created: ReadonlyMap<string, number>;
   readonly removed: ReadonlyMap<string, number>;
-  /** When the kubelet had said that the command is over. */
+  /** Times at which the kubelet reported the end of the command. */
   readonly ended: ReadonlyMap<string, number>;
   stop(): Promise<void>;
 }

@@ -13,24 +13,24 @@ import { countRequests } from "./server/server-requests.ts";
 const nodes = Number(process.env.BERTH_BENCH_NODES ?? 50);
 const jobs = Number(process.env.BERTH_BENCH_JOBS ?? nodes * 8);
 const single = 30;
-/** All of them fill one node, and as many wait. */
+/** Jobs that fill one node. As many others wait. */
 const handed = 8;
 const atOnce = 16;
-/** The most that one person may have waiting (docs/operate.md): of more jobs the others are submitted as these begin. */
+/** Limit of waiting jobs per user (docs/operate.md). Further jobs are submitted as earlier ones start. */
 const mostWaiting = 2_000;
 const big = "p5.48xlarge";
 const name = "p5e.48xlarge";
 /**
- * What ends sooner is given back when nobody can start it any more: 43 s after it became active
- * (docs/architecture/consistency.md#paused-workers).
+ * An earlier end frees its GPUs only 43 s after the job became active, because until then a paused worker could start
+ * it again (docs/architecture/consistency.md#paused-workers).
  */
 const longRunMs = 45_000;
-/** A machine that does ten other things, and ten thousand jobs. */
+/** Enough for a busy machine and ten thousand jobs. */
 const patienceMs = 120_000 + jobs * 100;
 const leastRatio = 0.5;
 
 /**
- * The embedded stack on a real control plane with pretend nodes; BERTH_BENCH_NODES=1000 BERTH_BENCH_JOBS=10000 is its
+ * The embedded stack on a real control plane with pretend nodes. BERTH_BENCH_NODES=1000 BERTH_BENCH_JOBS=10000 is the
  * full size.
  */
 export const kubernetes: Measure = {
@@ -65,15 +65,15 @@ export const kubernetes: Measure = {
   },
 };
 
-/** Jobs a second, and what each of them costs the processors of the control plane, ms. */
+/** Jobs per second, and CPU time of the control plane per job (ms). */
 interface Rate {
   readonly perSecond: number;
   readonly serverMs: number;
 }
 
 /**
- * From the first request until the last Job is deleted, without Berth: each is deleted once its command is over. They are
- * in the namespace of Berth's runs, whose quota counts them as well.
+ * Measures Jobs without Berth, from the first request to the last deletion. A Job is deleted when its command ends. The
+ * Jobs are in Berth's namespace, so the same quota applies.
  */
 async function bareRate(cluster: Cluster): Promise<Rate> {
   const { admin } = cluster;
@@ -101,7 +101,7 @@ async function bareRate(cluster: Cluster): Promise<Rate> {
   return { perSecond, serverMs };
 }
 
-/** Of creations at the same moment the quota lets one through: the others are told to try again, as Berth does. */
+/** Retries a refused create, as Berth does: the quota accepts only one of several concurrent creates. */
 async function makeBare(admin: KubeClient, place: string, job: object): Promise<void> {
   for (;;) {
     const answer = await admin.post(getJobs(place), job);
@@ -113,7 +113,7 @@ function cpuOfServers({ controlPlane }: Cluster): number {
   return controlPlane.processIds.reduce((sum, pid) => sum + readCpu(pid), 0);
 }
 
-/** Nothing else happens; then all of them are cancelled, one after the other too. */
+/** Submits jobs one by one on an idle stack, then cancels them one by one. */
 async function oneByOne(stack: LocalStack, runs: WatchedRuns): Promise<Row[]> {
   const [toActive, toRemoved]: [number[], number[]] = [[], []];
   const ids: string[] = [];
@@ -136,7 +136,7 @@ async function oneByOne(stack: LocalStack, runs: WatchedRuns): Promise<Row[]> {
   ];
 }
 
-/** The jobs on one node end by themselves, and as many others wait for their GPUs. */
+/** Hands one node over from jobs that end by themselves to waiting jobs. */
 async function handOver(stack: LocalStack, runs: WatchedRuns): Promise<Row[]> {
   const from = stack.lines.length;
   const submit = (image: string) => submitJob(stack, 1, { instance_type: name, image });
@@ -175,7 +175,7 @@ async function handOver(stack: LocalStack, runs: WatchedRuns): Promise<Row[]> {
   ];
 }
 
-/** All of them at once, until the last Job is deleted; requests are counted until the last word of each. */
+/** Runs all jobs at once until the last Job is deleted. Counts requests until the last job is completed. */
 async function rate(stack: LocalStack, cluster: Cluster, runs: WatchedRuns, bare: Rate): Promise<Row[]> {
   await until(() => (runs.removed.size >= runs.created.size ? true : undefined), patienceMs);
   const from = stack.lines.length;
@@ -193,7 +193,7 @@ async function rate(stack: LocalStack, cluster: Cluster, runs: WatchedRuns, bare
   const stackMs = (readCpu(stack.pid) - cpuBefore.stack) / jobs;
   const getLines = (did: string) => stack.lines.slice(from).filter((line) => line.did === did).length;
   await until(async () => {
-    // Each time it reads the whole log, on the processors that are measured.
+    // Each check scans the whole log and uses the CPU that is measured.
     await sleep(500);
     return getLines("completed") >= jobs ? true : undefined;
   }, patienceMs);

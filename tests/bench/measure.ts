@@ -1,15 +1,13 @@
-/** One line of the table. */
 export interface Row {
   readonly name: string;
   readonly value: number;
   readonly unit: string;
-  /** The most that is accepted; absent where a number is only told. */
+  /** Highest accepted value. Missing if the number is only reported. */
   readonly limit?: number;
-  /** How it was measured, where that could be in doubt. */
   readonly note?: string;
 }
 
-/** What `npm run bench -- --only <name>` runs. */
+/** A measurement for `npm run bench -- --only <name>`. */
 export interface Measure {
   readonly name: string;
   run(): Promise<Row[]>;
@@ -19,7 +17,7 @@ export function median(values: readonly number[]): number {
   return percentile(values, 50);
 }
 
-/** p50 and p99 of durations in ms, each with its limit if it has one. */
+/** Returns rows for p50 and p99 of durations in ms. */
 export function percentileRows(
   name: string,
   values: readonly number[],
@@ -33,7 +31,7 @@ export function percentileRows(
   });
 }
 
-/** By the nearest rank: the 99th of fewer than 100 values is the largest. */
+/** Returns the nearest-rank percentile. With fewer than 100 values, p99 is the largest. */
 function percentile(values: readonly number[], percent: number): number {
   const sorted = values.toSorted((a, b) => a - b);
   const value = sorted[Math.max(0, Math.ceil((percent / 100) * sorted.length) - 1)];

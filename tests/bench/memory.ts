@@ -4,11 +4,11 @@ import type { Measure, Row } from "./measure.ts";
 import { type LocalStack, withStack } from "./server/local-stack.ts";
 
 const gets = 100_000;
-/** V8 clears its old space only once that has reached a size: by then what is kept of requests is all that still grows. */
+/** V8 collects the old space only above a certain size. After this many requests, only leaks still grow. */
 const fillingGets = 400_000;
 const connections = 8;
 
-/** What the stack's process holds at its start, and whether requests make it grow; on Linux. */
+/** Memory of the stack at its start, and its growth by requests (Linux). */
 export const memory: Measure = {
   name: "memory",
   run: () => withStack(`${wholeNode.type}=1`, measure),
@@ -32,7 +32,7 @@ async function measure(stack: LocalStack): Promise<Row[]> {
     { name: "embedded stack: RSS at its start", value: atStart, unit: "MB", limit: 120 },
     { name: `embedded stack: RSS after ${gets} GETs`, value: first, unit: "MB", limit: 200 },
     { name: `embedded stack: RSS after ${fillingGets} more`, value: filled, unit: "MB", limit: 200 },
-    // A page more or less is chance; a hundred bytes kept of each request would be 10 MB.
+    // A leak of a hundred bytes per request would be 10 MB. Less than 5 MB is noise.
     { name: `embedded stack: growth by another ${gets}`, value: last - filled, unit: "MB", limit: 5 },
   ];
 }

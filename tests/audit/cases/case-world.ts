@@ -7,17 +7,16 @@ import type { AuditPlace } from "../audit-place.ts";
 import type { ShownRun } from "../kube-server.ts";
 import type { Scene } from "./case.ts";
 
-/** A world in memory that comes to where an event begins, and a key of one of its users. */
+/** A memory world in which a case prepares the records before its first event. */
 export interface CaseWorld {
   readonly world: HttpWorld;
   readonly key: string;
-  /** All that is stored now. */
   items(): readonly Item[];
-  /** Returns the present state with these events. The first comes now, and each further one so much later. */
+  /** Returns the present state with these events, `everyMs` apart. */
   scene(events: readonly unknown[], everyMs?: number): Promise<Scene>;
 }
 
-/** Opens a world in memory that shares only secrets and blobs with the account, so a function can open its secrets. */
+/** Opens a memory world. It shares the account's sealer and blobs, so the audited function can open its secrets. */
 export async function openCaseWorld({ sealer, blobs }: Pick<AuditPlace, "sealer" | "blobs">): Promise<CaseWorld> {
   const table = memoryTable({ sharesItems: "frozen" });
   const world = await catalogWorld({
@@ -39,7 +38,6 @@ export async function openCaseWorld({ sealer, blobs }: Pick<AuditPlace, "sealer"
   };
 }
 
-/** Returns a run in the form that a function reads. */
 function shown({ uid, run }: { readonly uid: string; readonly run: number }): ShownRun {
   return {
     namespace: "berth-environments",

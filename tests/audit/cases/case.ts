@@ -14,31 +14,33 @@ import type { AuditPlace } from "../audit-place.ts";
 import { type Call, type Called, callFunction } from "../function-process.ts";
 import type { ShownRun } from "../kube-server.ts";
 
-/** Events for one function, and how to tell that it dealt with them: it does if its role allows all it needs. */
+/**
+ * Events for one function, and a check of its answers. The check passes if the role allows every call that the function
+ * needs.
+ */
 export interface Case {
   readonly name: string;
   readonly entry: FunctionEntry;
-  /** Returns the state before the first event. It is made once, and stored again for each run. */
+  /** Returns the state before the first event. It is created once and stored again for each run. */
   arrange(): Promise<Scene>;
-  /** Returns the faults of the answers and of the stored state. An empty array means that both are right. */
+  /** Returns the faults of the answers and of the stored state. */
   problems(answers: readonly Called[], left: Left): Promise<readonly string[]> | readonly string[];
-  /** Errors and warnings of the log that are as they should be, by their events. */
+  /** Log events that are expected as errors or warnings. */
   readonly mayLog?: readonly string[];
 }
 
 export interface Scene {
   readonly items: readonly Item[];
   readonly calls: readonly Call[];
-  /** Runs on the cluster. */
   readonly runs?: readonly ShownRun[];
-  /** Whether pods get an address, and are ready; missing: they do. */
+  /** Whether pods become ready and get an address. The default is true. */
   readonly podsAreServed?: boolean;
-  /** Ids of volumes in the items: each is made in EC2 first, and its id in the items becomes EC2's. */
+  /** Ids of volumes in the items. Each volume is created in EC2, and EC2's id replaces its id in the items. */
   readonly volumes?: readonly string[];
   readonly snapshots?: readonly string[];
-  /** Blobs by their names, both of which may hold such an id. */
+  /** Blobs by name. Names and contents may hold ids of volumes. */
   readonly blobs?: Readonly<Record<string, string>>;
-  /** Nodes of the cluster. A machine without one of these nodes does not answer. */
+  /** Nodes of the cluster. Machines without one of these nodes do not answer. */
   readonly nodes?: readonly SceneNode[];
 }
 
@@ -48,7 +50,7 @@ interface SceneNode {
   readonly isReady: boolean;
 }
 
-/** Ends a node's `providerId` in place of EC2's own id: of a machine that has the volumes, and was stopped. */
+/** Suffix of a node's `providerId` that stands for a stopped machine to which the volumes are still attached. */
 export const LOST_MACHINE = "i-lost";
 
 export interface Left {
@@ -56,16 +58,15 @@ export interface Left {
   readonly scene: Scene;
 }
 
-/** A case that was run. */
 export interface Ran {
   readonly problems: readonly string[];
-  /** The actions that the function took or tried to take. */
+  /** Actions that the function took or tried to take. */
   readonly actions: readonly string[];
 }
 
 /**
- * Runs a case under the present actions of its function's role. A fault shows in the answers, in the stored state, or
- * as an error or warning in the log, which is the only place for calls that run in the background.
+ * Runs a case under the role's present actions. Faults are wrong answers, a wrong stored state, and errors or warnings
+ * in the log. Only the log shows faults of background calls.
  */
 export async function runCase(place: AuditPlace, role: string, entry: Case, arranged: Scene): Promise<Ran> {
   const { account, front, kube } = place;
@@ -122,7 +123,10 @@ async function withDisks({ account }: AuditPlace, deployment: string, scene: Sce
   return JSON.parse(renamed) as Scene;
 }
 
-/** Starts a machine, attaches the volumes to it and stops it: EC2 leaves them attached (EC2 User Guide). */
+/**
+ * Starts a machine, attaches the volumes and stops it. EC2 keeps volumes of a stopped machine attached (EC2 User
+ * Guide).
+ */
 async function stoppedMachine(client: EC2Client, zone: string, volumes: readonly string[]): Promise<string> {
   const { Images = [] } = await client.send(new DescribeImagesCommand({ Owners: ["amazon"] }));
   const { Instances = [] } = await client.send(

@@ -7,7 +7,6 @@ import { scheduleCases } from "./schedule-cases.ts";
 import { socketCases } from "./socket-cases.ts";
 import { consumerCases } from "./worker-cases.ts";
 
-/** The contract cases of these functions, in their order. */
 export async function buildCases(place: AuditPlace, functions: readonly FunctionEntry[]): Promise<Case[]> {
   const endpoints = (await loadCatalog()).endpoints.map(({ declaration }) => declaration);
   return functions.flatMap((entry): Case[] => {

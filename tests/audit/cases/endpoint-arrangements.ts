@@ -9,26 +9,23 @@ import type { AuditPlace } from "../audit-place.ts";
 import type { Left, Scene } from "./case.ts";
 import type { CaseWorld } from "./case-world.ts";
 
-/**
- * The differences from the catalog's request and its stored state, with the volumes and snapshots that EC2 must have.
- */
+/** Changes to the catalog's request and stored state, with the volumes and snapshots that must exist in EC2. */
 interface Special extends Partial<Pick<Scene, "items" | "volumes" | "snapshots">> {
   readonly at?: string;
   readonly body?: unknown;
-  /** How often it comes. */
+  /** How often the request is sent. */
   readonly times?: number;
 }
 
 export interface Arrangement {
   readonly name: string;
   arrange(place: AuditPlace, opened: CaseWorld): Promise<Special>;
-  /** Status of the answer, if it is not the endpoint's success. */
+  /** Expected status, if it is not the endpoint's success status. */
   readonly status?: number;
-  /** Returns the faults of the stored state. */
   problems?(left: Left): Promise<readonly string[]>;
 }
 
-/** Its use is noted beside the answer, which does not wait for that. */
+/** The endpoint stores the key's use in the background. */
 const withIdleKey: Arrangement = {
   name: "with a key that was last used two hours ago",
   async arrange(_, { items }) {
@@ -43,7 +40,7 @@ const withIdleKey: Arrangement = {
   },
 };
 
-/** Requests that ask more of the stores than the one of the catalog, by route. */
+/** Requests by route that need more calls than the catalog's request. */
 export const arrangements: Readonly<Record<string, readonly Arrangement[]>> = {
   "GET /v1/jobs/{job_id}/logs": [
     {
@@ -119,7 +116,7 @@ export const arrangements: Readonly<Record<string, readonly Arrangement[]>> = {
         const body = newWorkspace("early-workspace");
         await world.request("POST", "/v1/admin/admission/pause", { key: await world.login(operator) });
         await world.request("POST", "/api/v1/environments", { key, body });
-        // A reconcile would forget the specification; this start comes before it.
+        // A reconcile would delete the environment's specification. This start comes before it.
         const left = withChanged(items(), body.workspaceId, (early) => stopNow(early, world.clock.now(), null));
         return { body, items: left };
       },
@@ -191,18 +188,15 @@ export const arrangements: Readonly<Record<string, readonly Arrangement[]>> = {
   ],
 };
 
-/** An id that a client chose. */
 const chosenId = "6f1c2f5e-8a0b-4c3d-9e7f-0123456789ab";
 
-/** The body of a job with that id. */
 const jobOfChosenId = { ...plainJob, env_vars: { RESERVATION_ID: chosenId } };
 
-/** Removes the notes of creates, so that a repeat counts as a new create. */
+/** Removes idempotency records, so a repeated create counts as new. */
 function withoutNotes(items: readonly Item[]): Item[] {
   return items.filter(({ kind }) => kind !== "idempotency");
 }
 
-/** Returns the items after a change to the record of the environment with this id. */
 function withChanged(items: readonly Item[], id: string, change: (environment: Environment) => Environment): Item[] {
   return items.map((item) => {
     const isRecord = item.kind === "environment" && item.id === id;
@@ -210,14 +204,14 @@ function withChanged(items: readonly Item[], id: string, change: (environment: E
   });
 }
 
-/** Most keys of one user: a login beyond that revokes the oldest one. */
+/** Limit of keys of one user. The next login revokes the oldest key. */
 const MOST_KEYS = 10;
 
 interface Backed {
   readonly snapshots: readonly { readonly id: string }[];
 }
 
-/** The id of a job whose command has printed a line. */
+/** Starts a job whose command prints a line, and returns its id. */
 async function startPrinting({ world, key }: Pick<CaseWorld, "world" | "key">): Promise<string> {
   const id = await submitJob(world, key, { ...smallJob, command: "train" });
   await world.deliver();

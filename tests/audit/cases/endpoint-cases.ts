@@ -9,7 +9,7 @@ import type { Case } from "./case.ts";
 import { openCaseWorld } from "./case-world.ts";
 import { arrangements } from "./endpoint-arrangements.ts";
 
-/** Requests that the endpoint answers with its success status, or with the one that an arrangement says. */
+/** Lists requests that the endpoint answers with its success status, or with the status of their arrangement. */
 export function endpointCases(place: AuditPlace, entry: EndpointEntry, endpoint: Endpoint): Case[] {
   return [undefined, ...(arrangements[entry.route] ?? [])].map((arrangement) => ({
     name: arrangement ? `${entry.route}, ${arrangement.name}` : entry.route,
@@ -35,7 +35,6 @@ export function endpointCases(place: AuditPlace, entry: EndpointEntry, endpoint:
   }));
 }
 
-/** A path that no endpoint takes. */
 export function fallbackCase(place: AuditPlace, entry: FallbackEntry): Case {
   return {
     name: "GET /nothing-there",
@@ -48,21 +47,21 @@ export function fallbackCase(place: AuditPlace, entry: FallbackEntry): Case {
 function unlessStatus(answers: readonly Called[], wanted: number): string[] {
   return answers.flatMap(({ value }) => {
     const { statusCode, body } = (value ?? {}) as { readonly statusCode?: number; readonly body?: string };
-    // A rename answers what went wrong with a backup's name beside its success.
+    // A rename succeeds even if EC2 refuses the tag of a backup, and reports the refusal in its body.
     const isRefused = body?.includes("EC2 refused it");
     return statusCode === wanted && !isRefused ? [] : [`answered ${statusCode}: ${body?.slice(0, 300)}`];
   });
 }
 
-/** A user of the tests' STS does not exist in the account. */
+/** Signs the login as a role of the account, which does not know the users of the tests' STS. */
 async function readBody({ account }: AuditPlace, { route }: EndpointEntry, body: unknown): Promise<unknown> {
   return route === "POST /v1/auth/aws-login" ? loginBody(await account.credentialsOf(loginRole)) : body;
 }
 
-/** In a cluster without machines that answer like those in memory. */
+/** Statuses that differ from the memory world, because the machines of this cluster answer no requests. */
 const statuses: Readonly<Record<string, number>> = { "POST /session/{uuid}/chat": 202 };
 
-/** Log events that are expected: of what was lost or broken for the case. */
+/** Log events that a case provokes, by route. */
 const logged: Readonly<Record<string, readonly string[]>> = {
   "GET /v1/disks/{disk_name}/content": ["directory of disks made again"],
   "POST /v1/admin/records/end": ["unreadable record", "unreadable record ended"],

@@ -6,7 +6,7 @@ import type { AuditPlace } from "../audit-place.ts";
 import type { Case, Left } from "./case.ts";
 import { openCaseWorld } from "./case-world.ts";
 
-/** A run of the schedule beside a job that waits and one that runs, both overdue. */
+/** Calls the schedule while a waiting and a running job are overdue. */
 export function scheduleCases(place: AuditPlace, entry: FunctionEntry): Case[] {
   if (entry.name === SNAPSHOT_TAGS) return [backupWithoutTags(place, entry)];
   return [
@@ -22,7 +22,7 @@ export function scheduleCases(place: AuditPlace, entry: FunctionEntry): Case[] {
         return { ...(await scene([{}])), volumes: world.volumes.volumeIds() };
       },
       problems: entry.name === WATCH ? unlessWatched : () => [],
-      // A volume of which no record is left is reported.
+      // The schedule reports a volume that no record has.
       mayLog: ["orphans"],
     },
   ];
@@ -31,7 +31,7 @@ export function scheduleCases(place: AuditPlace, entry: FunctionEntry): Case[] {
 const WATCH = "schedules/watch";
 const SNAPSHOT_TAGS = "schedules/snapshot-tags";
 
-/** EC2 lists no snapshot, as after a user removed all of its tags. */
+/** EC2 lists no snapshot, as if a user had removed all tags. */
 function backupWithoutTags(place: AuditPlace, entry: FunctionEntry): Case {
   return {
     name: "a backup has lost its tags",
@@ -49,7 +49,7 @@ function backupWithoutTags(place: AuditPlace, entry: FunctionEntry): Case {
   };
 }
 
-/** It follows the cluster to the end of its eleven minutes, and says then up to where. */
+/** Checks that the watch ran to its end and stored its resource version. */
 async function unlessWatched(_: unknown, { table }: Left): Promise<string[]> {
   const watch = await readWatch({ table } as Context<"table">);
   return watch?.holder === null && watch.version !== null ? [] : [`left the watch as ${JSON.stringify(watch)}`];

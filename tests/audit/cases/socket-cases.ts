@@ -11,7 +11,7 @@ import { openCaseWorld } from "./case-world.ts";
 
 const connection = "L0SM9cOFvHcCIhw=";
 
-/** A connection from its first to its last event. */
+/** Lists the events of a connection from first to last. */
 export function socketCases(place: AuditPlace, entry: SocketEntry): Case[] {
   return [
     {
@@ -47,7 +47,7 @@ export function socketCases(place: AuditPlace, entry: SocketEntry): Case[] {
   ];
 }
 
-/** The receipt of a message that was sent to the web shell's queue, and received. */
+/** Sends a message to the web shell's queue and returns its receipt handle. */
 async function receivedBy({ account: { sqs, queueUrls } }: AuditPlace): Promise<string> {
   const fields = { MessageGroupId: "broken", MessageDeduplicationId: randomUUID() };
   await sqs.send(new SendMessageCommand({ QueueUrl: queueUrls.shell, MessageBody: "ping", ...fields }));

@@ -10,10 +10,10 @@ import type { Called } from "../function-process.ts";
 import { type Case, LOST_MACHINE, type Scene } from "./case.ts";
 import { type CaseWorld, openCaseWorld } from "./case-world.ts";
 
-/** No receiver may be on the machine itself: nothing is sent there. */
+/** Berth sends no webhook to its own machine. */
 const receiver = "https://127.0.0.1:1/jobs";
 
-/** Messages of the queues, each with what a life of a job with a disk leaves to its consumer. */
+/** Lists messages of the queue, each with records of a job with a disk. */
 export function consumerCases(place: AuditPlace, entry: FunctionEntry): Case[] {
   if (entry.kind !== "consumer") return [];
   const make: Make = (name, arrange, more) => ({ name, entry, arrange, problems: unlessDone, ...more });
@@ -117,7 +117,7 @@ async function endedJob(place: AuditPlace): Promise<Scene> {
   return { ...made, volumes: world.volumes.volumeIds() };
 }
 
-/** The list begins with the name of the run that left it (packages/kubernetes/volumes/disk-file-list.ts). */
+/** The list begins with the name of the run that wrote it (packages/kubernetes/volumes/disk-file-list.ts). */
 async function endedJobWithList(place: AuditPlace): Promise<Scene> {
   const { volumes = [], runs = [], ...made } = await endedJob(place);
   const lists = volumes.map((volume) => [listingBlobName(volume), `${runs[0]?.name}\n.:\nfile\n`]);
@@ -142,7 +142,7 @@ async function plan({ world }: World): Promise<void> {
   );
 }
 
-/** Until it runs, without a word to its receiver. */
+/** Plans and reconciles until the job runs. Sends no webhooks. */
 async function planAndReconcile({ world }: World): Promise<void> {
   const { reconcile } = await import("#core/reconciler/reconcile.ts");
   await plan({ world });
@@ -152,7 +152,7 @@ async function planAndReconcile({ world }: World): Promise<void> {
   }
 }
 
-/** A reconcile of every kind of record. */
+/** Returns a batch with one reconcile for each kind of record. */
 function passesOver(items: readonly Item[]): unknown {
   const kinds = ["environment", "disk", "spec", "user", "inbox"];
   const keys = items.filter(({ kind }) => kinds.includes(String(kind)));

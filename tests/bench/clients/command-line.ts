@@ -12,7 +12,7 @@ import { withStack } from "../server/local-stack.ts";
 
 const rounds = 15;
 
-/** Starts of the packed command line beside those of Node, the requests of a wait, and how far a followed log lags. */
+/** Start time of the packed command line beside Node's, requests of a wait, and lag of a followed log. */
 export const commandLine: Measure = {
   name: "command-line",
   async run() {
@@ -21,7 +21,7 @@ export const commandLine: Measure = {
       await packCli(join(place, "dist"));
       const program = join(place, "berth.mjs");
       cpSync(new URL("../../../packages/cli/berth.mjs", import.meta.url), program);
-      // A login has made the state directory, so compiled code is kept there.
+      // Compiled code is kept only in the state directory, which a login creates.
       mkdirSync(join(place, "berth"), { mode: 0o700 });
       return [...(await starts(place, program)), ...(await waitRows()), ...(await logLag(place, program))];
     } finally {
@@ -30,7 +30,7 @@ export const commandLine: Measure = {
   },
 };
 
-/** Pairs run one after the other, so a busy machine slows both. */
+/** Alternates both programs, so a busy machine slows both. */
 async function starts(place: string, program: string): Promise<Row[]> {
   const lists = { jobs: [], total: 0, limit: 500, offset: 0 };
   const server = await openServer(() => ({ body: lists }));
@@ -57,7 +57,7 @@ async function starts(place: string, program: string): Promise<Row[]> {
   return [ratio("version", "node", 1.6), ratio("help", "node", 1.6), ratio("ls", "script", 1.25), completion];
 }
 
-/** Returns a script that sends what `berth ls` sends, by the same fetch. */
+/** Bundles a script that sends the requests of `berth ls` with the same fetch. */
 async function bundledScript(place: string): Promise<string> {
   const source = join(place, "script-source.mjs");
   const outfile = join(place, "script.mjs");
@@ -92,7 +92,7 @@ async function waitRows(): Promise<Row[]> {
   ];
 }
 
-/** Each line is the time at which it was printed. */
+/** Each printed line is its own time. */
 function logLag(place: string, program: string): Promise<Row[]> {
   return withStack("c7i.8xlarge=1", async ({ home }) => {
     const env = { ...process.env, XDG_CONFIG_HOME: place, BERTH_HOME: home };
@@ -107,7 +107,7 @@ function logLag(place: string, program: string): Promise<Row[]> {
       for (const line of String(part).trim().split("\n")) lags.push(Date.now() - Number(line));
     });
     await once(child, "close");
-    // The first read gets what was printed before the command was started.
+    // The first read also returns lines from before the command started.
     return percentileRows("lag of berth logs -f", lags.slice(-15), { p99: 1000 });
   });
 }

@@ -10,7 +10,7 @@ const samples = 100;
 const shells = 200;
 const idle = 500;
 
-/** What a command costs beside starting its process, and many shells at the same time. */
+/** Overhead of a command over its process, and latency with many shells open. */
 export const exec: Measure = {
   name: "exec",
   async run() {
@@ -24,7 +24,7 @@ export const exec: Measure = {
   },
 };
 
-/** One after another, in turns, so that both meet the same machine. */
+/** Alternates both, so a busy machine slows both. */
 async function overheadRows(): Promise<Row[]> {
   const fixture = openFixture();
   try {
@@ -63,7 +63,7 @@ async function runTrue(compute: ReturnType<typeof openFixture>["compute"], uid: 
   if (status?.exitCode !== 0) throw new Error(`true ended with ${status?.exitCode}`);
 }
 
-/** One user may have so many and no more (docs/apis/onmemos.md): as many users as it takes. */
+/** Uses several users, because docs/apis/onmemos.md limits the shells of one user. */
 async function shellRows({ another }: ShellStack): Promise<Row[]> {
   const users: (() => Promise<Client>)[] = [];
   const most = Math.ceil((idle + shells) / MOST_CONNECTIONS);

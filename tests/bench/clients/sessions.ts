@@ -5,10 +5,12 @@ import { type LocalStack, until, withStack } from "../server/local-stack.ts";
 const rounds = 10;
 const warmUps = 1;
 const nodes = "m7i.8xlarge=2";
-/** Two that are told at once, one each for its capacity and its final word; what is over is waiting. */
+/**
+ * Limit of reconciles for one sleep: two for hints, one for the capacity and one for the last write. The others wait.
+ */
 const mostPasses = 6;
 
-/** The life of a session, one after the other on a stack where nothing else happens. */
+/** Times of a session's steps, one session after another on an idle stack. */
 export const sessions: Measure = {
   name: "sessions",
   run: () =>
@@ -27,7 +29,7 @@ export const sessions: Measure = {
     }),
 };
 
-/** The life of a dev8 workspace; each call answers when it is done. */
+/** Times of a dev8 workspace's steps. Each call answers when its step is done. */
 export const workspaces: Measure = {
   name: "workspaces",
   run: () =>
@@ -107,7 +109,7 @@ async function workspaceLife(stack: LocalStack, workspaceId: string) {
   };
 }
 
-/** By the time of the stack's own log line, written after the record. */
+/** Returns the time until the stack logs this step. It logs after writing the record. */
 async function timeToPass(stack: LocalStack, did: string, ask: () => Promise<unknown>): Promise<number> {
   const from = stack.lines.length;
   const askedAt = Date.now();
@@ -115,7 +117,7 @@ async function timeToPass(stack: LocalStack, did: string, ask: () => Promise<unk
   return parseTime(await findLogLine(stack, did, from)) - askedAt;
 }
 
-/** How many looks at the only environment it took, the one that did this included. */
+/** Counts the reconciles of the environment up to and including the one that did this. */
 async function countPasses(stack: LocalStack, did: string, from: number): Promise<number> {
   const last = await findLogLine(stack, did, from);
   return stack.lines.slice(from, stack.lines.indexOf(last) + 1).filter(({ event, uid }) => {
@@ -129,7 +131,7 @@ async function timed(task: () => Promise<unknown>): Promise<number> {
   return performance.now() - begun;
 }
 
-/** Of every life but the first, in which the stack does everything for the first time. */
+/** Returns the times of all rounds except the warm-ups. */
 async function getTimes<Name extends string>(
   live: (n: number) => Promise<Readonly<Record<Name, number>>>,
 ): Promise<Readonly<Record<Name, readonly number[]>>> {

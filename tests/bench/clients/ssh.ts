@@ -15,13 +15,13 @@ export interface SshTarget {
   readonly key: SshKeyPair;
 }
 
-/** So many clients in one environment at the same time: nobody begins `true` before all of them are in. */
+/** Logins of many clients to one environment. No client runs `true` before all are connected. */
 export const ssh: Measure = {
   name: "ssh",
   run: () => withTarget(enterAll),
 };
 
-/** Runs `use` while a stack has a job that its key opens. */
+/** Runs `use` with a running job that accepts its key. */
 export async function withTarget<Result>(use: (target: SshTarget) => Promise<Result>): Promise<Result> {
   const key = newSshKey();
   const keys = createServer((_, response) => response.end(`${key.public}\n`)).listen(0, "127.0.0.1");
@@ -53,7 +53,7 @@ async function enterAll(target: SshTarget) {
   ];
 }
 
-/** A job that a GitHub user may enter, by its printed command. */
+/** Starts a job that a GitHub user may enter. */
 async function openTarget(stack: LocalStack): Promise<Omit<SshTarget, "key">> {
   const id = await submitJob(stack, 1);
   await untilActive(stack, id);
@@ -74,7 +74,7 @@ export async function enter({ port, username, key }: SshTarget): Promise<Client>
   return client;
 }
 
-/** Listens from within the callback: the exit may come in the same packet as the answer, before a promise goes on. */
+/** Adds the listener inside the callback, because the exit may arrive in the same packet as the answer. */
 function runTrue(client: Client): Promise<void> {
   return new Promise((resolve, reject) => {
     client.exec("true", (error, channel) => {

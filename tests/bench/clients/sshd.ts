@@ -17,7 +17,7 @@ const FILES = 300;
 const GIGABYTE = 1_000_000_000;
 const SSHD = "/usr/sbin/sshd";
 
-/** Berth's SSH beside OpenSSH's server, one after the other in one run. Nothing of it is asserted. */
+/** Berth's SSH and OpenSSH's server, measured one after the other. The numbers have no limits. */
 export const sshd: Measure = {
   name: "sshd",
   async run() {
@@ -36,7 +36,7 @@ function compared({ name, value, unit }: Row, theirs: number): Row[] {
 
 async function measure(target: SshTarget): Promise<Row[]> {
   const directory = mkdtempSync(join(tmpdir(), "berth-bench-sshd-"));
-  // As OpenSSH's client does for a session: else its own side would hold each small packet back.
+  // OpenSSH's client sets TCP_NODELAY too. Without it, Nagle's algorithm would delay small packets.
   const client = (await enter(target)).setNoDelay(true);
   try {
     return [
@@ -51,7 +51,7 @@ async function measure(target: SshTarget): Promise<Row[]> {
   }
 }
 
-/** What a key takes from a terminal's client to its program and back. */
+/** Measures a key press from the client to the program and back. */
 async function echo(client: Client): Promise<number> {
   const channel = await new Promise<ClientChannel>((resolve, reject) => {
     const command = "stty raw -echo; echo ready; exec cat";
@@ -124,7 +124,7 @@ async function withSshd<Result>(use: (target: SshTarget) => Promise<Result>): Pr
     ...[`HostKey ${at("host-key", hostKey.private)}`, `AuthorizedKeysFile ${at("authorized", `${key.public}\n`)}`],
     "Subsystem sftp internal-sftp",
   ];
-  // Root's sshd needs the directory that an init system makes for it.
+  // OpenSSH's server needs this directory when it runs as root. An init system would create it.
   if (process.getuid?.() === 0) mkdirSync("/run/sshd", { recursive: true });
   const server = spawn(SSHD, ["-D", "-f", at("config", `${config.join("\n")}\n`)], { stdio: "ignore" });
   try {

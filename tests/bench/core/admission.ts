@@ -12,13 +12,13 @@ const hourMs = 3_600_000;
 const zones = ["zone-a", "zone-b", "zone-c"];
 
 interface Shape {
-  /** Machines and GPUs of each that are asked for, drawn with equal chance. */
+  /** Machines and GPUs per machine of the requests, chosen at random. */
   readonly sizes: readonly (readonly [machines: number, units: number])[];
-  /** Part of those who wait whose disk pins them to a zone. */
+  /** Share of waiting requests whose disk pins them to a zone. */
   readonly pinned: number;
-  /** Part of the nodes on which somebody has half. */
+  /** Share of nodes that are half occupied. */
   readonly occupied: number;
-  /** Besides: one zone is used up, and who is pinned at all is pinned to it. */
+  /** A zone without free units, to which all pinned requests belong. */
   readonly fullZone?: string;
 }
 
@@ -33,7 +33,7 @@ const shapes = {
   "whole nodes, all pinned to a full zone": { sizes: whole, pinned: 1, occupied: 0, fullZone: "zone-a" },
 } as const satisfies Record<string, Shape>;
 
-/** Pools whose units are held one by one, with as many waiting as one plan reads. */
+/** Pools whose units are held one by one, with as many waiting requests as one plan reads. */
 const pools = [
   { nodes: 1_000, held: 8_000, waiting: 2_000, owners: 40, limit: 100 },
   { nodes: 1_000, held: 7_900, waiting: 2_000, owners: 40, limit: 100 },
@@ -41,7 +41,7 @@ const pools = [
   { nodes: 10_000, held: 79_000, waiting: 2_000, owners: 40, limit: 1_000 },
 ];
 
-/** The pure function, with 10,000 waiting of 500 owners on 1,000 nodes, and in pools with many holdings. */
+/** Time of the pure function, with 10,000 requests of 500 owners on 1,000 nodes, and in pools with many holdings. */
 export const admission: Measure = {
   name: "admission",
   run: async () => [

@@ -7,16 +7,16 @@ import { cancelJob, findLogLine, parseTime, submitJob, untilActive, untilOver, w
 
 const rounds = 3;
 const wantedBytes = Number(process.env.BERTH_BENCH_DISK_GB ?? 1) * 1e9;
-/** The volume, the snapshots that are kept, one more that is being made, and half as much again for others. */
+/** Copies of the disk that the file system must hold: the volume, kept snapshots, one in progress, and a reserve. */
 const copiesThatFit = 7.5;
-/** How slowly a disk may be filled or copied before the bench gives up. */
+/** Slowest fill or copy before the bench gives up. */
 const leastBytesPerMs = 20_000;
 const disk = "large";
 const mostMs = 1_000;
 
 /**
- * Whether the backup of a large disk keeps its GPUs from the next job: hand-overs with and without one, in turns. Its
- * size is BERTH_BENCH_DISK_GB, or what the machine has room for.
+ * Shows whether the backup of a large disk delays the next job on its GPUs: hand-overs with and without a disk, in
+ * turns. BERTH_BENCH_DISK_GB sets the size of the disk. The free space limits it.
  */
 export const backup: Measure = {
   name: "backup",
@@ -48,7 +48,7 @@ export const backup: Measure = {
     }),
 };
 
-/** One file of real blocks: a copy has to write all of it, where the file system does not share blocks. */
+/** Fills the disk with one file of real blocks, so a copy writes all of it unless the file system shares blocks. */
 async function fillDisk(stack: LocalStack, bytes: number): Promise<void> {
   const command = `head -c ${bytes} /dev/zero > "$WORKSPACE/file"`;
   const status = await untilOver(
@@ -59,15 +59,15 @@ async function fillDisk(stack: LocalStack, bytes: number): Promise<void> {
   if (status !== "completed") throw new Error(`The job that fills the disk is ${status}`);
 }
 
-/** In ms. */
+/** Returns the longest wait (ms) for a disk of this size. */
 function patienceFor(bytes: number): number {
   return 15_000 + bytes / leastBytesPerMs;
 }
 
-/** The holder of all GPUs is cancelled while another job waits for them; that one is ended afterwards. */
+/** Cancels the job that holds all GPUs while another job waits for them. Ends the other job afterwards. */
 async function handOver(stack: LocalStack, holds: { readonly disk_name?: string }, patienceMs?: number) {
   const holder = await submitJob(stack, wholeNode.gpus, holds);
-  // Its disk may still be backed up after the job before.
+  // The disk may still be in the backup of the previous round.
   await untilActive(stack, holder, patienceMs);
   const next = await submitJob(stack, wholeNode.gpus);
   const from = stack.lines.length;

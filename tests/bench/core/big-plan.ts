@@ -13,10 +13,10 @@ const owners = 100;
 const waiting = 2_000;
 const plans = 4;
 const limitMs = 1_500;
-/** How far ahead the copies are due: later than the bench goes, and not so late that a plan asks for looks at them. */
+/** Due after the bench ends, but soon enough that a plan does not request reconciles. */
 const DUE_IN_MS = 86_400_000;
 
-/** CPU of whole plans, reads, writes and forecast included, of a pool in which each GPU is held by a job of its own. */
+/** CPU of whole plans, including reads, writes and forecast, in a pool where each GPU is held by its own job. */
 export const bigPlan: Measure = {
   name: "big-plan",
   async run() {
@@ -25,12 +25,12 @@ export const bigPlan: Measure = {
     for (let n = 0; n < plans; n++) {
       world.clock.advance(60_000);
       const begun = process.cpuUsage();
-      // The forecast asks for the time: the CPU that this process has used stands for it.
+      // CPU time of this process since the plan began.
       const usedMs = () => {
         const { user, system } = process.cpuUsage(begun);
         return (user + system) / 1000;
       };
-      // The forecast has a budget of time. Here it is one of CPU, so that a busy machine changes nothing.
+      // The forecast has a time budget. CPU time as its clock keeps a busy machine from changing the result.
       await planPools({ ...world.ctx, clock: { ...world.clock, monotonic: usedMs } }, [{ look: recordKey }]);
       if (n > 0) times.push(usedMs());
     }

@@ -5,17 +5,17 @@ import { type HttpWorld, httpWorld } from "../../worlds/http-world.ts";
 export interface CountedWorld {
   readonly world: HttpWorld;
   readonly key: string;
-  /** The AWS calls of one request, the key's read included. Throws when it does not succeed. */
+  /** Returns the AWS calls of one request, including the read of its key. Throws if the request fails. */
   callsOf(method: string, path: string, body?: object): Promise<string[]>;
 }
 
-/** All endpoints on memory ports; each call of one that is an AWS service is noted as `table.get`. */
+/** All endpoints on memory ports that record each AWS call as `table.get`. */
 export async function countedWorld(): Promise<CountedWorld> {
   const made: string[] = [];
   const world = await httpWorld({ wrap: (ports) => counted(ports, made) });
   const key = await world.login();
   const callsOf = async (method: string, path: string, body?: object) => {
-    // Past the 30 s for which a key is kept.
+    // Keys are cached for 30 s.
     world.clock.advance(31_000);
     made.length = 0;
     await ask({ world, key }, method, path, body);
@@ -24,7 +24,7 @@ export async function countedWorld(): Promise<CountedWorld> {
   return { world, key, callsOf };
 }
 
-/** What one request is answered; throws when it does not succeed. */
+/** Returns the JSON of an answer. Throws if the request fails. */
 export async function ask<Answer>(
   { world, key }: Pick<CountedWorld, "world" | "key">,
   method: string,
@@ -36,7 +36,7 @@ export async function ask<Answer>(
   return (await response.json()) as Answer;
 }
 
-/** The sealer's key is in this process, so it is none of them. */
+/** Leaves out the sealer, whose key is in this process. */
 function counted(ports: Ports, made: string[]): Ports {
   const { table, queue, identity, volumes } = ports;
   return {

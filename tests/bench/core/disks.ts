@@ -3,7 +3,7 @@ import { inShort } from "../server/calls.ts";
 import { ask, type CountedWorld, countedWorld } from "./counted-world.ts";
 
 const diskCount = 100;
-/** Of them, by jobs that wait: then the list reads those as well. */
+/** Disks used by waiting jobs. The list reads those jobs too. */
 const inUseCount = 10;
 const snapshotCount = 3;
 const job = { image: "ubuntu", instance_type: "p5.48xlarge", duration_hours: 1 };
@@ -30,7 +30,7 @@ export const disks: Measure = {
   },
 };
 
-/** One write at least is one that a rename needs: the directory's. Tags are writes, one for each snapshot. */
+/** Expects at least one write, of the directory. Each snapshot's tag is another write. */
 async function renameRow(which: string, counted: CountedWorld, name: string, newName = `${name}-2`): Promise<Row> {
   const made = await counted.callsOf("POST", `/v1/disks/${name}/rename`, { new_name: newName });
   const writes = made.filter((call) => call === "table.put" || call === "volumes.tagSnapshot").length;
@@ -38,7 +38,7 @@ async function renameRow(which: string, counted: CountedWorld, name: string, new
   return { name: `rename, ${which}: reads`, value: getReads(made), unit: "", limit: writes + 1, note };
 }
 
-/** A job that has this disk, and is asked to end. */
+/** Submits a job with this disk and requests its end. */
 async function useDisk(counted: CountedWorld, disk_name: string): Promise<void> {
   const body = { ...job, disk_name };
   const { job_id } = await ask<{ job_id: string }>(counted, "POST", "/v1/jobs/submit", body);

@@ -4,7 +4,7 @@ import { findLogLine, parseTime, submitJob, untilOver, wholeNode } from "./jobs.
 
 const jobs = 20;
 
-/** How long a command that is over keeps its GPUs: it prints the time as its last act. */
+/** Time from the end of a command, which prints the time last, until its GPUs are free. */
 export const ended: Measure = {
   name: "ended",
   run: () =>

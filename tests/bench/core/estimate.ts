@@ -8,11 +8,11 @@ const seeds = [1, 2, 3];
 const rounds = 3;
 const most = { uncovered: 15, error: 15, cpuMs: 1_000 };
 
-/** So that a busy machine cuts nothing short. */
+/** Long enough that a busy machine cuts no forecast short. */
 const unhurriedMs = 60_000;
 const clock = { monotonic: () => performance.now() };
 
-/** About what eight nodes of eight GPUs can just do. */
+/** About the full load of eight nodes with eight GPUs. */
 const workloads = [false, true].flatMap((endsEarly) =>
   [1, 12, 20].map((owners) => ({ owners, endsEarly, nodes: 8, jobs: 600, hours: endsEarly ? 95 : 155 })),
 );
@@ -20,7 +20,7 @@ const workloads = [false, true].flatMap((endsEarly) =>
 const large = { nodes: 1_000, held: 8_000, waiting: 2_000, owners: 40 };
 const largest = { nodes: 10_000, held: 80_000, waiting: 2_000, owners: 40 };
 
-/** What was first estimated against what came, and what the forecast costs. */
+/** First estimates compared with actual starts, and the cost of the forecast. */
 export const estimate: Measure = {
   name: "estimate",
   run: async () => [
@@ -69,7 +69,6 @@ function getCost(title: string, size: PoolSize, limit: number, budgetMs?: number
   return { name, value: median(times), unit: "ms", limit, note };
 }
 
-/** One every two minutes. */
 const arrivals = Array.from({ length: 100 }, (_, n): Arrival => {
   const size = { machines: 1, units: 2 ** (n % 4), wantedMs: 4 * 3_600_000 };
   return { at: (n - 100) * 120_000, owner: `owner-${n % 40}`, size, zone: null };

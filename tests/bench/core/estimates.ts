@@ -18,16 +18,16 @@ const wantedHours = [1, 2, 4, 8];
 
 export interface Workload {
   readonly owners: number;
-  /** Whether jobs end before their time is over, each owner's in its own way. */
+  /** Whether jobs end before their time is over. Each owner has different habits. */
   readonly endsEarly: boolean;
   readonly seed: number;
   readonly nodes: number;
   readonly jobs: number;
-  /** Over how long they are submitted. */
+  /** Hours over which the jobs are submitted. */
   readonly hours: number;
 }
 
-/** What one job was first told that had to wait, and when it started. */
+/** First estimate and actual start of a job that had to wait. */
 export interface Estimated extends Promised {
   readonly startedAt: number;
 }
@@ -42,7 +42,7 @@ interface Running extends Occupied {
   readonly job: Job;
 }
 
-/** Plays a workload through the planner, job by job, with a forecast at each submit that has to wait. */
+/** Runs a workload through the planner, with a forecast for each submit that has to wait. */
 export function playWorkload(workload: Workload): Estimated[] {
   const coming = listJobs(workload);
   const nodes = Array.from({ length: workload.nodes }, (_, n) => ({ name: `n${n}`, zone: "a", units: unitsPerNode }));
@@ -112,11 +112,10 @@ const performanceClock = { monotonic: () => performance.now() };
 function listJobs({ owners, endsEarly, seed, jobs, hours }: Workload): Job[] {
   const random = seededRandom(seed);
   const pick = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)] as T;
-  // Of each owner: the part of the jobs that fail soon, and of those that take the whole of their time.
+  // Share of each owner's jobs that fail soon, and of jobs that use all of their time.
   const habits = Array.from({ length: owners }, () => ({ soon: 0.3 * random(), whole: 0.5 * random() }));
   const times = Array.from({ length: jobs }, () => Math.floor(random() * hours * hourMs)).sort((a, b) => a - b);
   return times.map((queuedAt, n) => {
-    // Some submit more than others.
     const index = Math.floor(random() ** 1.5 * owners);
     const wantedMs = pick(wantedHours) * hourMs;
     const { soon, whole } = habits[index] ?? { soon: 0, whole: 1 };

@@ -14,13 +14,13 @@ const sizes = [
 
 export interface PoolSize {
   readonly nodes: number;
-  /** Holdings of one GPU each; as many as the nodes have fill the pool. */
+  /** Holdings of one GPU each. The pool is full when all GPUs are held. */
   readonly held: number;
   readonly waiting: number;
   readonly owners: number;
 }
 
-/** A pool whose GPUs are held one by one while larger jobs wait for whole nodes, some pinned to a zone by their disks. */
+/** Builds a pool whose GPUs are held one by one while larger jobs wait for whole nodes, some pinned to a zone. */
 export function heldPool({ nodes, held, waiting, owners }: PoolSize): PlanInput {
   const random = seededRandom(1);
   const pick = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)] as T;

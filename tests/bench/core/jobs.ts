@@ -1,9 +1,9 @@
 import { type LocalStack, type LogLine, until } from "../server/local-stack.ts";
 
-/** One node of this type is filled by one whole job. */
+/** A job of this size fills a node of this type. */
 export const wholeNode = { type: "p5.48xlarge", pool: "h100", gpus: 8 } as const;
 
-/** Submits a job that lives until it is cancelled, unless `more` says otherwise; answers its id. */
+/** Submits a job that runs until it is cancelled, unless `more` says otherwise. Returns its id. */
 export async function submitJob(stack: LocalStack, gpus: number, more: object = {}): Promise<string> {
   const job = { image: "ubuntu", instance_type: wholeNode.type, gpu_count: gpus, duration_hours: 1, ...more };
   const { job_id } = await stack.call<{ job_id: string }>("POST", "/v1/jobs/submit", job);
@@ -18,7 +18,7 @@ export async function untilActive(stack: LocalStack, id: string, patienceMs?: nu
   await untilStatus(stack, id, ["active"], patienceMs);
 }
 
-/** Answers in which way it ended. */
+/** Waits for the end of a job and returns its status. */
 export function untilOver(stack: LocalStack, id: string, patienceMs?: number): Promise<string> {
   return untilStatus(stack, id, ["completed", "failed", "expired", "cancelled"], patienceMs);
 }
@@ -30,7 +30,7 @@ function untilStatus(stack: LocalStack, id: string, wanted: readonly string[], p
   }, patienceMs);
 }
 
-/** The first look of any job that did this, among the lines after the first so many. */
+/** Returns the first log line after `from` of a reconcile that did this. */
 export function findLogLine(stack: LocalStack, did: string, from: number): Promise<LogLine> {
   return until(() => stack.lines.slice(from).find((line) => line.event === "look" && line.did === did));
 }

@@ -13,14 +13,14 @@ const recordKey = keyText(poolKey(pool));
 const handovers = 50;
 const waiting = 2_000;
 const owners = 100;
-/** Later than the bench goes: nothing looks at the copies. */
+/** After the bench ends, so no reconcile is due. */
 const NEVER = 8_640_000_000_000_000;
-/** DynamoDB counts a write by the KB. */
+/** DynamoDB bills a write by the KB. */
 const UNIT_BYTES = 1024;
 
 /**
- * A full pool of which one machine after the other is given back while 2,000 wait: from the record that lets it go to
- * the write of the next grant, by the planner alone, on memory ports. The forecast comes after that and is not in it.
+ * Time from a record that frees its machine to the write of the next grant, in a full pool with 2,000 waiting requests.
+ * Only the planner runs, on memory ports. The forecast comes later and is left out.
  */
 export const ledger: Measure = {
   name: "ledger",
@@ -67,7 +67,7 @@ async function handedOver(nodes: number, limitMs: number): Promise<Row[]> {
   ];
 }
 
-/** Every machine is held whole by a record of its own. `ended`: what such a record is once it gave its machine back. */
+/** Fills every machine with a record. `ended` is such a record after it freed its machine. */
 async function fullPool(nodes: number) {
   const world = await memoryWorld({ nodes: newNodes({ [pool]: nodes }), settings: { maxWaitingPerUser: 0 } });
   const alice = world.as("alice");

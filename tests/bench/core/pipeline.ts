@@ -12,7 +12,7 @@ const rounds = 15;
 const perRound = 2_000;
 const mostMicroseconds = 60;
 
-/** What route, key from memory, validation, reply.parse, headers and log line cost over the same in bare Hono. */
+/** Cost of routing, cached key, validation, headers and log line over bare Hono. */
 export const pipelineCost: Measure = {
   name: "pipeline",
   async run() {
@@ -33,7 +33,7 @@ export const pipelineCost: Measure = {
   },
 };
 
-/** A real endpoint among all others, with its verb: reading and rendering a job count here as well. */
+/** Measures a real endpoint among all others, including the read and rendering of a job. */
 async function realJobRow() {
   const world = await httpWorld();
   const { clock, ctx, endpoints } = world;
@@ -66,7 +66,7 @@ async function getRow(name: string, ours: App, bare: Hono, make: () => Request) 
   return { name: `pipeline over bare Hono: ${name}`, value, unit: "µs", limit: mostMicroseconds, note };
 }
 
-/** Processor time of one request, in all threads of this process, garbage collection included. */
+/** Returns the CPU time of one request, of all threads of this process, including garbage collection. */
 async function microseconds(app: App | Hono, make: () => Request): Promise<number> {
   const begun = process.cpuUsage();
   for (let n = 0; n < perRound; n++) {

@@ -11,7 +11,7 @@ const mostPlans = 20;
 const owners = 50;
 const connections = 25;
 
-/** All messages are there when the planner comes; they reach it in batches of 10. */
+/** Plans when all messages wait before the planner starts. It receives them in batches of 10. */
 export const plansInMemory: Measure = {
   name: "plans-memory",
   async run() {
@@ -28,7 +28,7 @@ export const plansInMemory: Measure = {
   },
 };
 
-/** On the local stack, until two seconds after the last answer. */
+/** Plans on the local stack, until two seconds after the last answer. */
 export const plansOnStack: Measure = {
   name: "plans-stack",
   run: () =>

@@ -6,14 +6,14 @@ import type { Measure, Row } from "../measure.ts";
 import { type LocalStack, until, withStack } from "../server/local-stack.ts";
 
 const environments = 300;
-/** Of the user's own and the kernel's time, while nobody asks anything. */
+/** Time over which the CPU of the idle environments is measured. */
 const restSeconds = 10;
 const ticksPerSecond = 100;
 const patienceMs = 600_000;
 
 /**
- * What so many idle environments cost together, each with the page that stands for its image: all of their processes
- * and those that look after them, by the share of the memory that is theirs (PSS in proc_pid_smaps(5)).
+ * Memory and CPU of many idle environments with their pages, including the processes that supervise them. Memory is the
+ * proportional share (PSS in proc_pid_smaps(5)).
  */
 export const population: Measure = {
   name: "population",
@@ -45,7 +45,7 @@ async function measure(stack: LocalStack): Promise<Found> {
   return { pids, megabytes, startedMs, cpu };
 }
 
-/** How many still run once the stack has ended, which ends them; what init has yet to reap does not. */
+/** Counts processes that survive the stack. A zombie does not count. */
 async function getLeft(pids: readonly number[]): Promise<number> {
   await sleep(500);
   return pids.filter((pid) => findProcess(pid) !== undefined).length;
@@ -75,7 +75,7 @@ async function isRunning(stack: LocalStack, uuid: string): Promise<true | undefi
   return session.status === "running" ? true : undefined;
 }
 
-/** Those that carry the name of a run or are started for this home, and all that they have started. */
+/** Lists processes with the name of a run, processes started for this home, and their descendants. */
 function listProcesses(home: string): number[] {
   const runs = new Set(readdirSync(join(home, "runs")));
   const parents = new Map<number, number>();
@@ -95,7 +95,7 @@ function isForHome(pid: number, home: string, runs: ReadonlySet<string>): boolea
   return runs.has(run) || read(`/proc/${pid}/cmdline`).includes(home);
 }
 
-/** In KiB. */
+/** Returns the PSS in KiB. */
 function getPss(pid: number): number {
   const [, kibibytes] = /^Pss:\s+(\d+) kB$/m.exec(read(`/proc/${pid}/smaps_rollup`)) ?? [];
   if (kibibytes === undefined && findProcess(pid) !== undefined)
@@ -110,7 +110,7 @@ function getTicks(home: string): number {
   }, 0);
 }
 
-/** A process may end while it is being read. */
+/** Returns "" if the process ended during the read. */
 function read(path: string): string {
   try {
     return readFileSync(path, "utf8");

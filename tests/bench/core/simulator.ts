@@ -3,7 +3,7 @@ import type { Measure } from "../measure.ts";
 
 const count = 250;
 
-/** How fast schedules of faults are, and whether any of them broke something. */
+/** Speed of the simulator, and the number of failed schedules. */
 export const simulator: Measure = {
   name: "simulator",
   async run() {

@@ -11,11 +11,11 @@ import type { Measure } from "../measure.ts";
 
 const recordCount = 100_000;
 const dueCount = 20;
-/** What is overdue and what falls due, of 16 shards. */
+/** Queries for overdue and upcoming records, in each of 16 shards. */
 const queryCount = 32;
 const hourMs = 3_600_000;
 
-/** What a sweep asks of the table when nearly nothing of it is due. On DynamoDB an index query scans what it returns. */
+/** Queries and items of a sweep when almost no record is due. On DynamoDB an index query reads only what it returns. */
 export const sweepCost: Measure = {
   name: "sweep",
   async run() {

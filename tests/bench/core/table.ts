@@ -1,7 +1,7 @@
 import { styleText } from "node:util";
 import type { Row } from "../measure.ts";
 
-/** The rows as an aligned table with a verdict on each that has a limit. */
+/** Formats the rows as a table, with a verdict for each row that has a limit. */
 export function formatTable(rows: readonly Row[]): string {
   const cells = rows.map((row) => [
     row.name,

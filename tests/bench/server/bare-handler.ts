@@ -3,7 +3,7 @@ import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { build } from "esbuild";
 
-/** The stock clients of AWS that somebody would use without Berth. */
+/** The stock AWS clients that a function without Berth would use. */
 export type StockClient = keyof typeof clients;
 
 const clients = {
@@ -23,7 +23,8 @@ export interface BareHandler {
 }
 
 /**
- * What somebody would write without Berth: the stock clients, bundled and minified, made at init or by the first event.
+ * Writes the handler of a function without Berth: bundled, minified stock clients, created at init or by the first
+ * event.
  */
 export async function writeBareHandler({ outfile, uses, made }: BareHandler): Promise<void> {
   const all = `[${uses.map((name) => clients[name].made).join(", ")}]`;
@@ -46,7 +47,7 @@ export async function writeBareHandler({ outfile, uses, made }: BareHandler): Pr
   });
 }
 
-/** What a function on Lambda is told, as far as any asks for it at its init. */
+/** Variables that functions on Lambda read at init. */
 export const onLambda = {
   LOGIN_SERVER_ID: "berth",
   DOMAIN: "berth.dev",
@@ -61,7 +62,7 @@ export const onLambda = {
   AWS_LAMBDA_FUNCTION_NAME: "berth",
 };
 
-/** The time in ms that a new process takes to import a module. */
+/** Returns the time in ms that a new process takes to import a module. */
 export async function importMs(file: string, environment: Readonly<Record<string, string>>): Promise<number> {
   const script = `const begun = performance.now();
     await import(${JSON.stringify(pathToFileURL(file).href)});

@@ -10,10 +10,10 @@ const mostBytes = 450_000;
 const mostRatio = 1;
 const rounds = 11;
 
-/** Has every port that a request path uses but STS. */
+/** Uses every port of the request path except STS. */
 const submit = "functions/gpu-dev/jobs/submit.ts";
 
-/** The largest bundle on the request path, and what its import costs beside a bare handler with the same AWS clients. */
+/** Size of the largest request-path bundle, and its import time over a bare handler with the same AWS clients. */
 export const bundles: Measure = {
   name: "bundles",
   async run() {
@@ -33,7 +33,7 @@ export const bundles: Measure = {
   },
 };
 
-/** Like is held against like: two imports that make nothing, then two inits as on Lambda that make their clients. */
+/** Compares two imports that create no clients, then two inits on Lambda that create theirs. */
 function ratioRows(times: readonly Times[]): Row[] {
   const against = (ours: (times: Times) => number, bare: (times: Times) => number) => ({
     value: median(times.map((time) => ours(time) / bare(time))),
@@ -65,7 +65,7 @@ async function largestBundle(directory: string): Promise<{ readonly file: string
   return sizes.reduce((left, right) => (right.bytes > left.bytes ? right : left));
 }
 
-/** Import times in ms, measured one after the other. */
+/** Import times in ms. */
 interface Times {
   readonly ours: number;
   readonly bare: number;
@@ -73,7 +73,7 @@ interface Times {
   readonly bareOnLambda: number;
 }
 
-/** In turns, so that whatever else the machine does slows down all of them. */
+/** Measures in turns, so a busy machine slows all of them. */
 async function importTimes(files: { file: string; bare: string; bareAtInit: string }): Promise<Times[]> {
   const times: Times[] = [];
   for (let round = 0; round < rounds; round++) {

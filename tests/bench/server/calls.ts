@@ -3,7 +3,7 @@ import type { Measure, Row } from "../measure.ts";
 
 const job = { image: "ubuntu", instance_type: "p5.48xlarge", duration_hours: 1 };
 
-/** AWS calls of each request. Some have a limit. */
+/** AWS calls of each request. */
 export const calls: Measure = {
   name: "calls",
   async run() {
@@ -33,7 +33,7 @@ export const calls: Measure = {
   },
 };
 
-/** Calls in their order, with repeated ones counted: `table.get ×2 table.put`. */
+/** Formats calls in order, with repeats counted: `table.get ×2 table.put`. */
 export function inShort(made: readonly string[]): string {
   const runs: { readonly call: string; count: number }[] = [];
   for (const call of made) {

@@ -9,13 +9,13 @@ import { bundleFunctions } from "../../../scripts/bundling/bundle.ts";
 import { type Measure, median, type Row } from "../measure.ts";
 import { importMs, onLambda, type StockClient, writeBareHandler } from "./bare-handler.ts";
 
-/** Of each function, and so many of a group at least; what a machine does beside it falls on all of a group. */
+/** Rounds per function, and the least number of samples per group. Other load of the machine affects a whole group. */
 const [rounds, leastMeasured] = [3, 15];
 
 /**
- * The init of each function as on Lambda, and the bytes of its module, by the ports that functions use: over that of a bare
- * handler that makes the stock clients of the same services. Those that a request waits for take no longer, where there is
- * a client to compare with. KMS, S3, EKS and STS are left out of that one, for which no client is installed.
+ * Init of each function as on Lambda, and the bytes of its module, by the ports of the functions. The baseline is a
+ * bare handler with the stock clients of the same services. Init of functions on the request path is limited to the
+ * baseline. KMS, S3, EKS and STS have no stock client installed, so the baseline lacks them.
  */
 export const inits: Measure = {
   name: "inits",
@@ -33,7 +33,7 @@ export const inits: Measure = {
 };
 
 interface Group {
-  /** `endpoint: queue, table` */
+  /** Kind and ports: `endpoint: queue, table`. */
   readonly name: string;
   readonly kind: string;
   readonly clients: readonly StockClient[];
@@ -41,7 +41,7 @@ interface Group {
   readonly files: readonly string[];
 }
 
-/** Those of one kind with the same ports hold the same clients. */
+/** Groups functions by kind and ports, because these have the same clients. */
 async function groupsIn(directory: string): Promise<Group[]> {
   const { endpoints, consumers, schedules, fallbacks, sockets } = await loadCatalog();
   const entries: readonly Entry<Declared>[] = [...endpoints, ...consumers, ...schedules, ...fallbacks, ...sockets];
@@ -66,7 +66,10 @@ interface Declared {
   readonly uses?: readonly PortName[];
 }
 
-/** Machines and volumes are EC2's; of a run that a request has a command run in, nobody asks there. */
+/**
+ * Returns the clients behind the ports. Machines and volumes use EC2, but functions that only run commands do not call
+ * it.
+ */
 function listClients(kind: string, uses: readonly PortName[]): StockClient[] {
   const asksEc2 =
     uses.includes("volumes") || (uses.includes("compute") && (kind === "consumer" || kind === "schedule"));
@@ -103,7 +106,7 @@ async function getRow({ name, kind, clients, files }: Group, directory: string):
   };
 }
 
-/** Whether somebody's request waits for it. */
+/** Reports whether a user's request waits for the function. */
 function isAwaited(kind: string): boolean {
   return kind === "endpoint" || kind === "fallback";
 }
@@ -112,7 +115,7 @@ function zippedBytes(module: Uint8Array): number {
   return deflateRawSync(module, { level: 9 }).byteLength;
 }
 
-/** `216` or `210–240`. */
+/** Formats sizes as `216` or `210–240`. */
 function kB(bytes: readonly number[]): string {
   const [least, most] = [Math.min(...bytes), Math.max(...bytes)].map((each) => Math.round(each / 1000));
   return least === most ? `${least}` : `${least}–${most}`;

@@ -20,7 +20,7 @@ export const start: Measure = {
   },
 };
 
-/** One job after the other; nothing else happens on the stack, and all of them find a free node. */
+/** Time from submit to active, one job after another on an idle stack with free nodes. */
 export const submitted: Measure = {
   name: "submitted",
   run: () =>
@@ -35,7 +35,7 @@ export const submitted: Measure = {
     }),
 };
 
-/** One node that a queue of jobs wants whole: its holder is cancelled, and the next one takes it. */
+/** Time from a cancelled job to the next grant, when all waiting jobs need the same whole node. */
 export const freed: Measure = {
   name: "freed",
   run: () =>
@@ -69,7 +69,7 @@ async function handOver(stack: LocalStack, holder: string) {
   return { fromFree: parseTime(preparing) - parseTime(free), fromCancel: parseTime(preparing) - cancelledAt };
 }
 
-/** GET of one active job over kept connections; the client runs on the same machine. */
+/** GET of an active job over kept connections. The client runs on the same machine. */
 export const requests: Measure = {
   name: "requests",
   run: () =>

@@ -16,11 +16,11 @@ export interface LogLine {
 
 export interface LocalStack {
   readonly home: string;
-  /** Of the process that answers. */
+  /** Id of the process that answers. */
   readonly pid: number;
-  /** From its start, by npm unless said, until /health answered 200, in ms. */
+  /** Time from the start (by default with npm) until /health answers 200, in ms. */
   readonly healthyMs: number;
-  /** What the stack has logged so far. */
+  /** Log lines so far. */
   readonly lines: readonly LogLine[];
   call<Answer>(method: string, path: string, body?: object): Promise<Answer>;
 }
@@ -29,13 +29,13 @@ const root = join(import.meta.dirname, "../../..");
 const usualPatienceMs = 15_000;
 
 export interface StackOptions {
-  /** One that is kept; else the stack has an empty one of its own. */
+  /** Directory to keep. By default the stack gets a new one. */
   readonly home?: string;
-  /** What npm would start, without npm. */
+  /** Starts the stack's program directly. */
   readonly withoutNpm?: boolean;
 }
 
-/** Runs `npm start` (without npm's own lines) with these nodes, gives it to `use`, and ends it whatever happens. */
+/** Runs `npm start` with these nodes, calls `use`, and always stops the stack. */
 export async function withStack<Result>(
   nodes: string,
   use: (stack: LocalStack) => Promise<Result>,
@@ -62,12 +62,12 @@ export async function withStack<Result>(
   } finally {
     agent.destroy();
     await stop(child);
-    // What ends hundreds of environments at once may write for a moment longer than the stack lives.
+    // Supervisors of hundreds of environments may write briefly after the stack ends.
     if (kept === undefined) rmSync(home, { recursive: true, maxRetries: 20, retryDelay: 100 });
   }
 }
 
-/** The options and the program of `npm start`. */
+/** Returns the program and options of the `start` script. */
 function startWords(): string[] {
   const { scripts } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
   return String(scripts.start)
@@ -75,7 +75,7 @@ function startWords(): string[] {
     .split(" ");
 }
 
-/** Waits until something is there, looking every few ms. Throws when it does not come. */
+/** Polls every 5 ms until `find` returns a value. Throws after the deadline. */
 export async function until<Found>(
   find: () => Found | undefined | Promise<Found | undefined>,
   patienceMs = usualPatienceMs,
@@ -89,7 +89,7 @@ export async function until<Found>(
   }
 }
 
-/** Collects the log for as long as it runs, and answers the address once it is told. */
+/** Collects the log, and returns the address that it reports. */
 async function readOutput(child: ChildProcess, lines: LogLine[]): Promise<string> {
   if (!child.stdout) throw new Error("npm start has no output");
   let url: string | undefined;
@@ -102,7 +102,7 @@ async function readOutput(child: ChildProcess, lines: LogLine[]): Promise<string
   return until(() => url);
 }
 
-/** In ms, of all threads (proc(5), stat: utime and stime in ticks of 10 ms). */
+/** Returns the CPU time of all threads in ms (proc(5), stat: utime and stime in ticks of 10 ms). */
 export function readCpu(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
@@ -113,14 +113,14 @@ async function healthy(url: string): Promise<void> {
   await until(async () => ((await fetch(`${url}/health`)).ok ? true : undefined));
 }
 
-/** By node:http, which takes a third of the time of fetch on this side: the machine is shared with what is measured. */
+/** Uses node:http, which needs a third of the CPU of fetch. The client shares the machine with the stack. */
 export async function callJson<Answer>(
   url: string,
   options: { readonly method: string; readonly headers: Record<string, string>; readonly agent: Agent },
   body: object | undefined,
 ): Promise<Answer> {
   const bytes = Buffer.from(body ? JSON.stringify(body) : "");
-  // Node does not say by itself how long the body of a DELETE is.
+  // Node does not set the content length of a DELETE.
   const headers = { ...options.headers, ...(body && { "content-length": String(bytes.length) }) };
   const response = await responseTo(() => request(url, { ...options, headers }).end(bytes));
   const text = (await response.toArray()).join("");
@@ -129,7 +129,7 @@ export async function callJson<Answer>(
   return JSON.parse(text) as Answer;
 }
 
-/** Sent once more where the server was just closing the kept connection, as it does with one that is idle for 5 s. */
+/** Retries once if the server closed an idle kept connection (after 5 s). */
 async function responseTo(send: () => ClientRequest): Promise<IncomingMessage> {
   const outgoing = send();
   try {

@@ -14,10 +14,7 @@ const owned = 5_000;
 const lists = 200;
 const page = 50;
 
-/**
- * How soon the stack answers, beside a Node that does nothing in the same minute, and what a list costs among many
- * jobs.
- */
+/** Start time of the stack beside a Node process that does nothing, and the cost of a list with many jobs. */
 export const ready: Measure = {
   name: "ready",
   async run() {
@@ -77,13 +74,13 @@ async function listed(home: string): Promise<Row> {
   };
 }
 
-/** A real job that is over, and as many more like it as make 10,000, of its owner and of another. */
+/** Runs one job, then copies its record until the table has 10,000, of two owners. */
 async function fill(home: string): Promise<void> {
   const lived = async (stack: LocalStack) => {
     const id = await submitJob(stack, 1);
     await untilActive(stack, id);
     await cancelJob(stack, id);
-    // Its status says so before all of it has ended.
+    // The status changes before the job has ended completely.
     await until(() => stack.lines.find(({ event, phase }) => event === "look" && phase === "cancelled"));
   };
   await withStack(`${wholeNode.type}=1`, lived, {}, { home, withoutNpm: true });

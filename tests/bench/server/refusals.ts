@@ -9,7 +9,7 @@ const mostMs = 300;
 const plainJob = { image: "ubuntu", instance_type: wholeNode.type };
 const plainSession = { template: "python", namespace: "bench", user: "developer" };
 
-/** Bodies of a create that are refused whatever the rest is, by the way in which they are large. */
+/** Invalid bodies of creates, by the part that makes them large. */
 const bodies: readonly (readonly [what: string, path: string, body: object])[] = [
   ...["/v1/jobs/submit", "/v1/disks", "/v1/auth/aws-login", "/session/create", "/v1/sessions"].map(unknownFields),
   ...["/v1/cloudrun/workspaces", "/api/instances", "/api/v1/environments"].map(unknownFields),
@@ -23,7 +23,7 @@ const bodies: readonly (readonly [what: string, path: string, body: object])[] =
   ],
 ];
 
-/** What it costs the embedded stack to refuse the largest bodies: the dearest of them; on Linux. */
+/** CPU time of the embedded stack for refusing the largest bodies (Linux). Reports the most expensive one. */
 export const refusals: Measure = {
   name: "refusals",
   run: () => withStack(`${wholeNode.type}=1`, measure),

@@ -8,10 +8,10 @@ import { callJson, type LocalStack, readCpu, withStack } from "./local-stack.ts"
 
 const rounds = 5;
 const input = 2_000;
-/** So that at the end 1,650 wait, which is more than one user may have unless it was set. */
+/** 1,650 jobs wait at the end, which needs a raised limit per user. */
 const submitted = 300;
 
-/** What one request costs the process that answers it, beside a bare Hono GET in the same minutes; on Linux. */
+/** CPU time of one request, beside a bare Hono GET (Linux). */
 export const served: Measure = {
   name: "served",
   run: () => withStack(`${wholeNode.type}=1`, measure, { MAX_WAITING_PER_USER: "2000" }),

@@ -1,9 +1,9 @@
 import type { Cluster } from "../../cluster/cluster.ts";
 
-/** How many requests of a kind the API server has answered, by whoever asked: `LIST pods`. */
+/** Requests that the API server answered, by kind: `LIST pods`. Counts all clients. */
 export type ServerRequests = ReadonlyMap<string, number>;
 
-/** Reads the server's own count; throws where it does not say it. */
+/** Reads the API server's metrics. Throws if they count no requests. */
 export async function countRequests({ admin }: Cluster): Promise<ServerRequests> {
   const { body } = await admin.get<string>("/metrics");
   const counts = new Map<string, number>();
@@ -17,7 +17,7 @@ export async function countRequests({ admin }: Cluster): Promise<ServerRequests>
   return counts;
 }
 
-/** Of Prometheus's text format; "" where there is none. */
+/** Returns a label of Prometheus's text format, or "". */
 function labelIn(labels: string, name: string): string {
   return new RegExp(`(?:^|,)${name}="([^"]*)"`).exec(labels)?.[1] ?? "";
 }
