@@ -13,26 +13,26 @@ import { type Local, startLocal } from "./local.ts";
 import { variablesIn } from "./runtime/services.ts";
 import { createClient, logIn, type StageClient } from "./stage-client.ts";
 
-/** Says why this machine has no such world. */
+/** Why this machine cannot open a cluster world, or undefined. */
 export const CLUSTER_MISSING =
   UNZIP_MISSING ??
   (existsSync(await binaryPath(process.env)) ? undefined : "npm run test:cluster has built no control plane yet") ??
   (spawnSync("bwrap", ["--version"]).status === 0 ? undefined : "this machine has no bubblewrap, which mounts disks");
 
-/** A stage, the cluster into which the access entries of its roles let the zips, and the local server over both. */
+/** A deployed stage with a cluster that its functions may use, and the local server over the same stores. */
 export interface ClusterWorld {
   readonly stage: DeployedStage;
   readonly local: Local;
   readonly key: string;
   readonly ask: StageClient;
-  /** Where port 8080 of every pod that starts from now on is on this machine. */
+  /** Sets the local port behind port 8080 of pods that start later. */
   serveSessionsAt(port: number): void;
-  /** Hands messages to their consumers until this is over, and passes its answer on. */
+  /** Delivers messages to their consumers until the promise settles, and returns its result. */
   delivering<Answer>(doing: Promise<Answer>): Promise<Answer>;
   stop(): Promise<void>;
 }
 
-/** Commands of pods are processes of this machine, which find disks at their paths by bubblewrap. */
+/** Opens a cluster whose commands run as processes of this machine. bubblewrap mounts disks at their paths. */
 export async function openClusterWorld(): Promise<ClusterWorld> {
   const stage = await openStage();
   const { eks } = stage.services;
@@ -48,7 +48,7 @@ export async function openClusterWorld(): Promise<ClusterWorld> {
   const { volumes, githubKeys, fetch, log } = await httpWorld();
   const local = await startLocal(stage, { compute, volumes, githubKeys, fetch }, log);
   await stage.runSchedule("schedules/capacity");
-  // It follows the cluster for minutes, and ends with the stage.
+  // The watch runs for minutes and ends with the stage.
   const watch = stage.runSchedule("schedules/watch");
   const key = await logIn(stage);
   return {
@@ -76,7 +76,7 @@ export async function openClusterWorld(): Promise<ClusterWorld> {
   };
 }
 
-/** Makes a workspace of the key's user that runs: a create answers once it does. */
+/** Creates a workspace of the key's user. The answer comes when it runs. */
 export async function runningWorkspace(world: ClusterWorld): Promise<{ readonly id: string; readonly path: string }> {
   const { body } = await world.delivering(world.ask("POST", "/v1/cloudrun/workspaces", plainSession));
   expect(body.status).toBe("running");

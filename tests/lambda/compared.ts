@@ -1,13 +1,16 @@
 import type { OriginAnswer } from "./edge.ts";
 
-/** The comparable part of an answer. Values that differ in each request, such as ids, are replaced by their form. */
+/** The comparable part of an answer. Placeholders replace values that differ between requests, such as ids. */
 export interface Compared {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
 }
 
-/** `names` are of the things that the request names. Headers are those of docs/apis/common.md#headers-and-bodies. */
+/**
+ * Prepares an answer for comparison. `names` are the names in its request. Compares the headers of
+ * docs/apis/common.md#headers-and-bodies.
+ */
 export function toCompared({ status, headers, body }: OriginAnswer, names: readonly string[] = []): Compared {
   const named = (text: string) =>
     names.filter((name) => name !== "").reduce((sum, name, n) => sum.replaceAll(name, `<name ${n}>`), text);
@@ -19,10 +22,10 @@ export function toCompared({ status, headers, body }: OriginAnswer, names: reado
   return { status, headers: Object.fromEntries(kept), body: getForm(named(Buffer.from(body).toString("latin1"))) };
 }
 
-/** They belong to the connection, and each server on the way sets its own. */
+/** Each server on the way sets these headers itself. */
 const ofTheConnection = new Set(["connection", "content-length", "date", "keep-alive", "transfer-encoding"]);
 
-/** What differs between two requests that are alike. */
+/** Values that differ between equal requests, with their placeholders. */
 const forms: readonly (readonly [RegExp, string])[] = [
   [/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g, "<time>"],
   [/X-Amz-(Credential|Date|Security-Token|Signature)=[\w%-]+/g, "X-Amz-$1=<signed>"],

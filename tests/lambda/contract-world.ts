@@ -11,20 +11,19 @@ import type { OriginAnswer, ViewerRequest } from "./edge.ts";
 import { startLocal } from "./local.ts";
 import { queueNames, variablesIn } from "./runtime/services.ts";
 
-/** One set of stores, and two ways to them: the local server, and from the edge to the zips. */
+/** Two ways to the same stores: the local server, and the edge with the zips. */
 export interface ContractWorld {
   readonly catalog: Catalog;
-  /** Makes things in the same stores, and runs them in memory. */
+  /** Creates things in the same stores and runs them in memory. */
   readonly world: HttpWorld;
   readonly deployed: DeployedFunctions;
   local(request: ViewerRequest): Promise<OriginAnswer>;
   zips(request: ViewerRequest): Promise<OriginAnswer>;
-  /** Runs the workers until this promise settles. */
+  /** Runs the workers until the promise settles. */
   working<Answer>(doing: Promise<Answer>): Promise<Answer>;
   stop(): Promise<void>;
 }
 
-/** Between two rounds of work. */
 const PAUSE_MS = 10;
 
 export async function openContractWorld(): Promise<ContractWorld> {
@@ -36,7 +35,7 @@ export async function openContractWorld(): Promise<ContractWorld> {
   const wrap = <Ports extends object>(ports: Ports): Ports => ({ ...ports, sealer });
   const world = await catalogWorld({ table, nodes, settings, wrap, startAt: Date.now() });
   Object.assign(world.ctx, { sealer });
-  // Volumes keep what they hold of these.
+  // The memory volumes keep a reference to this object.
   Object.assign(world.blobs, blobs);
   const catalog = await loadCatalog();
   const { compute, volumes, githubKeys, fetch } = world;

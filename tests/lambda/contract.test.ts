@@ -26,10 +26,10 @@ beforeAll(async () => {
 
 afterAll(() => world?.stop(), LONG_MS);
 
-/** It changes nothing, and what it answers is another once the planner has gone on. */
+/** Changes nothing, but its answer changes with each plan. */
 const ASKS_BY_POST = "gpu-dev/jobs/estimate";
 
-/** Equal answers, unless the list says why they are not. */
+/** Expects equal answers, or different ones if differences.ts lists the name. */
 function expectAlike(name: string, local: Compared, zips: Compared): void {
   if (name in differences) {
     compared.add(name);
@@ -39,10 +39,10 @@ function expectAlike(name: string, local: Compared, zips: Compared): void {
   expect({ name, ...zips }).toEqual({ name, ...local });
 }
 
-/** Work goes on in the stores, and counts of requests never stand still: then the last of so many pairs is compared. */
+/** Work continues in the stores, and request counts always change. Compare the last of these pairs then. */
 const MOST_PAIRS = 5;
 
-/** What both ways answer to a request that changes nothing, at a time when the stores stood still. */
+/** Returns the answers of both ways to a request that changes nothing, from a time without changes in the stores. */
 async function getPair(
   open: ContractWorld,
   request: ViewerRequest,
@@ -60,7 +60,7 @@ async function compareOne(open: ContractWorld, name: string, request: ViewerRequ
   expectAlike(name, ...(await getPair(open, request)));
 }
 
-/** The segments of a path that another one has not. */
+/** Returns the path segments that the other request lacks. */
 function namesIn({ path }: GoodRequest, otherRequest: GoodRequest): string[] {
   const others = otherRequest.path.split("/");
   return path.split("/").filter((segment, n) => segment !== others[n]);
@@ -78,7 +78,7 @@ describe.each(rows)("$name, from the edge to its zip", ({ name, endpoint }) => {
       return expect(local.status).toBe(endpoint.status);
     }
     const atLocal = await open.working(open.local(viewerRequest(request)));
-    // What changes something has a thing of its own for each way.
+    // A request that changes something needs its own resource on each way.
     const otherRequest = await goodRequest(open.world, endpoint, key);
     const atZips = await open.working(open.zips(viewerRequest(otherRequest)));
     const [local, zips] = [
@@ -97,7 +97,7 @@ describe.each(rows)("$name, from the edge to its zip", ({ name, endpoint }) => {
     for (const [subject, request] of Object.entries(unchangingRequests(endpoint, good))) {
       await compareOne(world, `${name}: ${subject}`, request);
     }
-    // A hundred that stand still take a hundred times their memory.
+    // A hundred frozen processes would use a hundred times the memory.
     await world.deployed.named(name).stop();
   });
 });

@@ -9,18 +9,18 @@ import { type Services, startServices } from "./runtime/services.ts";
 import { type ClientSocket, createSocketGateway } from "./runtime/socket-client.ts";
 import { functions, synthesizeStage } from "./stage.ts";
 
-/** A whole stage: the zips, what brings them their events, and what they find of AWS. */
+/** A stage of zips with their event sources and AWS services. */
 export interface DeployedStage {
   readonly resources: readonly Resource[];
   readonly services: Services;
   readonly deployed: DeployedFunctions;
-  /** Sends a request through the edge, as a client does. */
+  /** Sends a request through the edge. */
   request(request: ViewerRequest): Promise<OriginAnswer>;
-  /** Opens a WebSocket through the edge, as a client does. */
+  /** Opens a WebSocket through the edge. */
   connect(request: ViewerRequest): Promise<ClientSocket | OriginAnswer>;
-  /** Invokes a schedule's function, by its name in functions.json, as EventBridge does. */
+  /** Invokes the function of a schedule, by its name in functions.json. */
   runSchedule(name: string): Promise<Answered>;
-  /** Hands what waits in the queues to their consumers, and what comes of it, until nothing waits. */
+  /** Delivers queued messages to their consumers, and the messages that these send, until the queues are empty. */
   deliver(): Promise<Delivered[]>;
   stop(): Promise<void>;
 }

@@ -12,18 +12,17 @@ import type { LambdaFunction } from "./runtime/environment.ts";
 import { type RunningFunction, runFunction } from "./runtime/function.ts";
 import type { ServiceVariables } from "./runtime/services.ts";
 
-/** Why zips cannot be run, where they cannot. */
+/** Why this machine cannot run zips, or undefined. */
 export const UNZIP_MISSING = spawnSync("unzip", ["-v"]).status === 0 ? undefined : "this machine has no unzip";
 
-/** The functions of a stage as they were synthesized, each from the zip that would be uploaded. */
+/** The synthesized functions of a stage. Each runs from the zip that would be uploaded. */
 export interface DeployedFunctions {
   readonly entries: FunctionsFile;
   entryOf(arnOrName: string): FunctionEntry;
-  /** By the function's ARN, its name on AWS or that in functions.json. */
+  /** Finds a function by its ARN, its name on AWS or its name in functions.json. */
   named(name: string): RunningFunction;
-  /** All files of its zip. */
   filesOf(name: string): Promise<string[]>;
-  /** Its memory, timeout and variables, as the synthesis has them. */
+  /** Synthesized environment variables. */
   variablesOf(name: string): Readonly<Record<string, string>>;
   stop(): Promise<void>;
 }
@@ -31,10 +30,7 @@ export interface DeployedFunctions {
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const run = promisify(execFile);
 
-/**
- * Unpacks every zip that the synthesis has left in .sst/artifacts, read-only. `services` say where
- * the services are that stand for those of AWS.
- */
+/** Unpacks the zips in .sst/artifacts, read-only. `services` has the addresses of the fake AWS services. */
 export async function deployFunctions(
   resources: readonly Resource[],
   entries: FunctionsFile,

@@ -6,10 +6,7 @@ const asItCame = "an HTTP API finds a route by the path as it came, and has none
 const toTheShell = `CloudFront hands whatever ends as the web shell's path does to its API: ${ownWords}`;
 const shell = (subject: string) => `onmemos/workspaces/shell: ${subject}`;
 
-/**
- * The known differences between the two ways, with reasons. An unlisted one fails the test, and so does an outdated
- * one.
- */
+/** Known differences between the two ways, with reasons. The test fails for an unlisted or outdated one. */
 export const differences: Readonly<Record<string, string>> = {
   "novita/stats/metrics: its success": ownRequests,
   "novita/stats/metrics: its key in the path": ownRequests,
@@ -36,7 +33,7 @@ export const differences: Readonly<Record<string, string>> = {
   "a body that is no UTF-8": "an HTTP API hands over a body of a text type as text, in which no such byte is left",
 };
 
-/** Where the frames of a web shell differ (shell-talks.ts), and why, in the same way. */
+/** Known differences between the frames of the web shells (shell-talks.ts). */
 export const shellDifferences: Readonly<Record<string, string>> = {
   "a ping while a command runs": "a function takes the frames of a connection one after another",
   "a long result": "API Gateway meters 32 KB as one message: the frames of a result are smaller",

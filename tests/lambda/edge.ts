@@ -2,10 +2,10 @@ import { runInNewContext } from "node:vm";
 import type { Resource } from "../synthesis/synthesize.ts";
 import type { OriginRequest } from "./runtime/events.ts";
 
-/** A request as a client sends it; the names of its headers are in lower case. */
+/** A request of a client. Header names are in lower case. */
 export interface ViewerRequest {
   readonly method: string;
-  /** The target of the request line: `/v1/jobs?limit=1`. */
+  /** Request target: `/v1/jobs?limit=1`. */
   readonly target: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: Uint8Array | undefined;
@@ -17,14 +17,13 @@ export interface OriginAnswer {
   readonly body: Uint8Array;
 }
 
-/** Where a request goes on, and how it is then. */
 export interface EdgeResult {
-  /** Of the origin: `api.execute-api.us-east-1.amazonaws.com`. */
+  /** Host of the origin: `api.execute-api.us-east-1.amazonaws.com`. */
   readonly host: string;
   readonly request: OriginRequest;
 }
 
-/** The distribution that was synthesized: what it refuses by itself, and what it makes of everything else. */
+/** Emulates the synthesized CloudFront distribution: refuses a request, or forwards it to an origin. */
 export function createEdge(resources: readonly Resource[]): (request: ViewerRequest) => EdgeResult | OriginAnswer {
   const { inputs } = only(resources, "aws:cloudfront/distribution:Distribution");
   const { code } = only(resources, "aws:cloudfront/function:Function").inputs;
@@ -32,7 +31,7 @@ export function createEdge(resources: readonly Resource[]): (request: ViewerRequ
   const behaviours: readonly Behaviour[] = [...inputs.orderedCacheBehaviors, inputs.defaultCacheBehavior];
   return (viewer) => {
     const [path = "", query = ""] = splitAt(viewer.target, "?");
-    // The viewer's path decides, before the function changes it. The function has it as it came.
+    // CloudFront chooses the behaviour by the viewer's normalized path. Its function gets the original path.
     const asCompared = normalized(path);
     const behaviour = behaviours.find(({ pathPattern }) => matches(pathPattern, asCompared));
     const origin = origins.get(behaviour?.targetOriginId ?? "");
@@ -67,8 +66,8 @@ const refused: OriginAnswer = {
 };
 
 /**
- * As CloudFront compares a path with patterns (CloudFront Developer Guide, "Path normalization", which is RFC 3986's):
- * escapes of what need not be escaped are undone, and dot segments taken out.
+ * Normalizes a path for patterns, as RFC 3986 does: unescapes unreserved characters and removes dot segments
+ * (CloudFront Developer Guide, "Path normalization").
  */
 function normalized(path: string): string {
   const decoded = path.replaceAll(/%[0-9a-f]{2}/gi, (escaped) => {
@@ -79,14 +78,14 @@ function normalized(path: string): string {
   return new URL(`edge://edge${decoded}`).pathname;
 }
 
-/** `*` stands for any characters, `?` for one ("Path pattern"). */
+/** Matches `*` with any characters and `?` with one (CloudFront Developer Guide, "Path pattern"). */
 function matches(pattern: string | undefined, path: string): boolean {
   if (pattern === undefined) return true;
   const parts = pattern.split("*").map((part) => part.replaceAll(/[.+^${}()|[\]\\]/g, "\\$&").replaceAll("?", "."));
   return new RegExp(`^${parts.join(".*")}$`).test(path);
 }
 
-/** Runs the edge function without the globals of Node, which the edge lacks. Drops headers of one connection. */
+/** Runs the edge function without Node's globals, which CloudFront lacks. Drops hop-by-hop headers. */
 function runFunction(code: string, { method, headers, target }: ViewerRequest, uri: string) {
   const [, query = ""] = splitAt(target, "?");
   const sent = Object.entries(headers).filter(([name]) => !ofTheConnection.includes(name));
@@ -109,7 +108,6 @@ function runFunction(code: string, { method, headers, target }: ViewerRequest, u
 
 const ofTheConnection = ["host", "connection", "keep-alive", "transfer-encoding", "upgrade", "expect"];
 
-/** Splits a text at the first mark. The rest is undefined without a mark. */
 function splitAt(text: string, mark: string): [string, string?] {
   const at = text.indexOf(mark);
   return at === -1 ? [text] : [text.slice(0, at), text.slice(at + 1)];

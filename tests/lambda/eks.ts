@@ -6,11 +6,11 @@ import { type FakeAnswer, type FakeService, startFakeService } from "../aws/fake
 import { ACCOUNT } from "../synthesis/cloud.ts";
 import type { Resource } from "../synthesis/synthesize.ts";
 
-/** EKS, with the cluster of the stage once there is one. */
+/** A fake EKS with the cluster of a stage. */
 export interface Eks extends Pick<FakeService, "endpoint" | "knowKeys" | "stop"> {
-  /** Where the API server of the cluster asks whose a token is. */
+  /** Address where the cluster's API server verifies tokens. */
   readonly tokenReviews: string;
-  /** From now on the cluster is described: its API server, and its authority as PEM. */
+  /** Describes the cluster from now on, with its API server and CA certificate (PEM). */
   open(cluster: Cluster): void;
 }
 
@@ -20,8 +20,8 @@ export interface Cluster {
 }
 
 /**
- * Describes the cluster of `name`, and lets the roles of the stage's access entries into it, each as the groups of its
- * entry (EKS User Guide, "Grant IAM users access to Kubernetes with EKS access entries"). Who a token is of, STS says.
+ * Describes the cluster `name` and verifies tokens. Roles get the groups of their access entry (EKS User Guide, "Grant
+ * IAM users access to Kubernetes with EKS access entries"). STS identifies the owner of a token.
  */
 export async function startEks(resources: readonly Resource[], name: string, sts: string): Promise<Eks> {
   let cluster: Cluster | undefined;
@@ -70,7 +70,9 @@ function refusal(code: string): FakeAnswer {
 
 const PREFIX = "k8s-aws-v1.";
 
-/** Asks STS what the token is a signed question for, with the name of the cluster that has to be signed (aws-iam-authenticator). */
+/**
+ * Sends the token's presigned request to STS. Its signature must include the cluster's name (aws-iam-authenticator).
+ */
 async function findCaller(token: string, cluster: string, sts: string): Promise<string | undefined> {
   const signed = new URL(Buffer.from(token.slice(PREFIX.length), "base64url").toString());
   const isFor = signed.searchParams.get("X-Amz-SignedHeaders")?.split(";").includes("x-k8s-aws-id");
@@ -81,7 +83,7 @@ async function findCaller(token: string, cluster: string, sts: string): Promise<
   return /<Arn>(.+)<\/Arn>/.exec(await text(answer))?.[1];
 }
 
-/** The role that a session has taken on. */
+/** Returns the role of a session. */
 function getRole(arn: string): string {
   const [, name] = /:assumed-role\/([^/]+)\//.exec(arn) ?? [];
   return `arn:aws:iam::${ACCOUNT}:role/${name}`;

@@ -3,7 +3,7 @@ import { huge } from "../fixtures/catalog-cases.ts";
 import type { GoodRequest } from "../fixtures/catalog-requests.ts";
 import type { ViewerRequest } from "./edge.ts";
 
-/** Returns a request of the catalog with both ids and these changes. */
+/** Builds a viewer's request from the catalog's request, with both ids and these changes. */
 export function viewerRequest({ method, path, sent }: GoodRequest, changed: Partial<GoodRequest["sent"]> = {}) {
   const { key, body, headers = {} } = { ...sent, ...changed };
   const text = typeof body === "string" || body === undefined ? body : JSON.stringify(body);
@@ -22,7 +22,7 @@ export function viewerRequest({ method, path, sent }: GoodRequest, changed: Part
   } satisfies ViewerRequest;
 }
 
-/** Returns requests that an endpoint refuses or answers without a change, derived from one that it answers. */
+/** Derives requests from a valid one that the endpoint refuses or answers without a change. */
 export function unchangingRequests(endpoint: Endpoint, good: GoodRequest): Readonly<Record<string, ViewerRequest>> {
   const { method, path, sent } = good;
   const hasBody = method === "POST" || method === "PUT" || endpoint.body !== undefined;

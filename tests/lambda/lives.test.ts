@@ -29,7 +29,7 @@ test("a key is issued, rotated and revoked", async ({ skip }) => {
   expect(listed.body.keys).toContainEqual(
     expect.objectContaining({ key_prefix: rotated.body.key_prefix, current: true }),
   );
-  // Of this process, which answered none of them: another one may remember a good key for 5 s.
+  // This process has not answered before. Another process may cache a valid key for 5 s.
   const { status, body } = await anew("GET", "/v1/cluster/status");
   expect([status, body]).toEqual([401, { detail: "API key has been revoked" }]);
 });
@@ -99,7 +99,7 @@ test("a receiver gets an event of a job until it accepts it, and again on its ow
 
   const { body } = await ask("POST", "/v1/jobs/submit", { ...plainJob, webhook_url: url });
   const delivered = await deliver();
-  // Between the two the message is in the queue, not to be received for a second.
+  // Between the attempts, the message is hidden in the queue for a second.
   await expect.poll(async () => [await deliver(), seen.length], { interval: 100 }).toEqual([expect.anything(), 2]);
   const listed = await ask("GET", `/v1/webhooks/deliveries?environment_id=${body.job_id}`);
   const [delivery] = listed.body.deliveries;

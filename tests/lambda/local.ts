@@ -16,10 +16,10 @@ import type { OriginAnswer, ViewerRequest } from "./edge.ts";
 import { variablesIn } from "./runtime/services.ts";
 import { type ClientSocket, frameText } from "./runtime/socket-client.ts";
 
-/** The local server, over the stores of a stage. */
+/** The local server over the stores of a stage. */
 export interface Local {
   ask(request: ViewerRequest): Promise<OriginAnswer>;
-  /** A WebSocket at this target, or what refuses it. */
+  /** Opens a WebSocket, or returns the answer that refuses it. */
   connect(target: string): Promise<ClientSocket | OriginAnswer>;
   stop(): Promise<void>;
 }
@@ -54,7 +54,7 @@ export async function startLocal(
   };
 }
 
-/** Sends the target unchanged, which fetch would normalize. */
+/** Sends the target unchanged. fetch would normalize it. */
 async function askServer(url: string, { method, target, headers, body }: ViewerRequest): Promise<OriginAnswer> {
   const { hostname, port } = new URL(url);
   return new Promise((resolve, reject) => {
@@ -77,7 +77,7 @@ function openSocket(url: string): Promise<ClientSocket | OriginAnswer> {
   const closed = new Promise<void>((resolve) => ws.once("close", () => resolve()));
   ws.on("message", (data) => void frames.push(JSON.parse(String(data))));
   return new Promise((resolve, reject) => {
-    // After it is open, an error is followed by its close.
+    // After the socket is open, each error is followed by a close event.
     ws.on("error", reject);
     ws.on("unexpected-response", (_, answer) => void getAnswer(answer).then(resolve, reject));
     ws.on("open", () =>

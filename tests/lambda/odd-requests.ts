@@ -1,6 +1,6 @@
 import type { ViewerRequest } from "./edge.ts";
 
-/** Requests that are odd by their path, key, method or headers; `key` is a good one. */
+/** Requests with an unusual path, key, method or headers. `key` is valid. */
 export function oddRequests(key: string): Readonly<Record<string, ViewerRequest>> {
   const bearer = { authorization: `Bearer ${key}` };
   const get = (target: string, headers: Readonly<Record<string, string>> = bearer): ViewerRequest => ({
@@ -68,7 +68,7 @@ const oddPaths = [
   ...["/api/instances/inst_%2F", "/api/v1/environments/a%2541b", "/session/%32", "/docs/..%2Fopenapi.json"],
 ];
 
-/** Paths of function URLs, which decode nothing. */
+/** Paths of function URLs, which are not decoded. */
 const oddExecPaths = [
   ...["/v1/sessions/a%2Fb/execute", "/v1/sessions/a%2541/execute", "/v1/cloudrun/workspaces/100%25/runsh"],
   ...["/v1/sessions/ws-n-u-1/execute?x=%2F", "/v1/cloudrun/workspaces/a/b/execute", "/v1/sessions//execute"],

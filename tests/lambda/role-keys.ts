@@ -3,10 +3,10 @@ import type { LocalIdentity } from "#local/identity/identities.ts";
 import { ACCOUNT } from "../synthesis/cloud.ts";
 import type { Resource } from "../synthesis/synthesize.ts";
 
-/** The credentials that Lambda gives a function for its role. */
+/** Credentials that Lambda gives a function. */
 export type RoleKey = Readonly<Record<"accessKeyId" | "secretAccessKey" | "sessionToken", string>>;
 
-/** The credentials of a role: those of another one open nothing that this one may. */
+/** Returns the credentials of a role. Other roles have different ones. */
 export function keyOfRole(arn: string): RoleKey {
   const digest = createHash("sha256").update(arn).digest("hex");
   return {
@@ -16,13 +16,13 @@ export function keyOfRole(arn: string): RoleKey {
   };
 }
 
-/** The ARNs of the roles of a stage's functions, each once. */
+/** Lists the ARNs of the roles of a stage's functions, without duplicates. */
 export function functionRoles(resources: readonly Resource[]): string[] {
   const made = resources.filter(({ type, read: result }) => type === "aws:lambda/function:Function" && !result);
   return [...new Set(made.map(({ inputs }) => String(inputs.role)))];
 }
 
-/** Returns the identity of a function of this role at STS. */
+/** Returns the STS identity of a function with this role. */
 export function identityOfRole(arn: string): LocalIdentity {
   const name = arn.slice(arn.lastIndexOf("/") + 1);
   return {

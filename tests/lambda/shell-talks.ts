@@ -2,13 +2,12 @@ import { expect } from "vitest";
 import type { OriginAnswer } from "./edge.ts";
 import type { ClientSocket } from "./runtime/socket-client.ts";
 
-/** What a client sends through a web shell: each group at once, as soon as the one before was dealt with. */
+/** Groups of frames that a client sends to a web shell. A group is sent when the previous one was answered. */
 export type Talk = readonly (readonly (object | string)[])[];
 
 const command = (text: string, more: object = {}) => ({ type: "command", command: text, ...more });
 const ofLength = (bytes: number) => command("x".repeat(bytes - JSON.stringify(command("")).length));
 
-/** Talks with a workspace whose commands run. */
 export const talks: Readonly<Record<string, Talk>> = {
   "a command with output": [[command("echo out; echo err >&2")]],
   "an exit code": [[command("exit 3")]],
@@ -43,11 +42,11 @@ export const talks: Readonly<Record<string, Talk>> = {
   "an exit, and a command behind it": [[command("pwd"), { type: "exit" }, command("echo behind")]],
 };
 
-/** Answered behind all that was sent before, but for a ping of the local server's: that is answered at once. */
+/** Its answer follows the answers to all earlier frames. Only the local server's answer to a ping may come sooner. */
 const fence = { type: "behind-all" };
 const passed = { type: "error", message: `Unknown type: ${fence.type}` };
 
-/** Sends it all, and answers what came back up to the end, at last whether the connection was closed. */
+/** Sends all groups, and returns all frames received and whether the connection was closed. */
 export async function recordTranscript(
   talk: Talk,
   opened: ClientSocket | OriginAnswer,
@@ -73,7 +72,7 @@ function isPassed(frame: object): boolean {
   return JSON.stringify(frame) === JSON.stringify(passed);
 }
 
-/** With the frames of each result as one. */
+/** Merges the frames of each result. */
 export function joined(transcript: readonly unknown[]): readonly unknown[] {
   return transcript.reduce<readonly unknown[]>((before, frame) => {
     const last = before.at(-1) as Partial<Result> | undefined;

@@ -13,13 +13,13 @@ beforeAll(async () => {
 
 afterAll(() => world?.stop(), LONG_MS);
 
-/** Of one workspace for all: `/v1/cloudrun/workspaces/<id>/shell?api_key=<key>`. */
+/** Returns the target of the workspace that all tests share. */
 function targetIn(open: ClusterWorld): Promise<string> {
   made ??= runningWorkspace(open).then(({ path }) => `${path}/shell?api_key=${open.key}`);
   return made;
 }
 
-/** What the local server and the stage send to a client that sends the same. */
+/** Returns the frames of the local server and of the stage for the same talk. */
 async function getBoth({ local, stage }: ClusterWorld, talk: Talk, at: string) {
   const atZips = await stage.connect({ method: "GET", target: at, headers: {} });
   return {

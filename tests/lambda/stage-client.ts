@@ -9,7 +9,7 @@ export interface Answer {
 
 export type StageClient = (method: string, target: string, sent?: object) => Promise<Answer>;
 
-/** Asks through the edge, as a client with this key. */
+/** Creates a client that sends requests through the edge with this key. */
 export function createClient({ request }: DeployedStage, key?: string): StageClient {
   return async (method, target, sent) => {
     const body = sent && Buffer.from(JSON.stringify(sent));
@@ -22,7 +22,7 @@ export function createClient({ request }: DeployedStage, key?: string): StageCli
   };
 }
 
-/** Answers a key of the caller's. */
+/** Returns a new key of the caller. */
 export async function logIn(stage: DeployedStage, caller: Caller = developer): Promise<string> {
   const { body } = await createClient(stage)("POST", "/v1/auth/aws-login", loginBody(caller));
   return String(body.api_key);

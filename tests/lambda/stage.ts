@@ -4,13 +4,16 @@ import { type Resource, synthesize } from "../synthesis/synthesize.ts";
 
 export const functions = functionsFile as FunctionsFile;
 
-/** On a machine that does much else, of a minute. */
+/** Enough for a busy machine. An idle one needs a minute. */
 export const LONG_MS = 600_000;
 
-/** Where receivers of webhooks are. No deployment dials its own machine: this name leads there in its network alone. */
+/**
+ * Host of webhook receivers that only the functions' network resolves, because Berth sends nothing to loopback
+ * addresses.
+ */
 export const RECEIVER_HOST = "hooks.internal";
 
-/** Synthesizes the stage of these tests, which admits the users of the catalog. */
+/** Synthesizes the stage of these tests, which admits the catalog's users. */
 export function synthesizeStage(): Promise<Resource[]> {
   return synthesize("lambda", {
     DOMAIN: "berth.dev",

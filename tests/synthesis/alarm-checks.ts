@@ -7,7 +7,6 @@ import type { Resource } from "./synthesize.ts";
 
 const alarmType = "aws:cloudwatch/metricAlarm:MetricAlarm";
 
-/** Checks the metrics of alarms and the dashboard, the thresholds of alarms, and their topics. */
 export const alarmChecks = {
   alarms(resources, functions) {
     const alarms = ofType(resources, alarmType);
@@ -32,7 +31,7 @@ export const alarmChecks = {
         .filter(({ inputs }) => inputs.metricName === "ApproximateAgeOfOldestMessage")
         .filter(({ name, inputs }) => !(inputs.threshold > (name === "ShellAgeAlarm" ? 900 : 60)))
         .map(({ name }) => `${name} fires while a message is dealt with`),
-      // One that ends before it answers writes no line that would be counted.
+      // A function that ends before it answers logs no line to count.
       ...different(
         "function URLs with an alarm",
         functionsWithAlarm("Url5xxCount"),
@@ -55,10 +54,7 @@ export const alarmChecks = {
     ];
   },
 
-  /**
-   * Each error event that docs/operate.md lists for AWS has an alarm which fires at its first lines, and so have
-   * counted warnings.
-   */
+  /** Each error event of docs/operate.md for AWS, and each counted warning, has an alarm. */
   errorEvents(resources) {
     const alarms = ofType(resources, alarmType);
     const warnings = ["ClusterUnreachable", "OriginsRefused", "SendsFailed", "SnapshotsPending"];
@@ -97,7 +93,7 @@ export const alarmChecks = {
   },
 } as const satisfies Record<string, Check>;
 
-/** The cluster is listed once a minute. One failed listing raises no alarm, and an outage of five minutes does. */
+/** The cluster is listed once a minute. The alarm ignores one failed listing and reports an outage of five minutes. */
 function outageProblems(alarms: readonly Resource[]): string[] {
   const alarm = alarms.find(({ inputs }) => inputs.metricName === "ClusterUnreachable");
   const { statistic, comparisonOperator, period, threshold } = alarm?.inputs ?? {};
@@ -108,22 +104,19 @@ function outageProblems(alarms: readonly Resource[]): string[] {
   ];
 }
 
-/** Returns the events of docs/operate.md that may be errors, but for those of the local stack. */
+/** Lists the error events in docs/operate.md, except those of the local stack. */
 function documentedErrorEvents(): string[] {
   const page = readFileSync(new URL("../../docs/operate.md", import.meta.url), "utf8");
   const rows = page.matchAll(/^\| (`[^|]+`) \| (?:\w+, )?error \| (?!local stack only)/gm);
   return [...rows].flatMap(([, names = ""]) => [...names.matchAll(/`([^`]+)`/g)].map(([, name = ""]) => name));
 }
 
-/**
- * CloudWatch only lets an alarm notify a topic of the same region (CloudWatch User Guide, "Notifying users on alarm
- * changes").
- */
+/** An alarm can notify only topics in its region (CloudWatch User Guide, "Notifying users on alarm changes"). */
 function reaches({ alarmActions, region }: Resource["inputs"], topic: Resource): boolean {
   return region === topic.inputs.region && Boolean(alarmActions?.[0]?.endsWith(`:${topic.name}`));
 }
 
-/** A sweep that failed was not done, and one that is not called has no metric at all. */
+/** Checks that an alarm reports failed and missing sweeps. */
 function sweepProblems(name: string, alarms: readonly Resource[]): string[] {
   const sweep = alarms.find((alarm) => alarm.name === `${name}MissedAlarm`);
   const {
@@ -142,8 +135,7 @@ function sweepProblems(name: string, alarms: readonly Resource[]): string[] {
     ["failed", "Errors", name],
   ];
   return [
-    // The alarm fires without data. CloudFront takes minutes for the edge, and a new stage's sweeps are counted by
-    // then.
+    // The alarm fires without data. The edge takes minutes to deploy, so a new stage's sweeps have run by then.
     ...(sweep?.after.includes("aws:cloudfront/distribution:Distribution Edge")
       ? []
       : [`the first mail of a new stage says that ${name} was not done`]),
@@ -156,7 +148,7 @@ function sweepProblems(name: string, alarms: readonly Resource[]): string[] {
   ];
 }
 
-/** Checks that each schedule has an alarm, which fires before every call in its period has failed. */
+/** Checks that each schedule's alarm fires before every call in its period has failed. */
 function scheduleProblems(entry: ScheduleEntry, resources: readonly Resource[]): string[] {
   const isFor = (arn: unknown) => functionIn(arn) === logicalName(entry);
   const alarm = ofType(resources, alarmType).find(
@@ -182,11 +174,10 @@ function scheduleProblems(entry: ScheduleEntry, resources: readonly Resource[]):
 interface Metric {
   readonly namespace: string;
   readonly name: string;
-  /** Their names. */
+  /** Names of the dimensions. */
   readonly dimensions: readonly string[];
 }
 
-/** The metrics that an alarm reads. */
 function listMetrics(inputs: Resource["inputs"]): Metric[] {
   const queried = inputs.metricQueries?.flatMap(({ metric }: Resource["inputs"]) => (metric ? [metric] : []));
   return (queried ?? [inputs]).map(({ namespace, metricName, dimensions = {} }: Resource["inputs"]) => ({
@@ -196,7 +187,7 @@ function listMetrics(inputs: Resource["inputs"]): Metric[] {
   }));
 }
 
-/** A metric of ours has to be one that functions write, with its dimensions, in the namespace of their logs. */
+/** Checks that functions write this metric with these dimensions, in the namespace of their logs. */
 function unknownMetric({ namespace, name, dimensions }: Metric, resources: readonly Resource[]): string[] {
   if (namespace.startsWith("AWS/")) return [];
   const [lambda] = ofType(resources, "aws:lambda/function:Function");

@@ -8,12 +8,12 @@ const gateway = (api: string) =>
 
 export const callerChecks = {
   /**
-   * Checks the callers that the functions' policies allow. A route without its line answers 500. With one line too
-   * many, any AWS account can call a function with any event.
+   * Checks the callers in the functions' policies. A missing caller makes a route answer 500. An extra one could let
+   * any AWS account invoke the function.
    */
   callers(resources, functions) {
     const made = ofType(resources, "aws:lambda/permission:Permission").map(getCaller);
-    // HEAD needs another permission.
+    // HEAD has its own permission, so callers repeat.
     return different("callers", [...new Set(made)], functions.flatMap(listCallers));
   },
 } as const satisfies Record<string, Check>;
@@ -24,7 +24,7 @@ function getCaller({ inputs }: Resource): string {
   return `${functionIn(inputs.function)}: ${action} ${principal} ${how}`;
 }
 
-/** Schedules are called, and queues received from, by roles. A function URL takes both (Lambda Developer Guide). */
+/** Roles call schedules and read queues. A function URL needs both permissions (Lambda Developer Guide). */
 function listCallers(entry: FunctionEntry): string[] {
   const by = (...callers: readonly string[]) => callers.map((caller) => `${logicalName(entry)}: ${caller}`);
   if (entry.kind === "socket") return by(gateway("socket/socket"));

@@ -3,7 +3,7 @@ import { logicalName } from "../../stacks/compute/functions.ts";
 import type { FunctionEntry, FunctionsFile } from "../../stacks/compute/functions-file.ts";
 import type { Resource } from "./synthesize.ts";
 
-/** Returns the faults of the resources of a stage as texts. An empty array means that they are right. */
+/** Returns a text for each fault in the resources of a stage. */
 export type Check = (resources: readonly Resource[], functions: FunctionsFile) => string[];
 
 export const checks = {
@@ -25,7 +25,7 @@ export const checks = {
     ];
   },
 
-  /** A path may hold a key, a frame of a web shell a command: neither gets into a log of AWS's own. */
+  /** Paths may hold keys and frames may hold commands, so AWS must log neither. */
   logsOfRequests(resources) {
     const stages = ofType(resources, "aws:apigatewayv2/stage:Stage");
     const [distribution] = ofType(resources, "aws:cloudfront/distribution:Distribution");
@@ -158,7 +158,7 @@ export const checks = {
             !inputs.target?.deadLetterConfig?.arn || !(inputs.target.retryPolicy?.maximumRetryAttempts > 0),
         )
         .map(({ name }) => `${name} is lost where it fails`),
-      // Both services would repeat a call for hours otherwise (Scheduler API Reference, "RetryPolicy", and Lambda API
+      // Without this limit, both services retry for hours (Scheduler API Reference, "RetryPolicy", and Lambda API
       // Reference, "PutFunctionEventInvokeConfig").
       ...made
         .filter(({ inputs }) => inputs.target?.retryPolicy?.maximumEventAgeInSeconds !== 60)
@@ -178,7 +178,7 @@ export function ofType(resources: readonly Resource[], type: string): Resource[]
   return resources.filter((resource) => resource.type === type && !resource.read);
 }
 
-/** Behind a message of a FIFO queue waits its group: it is hidden hardly longer than its function may run. */
+/** A hidden message of a FIFO queue blocks its group, so its visibility timeout barely exceeds the function's. */
 function visibility(name: string, inputs: Resource["inputs"], functions: FunctionsFile): string[] {
   const timeout = functions.find((entry) => {
     if (entry.kind === "socket") return name === "ShellQueue";
@@ -195,7 +195,7 @@ function nameOfFunction({ name }: { readonly name: string }): string {
   return name.replace(/Function$/, "");
 }
 
-/** The function that an ARN names: SST puts app and stage in front as far as they fit, and something random at the end. */
+/** Returns the function in an ARN. SST adds app and stage before its name and a random suffix. */
 export function functionIn(arn: unknown): string {
   return /([A-Za-z0-9]+)Function-[a-z]+$/.exec(String(arn))?.[1] ?? String(arn);
 }
@@ -208,7 +208,7 @@ function getMinutes(expression: string): string {
   return /^rate\((\d+) minutes?\)$/.exec(expression)?.[1] ?? expression;
 }
 
-/** What one list has and the other lacks, in any order; of two that are alike each counts. */
+/** Compares lists in any order, with duplicates counted. */
 export function different(subject: string, found: readonly unknown[], wanted: readonly unknown[]): string[] {
   const missing = wanted.map(String);
   const extra = found.map(String).filter((each) => {

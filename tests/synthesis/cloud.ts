@@ -1,10 +1,9 @@
-/** Region of every stage of the tests. */
 export const ACCOUNT = "123456789012";
 export const REGION = "us-east-1";
 
 type Inputs = Readonly<Record<string, unknown>>;
 
-/** The fields that AWS would fill in for a new resource: enough for others to name it. */
+/** Returns the fields that AWS would set and that other resources use. */
 export function makeOutputs(type: string, name: string, inputs: Inputs): Record<string, unknown> {
   const arn = (service: string, rest: string) => `arn:aws:${service}:${REGION}:${ACCOUNT}:${rest}`;
   switch (type) {
@@ -49,7 +48,7 @@ export function makeOutputs(type: string, name: string, inputs: Inputs): Record<
   }
 }
 
-/** Returns the answer of AWS to a question of the program. */
+/** Returns AWS's answer to a call of the program. */
 export function answerCall(token: string, inputs: Inputs): Record<string, unknown> {
   switch (token) {
     case "aws:index/getRegion:getRegion":
@@ -78,7 +77,7 @@ interface GivenStatement {
   }[];
 }
 
-/** A policy as the provider of AWS writes it out of statements in its own form. */
+/** Writes a policy as the provider does for statements in its own form. */
 function buildDocument({ statements }: Inputs): object {
   return {
     Version: "2012-10-17",

@@ -2,13 +2,13 @@ import { logicalName } from "../../stacks/compute/functions.ts";
 import { type Check, different, findEntry, functionIn, ofType } from "./checks.ts";
 import type { Resource } from "./synthesize.ts";
 
-/** The quota that docs/deploy.md asks for, and the part of it that must stay for unbounded functions. */
+/** Quota of docs/deploy.md, and the part to leave for functions without a reservation. */
 const OF_AN_ACCOUNT = 1_000;
 const LEFT = 300;
 const mappingType = "aws:lambda/eventSourceMapping:EventSourceMapping";
 
 export const concurrencyChecks = {
-  /** Long calls and consumers of queues leave room for requests. */
+  /** Function URLs and consumers leave room for requests. */
   concurrency(resources, functions) {
     const made = ofType(resources, "aws:lambda/function:Function");
     const unbounded = made.filter((resource) => {
@@ -22,7 +22,7 @@ export const concurrencyChecks = {
     ];
   },
 
-  /** Looks, plans and schedules, which end jobs, keep their share in a flood of requests. */
+  /** Reconciles, plans and schedules have reserved concurrency, so they end jobs even in a flood of requests. */
   reservations(resources, functions) {
     const made = ofType(resources, "aws:lambda/function:Function");
     const ends = functions.filter(
@@ -37,15 +37,15 @@ export const concurrencyChecks = {
         reserved.map(({ inputs }) => functionIn(inputs.name)),
         ends.map(logicalName),
       ),
-      // Lambda throttles the calls of a mapping beyond the reservation ("Configuring maximum concurrency for Amazon SQS
-      // event sources").
+      // Lambda throttles a mapping beyond the reservation ("Configuring maximum concurrency for Amazon SQS event
+      // sources").
       ...reserved
         .filter((each) => getReserved(each) < receivedBy(each, resources))
         .map(({ name }) => `${name} receives more than it may run`),
     ];
   },
 
-  /** Requests of all clients together take a part of the account's concurrency, and of API Gateway's own limits. */
+  /** Requests are limited to a part of the account's concurrency and of API Gateway's quota. */
   throttles(resources) {
     const stages = ofType(resources, "aws:apigatewayv2/stage:Stage");
     return stages.flatMap(({ name, inputs }) => {
@@ -60,7 +60,7 @@ function getReserved({ inputs }: Resource): number {
   return Math.max(0, inputs.reservedConcurrentExecutions ?? 0);
 }
 
-/** How many batches of its queue a function is called with at the same time; 0: it has no queue. */
+/** Returns the maximum concurrency of the function's queue, or 0. */
 function receivedBy({ inputs }: Resource, resources: readonly Resource[]): number {
   const mapping = ofType(resources, mappingType).find(
     (each) => functionIn(each.inputs.functionName) === functionIn(inputs.name),

@@ -9,7 +9,7 @@ import type { Resource } from "./synthesize.ts";
 
 const lambda = "aws:lambda/function:Function";
 
-/** The answer of the log-in itself. */
+/** The login's own answer. */
 const tooMany: ProblemView = {
   status: 429,
   text: sharedTexts.tooMany,
@@ -22,7 +22,7 @@ const tooMany: ProblemView = {
   now: 0,
 };
 
-/** The way of a request: from the edge to the function that answers it. */
+/** Checks the path of a request from the edge to its function. */
 export const edgeChecks = {
   routes(resources, functions) {
     const integrations = ofType(resources, "aws:apigatewayv2/integration:Integration");
@@ -43,7 +43,7 @@ export const edgeChecks = {
     return different("routes", made, [...wanted, "$default by SharedFallback"]);
   },
 
-  /** Checks the paths of openapi.json, from which clients are generated, apart from functions.json. */
+  /** openapi.json is checked apart from functions.json, because clients are generated from it. */
   documentedPaths(resources, functions) {
     const document = JSON.parse(readFileSync("openapi.json", "utf8"));
     const documented = Object.entries<object>(document.paths).flatMap(([path, methods]) =>
@@ -106,7 +106,7 @@ export const edgeChecks = {
     );
   },
 
-  /** Browsers come back over HTTPS only, and no connection that Berth can configure takes less than TLS 1.2. */
+  /** Browsers return over HTTPS only, and custom domains require TLS 1.2. */
   transport(resources) {
     const [distribution] = ofType(resources, "aws:cloudfront/distribution:Distribution");
     const [policy, ...others] = ofType(resources, "aws:cloudfront/responseHeadersPolicy:ResponseHeadersPolicy");
@@ -129,12 +129,13 @@ export const edgeChecks = {
       ...origins
         .filter(({ customOriginConfig: to }: Resource["inputs"]) => to.originSslProtocols?.join() !== "TLSv1.2")
         .map(({ originId }: Resource["inputs"]) => `${originId} is reached by an old TLS`),
-      // CloudFront ignores it for its own name (CloudFront API Reference, "ViewerCertificate", MinimumProtocolVersion).
+      // CloudFront ignores the setting for its own domain (CloudFront API Reference, "ViewerCertificate",
+      // MinimumProtocolVersion).
       ...(aliases ? differentInOrder("TLS", viewerCertificate?.minimumProtocolVersion, "TLSv1.2_2021") : []),
     ];
   },
 
-  /** The canary asks as a client would. No other alarm notices an edge that keeps all clients out. */
+  /** The canary sends requests through the edge. No other alarm notices an edge that refuses all clients. */
   canary(resources) {
     const [check, ...others] = ofType(resources, "aws:route53/healthCheck:HealthCheck");
     const [distribution] = ofType(resources, "aws:cloudfront/distribution:Distribution");
@@ -154,7 +155,7 @@ export const edgeChecks = {
       // Route 53 Developer Guide, "Values that you specify when you create or update health checks", health checker
       // regions.
       ...(regions.length >= 3 ? [] : ["Route 53 checks from three regions or more"]),
-      // Route 53 writes its metrics there alone (Route 53 Developer Guide, "Monitoring health checks using
+      // Route 53 writes metrics only to this region (Route 53 Developer Guide, "Monitoring health checks using
       // CloudWatch").
       ...differentInOrder(
         "the alarm of the canary",
@@ -194,7 +195,7 @@ export const edgeChecks = {
         ["CLOUDFRONT", "us-east-1", false, false, false],
       ),
       ...differentInOrder("where it counts", [match?.searchString, match?.positionalConstraint], [path, "ENDS_WITH"]),
-      // An escaped dot is a dot only once it is decoded.
+      // Decode first, so that normalization finds escaped dots.
       ...differentInOrder("how it reads a path", result, ["URL_DECODE", "NORMALIZE_PATH"]),
       // AWS WAF Developer Guide, "Using rate-based rule statements in AWS WAF".
       ...differentInOrder("how it counts", [limited?.aggregateKeyType, limited?.limit], ["IP", 60]),
@@ -202,7 +203,7 @@ export const edgeChecks = {
         [429, tooManyBody, "retry-after: 60,berth-error: rate"],
         [429, tooManyBody, "retry-after: 60,berth-error: rate"],
       ]),
-      // A flood of one address ends here: the API's own throttle is shared by all clients.
+      // Limits each address, because all clients share the API's throttle.
       ...differentInOrder("how it counts all requests", ofAll?.statement.rateBasedStatement, {
         aggregateKeyType: "IP",
         evaluationWindowSec: 60,
@@ -229,7 +230,7 @@ export const edgeChecks = {
     return [
       ...differentInOrder("the edge's function", [publish, runtime], [true, "cloudfront-js-2.0"]),
       ...differentInOrder("what it sends", [sent], [JSON.stringify({ uri: "/v1/jobs", headers: values })]),
-      // Or functions that do not know a new secret yet would answer 403.
+      // A function without the new secret would answer 403.
       ...different(
         "what takes the secret before it",
         waited,

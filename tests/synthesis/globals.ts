@@ -1,5 +1,5 @@
 import * as aws from "@pulumi/aws";
 import * as sst from "../../.sst/platform/src/components/index.ts";
 
-/** Sets the globals that SST sets before it runs sst.config.ts. It is a separate module, because it must run first. */
+/** Sets the globals that sst.config.ts expects. Import this module first. */
 Object.assign(globalThis, { aws, sst });

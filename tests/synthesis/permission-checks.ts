@@ -6,20 +6,19 @@ import { type Check, different, findEntry, ofType } from "./checks.ts";
 import { rolePolicies, trustPolicies } from "./policies.ts";
 import type { Resource } from "./synthesize.ts";
 
-/** Resources that may end with a star (`Arns` of roles.ts says why each may). */
+/** Resources with a star. `Arns` in roles.ts has the reasons. */
 const starred = [
   /^\*$/,
   /:table\/[a-z0-9-]+\/index\/\*$/,
   /^arn:aws:s3:::[^*/]+\/\*$/,
   /:log-group:\/berth\/[a-z0-9-]+\/\*:\*$/,
   /^arn:aws:ec2:[^*]*:(volume|snapshot|instance)\/\*$/,
-  // API Gateway chooses the ids of connections.
   /^arn:aws:execute-api:[^*]*\/\*\/@connections\/\*$/,
 ];
-/** Actions that EC2 knows no resource for, and those by which Lambda gets into a network. */
+/** EC2 actions without resource-level permissions, and those that Lambda needs for a network. */
 const onAnything = /^ec2:(Describe[A-Z][A-Za-z]+|(Create|Delete)NetworkInterface|(Una|A)ssignPrivateIpAddresses)$/;
 
-/** All actions that a role may have. A new one needs a reason in roles.ts. */
+/** All allowed actions. A new one needs a reason in roles.ts. */
 const actionsByService = {
   dynamodb: ["BatchGetItem", "DeleteItem", "GetItem", "PutItem", "Query"],
   ec2: [
@@ -45,7 +44,7 @@ const knownActions = Object.entries(actionsByService).flatMap(([service, names])
 );
 
 export const permissionChecks = {
-  /** A policy that AWS keeps, or one apart, would say more than the texts that the other checks read. */
+  /** Managed or attached policies would add permissions that the other checks do not read. */
   actions(resources) {
     const attached = ofType(resources, "aws:iam/role:Role").filter(
       ({ inputs }) => inputs.managedPolicyArns?.length > 0,
@@ -76,8 +75,8 @@ export const permissionChecks = {
   },
 
   /**
-   * `inlinePolicies` removes every other inline policy of its role once the state is refreshed (Pulumi Registry,
-   * "aws.iam.Role", inlinePolicies), so no role has both.
+   * `inlinePolicies` removes other inline policies on a refresh (Pulumi Registry, "aws.iam.Role"), so no role uses both
+   * kinds.
    */
   onePlaceOfPolicies(resources) {
     const apart = resources.filter(({ type, read: result }) => /^aws:iam\/role(Policy|Policies)/.test(type) && !result);
@@ -90,10 +89,7 @@ export const permissionChecks = {
       );
   },
 
-  /**
-   * The role that makes volumes may use the key of EBS_KMS_KEY_ID through EC2 only. No role names a key without that
-   * setting.
-   */
+  /** Only the role that creates volumes may use the key of EBS_KMS_KEY_ID, and only through EC2. */
   keyOfVolumes(resources, functions) {
     const made = ofType(resources, "aws:lambda/function:Function");
     const keys = new Set(made.flatMap(({ inputs }) => inputs.environment?.variables?.EBS_KMS_KEY_ID ?? []));
@@ -155,8 +151,8 @@ export const permissionChecks = {
 } as const satisfies Record<string, Check>;
 
 /**
- * IAM takes 10,240 and 2,048 characters without white space ("IAM and AWS STS quotas"). The names of some regions are
- * five longer than the one of these resources, and of some partitions six, in each of their ARNs.
+ * IAM allows 10,240 and 2,048 characters without white space ("IAM and AWS STS quotas"). Each ARN may be up to 11
+ * characters longer in other regions and partitions.
  */
 const MOST_OF_A_ROLE = 9_000;
 const MOST_OF_A_TRUST = 1_900;
@@ -165,7 +161,7 @@ function getSize(policy: string): number {
   return policy.replaceAll(/\s/g, "").length;
 }
 
-/** Principals that may assume a role, one per line. */
+/** Lists the principals that may assume a role. */
 function getTrusted({ name, inputs }: Resource): string[] {
   const { assumeRolePolicy: policy } = inputs;
   const { Statement = [] } = typeof policy === "string" ? JSON.parse(policy) : policy;
@@ -193,7 +189,7 @@ function statementsIn({ Statement }: Resource["inputs"]): { actions: string[]; r
   return Statement.map(({ Action, Resource }: Resource["inputs"]) => ({ actions: Action, resources: Resource }));
 }
 
-/** The settings that the adapter of each port reads at init. */
+/** Settings that each port's adapter reads at init. */
 const settingsOfPort: Readonly<Record<PortName, readonly ConfigName[]>> = {
   table: ["TABLE_NAME"],
   queue: ["WORK_QUEUE_URL", "POOLS_QUEUE_URL", "WEBHOOKS_QUEUE_URL"],
@@ -206,19 +202,16 @@ const settingsOfPort: Readonly<Record<PortName, readonly ConfigName[]>> = {
   fetch: ["WEBHOOK_ALLOW"],
 };
 
-/** The size that stage.ts keeps free for values of the deployment, plus the settings of this stage without their list. */
+/** The size that stage.ts reserves for deployment values, plus this stage's settings without `SETTINGS`. */
 const MOST_OF_AN_ENVIRONMENT = 1_000;
 
-/**
- * Finds settings that a function reads and does not get, and those that it gets without reading them: a change of one
- * would deploy the function for nothing.
- */
+/** Finds settings that a function lacks or does not read. An unread one would redeploy the function without need. */
 function settingsProblems({ name, inputs }: Resource, entry: FunctionEntry, knownNames: ReadonlySet<string>): string[] {
   const { SETTINGS, DEPLOYED_AT, ...input } = inputs.environment?.variables ?? {};
   const wanted = entry.settings.filter((each) => knownNames.has(each));
   return [
     ...(SETTINGS === entry.settings.join() ? [] : [`${name} is told to read ${SETTINGS}`]),
-    // SST adds two of its own.
+    // SST adds variables with this prefix.
     ...different(
       `settings of ${name}`,
       Object.keys(input).filter((each) => !each.startsWith("SST_")),
@@ -227,7 +220,7 @@ function settingsProblems({ name, inputs }: Resource, entry: FunctionEntry, know
   ];
 }
 
-/** Finds settings that would end an init, and secrets that a function does not use. */
+/** Finds settings that fail at init, and secrets that a function does not use. */
 function environmentProblems({ name, inputs }: Resource, entry: FunctionEntry): string[] {
   const variables: Readonly<Record<string, string>> = inputs.environment?.variables ?? {};
   const serves = ["endpoint", "fallback", "socket"].includes(entry.kind);

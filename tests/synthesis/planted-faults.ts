@@ -1,9 +1,9 @@
 import type { Resource } from "./synthesize.ts";
 
-/** The longest that may be: SST leaves things out of the names of what it makes then. */
+/** The longest name. SST shortens resource names with it. */
 export const stage = "feature-branch-12345";
 
-/** What one of the resources is changed to; undefined: it is not made. */
+/** Changes a resource. Returns undefined to remove it. */
 export type Fault = (resource: Resource) => Resource | undefined;
 
 const change = (
@@ -31,7 +31,6 @@ const queue = "aws:sqs/queue:Queue";
 const apiStage = "aws:apigatewayv2/stage:Stage";
 const table = "aws:dynamodb/table:Table";
 const unless = (isFault: boolean, inputs: Resource["inputs"]) => (isFault ? undefined : inputs);
-/** Changes the policy of the web shell's role that names its queue and connections. */
 const changeSocketPolicy = (to: (policy: string) => string): Fault =>
   change(role, /^Socket.*Table$/, (inputs) => {
     inputs.inlinePolicies[1].policy = to(inputs.inlinePolicies[1].policy);
@@ -44,7 +43,7 @@ const widen = (inputs: Resource["inputs"], from: string | RegExp, to: string) =>
 const getQuery = (arn: string) =>
   JSON.stringify({ Sid: "TableIndexes", Effect: "Allow", Action: ["dynamodb:Query"], Resource: [arn] });
 
-/** Mistakes of stacks/ in a stage whose functions are in no network, and the check that finds each. */
+/** Mistakes in stacks/, for a stage without a network, with the check that finds each. */
 export const faults: Readonly<Record<string, readonly [check: string, fault: Fault]>> = {
   "commands that take the whole account": [
     "concurrency",
@@ -388,7 +387,7 @@ export const faults: Readonly<Record<string, readonly [check: string, fault: Fau
   ],
   "a log of the firewall": [
     "logsOfRequests",
-    // A fault changes a resource: this one stands for one more.
+    // Each fault changes an existing resource, so this one turns into the log.
     (resource) =>
       resource.type === "aws:cloudfront/function:Function"
         ? { ...resource, type: "aws:wafv2/webAclLoggingConfiguration:WebAclLoggingConfiguration" }

@@ -1,13 +1,12 @@
 import type { Resource } from "./synthesize.ts";
 
-/** A policy as text, and whose it is. */
 export interface MadePolicy {
-  /** Of the role; for any other policy of the resource that it is on. */
+  /** The role, or the resource that has the policy. */
   readonly of: string;
   readonly document: string;
 }
 
-/** The policies of roles: IAM counts those of one role together. */
+/** Lists the policies of roles. IAM limits the sum per role. */
 export function rolePolicies(resources: readonly Resource[]): MadePolicy[] {
   const inline = ofType(resources, "aws:iam/role:Role").flatMap(({ name, inputs }) =>
     (inputs.inlinePolicies ?? []).map(({ policy }: { policy: string }) => ({ of: name, document: policy })),
@@ -19,7 +18,6 @@ export function rolePolicies(resources: readonly Resource[]): MadePolicy[] {
   return [...inline, ...apart];
 }
 
-/** Principals that may assume a role. */
 export function trustPolicies(resources: readonly Resource[]): MadePolicy[] {
   return ofType(resources, "aws:iam/role:Role").map(({ name, inputs }) => ({
     of: name,

@@ -8,20 +8,20 @@ import { run } from "../../.sst/platform/src/auto/run.ts";
 import config from "../../sst.config.ts";
 import { answerCall, makeOutputs } from "./cloud.ts";
 
-/** A resource as Pulumi would be asked to make or (`read`) to find it. */
+/** A resource that Pulumi would create, or look up if `read` is set. */
 interface Recorded {
   readonly type: string;
   readonly name: string;
   readonly read: boolean;
   readonly inputs: unknown;
-  /** The resources that must exist first, as `<type> <name>`. */
+  /** Dependencies as `<type> <name>`. */
   readonly after: readonly string[];
 }
 
-/** Runs sst.config.ts as SST does, with its real components, and writes down every resource that Pulumi would make. */
+/** This program runs sst.config.ts with SST's real components and records every resource. */
 const recorded: Recorded[] = [];
 const after = new Map<string, readonly string[]>();
-// Mocks do not get the dependencies of a resource.
+// Pulumi does not pass dependencies to mocks.
 const { registerResource } = MockMonitor.prototype;
 MockMonitor.prototype.registerResource = function (request, callback) {
   const names = request.getDependenciesList().map((urn: string) => urn.split("::").slice(2));
@@ -42,7 +42,7 @@ runtime.setMocks(
   false,
 );
 
-// SST's own server, for what its components ask of it while a deployment is made.
+// A stand-in for SST's server, which components call during a deployment.
 const server = createServer((request, response) => {
   let body = "";
   request.on("data", (part) => {
@@ -53,7 +53,7 @@ const server = createServer((request, response) => {
     response.end(JSON.stringify({ result: serverAnswer(method, params) }));
   });
 });
-// On a busy machine these limits would end a connection that SST is about to use.
+// On a busy machine, these timeouts would close connections that SST is about to use.
 Object.assign(server, { keepAliveTimeout: 0, headersTimeout: 0, requestTimeout: 0 });
 await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
 process.env.SST_SERVER = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -70,16 +70,15 @@ function serverAnswer(
 }
 
 await runtime.runInPulumiStack(() => run(config.run));
-// Resources are made in callbacks of others: until all are done half of them are missing.
+// Components create resources in callbacks. Wait for all of them.
 await runtime.disconnect();
 writeFileSync(
   process.argv[2] ?? "",
   JSON.stringify(recorded, (_, value) => (isSecret(value) ? value.value : value)),
 );
-// Connections that SST keeps open would keep this process too.
+// Open connections of SST would keep the process alive.
 process.exit();
 
-/** Pulumi marks what it must not show. */
 function isSecret(value: unknown): value is { readonly value: unknown } {
   const mark = "4dabf18193072939515e22adb298388d";
   return typeof value === "object" && value !== null && mark in value;

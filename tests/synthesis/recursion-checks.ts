@@ -2,10 +2,7 @@ import { type Check, different, functionIn, ofType } from "./checks.ts";
 import { rolePolicies } from "./policies.ts";
 import type { Resource } from "./synthesize.ts";
 
-/**
- * Finds loops in the resources: the policies of a role name the queues it sends to, and mappings the functions they
- * invoke.
- */
+/** Finds loops: role policies name the queues a function sends to, and mappings the functions a queue invokes. */
 export const recursionChecks = {
   loops(resources) {
     const mappings = ofType(resources, "aws:lambda/eventSourceMapping:EventSourceMapping");
@@ -30,7 +27,7 @@ function reachesItself(start: string, getNext: (name: string) => readonly string
   return reached.has(start);
 }
 
-/** Returns the ARNs of the queues that a function's role lets it send to. */
+/** Returns the ARNs of the queues that a function may send to. */
 function listQueues({ inputs }: Resource, resources: readonly Resource[]): string[] {
   const role = String(inputs.role).split("/").pop();
   return rolePolicies(resources)

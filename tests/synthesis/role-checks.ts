@@ -6,7 +6,6 @@ import { type Check, different, differentInOrder, findEntry, ofType } from "./ch
 import { ACCOUNT, REGION } from "./cloud.ts";
 import type { Resource } from "./synthesize.ts";
 
-/** The permissions of each function by its role. */
 export const roleChecks = {
   rolesOfFunctions(resources, functions) {
     return ofType(resources, "aws:lambda/function:Function").flatMap((resource) => {
@@ -26,7 +25,7 @@ export const roleChecks = {
     });
   },
 
-  /** The queues, the table and its indexes: every role is allowed those of its functions, and no other. */
+  /** Each role may use exactly the queues, table and indexes that its functions use. */
   scopes(resources, functions) {
     const made = ofType(resources, "aws:lambda/function:Function");
     const queriers = new Set(
@@ -60,7 +59,9 @@ export const roleChecks = {
     ];
   },
 
-  /** Only what reaches the cluster is in its network, where nothing else can be reached without more. */
+  /**
+   * Only functions that reach the cluster are in its network. Network interfaces have limited access to other hosts.
+   */
   network(resources, functions) {
     const made = ofType(resources, "aws:lambda/function:Function");
     const inside = made.filter(({ inputs }) => inputs.vpcConfig !== undefined);
@@ -91,7 +92,7 @@ export const roleChecks = {
   },
 } as const satisfies Record<string, Check>;
 
-/** Lambda makes the interfaces by the function's role; what the function's own code asks for names its function. */
+/** Lambda creates network interfaces with the function's role, but the function's own code must not. */
 function interfaceProblems(resource: Resource, resources: readonly Resource[]): string[] {
   const statements = listStatements(resource, resources);
   const allowed = statements
@@ -122,14 +123,13 @@ function allowedTo(resource: Resource, resources: readonly Resource[]): Statemen
   return listStatements(resource, resources).filter(({ Effect }) => Effect === "Allow");
 }
 
-/** Returns the statements of the role of a function, or none if no such role is made. */
+/** Returns the statements of a function's role, or none if the stage does not create the role. */
 function listStatements({ inputs }: Resource, resources: readonly Resource[]): Statement[] {
   const role = ofType(resources, "aws:iam/role:Role").find(({ name }) => inputs.role?.endsWith(`:role/${name}`));
   const policies: readonly { readonly policy: string }[] = role?.inputs.inlinePolicies ?? [];
   return policies.flatMap(({ policy }) => JSON.parse(policy).Statement);
 }
 
-/** The services behind each port. */
 const servicesOfPort: Readonly<Record<PortName, readonly string[]>> = {
   table: ["dynamodb"],
   queue: ["sqs"],
@@ -142,26 +142,28 @@ const servicesOfPort: Readonly<Record<PortName, readonly string[]>> = {
   fetch: [],
 };
 
-/** Reports whether the module uses the whole driver. Others only run commands. A reconcile asks EC2 about a machine. */
+/**
+ * Reports whether the module uses the whole driver. Others only run commands. A reconcile calls EC2 about a machine.
+ */
 function drivesCluster({ file }: FunctionEntry): boolean {
   return /\bcompute\b.*"#lambda\/(schedule-compute|worker-ports)\.ts"/.test(readFileSync(file, "utf8"));
 }
 
 function servicesFor(entry: FunctionEntry): string[] {
   const { kind, uses } = entry;
-  // A function that only runs commands has the queue for the types of its verbs, and sends nothing.
+  // A function that only runs commands has the queue port for its verbs' types, but sends nothing.
   const sends = !(uses.includes("compute") && onlyRunsCommands(kind));
   const services = uses.filter((port) => port !== "queue" || sends).flatMap((port) => servicesOfPort[port]);
   const more = [
     ...(kind === "consumer" ? ["sqs"] : []),
     ...(kind === "consumer" && drivesCluster(entry) ? ["ec2"] : []),
-    // Its own queue, the queue's key, and its connections (socket-checks.ts).
+    // Its queue, the queue's key, and its connections (socket-checks.ts).
     ...(kind === "socket" ? ["sqs", "kms", "execute-api"] : []),
   ];
   return [...new Set(["logs", ...services, ...more])];
 }
 
-/** Whether a function's bundle has a query of one of the table's indexes: `{index:"due",…}` (core/ports/table.ts). */
+/** Reports whether the function's bundle queries an index, such as `{index:"due",…}` (core/ports/table.ts). */
 function queriesIndex(entry: FunctionEntry | undefined): boolean {
   if (!entry?.uses.includes("table")) return false;
   const { GlobalSecondaryIndexes = [] } = tableDefinition("any");
@@ -207,13 +209,13 @@ function queuesReceivedFrom(entry: FunctionEntry): readonly string[] {
 
 function queuesSentTo(entry: FunctionEntry): readonly string[] {
   const { name, kind, uses } = entry;
-  // It sends the next frames of a command to itself.
+  // The function sends the next frames of a command to its own queue.
   if (kind === "socket") return ["shell"];
   if (!uses.includes("queue") || (uses.includes("compute") && onlyRunsCommands(kind))) return [];
   return fewerQueues[name] ?? ["work", "pools", "webhooks"];
 }
 
-/** Functions that send reconciles of one kind of record, to the queue of packages/core/reconciler/request-reconcile.ts. */
+/** Functions that request reconciles of one kind of record (packages/core/reconciler/request-reconcile.ts). */
 const fewerQueues: Readonly<Record<string, readonly string[]>> = {
   "gpu-dev/auth/aws-login": ["work"],
   "gpu-dev/disks/rename": ["work"],
@@ -226,7 +228,7 @@ function findService(action: string): string | undefined {
   return action.split(":")[0];
 }
 
-/** Compares as IAM does: a star stands for any text. */
+/** Matches like IAM: a star matches any text. */
 function covers(pattern: string, arn: string): boolean {
   const parts = pattern.split("*").map((part) => part.replaceAll(/[.+?^${}()|[\]\\]/g, "\\$&"));
   return new RegExp(`^${parts.join(".*")}$`).test(arn);

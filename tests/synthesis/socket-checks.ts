@@ -4,7 +4,7 @@ import type { Resource } from "./synthesize.ts";
 const apiId = "Socket-id";
 const keyArn = "arn:aws:kms:us-east-1:123456789012:key/Sealer";
 
-/** The way of the web shell: to its function, through its queue and back to its connections. */
+/** Checks the path of a frame through queue, function and connection. */
 export const socketChecks = {
   socketRoutes(resources) {
     const [api, ...others] = ofType(resources, "aws:apigatewayv2/api:Api").filter(isSocket);
@@ -33,7 +33,7 @@ export const socketChecks = {
     ];
   },
 
-  /** A client's message names neither the queue's group nor its owner. */
+  /** The message group is the connection, which clients cannot choose. */
   socketFrames(resources) {
     const frames = ofType(resources, "aws:apigatewayv2/integration:Integration").find(
       ({ name }) => name === "SocketFrames",
@@ -55,7 +55,7 @@ export const socketChecks = {
     ];
   },
 
-  /** One client takes neither the queue's nor the stage's throughput from all others, and its commands are soon gone. */
+  /** A client cannot use up the throughput of the queue or the stage. Unprocessed commands expire soon. */
   socketLimits(resources) {
     const queue = ofType(resources, "aws:sqs/queue:Queue").find(({ name }) => name === "ShellQueue")?.inputs ?? {};
     const [stage] = ofType(resources, "aws:apigatewayv2/stage:Stage").filter(({ inputs }) => inputs.apiId === apiId);
@@ -71,7 +71,7 @@ export const socketChecks = {
     ];
   },
 
-  /** A permission to receive commands, or to see their disks, does not allow to read them. */
+  /** A permission to receive messages, or access to the disks of SQS, does not suffice to read commands. */
   socketSecrecy(resources) {
     const queues = ofType(resources, "aws:sqs/queue:Queue").filter(({ name }) => /^Shell/.test(name));
     return different(
@@ -112,13 +112,13 @@ function isSocket({ inputs }: Resource): boolean {
   return inputs.protocolType === "WEBSOCKET";
 }
 
-/** The queue or the function that an integration leads to. */
+/** Returns the queue or function of an integration. */
 function getTarget(uri: unknown): string {
   const [, queue] = /:sqs:path\/\d+\/[^/]*?-?([A-Za-z]+Queue)-[a-z]+\.fifo$/.exec(String(uri)) ?? [];
   return queue ?? functionIn(/functions\/(.*)\/invocations$/.exec(String(uri))?.[1]);
 }
 
-/** An action and a resource each, and on what condition. */
+/** Lists each action with its resource and condition. */
 function listLines(policy: unknown): string[] {
   const { Statement } = JSON.parse(String(policy ?? '{"Statement":[]}'));
   return Statement.flatMap(({ Action, Resource, Condition }: Resource["inputs"]) =>

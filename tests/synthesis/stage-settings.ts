@@ -1,4 +1,4 @@
-/** The settings of a stage of these tests: all that are required. */
+/** The required settings of a stage. */
 export const stageSettings = {
   DOMAIN: "berth.dev",
   ALLOWED_ACCOUNTS: "111111111111",

@@ -31,10 +31,10 @@ const all: Readonly<Record<string, Check>> = {
   ...roleChecks,
   ...socketChecks,
 };
-/** A minute where nothing else runs. */
+/** Enough for a busy machine. An idle one needs a minute. */
 const LONG_MS = 600_000;
 let resources: readonly Resource[];
-/** Of a stage that is kept, with a private cluster. */
+/** A retained stage with a private cluster. */
 let production: readonly Resource[];
 const moto = await startMoto();
 
@@ -90,7 +90,7 @@ test("the deployer is allowed each service of a stage, and passes roles only to 
   expect(ofType(made, "aws:iam/role:Role").flatMap(({ inputs }) => inputs.managedPolicyArns ?? [])).toEqual([]);
 });
 
-/** As actions of IAM name the service of a resource: the provider of AWS has another name for two. */
+/** Returns the service as IAM actions name it. The AWS provider names two differently. */
 function getService({ type }: Resource): string {
   if (type.startsWith("aws:cloudwatch/log")) return "logs";
   const [, service = ""] = /^aws:([a-z0-9]+)/.exec(type) ?? [];

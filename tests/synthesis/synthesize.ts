@@ -5,15 +5,14 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { build } from "esbuild";
 
-/** A resource that a deployment would make. */
 export interface Resource {
   readonly type: string;
   readonly name: string;
-  /** Only looked up. */
+  /** Whether the resource is only looked up. */
   readonly read: boolean;
   // biome-ignore lint/suspicious/noExplicitAny: each type of resource has inputs of its own
   readonly inputs: Record<string, any>;
-  /** The resources that must exist first, as `<type> <name>`. */
+  /** Dependencies as `<type> <name>`. */
   readonly after: readonly string[];
 }
 
@@ -21,11 +20,11 @@ const root = fileURLToPath(new URL("../../", import.meta.url));
 const platform = join(root, ".sst/platform");
 
 /**
- * All resources of a stage, in the order of their types and names: sst.config.ts is built and run as SST does it, with
- * SST's own components, and with a cloud that answers what AWS would. Throws what a deployment would fail with.
+ * Returns all resources of a stage, by type and name. Builds and runs sst.config.ts with SST's components and a fake
+ * cloud. Throws the error that a deployment would fail with.
  */
 export async function synthesize(stage: string, settings: Readonly<Record<string, string>>): Promise<Resource[]> {
-  // Node finds the packages of SST there.
+  // Node resolves SST's packages from there.
   const program = join(platform, `synthesis-${stage}.mjs`);
   const found = join(platform, `synthesis-${stage}.json`);
   const isProduction = stage === "production";

@@ -1,10 +1,10 @@
 import { type FakeService, startFakeService } from "../../aws/fake-service.ts";
 
-/** The Management API of a WebSocket API, with what it was sent for each connection. */
+/** A fake Management API of a WebSocket API. */
 export interface Connections extends Pick<FakeService, "endpoint" | "knowKeys" | "stop"> {
-  /** The URL of the stage, as its function knows it. */
+  /** URL of the stage as its function knows it. */
   readonly url: string;
-  /** From now on the connection is there: its frames go to `receive`, and `closed` is called where its function ends it. */
+  /** Adds a connection. Frames go to `receive`. `closed` is called when the function ends it. */
   add(id: string, connection: Connection): void;
   remove(id: string): void;
 }
@@ -14,7 +14,10 @@ export interface Connection {
   closed(): void;
 }
 
-/** `stage` is its path: `/socket` ("Use @connections commands in your backend service"). */
+/**
+ * Starts the API. `stage` is its path, such as `/socket` (API Gateway Developer Guide, "Use @connections commands in
+ * your backend service").
+ */
 export async function startConnections(stage: string): Promise<Connections> {
   const open = new Map<string, Connection>();
   const answer = (status: number, code: string) => ({ status, body: "{}", headers: { "x-amzn-errortype": code } });

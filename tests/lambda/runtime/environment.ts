@@ -9,41 +9,40 @@ import {
   startRuntimeApi,
 } from "./runtime-api.ts";
 
-/** A deployed function. */
 export interface LambdaFunction {
   readonly name: string;
   readonly arn: string;
-  /** The directory of its unpacked zip. */
+  /** Directory of the unpacked zip. */
   readonly directory: string;
   /** Module and export: `index.handler`. */
   readonly handler: string;
   readonly memoryMb: number;
   readonly timeoutSeconds: number;
   readonly logGroup: string;
-  /** Its variables without those of Lambda. */
+  /** Environment variables, without those that Lambda sets. */
   readonly environment: Readonly<Record<string, string>>;
-  /** Hosts that only its network knows, and their addresses, as a private zone of Route 53 has them. */
+  /** Addresses of hosts that only the function's network resolves, as in a private zone of Route 53. */
   readonly hosts: Readonly<Record<string, string>>;
-  /** The credentials of its role. */
+  /** Credentials of the function's role. */
   readonly credentials: Readonly<Record<"accessKeyId" | "secretAccessKey" | "sessionToken", string>>;
 }
 
-/** One process of a function, as Lambda keeps it warm: it stands still unless it has an invocation or its init. */
+/** A process of a function, frozen between invocations as on Lambda. */
 export interface ExecutionEnvironment {
   readonly pid: number;
-  /** No further invocation: it ended, or was ended. */
+  /** Whether the process has ended. */
   isOver(): boolean;
-  /** One at a time; what fails is an answer too. */
+  /** Runs one invocation at a time. Failures are answers too. */
   invoke(invocation: Invocation): Promise<Answered>;
   end(): Promise<void>;
 }
 
 const bootstrap = fileURLToPath(new URL("../bootstrap.mjs", import.meta.url));
 
-/** The last of what a process wrote, for messages. */
+/** Length of the last output that error messages quote. */
 const SAID_CHARACTERS = 2_000;
 
-/** Starts one and answers once it waits for its first invocation, frozen. Throws where its init fails. */
+/** Starts a process and freezes it when it waits for its first invocation. Throws if its init fails. */
 export async function startEnvironment(made: LambdaFunction): Promise<ExecutionEnvironment> {
   const api = await startRuntimeApi();
   const child = spawn(process.execPath, [...listArguments(made), bootstrap, JSON.stringify(made.hosts)], {
@@ -79,7 +78,7 @@ interface Running {
   readonly made: LambdaFunction;
 }
 
-/** Lambda ends the process of an invocation that took too long, and of one that ended it. */
+/** Runs an invocation. Lambda ends the process after a time-out or an exit. */
 async function invokeIn({ child, api, ended, made }: Running, invocation: Invocation): Promise<Answered> {
   let timer: NodeJS.Timeout | undefined;
   const timedOut = new Promise<FailedInvocation>((resolve) => {
@@ -90,7 +89,7 @@ async function invokeIn({ child, api, ended, made }: Running, invocation: Invoca
   const answered = api.hand(invocation);
   const stopped = Promise.race([timedOut, ended]).then((error): Answered => ({ error }));
   const answer = await Promise.race([answered, stopped]);
-  // It is warm again once it asks for the next one: what the handler left running has its time until then.
+  // Background work of the handler may run until the process asks for the next invocation.
   const isWarm = answered.then(() => api.asked()).then(() => true);
   const goesOn = await Promise.race([isWarm, stopped.then(() => false)]);
   clearTimeout(timer);
@@ -110,7 +109,7 @@ function isOver({ exitCode, signalCode }: ChildProcess): boolean {
   return exitCode !== null || signalCode !== null;
 }
 
-/** It reads its zip and writes nothing; its heap is that of Lambda's own bootstrap, nine tenths of the memory. */
+/** Grants read access to the zip only, and the heap of Lambda's bootstrap: nine tenths of the memory. */
 function listArguments({ directory, memoryMb }: LambdaFunction): string[] {
   const heapMb = Math.floor(memoryMb * 0.9);
   const names = [directory, bootstrap].map((path) => `--allow-fs-read=${path}`);
@@ -141,7 +140,7 @@ function ownVariables({ name, handler, directory, memoryMb, logGroup, credential
   };
 }
 
-/** A frozen process does not notice that its parent died: another one does, and ends it. */
+/** Kills the process when this one dies. A frozen process cannot notice that. */
 function endWithParent({ pid }: ChildProcess): ChildProcess {
   const script = 'read -r _; kill -KILL "$1"';
   return spawn("/bin/sh", ["-c", script, "guard", String(pid)], { stdio: ["pipe", "ignore", "ignore"] });

@@ -3,17 +3,17 @@ import type { DeployedFunctions } from "../deployed.ts";
 import { sqsEvent } from "./events.ts";
 import { eventQueues, type Services } from "./services.ts";
 
-/** One batch that a consumer was handed. */
+/** A batch that a consumer received. */
 export interface Delivered {
-  /** In functions.json. */
+  /** Name in functions.json. */
   readonly consumer: string;
   readonly messages: number;
   readonly failed: number;
 }
 
 /**
- * The event source mappings as synthesized: each hands a batch to its function, deletes what did not fail, and leaves the
- * rest to come again (Lambda Developer Guide, "Handling errors for an SQS event source in Lambda").
+ * Runs the synthesized event source mappings: passes a batch to its function, deletes the messages that succeeded, and
+ * leaves the others in the queue (Lambda Developer Guide, "Handling errors for an SQS event source in Lambda").
  */
 export function eventSources(
   resources: readonly Resource[],

@@ -1,20 +1,20 @@
 import { randomUUID } from "node:crypto";
 import { ACCOUNT, REGION } from "../../synthesis/cloud.ts";
 
-/** A request as it comes to an origin behind the edge; the names of its headers are in lower case. */
+/** A request that reaches an origin behind the edge. Header names are in lower case. */
 export interface OriginRequest {
   readonly method: string;
-  /** Escaped, as the edge sends it. */
+  /** Escaped as the edge sends it. */
   readonly path: string;
-  /** The query without `?`. */
+  /** Query without `?`. */
   readonly query: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Uint8Array | undefined;
 }
 
 /**
- * What an HTTP API hands to a function (API Gateway Developer Guide, "Create AWS Lambda proxy integrations for HTTP APIs",
- * payload format 2.0). Its paths are decoded once.
+ * Builds the event of an HTTP API, with its path decoded once (API Gateway Developer Guide, "Create AWS Lambda proxy
+ * integrations for HTTP APIs", payload format 2.0).
  */
 export function httpApiEvent(request: OriginRequest, matched: MatchedRoute): object {
   const rawPath = decodedPath(request.path);
@@ -26,19 +26,22 @@ export function httpApiEvent(request: OriginRequest, matched: MatchedRoute): obj
 }
 
 export interface MatchedRoute {
-  /** `GET /v1/jobs/{job_id}` */
+  /** Such as `GET /v1/jobs/{job_id}`. */
   readonly routeKey: string;
   readonly pathParameters: Readonly<Record<string, string>>;
 }
 
-/** As AWS decodes: each escape that is one, once; anything else stays. */
+/** Decodes each valid escape once, as AWS does, and keeps the rest. */
 export function decodedPath(path: string): string {
   return path.replaceAll(/(?:%[0-9a-f]{2})+/gi, (escapes) =>
     Buffer.from(escapes.replaceAll("%", ""), "hex").toString("utf8"),
   );
 }
 
-/** What a function URL hands over (Lambda Developer Guide, "Invoking Lambda function URLs"): paths are left as they came. */
+/**
+ * Builds the event of a function URL, whose path stays escaped (Lambda Developer Guide, "Invoking Lambda function
+ * URLs").
+ */
 export function functionUrlEvent(request: OriginRequest, id: string): object {
   const domainName = `${id}.lambda-url.${REGION}.on.aws`;
   return requestEvent(request, { domainName, rawPath: request.path, routeKey: "$default" });
@@ -86,22 +89,24 @@ function requestEvent({ method, query, headers, body }: OriginRequest, { domainN
   };
 }
 
-/** Bodies of other types come in base64 ("Working with binary media types for HTTP APIs"). */
+/** Other types are base64-encoded ("Working with binary media types for HTTP APIs"). */
 const textTypes = /^(text\/|application\/(json|javascript|xml))/i;
 
-/** Joins the values of a repeated name with commas. */
+/** Joins repeated values with commas. */
 function joined(pairs: readonly (readonly [string, string])[]): Record<string, string> {
   const values = new Map<string, string>();
   for (const [name, value] of pairs) values.set(name, values.has(name) ? `${values.get(name)},${value}` : value);
   return Object.fromEntries(values);
 }
 
-/** Returns the event of a new connection ("Route selection expressions", `$connect`). */
+/** Builds the event of a new connection ("Route selection expressions", `$connect`). */
 export function connectEvent(request: OriginRequest, connectionId: string = randomUUID()): object {
   return socketEvent(request, connectionId, "CONNECT");
 }
 
-/** Returns the last event of a connection, for an end by either side ("Route selection expressions", `$disconnect`). */
+/**
+ * Builds the last event of a connection, after an end by either side ("Route selection expressions", `$disconnect`).
+ */
 export function disconnectEvent(request: OriginRequest, connectionId: string): object {
   return socketEvent(request, connectionId, "DISCONNECT");
 }
@@ -136,7 +141,7 @@ function socketEvent({ query, headers }: OriginRequest, connectionId: string, ev
   };
 }
 
-/** API Gateway writes the names of headers with capitals here. */
+/** API Gateway capitalizes header names in these events. */
 function canonicalName(name: string): string {
   return name.replaceAll(/(^|-)[a-z]/g, (start) => start.toUpperCase());
 }
@@ -145,11 +150,11 @@ export interface QueueMessage {
   readonly id: string;
   readonly receipt: string;
   readonly body: string;
-  /** The times and counts of SQS: `SentTimestamp`, `ApproximateReceiveCount`, and the group in a FIFO queue. */
+  /** SQS attributes: `SentTimestamp`, `ApproximateReceiveCount`, and the group in a FIFO queue. */
   readonly attributes: Readonly<Record<string, string>>;
 }
 
-/** Returns the event of a queue's messages ("Using Lambda with Amazon SQS"). */
+/** Builds the event of a queue's messages ("Using Lambda with Amazon SQS"). */
 export function sqsEvent(queueArn: string, messages: readonly QueueMessage[]): object {
   return {
     Records: messages.map(({ id, receipt, body, attributes }) => ({
@@ -166,7 +171,7 @@ export function sqsEvent(queueArn: string, messages: readonly QueueMessage[]): o
   };
 }
 
-/** Returns the event of EventBridge Scheduler: the unchanged input of the schedule's target. */
+/** Returns the event of EventBridge Scheduler, which is the target's input. */
 export function scheduleEvent(input: string): unknown {
   return JSON.parse(input);
 }

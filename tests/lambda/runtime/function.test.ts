@@ -15,7 +15,6 @@ afterAll(async () => {
   await Promise.all(directories.map((path) => rm(path, { recursive: true, force: true })));
 });
 
-/** A function of this one module. */
 async function getFunction(source: string, changed: Partial<LambdaFunction> = {}): Promise<LambdaFunction> {
   const directory = await mkdtemp(join(tmpdir(), "berth-function-"));
   directories.push(directory);
@@ -43,7 +42,7 @@ async function run(source: string, changed: Partial<LambdaFunction> = {}): Promi
 
 const canReadStates = process.platform === "linux";
 
-/** A letter of proc(5), "Z" also of one that is gone. */
+/** Returns the process state of proc(5), or "Z" if the process is gone. */
 async function findState(pid: number): Promise<string | undefined> {
   const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => ") Z");
   return /\) (\w)/.exec(stat)?.[1];
@@ -163,7 +162,7 @@ test("a heap grows to nine tenths of the memory", async () => {
 
   const [small, large] = await Promise.all(functions.map(({ invoke }) => invoke({})));
 
-  // The limit counts the young generation too, which is of one size in both.
+  // The limit includes the young generation, which has the same size in both.
   const limits = [small, large].map((answered) => (answered as { readonly value: number }).value);
   expect((limits[1] ?? 0) - (limits[0] ?? 0)).toBe((460 - 115) * 1024 * 1024);
 });

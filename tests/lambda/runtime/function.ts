@@ -3,14 +3,14 @@ import { type ExecutionEnvironment, type LambdaFunction, startEnvironment } from
 import type { Answered } from "./runtime-api.ts";
 
 export interface RunningFunction {
-  /** Starts a process for the next event. Throws where its init fails. */
+  /** Starts a process for the next event. Throws if its init fails. */
   prepare(): Promise<void>;
-  /** Hands the event to a process that waits, or to a new one. Throws where its init fails. */
+  /** Passes the event to a waiting process or a new one. Throws if the init of a new one fails. */
   invoke(event: unknown): Promise<Answered>;
   stop(): Promise<void>;
 }
 
-/** Runs nothing before the first event, and as many processes as there are events at once. */
+/** Starts processes on demand, one for each concurrent event. */
 export function runFunction(made: LambdaFunction): RunningFunction {
   const warm: ExecutionEnvironment[] = [];
   const all = new Set<ExecutionEnvironment>();

@@ -4,7 +4,7 @@ import { createEdge, type OriginAnswer, type ViewerRequest } from "../edge.ts";
 import { decodedPath, functionUrlEvent, httpApiEvent, type MatchedRoute, type OriginRequest } from "./events.ts";
 import type { Answered } from "./runtime-api.ts";
 
-/** The stage from the edge to the zips: answers a request as a client would get it. */
+/** Answers requests through the edge, the API and the zips. */
 export function createGateway(
   resources: readonly Resource[],
   functions: DeployedFunctions,
@@ -30,8 +30,8 @@ export function createGateway(
 }
 
 /**
- * Bytes of the request line and of the headers' values ("Quotas for configuring and running an HTTP API"). AWS does not say
- * which status refuses more.
+ * Limit of the request line and header values in bytes ("Quotas for configuring and running an HTTP API"). AWS does not
+ * document the status of larger requests.
  */
 const MOST_OF_A_REQUEST = 10_240;
 
@@ -45,8 +45,8 @@ interface Route extends MatchedRoute {
 }
 
 /**
- * Finds the route of a request (API Gateway Developer Guide, "Create routes for HTTP APIs"): of those that match the one
- * with a fixed segment where others have a parameter, and `$default` where none does.
+ * Finds the route of a request. Fixed segments take precedence over parameters, and `$default` matches the rest (API
+ * Gateway Developer Guide, "Create routes for HTTP APIs").
  */
 function httpApiRoutes(resources: readonly Resource[]): (request: OriginRequest) => Route {
   const uris = new Map(
@@ -71,7 +71,7 @@ function httpApiRoutes(resources: readonly Resource[]): (request: OriginRequest)
   };
 }
 
-/** Fixed segments come before parameters, from left to right. */
+/** Sorts fixed segments before parameters, from left to right. */
 function getOrder(routeKey: string): string {
   return routeKey.replaceAll(/\{\w+\}/g, "\uffff");
 }
@@ -98,7 +98,7 @@ interface FunctionUrl {
   readonly functionName: string;
 }
 
-/** Returns the function URLs by their hosts in the synthesis. */
+/** Returns the function URLs by host. */
 function functionUrls(resources: readonly Resource[]): ReadonlyMap<string, FunctionUrl> {
   return new Map(
     ofType(resources, "aws:lambda/functionUrl:FunctionUrl").map(({ name, inputs }) => {
@@ -112,7 +112,7 @@ function ofType(resources: readonly Resource[], type: string): Resource[] {
   return resources.filter((resource) => resource.type === type && !resource.read);
 }
 
-/** A function that fails has an answer of API Gateway's, or of the function URL's. */
+/** Converts a function's result. Failures get the answer of API Gateway or the function URL. */
 function toAnswer(answered: Answered, failed: number): OriginAnswer {
   const value = "value" in answered ? (answered.value as Partial<Result> | null) : undefined;
   if (typeof value?.statusCode !== "number") return gatewayAnswer(failed, "Internal Server Error");
@@ -132,12 +132,11 @@ function gatewayAnswer(status: number, message: string): OriginAnswer {
   return { status, headers: { "content-type": "application/json" }, body };
 }
 
-/** A WebSocket API takes upgrades alone. */
+/** Answer of a WebSocket API to a request without an upgrade. */
 const noUpgrade = gatewayAnswer(403, "Forbidden");
 
 const tooLarge = gatewayAnswer(431, "Request Header Fields Too Large");
 
-/** Removes the body from an answer to HEAD. */
 function withoutBody({ method }: OriginRequest, answer: OriginAnswer): OriginAnswer {
   return method === "HEAD" ? { ...answer, body: Buffer.alloc(0) } : answer;
 }

@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
 import { RECEIVER_HOST } from "../stage.ts";
 
-/** A receiver of webhooks on loopback, and what it was sent. */
+/** A receiver of webhooks on loopback that records requests. */
 export interface Receiver {
   readonly url: string;
   readonly seen: readonly Seen[];
@@ -16,7 +16,7 @@ export interface Seen {
   readonly body: string;
 }
 
-/** Answers with these statuses in their order, and then with the last of them. */
+/** Answers with each status in turn and repeats the last one. */
 export async function startReceiver(statuses: readonly number[]): Promise<Receiver> {
   const seen: Seen[] = [];
   const server = createServer(async (request, response) => {

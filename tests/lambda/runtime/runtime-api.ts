@@ -7,7 +7,7 @@ export interface Invocation {
   readonly id: string;
   readonly functionArn: string;
   readonly event: unknown;
-  /** ms since the epoch */
+  /** ms since the epoch. */
   readonly deadlineAt: number;
 }
 
@@ -16,28 +16,28 @@ export interface FailedInvocation {
   readonly errorMessage: string;
 }
 
-/** The answer of a function, or its failure in the form of Lambda. */
+/** The answer of a function, or its failure in Lambda's form. */
 export type Answered = { readonly value: unknown } | { readonly error: FailedInvocation };
 
 /** The runtime API of one process, on loopback (Lambda Developer Guide, "Using the Lambda runtime API"). */
 export interface RuntimeApi {
-  /** Host and port, for the process. */
+  /** Host and port. */
   readonly address: string;
-  /** Answers once the process asks for an invocation, or why its init failed. */
+  /** Waits until the process asks for an invocation. Returns its failure if the init failed. */
   asked(): Promise<FailedInvocation | undefined>;
-  /** Gives the process that asks this one, and answers what it says of it. */
+  /** Passes an invocation to the waiting process and returns the result. */
   hand(invocation: Invocation): Promise<Answered>;
   stop(): Promise<void>;
 }
 
-/** "Lambda quotas": of an answer, in bytes. */
+/** Limit of an answer in bytes ("Lambda quotas"). */
 const MOST_BYTES = 6 * 1024 * 1024;
 
 export async function startRuntimeApi(): Promise<RuntimeApi> {
   let next = Promise.withResolvers<ServerResponse | FailedInvocation>();
   let current: { readonly id: string; readonly answer: (answered: Answered) => void } | undefined;
 
-  /** Answers the status. */
+  /** Returns the status of the answer. */
   async function take(request: IncomingMessage): Promise<number> {
     const said = await text(request);
     const [, id, kind] =
@@ -65,7 +65,7 @@ export async function startRuntimeApi(): Promise<RuntimeApi> {
       () => response.writeHead(400).end(),
     );
   });
-  // A frozen process keeps its connection.
+  // A frozen process keeps its connection open.
   Object.assign(server, { keepAliveTimeout: 0, headersTimeout: 0, requestTimeout: 0 });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");

@@ -33,31 +33,30 @@ import { RECEIVER_HOST } from "../stage.ts";
 import { type Connections, startConnections } from "./connections.ts";
 import type { QueueMessage } from "./events.ts";
 
-/** What stands for the services of AWS, on loopback, with what a stage has of them under the names of its synthesis. */
+/** Fake AWS services on loopback, with the resources of a stage under their synthesized names. */
 export interface Services {
-  /** Variables that lead functions to the services. */
+  /** Variables with the addresses of the services. */
   readonly variables: ServiceVariables;
-  /** The adapters of this process to the same things. */
+  /** Adapters of this process to the same resources. */
   readonly ports: { readonly table: Table; readonly queue: Queue; readonly sealer: Sealer; readonly blobs: Blobs };
   readonly stsEndpoint: string;
   readonly eks: Eks;
   readonly connections: Connections;
-  /** Returns the name of the queue on AWS. */
   nameOf(queue: EventQueue): string;
-  /** Sends a form to SQS as a service of AWS does: `Action=SendMessage&…`. */
+  /** Sends a form such as `Action=SendMessage&…` to SQS, as an AWS integration does. */
   sendForm(queue: EventQueue, form: string): Promise<void>;
-  /** So many messages at most; who has dealt with one removes it. */
+  /** Receives at most `most` messages. The caller removes those that it has processed. */
   receive(queue: EventQueue, most: number): Promise<QueueMessage[]>;
   remove(queue: EventQueue, messages: readonly QueueMessage[]): Promise<void>;
   stop(): Promise<void>;
 }
 
 export interface ServiceVariables {
-  /** Variables of every function, which both the SDK and Berth's own calls read. */
+  /** Variables of every function, for the SDK and Berth's own calls. */
   readonly endpoints: Readonly<Record<string, string>>;
-  /** Replacements for synthesized variables, because the address of a queue names its host. */
+  /** Replacements for synthesized variables, because a queue's URL names its host. */
   readonly addresses: Readonly<Record<string, string>>;
-  /** Host names that only the network of the functions knows. */
+  /** Hosts that only the network of the functions resolves. */
   readonly hosts: Readonly<Record<string, string>>;
 }
 
@@ -68,7 +67,6 @@ const queueVariables = {
   shell: "SHELL_QUEUE_URL",
 } as const;
 
-/** A queue that a function receives from. */
 export type EventQueue = QueueName | "shell";
 
 export const queueNames = ["work", "pools", "webhooks"] as const;
@@ -78,7 +76,7 @@ function formatPath(url: string): string {
   return new URL(url).pathname;
 }
 
-/** Starts empty services for a stage. Until a cluster is opened, EKS answers that there is none. */
+/** Starts empty services for a stage. EKS has no cluster until one is opened. */
 export async function startServices(resources: readonly Resource[]): Promise<Services> {
   const variables = variablesIn(resources);
   const { TABLE_NAME = "", SEALER_KEY_ID = "", BLOBS_BUCKET = "", EKS_CLUSTER = "", SOCKET_API_URL = "" } = variables;
@@ -158,7 +156,6 @@ export async function startServices(resources: readonly Resource[]): Promise<Ser
   };
 }
 
-/** Returns the variables of all functions of the stage. */
 export function variablesIn(resources: readonly Resource[]): Readonly<Record<string, string>> {
   const made = resources.filter(({ type, read: result }) => type === "aws:lambda/function:Function" && !result);
   return Object.assign({}, ...made.map(({ inputs }) => inputs.environment.variables));
@@ -171,7 +168,7 @@ const identities = [developer, second, operator].map((caller) => ({
   userId: `AROATEST:${caller.arn.slice(caller.arn.lastIndexOf("/") + 1)}`,
 }));
 
-/** Those that are there now, hidden from others as long as the queue says. */
+/** Receives visible messages. They stay hidden for the queue's visibility timeout. */
 async function receiveFrom(client: SQSClient, QueueUrl: string, most: number): Promise<QueueMessage[]> {
   const { Messages = [] } = await client.send(
     new ReceiveMessageCommand({ QueueUrl, MaxNumberOfMessages: most, MessageSystemAttributeNames: ["All"] }),

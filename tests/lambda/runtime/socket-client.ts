@@ -6,20 +6,19 @@ import { connectEvent, disconnectEvent, type OriginRequest } from "./events.ts";
 import type { Answered } from "./runtime-api.ts";
 import type { Services } from "./services.ts";
 
-/** A WebSocket of a client's. */
 export interface ClientSocket {
-  /** What it was sent, in order. */
+  /** Received frames, in order. */
   readonly frames: readonly object[];
   isClosed(): boolean;
-  /** Sends a text, or an object as JSON. Answers once it is on its way, of API Gateway once it is in the queue. */
+  /** Sends a text, or an object as JSON. Waits until the frame is sent, or queued in the emulated API Gateway. */
   send(frame: object | string): Promise<void>;
   close(): Promise<void>;
 }
 
 /**
- * The routes of the WebSocket API as synthesized (API Gateway Developer Guide, "Working with routes for WebSocket APIs"):
- * `$connect` and `$disconnect` are handed to the function, each frame becomes the request that the template of `$default`
- * makes of it. A refused upgrade answers as its function did.
+ * Emulates the synthesized WebSocket API. `$connect` and `$disconnect` invoke the function. `$default` sends each frame
+ * to the queue by its template. A refused upgrade gets the function's answer (API Gateway Developer Guide, "Working
+ * with routes for WebSocket APIs").
  */
 export function createSocketGateway(
   resources: readonly Resource[],
@@ -72,7 +71,7 @@ export function createSocketGateway(
   };
 }
 
-/** The longest message. A longer one ends its connection ("Quotas for configuring and running a WebSocket API"). */
+/** Longest message. A longer one closes the connection ("Quotas for configuring and running a WebSocket API"). */
 const MOST_BYTES = 128 * 1024;
 
 export function frameText(frame: object | string): string {
@@ -97,12 +96,11 @@ function getIntegration(resources: readonly Resource[], routeKey: string): Integ
   return found.inputs as Integration;
 }
 
-/** The ARN of the function in the address of its invocations. */
 function functionIn(uri: string): string {
   return /functions\/(arn:.+)\/invocations$/.exec(uri)?.[1] ?? uri;
 }
 
-/** What the template language is asked for here: the encoded value of a name. */
+/** Evaluates a mapping template that uses only `$util.urlEncode`. */
 function filledIn(template: string, values: Readonly<Record<string, string>>): string {
   return template.replaceAll(/\$util\.urlEncode\((\$[\w.]+)\)/g, (_, name: string) => {
     const value = values[name];
@@ -111,7 +109,7 @@ function filledIn(template: string, values: Readonly<Record<string, string>>): s
   });
 }
 
-/** Undefined where the function lets the connection be opened. */
+/** Returns the answer that refuses the connection, or undefined. */
 function refusalIn(answered: Answered): OriginAnswer | undefined {
   const { statusCode = 500, body = "" } = ("value" in answered ? answered.value : {}) as {
     readonly statusCode?: number;

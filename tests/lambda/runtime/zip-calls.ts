@@ -2,15 +2,15 @@ import type { FunctionEntry } from "../../../stacks/compute/functions-file.ts";
 import { connectEvent, httpApiEvent, type OriginRequest, sqsEvent } from "./events.ts";
 import type { Answered } from "./runtime-api.ts";
 
-/** An event in the form of AWS, and the faults of its answer. No fault means that the answer is right. */
+/** An event of AWS and the check of its answer. */
 export interface ZipCall {
   readonly event: unknown;
   readonly isRight: (answered: Answered) => boolean;
 }
 
 /**
- * Returns calls that reach nothing outside of the function. Through the edge, a public endpoint without ports answers
- * and others ask for a key. Past the edge, none answers. A schedule is only loaded, because it asks the table at once.
+ * Lists calls that need no AWS service. Through the edge, public endpoints answer and others require a key. Requests
+ * around the edge are refused. Schedules are only loaded, because they read the table at once.
  */
 export function listCalls(entry: FunctionEntry, originSecret: string): ZipCall[] {
   const edge = { "x-berth-origin": originSecret };
