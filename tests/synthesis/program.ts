@@ -42,7 +42,7 @@ runtime.setMocks(
   false,
 );
 
-// A stand-in for SST's server, which components call during a deployment.
+// A fake of SST's server, which components call during a deployment.
 const server = createServer((request, response) => {
   let body = "";
   request.on("data", (part) => {
