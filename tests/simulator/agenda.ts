@@ -6,12 +6,11 @@ interface Entry {
   readonly run: () => void;
 }
 
-/** What shall happen when, in the order of time; of one moment in the order in which it was noted. */
+/** Actions in order of time. Actions of the same time keep the order in which they were added. */
 export interface Agenda {
   at(when: number, run: () => void): void;
-  /** The moment of the first entry; infinite when there is none. */
+  /** Returns the time of the first action, or Infinity. */
   nextAt(): number;
-  /** Does everything whose moment has come. */
   runUntil(now: number): void;
 }
 

@@ -9,11 +9,11 @@ export interface CampaignResult {
   readonly most: number;
   readonly cpuSeconds: number;
   readonly seconds: number;
-  /** How many schedules came to each interesting state. */
+  /** Number of schedules that reached each interesting state. */
   readonly reached: Readonly<Record<string, number>>;
 }
 
-/** Runs so many schedules, one seed each; a seed that fails can be replayed alone. */
+/** Runs one schedule for each seed. A failing seed can be replayed alone. */
 export async function runSchedules(options: {
   readonly from: number;
   readonly count: number;
@@ -40,7 +40,7 @@ export async function runSchedules(options: {
   return { schedules, failed, calls, most, cpuSeconds: (user + system) / 1e6, seconds, reached };
 }
 
-/** What several campaigns found, as one. They ran side by side: `seconds` is for whoever knows. */
+/** Adds up the results of concurrent campaigns. They ran for `seconds` together. */
 export function joined(results: readonly CampaignResult[], seconds: number): CampaignResult {
   const sum = (of: (result: CampaignResult) => number) => results.reduce((total, result) => total + of(result), 0);
   const reached: Record<string, number> = {};
@@ -58,7 +58,7 @@ export function joined(results: readonly CampaignResult[], seconds: number): Cam
   };
 }
 
-/** Nobody reads the stacks of conflicts and injected faults, of which each schedule has dozens. */
+/** Disables stack traces, because each schedule makes dozens of errors. */
 export async function withoutStacks<Made>(work: () => Promise<Made>): Promise<Made> {
   const { stackTraceLimit } = Error;
   Error.stackTraceLimit = 0;
@@ -69,7 +69,7 @@ export async function withoutStacks<Made>(work: () => Promise<Made>): Promise<Ma
   }
 }
 
-/** Interesting states that no schedule came to: what was not tested. */
+/** Lists interesting states that no schedule reached. */
 export function unreached({ reached }: CampaignResult): string[] {
   return interestingStates.filter((state) => !reached[state]);
 }

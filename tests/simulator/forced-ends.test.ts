@@ -27,7 +27,7 @@ test("a ledger that forgets a holder of capacity is reported, even after a force
   expect(violations).toEqual([expect.stringContaining("the ledger forgot one, which holds capacity")]);
 });
 
-/** A run that the ledger holds, as a watch saw it written, with nothing of it left in the cluster. */
+/** A run in the ledger whose objects are gone from the cluster. */
 async function active() {
   const world = await memoryWorld();
   await createEnvironment(world.as("alice"), newEnvironment("one"));

@@ -2,7 +2,6 @@ import { type ChildProcess, fork } from "node:child_process";
 import { join } from "node:path";
 import { type CampaignResult, joined } from "./campaign.ts";
 
-/** A range of seeds. */
 export interface Task {
   readonly from: number;
   readonly count: number;
@@ -10,13 +9,13 @@ export interface Task {
 
 export interface JobOptions extends Task {
   readonly jobs: number;
-  /** No range is begun after so many seconds: `schedules` of the answer says how far it came. */
+  /** No new range begins after this time. The answer's `schedules` counts those that ran. */
   readonly stopAfterSeconds?: number;
-  /** Seeds that a process is given at once; the default is small enough that the last ones end at about the same time. */
+  /** Seeds per range. The default is small, so all processes end at about the same time. */
   readonly atOnce?: number;
 }
 
-/** Runs schedules in so many processes, each of which takes the next range of seeds when it is done with one. */
+/** Runs schedules in several processes. A free process takes the next range of seeds. */
 export async function runInJobs(options: JobOptions): Promise<CampaignResult> {
   const begun = performance.now();
   const seconds = () => (performance.now() - begun) / 1000;
@@ -31,7 +30,7 @@ export async function runInJobs(options: JobOptions): Promise<CampaignResult> {
     return task;
   }
   async function work(): Promise<void> {
-    // Half of what schedules make is garbage at once: with room for it, it is never copied.
+    // Schedules create much short-lived garbage. A large young generation avoids copying it.
     const child = fork(join(import.meta.dirname, "job.ts"), { execArgv: ["--max-semi-space-size=64"] });
     try {
       for (let task = nextTask(); task; task = nextTask()) results.push(await getAnswer(child, task));

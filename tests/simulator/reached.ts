@@ -4,7 +4,7 @@ import { isEnded } from "#core/environments/record/record.ts";
 import { failureCause } from "#core/pools/ledger/run-outcomes.ts";
 import type { Item } from "#core/ports/table.ts";
 
-/** Which of the interesting states a schedule came to: what it never comes to, it does not test. */
+/** Records which interesting states a schedule reached. A state that is never reached is not tested. */
 export interface Reached {
   note(state: State): void;
   wroteEnvironment(before: Environment | undefined, next: Environment): void;
@@ -109,7 +109,7 @@ const ofItems = {
   "user disabled": ({ kind, disabled }) => kind === "user" && disabled === true,
 } as const satisfies Record<string, (item: Item) => boolean>;
 
-/** Reported by the code that causes them. */
+/** States that the causing code reports. */
 const reported = [
   "key rotated",
   "key revoked",
@@ -154,7 +154,7 @@ const reported = [
 
 type State = keyof typeof ofEnvironments | keyof typeof ofDisks | keyof typeof ofItems | (typeof reported)[number];
 
-/** Each is to be reached in 10,000 schedules. */
+/** Each must be reached within 10,000 schedules. */
 export const interestingStates = [
   ...Object.keys(ofEnvironments),
   ...Object.keys(ofDisks),
@@ -162,7 +162,7 @@ export const interestingStates = [
   ...reported,
 ] as State[];
 
-// Asked at every write: nothing is listed anew there.
+// Runs at each write, so it is computed once.
 const environmentStates = Object.entries(ofEnvironments) as [State, Change<Environment>][];
 const diskStates = Object.entries(ofDisks) as [State, Change<Disk>][];
 const itemStates = Object.entries(ofItems) as [State, (item: Item) => boolean][];

@@ -25,42 +25,42 @@ export interface Report {
   readonly violations: readonly string[];
   readonly calls: number;
   readonly environments: number;
-  /** Virtual milliseconds. */
+  /** In virtual ms. */
   readonly lasted: number;
-  /** How many things its users did. */
+  /** Number of client actions. */
   readonly drawn: number;
-  /** Interesting states that it came to. */
+  /** Interesting states that the schedule reached. */
   readonly reached: readonly string[];
 }
 
-/** What a schedule goes without: how a failing one is made smaller. */
+/** Parts that a schedule leaves out, to shrink a failing one. */
 export interface Omitted {
-  /** By their place in the list that the seed draws. */
+  /** Indexes in the seed's list of actions. */
   readonly actions: readonly number[];
   readonly faults: readonly (keyof FaultRates)[];
 }
 
 export interface ScheduleOptions {
-  /** Told every call and fault. */
+  /** Receives each call and fault. */
   readonly trace?: (line: string) => void;
-  /** Told who did what, when, and how it ended. */
+  /** Receives who did what, when, and how it ended. */
   readonly story?: (line: string) => void;
   readonly without?: Omitted;
-  /** In place of what honest schedules need at most. */
+  /** Replaces the limit of calls. */
   readonly mostCalls?: number;
-  /** Handlers and workers lose every message they send; only the sweep's arrive. */
+  /** Loses all messages of handlers and workers. Only those of the sweep arrive. */
   readonly onlySweeps?: boolean;
 }
 
 const START = Date.UTC(2026, 0, 20, 18);
 const MINUTE = 60_000;
-/** The longest honest schedule known, seed 7370991 at c4feb88, needed 5,104: clients and doubled early looks while faults last. */
+/** The longest honest schedule known (seed 7370991) needs 5,104 calls. */
 const MOST_CALLS = 7_000;
 const LONGEST_MS = 3 * 60 * MINUTE;
-/** Disks with backups are due once a day for their tags: that is no unfinished work. */
+/** Disks with backups are due daily for their tags, which is no unfinished work. */
 const SOON_MS = 20 * MINUTE;
 
-/** Runs the core through one seeded schedule of faults until they stop and nothing is due, and checks everything. */
+/** Runs one seeded schedule until faults have ended and nothing is due, and returns its violations. */
 export async function simulate(seed: number, options: ScheduleOptions = {}): Promise<Report> {
   const { mostCalls = MOST_CALLS } = options;
   const random = seededRandom(seed);
@@ -99,7 +99,7 @@ export async function simulate(seed: number, options: ScheduleOptions = {}): Pro
   }
   const violations = [...world.watch.violations];
   const runs = await world.compute.listRuns();
-  // What a schedule that was cut short had no calls left for is unfinished, and tells nothing.
+  // A schedule that was cut short has unfinished work, which shows nothing.
   if (violations.length === 0 && sim.calls() >= mostCalls) violations.push(`not over after ${mostCalls} calls`);
   if (violations.length === 0) violations.push(...finalViolations(world, sim, rates === calm, runs));
   for (const violation of violations) sim.tell("VIOLATED", violation);
@@ -120,7 +120,7 @@ function tracedScheduler(random: () => number, { trace, story }: ScheduleOptions
   return sim;
 }
 
-/** Names in place of the uids of users, which are their letters in hex (memory-world.ts). */
+/** Replaces the uids of users by their names. A uid has the name's letters in hex (memory-world.ts). */
 export function named(text: string): string {
   return text.replace(/(?:owner#)?\b((?:6[1-9a-f]|7[0-9a])+)(?:00)+\b/g, (_, hex) =>
     Buffer.from(hex, "hex").toString(),
@@ -131,7 +131,7 @@ function without(rates: FaultRates, faults: readonly (keyof FaultRates)[]): Faul
   return faults.length === 0 ? rates : { ...rates, ...Object.fromEntries(faults.map((fault) => [fault, 0])) };
 }
 
-/** What was begun makes its first call some awaits later. While faults last, a stall there is one more; then it is none. */
+/** Reports whether started work makes a call. It may need several awaits to reach its first call. */
 export async function goesOn(sim: Scheduler): Promise<boolean> {
   await sim.settled();
   return sim.ready() > 0;
@@ -163,16 +163,19 @@ function getRates(sim: Scheduler, { onlySweeps }: ScheduleOptions): FaultRates {
   };
 }
 
-/** Schedules are late and skip: once nothing goes wrong any more and nobody asks for anything, so do these. */
+/** Sweeps are late and skip runs. This limit holds once faults and requests have ended. */
 const LATER_SWEEPS_MS = 3 * MINUTE;
-/** The machines stay the same: once the pool knows them, comparing them is reading alone. */
+/** A known pool of constant machines needs no further refresh. */
 const CAPACITY_AGAIN = 0.15;
 
 function isSettled(sim: Scheduler, faultsUntil: number, next: ClientAction | undefined): boolean {
   return sim.time() >= faultsUntil && (next?.at ?? Number.POSITIVE_INFINITY) > sim.time() + LATER_SWEEPS_MS;
 }
 
-/** How soon the ledger forgets somebody is promised with a sweep each minute: both who told it so may have been lost. */
+/**
+ * Reports whether a ledger names an environment that returned its capacity. Both messages about it may be lost, so this
+ * needs a sweep each minute.
+ */
 function namesWhoGaveBack(world: SimulatedWorld): boolean {
   const environments = world.watch.environments();
   const gaveBack = ({ uid, run }: { readonly uid: string; readonly run: number }) => {
@@ -205,7 +208,7 @@ function runSchedules(sim: Scheduler, world: SimulatedWorld, rates: FaultRates, 
 }
 
 const TASKS_PER_HOST = 2;
-/** After so many receives a message goes to the dead letters: only the sweep looks there again. */
+/** After this many receives, a message goes to the dead-letter queue, and only the sweep continues. */
 const MOST_RECEIVES = 5;
 export const queueNames = ["work", "pools", "webhooks"] as const;
 
@@ -213,7 +216,7 @@ export function hasRoom(host: Host): boolean {
   return host.tasks < TASKS_PER_HOST;
 }
 
-/** Hands a message that is visible to a host that has room; undefined when there is none of either. */
+/** Passes a visible message to a host with room. Returns undefined if there is no message or no room. */
 export function receivable(sim: Scheduler, world: SimulatedWorld): (() => void) | undefined {
   if (!world.hosts.some(hasRoom)) return undefined;
   const names = queueNames.filter((name) => (world.queue.nextAt(name) ?? Number.POSITIVE_INFINITY) <= sim.time());
@@ -259,7 +262,7 @@ async function reconcileBatch(
   world.watch.violations.push(...rules.broken());
 }
 
-/** Kinds of records that the watch does not follow; what is due much later is no unfinished work. */
+/** Kinds of records that the watch does not follow. */
 const reconciledKinds = ["user", "inbox", "delivery"];
 
 function isQuiet(sim: Scheduler, world: SimulatedWorld): boolean {
@@ -268,7 +271,7 @@ function isQuiet(sim: Scheduler, world: SimulatedWorld): boolean {
   const disks = [...world.watch.disks().values()];
   const soon = sim.time() + SOON_MS;
   if (environments.some(({ dueAt }) => dueAt !== undefined)) return false;
-  // A planner that slept may still grant to who ended meanwhile: the next plan drops it.
+  // A sleeping planner may grant to an ended environment. The next plan drops that.
   if ([...world.watch.pools().values()].some(({ granted, held }) => granted.length + held.length > 0)) return false;
   if (disks.some(({ dueAt }) => (dueAt ?? soon) < soon)) return false;
   const isDue = (item: Item) =>
@@ -277,7 +280,7 @@ function isQuiet(sim: Scheduler, world: SimulatedWorld): boolean {
 }
 
 function nextMoment(sim: Scheduler, world: SimulatedWorld, client: number | undefined, faultsUntil: number): number {
-  // While every host is taken, by calls that sleep, what waits in the queues is no reason to wake up.
+  // Messages cannot be received while calls that sleep occupy every host.
   const messages = world.hosts.some(hasRoom) ? queueNames.map(world.queue.nextAt) : [];
   const moments = [sim.nextAt(), ...messages, client, world.nextSweep, world.compute.nextChangeAt()];
   if (sim.time() < faultsUntil) moments.push(faultsUntil);

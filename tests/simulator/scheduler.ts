@@ -1,39 +1,37 @@
 import type { Clock } from "#core/ports/clock.ts";
 
-/** How likely each fault is at a port call; all 0 when calm. */
+/** Probability of each fault at a port call. */
 export interface FaultRates {
   readonly crash: number;
   readonly freeze: number;
-  /** A worker falls asleep, within its budget, between reading what it shall make and making it. */
+  /** A worker sleeps within its budget between its last read and a create. */
   readonly sleepBeforeMaking: number;
   /** The call takes effect up to 5 s later. */
   readonly late: number;
   readonly errorBefore: number;
-  /** The effect happened, the caller hears of a failure. */
+  /** The call takes effect, but its caller gets an error. */
   readonly errorAfter: number;
   readonly dropSend: number;
   readonly doubleSend: number;
-  /** A write that took effect is repeated below, as an SDK does whose answer was lost: the caller hears of a conflict. */
+  /** An SDK repeats a successful write after a lost answer, so the caller gets a conflict. */
   readonly ownRepeated: number;
-  /** A look at the cluster does not see a run that is there. */
+  /** An observation of the cluster misses an existing run. */
   readonly blind: number;
-  /** The table answers a batch in two parts, makes somebody wait, or refuses after a wait. */
+  /** The table splits a batch, delays a call, or refuses it after a delay. */
   readonly throttle: number;
-  /** The signal that a run changed does not come, comes twice, or late. */
+  /** A hint about a changed run is lost, doubled or late. */
   readonly loseSignal: number;
   readonly doubleSignal: number;
   readonly delaySignal: number;
 }
 
-/** A machine that runs handlers and workers. */
 export interface Host {
   readonly name: string;
-  /** How far its wall clock is ahead of the truth. */
+  /** Difference between its wall clock and virtual time. */
   offsetMs: number;
   readonly clock: Clock;
-  /** Tasks that are under way on it. */
   tasks: number;
-  /** Grows at each crash: what began before is gone. */
+  /** Number of crashes. Work from an earlier life is lost. */
   life: number;
 }
 
@@ -43,45 +41,45 @@ interface Call {
   readonly effect: () => Promise<unknown>;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: unknown) => void;
-  /** Undefined until the effect has happened: then the answer, still on its way. */
+  /** The answer on its way. Undefined until the call takes effect. */
   answer: { readonly value?: unknown; readonly error?: unknown } | undefined;
   at: number;
 }
 
 export interface Scheduler {
-  /** Milliseconds of virtual time, the truth. */
+  /** Virtual time in ms. */
   time(): number;
-  /** `isAsleep`: every host sleeps until then, so that nobody can look at anything. */
+  /** `isAsleep` says that every host sleeps until then, so nothing can be observed. */
   advanceTo(time: number, isAsleep: boolean): void;
-  /** Virtual time in ms without what passed while every host slept. */
+  /** Virtual time in ms, without times in which every host slept. */
   awake(): number;
   random(): number;
   pick<T>(from: readonly T[]): T;
   newHost(name: string, offsetMs: number): Host;
-  /** Every port call goes through here: it happens when the scheduler says so, if it does, and after so long. */
+  /** Makes a port call. The scheduler decides when and whether it takes effect. */
   call<T>(host: Host, label: string, effect: () => Promise<T>, afterMs?: number): Promise<T>;
-  /** Begins work on a host; `ended` is called unless the host crashes before. */
+  /** Starts work on a host. Calls `ended` unless the host crashes first. */
   start(host: Host, label: string, work: () => Promise<void>, ended: (failed: boolean) => void): void;
-  /** Calls that may continue now. */
+  /** Number of calls that may continue now. */
   ready(): number;
   /** Time when the next sleeping call may continue. */
   nextAt(): number | undefined;
-  /** Resumes one ready call, chosen at random. */
+  /** Resumes a random call that is ready. */
   step(): Promise<void>;
-  /** Resumes every promise that can continue: afterwards all work waits for a port call. */
+  /** Waits until all work is blocked on port calls. */
   settled(): Promise<void>;
   crash(host: Host): void;
   setRates(rates: FaultRates): void;
   rates(): FaultRates;
-  /** Since when nothing new goes wrong, as `awake` counts; infinite while it may. */
+  /** Time (as `awake` counts) since which there are no new faults. Infinity while there may be. */
   calmSince(): number;
   calls(): number;
-  /** The latest moment at which something was lost, failed, crashed or still slept: what waited for it is late. */
+  /** Time of the last loss, failure, crash or sleep. Work that depended on it is late. */
   setBackAt(): number;
   setBack(until: number): void;
-  /** Every call and fault, for a full trace. */
+  /** Logs a call or fault for the full trace. */
   note(line: string): void;
-  /** What a person would tell of this schedule: who did what, and how it ended. */
+  /** Logs a step of the story: who did what, and how it ended. */
   tell(who: string, subject: string): void;
 }
 
@@ -105,15 +103,17 @@ export const calm: FaultRates = {
 const LATE_MS = 5_000;
 const SHORT_FREEZE_MS = 22_000;
 const LONG_FREEZE_MS = 700_000;
-/** The longest that a call takes, unless said; calls take place one after the other. */
+/** Default for the longest duration of a call. Calls run one after another. */
 const LATENCY_MS = 30;
-/** Twice the longest chain of awaits between two port calls. A turn of the event loop would cost half the run. */
+/**
+ * Twice the longest chain of awaits between two port calls. Turns of the event loop would take half of the run's time.
+ */
 const MOST_TICKS = 20;
-/** For what goes on beside the task that moved first. */
+/** Awaits for work beside the task that moved first. */
 const MORE_TICKS = 4;
 const atOnce = Promise.resolve();
 
-/** One schedule: which call goes on next, and what goes wrong, follow from the random numbers alone. */
+/** Runs one schedule. The random numbers alone decide the order of calls and their faults. */
 export function scheduler(
   random: () => number,
   start: number,
@@ -130,7 +130,7 @@ export function scheduler(
     setBackAt = Math.max(setBackAt, until);
   };
   let pending: Call[] = [];
-  /** Grows when a task makes a call or ends: what an answered call leads to, unless its task waits for others too. */
+  /** Increases when a task makes a call or ends, which each answered call leads to unless its task waits for others. */
   let moves = 0;
 
   function fault(rate: number): boolean {
@@ -186,7 +186,7 @@ export function scheduler(
     else call.resolve(call.answer?.value);
   }
 
-  /** By `then` alone: an `await` for each tick makes more than twice the garbage. */
+  /** Uses `then`, because an `await` for each tick makes more than twice the garbage. */
   function settled(): Promise<void> {
     const before = moves;
     let most = MOST_TICKS;
@@ -281,12 +281,12 @@ export function scheduler(
   };
 }
 
-/** Only requests that wait do, and clients here ask again instead. */
+/** Only waiting requests sleep. Clients here repeat their request instead. */
 async function nobodySleeps(): Promise<void> {
   throw new Error("Nothing that the simulator runs may sleep");
 }
 
-/** The read after which a worker knows what it shall make. */
+/** Reports whether a worker decides about creates after this read. */
 function isLastRead({ label }: Call): boolean {
   return /^get .*#(?:spec|disk)\|(?!-$)/.test(label);
 }

@@ -2,11 +2,11 @@ import { constants, setPriority } from "node:os";
 import { expect, test } from "vitest";
 import { runSchedules } from "./campaign.ts";
 
-/** Half of the 500 schedules that every test run goes through; `.ci/run` goes through 10,000. */
+/** First half of the 500 schedules of every test run. `.ci/run` runs 10,000. */
 const FROM = 1;
 const COUNT = 250;
 
-// Lowers its priority, so that tests which measure time get the processor first.
+// Lowers the priority, so tests that measure time get the processor first.
 setPriority(constants.priority.PRIORITY_LOW);
 
 test(`${COUNT} schedules of faults from seed ${FROM} violate nothing`, { timeout: 1_200_000 }, async () => {

@@ -2,10 +2,10 @@ import { constants, setPriority } from "node:os";
 import { expect, test } from "vitest";
 import { simulatePopulation } from "./population/population.ts";
 
-// Lowers its priority, so that tests which measure time get the processor first.
+// Lowers the priority, so tests that measure time get the processor first.
 setPriority(constants.priority.PRIORITY_LOW);
 
-// `.ci/run` goes through 120 people for two days, and is red where there was too little to judge.
+// `.ci/run` simulates 120 users for two days, and fails if the figures are too few to judge.
 test("12 users for half a virtual day lose nothing and leave nothing late, and the run replays exactly", {
   timeout: 600_000,
 }, async () => {

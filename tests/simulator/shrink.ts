@@ -1,19 +1,19 @@
 import { type Omitted, simulate } from "./schedule.ts";
 import { calm, type FaultRates } from "./scheduler.ts";
 
-/** A failing schedule that cannot go without anything more, and what it violates. */
+/** A failing schedule that needs all of its remaining parts, with its violations. */
 export interface Shrunk extends Omitted {
   readonly violation: string;
-  /** What is left of what its users did, and of the kinds of faults. */
+  /** Remaining actions of users and kinds of faults. */
   readonly left: { readonly actions: number; readonly faults: readonly string[] };
 }
 
-/** Each costs one schedule. */
+/** Each try runs one schedule. */
 const MOST_TRIES = 600;
 
 /**
- * Takes away what a failing seed does not need: first what its users did (and so the environments that they made), in
- * halves, quarters and so on, then kinds of faults. The rest fails in the same way. Undefined when the seed is clean.
+ * Removes what a failing seed does not need: actions of users in halves, quarters and so on, then kinds of faults. The
+ * rest fails in the same way. Returns undefined if the seed does not fail.
  */
 export async function shrink(seed: number, run = simulate): Promise<Shrunk | undefined> {
   const whole = await run(seed, {});
@@ -33,12 +33,12 @@ export async function shrink(seed: number, run = simulate): Promise<Shrunk | und
   return { actions, faults: except(kinds, faults), violation, left: { actions: needed.length, faults } };
 }
 
-/** The same kind of violation, whoever it is about: its text without numbers and ids. */
+/** Returns the kind of a violation: its text without numbers and ids. */
 function getClass(violation: string): string {
   return violation.replace(/\(at \d+\)|[0-9a-f]{16,}|\d+/g, "#");
 }
 
-/** Delta debugging: a part of the list, as small as one can make it by taking away ever smaller pieces, that still fails. */
+/** Returns a small part of the list that still fails, by delta debugging. */
 async function fewest<One>(list: readonly One[], fails: (kept: readonly One[]) => Promise<boolean>): Promise<One[]> {
   let kept = [...list];
   for (let size = kept.length; size >= 1; size = Math.floor(size / 2)) {

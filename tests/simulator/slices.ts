@@ -5,11 +5,11 @@ import type { CampaignResult } from "./campaign.ts";
 
 const root = join(import.meta.dirname, "../..");
 const FILE = "tests/simulator/slices.jsonl";
-/** What a slice begins in this time it also ends, within 40 minutes in all. */
+/** Time to start schedules of a slice, which then ends within 40 minutes. */
 export const SLICE_SECONDS = 38 * 60;
 const MOST_SEEDS = 20;
 
-/** The commit that a slice is about. Throws where the tree holds anything else than that commit. */
+/** Returns the commit of the tree. Throws if the tree has uncommitted changes. */
 export function cleanCommit(directory = root): string {
   const git = (...args: string[]) =>
     execFileSync("git", ["-c", "safe.directory=*", ...args], { cwd: directory, encoding: "utf8" }).trimEnd();
@@ -20,7 +20,7 @@ export function cleanCommit(directory = root): string {
   return git("rev-parse", "HEAD");
 }
 
-/** Adds what a slice found to the summary that is committed. */
+/** Appends the result of a slice to the committed summary. */
 export function appendSlice(commit: string, from: number, { schedules, cpuSeconds, failed }: CampaignResult): void {
   const seeds = failed.slice(0, MOST_SEEDS).map(({ seed }) => seed);
   const slice = { commit, from, schedules, cpuSeconds: Math.round(cpuSeconds), violations: failed.length, seeds };

@@ -31,58 +31,61 @@ import { readByNewer, type Versions, versionedTable } from "./weather/version-we
 import { drawnVolumes, type VolumeTimes } from "./weather/volume-weather.ts";
 import { type Away, type Part, whileThere } from "./weather/weather.ts";
 
-/** In some worlds what has started is not ready for long: only there can it be lost in between. */
+/** Share of worlds in which a started run takes long to become ready, so it can be lost before. */
 const SLOW = 0.11;
 const DEAF = 0.1;
-/** In some a group makes machines for who waits. */
+/** Share of worlds with a node group that creates machines. */
 const GROUP = 0.1;
 const SLOW_PROBE_MS = 50_000;
-/** In few others faults last for long: only there are volumes old enough that one which is not seen is believed to be gone. */
+/** Share of worlds with long faults. Only there, an unseen volume is old enough to count as gone. */
 const LONG = 0.02;
 
 export type SimulatedWorld = ReturnType<typeof newWorld>;
 
 const MINUTE = 60_000;
-/** Freezing and weighing cost a fifth: every so many seeds see to it that nobody changes what was read, nor grows. */
+/**
+ * Freezing and measuring items cost a fifth of a schedule, so only some seeds do it. They find changes of read items
+ * and growth.
+ */
 const THOROUGH_EVERY = 8;
-/** By the seed alone, so that all others draw what they drew without. */
+/** Depends on the seed alone, so other seeds keep their random numbers. */
 const RESTORING_EVERY = 15;
-/** The same for an outage that is longer than a run may take to get ready. */
+/** The same for outages longer than a run may take to become ready. */
 const OUTAGE_EVERY = 14;
 /** In every third world the cluster refuses tombstones, as a quota on Jobs does. */
 const TOMBSTONES_REFUSED_EVERY = 3;
-/** Where they differ, hosts' clocks do by less than what counts as a little early (packages/core/reconciler/reconcile.ts). */
+/** Hosts' clocks differ by less than the tolerated earliness (packages/core/reconciler/reconcile.ts). */
 const MOST_APART_MS = 1_800;
-/** A deleted disk is purged after three minutes, so that a schedule sees it. */
+/** A deleted disk is purged after three minutes, within a schedule. */
 const RETENTION_DAYS = 0.002;
 
-/** The parts of a world besides its seed. */
+/** Parameters of a world. */
 export interface Surroundings extends VolumeTimes {
   readonly nodes: readonly ComputeNode[];
-  /** How late the indexes are, ms. */
+  /** Delay of the indexes, in ms. */
   readonly late: number;
   readonly isSlow: boolean;
   readonly isLong: boolean;
-  /** Its users do nothing but have disks made of snapshots. */
+  /** Whether users only restore disks. */
   readonly isRestoring?: boolean;
-  /** What is away for longer than a run may take to get ready. */
+  /** Service with an outage longer than a run may take to become ready. */
   readonly outage?: Part | undefined;
-  /** Nobody follows what the cluster signals. */
+  /** Whether the cluster's watch events are ignored. */
   readonly isDeaf: boolean;
   readonly taken: Partial<StepDelays>;
   readonly apartMs: number;
   readonly hostCount: number;
-  /** Machines may be made by a group, beside those that are there. */
+  /** Whether a node group may create machines. */
   readonly hasGroup?: boolean;
   readonly settings: Partial<Settings>;
-  /** The behaviour of an environment's run; drawn among everything unless said. */
+  /** Decides the fate of an environment's run. The default is random. */
   readonly decide?: (compute: MemoryCompute, environment: Environment) => void;
   readonly watch: WatchOptions;
-  /** Is told of every message that is sent. */
+  /** Called with each sent message. */
   readonly sent?: (message: ReconcileRequest) => void;
 }
 
-/** Two machines of 8 units, four hosts that differ, and what clients were told so far. */
+/** A random world: two machines of 8 units, four hosts, and the requests that were answered. */
 export function newWorld(sim: Scheduler, seed: number) {
   return createWorld(sim, seed, drawn(sim, seed));
 }
@@ -122,7 +125,7 @@ function isThorough(seed: number): boolean {
   return seed % THOROUGH_EVERY === 0;
 }
 
-/** A world of these machines and hosts, without users yet. */
+/** Creates a world of these parameters, without users. */
 export function createWorld(sim: Scheduler, seed: number, around: Surroundings) {
   const { nodes, late, isSlow, isLong, taken, snapshotMs, archiveMs, listedAfterMs, apartMs } = around;
   const clock = { ...manualClock(), now: () => Math.round(sim.time()), monotonic: () => Math.round(sim.time()) };
@@ -150,7 +153,7 @@ export function createWorld(sim: Scheduler, seed: number, around: Surroundings) 
   const mostNodes = new Map((around.settings?.nodeGroups ?? []).map(({ pool, mostNodes: most }) => [pool, most]));
   const judged = { mostNodes, ...around.watch };
   const watched = watch({ table: memory, compute, volumes }, sim.time, decide, sim.tell, sim, judged);
-  // Waiting jobs are then found late, and granted late.
+  // A late index delays waiting jobs and their grants.
   if (late > 0) watched.latency.excuse();
   const settings = testSettings(around.settings);
   const ids = seededIds(seed, clock);
@@ -164,7 +167,7 @@ export function createWorld(sim: Scheduler, seed: number, around: Surroundings) 
     sealer: there(memorySealer(), "sealer"),
     githubKeys: there(memoryGithubKeys(), "githubKeys"),
   };
-  /** Not seen is not gone: one look at a run that shall go on may miss it. */
+  /** Hides active runs from some observations. A missing run may still exist. */
   const seldomBlind =
     ({ compute: { observe } }: Pick<TruePorts, "compute">): Compute["observe"] =>
     async (uid, run) => {
@@ -175,7 +178,7 @@ export function createWorld(sim: Scheduler, seed: number, around: Surroundings) 
       watched.reached.note("run missed by one look");
       return undefined;
     };
-  /** `areChanging`: machines die and join, so that the pool does not know them once and for all. */
+  /** `areChanging` says that machines die and join, so the pool's list changes. */
   const machines = { hearsay: new Map() as Hearsay, areChanging: around.hasGroup === true };
   const getMachineState = provider(watched.compute, machines.hearsay, sim.time);
   const cluster = there({ ...watched.compute, getMachineState }, "cluster");
@@ -227,7 +230,7 @@ export function createWorld(sim: Scheduler, seed: number, around: Surroundings) 
     outage: around.outage,
     group: around.hasGroup ? nodeGroup() : undefined,
     ...parts,
-    /** Runs that the cluster made again, as `<uid>-r<run>`. */
+    /** Runs that the cluster applied again, as `<uid>-r<run>`. */
     leftovers: new Set<string>(),
     nextSweep: sim.time(),
   };
@@ -244,12 +247,12 @@ function announcing(queue: Queue, sent: Surroundings["sent"]): Queue {
   };
 }
 
-/** Active, and nothing ends it: of what is being removed or withdrawn every look decides. */
+/** Reports whether the run is active and continues. For other runs, each observation decides. */
 function goesOn(environment: Environment | undefined): boolean {
   return environment?.phase === "active" && environment.end.outcome === null && environment.goal.desired === "active";
 }
 
-/** What becomes of an environment's run, and whether its command ignores SIGTERM. */
+/** Decides how an environment's run ends, and whether its command ignores SIGTERM. */
 function decideFate(sim: Scheduler, compute: ReturnType<typeof memoryCompute>, { uid, id, owner }: Environment): void {
   if (id === TALKING) return;
   const ignoresTerm = sim.random() < 0.2;

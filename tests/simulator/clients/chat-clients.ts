@@ -15,11 +15,11 @@ import type { ClientAction } from "./clients.ts";
 const MINUTE = 60_000;
 const OWNER = "frank";
 export const TALKING = "talks";
-/** Faults are over after 8 minutes (schedule.ts); what a worker claimed then, and an index that is late, need two more. */
+/** Faults end after 8 minutes (schedule.ts). Existing claims and late indexes may take two more. */
 const ACTIVE_SINCE_MS = 9 * MINUTE;
 const JUDGED_MS = 13 * MINUTE;
 
-/** Somebody talks to an environment, puts it to sleep and wakes it: what was said arrives, in order, or was dropped. */
+/** A user talks to an environment, and puts it to sleep and wakes it. Each message arrives in order or is dropped. */
 export function chatActions(sim: Scheduler, world: SimulatedWorld): ClientAction[] {
   const start = sim.time();
   const said: string[] = [];
@@ -41,7 +41,7 @@ export function chatActions(sim: Scheduler, world: SimulatedWorld): ClientAction
     actions.push(
       ask(when, `say ${n}`, async (ctx) => {
         await postMessage(ctx, TALKING, `m${n}`);
-        // Whoever froze is answered late: what is answered as it is judged may still be on its way.
+        // A frozen host answers late, so its message may be on its way during the judgement.
         if (sim.time() < start + ACTIVE_SINCE_MS) said.push(`m${n}`);
       }),
     );
@@ -51,7 +51,7 @@ export function chatActions(sim: Scheduler, world: SimulatedWorld): ClientAction
     actions.push(ask(at(1, 6), "wake", (ctx) => requestStart(ctx, TALKING)));
   }
   actions.push({ at: start + JUDGED_MS, run: () => judge(sim, world, said, start) });
-  // The end, asked for until somebody has heard it.
+  // Repeats the deletion until it succeeds.
   for (let more = 0; more < 4; more++) {
     actions.push(ask(start + JUDGED_MS + (0.1 + more) * MINUTE, "delete", (ctx) => requestDelete(ctx, TALKING)));
   }
@@ -71,13 +71,13 @@ async function sleep(ctx: UserPorts): Promise<void> {
   await requestStop(ctx, TALKING);
 }
 
-/** Of what was answered nothing still waits in one that has been active for long. */
+/** Checks that no answered message still waits in an environment that has been active for long. */
 function judge(sim: Scheduler, world: SimulatedWorld, said: readonly string[], start: number): void {
   const frank = newActor(OWNER).uid;
   const environment = [...world.watch.environments().values()].find(({ owner }) => owner === frank);
   if (environment?.phase !== "active" || sim.rates() !== calm) return;
   if ((environment.run.startedAt ?? sim.time()) > start + ACTIVE_SINCE_MS) return;
-  // Nobody answers on a machine that is dead, and until that is certain the messages wait.
+  // Messages wait while their machine is dead but not yet known as dead.
   if (environment.run.machines.some(({ uid }) => world.compute.isMachineGone(uid))) return;
   for (const [n, text] of world.watch.chat.waiting(environment.uid)) {
     if (said.includes(text)) world.watch.violations.push(`message ${n} was answered and never delivered`);

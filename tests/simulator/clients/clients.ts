@@ -20,7 +20,7 @@ import { wornDiskActions } from "./worn-disk-clients.ts";
 
 export interface ClientAction {
   readonly at: number;
-  /** It undoes another one: no schedule goes without it. */
+  /** Undoes another action, so shrinking never leaves it out. */
   readonly isNeeded?: boolean;
   run(): void;
 }
@@ -28,12 +28,12 @@ export interface ClientAction {
 const MINUTE = 60_000;
 const OWNERS = ["alice", "bob", "carol"];
 
-/** What one seed exercises: how many environments of each kind, and what else its users do. */
+/** Number of environments of each kind, and other actions of users, for one seed. */
 interface Cast {
   readonly jobs: number;
-  /** Started again and again; of so many owners. */
+  /** Number of owners whose environments start again and again. */
   readonly lives: number;
-  /** How many have receivers of their events. */
+  /** Number of environments with webhook receivers. */
   readonly receivers: number;
   readonly talks: boolean;
   readonly handsOver: boolean;
@@ -45,7 +45,7 @@ interface Cast {
   readonly restores: boolean;
 }
 
-/** What the users do. The ids of jobs are equal across their 3 owners. */
+/** Lists the actions of all users. Job ids repeat across the 3 owners. */
 export function clientActions(sim: Scheduler, world: SimulatedWorld): ClientAction[] {
   const cast = getCast(sim, world);
   const actions = jobActions(sim, world, cast.jobs);
@@ -79,10 +79,10 @@ const nobody: Cast = {
   restores: false,
 };
 
-/** Up to 6 environments: those of every other kind take the places of jobs, so that a seed costs what it did without. */
+/** Chooses at most 6 environments. Other kinds replace jobs, so each seed costs about the same. */
 function getCast(sim: Scheduler, { isLong, isRestoring }: Pick<SimulatedWorld, "isLong" | "isRestoring">): Cast {
   const places = 1 + Math.floor(sim.random() * 6);
-  // Who sleeps before he makes something is whom a disk that was passed on must be safe from.
+  // A worker that sleeps before it creates a run must not mount a disk that was handed over.
   const handsOver = sim.random() < (sim.rates().sleepBeforeMaking >= OFTEN ? 0.5 : 0.15);
   const talks = sim.random() < 0.15;
   const lives = sim.random() < 0.35 ? (sim.random() < 0.3 ? 2 : 1) : 0;
@@ -93,13 +93,13 @@ function getCast(sim: Scheduler, { isLong, isRestoring }: Pick<SimulatedWorld, "
   const jobs = Math.max(others === 0 ? 1 : 0, places - others);
   const disks = jobs > 0 && sim.random() < 0.6;
   const also = { keys: sim.random() < 0.3, worn, keyed, operator: sim.random() < 0.1 };
-  // All others ask for their end when faults are over elsewhere.
+  // Other users end their environments before the faults of a long world end.
   if (isLong) return { ...nobody, worn: true };
   if (isRestoring) return { ...nobody, restores: true };
   return { ...nobody, jobs, lives, receivers, talks, handsOver, disks, ...also };
 }
 
-/** Jobs of 3 owners or of one alone, some with a disk. */
+/** Adds jobs of one or 3 owners, some with a disk. */
 function jobActions(sim: Scheduler, world: SimulatedWorld, count: number): ClientAction[] {
   const actions: ClientAction[] = [];
   const start = sim.time();
@@ -152,7 +152,10 @@ function environmentActions(
   return actions;
 }
 
-/** One disk goes quickly from a job that is cancelled as it begins to the next: who slept meanwhile must not mount it. */
+/**
+ * Hands a disk from a job that is cancelled at its start to the next job. A sleeping worker must not mount it for the
+ * first job.
+ */
 function handover(sim: Scheduler, world: SimulatedWorld, start: number): ClientAction[] {
   const at = start + sim.random() * MINUTE;
   const job = (id: string) => newEnvironment(id, { gpus: sim.pick([1, 8]), hours: 0.05, disk: "passed-on" });
@@ -175,7 +178,7 @@ function asItsRunIsMade(cancelled: ClientAction): (environment: Environment) => 
   };
 }
 
-/** Disks made, deleted, made anew under the same name, undeleted about when the purge begins, and renamed. */
+/** Creates, deletes, recreates, undeletes (about when the purge begins) and renames disks. */
 function diskActions(sim: Scheduler, world: SimulatedWorld, start: number): ClientAction[] {
   const owner = sim.pick(OWNERS);
   const at = (least: number, most: number) => start + (least + sim.random() * (most - least)) * MINUTE;
@@ -197,7 +200,7 @@ function diskActions(sim: Scheduler, world: SimulatedWorld, start: number): Clie
       }),
     );
   }
-  // Chosen without another call of `random`: all other schedules stay as they were.
+  // Chosen without a random number, so that other schedules stay the same.
   if (Math.floor(deleted) % 3 === 2) {
     const anew = deleted + (undeleted - deleted) * (deleted % 1);
     actions.push(
@@ -213,7 +216,7 @@ function diskActions(sim: Scheduler, world: SimulatedWorld, start: number): Clie
   return actions;
 }
 
-/** Undeletes the first disk that gave its name up, as its owner finds it in the list. */
+/** Undeletes the first disk that lost its name to a new one. */
 async function undeleteSetAside(ctx: UserPorts): Promise<void> {
   const found = (await listDisks(ctx, { deleted: true })).find(({ name }) => name !== "data");
   if (!found) throw new Error("No disk was set aside");
@@ -249,7 +252,7 @@ export function extend(sim: Scheduler, world: SimulatedWorld, owner: string, id:
   });
 }
 
-/** Jupyter on or off, or a guest whom GitHub does not know: each request has to be closed, whatever else goes on. */
+/** Requests Jupyter or access for an unknown GitHub user. Each request must be closed despite all faults. */
 function askForAccess(sim: Scheduler, world: SimulatedWorld, owner: string, id: string): void {
   const wanted = sim.pick(["on", "off", "guest"] as const);
   asUser(sim, world, owner, `access ${wanted} ${id}`, async (ctx) => {
@@ -258,21 +261,20 @@ function askForAccess(sim: Scheduler, world: SimulatedWorld, owner: string, id: 
   });
 }
 
-/** Longer than a worker may have slept that still makes what it has read about. */
+/** A worker that slept longer may not create anything from what it has read. */
 const SLEPT_MS = 30_000;
 
-/** How often somebody looks at once whether cluster and records agree. */
+/** Probability that cluster and records are compared at once. */
 const COMPARED = 0.2;
 
 /**
- * Somebody with access to the cluster deletes a run behind Berth's back. Berth knows already that it was made, and no
- * worker that slept within its budget can make it again: against that there is no rule.
+ * Deletes a run behind Berth's back, late enough that no sleeping worker can create it again. No rule covers that case.
  */
 function vanish(sim: Scheduler, world: SimulatedWorld, owner: string, id: string): void {
   const environment = world.watch.environments().get(findUid(world, owner, id) ?? "");
   if (!environment?.run.appliedAt || environment.run.withdrawing || sim.time() - environment.run.appliedAt < SLEPT_MS)
     return;
-  // Not by force: what runs on a machine that does not answer would run on there, and nobody could know of it.
+  // Without force, because a run on a silent machine could otherwise continue unnoticed.
   void world.compute.remove(environment.uid, environment.run.n, { graceSeconds: 0, force: false });
   if (sim.random() < COMPARED) compareNow(sim, world);
 }

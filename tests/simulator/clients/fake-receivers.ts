@@ -6,24 +6,23 @@ import { formatEventId } from "#core/webhooks/event.ts";
 import type { MemoryTable } from "../../fakes/memory-table.ts";
 import type { Host, Scheduler } from "../scheduler.ts";
 
-/** The receivers of a schedule, what reached them, and what may not have happened there. */
+/** Receivers of a schedule, with their requests and the violations of delivery rules. */
 export interface FakeReceivers {
-  /** How this host reaches them: a post is under way from its first call to its second. */
+  /** Returns the port of a host. A post is in progress from its first call to its second. */
   calledBy(host: Host): Fetch;
   readonly violations: string[];
-  /** Once all is quiet: nothing that happened was not told. */
+  /** Returns events that were never delivered. Call it when nothing is due. */
   final(table: MemoryTable, environments: Iterable<Environment>): string[];
 }
 
-/** What a receiver is like, by its host name. */
+/** Receivers by behaviour. */
 export const receivers = {
-  /** Takes everything. */
   good: "https://good.example/",
-  /** Fails, hangs or breaks off for a while. */
+  /** Fails, hangs or disconnects for a while. */
   shaky: "https://shaky.example/",
-  /** Nobody wants it any more. */
+  /** Answers 404. */
   gone: "https://gone.example/",
-  /** Never recovers. */
+  /** Fails forever. */
   dead: "https://dead.example/",
 } as const;
 
@@ -36,7 +35,7 @@ interface Received {
   readonly body: string;
   posts: number;
   taken: number;
-  /** Until when one of its posts is under way. */
+  /** End of the post in progress. */
   busyUntil: number;
 }
 
@@ -72,7 +71,7 @@ export function fakeReceivers(sim: Scheduler): FakeReceivers {
           });
           await sim.call(host, `answer ${answer?.status ?? "none"}`, async () => undefined, tookMs);
         } finally {
-          // Who hears of a failure has closed the connection.
+          // A failed caller has closed the connection.
           if (event) event.busyUntil = 0;
         }
         if (!answer) throw new Error("injected: nothing answered");
@@ -89,7 +88,7 @@ export function fakeReceivers(sim: Scheduler): FakeReceivers {
   };
 }
 
-/** A delivery for a receiver that never recovers waits for a day: nobody waits for that here. */
+/** Reports whether the receiver never recovers. Such a delivery retries for a day, which exceeds the schedule. */
 export function isHopeless(item: Item): boolean {
   return item.kind === "delivery" && parseDelivery(item).environment.labels.receiver === "dead";
 }
@@ -98,7 +97,7 @@ function getKind(url: string): Kind {
   return new URL(url).hostname.split(".")[0] as Kind;
 }
 
-/** undefined: it hangs or breaks off. */
+/** Returns undefined if the receiver hangs or disconnects. */
 function findAnswer(sim: Scheduler, kind: Kind, isOver: boolean): FetchAnswer | undefined {
   const ok = { status: 200, retryAfterMs: null };
   if (kind === "gone") return { status: 404, retryAfterMs: null };
@@ -114,7 +113,7 @@ function deliveriesIn(table: MemoryTable): Delivery[] {
     .map(parseDelivery);
 }
 
-/** Every entry of a timeline that has a receiver is a delivery, with its number. */
+/** Checks that each timeline entry of an environment with a receiver has a delivery. */
 function unsentEvents(
   table: MemoryTable,
   { uid, id, labels, events: { count: timelineCount } }: Environment,
@@ -127,7 +126,7 @@ function unsentEvents(
   return all.filter((n) => !numbers.includes(n)).map((n) => `event ${n} of ${id} was never told`);
 }
 
-/** With so many failures the next attempt is half an hour away or more: nobody waits for it here. */
+/** After this many failures, the next attempt is at least half an hour away and exceeds the schedule. */
 const FAR_TRIES = 4;
 
 function wronglyTold(delivery: Delivery, received: Received | undefined, now: number): string[] {

@@ -9,21 +9,21 @@ import type { SimulatedWorld } from "../world.ts";
 import type { ClientAction } from "./clients.ts";
 
 const MINUTE = 60_000;
-/** A warm process remembers a good key for this long (packages/http/keys/key-check.ts). */
+/** Time for which a process caches a valid key (packages/http/keys/key-check.ts). */
 const REMEMBERED_MS = 5_000;
-/** The overlap of a rotation. */
+/** Overlap of a rotation. */
 const KEEPS_MS = 60_000;
 
-/** What is known of one key: its clear text, whose it is, and since when it was answered that it ended. */
+/** A key in clear text, with its owner and the time at which its end was answered. */
 interface TrackedKey {
   readonly secret: string;
   readonly actor: Actor;
   endedAt: number | undefined;
-  /** Somebody asked for its end, or for that of everything the user has: whether it works is nobody's promise. */
+  /** Whether its end was requested. Until the answer, the key may or may not work. */
   isEnded: boolean;
 }
 
-/** Somebody logs in, uses the keys on every host, rotates and revokes them; a key that ended must be refused soon. */
+/** Logs in, uses keys on every host, rotates and revokes them. An ended key must soon be refused. */
 export function keyActions(sim: Scheduler, world: SimulatedWorld): ClientAction[] {
   const start = sim.time();
   const keys: TrackedKey[] = [];
@@ -81,7 +81,7 @@ async function rotate(sim: Scheduler, world: SimulatedWorld, host: Host, keys: T
   const begun = sim.time();
   const works = (hash: string) => {
     const item = world.table.all().find(({ kind, sk, pk }) => kind === "key" && `${pk}${sk}`.includes(hash));
-    // Until its overlap is over the old one works as well: whoever heard of a failure has so long to ask again.
+    // The old key works until the overlap ends, so a user can repeat a failed rotation.
     return (
       item !== undefined &&
       (item.revokedAt === null || Number(item.revokedAt) > begun + KEEPS_MS - world.watch.clocksMs())
@@ -103,7 +103,7 @@ async function rotate(sim: Scheduler, world: SimulatedWorld, host: Host, keys: T
   world.watch.reached.note("key rotated");
 }
 
-/** Only a use that began after the end counts: one that was under way may be answered late. */
+/** Judges only uses that began after the end, because an earlier one may be answered late. */
 async function use(sim: Scheduler, world: SimulatedWorld, host: Host, keys: TrackedKey[]): Promise<void> {
   const key = sim.pick(keys);
   if (!key) return;

@@ -12,7 +12,7 @@ const OWNER = "heidi";
 const NAME = "keyed";
 const request = { method: "POST", path: "/v1/jobs/submit", key: "key-1", body: "{}" };
 
-/** One create, sent several times under one Idempotency-Key: it makes one environment, and every answer names that. */
+/** Sends one create several times with one Idempotency-Key. It makes one environment, and each answer names it. */
 export function keyedActions(sim: Scheduler, world: SimulatedWorld): ClientAction[] {
   const at = sim.time() + sim.random() * MINUTE;
   const ids = new Set<string>();
@@ -32,7 +32,7 @@ export function keyedActions(sim: Scheduler, world: SimulatedWorld): ClientActio
   return actions;
 }
 
-/** As the endpoint does it (packages/http/request/idempotency.ts). */
+/** Repeats what the endpoint does (packages/http/request/idempotency.ts). */
 async function submit(world: SimulatedWorld, ctx: UserPorts, ids: Set<string>): Promise<void> {
   const begun = await beginCreate(ctx, request, { id: ctx.ids.uuid4(), uid: ctx.ids.uid() });
   if (begun.kind === "otherRequest") throw new Error("It is the same request");

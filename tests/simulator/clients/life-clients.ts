@@ -16,15 +16,15 @@ import type { ClientAction } from "./clients.ts";
 const MINUTE = 60_000;
 const OWNERS = ["alice", "grace"];
 const ID = "keeps";
-/** Faults are over after 8 minutes (schedule.ts); whoever froze before that is back after 12 more, and may create it then. */
+/** Faults end after 8 minutes (schedule.ts). A frozen host may create the environment up to 12 minutes later. */
 const ENDS_MS = [9 * MINUTE, 10 * MINUTE, 20 * MINUTE];
 
-/** How often somebody uses it at the last moment: in the end it is stopped. */
+/** Uses just before an auto-stop. Later, the environment stops. */
 const MOST_LAST_USES = 2;
 
 type Ask = (when: number, label: string, request: (ctx: UserPorts) => Promise<unknown>) => ClientAction;
 
-/** Environments that are stopped and started again, of one owner, or of two who would both like the same host name. */
+/** Stops and starts environments of one owner, or of two that want the same host name. */
 export function lifeActions(sim: Scheduler, world: SimulatedWorld, count: number): ClientAction[] {
   const start = sim.time();
   const owners = count > 1 ? OWNERS : [sim.pick(OWNERS)];
@@ -67,13 +67,13 @@ function ownerActions(sim: Scheduler, world: SimulatedWorld, ask: Ask, start: nu
     world.watch.life.whenChecked(asItIsMade(gone));
   }
   if (sim.random() < 0.3) {
-    // As it begins: who slept meanwhile must not make the earlier run beside the later one.
+    // Stops at the start of a run: a sleeping worker must not create the first run beside the second.
     const stopped = created + sim.random() * 5_000;
     actions.push(ask(stopped, "stop", (ctx) => requestStop(ctx, ID)));
     actions.push(ask(stopped + sim.random() * 5_000, "start", (ctx) => requestStart(ctx, ID, changes(sim))));
   }
   const end = sim.random() < 0.7 ? requestDelete : requestStop;
-  // The end, asked for until somebody has heard it.
+  // Repeats the end until it succeeds.
   for (const late of ENDS_MS) actions.push(ask(start + late, "end", (ctx) => end(ctx, ID)));
   return actions;
 }
@@ -83,7 +83,7 @@ const volumes = [
   { name: "home", path: "/home/dev8", sizeGb: 5 },
 ];
 
-/** As it is looked at to be stopped as idle: what is noted while that is decided has to count. */
+/** Uses the environment while a worker decides about its auto-stop. The use must count. */
 function asItIsJudged(sim: Scheduler, use: ClientAction): (environment: Environment) => void {
   let uses = MOST_LAST_USES;
   return (environment) => {
@@ -93,7 +93,7 @@ function asItIsJudged(sim: Scheduler, use: ClientAction): (environment: Environm
   };
 }
 
-/** As its volumes are made: what nobody has written down yet has to go as well. */
+/** Deletes the environment while its volumes are created. Unrecorded volumes must be removed too. */
 function asItIsMade(gone: ClientAction): (environment: Environment) => void {
   let isAsked = false;
   return ({ id, phase, volumes }) => {
@@ -129,7 +129,7 @@ function newSession(sim: Scheduler): NewEnvironment {
   };
 }
 
-/** Half of them want another size: what the index still shows of the start before must not be granted. */
+/** Changes the size in half of the starts. A late index entry of the earlier size must not be granted. */
 function changes(sim: Scheduler) {
   const otherEntry = sim.random() < 0.5 && newEnvironment(ID, { gpus: sim.pick([1, 2, 4, 8]), hours: 0.1 });
   return { image: "python:3.12", env: { TOKEN: String(sim.random()) }, ...(otherEntry && { size: otherEntry.size }) };
@@ -148,7 +148,7 @@ async function mark(sim: Scheduler, world: SimulatedWorld, ctx: UserPorts): Prom
   world.watch.life.answered({ uid, kind: "exec", at, until });
 }
 
-/** A command that really runs: what keeps it from being idle is noted before it starts. */
+/** Runs a real command. Its activity must be recorded before it starts. */
 async function execute(world: SimulatedWorld, ctx: UserPorts): Promise<void> {
   await executeIn(ctx, ID, { words: ["true"], timeoutSeconds: 5, capSeconds: 15, readyWithinMs: 0 });
   world.watch.reached.note("exec answered");

@@ -10,7 +10,7 @@ import type { ClientAction } from "./clients.ts";
 
 const MINUTE = 60_000;
 const POOL = "h100";
-/** Faults are over after 8 minutes (schedule.ts); whoever froze before that is back after 12 more. */
+/** Faults end after 8 minutes (schedule.ts). A frozen host returns up to 12 minutes later. */
 const OPENED_MS = [9 * MINUTE, 10 * MINUTE, 21 * MINUTE];
 
 type Ask = (
@@ -19,14 +19,14 @@ type Ask = (
   request: (ctx: Context<"table" | "queue" | "compute" | "volumes">) => Promise<unknown>,
 ) => ClientAction;
 
-/** An operator closes the pool for a while, in one way or both, and has cluster and records compared. */
+/** Closes the pool for a while, and compares cluster and records. */
 export function operatorActions(sim: Scheduler, world: SimulatedWorld): ClientAction[] {
   const start = sim.time();
   const at = (most: number) => start + sim.random() * most * MINUTE;
   const ask = getAsk(sim, world);
   let asks = 0;
   const close = sim.random() < 0.5 ? "drain" : "pause";
-  // While another wish is under way nobody knows; once closing was answered nothing new is granted.
+  // The state is unknown while another request is in progress. A closed pool must grant nothing new.
   const set = (when: number, isClosed: boolean) =>
     ask(when, isClosed ? close : `undo ${close}`, async (ctx) => {
       world.watch.setClosed(false);
@@ -40,14 +40,14 @@ export function operatorActions(sim: Scheduler, world: SimulatedWorld): ClientAc
   const actions = [
     set(closed, true),
     set(closed + sim.random() * 3 * MINUTE, false),
-    // The end, asked for until somebody has heard it.
+    // Repeats the opening until it succeeds.
     ...OPENED_MS.map((late) => set(start + late, false)),
   ];
   for (let n = Math.floor(sim.random() * 9); n > 0; n--) actions.push(ask(at(9), "compare orphans", compareOrphans));
   return actions;
 }
 
-/** Ends a record that nobody can read. */
+/** Ends an unreadable record by force. */
 export function endByForce(sim: Scheduler, world: SimulatedWorld, record: Key): void {
   const end = async (ctx: Context<"table" | "queue">) => {
     await endRecord(ctx, keyText(record));
@@ -56,7 +56,6 @@ export function endByForce(sim: Scheduler, world: SimulatedWorld, record: Key): 
   getAsk(sim, world)(sim.time(), `records/end ${keyText(record)}`, end).run();
 }
 
-/** Has cluster and records compared now. */
 export function compareNow(sim: Scheduler, world: SimulatedWorld): void {
   getAsk(sim, world)(sim.time(), "compare orphans", compareOrphans).run();
 }

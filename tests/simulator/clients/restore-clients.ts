@@ -17,7 +17,7 @@ const DISK = "origin";
 const APART_MS = 60_000;
 const MOST_COPIES = 3;
 
-/** Everything that one seed's restores are asked for with: a repeat has the same. */
+/** The request of a restore. Repeats are equal. */
 export interface Copy {
   readonly name: string;
   readonly snapshotId: string;
@@ -26,8 +26,8 @@ export interface Copy {
 }
 
 /**
- * One disk through short jobs, each of which leaves a backup, and disks made of its oldest one about when that is thinned
- * out, which jobs use then. Snapshots are slow, fail and are lost as the world has it.
+ * Runs short jobs with one disk, so each leaves a backup. Restores disks from the oldest backup about when it is
+ * thinned out, and uses them.
  */
 export function restoreActions(sim: Scheduler, world: SimulatedWorld): ClientAction[] {
   const start = sim.time();
@@ -39,12 +39,12 @@ export function restoreActions(sim: Scheduler, world: SimulatedWorld): ClientAct
     actions.push(...shortJob(sim, world, `origin-${n}`, start + n * APART_MS, () => DISK));
   for (let n = 0; n < MOST_COPIES; n++) {
     const at = start + (count - 1 + n) * APART_MS;
-    // Repeated under one key until it is answered, as a client does; the disk is used once it is.
+    // Repeats with one idempotency key until it is answered, as a client does. Then jobs use the disk.
     for (const later of [0, 5_000, 20_000]) actions.push({ at: at + later, run: () => repeat(sim, world, copies[n]) });
     const name = () => copies.slice(n, n + 1).find(({ isMade }) => isMade)?.name;
     actions.push(...shortJob(sim, world, `copy-${n}`, at + APART_MS, name));
   }
-  // Every eighth schedule, without another call of `random`: the others stay as they were.
+  // Every eighth schedule, without a random number, so that other schedules stay the same.
   if (Math.floor(actions[0]?.at ?? 0) % 8 === 0) actions.push(...snapshotsOnDemand(sim, world, start, count));
   if (sim.random() < 0.3) actions.push({ at: start + sim.random() * count * APART_MS, run: () => loseOne(sim, world) });
   if (sim.random() < 0.3) {
@@ -55,7 +55,7 @@ export function restoreActions(sim: Scheduler, world: SimulatedWorld): ClientAct
   return [...actions, ...sourceActions(sim, world, users, start + (count - 1) * APART_MS)];
 }
 
-/** Lists the snapshots, and asks for a disk of the oldest, at the write after which that is one too many. */
+/** Restores the oldest snapshot at the write that makes it superfluous. */
 function restoreAsItIsThinnedOut(sim: Scheduler, world: SimulatedWorld, copies: Copy[]): void {
   const names = new Set<string>();
   world.watch.whenDiskWritten((disk) => {
@@ -95,7 +95,7 @@ function shortJob(
   disk: () => string | undefined,
 ): ClientAction[] {
   const at = from + sim.random() * 0.2 * APART_MS;
-  // Asked for until somebody has heard it.
+  // Repeats the cancel until it succeeds.
   const cancels = [25_000 + sim.random() * 8_000, 45_000, 90_000, 150_000];
   const submit = () => {
     const name = disk();
@@ -105,7 +105,7 @@ function shortJob(
   };
   return [
     { at, run: submit },
-    // Where the first one was not answered: one that was is refused.
+    // Repeats an unanswered submit. An answered one is refused.
     { at: at + 2_000, run: submit },
     ...cancels.map((later) => ({
       at: at + later,
@@ -114,7 +114,7 @@ function shortJob(
   ];
 }
 
-/** Snapshots that are requested while a job has the disk, between two jobs, and during a backup. */
+/** Requests snapshots during a job, between jobs, and during a backup. */
 function snapshotsOnDemand(sim: Scheduler, world: SimulatedWorld, start: number, count: number): ClientAction[] {
   return Array.from({ length: count }, (_, n) => {
     const input = { id: `judy-snapshot-${n}`, isRepeat: n % 2 === 1 };
@@ -123,7 +123,7 @@ function snapshotsOnDemand(sim: Scheduler, world: SimulatedWorld, start: number,
   });
 }
 
-/** Any of its backups, one that a disk is to be made of as well. */
+/** Loses a random backup, possibly the source of a restore. */
 function loseOne(sim: Scheduler, world: SimulatedWorld): void {
   const backups = findOrigin(world)?.snapshots ?? [];
   if (backups.length > 0) loseBackup(sim, world, sim.pick(backups).id);

@@ -12,7 +12,7 @@ const OWNER = "ivan";
 const DISK = "worn";
 const APART_MS = 40_000;
 
-/** One disk through many short jobs, each of which leaves a backup; its volume, and some backups, fail on the way. */
+/** Runs many short jobs with one disk, so each leaves a backup. Its volume and some backups fail. */
 export function wornDiskActions(sim: Scheduler, world: SimulatedWorld): ClientAction[] {
   const start = sim.time();
   const count = 4 + Math.floor(sim.random() * 3);
@@ -24,7 +24,7 @@ export function wornDiskActions(sim: Scheduler, world: SimulatedWorld): ClientAc
   }
   if (sim.random() < 0.4) {
     const at = start + sim.random() * (until - start);
-    // What has failed before anybody saw it pending uses up an attempt of an end: three of them, and the disk is let go.
+    // A snapshot that fails before anyone sees it pending uses up an attempt. After three, the disk is released.
     const afterMs = sim.random() < 0.5 ? 0 : undefined;
     actions.push({ at, run: () => world.volumes.failSnapshotsLater(1 + Math.floor(sim.random() * 3), afterMs) });
   }
@@ -32,10 +32,13 @@ export function wornDiskActions(sim: Scheduler, world: SimulatedWorld): ClientAc
   return actions;
 }
 
-/** What was made so long ago is surely listed (packages/core/reconciler/pending-creates.ts): if it is not seen now, it is gone. */
+/**
+ * After this time a created volume is surely listed (packages/core/reconciler/pending-creates.ts), so a missing one is
+ * gone.
+ */
 const OLD_MS = 13 * 60_000;
 
-/** Its volume, often its newest backup too, fails for good: the next job has what is left, and the one after that. */
+/** Loses the volume, and often the newest backup. The next jobs use the latest backup that is left. */
 function restore(sim: Scheduler, world: SimulatedWorld, n: number, at: number): ClientAction[] {
   const losses: ClientAction[] = [{ at, run: () => loseUnused(sim, world) }];
   if (sim.random() < 0.4) losses.push({ at: at + sim.random() * APART_MS, run: () => loseNewestBackup(sim, world) });
@@ -50,7 +53,7 @@ function shortJob(sim: Scheduler, world: SimulatedWorld, n: number, from: number
   const id = `worn-${n}`;
   const at = from + sim.random() * 0.2 * APART_MS;
   const job = newEnvironment(id, { gpus: 1, hours: 0.1, disk: DISK });
-  // Asked for until somebody has heard it.
+  // Repeats the cancel until it succeeds.
   const cancels = [12_000 + sim.random() * 10_000, 60_000, 120_000];
   return [
     { at, run: () => asUser(sim, world, OWNER, `submit ${id}`, (ctx) => createEnvironment(ctx, job)) },
@@ -61,7 +64,7 @@ function shortJob(sim: Scheduler, world: SimulatedWorld, n: number, from: number
   ];
 }
 
-/** While no machine has it: what is left of its disk are the backups. */
+/** Loses the volume while no machine uses it. Only the backups are left. */
 function loseUnused(sim: Scheduler, world: SimulatedWorld): void {
   const volume = findDisk(world)?.volume;
   if (volume && world.compute.mounting(volume.id).length === 0) loseVolume(sim, world, volume.id);

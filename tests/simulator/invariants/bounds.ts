@@ -3,8 +3,8 @@ import type { Item } from "#core/ports/table.ts";
 const KB = 1024;
 
 /**
- * The largest that an item of each kind may get (docs/architecture/table.md), in bytes of its JSON. What is kept by
- * the first digit of a uid has room for twice its share: uids are random.
+ * Largest size of an item by kind, in bytes of JSON (docs/architecture/table.md). Items split by the first digit of a
+ * uid may have twice their share, because uids are random.
  */
 export const bounds = {
   environment: 96 * KB,
@@ -48,7 +48,7 @@ export const bounds = {
 
 export type ItemKind = keyof typeof bounds;
 
-/** What is wrong with the size of this item; undefined: it is within its bound. */
+/** Returns what is wrong with an item's size, or undefined. */
 export function beyondBound(item: Item): string | undefined {
   const kind = String(item.kind);
   if (!isKind(kind)) return `nobody has written down how large a ${kind} may get`;

@@ -5,25 +5,27 @@ import { chatPartition } from "#core/store/keys.ts";
 import { unsealed } from "../../fakes/memory-sealer.ts";
 import type { Host } from "../scheduler.ts";
 
-/** The part of the watch that knows chat messages: in order, one at a time, none after it was settled. */
+/** Checks chat messages: delivered in order, one at a time, and never after they were settled. */
 export interface ChatWatch {
   wroteMessage(item: Item): void;
-  /** Something of this key is not there any more. */
+  /** Reports that an item was removed. */
   removed(key: Key): void;
   watching(compute: Compute): Pick<Compute, "postToPort">;
-  /** Around everything that may refuse a post: what has come so far is not under way any more, however it is answered. */
+  /**
+   * Wraps the compute port below the faults. A post that arrives is no longer in progress, even if its answer is lost.
+   */
   arriving(compute: Compute): Pick<Compute, "postToPort">;
-  /** The port as this host calls it: a post is under way from the call until it has happened. */
+  /** Wraps the compute port of a host. A post is in progress from the call until it arrives. */
   calledBy(host: Host, compute: Compute): Pick<Compute, "postToPort">;
-  /** Messages of this life that wait, by number. */
+  /** Waiting messages of an environment, by number. */
   waiting(uid: string): ReadonlyMap<number, string>;
 }
 
-/** What is known of the messages of one environment. Their texts differ, so that a post tells which one it is. */
+/** Messages of one environment. Their texts differ, so each post identifies its message. */
 interface Chat {
   readonly states: Map<number, string>;
   readonly numbers: Map<string, number>;
-  /** Numbers of messages that are not kept any more: whoever slept while he said something may put it under one. */
+  /** Numbers of removed messages. A sleeping worker may still store its message under one. */
   readonly removed: Set<number>;
   latest: number;
 }
@@ -60,7 +62,7 @@ export function chatWatch(options: {
     if (text !== undefined) numbers.set(text, number);
   }
 
-  /** Nothing of what was said is kept once its environment ends, and all of it before. */
+  /** Checks that messages are removed only after the end of their environment. */
   function removed({ pk, sk }: Key): void {
     if (!pk.startsWith(CHAT)) return;
     const uid = pk.slice(CHAT.length);
@@ -74,7 +76,7 @@ export function chatWatch(options: {
     return getChat(uid).numbers.get(message) ?? 0;
   }
 
-  /** Asked as the call is made: one that slept while he posted it may write it down while this one is under way. */
+  /** Checks at the call, because a sleeping worker may record its own post while this one is in progress. */
   function checkUndelivered(uid: string, body: string): void {
     const n = getNumber(uid, body);
     const state = getChat(uid).states.get(n);
@@ -110,7 +112,7 @@ export function chatWatch(options: {
     calledBy: (host, compute) => ({
       async postToPort(uid, run, request) {
         checkUndelivered(uid, request.body);
-        // What a host was about to do when it crashed is not done any more.
+        // A crash drops what the host was about to do.
         const others = [...underWay.values()].filter((entry) => entry.uid === uid && entry.host.life === entry.life);
         if (others.length > 0) violated(`two messages of ${environments.get(uid)?.id} were posted at a time`);
         underWay.set(request, { uid, host, life: host.life });

@@ -5,17 +5,17 @@ import type { MemoryCompute } from "../../fakes/memory-compute.ts";
 import type { MemoryVolumes } from "../../fakes/memory-volumes.ts";
 import { follows } from "./follows.ts";
 
-/** The part of the watch that knows disks, volumes and backups. */
+/** Checks disks, volumes and backups. */
 export interface DiskWatch {
   all(): ReadonlyMap<string, Disk>;
   wroteDisk(disk: Disk): void;
   wroteEnvironment(before: Environment | undefined, next: Environment): void;
   watching(volumes: Volumes): Volumes;
-  /** No volume is mounted by two runs, whoever of them lives: that would write into one file system twice. */
+  /** Two runs must not mount one volume, because both would write to one file system. */
   checkMounts(): void;
-  /** Whether a run has written to its present volume. */
+  /** Whether a run has written to the present volume. */
   hasWork(disk: Disk): boolean;
-  /** Whether one may have: somebody was about to make a run with it. */
+  /** Whether a run may have written, because a worker was about to create one. */
   mayHaveWork(disk: Disk): boolean;
 }
 
@@ -41,20 +41,20 @@ export function diskWatch(options: {
   const { existing, snapshotState } = volumes;
   const unnamed = new Set<string>();
   const disks = new Map<string, Disk>();
-  /** The snapshots that were made of each end. */
+  /** Snapshots by the end that they back up. */
   const backups = new Map<string, string[]>();
   const openedVolumes = new Map<string, string>();
-  /** Runs, as those of `openedVolumes`, that somebody was about to make. */
+  /** Runs that a worker was about to create, as `<uid>-r<run>`. */
   const applied = new Set<string>();
-  /** Disks that had a volume at any time: there is nothing to be backed up of another. */
+  /** Disks that had a volume at some time. Other disks have nothing to back up. */
   const used = new Set<string>();
-  /** Of what was listed before that: a call that was begun then may take effect after it, and what it makes is removed. */
+  /** Tokens from before the first volume. A late call may still create a volume, which is then removed. */
   const tokensOfUnused = new Set<string>();
-  /** Environments whose end was judged: one that is edited by hand after it and ended by force opens nothing again. */
+  /** Environments whose end was judged. A later forced end of an edited record does not open its disk again. */
   const ended = new Set<string>();
   const volumesByToken = new Set<string>();
 
-  /** Every volume and snapshot is named by a record at every moment: by its id, or as something that may be made. */
+  /** Each volume and snapshot has a record that names it, by id or by the token of its creation. */
   function checkNamed(): void {
     const all = existing().filter(({ id }) => !unnamed.has(id));
     if (all.length === 0) return;
@@ -91,7 +91,7 @@ export function diskWatch(options: {
       violated(`disk ${next.name} was let go without a backup and does not say so`);
   }
 
-  /** Nobody opens a disk that is not its own, and no disk is open twice. */
+  /** An environment opens only its own disk, and no disk is open twice. */
   function wroteEnvironment(before: Environment | undefined, next: Environment): void {
     const names = namesOfEnvironment(before ?? next);
     if (drops(names, environments.has(next.uid) ? namesOfEnvironment(next) : [])) checkNamed();
@@ -103,7 +103,7 @@ export function diskWatch(options: {
     const volume = disks.get(disk.uid)?.volume;
     if (opens && volume) openedVolumes.set(`${next.uid}-r${next.run.n}`, volume.id);
     if (disk.attached && next.run.applyingAt !== null) applied.add(`${next.uid}-r${next.run.n}`);
-    // Who has let it go and died before it wrote so has no compute any more.
+    // A worker may release the disk and die before it records that. The compute is gone by then.
     const open = [...environments.values()].filter(
       (environment) =>
         environment.disk?.uid === disk.uid &&
@@ -126,7 +126,7 @@ export function diskWatch(options: {
     return runsWith(disk).some((run) => compute.hasBegun(run.replace(/-r\d+$/, "")));
   }
 
-  /** A worker that slept may make a volume that nobody waits for any more. */
+  /** A sleeping worker may create a volume that is no longer needed. */
   function isOpening({ heldBy }: Disk): boolean {
     return environments.get(heldBy?.uid ?? "")?.phase === "preparing";
   }
@@ -135,7 +135,7 @@ export function diskWatch(options: {
     return volume !== null && volumes.volumeIds().includes(volume.id);
   }
 
-  /** Those that are really completed, whatever the record says of them. */
+  /** Returns snapshots that are completed in EC2, regardless of the record. */
   async function getCompleted(snapshots: Disk["snapshots"]): Promise<VolumeSnapshot[]> {
     const found = await Promise.all(snapshots.map(({ id }) => volumes.findSnapshot(id)));
     return found.filter((snapshot) => snapshot?.state === "completed") as VolumeSnapshot[];
@@ -145,9 +145,9 @@ export function diskWatch(options: {
     return compute.isLive(environment.uid, environment.run.n) || environment.end.outcome === null;
   }
 
-  /** Everything that could write to a disk leaves a backup, unless it was said that there is none. */
+  /** Each run that could write to a disk leaves a backup, unless the timeline says that there is none. */
   function checkBackedUp(environment: Environment): void {
-    // A volume that was lost meanwhile cannot be backed up any more.
+    // A lost volume cannot be backed up.
     const opened = openedVolumes.get(`${environment.uid}-r${environment.run.n}`);
     if (opened && !volumes.volumeIds().includes(opened)) return;
     const said = (words: RegExp) => environment.events.timeline.some(({ reason }) => words.test(reason ?? ""));
@@ -155,7 +155,7 @@ export function diskWatch(options: {
     const isGivenUp = said(NOT_BACKED_UP);
     if (made === 0 && !isGivenUp && !said(/volume is gone/))
       violated(`${environment.id} ended without a backup of its disk`);
-    // Three attempts of two hours are longer than any schedule: only snapshots that failed use them up.
+    // Three attempts of two hours exceed every schedule, so only failed snapshots use them up.
     if (isGivenUp && made < 3) violated(`${environment.id} let its disk go after ${made} failed backups`);
   }
 
@@ -174,7 +174,7 @@ export function diskWatch(options: {
     watching: (volumes) => ({
       ...volumes,
       async createVolume(wanted) {
-        // A token of before makes nothing new: who slept hears of the volume that is there.
+        // An earlier token creates nothing new: EC2 returns its existing volume.
         const disk = [...disks.values()].find(({ making }) => making.some(({ token }) => token === wanted.token));
         const isMade = volumesByToken.has(wanted.token) || tokensOfUnused.has(wanted.token);
         volumesByToken.add(wanted.token);
@@ -212,7 +212,7 @@ export function diskWatch(options: {
         const isKeptWith = (snapshot: Disk["snapshots"][number]) => snapshot.onDemand === onDemand && snapshot.at >= at;
         const others = disk?.snapshots.filter((snapshot) => snapshot.id !== id && isKeptWith(snapshot)) ?? [];
         const left = others.filter((snapshot) => snapshotState(snapshot.id) === "completed").length;
-        // Of one that failed, or that is there no more, nothing is lost.
+        // Removing a failed or missing snapshot loses nothing.
         const state = (await volumes.findSnapshot(id))?.state ?? "failed";
         if (disk && disk.phase !== "purging" && state !== "failed" && left < (onDemand ? 5 : 3))
           violated(`a backup of disk ${disk.name} was removed too soon`);
@@ -234,7 +234,7 @@ function namesOfEnvironment({ volumes, making }: Environment): (string | undefin
   return [...volumes.map(({ volume }) => volume?.id), ...making.map(({ token }) => token)];
 }
 
-/** Only where a name went can something be named no more. */
+/** Reports whether a name disappeared. Otherwise nothing can have lost its last name. */
 function drops(before: readonly (string | undefined)[], after: readonly (string | undefined)[]): boolean {
   return before.some((name) => name !== undefined && !after.includes(name));
 }

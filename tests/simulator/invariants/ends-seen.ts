@@ -3,15 +3,15 @@ import type { Item } from "#core/ports/table.ts";
 import type { Scheduler } from "../scheduler.ts";
 import type { SimulatedWorld } from "../world.ts";
 
-/** The looks that nothing signals, as old a listing as they may believe, and a sweep that comes late. */
+/** The interval of polls, the age of a cached listing, and a late sweep. */
 const SEEN_WITHIN_MS = 300_000 + 75_000 + 240_000;
 
 /**
- * What ends by itself is seen by some look, whether that was signalled or not: a listing that is believed for too long
- * would keep its machines from everybody. Answers what is to be called at each moment.
+ * Checks that a reconcile sees each end of a command, even without a hint. Otherwise a stale listing would keep its
+ * machines occupied. Returns the check to run at each step.
  */
 export function endsSeen(sim: Scheduler, world: Pick<SimulatedWorld, "compute" | "table" | "watch">): () => void {
-  /** Since when it is over, as `awake` counts, by uid and run. */
+  /** Time of the end (as `awake` counts), by uid and run. */
   const unseen = new Map<string, { readonly uid: string; readonly run: number; readonly since: number }>();
   let readCount = 0;
   return () => {
@@ -33,7 +33,7 @@ export function endsSeen(sim: Scheduler, world: Pick<SimulatedWorld, "compute" |
   };
 }
 
-/** What nobody can read nobody looks at. */
+/** Unreadable records are not reconciled. */
 function isReadable(items: readonly Item[], uid: string): boolean {
   const item = items.find((item) => item.kind === "environment" && item.uid === uid);
   try {

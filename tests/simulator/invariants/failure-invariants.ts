@@ -5,18 +5,18 @@ import type { Compute } from "#core/ports/compute.ts";
 import type { MemoryCompute } from "../../fakes/memory-compute.ts";
 import type { MemoryVolumes } from "../../fakes/memory-volumes.ts";
 
-/** The part of the watch that knows why environments fail: nothing fails that nothing failed. */
+/** Checks that environments fail only because of a failure. */
 export interface FailureWatch {
   wroteEnvironment(before: Environment, next: Environment): void;
   watching(compute: Pick<Compute, "remove">): Pick<Compute, "remove">;
 }
 
-/** What an environment may end of although its command goes on; that its machine was lost is checked beside (machine-invariants.ts). */
+/** Reasons to end an environment whose command still runs. machine-invariants.ts checks lost machines. */
 const documented = /^Not ready (after|in)|^No machine could start it|^Its machine was lost|^Ended by the operator/;
 
 const NOT_READY = /^Not ready after/;
 const MACHINE_NEWS = /^Its machine (\S+ does not answer|answers again)/;
-/** Longer than a probe, a step and a write of it take together. */
+/** Longer than a probe, a step and its write together. */
 const READY_BY_MS = 120_000;
 
 const CAME_LATE = /^Its machine came while/;
@@ -32,14 +32,14 @@ export function failureWatch(options: {
   readonly disks: ReadonlyMap<string, Disk>;
   readonly violated: (text: string) => void;
   readonly now: () => number;
-  /** Whether what a disk is made of is there, and was not out of sight for long just now. */
+  /** Whether the disk's source exists and was not hidden for long. */
   readonly isSourceSeen: (disk: Disk) => boolean;
 }): FailureWatch {
   const { compute, volumes, environments, disks, violated, now, isSourceSeen } = options;
 
   /**
-   * Reports whether the command of a run has gone on for so long that the run was ready. Neither an outage nor a silent
-   * machine, which hides that from the workers, is a reason to end it. A machine that has just come back begins its probe anew.
+   * Reports whether a command ran long enough to be ready. An outage or a silent machine is no reason to end it. A
+   * machine that returns restarts its probe.
    */
   function wasReady({ uid, run: { n: run }, events }: Environment): boolean {
     const news = events.timeline.findLast(({ reason }) => MACHINE_NEWS.test(reason ?? ""));
@@ -50,7 +50,7 @@ export function failureWatch(options: {
     return started !== undefined && !isOver && now() - started.at > READY_BY_MS;
   }
 
-  /** Somebody took its volume away, and there is nothing that it could be restored from. */
+  /** Reports whether the volume was lost and no backup is left. */
   function isLost({ uid }: DiskUse): boolean {
     const { volume, snapshots = [] } = disks.get(uid) ?? {};
     const wasTaken = volumes.history().some((event) => event.kind === "lost" && event.volume === volume?.id);
@@ -77,7 +77,7 @@ export function failureWatch(options: {
       } = before;
       const happened = compute.history().filter((event) => event.uid === uid && event.run === run);
       if (happened.some(({ kind }) => kind === "ended" || kind === "gone")) return;
-      // On all of its machines: a part of them is no run that has begun.
+      // A run that is bound to some of its machines has not begun.
       if (CAME_LATE.test(reason) && happened.some(({ kind }) => kind === "bound")) return;
       violated(`${next.id} failed, and nothing of it had failed: ${reason}`);
     },
@@ -94,7 +94,7 @@ export function failureWatch(options: {
   };
 }
 
-/** Why it fails with this write; undefined: it does not. */
+/** Returns why the environment fails with this write, or undefined. */
 function findFailure(before: Environment, next: Environment): string | undefined {
   if (before.end.outcome === null && next.end.outcome?.phase === "failed") return next.end.outcome.reason ?? "";
   return before.run.error === null && next.run.error !== null ? next.run.error : undefined;

@@ -6,40 +6,40 @@ import type { SimulatedWorld } from "../world.ts";
 import { beyondBound } from "./bounds.ts";
 import { keptSecrets } from "./secret-invariants.ts";
 
-/** What clients were told had been done. */
+/** Requests that were answered with success. */
 export interface Answered {
   readonly submits: string[];
   readonly cancels: { readonly uid: string; readonly at: number }[];
   readonly extensions: { readonly owner: string; readonly id: string; readonly extraMs: number; isAnswered: boolean }[];
   readonly undeletes: { readonly uid: string; readonly at: number }[];
-  /** The uids of disks that were made of snapshots. */
+  /** Uids of restored disks. */
   readonly restores: string[];
 }
 
-/** Where nothing goes wrong: how long a cancel may take, a command's grace and the release of what just began included. */
+/** Longest cancel without faults, including the command's grace period and the release of a run that just began. */
 const PROMPT_CANCEL_MS = 25_000 + 43_000;
-/** Chains of looks merge: more messages than this about one record is a chain that multiplied. */
+/** Chains of reconciles merge. More messages about one record mean that a chain multiplied. */
 const MOST_MESSAGES = 12;
 
-/** What must hold once the faults have stopped and nothing is due any more. */
+/** Returns what is wrong when the faults have ended and nothing is due. */
 export function finalViolations(
   world: SimulatedWorld,
   sim: Scheduler,
   wasCalm: boolean,
   runs: readonly { readonly uid: string; readonly run: number }[],
 ): string[] {
-  // Now: what goes on while this is judged would be another call.
+  // Read now, because the checks below make calls themselves.
   const isUnderWay = sim.nextAt() !== undefined;
   const environments = [...world.watch.environments().values()];
   const violations = environments.flatMap((environment) => [
     ...unfinished(environment),
-    // Where the operator ended it by force, what was promised may have gone with the edit.
+    // A manual edit before a forced end may have removed what was promised.
     ...(world.watch.isForced(environment.uid) ? [] : brokenPromises(world, environment)),
     ...(wasCalm ? lateCancels(world, environment) : []),
   ]);
   for (const uid of world.answered.submits) {
     const environment = world.watch.environments().get(uid);
-    // Where its record was ended by force, what had been decided of it before went with the edit.
+    // A manual edit before a forced end may have removed earlier decisions.
     const isDeleted = environment?.phase === "deleted" && !world.watch.isForced(uid);
     if (!environment || isDeleted) violations.push(`an answered submit was lost: ${uid}`);
   }
@@ -50,7 +50,7 @@ export function finalViolations(
   violations.push(...world.watch.life.final(world.volumes));
   violations.push(...world.table.all().flatMap((item) => beyondBound(item) ?? []));
   for (const { uid, run } of runs) {
-    // With the edit of a record that was ended by force went the number of its run: the comparison of orphans finds this.
+    // A manual edit may have removed the run's number. The comparison of orphans finds such a run.
     if (world.watch.isForced(uid) && world.leftovers.has(`${uid}-r${run}`)) continue;
     violations.push(`run ${run} of ${world.watch.environments().get(uid)?.id} is left`);
   }
@@ -69,7 +69,7 @@ export function finalViolations(
   return violations;
 }
 
-/** Every key is as disabled as its user, and no user still has keys to end. */
+/** Keys are disabled with their user, and no user still has keys to end. */
 function keyViolations(world: SimulatedWorld): string[] {
   const items = world.table.all();
   const users = items.filter((item) => item.kind === "user").map(parseUser);
@@ -81,14 +81,14 @@ function keyViolations(world: SimulatedWorld): string[] {
   ];
 }
 
-/** No disk is held by somebody who ended, and every request on one was closed. */
+/** Ended environments hold no disk, and all requests on disks are closed. */
 function diskViolations(world: SimulatedWorld): string[] {
   const disks = [...world.watch.disks().values()];
   const lives = (holder: Disk["heldBy"]) => {
     const environment = holder && world.watch.environments().get(holder.uid);
     return environment ? !isEnded(environment) : false;
   };
-  // A lease of somebody who has ended counts as none: a worker that slept may write one.
+  // A sleeping worker may write a lease of an ended environment. It does not count.
   const held = disks
     .filter((disk) => lives(disk.heldBy) || lives(disk.next))
     .map((disk) => `disk ${disk.name} is still held`);
@@ -114,7 +114,7 @@ function unfinished(environment: Environment): string[] {
   return [];
 }
 
-/** A cancel that was answered ends as cancelled, time that was promised is given. */
+/** An answered cancel ends as cancelled, and promised time is granted. */
 function brokenPromises(world: SimulatedWorld, environment: Environment): string[] {
   const {
     uid,
@@ -139,7 +139,7 @@ function brokenPromises(world: SimulatedWorld, environment: Environment): string
   return broken;
 }
 
-/** An extension adds what was asked, once; one that was not answered adds that or nothing. */
+/** An answered extension is added once. An unanswered one is added once or not at all. */
 function wrongExtensions(world: SimulatedWorld, { uid, owner, id, size }: Environment): string[] {
   const extensions = world.answered.extensions.filter((extension) => extension.owner === owner && extension.id === id);
   const sum = (some: typeof extensions) => some.reduce((total, { extraMs }) => total + extraMs, 0);

@@ -1,6 +1,6 @@
 import type { Stored } from "#core/ports/table.ts";
 
-/** Whether a record was written on the condition that it still was this one. */
+/** Reports whether a write was conditional on the record before it. */
 export function follows(before: Stored, next: Stored): boolean {
   return next.writers[1] === before.writers[0];
 }

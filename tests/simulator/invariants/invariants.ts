@@ -23,68 +23,67 @@ import { machineWatch } from "./machine-invariants.ts";
 import { nameWatch } from "./name-invariants.ts";
 import { type RestoreWatch, restoreWatch } from "./restore-invariants.ts";
 
-/** What a large world wants of the watch. */
 export interface WatchOptions {
-  /** Weighing every item costs a tenth of a schedule. */
+  /** Whether to measure every item, which costs a tenth of a schedule. */
   readonly measures?: boolean;
-  /** Thousands have ended there: what is compared at every write leaves out those of whom nothing is left to do. */
+  /** Leaves finished environments out of the comparisons at each write, because a large world has thousands. */
   readonly isLarge?: boolean;
-  /** How many machines each pool may have that a group makes machines for, by type. */
+  /** Limit of machines in each pool of a node group, by type. */
   readonly mostNodes?: ReadonlyMap<string, number>;
-  /** Is told of everything that was written, before the watch itself judges it. */
+  /** Called with each write before it is judged. */
   readonly also?: WatchedWrites;
 }
 
 export interface WatchedWrites {
   wroteEnvironment(before: Environment | undefined, next: Environment): void;
-  /** The pool as it is once a plan is written, and as it was after the one before. */
+  /** Called with the pool after each plan, and after the plan before. */
   wrotePool(before: PoolView | undefined, next: PoolView): void;
   wroteItem(item: Item): void;
 }
 
-/** What must hold at every write and every call to the cluster, whatever went wrong before. */
+/** Checks what must hold at each write and call to the cluster, whatever faults came before. */
 export interface Watch {
-  /** The ports with the watch built in: it sees what really happened. */
+  /** Ports below the faults, so the watch sees what really happens. */
   readonly table: Table;
   readonly compute: Compute;
   readonly volumes: Volumes;
   readonly violations: string[];
   violated(text: string): void;
   environments(): ReadonlyMap<string, Environment>;
-  /** Those of whom something is left to do. */
+  /** Environments that are not finished. */
   living(): ReadonlyMap<string, Environment>;
   disks(): ReadonlyMap<string, Disk>;
-  /** The ledgers, by type. */
+  /** Pools by type. */
   pools(): ReadonlyMap<string, PoolView>;
-  /** The units of each machine that a ledger ever knew, by name. */
+  /** Units of all machines that were ever in a ledger, by name. */
   nodes(): ReadonlyMap<string, number>;
-  /** No volume is mounted by two runs: seen at every look, unless there are many. */
+  /** Checks that no two runs mount one volume. Small worlds call it at each observation. */
   checkMounts(): void;
   readonly life: LifeWatch;
   readonly chat: ChatWatch;
   readonly reached: Reached;
-  /** The clocks of hosts differ by less than this, ms. */
+  /** Limit of the difference between the hosts' clocks, in ms. */
   clocksMs(): number;
   readonly latency: LatencyWatch;
-  /** How long each was wanted when it was made, ms. */
+  /** Requested time of an environment when it was created, in ms. */
   wantedFirst(uid: string): number | undefined;
-  /** Whether the operator ended it by force, as nobody could read it. */
+  /** Whether the operator ended the unreadable record by force. */
   isForced(uid: string): boolean;
-  /** Has this called with every record of an environment as it was and as it is written. */
+  /** Calls back with each written environment and its previous record. */
   whenWritten(call: (before: Environment | undefined, next: Environment) => void): void;
-  /** The same of disks, as they are written. */
+  /** Calls back with each written disk. */
   whenDiskWritten(call: (disk: Disk) => void): void;
   readonly restores: RestoreWatch;
-  /** Somebody edited a record by hand so that nobody can read it. */
+  /** Notes that a manual edit made the record unreadable. */
   damaged(uid: string): void;
-  /** Somebody mended a record by hand. */
+  /** Notes that a manual edit repaired the record. */
   mended(item: Item): void;
-  /** From now on nothing new is granted: an operator was told so. */
+  /** Notes that an operator's request to close or open the pool was answered. */
   setClosed(isClosed: boolean): void;
 }
 
 const terminal: readonly string[] = ["completed", "expired", "cancelled", "failed", "deleted"];
-/** Written down again on purpose: a mistake in the core's own table must show. */
+/** Repeats the core's table, so that a mistake there shows. */
 const allowed: Readonly<Record<string, readonly string[]>> = {
   queued: ["queued", "preparing", "stopping", "stopped", "cancelled", "deleted"],
   preparing: ["preparing", "queued", "active", "stopping"],
@@ -92,15 +91,21 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   stopping: ["stopping", "stopped", "completed", "expired", "cancelled", "failed", "deleted"],
   stopped: ["stopped", "queued", "deleted"],
 };
-/** No call may change the cluster for a life that ended so long ago: the step's budget, a call's time-out, the clocks. */
+/**
+ * After an environment's end, no call may change the cluster any longer: the step's budget, a call's time-out, the
+ * clocks.
+ */
 const LATEST_CALL_MS = 20_000 + 5_000 + 4_000;
-/** Nobody who slept starts a run later than this after its record left `preparing`: the step's budget, a call's time-out. */
+/**
+ * After a record left `preparing`, a sleeping worker may start a run this long: the step's budget and a call's
+ * time-out.
+ */
 const LATEST_START_MS = 26_000;
-/** The clocks of hosts differ by less than this. */
+/** Limit of the difference between the hosts' clocks. */
 const CLOCKS_MS = 2_000;
-/** Weighing every item costs a tenth of a schedule: so many are, and all that are left in the end (final.ts). */
+/** Measuring an item costs time, so only every eighth write is measured, and all items at the end (final.ts). */
 const MEASURED_EVERY = 8;
-/** And by less than this once the weather has set one of them (weather.ts). */
+/** The same limit after weather.ts has changed one clock. */
 const STEPPED_CLOCKS_MS = CLOCKS_MS + 15_000;
 
 export function watch(
@@ -116,21 +121,21 @@ export function watch(
   const endedAt = new Map<string, number>();
   /** When a run left `preparing`, or its grant began to be withdrawn. */
   const leftAt = new Map<string, number>();
-  /** When the commands of runs were seen to have exited, by run. */
+  /** When a run's command was observed as exited. */
   const exits = new Map<string, number>();
   const ledgers = ledgerWatch();
-  /** As they were when their head was written last. */
+  /** Pools as of the last write of their head. */
   const planned = new Map<string, PoolView>();
   /** Grants that were written while an operator had closed the pool. */
   const grantedClosed = new Set<string>();
   const nodes = new Map<string, number>();
-  /** Those that hold capacity, and those that are followed at every write. */
+  /** Environments with capacity, and unfinished environments. */
   const holding = new Map<string, Environment>();
   const living = new Map<string, Environment>();
   let puts = 0;
-  /** Environments whose records the operator ended by force, as nobody could read them. */
+  /** Unreadable records that the operator ended by force. */
   const endedByForce = new Set<string>();
-  /** Runs whose records once named a grant and then none: what they held went back. */
+  /** Runs that gave their grant back. */
   const gaveBack = new Set<string>();
   const callers: ((before: Environment | undefined, next: Environment) => void)[] = [];
   let isClosed = false;
@@ -140,14 +145,14 @@ export function watch(
 
   function wroteEnvironment(next: Environment): void {
     const knownEnvironment = environments.get(next.uid);
-    // The record of one that was deleted goes on under another key when a new one takes its id.
+    // A deleted environment's record moves to another key when a new one takes its id.
     const before = knownEnvironment?.sk === next.sk ? knownEnvironment : undefined;
     environments.set(next.uid, next);
-    // What it was is lost: what the operator ended by force is judged from there on.
+    // A manual edit lost the previous state, so a forced end is judged from here on.
     const isLost = before !== undefined && isForced(next) && !isForced(before);
     if (isLost) endedByForce.add(next.uid);
     if (before?.run.grant && !next.run.grant) gaveBack.add(`${before.uid}-r${before.run.n}`);
-    // Force takes what a ledger still names for the worse. A planner that had read that it was given back drops it.
+    // A forced end takes over what the ledger names. A planner that knew of the return may drop it.
     const mayBeDropped = endedByForce.has(next.uid) && gaveBack.has(`${next.uid}-r${next.run.n}`);
     const mustBeInLedger = next.run.grant !== null && !mayBeDropped;
     keep(holding, next, mustBeInLedger);
@@ -173,7 +178,7 @@ export function watch(
     if (!before?.run.grant && mustBeInLedger) checkTaken(next);
     reached.wroteEnvironment(before, next);
     disks.wroteEnvironment(before, next);
-    // Of a record that lost its run nobody knows which one it was at, unless a ledger does.
+    // If the record lost its run, only a ledger knows which run it was.
     life.wroteEnvironment(isLost ? undefined : before, next);
     if (terminal.includes(next.phase) && !endedAt.has(next.uid)) endedAt.set(next.uid, now());
     if (next.phase === "expired" && before?.phase === "stopping") checkExpired(next);
@@ -206,7 +211,7 @@ export function watch(
     if (!followsIt(before, next)) violated(`${next.id} was replaced by what is not its successor`);
     if (next.events.count < before.events.count) violated(`${next.id} lost timeline entries`);
     if (next.requests.count < before.requests.count) violated(`${next.id} lost a request`);
-    // A deadline says only that it ends: how, says its command, if that was over by then.
+    // A deadline decides only that the run ends. If the command had exited before, its exit decides the outcome.
     const isOwnEnd = before.end.outcome?.isLimit && before.phase === "stopping" && !next.end.outcome?.isLimit;
     if (before.end.outcome && next.end.outcome?.phase !== before.end.outcome.phase && !isOwnEnd) {
       violated(`${next.id} changed its outcome`);
@@ -217,7 +222,7 @@ export function watch(
     }
   }
 
-  /** The order of the end: nothing is given back while its compute is there, or while a worker that slept may make it again. */
+  /** Capacity is returned only when its compute is gone and no sleeping worker can create it again. */
   function checkReleased({ id, uid, run: { n: run, applyingAt } }: Environment): void {
     if (compute.isLive(uid, run)) violated(`${id} gave back capacity that is in use`);
     const since = now() - (leftAt.get(`${uid}-r${run}`) ?? 0);
@@ -225,13 +230,13 @@ export function watch(
     if (!isSafe) violated(`${id} gave back capacity ${Math.round(since)} ms after it could be started`);
   }
 
-  /** A command that had exited by the end of its time ended in its own way. */
+  /** A command that exited in time decides its outcome. */
   function checkExpired({ id, uid, run: { n: run }, times: { endsAt } }: Environment): void {
     const exitedAt = exits.get(`${uid}-r${run}`) ?? Number.POSITIVE_INFINITY;
     if (exitedAt < (endsAt ?? 0) - clocksMs()) violated(`${id} expired although its command had exited`);
   }
 
-  /** Nobody takes what the ledger does not say, and no node is given twice. */
+  /** Environments take only what the ledger grants, and no unit is granted twice. */
   function checkTaken(next: Environment): void {
     const pool = ledgers.pools().get(next.size.pool);
     const id = next.run.grant?.id;
@@ -244,7 +249,7 @@ export function watch(
     if (shares.length !== machines || shares.some(({ units }) => units !== wanted)) {
       violated(`${next.id} took other capacity than it asks for`);
     }
-    // A record that is ended by force takes what the ledger says it has, to give that back.
+    // A forced end takes over what the ledger names in order to return it.
     const isUsed = next.phase !== "stopping";
     if (isUsed && isClosed && grantedClosed.has(id ?? ""))
       violated(`${next.id} took capacity that a closed pool granted`);
@@ -261,7 +266,7 @@ export function watch(
     }
   }
 
-  /** What was put together is judged together. */
+  /** Judges items together that were written together. */
   function wroteLedger(written: readonly (Pool | LedgerItem)[]): void {
     for (const next of written) {
       const knownLedger = ledgers.find(next);
@@ -289,7 +294,7 @@ export function watch(
     const fresh = next.granted.filter(({ id }) => !knownNames.has(id));
     if (isClosed) for (const { id } of fresh) grantedClosed.add(id);
     const most = mostNodes.get(type);
-    // What was too much before, as with a machine that comes back, is not this write's.
+    // An earlier excess, as after a machine returns, is not the fault of this write.
     if (
       most !== undefined &&
       before &&
@@ -309,14 +314,17 @@ export function watch(
     }
   }
 
-  /** Whoever gave back may be named until its item is written: what one plan drops and gives lies in several items. */
+  /**
+   * Reports whether the entry uses units. A plan writes several items, so an entry may remain until its item is
+   * written.
+   */
   function uses({ uid, run: n }: Pick<Grant, "uid" | "run">): boolean {
     const environment = environments.get(uid);
     if (environment?.run.n !== n) return false;
     return environment.run.grant !== null || environment.phase === "queued";
   }
 
-  /** What is bound to a machine may be named as unpinned until the items of both are written. */
+  /** A bound run may appear as unpinned until both items are written. */
   function isUnpinned(entry: Pick<Grant, "uid" | "run">): boolean {
     return uses(entry) && environments.get(entry.uid)?.run.machines.length === 0;
   }
@@ -343,7 +351,7 @@ export function watch(
   function wrote(written: Item, isJudged = false): void {
     const beyond = measures || puts++ % MEASURED_EVERY === 0 ? beyondBound(written) : undefined;
     if (beyond) violated(beyond);
-    // Put off as unreadable: it is what it was.
+    // An unreadable record is as it was before the edit.
     if (written.phase === UNKNOWN_PHASE) return;
     if (written.kind === "environment") wroteEnvironment(written as unknown as Environment);
     if (written.kind === "message") chat.wroteMessage(written);
@@ -412,7 +420,7 @@ export function watch(
       ...failures.watching(machines.watching(compute)),
       async apply(run) {
         const existed = (await compute.observe(run.uid, run.run)) !== undefined;
-        // One that may be started again may have run before, but never twice in one run.
+        // A restartable environment may have had runs before, but starts each run once.
         const first = environments.get(run.uid)?.policy.restarts ? run.run : 1;
         const startedBefore = listStarts(compute, run.uid, first, run.run) > 0;
         await compute.apply(run);
@@ -424,7 +432,7 @@ export function watch(
         life.noteCheck(uid);
         const name = `${uid}-r${run}`;
         if (seen?.endedAt && seen.exitCode !== null) exits.set(name, seen.endedAt);
-        // Somebody else removed it, and whoever had seen it end may not have heard the answer.
+        // The run may be removed while the reconcile that saw its end never got the answer.
         if (!seen && environments.get(uid)?.run.removedAt === null) exits.delete(name);
         return seen;
       },
@@ -432,7 +440,7 @@ export function watch(
   };
 }
 
-/** What the machines of a pool have together, with those that its group may still make, less what is given of them. */
+/** Returns the units of a pool, with those that its group may still create, minus what is granted. */
 function spareUnits(
   { type, nodes, granted, held }: PoolView,
   mostNodes: number,
@@ -440,11 +448,11 @@ function spareUnits(
 ): number {
   const present = nodes.filter(({ gone }) => !gone);
   const toMake = Math.max(0, mostNodes - present.length) * unitsPerNode(instanceTypeOfPool(type));
-  // Two planners may have granted the same run, which takes one of the grants: what lies on machines counts there anyway.
+  // Two planners may grant the same run, which takes one of the grants. Only the unpinned grants count here.
   const entries = [...granted, ...held].filter(isUnpinned).toSorted((a, b) => unpinnedUnits(b) - unpinnedUnits(a));
   const users = new Map(entries.map((entry) => [entry.uid, entry] as const));
   const unpinned = [...users.values()].map(unpinnedUnits);
-  // Somebody whom the cluster put where another was granted something: they do not run there both.
+  // The cluster may bind a run where another was granted. Only one of them runs there.
   const free = present.map((node) => Math.max(0, node.units - unitsIn([...node.granted, ...node.held].filter(uses))));
   return toMake + free.reduce((sum, units) => sum + units, 0) - unpinned.reduce((sum, units) => sum + units, 0);
 }

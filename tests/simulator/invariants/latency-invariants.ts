@@ -4,32 +4,31 @@ import { sameData } from "#core/store/same-data.ts";
 import type { PoolView } from "../../worlds/pool-view.ts";
 import type { Scheduler } from "../scheduler.ts";
 
-/** The part of the watch that knows how long capacity is on its way. */
+/** Checks how long capacity takes to be granted and taken. */
 export interface LatencyWatch {
   wroteEnvironment(before: Environment | undefined, next: Environment): void;
   wrotePool(before: PoolView | undefined, next: PoolView): void;
   /**
-   * Nobody can read its record: the ledger keeps all that it names of it
-   * (docs/architecture/failures.md#unreadable-records).
+   * Notes that a record is unreadable. The ledger keeps its entries (docs/architecture/failures.md#unreadable-records).
    */
   unreadable(uid: string): void;
-  /** It can be read again: it was mended, or the operator ended it by force with what the ledger names. */
+  /** Notes that the record was repaired, or ended by force with the ledger's entries. */
   readable(environment: Environment): void;
-  /** The index is late, or an operator closes the pool, which is carried into the ledger in its own time. */
+  /** Ignores delays, because the index is late or an operator closes the pool. */
   excuse(): void;
-  /** What took longer than it may where nothing is faulted. */
+  /** Returns delays that are too long without faults. */
   late(): string[];
 }
 
-/** Where nothing is faulted: from what was freed to the grant, and from the grant to who takes it. */
+/** Limit without faults, from freed capacity to its grant and from the grant to its taking. */
 const PROMPT_MS = 5_000;
 /**
- * How long the ledger may name somebody who has given everything back, once the faults are over. A freeze may outlast
- * them: time in which every host sleeps does not count.
+ * How long the ledger may name an environment that returned its capacity, after the faults end. Time in which every
+ * host sleeps does not count.
  */
 const LONGEST_NAMED_MS = 120_000;
 
-/** The part of the scheduler that knows for how long nothing has gone wrong. */
+/** The scheduler's clock of fault-free time. */
 export type Calmness = Pick<Scheduler, "awake" | "calmSince">;
 
 export function latencyWatch(options: {
@@ -45,7 +44,7 @@ export function latencyWatch(options: {
   const unreadable = new Set<string>();
   const late: string[] = [];
   let isExcused = false;
-  /** The latest moment at which something happened that may let somebody start. */
+  /** Time of the last event that may let an environment start. */
   let movedAt = now();
 
   function readable({ uid, run }: Environment): void {
@@ -54,12 +53,12 @@ export function latencyWatch(options: {
     if (run.grant) releasedAt.delete(formatName({ uid, run: run.n }));
   }
 
-  /** Since when somebody was granted twice, as `awake` counts. */
+  /** Time since which an environment has two grants (as `awake` counts). */
   const doubled = new Map<string, number>();
 
   /**
-   * Two planners may grant the same one; it takes one of the grants, and the other is dropped. While an operator has closed
-   * the pool nobody takes any.
+   * Two planners may grant the same environment, which takes one grant. The other is dropped. Nothing is taken from a
+   * closed pool.
    */
   function checkDoubled({ type, granted, held, closed }: PoolView): void {
     const times = new Map<string, number>();
@@ -91,8 +90,8 @@ export function latencyWatch(options: {
   }
 
   /**
-   * It may pass who is first in line, since whoever holds capacity without an end has stayed so long that it is
-   * expected to stay longer: that is so from some moment on, at which nothing happens.
+   * Reports whether the grant may pass the environment that is first in line. It may once a holder without an end is
+   * expected to stay longer, which no event marks.
    */
   function mayPass(before: PoolView | undefined, { uid }: Pick<Grant, "uid">): boolean {
     if (!before?.head || before.head.uid === uid) return false;
@@ -111,7 +110,7 @@ export function latencyWatch(options: {
         before?.phase !== next.phase ||
         before.waitPool !== next.waitPool ||
         before.times.endsAt !== next.times.endsAt ||
-        // Bound to a machine that is there, it leaves room on those that its pool may still make.
+        // A run that binds to an existing machine leaves room on those that its pool may still create.
         !sameData(before.run.machines, next.run.machines) ||
         !next.run.grant;
       if (moves) movedAt = now();
@@ -121,12 +120,12 @@ export function latencyWatch(options: {
       const fresh = next.granted.filter((grant) => !knownNames.has(formatName(grant)));
       for (const grant of fresh) {
         grantedAt.set(formatName(grant), now());
-        // A machine that bound nothing is set aside: that ends by itself.
+        // A machine on which nothing could be bound is set aside for a while.
         const isHindered = next.setAside.some(({ until }) => until > now() - PROMPT_MS);
         if (isHindered || mayPass(before, grant) || now() - movedAt <= PROMPT_MS) continue;
         late.push(`${environments.get(grant.uid)?.id} was granted ${Math.round(now() - movedAt)} ms after it could be`);
       }
-      // What others take of a machine is seen when it is listed.
+      // Capacity used by other programs shows in the next listing.
       const isListedAnew = before?.nodes.length !== next.nodes.length || takenByOthers(before) !== takenByOthers(next);
       if (isListedAnew || fresh.length > 0) movedAt = now();
       checkNamed(next);

@@ -4,17 +4,17 @@ import type { Key } from "#core/ports/table.ts";
 import { keyText, makeableKey } from "#core/store/keys.ts";
 import { type PoolView, toPoolView } from "../../worlds/pool-view.ts";
 
-/** The part of the watch that puts the pools together from their items, as these are written one by one. */
+/** Assembles the pools from the items of their ledgers. */
 export interface LedgerWatch {
   wrote(next: Pool | LedgerItem): void;
   removed(key: Key): void;
-  /** The item as it was written last. */
+  /** Returns the last written item. */
   find(key: Key): Pool | LedgerItem | undefined;
-  /** The pool whose ledger item this is; undefined: of none. */
+  /** Returns the pool of a ledger item, or undefined. */
   findType(key: Key): string | undefined;
-  /** Those whose head was written. */
+  /** Pools whose head was written. */
   pools(): ReadonlyMap<string, PoolView>;
-  /** Whether every ledger item that a grant names holds it. */
+  /** Reports whether each ledger item of a grant holds it. */
   isWhole(type: string, grant: string): boolean;
 }
 

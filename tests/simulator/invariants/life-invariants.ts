@@ -4,32 +4,32 @@ import type { Volumes } from "#core/ports/volumes.ts";
 import type { MemoryCompute } from "../../fakes/memory-compute.ts";
 import type { MemoryVolumes } from "../../fakes/memory-volumes.ts";
 
-/** Something of use that a client was told had been noted. */
+/** A use of an environment whose request was answered. */
 export interface AnsweredUse {
   readonly uid: string;
   readonly kind: "beat" | "exec";
-  /** When it was said. */
+  /** Time of the answer. */
   readonly at: number;
   readonly until: number;
 }
 
-/** The part of the watch that knows environments which are stopped and started, and their own volumes. */
+/** Checks restartable environments and their own volumes. */
 export interface LifeWatch {
   wroteEnvironment(before: Environment | undefined, next: Environment): void;
   watching(volumes: Volumes): Pick<Volumes, "createVolume" | "removeVolume" | "endArchive">;
   answered(use: AnsweredUse): void;
-  /** Has this called at every look at a run and as a volume is made, while whoever does that has still to write. */
+  /** Calls back at each observation of a run and each creation of a volume, before the worker writes. */
   whenChecked(call: (environment: Environment) => void): void;
   noteCheck(uid: string): void;
-  /** What is wrong once nothing is due any more. */
+  /** Returns what is wrong when nothing is due any more. */
   final(volumes: Pick<MemoryVolumes, "volumeIds" | "history">): string[];
 }
 
-/** After a start: faults and late sweeps included. */
+/** Time after a start, including faults and late sweeps. */
 const FOUND_MS = 5 * 60_000;
-/** As long as a deletion waits for its archive. */
+/** Time for which a deletion waits for its archive. */
 const ARCHIVED_MS = 60_000;
-/** A mark that moves by less than this is not written. */
+/** Smaller changes of an activity mark are not written. */
 const MOVES_MS = 60_000;
 const ends: readonly string[] = ["completed", "expired", "cancelled", "failed", "deleted"];
 
@@ -38,13 +38,13 @@ export function lifeWatch(options: {
   readonly environments: ReadonlyMap<string, Environment>;
   readonly violated: (text: string) => void;
   readonly now: () => number;
-  /** The clocks of hosts differ by less than this. */
+  /** Limit of the difference between the hosts' clocks. */
   readonly clocksMs: () => number;
 }): LifeWatch {
   const { compute, environments, violated, now, clocksMs } = options;
   const uses = new Map<string, AnsweredUse[]>();
   const callers: ((environment: Environment) => void)[] = [];
-  /** Volumes of environments' own, by id: whose they are. */
+  /** Owners of environments' volumes, by volume id. */
   const owners = new Map<string, string>();
 
   function wroteEnvironment(before: Environment | undefined, next: Environment): void {
@@ -65,21 +65,21 @@ export function lifeWatch(options: {
     checkWarnedOnce(before, next);
   }
 
-  /** People were told of an auto-stop, and had the whole time of the warning. */
+  /** Users get a warning before an auto-stop, with its full time. */
   function checkWarned({ id, policy, use: { idle } }: Environment, next: Environment): void {
     if (!policy.idle || next.use.idle?.signal === "gpus") return;
     const warnedMs = now() - (idle?.warnedAt ?? Number.POSITIVE_INFINITY);
     if (!(warnedMs >= idleWarningMs(policy.idle.afterMs) - clocksMs())) violated(`${id} stopped without a warning`);
   }
 
-  /** An environment gets no warning of an auto-stop while an exec runs in it. */
+  /** An environment gets no warning of an auto-stop during an exec. */
   function checkNotWarnedAtWork({ use: before }: Environment, { id, use: { idle } }: Environment): void {
     const isWarned = idle?.warnedAt !== undefined && idle.warnedAt !== before.idle?.warnedAt;
     const isBusy = before.busyUntil !== null && before.busyUntil > now() + clocksMs();
     if (isWarned && isBusy && idle.signal !== "gpus") violated(`${id} was warned of an auto-stop during an exec`);
   }
 
-  /** Each moment before an end is told once. */
+  /** Each warning before an end is sent once. */
   function checkWarnedOnce({ times: before }: Environment, { id, times, events }: Environment): void {
     const isSameEnd = before.warnedMinutes !== null && before.warnedOf === times.warnedOf;
     const isRepeated = isSameEnd && times.warnedMinutes !== null && times.warnedMinutes > before.warnedMinutes;
@@ -87,13 +87,13 @@ export function lifeWatch(options: {
     if (times.warnedMinutes !== null && times.endsAt === null) violated(`${id} was warned of no end`);
   }
 
-  /** Two looks and the sweep between them are enough to find what a sleeping worker made of the run before. */
+  /** Two reconciles with a sweep between them suffice to find a run that a sleeping worker created. */
   function checkLeftovers({ id, uid, run: { n: run }, phase, policy, queuedAt }: Environment): void {
     const isJudged = policy.restarts && run > 1 && phase === "active" && now() - queuedAt > FOUND_MS;
     if (isJudged && compute.isLive(uid, run - 1)) violated(`run ${run - 1} of ${id} lives beside run ${run}`);
   }
 
-  /** Neither an exec nor a heartbeat that somebody was told of: the record that was replaced had them. */
+  /** Checks that no answered exec or heartbeat forbids this auto-stop. */
   function checkUnused(before: Environment): void {
     const {
       id,
@@ -102,7 +102,7 @@ export function lifeWatch(options: {
       run: { startedAt },
     } = before;
     for (const { kind, at, until } of uses.get(uid) ?? []) {
-      // An exec of an earlier run ended with it.
+      // An exec ends with its run.
       if (at - clocksMs() < (startedAt ?? 0)) continue;
       const keeps = kind === "exec" ? until - MOVES_MS : until - MOVES_MS + (policy.idle?.afterMs ?? 0);
       if (keeps > now() + clocksMs()) violated(`${id} was stopped as idle in spite of its ${kind}`);
@@ -149,7 +149,7 @@ export function lifeWatch(options: {
     answered: (use) => void uses.set(use.uid, [...(uses.get(use.uid) ?? []), use]),
     final: (memory) => {
       const volumeIds = memory.volumeIds();
-      // What failed by itself is not what was lost by its environment.
+      // A volume that failed was not lost by its environment.
       const failed = memory.history().flatMap(({ kind, volume }) => (kind === "lost" ? [volume] : []));
       const there = new Set([...volumeIds, ...failed]);
       const left = volumeIds.filter((id) => ends.includes(environments.get(owners.get(id) ?? "")?.phase ?? ""));
@@ -164,7 +164,7 @@ export function lifeWatch(options: {
   };
 }
 
-/** It shall be deleted, or its first run failed and its policy keeps nothing of that. */
+/** Reports whether volumes may go: by a deletion, or after a failed first run whose policy keeps nothing. */
 function mayGo({
   end: { outcome },
   run: { error: broken },

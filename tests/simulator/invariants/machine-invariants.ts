@@ -4,7 +4,7 @@ import type { Volumes } from "#core/ports/volumes.ts";
 import type { MemoryCompute } from "../../fakes/memory-compute.ts";
 import type { Reached } from "../reached.ts";
 
-/** The part of the watch that knows machines: force is for what is lost, and lost is only what is dead. */
+/** Checks machines: only dead machines count as lost, and only lost machines lose runs and volumes by force. */
 export interface MachineWatch {
   wroteEnvironment(before: Environment, next: Environment): void;
   watching(compute: Pick<Compute, "remove">): Pick<Compute, "remove">;
@@ -23,7 +23,7 @@ export function machineWatch(options: {
     return environment?.run.machines.some(({ uid }) => compute.isMachineGone(uid)) ?? false;
   }
 
-  /** What a worker that slept had made, and looks after an end or beside a new run found. */
+  /** Notes that a run of a sleeping worker was found after an end or beside a new run. */
   function noteLeftover(environment: Environment, run: number): void {
     if (isEnded(environment)) reached.note("what came back after an end removed");
     else if (run < environment.run.n) reached.note("an earlier run removed beside a later one");
@@ -42,7 +42,7 @@ export function machineWatch(options: {
         const environment = environments.get(uid);
         if (seen && environment) noteLeftover(environment, run);
         if (removal.force && seen) {
-          // A run that the cluster made again after it was seen gone may be on no machine yet: force takes it from none.
+          // A run that the cluster created again may have no machine yet.
           if (seen.nodes.length > 0 && !seen.nodes.some((node) => compute.isMachineGone(node.uid))) {
             violated(`the run of ${environment?.id} was removed by force from a machine that is not dead`);
           }

@@ -3,12 +3,12 @@ import { namedById } from "#core/disks/names/lost-directory.ts";
 import type { Disk } from "#core/disks/record.ts";
 import type { Item } from "#core/ports/table.ts";
 
-/** The part of the watch that knows the names of disks. */
+/** Checks the names of disks. */
 export interface NameWatch {
   wrote(item: Item): void;
 }
 
-/** A disk has a name until its purge, no name leads to two disks, and only a deleted disk is set aside for another. */
+/** A disk keeps its name until its purge unless a new disk takes a deleted one's name, and no name has two disks. */
 export function nameWatch(options: {
   readonly disks: () => ReadonlyMap<string, Disk>;
   readonly violated: (text: string) => void;
@@ -24,7 +24,7 @@ export function nameWatch(options: {
   return {
     wrote(item) {
       if (item.kind !== "directory") return;
-      // Of a newer version it says the same.
+      // The format is the same in a newer version.
       const { pk, names } = item as unknown as Directory;
       const before = directories.get(pk);
       const next = new Map(names.map(([name, uid]) => [uid, name]));

@@ -4,20 +4,20 @@ import type { Volumes } from "#core/ports/volumes.ts";
 import type { MemoryVolumes } from "../../fakes/memory-volumes.ts";
 import type { DiskWatch } from "./disk-invariants.ts";
 
-/** The part of the watch that knows disks which are made of other disks' snapshots. */
+/** Checks disks that were restored from snapshots. */
 export interface RestoreWatch {
-  /** Before the disk is among those that were written. */
+  /** Call it before the disk counts as written. */
   wroteDisk(next: Disk): void;
   watching(volumes: Volumes): Volumes;
-  /** Whether what a disk is made of is there, and was not out of sight for long just now. */
+  /** Whether the disk's source exists and was not hidden for long. */
   isSourceSeen(disk: Disk): boolean;
-  /** What is wrong in the end with disks that somebody was told of. */
+  /** Returns what is wrong with answered restores at the end. */
   final(answered: readonly string[]): string[];
 }
 
-/** Between a look and the write of what it saw. */
+/** Time between an observation and its write. */
 const CHECK_MS = 60_000;
-/** Nobody is told that it is gone sooner, by clocks that differ. */
+/** Shortest absence before a source counts as gone, with the hosts' clocks apart. */
 const LEAST_GONE_MS = GONE_MS - 30_000;
 
 export function restoreWatch(options: {
@@ -30,7 +30,7 @@ export function restoreWatch(options: {
   const disks = options.disks.all();
   const { mayHaveWork } = options.disks;
 
-  /** One that comes back after a long time is gone until somebody looks again. */
+  /** A source that returns after a long time counts as gone until it is checked again. */
   function isSourceSeen({ source }: Disk): boolean {
     if (source === undefined || volumes.snapshotState(source.id) !== "completed") return false;
     const { from, until } = volumes.findHiding(source.id) ?? { from: 0, until: 0 };
@@ -38,18 +38,18 @@ export function restoreWatch(options: {
     return !isLong || now() >= until + CHECK_MS;
   }
 
-  /** Of what is there, it could still be made. */
+  /** Reports whether the disk can still be created from its source. */
   function couldBeMade(disk: Disk): boolean {
     return mayNeed(disk) && !mayHaveWork(disk) && isSourceSeen(disk);
   }
 
-  /** Those who are made of it, hold nothing else, and whose owner has used them. */
+  /** Lists the used disks that depend on this snapshot alone. */
   function dependents(id: string): Disk[] {
     const isUsed = ({ volume, heldBy, lastUsedAt }: Disk) => volume !== null || heldBy !== null || lastUsedAt !== null;
     return [...disks.values()].filter((disk) => disk.source?.id === id && mayNeed(disk) && isUsed(disk));
   }
 
-  /** Whether the disk that this is a backup of is being purged: that removes all of it. */
+  /** Reports whether the snapshot's disk is being purged, which removes all its snapshots. */
   function isPurging(id: string): boolean {
     const disk = [...disks.values()].find(({ snapshots }) => snapshots.some((snapshot) => snapshot.id === id));
     return disk?.phase === "purging";
@@ -97,7 +97,7 @@ export function restoreWatch(options: {
   };
 }
 
-/** Whether it has no backup of its own yet; one that is not written yet may come. */
+/** Reports whether the disk has no backup of its own. An unwritten one may still come. */
 function mayNeed(disk: Disk | undefined): boolean {
   if (!disk) return true;
   const isOver = disk.phase === "purging" || disk.phase === "purged";

@@ -1,7 +1,7 @@
 import { type Environment, isEnded } from "#core/environments/record/record.ts";
 import type { MemoryTable } from "../../fakes/memory-table.ts";
 
-/** Once everything is over, nothing that was sealed for an environment, or opens it, outlives it. */
+/** Returns secrets of environments that exist after their end. */
 export function keptSecrets(table: MemoryTable, environments: ReadonlyMap<string, Environment>): string[] {
   return table.all().flatMap(({ kind, uid }) => {
     const environment = environments.get(String(uid));

@@ -10,14 +10,14 @@ interface SweepPorts {
   readonly clock: Clock;
 }
 
-/** How far the clocks of hosts are apart, and a delay rounded up to seconds. */
+/** Difference between the hosts' clocks, plus the rounding of a delay to seconds. */
 const INEXACT_MS = 4_000;
 
-/** Sees to it that a sweep sends nothing ahead of its time that one before it had noted as sent. */
+/** Checks that a sweep does not resend early what the previous sweep noted as sent. */
 export function sweepRules(time: () => number, violations: string[]) {
   const noted = new Map<string, number>();
   return {
-    /** The ports of one sweep that begins now. */
+    /** Returns the ports for a sweep that begins now. */
     portsOf<Ports extends SweepPorts>(ports: Ports): Ports {
       const before = new Map(noted);
       const table: Table = {

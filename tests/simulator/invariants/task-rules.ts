@@ -4,21 +4,21 @@ import { Conflict } from "#core/problem.ts";
 import { keyText } from "#core/store/keys.ts";
 import type { TruePorts } from "../weather/faulty-ports.ts";
 
-/** What one look did to the record it is about, as far as the rules of docs/architecture.md speak of it. */
+/** Checks one reconcile against the rules of docs/architecture.md. */
 export interface TaskRules {
-  /** The ports of this look alone. */
+  /** Ports for this reconcile only. */
   readonly ports: TruePorts;
-  /** The rules it broke, once it has ended. */
+  /** Returns the broken rules after the reconcile ends. */
   broken(): string[];
 }
 
-/** A look that comes too early, or lost three times, is sent again with this delay and without a write. */
+/** A reconcile that is early or lost three writes is resent with this delay, without a write. */
 const RESENT_SECONDS = 1;
 
-/** Watches one look at an environment: only who wrote sends the next look, and who lost reads again. */
+/** Checks that only a reconcile that wrote sends the next one, and that it reads again after a lost write. */
 export function taskRules(ports: TruePorts, request: ReconcileRequest): TaskRules {
   let won = false;
-  /** Reads that a lost write must still be followed by: one that looks whose it was, and the one to decide again. */
+  /** Reads that must follow a lost write: one to see whose write won, and one to decide again. */
   let lost = 0;
   let ownToken: string | undefined;
   const broken: string[] = [];
@@ -32,13 +32,13 @@ export function taskRules(ports: TruePorts, request: ReconcileRequest): TaskRule
         ...ports.table,
         async get(key) {
           const item = await ports.table.get(key).catch((error: unknown) => {
-            // Whoever cannot read again fails as a whole, and its message comes back.
+            // If the read fails, the reconcile fails and its message returns.
             if (isOwn(key)) lost = 0;
             throw error;
           });
           const isMine = ownToken !== undefined && item?.writers.includes(ownToken) === true;
           if (isOwn(key)) lost = isMine ? 0 : Math.max(0, lost - 1);
-          // Its write had its effect, and only a repeat of it was refused.
+          // The write succeeded, and only its repetition was refused.
           if (isOwn(key)) won ||= isMine;
           return item;
         },
@@ -61,7 +61,7 @@ export function taskRules(ports: TruePorts, request: ReconcileRequest): TaskRule
           const isSame = message.look === request.look;
           const next = isSame && queue === "work";
           const resent = options?.delaySeconds === RESENT_SECONDS;
-          // A delivery's own queue is another one.
+          // A message for the queue of deliveries is not the next reconcile.
           if (isSame && resent) lost = 0;
           if (next && !resent && !won) broken.push(`a look at ${request.look} sent the next without having written`);
           return ports.queue.send(queue, message, options);

@@ -3,10 +3,10 @@ import { newActor } from "../../worlds/memory-world.ts";
 import type { Scheduler } from "../scheduler.ts";
 import type { SimulatedWorld } from "../world.ts";
 
-/** What a client's request is given. */
+/** Context of a client's request. */
 export type UserPorts = UserContext<"table" | "queue" | "sealer" | "volumes" | "compute">;
 
-/** Begins a request of this user on any of the hosts; how it ends is nobody's concern but its own. */
+/** Starts a request of this user on a random host. Its failure affects nothing else. */
 export function asUser(
   sim: Scheduler,
   world: SimulatedWorld,
@@ -21,7 +21,7 @@ export function asUser(
   sim.start(host, `${owner}: ${label}`, () => logAnswer(sim, owner, label, request(input)), ignored);
 }
 
-/** The answer, in the story of the schedule. */
+/** Logs the answer in the schedule's story. */
 async function logAnswer(sim: Scheduler, owner: string, label: string, answer: Promise<unknown>): Promise<void> {
   sim.tell(owner, `asks: ${label}`);
   try {

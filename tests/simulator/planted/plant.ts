@@ -4,27 +4,26 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type CoreTest, newTestRunner } from "./planted-tests.ts";
 
-/** One mistake: texts that occur once in a source file, and their replacements. Files are relative to packages/core. */
+/** A mistake: texts that occur once in a source file, with their replacements. Files are relative to packages/core. */
 export interface PlantedBug {
   readonly name: string;
   readonly edits: readonly { readonly file: string; readonly find: string; readonly replace: string }[];
-  /** The test that catches a mistake which needs more than a schedule has: long lines, days, a setting, processes. */
+  /** The test that catches a mistake beyond schedules: long queues, days, a setting, processes. */
   readonly caughtBy?: CoreTest;
-  /** It takes so many people for so many virtual days, where few environments show nothing. */
+  /** Population that shows the mistake, if a few environments do not. */
   readonly population?: { readonly people: number; readonly days: number };
 }
 
-/** What showed a mistake: the test that it names, or a schedule by its seed. */
+/** The test that caught a mistake, or the seed of the schedule. */
 export type Catch =
   | { readonly by: "test"; readonly test: CoreTest }
   | { readonly by: "schedule"; readonly seed: number; readonly violation: string };
 
-/** A copy of the source, which holds one mistake at a time. */
+/** A copy of the source with at most one mistake. */
 export interface CoreCopy {
   /**
-   * Puts the mistake into the copy, runs the simulator on it, or the test that the mistake names, and takes it out.
-   * `seed` is tried before the seeds from 1 on. Undefined when nothing showed it in so many schedules. Throws when the
-   * source has changed under the mistake, or nothing ran.
+   * Plants the mistake, runs the simulator or the mistake's test, and removes it. Tries `seed` first, then the seeds
+   * from 1. Returns undefined if no schedule showed it. Throws if the source has changed or nothing ran.
    */
   catchPlanted(bug: PlantedBug, schedules: number, seed?: number): Promise<Catch | undefined>;
   remove(): Promise<void>;
@@ -45,10 +44,10 @@ const copied = [
   "tests",
 ];
 
-/** A bundle of the command line would be run in place of its source. */
+/** A bundle of the command line would run instead of its source. */
 const leftOut = /\/(node_modules|dist)(\/|$)/;
 
-/** Makes a copy. One for many mistakes is read and compiled once, but for what each mistake changes. */
+/** Copies the source. All mistakes share a copy, so unchanged files are read and compiled once. */
 export async function copyCore(): Promise<CoreCopy> {
   const copy = await mkdtemp(join(tmpdir(), "berth-planted-"));
   try {

@@ -1,6 +1,6 @@
 import type { PlantedBug } from "./plant.ts";
 
-/** Mistakes that command lines often make, and one of the SDK under it. Each is caught by a test with real processes. */
+/** Mistakes of the command line and the SDK. Tests with real processes catch them. */
 export const cliBugs: readonly PlantedBug[] = [
   {
     name: "Ctrl-C cancels the job",

@@ -1,6 +1,6 @@
 import type { PlantedBug } from "./plant.ts";
 
-/** Mistakes with disks, volumes and what is restored. */
+/** Mistakes with disks, volumes and restores. */
 export const diskBugs: readonly PlantedBug[] = [
   {
     name: "disk lease before the environment",
@@ -330,7 +330,7 @@ export const diskBugs: readonly PlantedBug[] = [
         replace: "const now = ctx.clock.now();\n  const isSeen = disk.volume !== null && (await",
       },
       {
-        // Without this bound the mistake shows: a gap between two looks would count whole.
+        // This edit exposes the mistake: the whole gap between two reconciles would count as absence.
         file: "disks/absence.ts",
         find: "const MOST_COUNTED_MS = 2 * ABSENCE_CHECK_MS;",
         replace: "const MOST_COUNTED_MS = Number.POSITIVE_INFINITY;",
@@ -440,7 +440,7 @@ export const diskBugs: readonly PlantedBug[] = [
         replace: "if (volume && volumeMissedAt === null) {",
       },
       {
-        // Without this bound the mistake shows: a gap between two looks would count whole.
+        // This edit exposes the mistake: the whole gap between two reconciles would count as absence.
         file: "disks/absence.ts",
         find: "const MOST_COUNTED_MS = 2 * ABSENCE_CHECK_MS;",
         replace: "const MOST_COUNTED_MS = Number.POSITIVE_INFINITY;",

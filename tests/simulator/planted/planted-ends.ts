@@ -1,6 +1,6 @@
 import type { PlantedBug } from "./plant.ts";
 
-/** Mistakes at the end of an environment: what is given back, removed and looked at again. */
+/** Mistakes at the end of an environment: releases, removals and later reconciles. */
 export const endBugs: readonly PlantedBug[] = [
   {
     name: "no looks after the end",

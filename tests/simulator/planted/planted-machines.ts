@@ -1,6 +1,6 @@
 import type { PlantedBug } from "./plant.ts";
 
-/** Mistakes about machines that are lost, lie or come back. */
+/** Mistakes with machines that are lost, wrongly reported, or return. */
 export const machineBugs: readonly PlantedBug[] = [
   {
     name: "a machine is lost whatever its provider says",

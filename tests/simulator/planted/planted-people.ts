@@ -1,6 +1,6 @@
 import type { PlantedBug } from "./plant.ts";
 
-/** Mistakes that users see themselves: keys, chat messages, webhooks. */
+/** Mistakes that users notice: keys, chat messages, webhooks. */
 export const peopleBugs: readonly PlantedBug[] = [
   {
     name: "a revoked key remembered for too long",

@@ -1,6 +1,5 @@
 import type { PlantedBug } from "./plant.ts";
 
-/** Mistakes of the planner and its ledger. */
 export const poolBugs: readonly PlantedBug[] = [
   {
     name: "a refusal of the cluster that passes counted as a try",

@@ -1,11 +1,11 @@
 import type { PlantedBug } from "./plant.ts";
 
 const day = { people: 40, days: 1 };
-/** Long enough for a few grants that nothing binds. */
+/** Long enough for a few grants that cannot be bound. */
 const days = { people: 100, days: 3 };
 const week = { people: 40, days: 7 };
 
-/** Mistakes that no schedule of six environments shows: they take a line, a crowd or days. */
+/** Mistakes that need a long queue, many users or days. */
 export const populationBugs: readonly PlantedBug[] = [
   {
     name: "who holds most comes first",

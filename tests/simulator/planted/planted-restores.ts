@@ -1,6 +1,6 @@
 import type { PlantedBug } from "./plant.ts";
 
-/** Mistakes with disks that are made of other disks' snapshots. */
+/** Mistakes with disks that are restored from snapshots. */
 export const restoreBugs: readonly PlantedBug[] = [
   {
     name: "a backup removed by the look that decides on it",

@@ -1,11 +1,11 @@
 import { join } from "node:path";
 import type { TestRunResult, Vitest } from "vitest/node";
 
-/** Runs single tests of a copy of the core, one after the other, in one Vitest: what did not change stays transformed. */
+/** Runs single tests of a copy in one Vitest, so unchanged files stay transformed. */
 export interface TestRunner {
   /**
-   * Runs exactly that test after these sources changed, and says whether it failed. Throws when it is not there or did
-   * not run.
+   * Runs one test after these sources changed, and reports whether it failed. Throws if it does not exist or did not
+   * run.
    */
   fails(test: CoreTest, changed: readonly string[]): Promise<boolean>;
   close(): Promise<void>;
@@ -15,14 +15,14 @@ export interface CoreTest {
   /** Relative to packages/core. */
   readonly file: string;
   readonly title: string;
-  /** The project of vitest.config.ts that runs the file. `memory` by default. */
+  /** Project of vitest.config.ts. The default is `memory`. */
   readonly project?: "cli";
 }
 
-/** A runner for the copy at `directory`, started with its first test. */
+/** Creates a runner for the copy in `directory`. The first test starts it. */
 export function newTestRunner(directory: string): TestRunner {
   let started: Promise<Vitest> | undefined;
-  /** They change once more when the mistake is taken out, which is after its test. */
+  /** Sources change again when the mistake is removed, which is after its test. */
   let changedBefore: readonly string[] = [];
 
   return {
@@ -46,7 +46,7 @@ export function newTestRunner(directory: string): TestRunner {
   };
 }
 
-/** Only this part of the tool needs Vitest, which takes a second to load. */
+/** Imports Vitest on demand, because that takes a second. */
 async function startVitest(directory: string): Promise<Vitest> {
   const { createVitest } = await import("vitest/node");
   const project = { root: directory, config: join(directory, "vitest.config.ts"), project: ["memory", "cli"] };

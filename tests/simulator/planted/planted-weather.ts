@@ -1,6 +1,6 @@
 import type { PlantedBug } from "./plant.ts";
 
-/** Mistakes that only weather brings to light: dead machines, lost volumes, two versions at once, throttling, force. */
+/** Mistakes that need weather: dead machines, lost volumes, two versions, throttling, force. */
 export const weatherBugs: readonly PlantedBug[] = [
   {
     name: "force although no machine is lost",

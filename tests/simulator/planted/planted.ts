@@ -14,11 +14,11 @@ import { restoreBugs } from "./planted-restores.ts";
 import { weatherBugs } from "./planted-weather.ts";
 
 /**
- * The mistakes of docs/architecture/verification.md that can be made in what exists so far, and one for each
- * invariant and fault of the simulator. Each must be caught.
+ * The mistakes of docs/architecture/verification.md, and one for each invariant and fault of the simulator. Each must
+ * be caught.
  */
 export const plantedBugs: readonly PlantedBug[] = [
-  // They take longest: begun last, one job would still have some while the others have nothing left.
+  // These take longest, so they begin first.
   ...populationBugs,
   ...recordBugs,
   ...environmentBugs,

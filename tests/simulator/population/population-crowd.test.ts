@@ -6,7 +6,7 @@ import { newCrowd } from "./population-crowd.ts";
 
 const LATER = 10_000;
 
-/** A crowd at one pool of two machines, and what it has found so far. */
+/** A crowd at a pool of two machines, with its violations. */
 function fixture() {
   const violations: string[] = [];
   const samples: (number | undefined)[] = [];

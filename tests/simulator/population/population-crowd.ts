@@ -3,23 +3,23 @@ import type { Grant } from "#core/pools/ledger/record.ts";
 import type { PoolView } from "../../worlds/pool-view.ts";
 import { fitsIn, outOfOrder, type Planned } from "./population-order.ts";
 
-/** Who waits for a pool, who holds what, and since when each could have been granted: by the records, not the ledger. */
+/** Who waits for a pool, who holds what, and since when each could be granted. Uses the records, not the ledger. */
 export interface Crowd {
   wroteEnvironment(next: Environment): void;
   wrotePool(before: PoolView | undefined, next: PoolView): void;
-  /** Of a pool, by uid. */
+  /** Waiting environments of a pool, by uid. */
   waiting(type: string): ReadonlyMap<string, Environment>;
-  /** Units of the machines that nobody has, by the records. */
+  /** Free units of each machine, by the records. */
   freeUnits(pool: PoolView, now: number): ReadonlyMap<string, number>;
-  /** Since when those that are next could have been granted. */
+  /** When the next environments first fit. */
   fitting(type: string): ReadonlyMap<string, number>;
-  /** Compares again what could be granted: machines are no longer set aside by the time alone. */
+  /** Updates which environments fit, because machines return from being set aside without an event. */
   refresh(pool: PoolView): void;
 }
 
-/** A plan that began so long after somebody came to wait has read of it: the clocks of hosts differ by less. */
+/** A plan that begins this long after a submit has read it. The hosts' clocks differ by less. */
 const KNOWN_MS = 3_000;
-/** Of one owner a plan considers at most 50. */
+/** A plan considers at most 50 environments of an owner. */
 const CONSIDERED = 40;
 
 export function newCrowd(options: {
@@ -60,7 +60,7 @@ export function newCrowd(options: {
     return free;
   }
 
-  /** The head takes whatever fits; where there is none, everybody who fits does. */
+  /** The environment first in line takes what fits. Without one, every fitting environment does. */
   function refresh(pool: PoolView): void {
     const at = now();
     const before = fits.get(pool.type);
@@ -77,7 +77,7 @@ export function newCrowd(options: {
     fits.set(pool.type, after);
   }
 
-  /** What is certain of the usage of an owner while a plan was made: what it held, and what it was given in all. */
+  /** Judges the order of a plan by what is certain of each owner's usage at that time. */
   function judgeOrder(before: PoolView | undefined, next: PoolView): void {
     const earlier = listNames(before);
     const fresh = next.granted.filter(({ uid }) => !earlier.has(uid));
@@ -138,11 +138,11 @@ export function newCrowd(options: {
   };
 }
 
-/** Somebody who was just granted capacity. */
+/** An environment that was just granted capacity. */
 export interface Sample {
   readonly environment: Environment;
   readonly grant: Grant;
-  /** Since when that could have been; undefined: it passed one that has a reserved start. */
+  /** When it first fitted. Undefined if it passed the environment with the reserved start. */
   readonly fitsSince: number | undefined;
 }
 
@@ -162,7 +162,7 @@ function unitsByOwner(grants: readonly Grant[]): Map<string, number> {
   return units;
 }
 
-/** What the plan itself had left: what was given back since then is in the records alone. */
+/** Returns what the plan had left, which excludes later returns. */
 function freeInLedger({ nodes, setAside, held, granted }: PoolView, at: number): Map<string, number> {
   const aside = new Set(setAside.filter(({ until }) => until > at).map(({ node }) => node));
   const usable = nodes.filter(({ ready, gone, name }) => ready && !gone && !aside.has(name));
@@ -174,7 +174,7 @@ function freeInLedger({ nodes, setAside, held, granted }: PoolView, at: number):
   return free;
 }
 
-/** The oldest few of each owner: what every plan considers. */
+/** Lists the oldest environments of each owner, which every plan considers. */
 function firstOfEach(line: readonly Environment[]): Environment[] {
   const counts = new Map<string, number>();
   const sorted = [...line].sort((a, b) => a.queuedAt - b.queuedAt || (a.uid < b.uid ? -1 : 1));

@@ -10,7 +10,7 @@ function getSamples(count: number): Samples {
   return samples;
 }
 
-/** Figures in which each count is this many, as far as `tooFew` reads them. */
+/** Figures with this count in each place that `tooFew` reads. */
 function getFigures(count: number): Figures {
   const samples = getSamples(count);
   return {

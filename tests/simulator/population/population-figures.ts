@@ -1,10 +1,10 @@
-/** Numbers that were met, of which the middle and the ends are told. */
+/** A set of numbers with their percentiles and extremes. */
 export interface Samples {
   add(value: number, subject?: string): void;
   count(): number;
-  /** Of the sorted values the one at this share, 0 where there is none. */
+  /** Returns the value at this share of the sorted values, or 0. */
   at(share: number): number;
-  /** The largest, with what they were of. */
+  /** Lists the largest values with their subjects. */
   worst(count: number): string[];
 }
 
@@ -31,7 +31,7 @@ export function newSamples(): Samples {
   };
 }
 
-/** What a week of so many people came to. */
+/** Results of a simulated week. */
 export interface Figures {
   readonly people: number;
   readonly days: number;
@@ -39,29 +39,29 @@ export interface Figures {
   readonly calls: number;
   readonly plans: number;
   readonly mostWaiting: number;
-  /** Of GPU pools: what there was, what runs held, what was free while somebody it would have fitted waited, what nobody's ledger entry held. */
+  /** GPU-hours: existing, used, free while a fitting environment waited, and held without an environment. */
   readonly gpuHours: {
     readonly there: number;
     readonly used: number;
     readonly idleWanted: number;
     readonly leaked: number;
   };
-  /** From the queue to the grant, of those with few and with many waiting, and of each person's first. */
+  /** Waits in the queue: of users with few and with many requests, and of each user's first request. */
   readonly waits: { readonly light: Samples; readonly heavy: Samples; readonly first: Samples };
-  /** In quiet hours, ms: from the moment at which it could be granted, and from the grant to its taking. */
+  /** In quiet hours (ms): until a fitting environment is granted, and from the grant to its taking. */
   readonly granting: Samples;
   readonly taking: Samples;
-  /** How far the first estimate was from what came, ms. */
+  /** Differences between first estimates and actual starts, in ms. */
   readonly estimates: Samples;
   readonly estimatesMissing: number;
   /** Bytes of the largest item of each kind. */
   readonly largest: ReadonlyMap<string, number>;
-  /** Of a life that is over: writes and messages, less what its hours are allowed. */
+  /** Writes and messages of a finished environment, minus the allowance for its hours. */
   readonly writes: Samples;
   readonly sends: Samples;
 }
 
-/** What there was too little of for it to be judged, in words; it asks what 40 people come to in a day. */
+/** Lists figures that are too small to judge. Expects what 40 users produce in a day. */
 export function tooFew(figures: Figures, badHours: number): string[] {
   const { waits, granting, taking, estimates, gpuHours } = figures;
   const met: [what: string, count: number, least: number][] = [
@@ -84,7 +84,6 @@ export function tooFew(figures: Figures, badHours: number): string[] {
 const HOUR = 3_600_000;
 const KB = 1024;
 
-/** The table that is printed. */
 export function formatTable(figures: Figures): string[] {
   const { gpuHours, waits, granting, taking, estimates } = figures;
   const minutes = (samples: Samples, share: number) => (samples.at(share) / 60_000).toFixed(1);

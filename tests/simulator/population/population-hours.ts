@@ -6,12 +6,11 @@ import type { SimulatedWorld } from "../world.ts";
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
-/** After a bad hour everything has so long until it has to be well again. */
+/** Time to recover after a bad hour. */
 const RECOVERY_MS = HOUR;
-/** So many hours for each bad one. */
 const HOURS_PER_BAD_ONE = 14;
 
-/** Always: what a busy week of a real deployment sees. */
+/** Faults in every hour, as in a busy week of a real deployment. */
 const mild: FaultRates = {
   crash: 1e-5,
   freeze: 1e-5,
@@ -32,19 +31,18 @@ const mild: FaultRates = {
 export const badHours = ["cluster away", "table throttled", "machines lost", "sweeps skipped", "hosts crash"] as const;
 export type BadHour = (typeof badHours)[number];
 
-/** The bad hours of a population. */
 export interface Hours {
-  /** Whether nothing but mild faults happened for long enough: then everything has to be prompt. */
+  /** Reports whether only mild faults happened for long enough. Then everything must be prompt. */
   isQuiet(now: number): boolean;
-  /** When the latest bad hour, and what it takes to recover, was over or will be. */
+  /** Returns the end of the latest bad hour and its recovery. */
   quietSince(now: number): number;
   readonly skipsSweeps: (now: number) => boolean;
   readonly bad: readonly { readonly kind: BadHour; readonly from: number; readonly until: number }[];
-  /** Nothing goes wrong any more. */
+  /** Ends all faults. */
   end(): void;
 }
 
-/** Draws when which of them comes, and notes in the agenda what it does. */
+/** Chooses the bad hours and adds them to the agenda. */
 export function newHours(sim: Scheduler, world: SimulatedWorld, agenda: Agenda, lasts: number): Hours {
   const start = sim.time();
   const count = Math.max(1, Math.round(lasts / HOUR / HOURS_PER_BAD_ONE));
@@ -85,7 +83,7 @@ function begin(sim: Scheduler, world: SimulatedWorld, agenda: Agenda, kind: BadH
   if (kind === "machines lost") loseMachines(sim, world, agenda, until);
 }
 
-/** One in ten, at least one: some do not answer for a while, the others are gone and replaced later. */
+/** Loses one machine in ten, at least one. Some are silent for a while, others are replaced later. */
 function loseMachines(sim: Scheduler, world: SimulatedWorld, agenda: Agenda, until: number): void {
   const present = [...world.watch.pools().values()].flatMap(({ nodes }) =>
     nodes.filter(({ ready, gone }) => ready && !gone),
@@ -106,7 +104,7 @@ function loseMachines(sim: Scheduler, world: SimulatedWorld, agenda: Agenda, unt
   }
 }
 
-/** The group makes a new machine of the kind that was lost. */
+/** Adds a machine like the lost one. */
 function join(world: SimulatedWorld, { type, zone, units, name }: PoolNode & { type: string }, at: number): void {
   const called = `${name.replace(/-since-.*/, "")}-since-${Math.round(at)}`;
   world.compute.setNode({

@@ -2,30 +2,30 @@ import type { Environment } from "#core/environments/record/record.ts";
 import type { Grant, PoolNode } from "#core/pools/ledger/record.ts";
 import type { PoolView } from "../../worlds/pool-view.ts";
 
-/** A plan as it was written, with what is certain of the moment at which it was made. */
+/** A written plan, with what is certain of the state at its time. */
 export interface Planned {
-  /** What it gave, and since when each had waited. */
+  /** Grants with the time at which each request was queued. */
   readonly fresh: readonly (Grant & { readonly queuedAt: number })[];
-  /** Units by owner: before it gave anything, and what it gave. */
+  /** Units of each owner: before the plan, and granted by it. */
   readonly base: ReadonlyMap<string, number>;
   readonly given: ReadonlyMap<string, number>;
-  /** Those whom it must have considered and gave nothing. */
+  /** Environments that the plan must have considered and did not grant. */
   readonly waiting: readonly Environment[];
-  /** What was left, by machine. */
+  /** Units left on each machine. */
   readonly free: ReadonlyMap<string, number>;
-  /** Who had the reserved start before and keeps it; who had it before in any case; who has it now. */
+  /** The environment with the reserved start: if kept, before the plan, and after it. */
   readonly keptHead: string | null;
   readonly supersededHead: string | undefined;
   readonly head: Environment | undefined;
 }
 
 /**
- * Where a plan did not keep the order of docs/architecture/admission.md#fairness. Whoever has less is considered before
- * whoever has more, and the first who does not fit has the reserved start. So of one with less that was given nothing
- * it is certain that
- * - nobody with more came to the reserved start before it,
- * - it would not have fitted, had those with more been given nothing, unless somebody before it has the reserved start,
- * - nobody with more was given a place in which it would have fitted and ended no later: such a place delays nobody.
+ * Returns a violation of the order in docs/architecture/admission.md#fairness. Owners with fewer units come first, and
+ * the first environment that does not fit gets the reserved start. So a waiting environment of an owner with fewer
+ * units proves a fault if
+ * - an owner with more units got the reserved start before it,
+ * - or it would fit without the grants of owners with more units, unless an earlier one has the reserved start,
+ * - or an owner with more units got a place where it would fit and end no later, which delays no one.
  */
 export function outOfOrder(plan: Planned, pool: PoolView): string[] {
   const { base, given: input, fresh, waiting, head } = plan;
@@ -49,7 +49,7 @@ export function outOfOrder(plan: Planned, pool: PoolView): string[] {
   return [];
 }
 
-/** What its owner had at least when this was given: what it held, and what of its own had waited for longer. */
+/** Returns the units that the owner had at least at this grant: held units and older grants of the plan. */
 function hasBefore({ base, fresh }: Planned, grant: Planned["fresh"][number]): number {
   const older = fresh.filter(({ owner, queuedAt, uid }) => {
     const isOlder = queuedAt < grant.queuedAt || (queuedAt === grant.queuedAt && uid < grant.uid);
@@ -59,7 +59,7 @@ function hasBefore({ base, fresh }: Planned, grant: Planned["fresh"][number]): n
   return (base.get(grant.owner) ?? 0) + units;
 }
 
-/** Whether there are machines enough with so much free. */
+/** Reports whether enough machines have enough free units. */
 export function fitsIn(
   { size, zone }: Environment,
   nodes: readonly PoolNode[],
@@ -69,7 +69,7 @@ export function fitsIn(
   return fitting.length >= size.machines;
 }
 
-/** The machines that may be used, as if nobody had anything. */
+/** Returns the usable machines as if nothing were granted. */
 function getWhole(nodes: readonly PoolNode[], free: ReadonlyMap<string, number>): Map<string, number> {
   const usable = nodes.filter(({ name }) => free.has(name));
   return new Map(usable.map(({ name, units, foreignUnits }) => [name, units - foreignUnits]));

@@ -26,20 +26,18 @@ export interface Person {
   readonly name: string;
   readonly uid: string;
   readonly role: Role;
-  /** When the working day begins, ms after midnight. */
+  /** Start of the working day, in ms after midnight. */
   readonly rises: number;
 }
 
-/** Everybody, and what they do all week. */
 export interface People {
   readonly all: readonly Person[];
-  /** By uid. */
   findRole(owner: string): Role | undefined;
-  /** From now on nobody asks for anything new; what still lives is given up. */
+  /** Stops new requests and ends what still lives. */
   goHome(): void;
 }
 
-/** Few hold most of the line; one in six has a session of their own; one in ten comes for the first time that week. */
+/** A few users have most of the queue, one in six has a session, one in ten comes for the first time that week. */
 function getRole(n: number, count: number): Role {
   if (n < Math.max(1, Math.round(count / 125))) return "heavy";
   if (n % 6 === 0) return "session";
@@ -75,7 +73,7 @@ export function newPeople(sim: Scheduler, world: SimulatedWorld, agenda: Agenda,
       later(morning + sim.random() * 9 * HOUR, () => job(person));
   }
 
-  /** Many small ones of one kind, or not quite so many larger ones. */
+  /** Submits many small jobs, or fewer larger ones. */
   function burst(person: Person, morning: number, isMany: boolean): void {
     const pool = isMany ? "h100" : "a100";
     const at = morning + sim.random() * 6 * HOUR;
@@ -91,7 +89,7 @@ export function newPeople(sim: Scheduler, world: SimulatedWorld, agenda: Agenda,
     return newEnvironment(nextId(person.name), request);
   }
 
-  /** One job: of some size, now and then with a disk or a command, sometimes cancelled or extended. */
+  /** Submits one job, sometimes with a disk or a command, sometimes cancelled or extended. */
   function job(person: Person): void {
     const hasCommand = sim.random() < 0.08;
     const hours = hasCommand ? 0.1 + 0.3 * sim.random() : 1 + 5 * sim.random() * sim.random() + sim.random();
@@ -115,7 +113,7 @@ export function newPeople(sim: Scheduler, world: SimulatedWorld, agenda: Agenda,
     }
   }
 
-  /** On a shared machine all day, on a GPU now and then: used, left for lunch, left for the night or stopped. */
+  /** Uses a session on a shared machine all day, or on a GPU for a while, with breaks, a night or a stop. */
   function sessionDay(person: Person, morning: number, day: number): void {
     const evening = morning + (6 + 4 * sim.random()) * HOUR;
     const ask = (label: string, request: (ctx: UserPorts) => Promise<unknown>) =>
@@ -177,7 +175,7 @@ export function newPeople(sim: Scheduler, world: SimulatedWorld, agenda: Agenda,
   };
 }
 
-/** What becomes of a run: most live until their time is over, some end by themselves, a few go wrong. */
+/** Decides the fate of each run: most last until their deadline, some end earlier, a few fail. */
 export function chooseFate(sim: Scheduler): (compute: MemoryCompute, environment: Environment) => void {
   return (compute, { uid, size, hasCommand, policy }) => {
     const afterMs = Math.round(size.wantedMs * sim.random());

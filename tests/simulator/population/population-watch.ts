@@ -15,37 +15,37 @@ import type { People } from "./population-people.ts";
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
-/** What could be granted is granted at the latest after so long, in quiet hours; nearly always after `PROMPT_MS`. */
+/** Longest time until a fitting environment is granted in quiet hours. Almost all are granted within `PROMPT_MS`. */
 const LONGEST_IDLE_MS = 2 * MINUTE;
 const PROMPT_MS = 5_000;
-/** A worker that crashed or failed leaves its message hidden for a minute, and of a pool every one behind it. */
+/** A crashed worker hides its message for a minute, and the messages of its pool behind it. */
 const HIDDEN_MS = 65_000;
-/** Nobody is in two ledgers, or in one after it gave back, for longer. */
+/** How long an environment may be in two ledgers, or in one after its release. */
 const LONGEST_NAMED_MS = 120_000;
-/** How late the end may be decided, in quiet hours and else. */
+/** How late an end may be decided, in quiet and in bad hours. */
 const LATE_MS = 2 * MINUTE;
 const LATE_IN_BAD_MS = 30 * MINUTE;
-/** A look that was lost is sent again by the sweep: after half a minute, at the next minute. */
+/** The sweep resends a lost reconcile at the minute after half a minute. */
 const LONGEST_OVERDUE_MS = 3 * MINUTE;
 const LONGEST_STOPPING_MS = 15 * MINUTE;
-/** Whoever waits for so long has been told something. */
+/** After this wait, an environment has an estimate. */
 const PLACED_MS = 2 * MINUTE;
-/** Of one owner a plan considers at most 50, and of very many owners fewer. */
+/** A plan considers at most 50 environments of an owner, and fewer with very many owners. */
 const CONSIDERED = 40;
-/** So much of what is written often is weighed. */
+/** Part of frequent writes that is measured. */
 const WEIGHED_EVERY = 8;
 const ALWAYS_WEIGHED = 100;
-/** The newest of each owner and kind, and what one look removes of the others (docs/architecture/table.md). */
+/** Limit of records per owner and kind, plus what one reconcile removes (docs/architecture/table.md). */
 const MOST_KEPT = 1_000 + 25;
 const ALLOWED = { writes: 60, writesAnHour: 130, sends: 80, sendsAnHour: 190, eachRequest: 4 };
 const HEX = [..."0123456789abcdef"];
 
-/** What is judged of a population besides what every schedule judges, and what it comes to in figures. */
+/** Checks of a population beyond those of every schedule, and its figures. */
 export interface PopulationWatch extends WatchedWrites {
   sent(message: ReconcileRequest): void;
-  /** Once a virtual minute. */
+  /** Call once a virtual minute. */
   everyMinute(): Promise<void>;
-  /** Once everybody has gone home and nothing is due. */
+  /** Call when all users have ended their work and nothing is due. */
   final(): string[];
   figures(people: number, days: number, calls: number): Figures;
 }
@@ -53,7 +53,7 @@ export interface PopulationWatch extends WatchedWrites {
 interface Counts {
   writes: number;
   sends: number;
-  /** How long it was looked at often: while it was prepared, active or stopping; of that with a command. */
+  /** Time with frequent reconciles: preparing, active and stopping. `commandMs` is the part with a command. */
   busyMs: number;
   commandMs: number;
   busySince: number | undefined;
@@ -73,13 +73,13 @@ export function populationWatch(
   const now = () => sim.time();
   const violated = (text: string) => parts().violated(`${text} (at ${Math.round(now())})`);
   const counts = new Map<string, Counts>();
-  /** Whose record lies there, as a message names it. */
+  /** Uids by the record's key, as in messages. */
   const uids = new Map<string, string>();
   const grantedAt = new Map<string, number>();
   const releasedAt = new Map<string, number>();
   const namedTwiceSince = new Map<string, number>();
   const estimated = new Map<string, { readonly startsAt: number }>();
-  /** Those who found nothing, since when: advice that was not written is written with the next plan. */
+  /** Environments without an estimate, and since when. The next plan repeats advice that was not written. */
   const unestimated = new Map<string, number>();
   const served = new Set<string>();
   const weighed = new Map<string, number>();
@@ -97,7 +97,7 @@ export function populationWatch(
   const crowd = newCrowd({ violated, now, granted });
   const isUndisturbed = (since: number) =>
     since - sim.setBackAt() > HIDDEN_MS && parts().hours.isQuiet(now()) && since >= parts().hours.quietSince(now());
-  /** When it had to be well, of something that began then. */
+  /** Returns from when everything must be prompt for something that began at `since`. */
   const quietFrom = (since: number) => Math.max(since, parts().hours.quietSince(now()));
 
   function granted({ environment, grant, fitsSince }: Sample): void {
@@ -144,8 +144,8 @@ export function populationWatch(
   }
 
   /**
-   * What one life costs (docs/architecture/reconciliation.md), as long as looks are as close as they are now; a
-   * command makes them closer.
+   * Judges the writes and messages of one environment (docs/architecture/reconciliation.md). A command makes reconciles
+   * more frequent.
    */
   function judgeCounts({ id, uid, createdAt, requests }: Environment, counted: Counts): void {
     counts.delete(uid);
@@ -177,7 +177,7 @@ export function populationWatch(
     if (strangers.length > 0) violated(`what was used is kept of ${strangers[0]}, who is nobody`);
   }
 
-  /** By the ledgers alone: who is named, and whether its record still says so. */
+  /** Compares the ledgers' entries with the records. */
   function judgeLedgers(world: SimulatedWorld): void {
     const named = new Map<string, string>();
     for (const pool of world.watch.pools().values()) {
@@ -241,7 +241,7 @@ export function populationWatch(
     }
   }
 
-  /** Everybody who waits finds when it may start, or that it stands behind all that is known. */
+  /** Each waiting environment has an estimate, or is behind all that the forecast covers. */
   async function judgeEstimates(world: SimulatedWorld): Promise<void> {
     if (!parts().hours.isQuiet(now())) return;
     for (const pool of world.watch.pools().values()) {
@@ -352,7 +352,7 @@ function formatName({ uid, run }: { readonly uid: string; readonly run: number }
   return `${uid}-r${run}`;
 }
 
-/** When its present phase has to be over; undefined: it has no limit, or its end is decided. */
+/** Returns when its present phase must end, or undefined without a limit or after the end was decided. */
 function findLimit(
   { uid, phase, queuedAt, run, times, end }: Environment,
   { maxQueueHours, preparingMinutes }: { readonly maxQueueHours: number; readonly preparingMinutes: number },

@@ -19,7 +19,7 @@ export interface PopulationOptions {
   readonly days: number;
   /** Ends with the first violation. */
   readonly stopAtFirst?: boolean;
-  /** Told the last lines of what happened before the first violation. */
+  /** Receives the last lines of the story before the first violation. */
   readonly story?: (line: string) => void;
 }
 
@@ -28,7 +28,7 @@ export interface PopulationReport {
   readonly violations: readonly string[];
   readonly calls: number;
   readonly figures: Figures;
-  /** The bad hours, in words. */
+  /** Descriptions of the bad hours. */
   readonly bad: readonly string[];
 }
 
@@ -37,19 +37,19 @@ const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 /** A Monday. */
 const START = Date.UTC(2026, 0, 19);
-/** Calls take place one after the other: a week of them takes a few hours of it. */
+/** Calls run one after another. A week of them takes a few hours of it. */
 const LATENCY_MS = 2;
-/** After the week: for what still lives, for the two looks after its end and the backups of disks. */
+/** Time after the week for running environments, the reconciles after their end, and backups. */
 const LONGEST_END_MS = 5 * HOUR;
-/** How often whoever still has something is sent home. */
+/** Interval at which remaining work is ended. */
 const HOME_MS = 10 * MINUTE;
 const MOST_VIOLATIONS = 20;
 const STORY_LINES = 200;
 const limits = { maxQueueHours: 48, preparingMinutes: 30 };
 
 /**
- * So many people on one cluster for so many virtual days, mild faults all the time and hours in which more goes wrong;
- * everything that the small schedules judge at each write is judged here, and beside that what takes many people.
+ * Simulates users on one cluster for some days, with mild faults at all times and bad hours. Applies the checks of
+ * every schedule and those that need many users.
  */
 export async function simulatePopulation(seed: number, options: PopulationOptions): Promise<PopulationReport> {
   const { people: count, days } = options;
@@ -93,7 +93,7 @@ export async function simulatePopulation(seed: number, options: PopulationOption
   return { seed, violations, calls: sim.calls(), figures: watch.figures(count, days, sim.calls()), bad };
 }
 
-/** Two kinds of GPU machines, one of eight for 25 people each, in two zones, and a shared one for 60. */
+/** Two kinds of GPU machines in two zones, one of eight GPUs for 25 users each, and a shared machine for 60. */
 function surroundings(sim: Scheduler, people: number, watch: PopulationWatch): Surroundings {
   const gpu = Math.max(2, Math.ceil(people / 25));
   const nodes = newNodes({ h100: gpu, a100: gpu, "cpu-shared": Math.max(1, Math.ceil(people / 60)) });
@@ -152,7 +152,7 @@ function isOver(sim: Scheduler, world: SimulatedWorld): boolean {
   return world.watch.living().size === 0 && !isBusy && sim.nextAt() === undefined;
 }
 
-/** Sweeps and the comparison of machines, once a minute on one of the hosts; some are left out in bad hours. */
+/** Runs sweeps and capacity checks once a minute on a random host. Bad hours skip some. */
 function schedule(sim: Scheduler, world: SimulatedWorld, agenda: Agenda, hours: Hours): void {
   agenda.at(sim.time() + MINUTE, () => schedule(sim, world, agenda, hours));
   if (hours.skipsSweeps(sim.time()) && sim.random() < 0.8) return;
@@ -169,14 +169,13 @@ function schedule(sim: Scheduler, world: SimulatedWorld, agenda: Agenda, hours: 
   sim.start(host, "capacity", () => refreshCapacity(ctx), silent);
 }
 
-/** Nothing goes wrong any more, and whoever still has something gives it up. */
+/** Ends all faults and all remaining work. */
 function goHome(sim: Scheduler, world: SimulatedWorld, agenda: Agenda, parts: { hours: Hours; people: People }): void {
   parts.hours.end();
   parts.people.goHome();
   if (world.watch.living().size > 0) agenda.at(sim.time() + HOME_MS, () => goHome(sim, world, agenda, parts));
 }
 
-/** Keeps the last lines. */
 function teller(sim: () => Scheduler, lines: string[]): Scheduler["tell"] {
   return (who, subject) => {
     const at = new Date(sim().time()).toISOString().slice(5, 23);

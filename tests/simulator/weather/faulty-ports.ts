@@ -11,24 +11,24 @@ export interface TruePorts {
   readonly volumes: Volumes;
 }
 
-/** What an environment may take to answer (packages/core/chat/deliver.ts). */
+/** Longest answer time of an environment (packages/core/chat/deliver.ts). */
 const LONGEST_POST_MS = 5_000;
 
 /** Time until an SDK retries. */
 const LONGEST_REPEAT_MS = 3_000;
 
-/** What a list of ten thousand pods takes from a server in trouble. */
+/** Time that a struggling server takes to list ten thousand pods. */
 const LONGEST_LISTING_MS = 15_000;
 
 /** Less than a call's time-out. */
 const LONGEST_CREATE_MS = 4_000;
 
-/** The ports as one host sees them: every call is a point at which anything may happen. */
+/** Wraps the ports of one host. Any call may fail, be late, or sleep. */
 export function faultyPorts(sim: Scheduler, host: Host, ports: TruePorts): TruePorts {
   const call = <T>(label: string, effect: () => Promise<T>) => sim.call(host, label, effect);
   const { queue, compute, volumes } = ports;
   const { table, tableCall } = throttled(sim, host, ports.table);
-  /** An SDK repeats a write whose answer was lost, and meets what it wrote itself. */
+  /** Writes, and may repeat the write as an SDK does after a lost answer. The repeat meets the first write. */
   const write = async (label: string, isConditional: boolean, effect: () => Promise<void>) => {
     await tableCall(label, effect);
     const { ownRepeated } = sim.rates();
@@ -47,7 +47,7 @@ export function faultyPorts(sim: Scheduler, host: Host, ports: TruePorts): TrueP
       putAll: (puts) => write(puts.map(({ item }) => formatLabel(item)).join(", "), true, () => table.putAll(puts)),
       remove: (key, options) => call(`remove ${key.pk}|${key.sk}`, () => table.remove(key, options)),
       query: async (query) => {
-        // Of the many small partitions most are empty: to ask each of them would be most of what happens.
+        // Most of the many small partitions are empty. Calls for them would dominate the schedule.
         const isOfMany = "index" in query ? query.index === "due" : isLedgerPartition(query.pk);
         const empty = isOfMany ? await table.query(query) : undefined;
         if (empty?.items.length === 0) return empty;
@@ -71,7 +71,7 @@ export function faultyPorts(sim: Scheduler, host: Host, ports: TruePorts): TrueP
       async remove(uid, run, { tombstones, ...removal }) {
         const removed = await call(`remove ${uid}-r${run}`, () => compute.remove(uid, run, removal));
         if (tombstones === undefined) return removed;
-        // A cluster gives the name of a deleted Job away until the tombstone has it.
+        // The cluster frees the name of a deleted Job until the tombstone takes it.
         const bury = () => compute.remove(uid, run, { ...removal, tombstones });
         return call(`bury ${uid}-r${run}`, bury);
       },
@@ -82,7 +82,7 @@ export function faultyPorts(sim: Scheduler, host: Host, ports: TruePorts): TrueP
       countWork: (uid, run) => call(`countWork ${uid}-r${run}`, () => compute.countWork(uid, run)),
       startExec: (uid, run, exec) => call(`startExec ${uid}-r${run}`, () => compute.startExec(uid, run, exec)),
       readExec: (uid, run, id, ms) =>
-        // The wait is the call's own: nothing sleeps inside of it.
+        // The scheduler waits instead of the port.
         sim.call(host, `readExec ${uid}-r${run}`, () => compute.readExec(uid, run, id, 0), ms),
       postToPort: (uid, run, request) => {
         const tookMs = sim.random() * sim.random() * LONGEST_POST_MS;
@@ -90,12 +90,12 @@ export function faultyPorts(sim: Scheduler, host: Host, ports: TruePorts): TrueP
         return sim.call(host, `postToPort ${uid}-r${run}`, effect, tookMs);
       },
       readLog: (...of) => call("readLog", () => compute.readLog(...of)),
-      // No handler of a reconcile follows them.
+      // Reconciles do not use it.
       changes: compute.changes,
       listParts: () => call("listParts", () => compute.listParts()),
       listRuns: (uid) => call("listRuns", () => compute.listRuns(uid)),
       async listNodes() {
-        // Page by page, and all of it as of the first one.
+        // All pages show the state of the first one.
         const listed = await compute.listNodes();
         return sim.call(host, "listNodes", async () => listed, listMs(sim));
       },
@@ -139,7 +139,7 @@ function formatLabel({ pk, sk, writers }: Stored): string {
   return `put ${pk}|${sk} ${writers[0]?.slice(0, 6)}`;
 }
 
-/** The table with its limits: what it throttles, an SDK asks for again, each time a little later, until it gives up. */
+/** Wraps the table with throttling. The SDK retries with backoff until it gives up. */
 function throttled(sim: Scheduler, host: Host, table: Table) {
   const isThrottled = () => sim.rates().throttle > 0 && sim.random() < sim.rates().throttle;
   const waitMs = () => sim.random() * LONGEST_REPEAT_MS;
@@ -154,7 +154,7 @@ function throttled(sim: Scheduler, host: Host, table: Table) {
   const getMany = async (keys: readonly Key[]): Promise<Item[]> => {
     const label = `getMany ${keys.length}`;
     if (keys.length < 2 || !isThrottled()) return tableCall(label, () => table.getMany(keys));
-    // What was left unprocessed is read later, and answers as of then; if it fails, all of it does.
+    // Unprocessed keys are read later. If that read fails, the whole batch fails.
     const middle = 1 + Math.floor(sim.random() * (keys.length - 1));
     const first = await sim.call(host, `${label}, a part`, () => table.getMany(keys.slice(0, middle)));
     sim.tell(host.name, `${label} is answered in parts`);
@@ -172,7 +172,7 @@ function createMs(sim: Scheduler): number {
   return sim.random() < 0.5 ? sim.random() * LONGEST_CREATE_MS : 0;
 }
 
-/** A message may be lost or doubled; order is lost anyway, because the receiver picks at random. */
+/** Sends a message that may be lost or doubled. Receivers pick messages at random anyway. */
 async function sendWithFaults(
   sim: Scheduler,
   queue: Queue,

@@ -5,19 +5,19 @@ import { asUser } from "../planted/as-user.ts";
 import type { Scheduler } from "../scheduler.ts";
 import type { SimulatedWorld } from "../world.ts";
 
-/** What the provider says of machines where it is not what is so, by the uid of the node, until when. */
+/** Wrong answers of the provider about machines, by node uid, with their end. */
 export type Hearsay = Map<string, { readonly says: MachineState; readonly until: number }>;
 
 const MINUTE = 60_000;
-/** What replaces one that died, where that has another name. */
+/** Name of a replacement that differs from the dead machine's. */
 const REPLACEMENT = "h100-4";
-/** A machine that is NotReady counts as lost after five minutes: whoever waits for that is replaced later. */
+/** A NotReady machine counts as lost after five minutes. Its replacement comes later. */
 const NOT_READY_MS = 6 * MINUTE;
 const LONGEST_HEARSAY_MS = 4 * MINUTE;
-/** Faults are over after 8 minutes (schedule.ts); whoever froze before that is back after 12 more. */
+/** Faults end after 8 minutes (schedule.ts). A frozen host returns up to 12 minutes later. */
 const SAID_MS = [9 * MINUTE, 10 * MINUTE, 21 * MINUTE];
 
-/** The provider's answer: the truth, but where there is hearsay. */
+/** Returns the provider's answers: the truth, except for `hearsay`. */
 export function provider(
   { getMachineState: machineOf }: Pick<Compute, "getMachineState">,
   hearsay: Hearsay,
@@ -31,7 +31,7 @@ export function provider(
 
 type Weather = (sim: Scheduler, world: SimulatedWorld, until: number, name: string) => ClientAction[];
 
-/** A machine is silent and comes back, dies and is replaced, or is dead and only the operator knows. */
+/** A machine is silent and returns, dies and is replaced, or is dead and only the operator knows. */
 export function machineWeather(sim: Scheduler, world: SimulatedWorld, until: number): ClientAction[] {
   const name = sim.pick(["h100-1", "h100-2"]);
   const weather: Weather = sim.pick([notReady, notReady, vanishes, dies, dies, dies, diesUnheard]);
@@ -39,7 +39,7 @@ export function machineWeather(sim: Scheduler, world: SimulatedWorld, until: num
   return weather(sim, world, until, name);
 }
 
-/** A machine that does not answer for a while, and then does: nothing happened. */
+/** A machine is silent for a while and returns. */
 function notReady(sim: Scheduler, world: SimulatedWorld, until: number, name: string): ClientAction[] {
   const at = between(sim, sim.time(), until);
   const lost = () => {
@@ -51,14 +51,14 @@ function notReady(sim: Scheduler, world: SimulatedWorld, until: number, name: st
     sim.tell("weather", `${name} is back`);
     world.compute.returnNode(name);
   };
-  // What is made smaller may leave the loss out, and never the return.
+  // Shrinking may drop the silence, but never the return.
   return [
     { at, run: lost },
     ...[between(sim, at, until), until].map((when) => ({ at: when, run: back, isNeeded: true })),
   ];
 }
 
-/** Its node object goes while the machine runs on: nothing is forced, and it may come back with the same uid. */
+/** The node object disappears while the machine continues. Nothing may be forced. The node may return with its uid. */
 function vanishes(sim: Scheduler, world: SimulatedWorld, until: number, name: string): ClientAction[] {
   const at = between(sim, sim.time(), until);
   const gone = () => {
@@ -73,7 +73,10 @@ function vanishes(sim: Scheduler, world: SimulatedWorld, until: number, name: st
   return [{ at, run: gone }, ...[soon, until].map((when) => ({ at: when, run: back, isNeeded: true }))];
 }
 
-/** It is dead, and sooner or later its provider says so. What replaces it has its name and another uid, or another name. */
+/**
+ * The machine dies, and its provider reports that sooner or later. The replacement has its name or its own, and a new
+ * uid.
+ */
 function dies(sim: Scheduler, world: SimulatedWorld, until: number, name: string): ClientAction[] {
   const at = between(sim, sim.time(), until);
   const keepsNode = sim.random() < 0.3;
@@ -89,7 +92,7 @@ function dies(sim: Scheduler, world: SimulatedWorld, until: number, name: string
   return [{ at, run: die }, joins(sim, world, joinsAs, joinsAt)];
 }
 
-/** It is dead and its provider never says so: the operator looks for himself, and says it until he is heard. */
+/** The machine dies and its provider never reports it. The operator repeats `node gone` until it succeeds. */
 function diesUnheard(sim: Scheduler, world: SimulatedWorld, until: number, name: string): ClientAction[] {
   const at = between(sim, sim.time(), until);
   const says = sim.pick(["running", "unknown"] as const);
@@ -100,7 +103,7 @@ function diesUnheard(sim: Scheduler, world: SimulatedWorld, until: number, name:
   };
   const say = () =>
     asUser(sim, world, "operator", `nodes/${name}/gone`, async (ctx) => {
-      // Only ever the truth: what has the name is the dead one, as the replacement has another name.
+      // The operator tells only the truth: the name is the dead machine's, because the replacement has another.
       if (!world.compute.isMachineGone(formatUid(name))) return;
       await declareNodeGone(ctx, name);
       world.watch.reached.note("the operator said that a machine is gone");
@@ -120,7 +123,7 @@ function hear({ machines: { hearsay } }: SimulatedWorld, uid: string, says: Mach
   hearsay.set(uid, { says, until });
 }
 
-/** A new machine, under a name that may have belonged to another. */
+/** Adds a machine, possibly with a name that was used before. */
 function joins(sim: Scheduler, world: SimulatedWorld, name: string, at: number): ClientAction {
   const uid = `node-uid-${name}-again`;
   const join = () => {
@@ -131,7 +134,7 @@ function joins(sim: Scheduler, world: SimulatedWorld, name: string, at: number):
   return { at, run: join, isNeeded: true };
 }
 
-/** Of one of the machines that are there from the beginning (memory-world.ts). */
+/** Returns the uid of a machine of the initial world (memory-world.ts). */
 function formatUid(name: string): string {
   return `node-${name}`;
 }

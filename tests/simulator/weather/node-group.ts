@@ -3,17 +3,16 @@ import type { NodeGroup } from "#core/settings.ts";
 import type { Scheduler } from "../scheduler.ts";
 import type { SimulatedWorld } from "../world.ts";
 
-/** The two machines of a world, and two more that come when somebody waits for them. */
+/** A world's two machines, and two more that are created on demand. */
 export const simulatedGroup: NodeGroup = { pool: "h100", mostNodes: 4, startupMs: 40_000, zones: [] };
 const MADE_AT_MOST = 2;
 const LONGEST_STARTUP_MS = 90_000;
 const IDLE_MS = 240_000;
 
-/** State of a world's node group. */
 export interface GroupState {
-  /** Runs for which machines are made, once each. */
+  /** Runs for which machines were created. */
   readonly served: Set<string>;
-  /** When each machine of it joins, by name. */
+  /** Join times of machines, by name. */
   readonly joins: Map<string, number>;
   /** Time since which a machine of the group is empty, by name. */
   readonly idle: Map<string, number>;
@@ -25,8 +24,7 @@ export function nodeGroup(): GroupState {
 }
 
 /**
- * As an autoscaler does: makes machines for runs that no machine has room for, and takes away those on which nobody has
- * been for a while.
+ * Creates machines for runs without room, and removes machines that have been empty for a while, as an autoscaler does.
  */
 export function autoscale(sim: Scheduler, world: SimulatedWorld): void {
   const { group } = world;

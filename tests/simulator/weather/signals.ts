@@ -3,7 +3,7 @@ import type { SimulatedWorld } from "../world.ts";
 
 const LATEST_SECONDS = 60;
 
-/** Passes on what the cluster signals, as a watch does: while faults last some of it is lost, doubled or late. */
+/** Forwards the cluster's watch events as hints. Faults lose, double or delay some. */
 export function passOnSignals(
   sim: Scheduler,
   world: Pick<SimulatedWorld, "compute" | "queue" | "isDeaf" | "watch">,

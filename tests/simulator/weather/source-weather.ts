@@ -11,7 +11,7 @@ import { loseVolume } from "./volume-weather.ts";
 /** Users who restore disks from snapshots. */
 interface Restorers {
   readonly owner: string;
-  /** The disk whose snapshots they are. */
+  /** Disk of the snapshots. */
   readonly disk: string;
   readonly copies: readonly Copy[];
   readonly shortJob: (
@@ -29,8 +29,8 @@ const LONGEST_HIDDEN_MS = 20 * MINUTE;
 const bouts = [undefined, hide, hideAndLeave, loseFirstVolume] as const;
 
 /**
- * What befalls the snapshot that a disk is made of, or that disk's first volume, after `at`: in each world one thing at
- * most. When it is over, the disk of the snapshot is used until that would be thinned out, and so is the one made of it.
+ * Applies at most one fault to the source of a restore, or to the first volume of the restored disk, after `at`. Later
+ * jobs use both disks, so the snapshot would be thinned out.
  */
 export function sourceActions(sim: Scheduler, world: SimulatedWorld, users: Restorers, at: number): ClientAction[] {
   const bout = sim.pick(bouts);
@@ -42,19 +42,22 @@ export function sourceActions(sim: Scheduler, world: SimulatedWorld, users: Rest
   return [
     ...bout(sim, world, users),
     ...[1, 2, 3].flatMap((n) => shortJob(sim, world, `later-${n}`, later + n * MINUTE, () => disk)),
-    // What is missing is missed by the first of them; the second comes when that is believed.
+    // The first reconcile misses the source. The second comes when its absence counts.
     ...[1, 2].flatMap((n) => shortJob(sim, world, `copied-${n}`, later + n * (GONE_MS + 2 * MINUTE), copy)),
   ];
 }
 
-/** No list has it for a while from the promise on, and nobody finds it. */
+/** Hides the snapshot from lists and reads after the promise. */
 function hide(sim: Scheduler, world: SimulatedWorld, users: Restorers): ClientAction[] {
   const forMs = sim.random() * LONGEST_HIDDEN_MS;
   whenPromised(world, users, (id) => hideSource(sim, world, id, forMs));
   return [];
 }
 
-/** One look misses it, and then nobody can look for as long as makes it gone; it was there all the time. */
+/**
+ * One reconcile misses the snapshot, then the volumes are unavailable until its absence would count. It exists all the
+ * time.
+ */
 function hideAndLeave(sim: Scheduler, world: SimulatedWorld, users: Restorers): ClientAction[] {
   const awayMs = GONE_MS + (1 + sim.random() * 3) * MINUTE;
   let source: string | undefined;
@@ -75,7 +78,7 @@ function hideAndLeave(sim: Scheduler, world: SimulatedWorld, users: Restorers): 
   return [];
 }
 
-/** As soon as it is written down, and often before a run is made with it. */
+/** Loses the first volume once it is recorded, often before a run uses it. */
 function loseFirstVolume(sim: Scheduler, world: SimulatedWorld, { owner, copies }: Restorers): ClientAction[] {
   const isCopy = ({ name, volume, source }: Disk) =>
     volume !== null && source !== undefined && copies.some((copy) => copy.name === name);
@@ -91,7 +94,7 @@ function loseFirstVolume(sim: Scheduler, world: SimulatedWorld, { owner, copies 
   return [];
 }
 
-/** Does this with the first snapshot that somebody was promised a disk of, at the write of that. */
+/** Calls `work` with the first snapshot of which a restore was promised, at that write. */
 function whenPromised(world: SimulatedWorld, { disk }: Restorers, work: (snapshotId: string) => void): void {
   let isPromised = false;
   world.watch.whenDiskWritten(({ name, restores }) => {

@@ -8,11 +8,11 @@ import type { Host, Scheduler } from "../scheduler.ts";
 import type { SimulatedWorld } from "../world.ts";
 import { UNKNOWN_PHASE } from "./weather.ts";
 
-/** Two versions of the code at once: the newer one writes these kinds of records in a form that the older cannot read. */
+/** Two versions of the code. The newer one writes these kinds of records in a format that the older one cannot read. */
 export interface Versions {
   readonly kinds: Set<string>;
   readonly newer: Set<Host>;
-  /** Who wrote an item, by the token of that write: a process goes on with what it wrote without reading it again. */
+  /** Hosts by the token of their write. A process continues with what it wrote without reading it again. */
   readonly writers: Map<string, Host>;
 }
 
@@ -38,8 +38,8 @@ const kinds = [
 ];
 
 /**
- * One host after the other gets the newer version, some the older one again, and in the end all have the newer. Work that
- * is under way on a host ends with its version.
+ * Deploys the newer version host by host, with some returns to the older one. In the end all hosts have the newer one.
+ * A deployment ends the host's work.
  */
 export function versionWeather(sim: Scheduler, world: SimulatedWorld, until: number): ClientAction[] {
   const count = 1 + Math.floor(sim.random() * 3);
@@ -64,12 +64,12 @@ export function versionWeather(sim: Scheduler, world: SimulatedWorld, until: num
   return [...steps, { at: until, run: all, isNeeded: true }];
 }
 
-/** An item as the newer version reads it: it knows both forms, and keeps what else is there. */
+/** Reads an item as the newer version does: both formats, with unknown fields kept. */
 export function readByNewer(item: Item): Item {
   return item.format === NEXT ? { ...item, format: FORMAT } : item;
 }
 
-/** The table as this host's version sees it. The older must leave alone what the newer wrote; no field may get lost. */
+/** Wraps the table for a host's version. An older version must not change newer records, and no field may be lost. */
 export function versionedTable(
   table: Table,
   memory: Pick<MemoryTable, "get">,
@@ -86,17 +86,17 @@ export function versionedTable(
   };
   const readPage = (page: Page): Page => (isInPlay() ? { ...page, items: page.items.map(read) } : page);
 
-  /** Before somebody changes or removes an item, which is its only chance to be seen. */
+  /** Reads an item before its change or removal, when its age still shows. */
   async function checkAge(key: Key, next: Item | undefined): Promise<() => void> {
     const before = isInPlay() ? await memory.get({ pk: key.pk, sk: key.sk }) : undefined;
-    // What the operator ends by force was edited by hand.
+    // A manual edit precedes a forced end.
     if (before?.format !== NEXT || before.phase === UNKNOWN_PHASE) return () => undefined;
-    // These go with their environment, whatever form they have: nobody else shall read what it runs and what was said, and
-    // nobody could have its host label any more.
+    // These go with their environment in any format. Otherwise its secrets would outlive it and its host label would
+    // stay taken.
     if (["spec", "message", "host"].includes(String(before.kind)) && !next) return () => undefined;
     return () => {
       const name = `${before.kind} ${before.pk}|${before.sk}`;
-      // The operator may end by force what the older version that he asks cannot read.
+      // An operator may end by force what the older version cannot read.
       const isForced = next?.phase === "stopping" && next.reason === ENDED_UNREADABLE;
       if (!newer.has(host) && !isForced) {
         violated(`an older version ${next ? "wrote over" : "removed"} the newer ${name}`);
@@ -139,7 +139,7 @@ export function versionedTable(
   };
 }
 
-/** With a field that the older version does not know. */
+/** Adds a field that the older version does not know. */
 function writtenByNewer(item: Stored, kinds: ReadonlySet<string>): Stored {
   const { kind, format, added } = item as Item;
   if (format !== FORMAT || !kinds.has(String(kind))) return item;

@@ -5,15 +5,17 @@ import type { SimulatedWorld } from "../world.ts";
 
 const losses = { "a disk's volume": diskVolume, "an environment's own volume": ownVolume, "a backup": backup } as const;
 
-/** EC2 lists late what was just made: in few worlds snapshots far later than a claim lasts. */
+/** Delay until EC2 lists a new volume or snapshot. In few worlds, snapshots take far longer than a claim lasts. */
 const LATEST_LISTED_MS = { volume: 30_000, snapshot: 300_000 };
 const VERY_LATE = 0.85;
-/** In few a snapshot is pending for ten times as long. */
+/** In few worlds, a snapshot is pending ten times as long. */
 const MOST_PENDING_MS = 100_000;
 const VERY_LONG = 0.75;
-/** Longer than a deletion waits for one. */
+/** Longer than a deletion waits for an archive. */
 const MOST_ARCHIVE_MS = 120_000;
-/** Beyond this share one never ends by itself: its machine is lost, and it has the volume until somebody ends it. */
+/**
+ * Above this share, an archive never ends by itself: its machine is lost, and it keeps the volume until it is ended.
+ */
 const ENDLESS = 0.7;
 
 /** Durations of volume calls in a world, in ms. */
@@ -21,7 +23,7 @@ export interface VolumeTimes {
   readonly snapshotMs: number;
   readonly archiveMs: number;
   readonly listedAfterMs: number;
-  /** As volumes, unless said. */
+  /** Defaults to the value for volumes. */
   readonly snapshotListedAfterMs?: number;
 }
 
@@ -41,7 +43,7 @@ function drawnArchive(share: number): number {
   return share > ENDLESS ? Number.POSITIVE_INFINITY : share * MOST_ARCHIVE_MS;
 }
 
-/** Volumes and backups that fail for good, in use or not, or that somebody with a console deletes. */
+/** Volumes and backups fail permanently, or a user deletes them in the console, in use or not. */
 export function volumeWeather(sim: Scheduler, world: SimulatedWorld, until: number): ClientAction[] {
   const count = sim.random() < 0.7 ? 1 : 2;
   return Array.from({ length: count }, () => {
@@ -53,7 +55,7 @@ export function volumeWeather(sim: Scheduler, world: SimulatedWorld, until: numb
 
 const LONGEST_REFUSAL_MS = 6 * 60_000;
 
-/** An account's limit of snapshots, or throttling, for minutes: each is refused. It may outlast all other faults. */
+/** Refuses all snapshots for minutes, as by an account's limit or throttling. This may outlast other faults. */
 export function refusedSnapshots(sim: Scheduler, world: SimulatedWorld, until: number): ClientAction[] {
   const at = sim.time() + sim.random() * (until - sim.time());
   const end = at + sim.random() * LONGEST_REFUSAL_MS;
@@ -84,7 +86,7 @@ function ownVolume(sim: Scheduler, world: SimulatedWorld): void {
   );
 }
 
-/** Any of them, the newest or one that a restore is being made from as well. */
+/** Loses a random backup, possibly the newest or the source of a restore. */
 function backup(sim: Scheduler, world: SimulatedWorld): void {
   const snapshots = [...world.watch.disks().values()].flatMap((disk) => disk.snapshots);
   if (snapshots.length === 0) return;
@@ -102,7 +104,7 @@ export function loseBackup(sim: Scheduler, world: SimulatedWorld, id: string): v
   world.watch.reached.note("a backup lost");
 }
 
-/** From one moment to the next, whoever has it mounted. */
+/** Loses a volume at once, even while it is mounted. */
 export function loseVolume(sim: Scheduler, world: SimulatedWorld, id: string): void {
   sim.tell("weather", `volume ${id} is lost`);
   const isMounted = world.compute.mounting(id).length > 0;

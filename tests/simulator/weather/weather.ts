@@ -18,13 +18,13 @@ export type Away = Map<Part, number>;
 
 const MINUTE = 60_000;
 const LONGEST_OUTAGE_MS = 3 * MINUTE;
-/** Longer than a run may take to get ready (world.ts). */
+/** Longer than a run may take to become ready (world.ts). */
 const LONG_OUTAGE_MS = 5 * MINUTE;
 const MOST_STEP_MS = 15_000;
-/** An item names no more (packages/core/store/write-record.ts). */
+/** Limit of writers in an item (packages/core/store/write-record.ts). */
 const KEPT_WRITERS = 8;
 
-/** What befalls the world itself, beside single calls: it is all over when the faults are. */
+/** Faults of the world, beyond single calls. All end with the other faults. */
 export function weatherActions(sim: Scheduler, world: SimulatedWorld, until: number): ClientAction[] {
   const some = (chance: number, make: () => ClientAction[]) => (sim.random() < chance ? make() : []);
   return [
@@ -42,14 +42,14 @@ export function weatherActions(sim: Scheduler, world: SimulatedWorld, until: num
   ];
 }
 
-/** Everything that is thrown at a port that is away; nothing of it has an effect. */
+/** Wraps a port so that its calls fail without effect during an outage. */
 export function whileThere<Port extends object>(port: Port, part: Part, away: Away, now: () => number): Port {
   const refusing = Object.entries(port).map(([name, work]) => {
     if (typeof work !== "function") return [name, work];
     if (work.length > 4) throw new Error(`${name} of the ${part} has more arguments than are passed on`);
     return [
       name,
-      // A list of what is given would be made at every call.
+      // Named arguments avoid an array for each call.
       async (entry: unknown, two: unknown, three: unknown, four: unknown) => {
         if ((away.get(part) ?? 0) > now()) throw new Error(`injected: the ${part} is away`);
         return work(entry, two, three, four);
@@ -71,7 +71,7 @@ function outage(sim: Scheduler, world: SimulatedWorld, until: number): ClientAct
   return [{ at, run: begin }];
 }
 
-/** Begins with the first run that the cluster took, so that the run gets ready while nobody can see it. */
+/** Starts when the cluster accepts the first run, so the run becomes ready unseen. */
 function longOutage(sim: Scheduler, world: SimulatedWorld, part: Part, until: number): ClientAction[] {
   let isBegun = false;
   world.watch.whenWritten((_, { id, phase, run }) => {
@@ -86,8 +86,8 @@ function longOutage(sim: Scheduler, world: SimulatedWorld, part: Part, until: nu
 }
 
 /**
- * The cluster takes a call so late that neither a rule about sleeping workers nor a tombstone covers it: a run comes back
- * right after its end, or beside the one after it. It has no share of a machine, as nobody could keep that from others.
+ * Applies a run so late that neither the rules about sleeping workers nor a tombstone prevent it. It appears after its
+ * end or beside the next run. It has no machine, because other runs could not be kept off its units.
  */
 function leftovers(sim: Scheduler, world: SimulatedWorld): ClientAction[] {
   world.watch.whenWritten((before, next) => {
@@ -138,7 +138,7 @@ function joins(sim: Scheduler, world: SimulatedWorld, until: number): ClientActi
   return [{ at: between(sim, sim.time(), until), run: join }];
 }
 
-/** The wall clock of one host is set, and set right later; its monotonic clock is not. */
+/** Changes a host's wall clock and later corrects it. Its monotonic clock stays. */
 function clockSteps(sim: Scheduler, world: SimulatedWorld, until: number): ClientAction[] {
   const host = sim.pick(world.hosts);
   const at = between(sim, sim.time(), until);
@@ -156,10 +156,10 @@ function clockSteps(sim: Scheduler, world: SimulatedWorld, until: number): Clien
   ];
 }
 
-/** Faults are over after 8 minutes (schedule.ts); whoever froze before that is back after 12 more. */
+/** Faults end after 8 minutes (schedule.ts). A frozen host returns up to 12 minutes later. */
 const ENDED_MS = [9 * MINUTE, 10 * MINUTE, 21 * MINUTE];
 
-/** A record that somebody edited by hand so that nobody can read it, and mends again, or that the operator ends by force. */
+/** Makes a record unreadable by a manual edit. Later it is repaired, or the operator ends it by force. */
 function damage(sim: Scheduler, world: SimulatedWorld, until: number): ClientAction[] {
   const start = sim.time();
   const at = between(sim, start, until);
@@ -174,7 +174,7 @@ function damage(sim: Scheduler, world: SimulatedWorld, until: number): ClientAct
     world.watch.damaged(String(sound.uid));
     if (!isForced) world.watch.reached.note("unreadable record mended");
   };
-  // Asked for until somebody has heard it; a write that was under way may have mended the record meanwhile.
+  // Repeats the forced end until it succeeds. A concurrent write may have repaired the record.
   if (isForced) {
     const times = [between(sim, at, until), until, ...ENDED_MS.map((later) => start + later)];
     const force = () => sound && endByForce(sim, world, sound);
@@ -187,25 +187,25 @@ function damage(sim: Scheduler, world: SimulatedWorld, until: number): ClientAct
   ];
 }
 
-/** What else such an edit takes with it. */
+/** Further fields that the edit damages. */
 const edits: readonly object[] = [{}, {}, { run: "?" }, { size: null }, { disk: "?" }, { times: undefined }];
 
-/** What no version of the core writes. */
+/** A phase that no version writes. */
 export const UNKNOWN_PHASE = "edited";
 
-/** As it was, due now; a write that was under way meanwhile has mended it already. */
+/** Restores the record, due now. A concurrent write may have repaired it already. */
 async function mended(sim: Scheduler, world: SimulatedWorld, sound: Item & Key): Promise<void> {
   const present = await world.table.get({ pk: sound.pk, sk: sound.sk });
   if (present?.phase !== UNKNOWN_PHASE) return;
   sim.tell("weather", `${sound.id} is mended`);
-  // As a writer of his own: whoever has read what was unreadable must not put it back.
+  // Adds a new writer, so a worker that read the damaged record cannot write it back.
   const writers = [`mended at ${sim.time()}`, ...(present.writers as string[])].slice(0, KEPT_WRITERS);
   const whole = { ...sound, writers, dueAt: sim.time() } as Item;
   await world.table.put(whole);
   world.watch.mended(whole);
 }
 
-/** Messages that say nothing, or name what is not there. */
+/** Sends messages that are empty or name missing records. */
 function poison(sim: Scheduler, world: SimulatedWorld, until: number): ClientAction[] {
   const messages = ["", "nothing", "owner#|", "pool#no-such|-", "owner#00#env#gpu-dev|none", "x".repeat(500)];
   return messages.map((recordKey) => ({
