@@ -1,9 +1,10 @@
-# Sourced by .ci/run: a step of the check, and its end. They count in `passed` and `failed`, and note in the directory
-# `reports` what has not passed.
+# Functions of .ci/run for its steps and its end. They count in `passed` and `failed`, and write failures to the
+# directory `reports`.
 # shellcheck shell=bash
 
-# step <name> <seconds it may take> <command> [<argument> …]. One that its limit ended has not passed either, but nothing
-# was found wrong: a slow machine does that too. 137 is what `timeout -k` ends with, and a command that ran out of memory.
+# step <name> <seconds> <command> [<argument> …]: runs a command with a time limit. A step that reaches its limit counts
+# as failed, although a slow machine may be the cause. `timeout -k` then exits with 124 or 137. 137 also follows a lack of
+# memory.
 step() {
   local name=$1 limit=$2 begun=$SECONDS word=FAILED code took
   shift 2
@@ -19,7 +20,7 @@ step() {
   printf '=== %s: %s, %d s\n' "$name" "$word" "$took"
 }
 
-# What has not passed is said once more at the end, where whoever reads only that finds it.
+# Prints all failures again at the end, and exits.
 finish() {
   [ ! -s "$reports/failures" ] || { printf '\nNot passed:\n' && cat "$reports/failures"; }
   printf '\n%d passed, %d failed\n' "$passed" "$failed"
