@@ -47,7 +47,7 @@ test("the local stack answers 500 submits without pause, and plans all of them",
   expect(queued).toBe(SUBMITS - 1);
 });
 
-/** How many wait, once the pool has heard of all but the one that runs, or after so long that it never will. */
+/** Returns the number of waiting jobs once the pool knows all of them, or after PATIENCE_MS. */
 async function settledQueue(headers: Readonly<Record<string, string>>): Promise<number> {
   const end = performance.now() + PATIENCE_MS;
   for (;;) {

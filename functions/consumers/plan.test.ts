@@ -8,7 +8,7 @@ import { consumer as look } from "./reconcile.ts";
 const owners = Array.from({ length: 10 }, (_, n) => callerNamed(`owner-${n}`));
 const SUBMITS = 500;
 const MOST_PLANS = 20;
-/** What the loops of the local stack, and SQS on Lambda, hand to a consumer at once. */
+/** Batch size of the local stack's loops, and of SQS on Lambda. */
 const AT_ONCE = 10;
 /** How long a batch takes in virtual time: as long as a write and a read of DynamoDB. */
 const BATCH_MS = 20;

@@ -11,7 +11,7 @@ import { type MemoryWorld, memoryWorld, newEnvironment, type WorldOptions } from
 const SECOND = 1_000;
 const MANY = 2_000;
 
-/** One job, so long after its submit. */
+/** Returns a world with one job, `ms` after its submit. */
 async function jobAfter(ms: number, { disk, ...options }: WorldOptions & { readonly disk?: string } = {}) {
   const world = await memoryWorld(options);
   const job = await createEnvironment(world.as("alice"), newEnvironment("one", { command: "train", disk }));
@@ -26,7 +26,7 @@ async function endedAfter(ms: number, options: WorldOptions & { readonly disk?: 
   return { world, key };
 }
 
-/** What so many signals ask of the ports, by verb. */
+/** Counts the port calls for this many hints, by method. */
 async function getCosts(count: number, world: MemoryWorld, key: Key): Promise<Record<string, number>> {
   const calls: string[] = [];
   const { table, queue } = world;

@@ -21,7 +21,7 @@ const address = (emulator: TestServer) => ({
   credentials: { accessKeyId: "local", secretAccessKey: "local", sessionToken: undefined },
 });
 const sent: string[] = [];
-/** Of all answers, as JSON: what came over the wire. */
+/** Bytes of all answers as JSON, which is what came over the wire. */
 let received = 0;
 let emulators: TestServer[];
 let dynamo: DynamoDBClient;
@@ -79,7 +79,7 @@ async function awsWorld(tableName: string) {
     expect(status).toBe(200);
     return [...sent];
   };
-  /** So many jobs that were cancelled while they waited. */
+  /** Submits jobs and cancels them while they wait. */
   const endJobs = async (count: number) => {
     await during("POST", `/v1/jobs/${await submitJob(world, key)}/cancel`);
     const cancelled = heads.at(-1) as Stored;

@@ -14,7 +14,7 @@ async function countedWorld() {
     }),
   });
   const key = await world.login();
-  /** The calls of one request, sent after the key's 5 s unless told otherwise. */
+  /** Returns the calls of one request. By default, the cached key has expired before. */
   const during = async (method: string, path: string, body?: unknown, waitMs = 31_000) => {
     world.clock.advance(waitMs);
     calls.length = 0;
@@ -26,7 +26,7 @@ async function countedWorld() {
 }
 
 const keyRead = "table.get";
-/** How many of the caller's wait for this pool, counted in the index. */
+/** Counts the waiting jobs of the caller in this pool. */
 const line = "table.count";
 const job = { image: "ubuntu", instance_type: "p5.48xlarge", command: "true", env_vars: { A: "b" } };
 

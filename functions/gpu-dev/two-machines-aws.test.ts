@@ -8,7 +8,7 @@ import { twoMachineCases } from "#tests/conformance/two-machines.ts";
 import { submitJob } from "#tests/fixtures/catalog-requests.ts";
 import { httpWorld } from "#tests/worlds/http-world.ts";
 
-// Transactions of dynalite, on which the other calls run (calls-aws.test.ts), are made of its single puts by Berth's own hand.
+// dynalite has no transactions. Berth adds them out of its single puts (tests/aws/transactions.ts).
 const moto = await startMoto();
 
 describe("on the table on DynamoDB, played by moto", () => {

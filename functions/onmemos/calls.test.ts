@@ -5,7 +5,7 @@ import { onmemosWorld } from "#tests/worlds/onmemos-world.ts";
 
 const id = "ws-my-project-developer-1768932000";
 
-/** A world with a session that runs, and what a request of its user calls, sent after the key's 30 s. */
+/** Returns a world with a running session, and a function that counts the calls of a request without a cached key. */
 async function countedWorld() {
   const calls: string[] = [];
   const fixture = await onmemosWorld({

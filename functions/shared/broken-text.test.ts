@@ -11,7 +11,7 @@ const table = world.endpoints.map((endpoint) => ({
   endpoint,
 }));
 
-/** What no store and no process takes (docs/apis/common.md#headers-and-bodies). */
+/** Texts that neither stores nor processes accept (docs/apis/common.md#headers-and-bodies). */
 const broken = ["a\0b", "half \ud83d", "\udead"];
 /** Forms are what commands are sent with: these are run and not stored. */
 const withFields = table.filter(({ endpoint }) => !endpoint.form && listFields(endpoint).length > 0);

@@ -68,7 +68,9 @@ async function sentObject({ sent: { body } }: GoodRequest): Promise<Record<strin
   return typeof body === "string" ? JSON.parse(body) : { ...(body as object) };
 }
 
-/** One request for all that is asked of an endpoint there and refused, which leaves the things that it names as they are. */
+/**
+ * Returns a request to the endpoint that all of its tests share. They are refused, so its resources stay as they are.
+ */
 function requestTo(endpoint: Endpoint): () => GoodRequest {
   let made: GoodRequest;
   beforeAll(async () => {

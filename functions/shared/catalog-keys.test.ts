@@ -10,7 +10,7 @@ const named = (endpoints: readonly Endpoint[]) =>
 const closed = named(world.endpoints.filter((endpoint) => !endpoint.public));
 const open = named(world.endpoints.filter((endpoint) => endpoint.public));
 
-/** What the key check goes by. Two endpoints of one class are treated alike, so every kind of key is tried on one. */
+/** Returns what the key check depends on. Each kind of key is tried on one endpoint of each class. */
 function getClass({ dialect, admin, keyInQuery }: Endpoint): string {
   return [dialect.name, admin && "for operators", keyInQuery && "with a key in the query"].filter(Boolean).join(" ");
 }

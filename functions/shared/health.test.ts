@@ -88,7 +88,7 @@ test("a store that does not answer is down", async () => {
 
 test("a store that has answered is up, even if this process was busy", async () => {
   const get = async () => {
-    // From here on timers fire before arrived answers are read.
+    // After this, timers fire before answers that have arrived are read.
     await setImmediate();
     const answered = stat("/");
     // Longer than the time in which a store has to answer.

@@ -15,7 +15,7 @@ import {
 } from "#tests/fixtures/catalog-requests.ts";
 import { developer, loginBody } from "#tests/worlds/http-world.ts";
 
-/** What waits moves the time: a key that was rotated is to last all the same. */
+/** Waiting requests advance the clock, so a rotated key must last. */
 const world = await catalogWorld({ settings: { keyTtlHours: 168, keyOverlapSeconds: 168 * 3600 } });
 const key = await world.login();
 const operatorKey = await world.login(operator);
@@ -123,7 +123,7 @@ const good = {
   new_name: "data",
   snapshot_id: keptSnapshot,
   github_username: "octocat",
-  // Beside it the one above is not misspelt.
+  // With this field, the one above does not look like a misspelling of it.
   github_user: "octocat",
   user_id: "user@example.com",
   message: "Hi",
@@ -198,7 +198,7 @@ async function post(endpoint: Endpoint, sent: string): Promise<number> {
   return response.status;
 }
 
-// Before anything is drawn, which may use up what one of them needs.
+// Must run first, because random requests may use up what these requests need.
 test("every endpoint that reads a body accepts one of these names, so random bodies are not all refused", async () => {
   const takers = new Set<string>();
 

@@ -52,7 +52,7 @@ const kinds = {
   },
 } as const satisfies Record<string, Kind>;
 
-/** Somebody who asks, and how much of the table each request reads. */
+/** Returns a world whose table measures what each request reads. */
 async function weighedWorld(dialect: keyof typeof kinds) {
   const weight = { heads: 0, bytes: 0 };
   const world = await httpWorld({
@@ -86,7 +86,7 @@ async function weighedWorld(dialect: keyof typeof kinds) {
   return { world, during, make, endOf };
 }
 
-/** Of an owner 2,000 have ended, as the dialect lets them end, and one lives. */
+/** Returns a world in which one owner has 2,000 ended environments and one that lives. */
 async function longLife(dialect: keyof typeof kinds) {
   const fixture = await weighedWorld(dialect);
   const ended = await fixture.endOf(await fixture.make());
@@ -169,7 +169,7 @@ test("a repeated create whose answer was lost finds its record without reading o
   const again = await during(...create(2));
 
   expect(again.body.id).toBe(living.id);
-  // Found by its uid, read where it would be created, and polled until it runs.
+  // One read by uid, one at the new key, and polls until it runs.
   expect(again.heads).toBeLessThanOrEqual(4);
 });
 

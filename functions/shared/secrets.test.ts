@@ -19,7 +19,7 @@ const named = { value, command, secretAccessKey, sessionToken };
 const printed = "printed-by-the-command: 4711";
 const idempotencyKey = "an-idempotency-key-that-somebody-may-guess";
 
-/** What of these can be read in the text, in clear or in a form that any reader undoes. */
+/** Returns the secrets that the text contains, in clear or in a form that anyone can decode. */
 function found(text: string, secrets: Readonly<Record<string, string>>): string[] {
   return Object.entries(secrets).flatMap(([name, secret]) =>
     [secret, encodeURIComponent(secret), Buffer.from(secret).toString("hex")].some((form) => text.includes(form))
@@ -151,11 +151,11 @@ async function openedWorld() {
   return { world, key, job, ask, token: jupyter_token };
 }
 
-/** What every endpoint answers this caller, and about this job where its path names one. */
+/** Returns the answers of all endpoints to this caller. Paths with a job id name this job. */
 async function everyAnswer(world: HttpWorld, caller: Caller, job: string): Promise<Map<string, string>> {
   const answers = new Map<string, string>();
   for (const endpoint of world.endpoints.filter((endpoint) => !endpoint.public)) {
-    // Anew for each: some of them end the key that they are asked with.
+    // A new key each time, because some requests end their key.
     const key = await world.login(caller);
     const { method, path, sent } = await goodRequest(world, endpoint, key);
     const about = endpoint.path.includes("{job_id}") ? endpoint.path.replace("{job_id}", job) : path;

@@ -6,7 +6,7 @@ import { newNodes } from "#tests/worlds/memory-world.ts";
 
 const text = (noun: string) => `You have 2 ${noun}s waiting, at most 2 may wait`;
 
-/** The answer of each dialect to the third create of a user who may have two waiting. */
+/** The answer of each dialect to a third create, if a user may have two waiting. */
 const refusals = [
   {
     dialect: "gpu-dev",

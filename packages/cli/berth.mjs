@@ -10,8 +10,8 @@ const bundle = new URL("dist/berth.mjs", import.meta.url);
 await import(existsSync(bundle) ? bundle.href : "./main.ts");
 
 /**
- * Lets Node keep compiled code in the state directory, once a login has made one. Node's own default lies in the temporary
- * directory, where other users can put code.
+ * Lets Node keep compiled code in the state directory, once a login has made one. Node's own default lies in the
+ * temporary directory, where other users can put code.
  */
 function keepCompiledCode() {
   const { XDG_CONFIG_HOME = "", HOME = "" } = process.env;

@@ -2,8 +2,8 @@ import { dirname, join } from "node:path";
 import { build, type Plugin } from "esbuild";
 
 /**
- * Packs the command line into one folder: one file that starts, and chunks that are loaded once they are needed. Nothing is
- * left to be installed.
+ * Packs the command line into one folder: one file that starts, and chunks that are loaded once they are needed.
+ * Nothing is left to be installed.
  */
 export async function packCli(outdir: string): Promise<void> {
   await build({
@@ -63,8 +63,8 @@ const writtenHelp: Plugin = {
 };
 
 /**
- * Loads built-in modules by `require`. An import reads every export of the module, and those of `node:fs` load streams and
- * readline: some 5 ms at each start.
+ * Loads built-in modules by `require`. An import reads every export of the module, and those of `node:fs` load streams
+ * and readline: some 5 ms at each start.
  */
 const requiredBuiltins: Plugin = {
   name: "required-builtins",
@@ -86,8 +86,8 @@ const startModules = [
 const startImports = startModules.map((name) => `import ${JSON.stringify(join(import.meta.dirname, `${name}.ts`))};`);
 
 /**
- * Keeps the modules of every start in one file. esbuild splits modules by the lazy chunks that need them, so that a start read
- * a dozen files, at 1 ms each. Here each lazy chunk needs all modules of the start.
+ * Keeps the modules of every start in one file. esbuild splits modules by the lazy chunks that need them, so that a
+ * start read a dozen files, at 1 ms each. Here each lazy chunk needs all modules of the start.
  */
 const oneStartFile: Plugin = {
   name: "one-start-file",

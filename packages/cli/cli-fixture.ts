@@ -14,17 +14,17 @@ export interface CliAnswer {
 export interface RunningCli {
   readonly child: ChildProcess;
   readonly ended: Promise<CliAnswer>;
-  /** What it printed until now. */
+  /** Returns the output so far. */
   soFar(): { readonly stdout: string; readonly stderr: string };
   /** Resolves once standard error or output holds the text. */
   says(text: string | RegExp): Promise<void>;
 }
 
-/** The command line as a process, with a directory of its own for its state, for tests. */
+/** The command line as a process with its own state directory. */
 export interface CliFixture {
   readonly stack: StackFixture;
   readonly running: StackProcess;
-  /** Where the command line keeps its state. */
+  /** State directory of the command line. */
   readonly state: string;
   /** The variables of every command. */
   readonly environment: Readonly<Record<string, string>>;
@@ -67,7 +67,7 @@ export async function openCliFixture(settings: Readonly<Record<string, string>> 
   };
 }
 
-/** What this process has, without what would tell the command line where to go. */
+/** Returns this process's variables without those that configure the command line. */
 export function cleanEnvironment(): Record<string, string> {
   const ownValue = Object.entries(process.env).filter(
     ([name]) => !/^(AWS_|BERTH_|API_|NODE_OPTIONS$|VITEST)/.test(name),
@@ -99,7 +99,7 @@ export function startCli(env: NodeJS.ProcessEnv, options: RunOptions, words: rea
       };
       watchers.add(poll);
       poll();
-      void ended.then(() => reject(new Error(`It ended: ${parts.stdout}${parts.stderr}`)));
+      void ended.then(() => reject(new Error(`The command ended: ${parts.stdout}${parts.stderr}`)));
     });
   return { child, ended, says, soFar: () => ({ ...parts }) };
 }

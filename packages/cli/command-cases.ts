@@ -1,6 +1,6 @@
 import { join } from "node:path";
 
-/** What one condition's commands work on: a home, a job that is active, and names of its own. */
+/** Everything that the commands of one condition use: a home, an active job, and names. */
 export interface Room {
   readonly name: string;
   /** Address of the stack. */
@@ -32,7 +32,7 @@ export interface CommandCase {
   readonly env?: (room: Room) => Readonly<Record<string, string>>;
   /** Exit codes without a key, with an expired key, and while the stack is down. By default 4, 4 and 7. */
   readonly failing?: readonly [number, number, number] | "never";
-  /** Standard output holds a report of what is wrong, too. */
+  /** Whether standard output holds a report even if the command fails. */
   readonly isReport?: true;
   /** The words without which a pipe gets no answer to the question of this command. */
   readonly answeredBy?: readonly string[];
@@ -53,7 +53,7 @@ const tokenOut = /^http:\/\/\S+token=\S+\n$/;
 
 type Lane = Readonly<Record<string, CommandCase>>;
 
-/** In each lane a command finds what those before it made. */
+/** A command of a lane uses what earlier commands of the lane created. */
 const diskLane: Lane = {
   "disks create": { words: disk, out: /^Made disk disk-\w+\.\n$/ },
   up: {

@@ -43,7 +43,7 @@ export function withOutputs(text: string, outputs: readonly string[]): string {
   });
 }
 
-/** Returns an output without what differs from run to run: ids, times, ports, tokens, widths of columns, live states. */
+/** Removes values that differ between runs: ids, times, ports, tokens, column widths, live states. */
 export function comparable(output: string): string {
   return output
     .split("\n")
@@ -84,7 +84,7 @@ export function openDocSession(cli: CliFixture, isElsewhere: boolean): DocSessio
   };
 }
 
-/** Runs a command, and returns what it prints. One that is shown with `^C` is interrupted once it has printed a line. */
+/** Runs a command and returns its output. Interrupts a command that is shown with `^C` after its first line. */
 export function runShown({ command, output: pasted }: ShownCommand, cwd: string, env: NodeJS.ProcessEnv) {
   const isInterrupted = pasted.includes("^C\n");
   const script = isInterrupted ? `exec 2>&1; exec ${command}` : `exec 2>&1; ${command}`;

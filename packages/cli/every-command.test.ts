@@ -66,7 +66,7 @@ async function expireKey(key: string): Promise<void> {
   await stop();
 }
 
-/** Copies what the command line reads of a stack that has stopped, because another one starts in the same home. */
+/** Copies the files of a stopped stack that the command line reads, because another stack starts in the same home. */
 function copyStoppedHome(): string {
   const copy = join(place, "stopped");
   for (const name of ["stack.json", "identities.json"]) cpSync(join(cli.stack.home, name), join(copy, name));
@@ -82,7 +82,7 @@ async function openRoom(name: string, address: string): Promise<void> {
   rooms[name] = { name, home, port: await freePort(), ...stack, ...made };
 }
 
-/** Makes what the commands of a room find. */
+/** Creates what the commands of a room use. */
 async function furnish(name: string): Promise<void> {
   await run(name, {}, "login");
   const { lab } = rooms[name] as Room;
@@ -190,7 +190,7 @@ interface Fault {
   readonly answer: unknown;
 }
 
-/** Runs the lanes of a room side by side. In each, one command runs after the other. */
+/** Runs the lanes of a room concurrently. In each, one command runs after the other. */
 async function lookAtEach(room: Room, poll: (cell: Cell) => Promise<Fault>): Promise<Fault[]> {
   const found: Fault[] = [];
   const runLane = async (lane: typeof lastLane) => {
@@ -206,7 +206,7 @@ function untrue(claims: Readonly<Record<string, boolean>>): string[] {
   return Object.keys(claims).filter((claim) => !claims[claim]);
 }
 
-/** Ends a command that goes on, once it has said what it does. Its exit code becomes that of the row, 0. */
+/** Stops a command that runs on, once it has printed what it does. Its exit code counts as 0. */
 async function endOf(started: RunningCli, { until }: CommandCase): Promise<CliAnswer> {
   if (until === undefined) return started.ended;
   await started.says(until);
@@ -282,7 +282,7 @@ test.concurrent("on a terminal every command ends with the same code and shows t
 const conditions = ["without", "expired", "down"] as const;
 const usualCodes = [4, 4, 7] as const;
 
-/** Runs every command where it cannot work, some at a time. */
+/** Runs every command in a condition in which it fails, several at once. */
 async function failAll(condition: (typeof conditions)[number], variables: Variables, atOnce: number): Promise<Fault[]> {
   const room = rooms[condition] as Room;
   const queue = cells(room).filter(({ row }) => row.failing !== "never");
@@ -305,7 +305,7 @@ function failureFaults({ code, stdout, stderr }: CliAnswer, expected: number, ro
     [`code ${expected}`]: code === expected,
     "no escape codes": !(stdout + stderr).includes(escapeCode),
   };
-  // A report of what is wrong is data.
+  // For a report, the faults that it lists are data.
   if (expected === 0 || row.isReport) return untrue(claims);
   return untrue({ ...claims, "stdout is empty": stdout === "", "error and hint": errorWords.test(stderr) });
 }

@@ -9,7 +9,6 @@ beforeAll(async () => {
 });
 afterAll(() => cli.close());
 
-/** Where a command gets its key from is a file, unless the environment says otherwise. */
 async function answering(status: number, body: unknown, headers: Record<string, string> = {}) {
   return openServer(() => ({ status, body, headers: { "retry-after": "99", ...headers } }));
 }

@@ -13,8 +13,8 @@ import {
 } from "./doc-session-fixture.ts";
 
 /**
- * Runs the commands that README and guides show, and compares the pasted outputs. `UPDATE_DOCS=1` before a run pastes the new
- * outputs where they differ.
+ * Runs the commands that README and guides show, and compares the pasted outputs. `UPDATE_DOCS=1` before a run pastes
+ * the new outputs where they differ.
  */
 const guides = ["jobs", "disks-and-data", "ssh-and-vscode", "jupyter", "scripts-and-sdk", "team"];
 const needs: Readonly<Record<string, readonly string[]>> = { jupyter: ["ssh", "jupyter"] };

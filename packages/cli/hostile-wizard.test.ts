@@ -3,7 +3,7 @@ import { openServer, type ServerFixture } from "../sdk/server-fixture.ts";
 import { type CliFixture, openCliFixture } from "./cli-fixture.ts";
 import { closeScreens, keys, openScreen } from "./screen-fixture.ts";
 
-/** Clears the screen, sets the title and the clipboard, turns the text, and begins a line of its own. */
+/** Clears the screen, sets title and clipboard, reverses the text direction, and starts a new line. */
 const hostile =
   "\u001B[2J\u001B]0;owned\u0007\u001B]52;c;b3duZWQ=\u0007\u009B31m\u202Egnp.exe\u2066\r\n\u2028OWNED\u0000";
 
@@ -30,7 +30,7 @@ afterAll(async () => {
   await cli.close();
 });
 
-/** Fields that decide what the command does next stay. */
+/** Fields that decide what the command does next stay unchanged. */
 const kept = /^(status|service|path|version|min_client_version|min_version|sha256|.*_(at|time)|job_id|reservation_id)$/;
 
 /** Puts the hostile text behind every other text of an answer. */

@@ -68,7 +68,7 @@ function leavingWords(name: string): string {
   return `Come back with: berth attach ${name}. End it with: berth end ${name}`;
 }
 
-/** The terminal breaks the words where it has to. */
+/** Joins lines that the terminal has wrapped. */
 function wordsOn(screen: Screen): string {
   return screen.text().replace(/\s+/g, " ");
 }

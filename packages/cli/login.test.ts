@@ -218,7 +218,7 @@ test.each([
   [["ls"], { API_URL: "nonsense", API_KEY: "k" }, "API_URL is not an address"],
   [["login"], { BERTH_URL: "berth.example" }, "BERTH_URL is not an address"],
   [["login", "http://"], {}, "This is not an address"],
-  [["ls"], { BERTH_API_KEY: "k" }, "nothing says for which deployment"],
+  [["ls"], { BERTH_API_KEY: "k" }, "is set without a deployment"],
   [["ls"], { BERTH_URL: "http://berth.example", BERTH_API_KEY: "k" }, "is not https, so no key is sent there"],
   [["ls"], { API_URL: "http://192.0.2.1:8080", API_KEY: "k" }, "is not https, so no key is sent there"],
   [["login", "http://berth.example"], {}, "is not https, so no key is sent there"],

@@ -1,7 +1,7 @@
 import { rootHelp } from "./app.ts";
 import { isOperator } from "./state/profiles.ts";
 
-/** Returns what `berth --help` prints. In a package, app.ts is replaced by its answers, so that no command is loaded. */
+/** Returns the output of `berth --help`. A package contains that output in place of app.ts, so no command is loaded. */
 export function ownRootHelp(): Promise<string> {
   return rootHelp({ showsAdmin: isOperator() });
 }

@@ -48,7 +48,7 @@ function startRun(name: string, ...flags: string[]) {
         if (shown.split(text).length > times) resolve();
       };
       poll();
-      void ended.then(() => reject(new Error(`It ended: ${shown}`)));
+      void ended.then(() => reject(new Error(`The command ended: ${shown}`)));
     });
   return { pty, ended, shows, shown: () => shown };
 }

@@ -84,7 +84,9 @@ export function openScreen(cli: CliFixture, options: ScreenOptions, ...words: st
         };
         watchers.add(poll);
         poll();
-        void ended.then((code) => reject(new Error(`It ended with ${code} before it showed ${wanted}:\n${text()}`)));
+        void ended.then((code) =>
+          reject(new Error(`The command ended with ${code} before it showed ${wanted}:\n${text()}`)),
+        );
       }),
   };
 }

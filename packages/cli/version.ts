@@ -1,4 +1,4 @@
-/** Of the command line; equal to the one in package.json. */
+/** Version of the command line. package.json has the same. */
 export const version = "1.0.0";
 
 /** Reports whether a version is older than another one. */

@@ -87,7 +87,7 @@ test("every function file can be imported with an empty environment, and the pro
   const script = `const { loadCatalog } = await import(${JSON.stringify(catalogUrl.href)});
     const { endpoints } = await loadCatalog();
     console.log(endpoints.length > 5);`;
-  // As long as the test may take: it ends what never would.
+  // Ends a process that would never end, within the test's own limit.
   const options = { env: {}, cwd: fileURLToPath(new URL("../../", import.meta.url)), timeout: 300_000 };
 
   const { stdout, stderr } = await promisify(execFile)(

@@ -16,7 +16,7 @@ const DAEMONS = 5;
 /** About the size of `kubectl get pod -o json`, with managed fields. */
 const BYTES_OF_OBJECT = 8 * 1024;
 
-/** It computes for twenty seconds, longer than a test may take on a busy machine. */
+/** The command computes for twenty seconds, longer than this test takes on a busy machine. */
 const LONGEST_MS = 20 * MINUTE;
 
 it(`an hour of ${ENVIRONMENTS} idle environments on ${NODES} nodes costs an API server at most 500 requests`, {

@@ -58,7 +58,7 @@ const getSpec = () => ({
 });
 const job = () => ({ metadata, spec: { template: { spec: getSpec() } } });
 
-/** Its command has ended, with the list of its disk's files in the termination message. */
+/** A pod whose command has ended. Its termination message lists the disk's files. */
 function pod() {
   const message = JSON.stringify({ started: true, exitCode: 0, files: gzipSync(".:\nmodel.pt\n").toString("base64") });
   const ended = { exitCode: 0, message, finishedAt: "2026-01-01T00:01:00Z" };

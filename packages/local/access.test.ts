@@ -66,7 +66,8 @@ async function jobThat(id: string, holds: (job: Job) => boolean): Promise<Job> {
   for (;;) {
     const job = await api("GET", `/v1/jobs/${id}`);
     if (holds(job)) return job;
-    if (performance.now() > end) throw new Error(`It did not come about: ${holds}, but ${JSON.stringify(job)}`);
+    if (performance.now() > end)
+      throw new Error(`The condition did not become true: ${holds}, but ${JSON.stringify(job)}`);
     await sleep(50);
   }
 }
@@ -90,7 +91,7 @@ function hostKeyAt(port: number | null): Promise<string> {
   });
 }
 
-/** What the printed ssh_command says, done by a client that only reads it. */
+/** Runs the printed ssh_command as a client that reads only that field. */
 async function enter(command: string | null, words: string, holder = key): Promise<string> {
   const [, port, username, host] =
     /^ssh -p (\d+) (gpu-dev-[0-9a-f]{8}-[0-9a-f]{8})@(127\.0\.0\.1)$/.exec(command ?? "") ?? [];

@@ -44,7 +44,8 @@ async function until(path: string, holds: (answer: Answer) => boolean): Promise<
   for (;;) {
     const answer = await call("GET", path);
     if (holds(answer)) return answer;
-    if (performance.now() > end) throw new Error(`It did not come about: ${holds}, but ${JSON.stringify(answer)}`);
+    if (performance.now() > end)
+      throw new Error(`The condition did not become true: ${holds}, but ${JSON.stringify(answer)}`);
     await sleep(50);
   }
 }

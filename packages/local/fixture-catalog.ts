@@ -7,7 +7,7 @@ import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonBody, jsonReply } from "#http/route.ts";
 import { eachRequest, work } from "#http/work.ts";
 
-/** A catalog for tests of the stack itself: a login that keeps no users, a note that is sent to a consumer, a schedule. */
+/** A small catalog for tests of the stack: a login without users, a note for a consumer, and a schedule. */
 export function fixtureCatalog(): Catalog & { readonly ticks: () => number } {
   let ticks = 0;
   const schedule = cron.every({ minutes: 1, uses: [] }, async () => {
@@ -67,7 +67,7 @@ const login = gpuDev.endpoint(
   },
 );
 
-/** Answers once the consumer has written what it was sent to write. */
+/** Answers after the consumer has written its record. */
 const note = gpuDev.endpoint(
   createRoute({ method: "get", path: "/v1/jobs", responses: { 200: jsonReply(z.object({ seen: z.boolean() })) } }),
   { uses: ["table", "queue"] },

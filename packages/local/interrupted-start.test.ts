@@ -23,7 +23,7 @@ let world: MemoryWorld;
 
 beforeEach(async () => {
   fixture = openFixture({ isolation: "none" });
-  // Its supervisor is stopped on purpose: a start that waited for it longer would still wait when the stack is there again.
+  // The test pauses the supervisor. A start that waited longer would still wait when the stack is back.
   impatient = { ...fixture.options, startedWithinMs: 1_500 };
   world = await memoryWorld();
 });

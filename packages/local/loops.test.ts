@@ -14,7 +14,7 @@ import { type Receiver, sqliteQueue } from "#sqlite/queue.ts";
 import { silentLog } from "#tests/fixtures/log.ts";
 import { type Loop, startLoop, startTimer } from "./loops.ts";
 
-// What these consumers and schedules use of it.
+// The parts of the context that these consumers and schedules use.
 const ctx = {
   log: silentLog(),
   settings: { sweepSeconds: 1 },

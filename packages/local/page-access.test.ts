@@ -53,7 +53,7 @@ async function secondKey(): Promise<string> {
   return api_key;
 }
 
-/** As a browser does it: the name leads to this machine. */
+/** Opens the URL as a browser does. Its host resolves to this machine. */
 const open = (url: string, authorization?: string) =>
   ask(Number(new URL(url).port), new URL(url).host, {
     path: `${new URL(url).pathname}${new URL(url).search}`,
@@ -171,7 +171,7 @@ describe("the access of a workspace", () => {
     expect((await open(vscode)).body).toContain("API key as the password");
   });
 
-  /** What the printed command says, done by a client that only reads it. */
+  /** Runs the printed command as a client that reads only that field. */
   async function enter(command: string, words: string): Promise<string> {
     const [, sshPort, username = "", host = ""] = /^ssh -p (\d+) ([^@]+)@(\S+)$/.exec(command) ?? [];
     const client = new ssh2.Client();

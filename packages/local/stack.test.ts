@@ -186,7 +186,7 @@ function getRun(uid: string): Run {
   };
 }
 
-/** As an environment's record is while it is active, with or without capacity. */
+/** Returns the record of an active environment, with or without capacity. */
 async function getRecord(uid: string, holds: "holds" | "gave back") {
   const { as } = await memoryWorld();
   const made = await createEnvironment(as("alice"), newEnvironment("one", { pool: "t4-small", gpus: 1 }));

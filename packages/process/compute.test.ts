@@ -313,6 +313,6 @@ function applyElsewhere(fixture: Fixture, run: unknown): Promise<void> {
   const words = ["--input-type=module", "-e", text, compute, JSON.stringify(fixture.options), JSON.stringify(run)];
   const child = spawn(process.execPath, words, { stdio: ["ignore", "ignore", "inherit"] });
   return new Promise((resolve, reject) => {
-    child.once("exit", (code) => (code === 0 ? resolve() : reject(new Error(`It ended with ${code}`))));
+    child.once("exit", (code) => (code === 0 ? resolve() : reject(new Error(`The process ended with ${code}`))));
   });
 }

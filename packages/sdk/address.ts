@@ -1,6 +1,6 @@
 import { errorFor } from "./errors.ts";
 
-/** Returns an address without a slash at its end. Throws unless a key may be sent there: over TLS, or to this machine. */
+/** Returns an address without its last slash. Throws unless a key may be sent there: over TLS, or to this machine. */
 export function baseUrl(text: string): string {
   const url = new URL(text);
   if (url.protocol !== "https:" && !(url.protocol === "http:" && isLoopback(url))) {

@@ -17,8 +17,9 @@ export interface AwsLoginOptions extends CallOptions {
   /** Address of the deployment. */
   readonly url: string;
   /**
-   * The deployment's `LOGIN_SERVER_ID`, which the signature covers. The default is the id that the deployment claims, if this
-   * is the host of `url` or `url` is on this machine. A fake deployment could claim another one's id, and log in there as you.
+   * The deployment's `LOGIN_SERVER_ID`, which the signature covers. The default is the id that the deployment claims,
+   * if this is the host of `url` or `url` is on this machine. A fake deployment could claim another one's id, and log
+   * in there as you.
    */
   readonly serverId?: string | undefined;
   readonly credentials: AwsCredentials | (() => Promise<AwsCredentials>);

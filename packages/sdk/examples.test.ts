@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { runProgram } from "../../tests/e2e/program.ts";
 
-/** What the comment above a public method or exported function says. */
+/** The comment above a public method or exported function. */
 interface Documented {
   readonly name: string;
   readonly example: string | undefined;

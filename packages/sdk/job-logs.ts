@@ -10,8 +10,8 @@ export interface LogsOptions extends CallOptions {
   /** How many lines to begin with, 1 to 10,000. The server's default is 200. */
   readonly tail?: number | undefined;
   /**
-   * Called once the server of a followed log does not answer. The log continues where it was, for 10 minutes after the last
-   * answer.
+   * Called once the server of a followed log does not answer. The log continues where it was, for 10 minutes after the
+   * last answer.
    */
   readonly onOutage?: ((error: BerthError) => void) | undefined;
 }

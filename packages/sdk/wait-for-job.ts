@@ -15,8 +15,8 @@ export interface WaitOptions extends CallOptions {
 }
 
 /**
- * Polls after 1 s at first. The delay doubles up to 15 s, and is 1 s again after each change. `pause` takes the place of
- * the clock when requests are counted.
+ * Polls after 1 s at first. The delay doubles up to 15 s, and is 1 s again after each change. `pause` takes the place
+ * of the clock when requests are counted.
  */
 export async function waitForJob(
   jobs: Pick<Jobs, "getIfChanged">,

@@ -1,7 +1,7 @@
 import { Berth } from "./berth.ts";
 import { waitForJob } from "./wait-for-job.ts";
 
-/** Counts the requests of a wait in a queue that moves once a minute, without a clock: each pause moves the time itself. */
+/** Counts the requests of a wait in a queue that moves once a minute. Each pause advances the time. */
 export async function countWaitRequests({ minutes }: { readonly minutes: number }) {
   const counts = { requests: 0, notModified: 0, changes: 0 };
   let nowMs = 0;

@@ -23,9 +23,9 @@ export const withoutDocument: Plugin = {
 };
 
 /**
- * Removes what only names, describes or shows a schema: `.meta({ id: "Job" })`, `.describe("Words" + "and more")`, and the
- * examples in `jsonReply(Job, { … })`. esbuild then drops examples that several routes share, unless they spread others.
- * Line numbers stay, because stack traces show them.
+ * Removes what only names, describes or shows a schema: `.meta({ id: "Job" })`, `.describe("Words" + "and more")`, and
+ * the examples in `jsonReply(Job, { … })`. esbuild then drops examples that several routes share, unless they spread
+ * others. Line numbers stay, because stack traces show them.
  */
 export function withoutWords(source: string): string {
   return withoutExamples(source).replaceAll(naming, keepLines).replaceAll(describing, keepLines);

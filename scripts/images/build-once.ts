@@ -2,7 +2,9 @@ import { mkdir, mkdtemp, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { isThere } from "#tests/cluster/binary.ts";
 
-/** Makes a folder unless it exists, and returns its path. It appears whole, and two makers end with one of equal ones. */
+/**
+ * Creates a folder unless it exists, and returns its path. The folder appears complete, even with concurrent callers.
+ */
 export async function buildOnce(path: string, make: (draft: string) => Promise<void>): Promise<string> {
   if (await isThere(path)) return path;
   await mkdir(dirname(path), { recursive: true });

@@ -15,8 +15,8 @@ export interface PublishedRoute {
 }
 
 /**
- * Returns the published form of an endpoint's route, with the parameters, the security and the problems that follow from
- * how the endpoint is called. Throws if path and parameters disagree.
+ * Returns the published form of an endpoint's route, with the parameters, the security and the problems that follow
+ * from how the endpoint is called. Throws if path and parameters disagree.
  */
 export function publishedRoute(endpoint: Endpoint, route: RouteConfig, book: SchemaBook): PublishedRoute {
   const { method, path, operationId, summary, description = `${summary}.`, tags } = route;

@@ -1,6 +1,6 @@
 // What Lambda's runtime does with the bundle of a function, at a time of day that the parent says: `node
-// function-process.mjs <bundle>` loads `handler`, and answers a message `{ event, now }` with the answer or error, and with
-// what the function wrote to its log meanwhile.
+// function-process.mjs <bundle>` loads `handler`, and answers a message `{ event, now }` with the answer or error, and
+// with what the function wrote to its log meanwhile.
 import { syncBuiltinESMExports } from "node:module";
 import timers from "node:timers/promises";
 import { pathToFileURL } from "node:url";

@@ -6,8 +6,8 @@ import { Ec2Refusal, formatXml, listed, type Parameters, paged, readParameters, 
 import type { TestServer } from "./test-server.ts";
 
 /**
- * EC2 as far as disks need it, and stricter than moto: client tokens are honoured, snapshots take their time and may fail,
- * and new resources are described late. Times are ms of the fake's clock.
+ * EC2 as far as disks need it, and stricter than moto: client tokens are honoured, snapshots take their time and may
+ * fail, and new resources are described late. Times are ms of the fake's clock.
  */
 export interface FakeEc2 extends TestServer {
   pass(ms: number): Promise<void>;
@@ -29,9 +29,9 @@ export interface FakeEc2 extends TestServer {
 
 export interface Ec2Settings {
   snapshotMs: number;
-  /** Volumes and snapshots are described only so long after they were made. */
+  /** Delay until new volumes and snapshots are described. */
   describedAfterMs: number;
-  /** Most rows of a page, whatever the request says. */
+  /** Most rows of a page, regardless of the request. */
   pageSize: number;
   failSnapshots: boolean;
 }

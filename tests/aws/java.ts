@@ -21,8 +21,8 @@ export interface JavaServer {
 type ServerVariable = "TEST_DYNAMODB_URL" | "TEST_SQS_URL";
 
 /**
- * Starts it on 127.0.0.1 and a free port, or takes the one that the variable names; a string says what is missing. Its
- * jars are kept in the user's cache, by version: BERTH_CACHE, else XDG_CACHE_HOME, else ~/.cache.
+ * Starts the server on 127.0.0.1 and a free port, or uses the one that the variable names. Returns a string if
+ * something is missing. The user's cache keeps its jars by version: BERTH_CACHE, else XDG_CACHE_HOME, else ~/.cache.
  */
 export async function startJava(server: JavaServer, variable: ServerVariable): Promise<TestServer | string> {
   const running = process.env[variable];
@@ -40,7 +40,7 @@ export async function startJava(server: JavaServer, variable: ServerVariable): P
 
 const run = promisify(execFile);
 const plugin = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies";
-/** Of what a fresh cache downloads. */
+/** Limit for the downloads of an empty cache. */
 const installedWithinMs = 100_000;
 
 type Jars = { readonly path: string } | { readonly path?: never; readonly missing: string };
@@ -102,7 +102,7 @@ async function answering(child: ChildProcess, endpoint: string): Promise<void> {
     said = `${said}${part}`.slice(-2_000);
   });
   while (!(await succeeds(fetch(endpoint)))) {
-    if (child.exitCode !== null) throw new Error(`It ended with ${child.exitCode}: ${said}`);
+    if (child.exitCode !== null) throw new Error(`The server ended with ${child.exitCode}: ${said}`);
     await sleep(100);
   }
 }

@@ -5,7 +5,7 @@ import { type FakeAnswer, type FakeService, startFakeService } from "./fake-serv
 export interface FakeKms extends FakeService {
   /** Answers to these calls, in order. */
   names(): string[];
-  /** New data keys are encrypted under new key material; the old one still opens what it encrypted. */
+  /** Changes the key material for new data keys. Existing data keys can still be decrypted. */
   rotate(): void;
   disable(): void;
   enable(): void;

@@ -21,7 +21,7 @@ export async function startMoto(variable?: "TEST_STS_URL"): Promise<TestServer |
   return processServer(child, endpoint);
 }
 
-/** It says where it listens on its error output, among other lines. */
+/** Finds the address in moto's error output. */
 async function findAddress(child: ChildProcess): Promise<string | undefined> {
   const failed = once(child, "error").then(([error]) => {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;

@@ -1,7 +1,7 @@
 import type { ServicePatience } from "#aws/client-options.ts";
 import type { CallPatience } from "#aws/service-call.ts";
 
-/** With a server on a machine that is busy, where a second is not long. */
+/** Limits for a server on a busy machine. */
 export const patient: ServicePatience = { connectMs: 60_000, answerMs: 60_000, changeMs: 120_000 };
 
 /** The same for calls without a client. */

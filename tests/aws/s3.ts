@@ -6,7 +6,7 @@ export interface FakeS3 extends FakeService {
   readonly objects: Map<string, Uint8Array>;
 }
 
-/** One bucket by its path. Lists have pages of two, whatever the request says. */
+/** Starts an S3 with one bucket, addressed by path. Lists have pages of two, regardless of the request. */
 export async function startS3(bucket: string, address?: string): Promise<FakeS3> {
   const objects = new Map<string, Uint8Array>();
   const service = await startFakeService(
@@ -31,7 +31,7 @@ const statuses: Readonly<Record<string, number>> = {
   SlowDown: 503,
 };
 
-/** As S3 words it, with fields of which one is nobody's business. */
+/** Returns an error as S3 does. One field is an access key, which must not be logged. */
 export function refusal(code: string): FakeAnswer {
   const fields = `<Code>${code}</Code><Message>Why: ${code}</Message><AWSAccessKeyId>AKIATEST</AWSAccessKeyId>`;
   const body = `<?xml version="1.0" encoding="UTF-8"?>\n<Error>${fields}</Error>`;

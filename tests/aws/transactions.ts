@@ -10,8 +10,8 @@ const VERSION = "DynamoDB_20120810";
 const INNER = "x-inner-call";
 
 /**
- * Has a server of dynalite know TransactWriteItems, of puts alone: one put after the other, and those before it taken back
- * where one is refused. Meanwhile no other call is answered, so no reader sees half of it.
+ * Adds TransactWriteItems, with puts only, to a dynalite server. A refused put undoes the earlier ones. Other calls
+ * wait, so no reader sees half a transaction.
  */
 export function addTransactions(server: Server): void {
   const [answer] = server.listeners("request") as [(request: IncomingMessage, response: ServerResponse) => void];
@@ -62,7 +62,7 @@ interface Put {
 async function putAll({ TransactItems }: Transaction, call: Call): Promise<Answer> {
   const undo: (() => Promise<unknown>)[] = [];
   for (const [at, { Put }] of TransactItems.entries()) {
-    if (!Put) throw new Error("Here a transaction is of puts alone");
+    if (!Put) throw new Error("Only puts are supported in transactions");
     const { TableName, Item } = Put;
     const { status, body } = await call("PutItem", { ...Put, ReturnValues: "ALL_OLD" });
     if (status === 200) {
@@ -81,7 +81,7 @@ async function putAll({ TransactItems }: Transaction, call: Call): Promise<Answe
   return { status: 200, body: {} };
 }
 
-/** As DynamoDB words it ("TransactWriteItems", errors). */
+/** Returns DynamoDB's error ("TransactWriteItems", errors). */
 function cancelled(count: number, refused: number): Answer {
   const codes = Array.from({ length: count }, (_, at) => (at === refused ? "ConditionalCheckFailed" : "None"));
   const message = `Transaction cancelled, please refer cancellation reasons for specific reasons [${codes.join(", ")}]`;

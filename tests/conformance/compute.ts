@@ -77,7 +77,7 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>, it: De
       await test.pass(20);
       value = await read();
     }
-    if (!holds(value)) throw new Error(`It did not come about: ${holds}, but ${JSON.stringify(value)}`);
+    if (!holds(value)) throw new Error(`The condition did not become true: ${holds}, but ${JSON.stringify(value)}`);
     return value;
   };
   const getNode = (at: number): ComputeNode => {

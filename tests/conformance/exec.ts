@@ -59,7 +59,7 @@ export function execConformance(open: () => Promise<ExecUnderTest>): void {
       if (status?.state === "ended") return status;
       await test.pass(10);
     }
-    throw new Error("It did not end");
+    throw new Error("The command did not end");
   };
   const ran = async (behaviour: ExecBehaviour, changes: Partial<Exec> = {}): Promise<ExecStatus> => {
     const exec = getExec(behaviour, changes);

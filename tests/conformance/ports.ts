@@ -48,7 +48,7 @@ export function portsConformance(open: () => Promise<PortsUnderTest>): void {
       if (holds(observation)) return observation;
       await test.pass(20);
     }
-    throw new Error(`It did not come about: ${holds}`);
+    throw new Error(`The condition did not become true: ${holds}`);
   };
   const ready = () => seen((observation) => observation?.state === "ready");
   const removed = async () => {

@@ -41,7 +41,7 @@ export function noteAnswers(): Answers {
   const counts = { submitted: 0, extended: 0, cancelled: 0, created: 0, renamed: 0, deleted: 0, undeleted: 0 };
   const diskNamed = (name: string) => {
     const found = [...disks].find(([, { names }]) => names.at(-1) === name);
-    if (!found) throw new Error(`No disk ${name} was answered`);
+    if (!found) throw new Error(`The answer has no disk ${name}`);
     return found;
   };
   const mark = async (name: string, isDeleted: boolean, call: Promise<string>) => {

@@ -12,7 +12,7 @@ import { openStackFixture, type StackFixture, type StackProcess } from "./stack-
 import { withoutProgram } from "./without-program.ts";
 
 const shows = '[ -z "$BASH_VERSION" ] && echo no-bash; echo "<$LOGNAME $USER $SHELL $HOME>"';
-/** The home of a job without a disk is the directory of its run. In a terminal, the prompt may come after the typed line. */
+/** The home of a job without a disk is its run's directory. In a terminal, the prompt may follow the typed line. */
 const shown = /(^|\n|\$ )no-bash\r?\n<berth berth \/bin\/sh \S+\/runs\/[0-9a-f]{32}-r1\/0\/work>\r?\n/;
 
 describe("a machine without bash", () => {

@@ -21,7 +21,7 @@ export const transcription = blocksIn(readFileSync(join(import.meta.dirname, "no
 /** Returns the only block with these words. Throws if there is none, or several. */
 export function blockWith(words: string): string {
   const [block, ...more] = transcription.filter(({ text }) => text.includes(words));
-  if (!block || more.length > 0) throw new Error(`Not one block with ${words}`);
+  if (!block || more.length > 0) throw new Error(`The document does not have exactly one block with ${words}`);
   return block.text;
 }
 

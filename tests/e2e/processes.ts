@@ -43,7 +43,8 @@ export async function eventually<Value>(
   for (;;) {
     const value = await read();
     if (holds(value)) return value;
-    if (performance.now() > end) throw new Error(`Not so after ${withinMs} ms: ${JSON.stringify(value)}`);
+    if (performance.now() > end)
+      throw new Error(`The condition was not true within ${withinMs} ms: ${JSON.stringify(value)}`);
     await sleep(30);
   }
 }

@@ -19,7 +19,7 @@ export function carriedQueue({ clock, carrier }: { readonly clock: Pick<Clock, "
   const carry: Queue["send"] = async (queue, message, options = {}) => {
     await carrier.queue.send(queue, message, { ...options, delaySeconds: 0 });
     const carried = await carrier.take(queue);
-    if (!carried) throw new Error(`The queue ${queue} lost the look at ${message.look}`);
+    if (!carried) throw new Error(`The queue ${queue} lost the reconcile of ${message.look}`);
     await memory.send(queue, carried, options);
   };
   return {

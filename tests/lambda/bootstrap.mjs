@@ -1,5 +1,6 @@
-// What Lambda's runtime of Node does with an unpacked zip: loads the handler, asks the runtime API for one invocation after
-// another, and says what came of each (Lambda Developer Guide, "Using the Lambda runtime API for custom runtimes").
+// What Lambda's runtime of Node does with an unpacked zip: loads the handler, asks the runtime API for one invocation
+// after another, and says what came of each (Lambda Developer Guide, "Using the Lambda runtime API for custom
+// runtimes").
 import { Agent, request } from "node:http";
 import { syncBuiltinESMExports } from "node:module";
 import { join } from "node:path";

@@ -115,6 +115,6 @@ function splitAt(text: string, mark: string): [string, string?] {
 
 function only(resources: readonly Resource[], type: string): Resource {
   const [entry, ...others] = resources.filter((resource) => resource.type === type && !resource.read);
-  if (!entry || others.length > 0) throw new Error(`There is not one ${type}`);
+  if (!entry || others.length > 0) throw new Error(`The stage does not have exactly one ${type}`);
   return entry;
 }

@@ -15,7 +15,9 @@ export interface CgroupFacts {
   readonly isReadOnly: boolean;
   /** A container sees the cgroups of version 2 of its host. It would leave its own there. */
   readonly isOfHost: boolean;
-  /** The root cgroup of a container holds processes, so it cannot hand controllers on (cgroups(7), "no internal processes"). */
+  /**
+   * A container's root cgroup has processes, so it cannot delegate controllers (cgroups(7), "no internal processes").
+   */
   readonly holdsProcesses: boolean;
 }
 

@@ -39,7 +39,7 @@ const STATE = "state.json";
 export async function serveLocalCluster(folder: string): Promise<void> {
   const ended = once(process, "SIGTERM");
   const identity = findChild(process.pid);
-  if (identity === undefined) throw new Error("This process is not in /proc");
+  if (identity === undefined) throw new Error("The process table lacks this process");
   await claim(folder, identity);
   try {
     const cluster = await startRealCluster(localNodes);

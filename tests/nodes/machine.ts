@@ -31,8 +31,8 @@ export interface MachineProcess {
 }
 
 /**
- * Settings that a kubelet wants of its kernel (k8s.io/kubernetes/pkg/kubelet/cm, setupKernelTunables). They hold for the
- * whole machine, so the node sees files in their place.
+ * Settings that a kubelet wants of its kernel (k8s.io/kubernetes/pkg/kubelet/cm, setupKernelTunables). They hold for
+ * the whole machine, so the node sees files in their place.
  */
 const sysctls: Readonly<Record<string, string>> = {
   "vm/overcommit_memory": "1",

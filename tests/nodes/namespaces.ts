@@ -41,7 +41,7 @@ export async function openNamespaces(pause: string, options: readonly NamespaceO
   };
 }
 
-/** Namespaces of the machine itself (PROC_PID_INIT_INO and PROC_CGROUP_INIT_INO, include/linux/proc_ns.h of the kernel). */
+/** Namespaces of the machine (PROC_PID_INIT_INO and PROC_CGROUP_INIT_INO, include/linux/proc_ns.h of the kernel). */
 export const MACHINE_PIDS = "4026531836";
 export const MACHINE_CGROUPS = "4026531835";
 

@@ -27,8 +27,8 @@ const MOST_NODES = 9;
 const BRIDGE = "nodes";
 
 /**
- * Creates a network with a free subnet of 10.199.0.0/16. Its bridge is in a namespace of its own: on the machine itself,
- * br_netfilter would apply the machine's FORWARD rules to packets between nodes, and Docker's rules drop them.
+ * Creates a network with a free subnet of 10.199.0.0/16. Its bridge is in a namespace of its own: on the machine
+ * itself, br_netfilter would apply the machine's FORWARD rules to packets between nodes, and Docker's rules drop them.
  */
 export async function createNetwork(owner: string, pause: string): Promise<NodeNetwork> {
   const bridge = await openNamespaces(pause, ["--net"]);

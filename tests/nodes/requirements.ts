@@ -56,7 +56,7 @@ export function lacksSysResource(facts: Pick<MachineFacts, "capabilities">): boo
   return !has(facts, "CAP_SYS_RESOURCE");
 }
 
-/** Space that the nodes of one run take: two unpacked copies of each image, logs, and the store of the control plane. */
+/** Disk space for the nodes of a run: two unpacked copies of each image, logs, and the control plane's store. */
 const runBytes = 2 * 2 ** 30;
 
 /** Returns why a disk is too full for the nodes of a run, as one sentence; undefined if it is not. */

@@ -16,7 +16,7 @@ export function cleanCommit(directory = root): string {
   const changed = git("status", "--porcelain")
     .split("\n")
     .filter((line) => line !== "" && !line.endsWith(FILE));
-  if (changed.length > 0) throw new Error(`A slice is of a commit, and the tree has changes: ${changed[0]?.trim()}`);
+  if (changed.length > 0) throw new Error(`A slice needs a commit, and the tree has changes: ${changed[0]?.trim()}`);
   return git("rev-parse", "HEAD");
 }
 

@@ -60,7 +60,7 @@ export function answerCall(token: string, inputs: Inputs): Record<string, unknow
     case "aws:iam/getPolicyDocument:getPolicyDocument":
       return { json: JSON.stringify(buildDocument(inputs)), statements: inputs.statements };
     default:
-      throw new Error(`${token} was asked for`);
+      throw new Error(`The fake cloud does not know the call ${token}`);
   }
 }
 

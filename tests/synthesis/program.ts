@@ -66,7 +66,7 @@ function serverAnswer(
     return { asset: "assets", state: "state", assetEcrRegistryId: "1", version: 1 };
   if (method === "Runtime.Build")
     return { handler: params[0]?.handler, out: params[0]?.bundle, errors: [], sourcemaps: [] };
-  throw new Error(`SST's server was asked for ${method}`);
+  throw new Error(`The fake of SST's server does not know ${method}`);
 }
 
 await runtime.runInPulumiStack(() => run(config.run));

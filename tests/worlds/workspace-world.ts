@@ -61,6 +61,6 @@ export async function workspaceWorld(options: HttpWorldOptions = {}): Promise<Wo
 
 function getHead({ table }: HttpWorld): Environment {
   const item = table.all().find(({ kind, sk }) => kind === "environment" && sk === workspaceId);
-  if (!item) throw new Error(`Nobody has the workspace ${workspaceId}`);
+  if (!item) throw new Error(`No user has the workspace ${workspaceId}`);
   return parseEnvironment(item);
 }

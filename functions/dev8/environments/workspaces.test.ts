@@ -596,7 +596,7 @@ test.each([
   expect(body.data.environment.connectionUrls.ssh).toBe(ssh);
 });
 
-/** Asks under a key for what fails after so many of its writes, and asks again. */
+/** Sends a request that fails after some of its writes, and repeats it with the same idempotency key. */
 async function twice(world: WorkspaceWorld, faults: PutFaults, died: number, action: "start" | "stop") {
   let writes = 0;
   faults.afterPut = () => {

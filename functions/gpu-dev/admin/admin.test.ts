@@ -42,7 +42,7 @@ async function getAudit(world: HttpWorld, admin: string): Promise<Record<string,
   return ((await response.json()) as { entries: Record<string, unknown>[] }).entries;
 }
 
-/** Of the only environment. */
+/** Returns the uid of the only environment. */
 async function formatUid(world: HttpWorld): Promise<string> {
   const [run] = await world.compute.listRuns();
   if (!run) throw new Error("Nothing runs");

@@ -156,7 +156,7 @@ test("status has the documented keys in their order, and its sums are those of t
   expect(await readText(world, otherName, "/v1/cluster/status")).toBe(text);
 });
 
-/** One H100 machine, and a job that was told to start in an hour and started after two minutes. */
+/** Returns a world with one H100 machine, and a job that starts 58 minutes before its estimate. */
 async function worldWithEarlyStart() {
   const world = await httpWorld({ nodes: newNodes({ h100: 1, "t4-small": 1 }) });
   const key = await world.login();

@@ -8,7 +8,7 @@ const nameRule = "Disk name must contain only letters, numbers, hyphens, and und
 const badNames = ["", "..", "a/b", "a b", "a\0", "ü", "x".repeat(65), "data\n", "a'; DROP"];
 
 interface DiskWorld extends HttpWorld {
-  /** What was asked of the ports by the latest call. Its key was read by an earlier one, less than 30 s before. */
+  /** Returns the port calls of the latest request. The key is cached. */
   calls(): string[];
   call(method: string, path: string, body?: unknown, key?: string): Promise<{ status: number; body: Answer }>;
   /** Submits a job and answers its id; refused, it throws. */

@@ -385,7 +385,7 @@ describe("an estimate for a job not yet submitted", () => {
   });
 });
 
-/** A world with a job that waits behind two, or is the second of those, and what the planner would hand over of it. */
+/** Returns a world with a job that waits behind two, or is the second of those, and with the planner's input for it. */
 async function waitingWorld(endsInHours: number, awayMs = 0, isFirst = true) {
   const world = await httpWorld();
   const key = await world.login();

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { submitJob } from "#tests/fixtures/catalog-requests.ts";
 import { type HttpWorld, httpWorld, second } from "#tests/worlds/http-world.ts";
 
-/** A job that runs and has printed this. */
+/** Starts a job that has printed this text. */
 async function logWorld(printed: string, outcome: Parameters<HttpWorld["compute"]["program"]>[1] = { kind: "lives" }) {
   const world = await httpWorld();
   const key = await world.login();

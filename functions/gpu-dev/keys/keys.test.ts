@@ -6,7 +6,7 @@ import { type HttpWorld, httpWorld, second } from "#tests/worlds/http-world.ts";
 const SECOND = 1000;
 const HOUR = 3_600_000;
 
-/** What an endpoint says to a key: status and text. */
+/** Returns status and text of an endpoint's answer to this key. */
 async function said(world: HttpWorld, key: string, method = "GET", path = "/v1/gpu/availability"): Promise<string> {
   const response = await world.request(method, path, { key });
   const body = (await response.json()) as { readonly detail?: unknown };

@@ -25,8 +25,8 @@ export function watchStoreClock(client: DynamoDBDocumentClient, clock: Clock): (
 
 /**
  * Returns the least that a clock is ahead of the server's; negative if behind. The server's date is in whole seconds
- * and may be a second old, so a slow answer proves less, never more. Returns undefined if the date is unreadable or the clock was set
- * back.
+ * and may be a second old, so a slow answer proves less, never more. Returns undefined if the date is unreadable or the
+ * clock was set back.
  */
 export function leastAheadMs(
   date: string | undefined,

@@ -1,8 +1,8 @@
 import { table, wrapText } from "../terminal/layout.ts";
 
 /**
- * The texts of `berth help TOPIC` and of docs/cli.md. They are Markdown with paragraphs, code and one kind of table, which a
- * terminal shows as plain text.
+ * The texts of `berth help TOPIC` and of docs/cli.md. They are Markdown with paragraphs, code and one kind of table,
+ * which a terminal shows as plain text.
  */
 export const helpTopics: Readonly<Record<string, string>> = {
   "exit-codes": `| exit code | meaning |

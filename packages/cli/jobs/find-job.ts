@@ -15,8 +15,8 @@ export function shortId({ job_id }: Pick<JobSummary, "job_id">): string {
 }
 
 /**
- * Returns the job that a word means: its name, else the beginning of its id or name. A live job wins over one that ended.
- * Selects the only live job if no argument is given, and says so.
+ * Returns the job that a word means: its name, else the beginning of its id or name. A live job wins over one that
+ * ended. Selects the only live job if no argument is given, and says so.
  */
 export async function findJob(berth: Berth, word: string | undefined): Promise<JobSummary> {
   if (word === undefined) return onlyLiveJob(berth);

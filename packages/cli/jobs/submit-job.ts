@@ -66,7 +66,10 @@ async function submitOnce(berth: Berth, request: SubmitJob, signal: AbortSignal 
   }
 }
 
-/** Waits for the answer in spite of an interrupt, which would leave it open whether there is a job. A second one leaves. */
+/**
+ * Waits for the answer despite an interrupt, because a lost answer leaves open whether the job exists. A second
+ * interrupt quits.
+ */
 async function untilAnswered<Value>(signal: AbortSignal | undefined, submit: () => Promise<Value>): Promise<Value> {
   const onInterrupt = () => {
     startLine();

@@ -17,8 +17,8 @@ export interface WatchOptions {
 }
 
 /**
- * Waits for a job and shows each change: as one JSON line on standard output, or in words on standard error. Ctrl-C stops
- * the wait and keeps the job.
+ * Waits for a job and shows each change: as one JSON line on standard output, or in words on standard error. Ctrl-C
+ * stops the wait and keeps the job.
  */
 export async function watchJob(berth: Berth, job: Job, options: WatchOptions): Promise<Job> {
   const { until, json, timeoutMs, signal } = options;

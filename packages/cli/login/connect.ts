@@ -25,8 +25,8 @@ export interface ConnectOptions {
 }
 
 /**
- * Returns a client of the deployment that the user means: that of the environment, else of the last login, else the local
- * stack.
+ * Returns a client of the deployment that the user means: that of the environment, else of the last login, else the
+ * local stack.
  */
 export async function connect(options: ConnectOptions = {}): Promise<Berth> {
   const berth = await getClient(options);
@@ -52,7 +52,7 @@ async function getClient(options: ConnectOptions): Promise<Berth> {
 function givenClient(prefix: "BERTH" | "API", url: string | undefined, key: string, options: ConnectOptions): Berth {
   const name = prefix === "API" ? "API_KEY" : "BERTH_API_KEY";
   if (url === undefined) {
-    throw new CliError(`${name} is set, and nothing says for which deployment`, exitCodes.usage, "Set BERTH_URL too");
+    throw new CliError(`${name} is set without a deployment`, exitCodes.usage, "Set BERTH_URL too");
   }
   const address = readAddress(url, `${prefix}_URL`);
   setLoginHint(`${name} holds the key. Unset it and log in with: berth login ${address}`);
@@ -97,7 +97,7 @@ function isFresh({ expiresAt }: Profile): boolean {
   return Date.parse(expiresAt) - Date.now() > leastLifeMs;
 }
 
-/** One process renews. Another one that comes at the same time reads what the first has stored. */
+/** Renews the key in one process. A concurrent process reads the stored key. */
 function renew(url: string, refused: Profile): Promise<string> {
   return withLock("login", async () => {
     const stored = readProfiles().profiles[url];
@@ -121,7 +121,7 @@ function client(
 
 const noted = new Set<string>();
 
-/** Says once what a request asked for in vain. */
+/** Prints once which parts of a request the deployment ignored. */
 function noteIgnored(names: readonly string[]): void {
   const news = names.filter((name) => !noted.has(name));
   for (const name of news) noted.add(name);

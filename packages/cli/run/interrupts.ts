@@ -10,7 +10,7 @@ export interface Interrupts {
   quiet(): Promise<void>;
 }
 
-/** Ctrl-C asks on a terminal whether to end the job or to detach from it. Elsewhere it detaches, and so does SIGTERM. */
+/** On a terminal, Ctrl-C asks whether to end the job or to detach. Elsewhere Ctrl-C and SIGTERM detach. */
 export function watchInterrupts(): Interrupts {
   const abort = new AbortController();
   let question: Promise<void> | undefined;

@@ -10,8 +10,8 @@ export interface LocalFiles {
 }
 
 /**
- * Lists the files of a directory that a run needs: those that git tracks or would track, without those of `.berthignore`.
- * Symbolic links are listed as links, and never followed.
+ * Lists the files of a directory that a run needs: those that git tracks or would track, without those of
+ * `.berthignore`. Symbolic links are listed as links, and never followed.
  */
 export function listFiles(directory: string): LocalFiles {
   const ignoreRules = ignore().add(readText(join(directory, ".berthignore")));

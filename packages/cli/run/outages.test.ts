@@ -4,7 +4,7 @@ import { ConnectionLost } from "./remote.ts";
 
 const minuteMs = 60_000;
 
-/** Runs attempts that each end by a lost connection, at a minute and after being connected or not, until one succeeds. */
+/** Runs attempts a minute apart that end with a lost connection, connected before or not, until one succeeds. */
 async function runAttempts(...attempts: readonly { readonly minute: number; readonly isConnected: boolean }[]) {
   const waiting = [...attempts];
   const lost: string[] = [];

@@ -15,7 +15,7 @@ interface OutageOptions {
   readonly now?: () => number;
 }
 
-/** Repeats an attempt until it succeeds. An attempt ends the outage by calling `connected`, as soon as the job answers. */
+/** Repeats an attempt until it succeeds. The attempt calls `connected` when the job answers, which ends the outage. */
 export async function throughOutages<Value>(
   attempt: (connected: () => void) => Promise<Value>,
   { signal, onLost, tooLong, now = () => performance.now() }: OutageOptions,

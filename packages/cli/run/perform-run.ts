@@ -27,7 +27,9 @@ export interface ActiveRun {
   isStarted: boolean;
 }
 
-/** Copies the directory in, starts the command unless it was started before, prints its outputs and returns its code. */
+/**
+ * Copies the directory, starts the command unless it was started before, prints its output and returns its exit code.
+ */
 export async function runCommand(active: ActiveRun): Promise<number> {
   const { run, interrupts, print } = active;
   await overConnections(active, (target, connected) => begin(active, target, connected));

@@ -14,15 +14,18 @@ export function startMark(id: string): string {
 }
 
 /**
- * Returns the command of the job: it waits for the files of the directory, then becomes the script that starts the user's
- * command. The user's command is in it as a word that does nothing, for `berth show`.
+ * Returns the command of the job: it waits for the files of the directory, then becomes the script that starts the
+ * user's command. The user's command is in it as a word that does nothing, for `berth show`.
  */
 export function waitingCommand(id: string, command: string): string {
   const shown = command.length > 150 ? `${command.slice(0, 150)}…` : command;
   return `: ${shellWord(shown)}; berth_run=${runDirectory(id)}; until [ -e "$berth_run/go" ]; do sleep 1; done; exec sh "$berth_run/go"`;
 }
 
-/** Returns the script that creates the directories. It prints their root, whether the command was started, and whether rsync is installed. */
+/**
+ * Returns the script that creates the directories. It prints their root, whether the command was started, and whether
+ * rsync is installed.
+ */
 export function probeScript(id: string, directory: string): string {
   return `berth_work="\${WORKSPACE:-$HOME}"; berth_run=${runDirectory(id)}
 mkdir -p "$berth_run" "$berth_work/${directory}" || exit 1
@@ -96,8 +99,8 @@ exit "$code"
 }
 
 /**
- * Returns the script that follows the outputs of the command from two offsets, in frames: \`o 5\` and \`e 5\` come before
- * 5 bytes of an output, \`k\` is a sign of life, and \`x 0\` is the exit code.
+ * Returns the script that follows the outputs of the command from two offsets, in frames: \`o 5\` and \`e 5\` come
+ * before 5 bytes of an output, \`k\` is a sign of life, and \`x 0\` is the exit code.
  */
 export function followScript(id: string): string {
   return `berth_run=${runDirectory(id)}
@@ -106,7 +109,7 @@ until [ -e "$berth_run/out" ]; do [ -e "$berth_run/go" ] || { echo gone; exit 0;
 ${followBody("frames")}`;
 }
 
-/** Reads the size before it checks for the end in the next turn, so a turn that begins after the end prints everything. */
+/** Reads the size before the next turn checks for the end, so the last turn prints everything. */
 function followBody(mode: "" | "frames"): string {
   const frame = (name: string) => (mode === "" ? "" : `echo "${name} $((n-$${name}))" || exit 1; `);
   return `o=$1; e=$2; i=0

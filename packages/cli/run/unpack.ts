@@ -14,7 +14,8 @@ interface UnpackOptions {
 
 /**
  * Unpacks these paths of a tar stream that a job made. The stream may hold other files, and links that lead later files
- * elsewhere in the directory. It is unpacked in an empty directory, and this machine's tar takes only the paths from there.
+ * elsewhere in the directory. It is unpacked in an empty directory, and this machine's tar takes only the paths from
+ * there.
  */
 export async function unpackPaths(stream: Readable, { local, paths, signal }: UnpackOptions): Promise<void> {
   const draft = mkdtempSync(join(local, ".berth-pull-"));

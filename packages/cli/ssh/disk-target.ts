@@ -39,8 +39,8 @@ const MOST_HOURS = 1;
 const copyImage = "debian:13-slim";
 
 /**
- * Ends the environment seconds after its last copy, and two minutes after its start if none came. Each copy holds a file
- * for as long as its SSH session lives, so a copy that was killed counts as done.
+ * Ends the environment seconds after its last copy, and two minutes after its start if none came. Each copy holds a
+ * file for as long as its SSH session lives, so a copy that was killed counts as done.
  */
 const endWhenIdle = [
   'idle=0; while [ "$idle" -lt 60 ]; do sleep 2; set -- /tmp/.berth-copy.*',

@@ -3,9 +3,9 @@ import { CliError, exitCodes } from "../failure.ts";
 import { printable } from "../terminal/text.ts";
 
 /**
- * Reports whether this machine has an rsync that a hostile job cannot lead outside of the directory of a copy. Older ones
- * can be led (CVE-2024-12086, -12087 and -12088, all fixed in 3.4.0: https://kb.cert.org/vuls/id/952657). The program of
- * that name on macOS is another one, and reads no list of files.
+ * Reports whether this machine has an rsync that a hostile job cannot lead outside of the directory of a copy. Older
+ * ones can be led (CVE-2024-12086, -12087 and -12088, all fixed in 3.4.0: https://kb.cert.org/vuls/id/952657). The
+ * program of that name on macOS is another one, and reads no list of files.
  */
 export function hasSafeRsync(): boolean {
   return isSafeVersion(rsyncVersion());

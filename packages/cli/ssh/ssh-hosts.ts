@@ -25,7 +25,10 @@ type HostEntries = Readonly<Record<string, HostEntry>>;
 export const ownFile = () => statePath("ssh_config");
 export const entriesFile = () => statePath("ssh-hosts.json");
 
-/** Updates the entries after `berth ssh-config on`. The caller has started or ended a job, so a failure is only a note. */
+/**
+ * Updates the entries if `berth ssh-config on` was run. A failure is only a note, because the caller's own work is
+ * done.
+ */
 export async function updateHosts(berth: Berth, signal: AbortSignal, without: readonly string[] = []): Promise<void> {
   if (!existsSync(ownFile())) return;
   await orNote(() => writeHosts(berth, signal, without), signal);
@@ -53,7 +56,7 @@ export function hostNames(job: JobSummary): string[] {
   return [...new Set([hostAlias(job), `berth-${shortId(job)}`])];
 }
 
-/** Returns the host of a job when the file has these jobs. If several jobs share a name, the host `berth-<name>` is the newest one. */
+/** Returns a job's host name for ssh. If several jobs share a name, `berth-<name>` is the newest one. */
 export function hostAmong(jobs: readonly JobSummary[], job: JobSummary): string {
   const [alias = "", aliasById = alias] = hostNames(job);
   const newest = jobs.find((candidate) => hostAlias(candidate) === alias);
@@ -81,8 +84,8 @@ export function writeHosts(berth: Berth, signal: AbortSignal, without: readonly 
 }
 
 /**
- * Reads jobs, among them all active ones of this deployment, and updates the entries without another request. Entries of jobs
- * that are no longer active go. An active job gets one if the CLI's own key is in.
+ * Reads jobs, among them all active ones of this deployment, and updates the entries without another request. Entries
+ * of jobs that are no longer active go. An active job gets one if the CLI's own key is in.
  */
 export async function readAndRefresh(berth: Berth, read: () => Promise<JobSummary[]>): Promise<JobSummary[]> {
   const earlier = await orNote(async () => Object.keys(entriesWhere(({ url }) => url === berth.url)));

@@ -21,7 +21,7 @@ export async function sshTarget(
   return activeTarget(berth, await activeJob(berth, id, signal), signal, options);
 }
 
-/** Returns where the SSH of a job is that was active a moment ago. Asks for nothing if the CLI's own key is in already. */
+/** Returns the SSH address of a job that was just active. Sends no request if the CLI's key is already allowed. */
 export async function activeTarget(
   berth: Berth,
   job: JobSummary,

@@ -6,7 +6,10 @@ import { findProcess, isRunning, type ProcessIdentity } from "./process-identity
 import { readState, removeOldState, statePath, writePrivate } from "./state.ts";
 
 const directory = "submits";
-/** The server remembers a key for 24 hours. The client forgets it after an hour, because the same command then means another job. */
+/**
+ * The server keeps an idempotency key for 24 hours. The client forgets it after an hour, when the same command means
+ * another job.
+ */
 const oldestMs = 3_600_000;
 
 interface PendingSubmit {
@@ -23,8 +26,8 @@ export interface NotedSubmit {
 }
 
 /**
- * Notes a submit before it is sent. If an earlier process left the same submit without an answer, the noted key is that of
- * the earlier one, so the server creates no second job. A process that still runs keeps its key.
+ * Notes a submit before it is sent. If an earlier process left the same submit without an answer, the noted key is that
+ * of the earlier one, so the server creates no second job. A process that still runs keeps its key.
  */
 export function noteSubmit(url: string, request: SubmitJob): Promise<NotedSubmit> {
   return withLock(directory, async () => {

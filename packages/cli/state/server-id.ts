@@ -6,8 +6,8 @@ import { printable } from "../terminal/text.ts";
 import { readProfiles } from "./profiles.ts";
 
 /**
- * Returns the server id that a login to this address may sign. A deployment that claims the id of another one could pass
- * the signed request on to it, so an id is trusted by the user once, and by the profile from then on.
+ * Returns the server id that a login to this address may sign. A deployment that claims the id of another one could
+ * pass the signed request on to it, so an id is trusted by the user once, and by the profile from then on.
  */
 export async function trustedServerId(url: string, givenId?: string): Promise<string> {
   const { login } = await new Berth({ url }).discover();

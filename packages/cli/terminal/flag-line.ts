@@ -4,7 +4,8 @@ import { printable, shellWord } from "./text.ts";
 
 /**
  * Returns the command line with the flags that name these settings, broken for a terminal as a shell allows. Values of
- * variables may be secrets, so it leaves them out. The server chose the name of the disk, so no line break of it is kept.
+ * variables may be secrets, so it leaves them out. The server chose the name of the disk, so no line break of it is
+ * kept.
  */
 export function flagLine({ name, command = [], env = {}, ...settings }: JobSettings, columns: number): string {
   const { type, gpus, hours, disk, diskSize, github, jupyter } = settings;

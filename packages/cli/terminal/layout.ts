@@ -6,7 +6,7 @@ export function countColumns(text: string): number {
   return measure(text).width;
 }
 
-/** Its data takes some 20 ms to load, which only a line that may be too long is worth. */
+/** Loaded on demand, because its data takes 20 ms and only long lines need it. */
 let segmenter: Intl.Segmenter | undefined;
 
 /** Cuts a line, and marks that it was cut. No character is split. */
@@ -104,7 +104,7 @@ function narrowed(wanted: readonly number[], least: readonly number[], columns: 
   return widths;
 }
 
-/** Lays out rows of cells and a text. The text of a row is broken between words, and its lines stay below each other. */
+/** Lays out rows of cells and a text. The text wraps between words and stays in its column. */
 export function textRows(rows: readonly (readonly string[])[], columns = Number.POSITIVE_INFINITY): string {
   const last = (rows[0]?.length ?? 1) - 1;
   const clean = rows.map((row) => row.map((cell) => told`${cell}`));

@@ -10,8 +10,8 @@ import { openLink } from "./open-link.ts";
 const askedWithinMs = 30_000;
 
 /**
- * Opens an address that holds a secret. Any user of a machine can read the words that a program was started with, so the
- * desktop gets a loopback address that redirects once.
+ * Opens an address that holds a secret. Any user of a machine can read the words that a program was started with, so
+ * the desktop gets a loopback address that redirects once.
  */
 export async function openSecretLink(link: string): Promise<"opened" | "no desktop" | "not asked"> {
   const path = `/${randomBytes(16).toString("hex")}`;
@@ -43,8 +43,8 @@ export async function openSecretLink(link: string): Promise<"opened" | "no deskt
 }
 
 /**
- * Reports whether a process of this user made the connection, by the uid in /proc/net/tcp (proc_net_tcp(5)). On WSL a relay
- * of another user makes it for the browser of Windows, and elsewhere no file tells.
+ * Reports whether a process of this user made the connection, by the uid in /proc/net/tcp (proc_net_tcp(5)). On WSL a
+ * relay of another user makes it for the browser of Windows, and elsewhere no file tells.
  */
 function isOwn({ remotePort, localPort }: Socket): boolean {
   if (process.platform !== "linux" || process.env.WSL_DISTRO_NAME) return true;

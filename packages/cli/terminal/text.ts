@@ -7,8 +7,8 @@ export function printable(text: string): string {
 }
 
 /**
- * Tags a sentence that holds fields of an answer: each of them becomes printable. Throws a TypeError, which people read as an
- * odd answer, if the deployment left one out.
+ * Tags a sentence that holds fields of an answer: each of them becomes printable. Throws a TypeError, which people read
+ * as an odd answer, if the deployment left one out.
  */
 export function told(texts: TemplateStringsArray, ...fields: readonly (string | number | boolean)[]): string {
   const shown = fields.map((field: unknown) => {
@@ -18,7 +18,9 @@ export function told(texts: TemplateStringsArray, ...fields: readonly (string | 
   return String.raw({ raw: texts }, ...shown);
 }
 
-/** Returns a yes-or-no field of an answer. Throws like `told` if the deployment left it out, which would read as a no. */
+/**
+ * Returns a boolean field of an answer. Throws like `told` if the field is missing, because undefined would mean no.
+ */
 export function booleanField(field: boolean): boolean {
   if (typeof field === "boolean") return field;
   throw new TypeError("a field is missing");
@@ -66,7 +68,7 @@ export function parseDuration(text: string, unit: "s" | "h"): number {
   return seconds;
 }
 
-/** Returns one command for a shell. A single word is a command line already; several words reach the program as typed. */
+/** Returns one command line for a shell. Quotes several words, and leaves a single word as it is. */
 export function shellCommand(words: readonly string[]): string {
   const [only = ""] = words;
   if (words.length < 2) return only;

@@ -11,8 +11,8 @@ import { openWatchScreen } from "./watch-screen.ts";
 const intervalMs = 2000;
 
 /**
- * Reads a view every 2 s and shows it until Ctrl-C: redrawn in place on a terminal, else the lines that changed, or one line
- * of JSON for each change. Retries while the server does not answer.
+ * Reads a view every 2 s and shows it until Ctrl-C: redrawn in place on a terminal, else the lines that changed, or one
+ * line of JSON for each change. Retries while the server does not answer.
  */
 export async function watchView<Data>(isJson: boolean, open: OpenView<Data>): Promise<void> {
   const signal = interruptSignal();

@@ -84,7 +84,7 @@ export interface Volumes {
   createSnapshot(volumeId: string, tags: SnapshotTags): Promise<VolumeSnapshot>;
   /** Lists every snapshot of this volume made through this port, regardless of its tags. */
   listSnapshots(volumeId: string): Promise<VolumeSnapshot[]>;
-  /** Lists every snapshot of this deployment with its tags, and its disk's key from them. Throws instead of returning a part. */
+  /** Lists all snapshots of this deployment, with their tags and their disk's key. Throws rather than return a part. */
   listOwnedSnapshots(): Promise<OwnedSnapshot[]>;
   findSnapshot(id: string): Promise<VolumeSnapshot | undefined>;
   /** Does nothing if the snapshot is gone. */

@@ -305,16 +305,14 @@ describe("with more living environments than the queue may be deep", () => {
     const hours = (n: number) => (n === 7 ? 1 : 8);
     for (let n = 0; n < 60; n++) {
       await createEnvironment(world.as("alice"), newEnvironment(`job-${n}`, { hours: hours(n) }));
-      // Their reconciles, five minutes apart, are spread over all that time: more than the queue may be deep are always sent
-      // ahead.
+      // Reconciles five minutes apart spread over all that time. More than the queue's limit are always sent ahead.
       await world.advance(5_000);
     }
     await world.advance(5 * MINUTE);
     const { endsAt } = (await world.read("alice", "job-7")).times;
     const found: unknown[] = [];
 
-    // At moments spread over the three minutes that a sweep sends ahead: were it off while those are there, some would
-    // wait for it.
+    // At moments spread over the three minutes that a sweep sends ahead. With gaps, some of these jobs would wait.
     for (const id of ["job-7", "job-16", "job-25", "job-34", "job-43", "job-52"]) {
       const { phase, dueAt = 0 } = await world.read("alice", id);
       await world.advance(dueAt - world.clock.now() - 1_000);

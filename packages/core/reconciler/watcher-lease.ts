@@ -100,7 +100,7 @@ async function noted(
   }
 }
 
-/** Keeps following despite errors, because no other process follows meanwhile. */
+/** Continues despite errors, because no other process follows while this one holds the lease. */
 async function followOn(ctx: Ports, progress: { version: string | null }, signal: AbortSignal): Promise<void> {
   const reached = (version: string) => {
     progress.version = version;

@@ -31,7 +31,7 @@ export interface IngressFixture {
   readonly reads: string[];
   readonly log: ReturnType<typeof recordingLog>;
   readonly port: number;
-  /** Of alice, which the page's environment belongs to. */
+  /** Key of alice, who owns the page's environment. */
   readonly key: string;
   keyOf(owner: string, changes?: Readonly<Record<string, unknown>>): Promise<string>;
   /** Makes an active environment whose first HTTP port is where the page is, or this port. */
@@ -39,7 +39,7 @@ export interface IngressFixture {
     label: string,
     more?: Partial<NewEnvironment> & { readonly at?: number | null; readonly hasLogin?: true },
   ): Promise<void>;
-  /** What the page is from now on. */
+  /** Replaces the page's server. */
   serve(listener: RequestListener): void;
   readonly page: ReturnType<typeof createServer>;
   ask(host: string, options?: AskOptions): Promise<Answer>;

@@ -9,7 +9,7 @@ import { canSandbox } from "#process/sandbox/sandbox-probe.ts";
 import { processVolumes } from "#process/volumes/volumes.ts";
 import { keyFile, openSshFixture, type SshFixture } from "./ssh-fixture.ts";
 
-/** What a program said until it ended. */
+/** Output of a program that has ended. */
 interface Answer {
   readonly code: number;
   readonly out: string;
@@ -44,7 +44,7 @@ const programs = {
   "ssh-keygen": ["-?"],
 };
 
-/** What this machine lacks for such a fixture; undefined: nothing. */
+/** Returns the program that this machine lacks, or undefined. */
 export function openSshLacks(isolation: Isolation): string | undefined {
   const missing = Object.entries(programs).find(([name, words]) => spawnSync(name, words, { stdio: "ignore" }).error);
   if (missing) return `this machine has no ${missing[0]}`;

@@ -102,7 +102,7 @@ describe("an SSH server", () => {
     client.openssh_forwardOutStreamLocal("/tmp/x", (error, channel) => (error ? reject(error) : resolve(channel)));
     return promise;
   };
-  /** How many of these came about, and what the others were told. */
+  /** Counts the opened channels, and lists the refusals' texts. */
   const outcomes = async (all: readonly Promise<ClientChannel>[]) => {
     const settled = await Promise.allSettled(all);
     const words = settled.flatMap((entry) => (entry.status === "rejected" ? [String(entry.reason)] : []));

@@ -113,8 +113,8 @@ interface Destroyable {
 const MOST_UNREAD_BYTES = 32 * 1024 * 1024;
 
 /**
- * Destroys a connection with too much unsent output, because ssh2 buffers as much as the client's window allows. It sends
- * the three parts of an ssh2 packet in one system call.
+ * Destroys a connection with too much unsent output, because ssh2 buffers as much as the client's window allows. It
+ * sends the three parts of an ssh2 packet in one system call.
  */
 export function boundOutput(socket: Writable): void {
   const write = socket.write.bind(socket) as (...writeArguments: unknown[]) => boolean;

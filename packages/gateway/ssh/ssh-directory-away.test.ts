@@ -18,7 +18,7 @@ const key = newSshKey();
 let home: string;
 let server: SshServer;
 let log: ReturnType<typeof recordingLog>;
-/** What the directory's store does before it answers. */
+/** Runs before the directory's store answers. */
 let beforeAnswer: () => Promise<unknown>;
 let asked: number;
 let atOnce: number;

@@ -28,7 +28,7 @@ export interface SshFixture extends Fixture {
   /** Starts the run and lets the fixture's key in. */
   begin(changes?: Partial<Run>): Promise<void>;
   connect(changes?: ConnectConfig): Promise<Client>;
-  /** One command on a connection of its own. */
+  /** Runs one command on its own connection. */
   say(command: string, input?: string): Promise<Said>;
 }
 
@@ -81,7 +81,7 @@ export async function openSshFixture(isolation: Isolation): Promise<SshFixture> 
   };
 }
 
-/** On a busy machine a hundred logins at once take longer than a client waits by itself. */
+/** On a busy machine, a hundred concurrent logins take longer than a client's default limit. */
 const slow = { readyTimeout: 2 * PATIENCE_MS };
 
 /** A file with a private key, as the OpenSSH client wants it. */
@@ -98,7 +98,7 @@ export function exec(client: Client, command: string): Promise<ClientChannel> {
   return new Promise((resolve, reject) => {
     client.exec(command, (error, channel) => {
       if (error) return reject(error);
-      // The exit may come before whoever awaits this goes on.
+      // The exit may arrive before the caller's `await` continues.
       channel.on("exit", (code: number | null, signal?: string) =>
         ends.set(channel, { code: code ?? undefined, signal }),
       );

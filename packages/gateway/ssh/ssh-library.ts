@@ -68,7 +68,7 @@ const changes: readonly Change[] = [
     to: "> (this.mostBytes ?? MAX_PACKET_SIZE)",
   },
   {
-    // The original ends the whole connection at a terminal mode that it does not know. RFC 4254, 8, stops reading there.
+    // The original closes the connection at an unknown terminal mode. RFC 4254, section 8, stops reading there.
     file: "ssh2/lib/protocol/handlers.misc.js",
     from: "modes = undefined;",
     to: "",

@@ -50,7 +50,7 @@ describe.each(["bubblewrap", "none"] as const)("the agent of an OpenSSH client, 
     );
     const later = await fixture.ssh([], `test -e $(dirname ${path})`);
 
-    // Whoever else gets into the job is the same user there, as with one account of a machine.
+    // Other users of the job are the same Unix user.
     expect(during.out.split(" ")[1]).toBe(blob());
     expect(later.code).toBe(1);
   });

@@ -66,7 +66,7 @@ const handleOf = (reply: Buffer) => {
   return reply.subarray(5);
 };
 
-/** What each extension is asked with, given an open file `a` and an open file `b`, and the reply. */
+/** Arguments for each extension, given the open files `a` and `b`, and its reply. */
 const requests: Record<string, { parts(a: Buffer, b: Buffer): readonly Buffer[]; reply: number[] }> = {
   "posix-rename@openssh.com": { parts: () => [text("c"), text("b")], reply: done },
   "statvfs@openssh.com": { parts: () => [text(".")], reply: [EXTENDED_REPLY] },

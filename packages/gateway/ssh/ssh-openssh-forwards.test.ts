@@ -23,7 +23,7 @@ describe.each(["bubblewrap", "none"] as const)("forwards of the OpenSSH client, 
     servers.clear();
     await fixture.close();
   });
-  /** On the client's side: it answers a line in capitals. */
+  /** A server beside the client that answers a line in capitals. */
   const listen = async (): Promise<number> => {
     const server = createServer({ allowHalfOpen: true }, shout);
     servers.add(server);
@@ -135,7 +135,7 @@ describe.each(["bubblewrap", "none"] as const)("forwards of the OpenSSH client, 
     const privileged = await fixture.ssh(["-R", `81:127.0.0.1:${port}`], "true");
 
     for (const { code, err } of answers) expect([code, err]).toEqual([255, expect.stringMatching(/forward/)]);
-    // Without a sandbox a run has all rights of who started the stack.
+    // Without a sandbox, a run has all rights of the stack's user.
     const hasRights = isolation === "none" && process.getuid?.() === 0;
     expect(privileged.code).toBe(hasRights ? 0 : 255);
   });
@@ -201,7 +201,7 @@ describe.each(["bubblewrap", "none"] as const)("forwards of the OpenSSH client, 
     await once(staying.stdout ?? staying, "data");
 
     const socks = connect({ port, host: "127.0.0.1" });
-    // SOCKS 4: connect to 127.0.0.1 at this port, as nobody.
+    // SOCKS 4: connect to 127.0.0.1 at this port, with an empty user id.
     const answer = await heard(socks, Buffer.from([4, 1, inside >> 8, inside & 0xff, 127, 0, 0, 1, 0]), "open");
 
     expect(answer.slice(-6)).toBe("inside");

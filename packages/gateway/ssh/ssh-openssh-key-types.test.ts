@@ -36,7 +36,7 @@ describe("an OpenSSH client with a key made by ssh-keygen", () => {
     },
   );
 
-  /** Its texts for people, too. */
+  /** Runs the client with its verbose messages. */
   const loud = (...words: string[]) => {
     const line = fixture.sshLine.replace("LogLevel=ERROR", "LogLevel=INFO").split(" ").slice(1);
     return fixture.run("ssh", [...line, ...words, fixture.address, "echo in"]);

@@ -25,7 +25,7 @@ describe.each(["bubblewrap", "none"] as const)("large requests on one shared con
   });
   afterAll(() => fixture.close());
 
-  /** A command of so many bytes, in words that a command line can have. */
+  /** Returns a command with this many bytes, in words short enough for a command line. */
   const getCommand = (bytes: number) => {
     const [begin, end] = ["echo begun;:", ";echo $?"];
     const filling = "x".repeat(bytes - begin.length - end.length - 2);

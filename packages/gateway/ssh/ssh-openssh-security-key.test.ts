@@ -32,7 +32,7 @@ describe.each(types)("an OpenSSH client with %s", (type) => {
     await fixture.close();
   });
 
-  /** What the client does with an agent that holds a security key and says that it was touched, or was not. */
+  /** Logs in with an agent that holds a security key. `flags` say whether the key was touched. */
   async function askWith(held: SecurityKey, flags?: number) {
     const [agent, shown] = [join(fixture.root, "agent"), join(fixture.root, "shown.pub")];
     stop = await serveSecurityKey(agent, held, flags);

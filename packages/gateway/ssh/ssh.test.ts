@@ -21,7 +21,7 @@ import { silentLog } from "#tests/fixtures/log.ts";
 import { newSshKey } from "./login/ssh-keys.ts";
 import { exec, openSshFixture, type SshFixture, said } from "./ssh-fixture.ts";
 
-/** What ssh2 has and does not offer: a client that does not keep to the protocol. */
+/** Internals of ssh2, for a client that violates the protocol. */
 interface RawClient {
   readonly _protocol: { channelWindowAdjust(channel: number, bytes: number): void };
   readonly _sock: { pause(): void };
@@ -424,7 +424,7 @@ describe.each(["bubblewrap", "none"] as const)("ssh into a run, isolation %s", (
   });
 });
 
-/** Speaks first, and says at the end all that it was told; on 127.0.0.1 at the one port, on ::1 at the other. */
+/** Servers that speak first and echo their input at its end, on 127.0.0.1 and ::1. */
 const greeting = `
   const { createServer } = require("node:net");
   for (const [n, host] of ["127.0.0.1", "::1"].entries()) {

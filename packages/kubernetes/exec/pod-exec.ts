@@ -28,8 +28,8 @@ export const statusBytes = 64 * 1024;
 const chunkBytes = 32 * 1024;
 
 /**
- * Runs a command in a container. After the timeout the command continues, because closing the stream does not stop it. Throws
- * `ApiUnreachable` if the connection ends first or the output is too long.
+ * Runs a command in a container. After the timeout the command continues, because closing the stream does not stop it.
+ * Throws `ApiUnreachable` if the connection ends first or the output is too long.
  */
 export async function execInPod(client: ApiClient, command: PodCommand): Promise<PodCommandResult> {
   const socket = await client.socket(execPath(command), "v5.channel.k8s.io");

@@ -16,7 +16,7 @@ interface Lacking {
   readonly status?: number;
 }
 
-/** A prepared cluster, but for what it lacks. */
+/** A prepared cluster, except for what it lacks. */
 async function openServer(lacking: Lacking = {}) {
   const sockets = new Set<object>();
   const server = await loopbackServer((request, response) => {

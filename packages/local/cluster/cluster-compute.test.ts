@@ -33,7 +33,7 @@ const pod: Observation = {
     { port: 22, kind: "ssh", address: "10.1.0.7:22", answers: true },
   ],
 };
-/** What the run serves. */
+/** A server inside the run. */
 const server = createServer((socket) => socket.end("from the run"));
 let home: string;
 let seen: Observation | undefined;

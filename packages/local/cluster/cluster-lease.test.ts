@@ -15,9 +15,9 @@ let client: ApiClient;
 let stored: { metadata: Record<string, unknown>; spec: Record<string, unknown> } | undefined;
 let now: number;
 let log: ReturnType<typeof recordingLog>;
-/** What happens while a start waits. */
+/** Runs while a start waits. */
 let meanwhile: () => Promise<unknown>;
-/** So many of the next readings fail. */
+/** Number of reads that fail next. */
 let failures: number;
 
 beforeEach(async () => {

@@ -14,7 +14,8 @@ import { openStores } from "./stores.ts";
 
 /**
  * The records and files that an earlier version of Berth left when it stopped: a user, a finished job, its disk with a
- * backup, and two jobs that wait because their pool is drained. Credentials and keys in it were made for this file alone.
+ * backup, and two jobs that wait because their pool is drained. Credentials and keys in it were made for this file
+ * alone.
  */
 interface EarlierHome {
   readonly madeAt: number;
@@ -104,7 +105,8 @@ async function jobThat(name: string, holds: (job: Answer) => boolean): Promise<A
   for (;;) {
     const job = await call("GET", `/v1/jobs/${(await listJobs())[name]?.job_id}`);
     if (holds(job)) return job;
-    if (performance.now() > end) throw new Error(`It did not come about: ${holds}, but ${JSON.stringify(job)}`);
+    if (performance.now() > end)
+      throw new Error(`The condition did not become true: ${holds}, but ${JSON.stringify(job)}`);
     await sleep(50);
   }
 }

@@ -143,7 +143,7 @@ describe("a home", () => {
   });
 });
 
-/** Root may enter every directory, so its tests run as nobody. */
+/** Runs as the user `nobody` if this process is root, because root may enter every directory. */
 function openAsPlainUser(path: string) {
   // Only once all is read: another user may not enter a checkout that lies in a directory of root's own.
   const becomes =

@@ -33,7 +33,7 @@ export function openHome(directory: string): Home {
     throw new Error(`Another local stack is using ${path}.${where}\nStop it, or set BERTH_HOME to another directory.`);
   }
   const ownProcessStatus = findProcess(process.pid);
-  if (!ownProcessStatus) throw new Error("This process cannot find itself");
+  if (!ownProcessStatus) throw new Error("The process table lacks this process");
   const { pid, startedAt, boot } = ownProcessStatus;
   return {
     path,

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { expect, it } from "vitest";
 
 const module = JSON.stringify(new URL("./inherited-fds.ts", import.meta.url).href);
-/** What a process that this program starts finds open beyond the first three. */
+/** A program that prints the descriptors that its child inherits beyond the first three. */
 const program = (closes: boolean) => `
   import { spawnSync } from "node:child_process";
   const { closeInherited } = await import(${module});

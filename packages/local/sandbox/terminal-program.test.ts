@@ -19,7 +19,7 @@ afterEach(() => fixture.close());
 it("a terminal whose process has just ended accepts a new size and reports the end", async () => {
   const { terminal, exited } = await open(["sleep", "600"]);
 
-  // In one turn: nothing can tell this process of the end before it sends the size.
+  // Runs in one turn, so the event of the end cannot arrive before the resize.
   const holder = holderOfTerminal();
   process.kill(holder, "SIGKILL");
   while (!/\) Z /.test(readFileSync(`/proc/${holder}/stat`, "utf8")));
@@ -72,7 +72,7 @@ async function open(words: readonly string[]) {
   return { terminal, exited, cuts };
 }
 
-/** The masters of terminals that a process has open. */
+/** Returns the terminals' master devices that a process has open. */
 function listTerminals(pid: number): string[] {
   const files = readdirSync(`/proc/${pid}/fd`).map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`));
   return files.filter((file) => file.endsWith("/ptmx"));

@@ -34,7 +34,7 @@ export interface SocketFixture {
   close(): Promise<void>;
 }
 
-/** A client that keeps what it was sent. */
+/** A client that keeps received frames. */
 export interface Client {
   readonly ws: WebSocket;
   send(frame: object | string): void;
@@ -106,7 +106,7 @@ export async function openSocketFixture(
   };
 }
 
-/** Frames that come before they are asked for wait. */
+/** Frames wait until a test reads them. */
 export function createClient(ws: WebSocket): Client {
   const frames: Readonly<Record<string, unknown>>[] = [];
   const waiting: ((frame: Readonly<Record<string, unknown>>) => void)[] = [];

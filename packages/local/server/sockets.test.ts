@@ -373,7 +373,7 @@ describe("the web shell", () => {
   });
 });
 
-/** What is sent to it stays in the network. */
+/** Stops reading, so sent data stays in the network. */
 function stopReading({ ws }: Client): void {
   (ws as unknown as { readonly _socket: { pause(): void } })._socket.pause();
 }

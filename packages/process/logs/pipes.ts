@@ -43,7 +43,7 @@ interface OpenedFifo {
   /** For commands, which may open it again as /dev/stdout. Close it once they have inherited it. */
   readonly descriptor: number;
   readonly pipe: Socket;
-  /** Takes what is left in the pipe, and closes it. */
+  /** Reads the rest of the pipe and closes it. */
   takeRest(): void;
 }
 

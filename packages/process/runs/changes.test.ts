@@ -121,7 +121,7 @@ it("signals a hundred notes of a run as one, and unknown runs at most twice", as
   const never = Array.from({ length: 100 }, (_, n) => String(n).padStart(32, "0"));
   follow();
 
-  // This process is busy meanwhile, so it takes no note before the last one exists.
+  // This process is blocked here, so it reads no note before the last one exists.
   for (let n = 0; n < 100; n++) writeFileSync(join(notes, `${never[0]}-r1`), `k|${n}`);
   for (const uid of never.slice(1)) writeFileSync(join(notes, `${uid}-r1`), "k|1");
   await fixture.compute.apply(fixture.runOf());

@@ -38,7 +38,7 @@ async function main(): Promise<void> {
   let isLeaving = false;
   const start = (plan: LaunchPlan): Promise<LaunchReply> => {
     if (isLeaving) throw new Error("The supervisor is ending");
-    if (plan.home !== home || !runOfName(plan.name)) throw new Error("Not a run of this home");
+    if (plan.home !== home || !runOfName(plan.name)) throw new Error("This home has no such run");
     clearTimeout(leaving);
     const context: { run?: SupervisedRun } = {};
     const run = current.run(context, () => superviseRun(plan, tools));

@@ -47,7 +47,7 @@ async function heldPool(nodes: number, held: number): Promise<MemoryWorld> {
   const template = await world.read("alice", "template");
   const machines = (await findLedger(world.ctx, pool))?.nodes ?? [];
   const entry = machines.flatMap((node) => node.held)[0];
-  if (!entry) throw new Error(`The first is ${template.phase}`);
+  if (!entry) throw new Error(`The first job is ${template.phase}, not active`);
   let count = 0;
   for (const node of machines) {
     const entries: HeldEntry[] = [];

@@ -51,7 +51,7 @@ async function handedOver(nodes: number, limitMs: number): Promise<Row[]> {
       if ((item as NodeLedger).granted?.length) grantedMs ??= performance.now() - begun;
     };
     await planPools({ ...world.ctx, table: { ...world.table, put } }, [{ look: recordKey, for: [keyText(holder)] }]);
-    if (grantedMs === undefined) throw new Error(`Nobody was granted what ${holder.id} gave back`);
+    if (grantedMs === undefined) throw new Error(`The machine that ${holder.id} gave back was not granted`);
     times.push(grantedMs);
     items.push(count);
     units.push(written);
@@ -89,7 +89,7 @@ async function holdAll(world: MemoryWorld, template: Environment): Promise<Envir
   const machines = (await findLedger(world.ctx, pool))?.nodes ?? [];
   const held = machines.flatMap((node) => node.held)[0];
   const [machine] = template.run.machines;
-  if (!held || !machine) throw new Error(`The first is ${template.phase}`);
+  if (!held || !machine) throw new Error(`The first job is ${template.phase}, not active`);
   const holders: Environment[] = [];
   for (const [n, node] of machines.entries()) {
     if (node.held.length > 0) continue;

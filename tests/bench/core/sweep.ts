@@ -34,7 +34,7 @@ export const sweepCost: Measure = {
     await sweep({ table: input.table, queue, clock, ids, log: silentLog(), settings: testSettings() });
     const { visible, delayed } = await queue.depth("work");
     const sent = visible + delayed;
-    if (sent !== dueCount) throw new Error(`The sweep sent ${sent} looks, not ${dueCount}`);
+    if (sent !== dueCount) throw new Error(`The sweep requested ${sent} reconciles, not ${dueCount}`);
     return [
       { name: "sweep over 100,000 records, 20 due: queries", value: input.queries(), unit: "", limit: queryCount },
       { name: "sweep over 100,000 records, 20 due: items", value: input.items(), unit: "", limit: dueCount },

@@ -46,6 +46,6 @@ function getField({ metadata, spec }: Pod, path: string, podIp: string): string 
     "status.hostIP": "127.0.0.1",
   };
   const value = fields[path];
-  if (value === undefined) throw new Error(`The pretend kubelet knows no field ${path}`);
+  if (value === undefined) throw new Error(`The pretend kubelet does not support the field ${path}`);
   return value;
 }

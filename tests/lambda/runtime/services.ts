@@ -138,7 +138,7 @@ export async function startServices(resources: readonly Resource[]): Promise<Ser
     connections,
     async sendForm(queue, form) {
       const { Action, MessageBody, ...fields } = Object.fromEntries(new URLSearchParams(form));
-      if (Action !== "SendMessage") throw new Error(`A queue was asked for ${Action}`);
+      if (Action !== "SendMessage") throw new Error(`The fake queue does not support ${Action}`);
       await messages.send(new SendMessageCommand({ QueueUrl: urls[queue], MessageBody, ...fields }));
     },
     nameOf: (queue) => urls[queue].slice(urls[queue].lastIndexOf("/") + 1),

@@ -104,7 +104,7 @@ function functionIn(uri: string): string {
 function filledIn(template: string, values: Readonly<Record<string, string>>): string {
   return template.replaceAll(/\$util\.urlEncode\((\$[\w.]+)\)/g, (_, name: string) => {
     const value = values[name];
-    if (value === undefined) throw new Error(`The template asks for ${name}`);
+    if (value === undefined) throw new Error(`The template uses the unknown variable ${name}`);
     return encodeURIComponent(value);
   });
 }

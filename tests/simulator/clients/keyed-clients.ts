@@ -35,7 +35,7 @@ export function keyedActions(sim: Scheduler, world: SimulatedWorld): ClientActio
 /** Repeats what the endpoint does (packages/http/request/idempotency.ts). */
 async function submit(world: SimulatedWorld, ctx: UserPorts, ids: Set<string>): Promise<void> {
   const begun = await beginCreate(ctx, request, { id: ctx.ids.uuid4(), uid: ctx.ids.uid() });
-  if (begun.kind === "otherRequest") throw new Error("It is the same request");
+  if (begun.kind === "otherRequest") throw new Error("A repeated request was refused as different");
   if (begun.kind === "replay") return answered(world, ids, (JSON.parse(begun.reply.text) as { id: string }).id);
   const { create, isRepeat } = begun;
   const { id, uid } = create.resource;

@@ -80,7 +80,7 @@ function repeat(sim: Scheduler, world: SimulatedWorld, copy: Copy | undefined): 
   const { name, snapshotId, ids } = copy;
   asUser(sim, world, OWNER, `restore ${snapshotId} as ${name}`, async (ctx) => {
     const { disk } = await getDisk(ctx, DISK);
-    if (!disk.snapshots.some(({ id }) => id === snapshotId)) throw new Error("It is not listed any more");
+    if (!disk.snapshots.some(({ id }) => id === snapshotId)) throw new Error("The snapshot is no longer listed");
     await restoreDisk(ctx, DISK, { snapshotId, newName: name }, ids);
     copy.isMade = true;
     world.answered.restores.push(ids.uid);

@@ -63,7 +63,7 @@ export async function simulatePopulation(seed: number, options: PopulationOption
   );
   const made: { parts?: Parameters<typeof populationWatch>[2] } = {};
   const watch = populationWatch(sim, limits, () => {
-    if (!made.parts) throw new Error("Nobody is there yet");
+    if (!made.parts) throw new Error("The population is used before it is created");
     return made.parts();
   });
   const world = createWorld(sim, seed, surroundings(sim, count, watch));

@@ -129,7 +129,7 @@ const withHeaders = (changed: Readonly<Record<string, string>>) => ({
 const { "x-berth-server-id": __, ...withoutServerId } = signed.headers;
 const unsigned = (name: string) => signed.headers.authorization?.replace(`;${name}`, "").replace(`${name};`, "") ?? "";
 
-/** As a signature for another service would be, which a second list makes look like one for this. */
+/** A signature without the server id. A second list of signed headers pretends to include it. */
 const elsewhere = unsigned("x-berth-server-id");
 const allSigned = "SignedHeaders=host;x-amz-date;x-berth-server-id";
 const listing = (more: string) => elsewhere.replace(/,? *Signature=/, `, ${more}$&`);

@@ -7,7 +7,7 @@ const MINUTE = 60_000;
 const url = "https://your-app.com/webhook";
 const slow = { imageMs: 5 * SECOND, containerMs: 5 * SECOND, probeMs: 5 * SECOND };
 
-/** A world with an instance that tells a receiver, and what that receiver was told. */
+/** Returns a world with an instance, its webhook receiver, and the requests to that. */
 async function receiverWorld(options: Parameters<typeof instanceWorld>[0] = {}) {
   const world = await instanceWorld({ ...options, waitMs: 0, bodyOf: toInstanceEvent });
   const { body } = await world.create({ webhookUrl: url });

@@ -9,8 +9,8 @@ import { runOnJob, sshTarget } from "../../ssh/ssh-session.ts";
 import { interruptSignal, outJson } from "../../terminal/terminal.ts";
 
 /**
- * Runs rsync between this machine and a job, and ends with its exit code. `JOB:path` is a path in a job, `disk:NAME/path` one
- * on a disk.
+ * Runs rsync between this machine and a job, and ends with its exit code. `JOB:path` is a path in a job,
+ * `disk:NAME/path` one on a disk.
  */
 export async function rsync({ json }: { readonly json: boolean }): Promise<void> {
   const words = wordsAfterDashes();
@@ -53,7 +53,7 @@ export async function rsync({ json }: { readonly json: boolean }): Promise<void>
   throw new QuietExit(code);
 }
 
-/** rsync prints its statistics last, in less than so many characters. */
+/** rsync prints its statistics at the end, in fewer characters than this. */
 const mostStatistics = 4000;
 
 /** Reads what `rsync --stats` prints. Returns null for a number that `-h` made short. */

@@ -96,7 +96,7 @@ export async function stop({ all, json }: JsonFlags & { readonly all: boolean })
   out("Stopped. Its environments go on, and the next start takes them over.\n");
 }
 
-/** A signal would take the stack from under the person who watches it. Ctrl-C asks that person about the environments. */
+/** Returns the refusal to stop a stack in a terminal, where Ctrl-C asks its user about the environments. */
 function runsInTerminal({ pid }: ProcessIdentity, signal: "SIGTERM" | "SIGUSR2"): CliError {
   const hint = `Press Ctrl-C there, or run: kill -${signal.slice(3)} ${pid}`;
   return new CliError(`The stack (pid ${pid}) runs in a terminal, as npm start does`, exitCodes.failed, hint);

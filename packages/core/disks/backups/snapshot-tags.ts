@@ -15,9 +15,9 @@ const PACE_MS = 500;
 const READ_AT_ONCE = 100;
 
 /**
- * Compares the tags of this deployment's snapshots with the records of its disks. Requests a reconcile of each disk with
- * a snapshot whose tags are missing or old; its step writes them again (`retag` in disks/step.ts). Returns the number of
- * such disks. Throws if the snapshots or the disks cannot be listed.
+ * Compares the tags of this deployment's snapshots with the records of its disks. Requests a reconcile of each disk
+ * with a snapshot whose tags are missing or old; its step writes them again (`retag` in disks/step.ts). Returns the
+ * number of such disks. Throws if the snapshots or the disks cannot be listed.
  */
 export async function mendSnapshotTags(ctx: Context<"table" | "queue" | "volumes">): Promise<number> {
   const listedAt = ctx.clock.now();

@@ -48,7 +48,10 @@ export interface End {
   readonly cleanLooks: number;
 }
 
-/** Reports whether an archive uses a volume, which must not be removed until it is settled (steps/end/keep-archive.ts). */
+/**
+ * Reports whether an archive uses a volume, which must then stay until the archive is settled
+ * (steps/end/keep-archive.ts).
+ */
 export function isArchiving({ end: { archive } }: Environment): boolean {
   return archive !== null && mayBeBegun(archive) && !archive.settled;
 }

@@ -54,7 +54,7 @@ async function until({ world, read }: Running, ms: number, holds: (job: Environm
     if (holds(job)) return job;
     await world.advance(SECOND);
   }
-  throw new Error(`It did not come about: ${holds}`);
+  throw new Error(`The condition did not become true: ${holds}`);
 }
 
 const isSilent = ({ run: { machines } }: Environment) => machines.some(({ silent }) => silent !== null);

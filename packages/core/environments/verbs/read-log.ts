@@ -43,7 +43,9 @@ export async function readLog(ctx: LogContext, id: string, live?: LiveLogs): Pro
 const POLL_MS = 1_000;
 /** How far followers of a remote log may read beyond its last copy before another one is made. */
 const MOST_AHEAD = 1024 * 1024;
-/** How old the last copy of a followed remote log may be if it lacks output. A lost machine takes what is not copied. */
+/**
+ * Oldest allowed copy of a followed remote log without its latest output. A lost machine takes uncopied output with it.
+ */
 const MOST_AGE_MS = 30_000;
 /** How long a request collects output, so that many lines come in one answer. */
 const COLLECT_MS = 50;
@@ -77,7 +79,10 @@ export async function followLog(ctx: LogContext, id: string, request: LogRequest
   }
 }
 
-/** Has a remote log copied. After a restart a follower finds its position only near a copy, and a lost machine's log is gone. */
+/**
+ * Requests a copy of a remote log. A lost machine's log is gone, and after a restart a follower needs a copy near its
+ * position.
+ */
 async function copyIfFarAhead(ctx: LogContext, id: string, environment: Environment, end: number): Promise<void> {
   const copiedEnd = baseOfRun(environment) + (knownEnd(environment)?.position ?? 0);
   const isOld = end > copiedEnd && ctx.clock.now() - (environment.log?.at ?? 0) > MOST_AGE_MS;

@@ -2,7 +2,7 @@ import { type IndexedHeap, indexedHeap } from "../../heap.ts";
 import type { FreeUnits, Need } from "../plan/free-units.ts";
 import { REMOVAL_MS, type Reservation } from "../plan/reservation.ts";
 
-/** Units of one job on one node. `number` counts up from 0 as jobs start: of equal ends, the earlier start comes first. */
+/** Units of one job on one node. `number` counts the starts from 0: of equal ends, the earlier start comes first. */
 export interface NodeShare {
   readonly node: number;
   readonly units: number;

@@ -9,7 +9,7 @@ export interface Message {
   readonly fields: readonly unknown[];
 }
 
-/** Connection that sends and records single messages of RFC 4254, for what no client library offers. */
+/** A connection that sends and records single messages of RFC 4254. Client libraries do not offer this. */
 export interface RawSsh {
   readonly messages: readonly Message[];
   /** Sends a message by its number (RFC 4254, 9). */

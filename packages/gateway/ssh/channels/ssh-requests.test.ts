@@ -44,7 +44,7 @@ describe.each(["bubblewrap", "none"] as const)("requests on a running session, i
 
       channel.signal(name);
 
-      // bubblewrap says of a signal what a shell says.
+      // bubblewrap reports a signal as an exit code, like a shell.
       const isSandboxed = isolation === "bubblewrap";
       const end = isSandboxed ? { code: 128 + constants.signals[`SIG${name}`] } : { signal: `SIG${name}` };
       expect(await said(channel)).toMatchObject(end);
@@ -116,7 +116,7 @@ describe.each(["bubblewrap", "none"] as const)("requests on a running session, i
   });
 });
 
-/** What ssh2 has and its types do not: requests of one's own, with an answer. */
+/** Internals of ssh2 that its types lack: own requests with an answer. */
 interface Internals {
   readonly _protocol: {
     readonly _packetRW: { readonly write: PacketWriter };

@@ -186,7 +186,7 @@ describe.each(["bubblewrap", "none"] as const)("a message of docs/ssh.md, isolat
     "tun@openssh.com": async () => expect(await ssh.open("tun@openssh.com", u32(1), u32(0x7fffffff))).toBeUndefined(),
   };
 
-  /** What the request holds, and its answers before a program has started and while one runs. */
+  /** The request's fields, and the expected answers before and during a program. */
   const size = [u32(80), u32(24), u32(0), u32(0)];
   const session: Record<string, readonly (readonly [readonly Buffer[], before: Answer, during: Answer])[]> = {
     shell: [[[], "success", "failure"]],

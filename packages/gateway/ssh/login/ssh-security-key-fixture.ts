@@ -4,11 +4,11 @@ import { createServer, type Socket } from "node:net";
 
 export type SecurityKeyType = "sk-ssh-ed25519@openssh.com" | "sk-ecdsa-sha2-nistp256@openssh.com";
 
-/** A security key made of software, for tests: it signs whatever it is asked, with these flags. */
+/** A security key in software. It signs any message with these flags. */
 export interface SecurityKey {
   /** `<type> <base64>`. */
   readonly public: string;
-  /** What OpenSSH's PROTOCOL.u2f calls the signature: type, signature, flags and counter. */
+  /** Returns a signature as in OpenSSH's PROTOCOL.u2f: type, signature, flags and counter. */
   sign(message: Buffer, flags?: number): Buffer;
 }
 

@@ -51,7 +51,7 @@ export async function stepStopping(
     return notifyDisk(changed({ ...environment, disk: { ...disk, released: true } }, now, "let its disk go"));
   }
   const step = await finalize(ctx, environment, now);
-  // The worker that released the capacity may have died before telling the pool, and the next reconcile is a minute away.
+  // The worker that released the capacity may have died before it notified the pool.
   return step.record.phase !== "stopping" && (await mayBeNamed(ctx, environment)) ? notifyPool(step) : step;
 }
 
