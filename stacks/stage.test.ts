@@ -101,6 +101,8 @@ const valid = {
   WEBHOOK_ALLOW: "10.0.0.0/8",
   STS_ORIGINS: "https://sts.amazonaws.com",
   IDLE_GPU_MINUTES: "30",
+  SSH_GATEWAY: "ssh.berth.dev",
+  SSH_HOST_KEYS: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGfsCoS5UjAy7HiBBGNyDsGJMwkDBCcPVNGtvJnbjDTi",
   ALARM_EMAIL: "a@b.dev",
 };
 

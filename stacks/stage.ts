@@ -29,6 +29,8 @@ const functions = functionsFile as FunctionsFile;
 const passedOn = [
   "DOMAIN",
   "SCHEME",
+  "SSH_GATEWAY",
+  "SSH_HOST_KEYS",
   "ALLOWED_ACCOUNTS",
   "ALLOWED_ROLES",
   "ADMIN_USERS",

@@ -24,7 +24,7 @@ test("a client learns how to log in and where SSH listens, without a key", async
       region: "eu-west-1",
     },
     paths: { docs: "/docs", openapi: "/openapi.json", console: null },
-    ssh: { host: "127.0.0.1", port: 2222 },
+    ssh: { host: "127.0.0.1", port: 2222, host_keys: [] },
     cli: { version, path: "/cli/berth.tgz", sha256: testCliPackage().sha256, min_version: "1.0.0" },
   });
 });
@@ -33,6 +33,16 @@ test("a deployment without a shared SSH endpoint names none", async () => {
   const response = await buildApp(await fixtureRuntime(), [endpoint]).request("/.well-known/berth");
 
   expect(await response.json()).toMatchObject({ ssh: null, login: { region: null } });
+});
+
+test("a deployment with a gateway names it with its host keys, both while one is exchanged", async () => {
+  const runtime = await fixtureRuntime();
+  const sshHostKeys = ["ssh-ed25519 NEW", "ssh-ed25519 OLD"];
+  const settings = { ...runtime.settings, sshGateway: { host: "ssh.berth.dev", port: 22 }, sshHostKeys };
+
+  const response = await buildApp({ ...runtime, settings }, [endpoint]).request("/.well-known/berth");
+
+  expect(await response.json()).toMatchObject({ ssh: { host: "ssh.berth.dev", port: 22, host_keys: sshHostKeys } });
 });
 
 test("a deployment without a command line names none", async () => {

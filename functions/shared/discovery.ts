@@ -1,7 +1,9 @@
 import { createRoute } from "@hono/zod-openapi";
+import type { Settings } from "#core/settings.ts";
 import { type CliPackage, findCliPackage } from "#http/cli-package.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply } from "#http/route.ts";
+import type { Deployment } from "#http/runtime.ts";
 import { minClientVersion } from "#http/version.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { Discovery } from "./schemas.ts";
@@ -17,7 +19,7 @@ const discovery = {
     region: "us-east-1",
   },
   paths: { docs: "/docs", openapi: "/openapi.json", console: null },
-  ssh: { host: "127.0.0.1", port: 2222 },
+  ssh: { host: "127.0.0.1", port: 2222, host_keys: [] },
   cli: {
     version: "1.0.0",
     path: "/cli/berth.tgz",
@@ -50,10 +52,18 @@ export const endpoint = gpuDev.endpoint(
       region: region ?? null,
     },
     paths: { docs: "/docs", openapi: "/openapi.json", console: null },
-    ssh: ssh ?? null,
+    ssh: describeSsh(settings, ssh),
     cli: describeCli(cli()),
   }),
 );
+
+function describeSsh(
+  { sshGateway, sshHostKeys }: Pick<Settings, "sshGateway" | "sshHostKeys">,
+  ssh: Deployment["ssh"],
+) {
+  if (sshGateway) return { ...sshGateway, host_keys: [...sshHostKeys] };
+  return ssh ? { ...ssh, host_keys: [] } : null;
+}
 
 function describeCli(found: CliPackage | undefined) {
   if (!found) return null;

@@ -38,7 +38,13 @@ export const Discovery = z
       .meta({ id: "DiscoveryPaths" })
       .describe("Paths for people and for generators."),
     ssh: z
-      .object({ host: z.string().describe("The host name or address."), port: z.int().describe("The port.") })
+      .object({
+        host: z.string().describe("The host name or address."),
+        port: z.int().describe("The port."),
+        host_keys: z
+          .array(z.string())
+          .describe("Its public keys for `known_hosts`, the present one first; two while a key is exchanged."),
+      })
       .nullable()
       .describe("The SSH server for all jobs. Null if each job has its own address."),
     cli: DiscoveryCli.nullable().describe("The command line that this deployment serves. Null if it serves none."),

@@ -1,11 +1,13 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, it } from "vitest";
+import { openTableDirectory } from "#gateway/directory/table-directory-fixture.ts";
 import { ensureTable } from "#tests/aws/dynamodb.ts";
 import { startJava } from "#tests/aws/java.ts";
 import { dynamoDbLocal, ELASTICMQ_ACCOUNT, elasticMq } from "#tests/aws/java-servers.ts";
 import { patient } from "#tests/aws/patient.ts";
 import { createQueues, receiveAll } from "#tests/aws/sqs.ts";
+import { directoryConformance } from "#tests/conformance/directory.ts";
 import { queueConformance } from "#tests/conformance/queue.ts";
 import { tableConformance } from "#tests/conformance/table.ts";
 import { dynamoClient, dynamoTable } from "./dynamodb/table.ts";
@@ -32,6 +34,15 @@ describe("the table on DynamoDB Local", () => {
   });
 
   tableConformance(async () => dynamoTable({ client, tableName }));
+
+  describe("with the gateway's directory", () => {
+    // Each test has a table of its own, because the worker of another test's world would find its records.
+    directoryConformance(async () => {
+      const ownTable = `berth-${randomUUID()}`;
+      await ensureTable(client, ownTable);
+      return openTableDirectory(dynamoTable({ client, tableName: ownTable }));
+    });
+  });
 });
 
 describe("the queue on ElasticMQ", () => {

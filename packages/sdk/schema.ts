@@ -286,6 +286,8 @@ export interface components {
                 host: string;
                 /** @description The port. */
                 port: number;
+                /** @description Its public keys for `known_hosts`, the present one first; two while a key is exchanged. */
+                host_keys: string[];
             } | null;
             /** @description The command line that this deployment serves. Null if it serves none. */
             cli: components["schemas"]["DiscoveryCli"] | null;

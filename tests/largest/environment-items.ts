@@ -1,7 +1,8 @@
+import type { SshEntry } from "#core/environments/access/ssh-entry.ts";
 import type { StoredArchive } from "#core/environments/record/disk/archives.ts";
 import type { Environment, EnvironmentSpec } from "#core/environments/record/record.ts";
 import type { TimelineEntry } from "#core/environments/record/timeline.ts";
-import { accessKey, archivesPartition, endedKey, hostKey, specKey } from "#core/store/keys.ts";
+import { accessKey, archivesPartition, endedKey, hostKey, specKey, sshLoginKey } from "#core/store/keys.ts";
 import {
   at,
   base,
@@ -198,6 +199,19 @@ export const access = {
   uid,
   guests: { guest: ["k".repeat(128 * 1024 - 14)] },
 };
+
+/** Entry of a gateway with 300 KiB of keys. */
+export const sshEntry = {
+  ...base,
+  ...sshLoginKey("l".repeat(36), uid),
+  kind: "ssh-entry",
+  uid,
+  key: homeText,
+  run: 999_999,
+  revision: at,
+  keys: ["k".repeat(300 * 1024 - 3)],
+  ttl,
+} satisfies Written<SshEntry>;
 
 export const ended = { ...base, ...endedKey(uid, "session-manager", at, uid), kind: "ended", head: id, uid, ttl };
 

@@ -11,6 +11,7 @@ export const largestItems = {
   environment: environments.environment,
   spec: environments.spec,
   access: environments.access,
+  "ssh-entry": environments.sshEntry,
   ended: environments.ended,
   archive: environments.archive,
   host: environments.host,

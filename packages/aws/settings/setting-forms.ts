@@ -16,6 +16,16 @@ export function text(pattern: RegExp, rule: string) {
   return z.string(rule).regex(pattern, rule);
 }
 
+/** A host name with or without a port, which is 22 by default. */
+export function sshAddress() {
+  return text(/^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(:\d{1,5})?$/i, "must be a host, with or without a port")
+    .transform((address) => {
+      const [host = "", port = "22"] = address.split(":");
+      return { host: host.toLowerCase(), port: Number(port) };
+    })
+    .refine(({ port }) => port > 0 && port < 65_536, "must have a port from 1 to 65535");
+}
+
 export function flag() {
   return z.enum(["0", "1"], { error: "must be 0 or 1" }).transform((value) => value === "1");
 }

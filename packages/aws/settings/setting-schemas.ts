@@ -10,6 +10,7 @@ import {
   nodeGroups,
   nodeTypes,
   number,
+  sshAddress,
   stsOfAllRegions,
   text,
 } from "./setting-forms.ts";
@@ -64,6 +65,9 @@ export const settingSchemas = {
   DOMAIN: () =>
     text(/^[a-z0-9.-]+(:\d{1,5})?$/, "must be a domain, with or without a port").default("preview.localhost"),
   SCHEME: () => z.enum(["http", "https"], { error: "must be http or https" }).default("https"),
+  SSH_GATEWAY: () => sshAddress().optional(),
+  SSH_HOST_KEYS: () =>
+    list(/^[a-z0-9-]{7,40} [A-Za-z0-9+/]{32,800}={0,2}$/, "public keys without comments").default([]),
   WEBHOOK_SECRET: () =>
     z
       .string()

@@ -23,6 +23,8 @@ export const settingNames = {
   adminRoles: "ADMIN_ROLES",
   domain: "DOMAIN",
   scheme: "SCHEME",
+  sshGateway: "SSH_GATEWAY",
+  sshHostKeys: "SSH_HOST_KEYS",
   webhookSecret: "WEBHOOK_SECRET",
   execCapSeconds: "EXEC_CAP_SECONDS",
   idleGpuMinutes: "IDLE_GPU_MINUTES",

@@ -35,6 +35,16 @@ export function supersededKey(environment: Key, uid: string): Key {
   return { pk: environment.pk, sk: `${environment.sk}~${uid}` };
 }
 
+/** Returns the partition of the environments with an SSH user name, for the gateway. */
+export function sshLoginPartition(login: string): string {
+  return `ssh-login#${login}`;
+}
+
+/** Returns the key of the keys that a gateway admits to an environment under an SSH user name. */
+export function sshLoginKey(login: string, uid: string): Key {
+  return { pk: sshLoginPartition(login), sk: uid };
+}
+
 /** Returns the key of the item that reserves a host label. */
 export function hostKey(label: string): Key {
   return single(`host#${label}`);

@@ -10,6 +10,7 @@ export const bounds = {
   environment: 96 * KB,
   spec: 256 * KB,
   access: 136 * KB,
+  "ssh-entry": 302 * KB,
   ended: KB,
   archive: 2 * KB,
   host: 2 * KB,

@@ -22,7 +22,7 @@ export interface Beside {
   readonly jupyter?: OpenJupyter | undefined;
   readonly outage?: number | undefined;
   readonly now: number;
-  readonly settings: Pick<Settings, "maxQueueHours" | "nodeGroups">;
+  readonly settings: Pick<Settings, "maxQueueHours" | "nodeGroups" | "sshGateway" | "sshHostKeys">;
 }
 
 export function toJobSummary(
@@ -57,10 +57,7 @@ export function toJobSummary(
     pod_name: formatPodName(id),
     node_ip: address?.ip ?? null,
     node_port: address?.port ?? null,
-    ssh_command:
-      address?.port && letsSomebodyIn(access, environment.run.n)
-        ? `ssh -p ${address.port} ${access.login}@${address.ip}`
-        : null,
+    ssh_command: status === "active" ? formatSshCommand(environment, settings) : null,
     jupyter_enabled: status === "active" && Boolean(access.jupyter?.origin),
     jupyter_url: jupyter ? jupyterUrl(jupyter) : null,
     jupyter_token: jupyter?.token ?? null,
@@ -73,7 +70,7 @@ export function toJobSummary(
     isolation: environment.run.isolation,
     limits: environment.run.limits,
     secondary_users: secondaryGuests(access),
-    ssh_host_key: address?.hostKey ?? null,
+    ssh_host_key: (settings.sshGateway && address ? settings.sshHostKeys[0] : address?.hostKey) ?? null,
     launched_at: firstActiveAt === null ? null : wholeSeconds(firstActiveAt),
     jupyter_port: jupyter ? getPort(jupyter.origin) : null,
     jupyter_error: status === "active" ? (access.jupyterFault ?? null) : null,
@@ -82,6 +79,17 @@ export function toJobSummary(
     ...whatItWas(environment, now),
     ...(startsAt && { estimated_wait_minutes: Math.max(0, Math.ceil((startsAt - now) / MINUTE_MS)) }),
   };
+}
+
+/** Returns how the user's own OpenSSH connects. Returns null if no key would get in. */
+function formatSshCommand(
+  { access, run }: Pick<Environment, "access" | "run">,
+  { sshGateway }: Pick<Settings, "sshGateway">,
+): string | null {
+  if (!letsSomebodyIn(access, run.n)) return null;
+  if (sshGateway?.port === 22) return `ssh ${access.login}@${sshGateway.host}`;
+  const { host, port } = sshGateway ?? { host: run.address?.ip, port: run.address?.port };
+  return port ? `ssh -p ${port} ${access.login}@${host}` : null;
 }
 
 /** Returns a label, not an address: clients choose ids, so two jobs may share it. */

@@ -11,6 +11,7 @@ import { readSpec } from "../record/spec.ts";
 import { changed, noLaterThan, requeueAt, waited } from "../record/step-result.ts";
 import { addEntry, shorten } from "../record/timeline.ts";
 import { fetchKeys, parseAccess } from "./guests.ts";
+import { writeSshEntry } from "./ssh-entry.ts";
 
 /** Fast retries; later ones follow only with the checks of a run without hints. */
 const MOST_TRIES = 5;
@@ -121,7 +122,9 @@ async function applyAccess(ctx: WorkerContext, environment: Environment, now: nu
   const jupyter = access.jupyter && { token: await openToken(ctx, environment, access.jupyter.token) };
   const keys = access.guests.flatMap(({ name }) => keysIn(item && parseAccess(item).guests, name));
   const { login, revision } = access;
-  await ctx.compute.setAccess(uid, run, { revision, login, keys: [...new Set([...ownKeys, ...keys])], jupyter });
+  const allKeys = [...new Set([...ownKeys, ...keys])];
+  await writeSshEntry(ctx, environment, allKeys);
+  await ctx.compute.setAccess(uid, run, { revision, login, keys: allKeys, jupyter });
   const guests = access.guests.map((guest) => (guest.state === "fetched" ? { ...guest, state: "in" as const } : guest));
   const applied = {
     ...environment,

@@ -3,7 +3,7 @@ import { StepTooOld } from "../../reconciler/budget.ts";
 import type { WorkerContext } from "../../reconciler/step.ts";
 import { printableText } from "../../text/printable-text.ts";
 import type { EndPhase } from "../record/phases.ts";
-import type { Environment } from "../record/record.ts";
+import { type Environment, isEnded } from "../record/record.ts";
 import { IDLE_WARNING } from "./auto-stop.ts";
 import { GPU_WARNING } from "./gpu-idle.ts";
 import { END_WARNING, EXTENDED, isWarned } from "./warnings.ts";
@@ -20,7 +20,7 @@ export function noticeBetween(before: Environment, after: Environment, now: numb
   if (before.times.warnedMinutes !== null && after.times.warnedMinutes === null) {
     return { kind: "news", words: said(EXTENDED), at: now };
   }
-  if (warned === null && wasWarned !== null) return { kind: "news", words: "In use again: it does not end", at: now };
+  if (warned === null && wasWarned !== null) return { kind: "news", words: IN_USE, at: now };
   return undefined;
 }
 
@@ -39,11 +39,32 @@ function findWarnedAt({ use: { gpus, idle } }: Environment): number | null {
   return times.length > 0 ? Math.max(...times) : null;
 }
 
+const IN_USE = "In use again: it does not end";
 const NOTICES = [END_WARNING, EXTENDED, GPU_WARNING, IDLE_WARNING];
 
 export function findNewestNotice({ events }: Pick<Environment, "events">): { n: number; words: string } | undefined {
   const entry = events.timeline.findLast(({ reason }) => NOTICES.some((begin) => reason?.startsWith(begin)));
   return entry && { n: entry.n, words: printableText(entry.reason ?? "") };
+}
+
+/** Returns the notice that a gateway shows from a record: why the run ends, or else the newest warning or news. */
+export function currentNotice(environment: Environment): Notice | undefined {
+  const { end, phase, events, times } = environment;
+  if (end.outcome || phase === "stopping" || phase === "stopped" || isEnded(environment)) {
+    return { kind: "end", words: endMessage(environment), at: end.outcome?.at ?? end.stoppingAt ?? end.at ?? 0 };
+  }
+  const entry = events.timeline.findLast(({ reason }) => NOTICES.some((begin) => reason?.startsWith(begin)));
+  if (!entry) return undefined;
+  const { at, reason } = entry;
+  const words = printableText(reason ?? "");
+  if (reason?.startsWith(END_WARNING)) {
+    return isWarned(environment) ? { kind: "warning", words, at, endsAt: times.endsAt ?? undefined } : undefined;
+  }
+  if (reason?.startsWith(EXTENDED)) return { kind: "news", words, at };
+  // No entry says that a warning about idleness is withdrawn.
+  return findWarnedAt(environment) === null
+    ? { kind: "news", words: IN_USE, at: at + 1 }
+    : { kind: "warning", words, at };
 }
 
 /** Tells the terminals why a run ends, before its removal. A failure does not delay the end. */

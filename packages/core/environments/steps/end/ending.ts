@@ -5,6 +5,7 @@ import type { ReconcileRequest } from "../../../ports/queue.ts";
 import { pollBackoffMs } from "../../../reconciler/backoff.ts";
 import { earliestConfirmableAt } from "../../../reconciler/pending-creates.ts";
 import type { Step, WorkerContext } from "../../../reconciler/step.ts";
+import { expireSshEntry } from "../../access/ssh-entry.ts";
 import { mayHaveWritten } from "../../record/disk/disk-use.ts";
 import { isArchiving } from "../../record/end.ts";
 import { logEndsAt } from "../../record/log/kept-log.ts";
@@ -164,6 +165,7 @@ export async function stepEnded(ctx: WorkerContext, environment: Environment, no
   if (cleanLooks >= CHECKS_AFTER_END_MS.length) return forget(ctx, bare, now);
   // A paused start may have written another specification since. No receiver needs it any more.
   const forgotten = await forgetSecrets(ctx, bare);
+  await expireSshEntry(ctx, bare);
   const clean = { ...forgotten, events: { ...forgotten.events, receiver: { always: null, run: null } } };
   const over: Environment = {
     ...clean,

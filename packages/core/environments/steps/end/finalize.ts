@@ -1,4 +1,5 @@
 import type { Step, WorkerContext } from "../../../reconciler/step.ts";
+import { expireSshEntry } from "../../access/ssh-entry.ts";
 import { releaseLabel } from "../../record/address-label.ts";
 import { closeActions } from "../../record/changes/actions.ts";
 import { endExtensions } from "../../record/changes/extensions.ts";
@@ -51,6 +52,7 @@ async function leaveNothing(
   const { addressLabel, uid } = environment;
   if (addressLabel !== null) await releaseLabel(ctx, addressLabel, uid);
   const bare = await forgetSecrets(ctx, environment);
+  await expireSshEntry(ctx, environment);
   return (await removeVolumes(ctx, bare, now)) ?? end(bare, outcome, now);
 }
 
