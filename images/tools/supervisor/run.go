@@ -171,14 +171,20 @@ func (s *supervisor) refuse() {
 	s.isClosed = true
 }
 
-// end ends every process and writes the termination message.
+// end ends every process, writes the termination message, and lets the runtime read the output.
 func (s *supervisor) end(code int, words lastWords) int {
+	within := readWithin
+	if s.hasClosed() {
+		within = readWithinGrace
+	}
 	s.refuse()
 	s.processes.killAll()
+	deadline := time.Now().Add(within)
 	if s.list != "" && words.Started {
 		words.Files, _ = s.processes.outputOf(lastPart/2, shared.Beside("files"), "--packed", s.list)
 	}
 	line, _ := json.Marshal(words)
 	os.WriteFile(s.ended, line, 0o600)
+	awaitReaders(deadline, os.Stdout, os.Stderr)
 	return code
 }
