@@ -1,3 +1,6 @@
+import { once } from "node:events";
+import { connect } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Access } from "#core/ports/compute.ts";
 import { askPod } from "../exec/supervised-exec.ts";
 import { annotation, type RunId } from "../names.ts";
@@ -8,7 +11,6 @@ import { numberIn, patchAsRead } from "../runs/patch-job.ts";
 import { type ClusterContext, findJob, findLivingPod, isLiving } from "../runs/read-run.ts";
 import { findNodeIp } from "../status/observation.ts";
 import { jupyterService } from "./jupyter.ts";
-import { awaitSshServer } from "./node-port.ts";
 import { closeSshService, openSshService, wantsSshPort } from "./ssh-service.ts";
 import { askSupervisor, isSupervised, sshService } from "./tools.ts";
 
@@ -53,6 +55,31 @@ async function showPort(place: ClusterContext, id: RunId, { pod, revision, port 
   const job = await findJob(place, id);
   if (!job || numberIn(job, annotation.access) !== revision) return;
   await patchAsRead(place, job, { metadata: { annotations: { [annotation.ssh]: String(port) } } });
+}
+
+/** Longest wait for a node's network, which learns of a new port within a second. Clients may have another route. */
+const answersWithinMs = 5_000;
+const attemptMs = 1_000;
+const pauseMs = 100;
+
+/** Returns when an SSH server answers there, or after 5 seconds: this machine may have no route to the node. */
+async function awaitSshServer(host: string, port: number): Promise<void> {
+  const end = AbortSignal.timeout(answersWithinMs);
+  while (!end.aborted && !(await answersAsSsh(host, port, AbortSignal.any([end, AbortSignal.timeout(attemptMs)]))))
+    await sleep(pauseMs);
+}
+
+/** Reports whether a server sends the beginning of SSH (RFC 4253, 4.2). */
+async function answersAsSsh(host: string, port: number, signal: AbortSignal): Promise<boolean> {
+  const socket = connect({ host, port });
+  try {
+    const [first] = await once(socket, "data", { signal });
+    return String(first).startsWith("SSH-");
+  } catch {
+    return false;
+  } finally {
+    socket.destroy();
+  }
 }
 
 /** Retries to open an SSH port for a run that found none free. */
