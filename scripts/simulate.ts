@@ -23,7 +23,6 @@ const { values } = parseArgs({
     append: { type: "boolean", default: false },
     /** Stops at the first violation, in this process. */
     first: { type: "boolean", default: false },
-    /** Shrinks a failing seed and prints the result. */
     shrink: { type: "string" },
     /** Prints a seed as a story; with `calls`, every call. */
     replay: { type: "string" },

@@ -19,7 +19,7 @@ async function sayWhatIsNewer(words: readonly string[]): Promise<void> {
   try {
     noteNewerVersion(url);
   } catch {
-    // The state cannot be written, which the command has said if it matters.
+    // The state cannot be written. The command has reported that if it matters.
   }
 }
 

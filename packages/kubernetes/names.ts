@@ -21,7 +21,6 @@ export const annotation = {
   name: "berth/name",
   /** Granted nodes in the order of the machines, and the units of each, as JSON. */
   shares: "berth/shares",
-  /** Ports of the run, as JSON. */
   ports: "berth/ports",
   /** Nodes that the pods were bound to, by index of the machine, as JSON of names, uids and provider ids. */
   bound: "berth/bound",
@@ -29,11 +28,9 @@ export const annotation = {
   execs: "berth/execs",
   /** Present while Jupyter is requested. */
   jupyter: "berth/jupyter",
-  /** Host name of the run's page. */
   host: "berth/host",
   /** Node port of the SSH server; absent while the run has no key. */
   ssh: "berth/ssh",
-  /** Revision of the access that was applied last. */
   access: "berth/access",
   /** Revision of the limits that were applied last. */
   resized: "berth/resized",

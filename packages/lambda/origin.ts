@@ -31,7 +31,7 @@ export function refusedOrigins(log: Log, clock: Pick<Clock, "now">): () => void 
   return () => {
     count += 1;
     const now = clock.now();
-    // The distance, because the time of day may be set back.
+    // Compares the absolute distance, because the clock may be set back.
     if (Math.abs(now - loggedAt) < LINE_MS) return;
     log.warn("origin refused", { count });
     count = 0;

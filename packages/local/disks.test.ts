@@ -38,7 +38,7 @@ async function call(method: string, path: string, body?: object): Promise<Answer
   return (await response.json()) as Answer;
 }
 
-/** Polls until the answer has the expected content; fails after the patience of all tests. */
+/** Polls until the answer has the expected content. Fails after the common time limit. */
 async function until(path: string, holds: (answer: Answer) => boolean): Promise<Answer> {
   const end = performance.now() + PATIENCE_MS;
   for (;;) {

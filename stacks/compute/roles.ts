@@ -50,7 +50,6 @@ export interface Arns<Text> {
   readonly inNetwork: boolean;
 }
 
-/** Returns the role of a function, which depends on its kind and its ports. */
 export function findRole(entry: FunctionEntry): RoleKind {
   const { kind, uses } = entry;
   if (kind === "consumer") return { name: `Consumer${capitalize(entry.queue)}`, kind, uses, queue: entry.queue };

@@ -25,7 +25,6 @@ export function synthesizeAudited(): Promise<Resource[]> {
   return synthesize("audit", settings);
 }
 
-/** Lists all roles by name. */
 export function auditedRoles(resources: readonly Resource[]): AuditedRole[] {
   const documents = new Map<string, string[]>();
   for (const { of, document } of rolePolicies(resources)) {

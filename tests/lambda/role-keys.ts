@@ -22,7 +22,6 @@ export function functionRoles(resources: readonly Resource[]): string[] {
   return [...new Set(made.map(({ inputs }) => String(inputs.role)))];
 }
 
-/** Returns the STS identity of a function with this role. */
 export function identityOfRole(arn: string): LocalIdentity {
   const name = arn.slice(arn.lastIndexOf("/") + 1);
   return {

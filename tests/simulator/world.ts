@@ -81,7 +81,6 @@ export interface Surroundings extends VolumeTimes {
   /** Decides the fate of an environment's run. The default is random. */
   readonly decide?: (compute: MemoryCompute, environment: Environment) => void;
   readonly watch: WatchOptions;
-  /** Called with each sent message. */
   readonly sent?: (message: ReconcileRequest) => void;
 }
 

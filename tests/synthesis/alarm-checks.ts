@@ -174,7 +174,6 @@ function scheduleProblems(entry: ScheduleEntry, resources: readonly Resource[]):
 interface Metric {
   readonly namespace: string;
   readonly name: string;
-  /** Names of the dimensions. */
   readonly dimensions: readonly string[];
 }
 

@@ -1,4 +1,3 @@
-/** The required settings of a stage. */
 export const stageSettings = {
   DOMAIN: "berth.dev",
   ALLOWED_ACCOUNTS: "111111111111",

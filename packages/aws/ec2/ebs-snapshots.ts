@@ -69,7 +69,6 @@ async function listOwnedSnapshots(options: EbsOptions): Promise<OwnedSnapshot[]>
   return snapshots.flatMap((snapshot) => toOwnSnapshots(snapshot, options.deployment)).map(toOwnedSnapshot);
 }
 
-/** Describes all snapshots of the account that pass the filter. */
 async function describeAll({ client }: EbsOptions, filter: Filter): Promise<Ec2Snapshot[]> {
   const query = { OwnerIds: ["self"], Filters: [filter] };
   const found: Ec2Snapshot[] = [];

@@ -130,7 +130,6 @@ async function listOwned(options: EbsOptions): Promise<OwnedVolume[]> {
   return (await describeTagged(options)).flatMap((volume) => findOwned(volume) ?? []);
 }
 
-/** Describes all volumes of the deployment that pass the filters. */
 async function describeTagged({ client, deployment }: EbsOptions, ...filters: Filter[]): Promise<Ec2Volume[]> {
   const Filters = [hasTag(tagName.deployment, deployment), ...filters];
   const found: Ec2Volume[] = [];

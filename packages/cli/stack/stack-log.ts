@@ -8,8 +8,8 @@ export function logSize(path: string): number {
 const mostBytes = 1024 * 1024;
 
 /**
- * Reads these bytes of the log, at most the last MiB of them. Returns an empty text if there are none. A log that has
- * become shorter is read from its start: the stack has moved the lines before to `stack.log.1`.
+ * Reads these bytes of the log, at most the last MiB of them. Returns "" if there are none. A shorter log was rotated
+ * to `stack.log.1`, so it is read from its start.
  */
 export function readLog(path: string, earlierSize: number, to = logSize(path)): string {
   const from = earlierSize > to ? 0 : earlierSize;

@@ -8,7 +8,7 @@ export interface Choice {
 }
 
 export interface LineOptions {
-  /** Taken if the line is empty. */
+  /** Default for an empty line. */
   readonly usual: string;
   /** The text shown for an empty line. The default is the usual value. */
   readonly placeholder?: string;

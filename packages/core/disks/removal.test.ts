@@ -35,7 +35,7 @@ async function use(world: MemoryWorld, ids: readonly string[]): Promise<string[]
   return phases;
 }
 
-/** Limit of refusals, so that a test with retries without a pause ends and fails. */
+/** Limit of refusals, so that a loop of retries without a pause ends and fails its test. */
 const MOST_REFUSALS = 2000;
 
 /** Refuses the removal of this snapshot, like EC2 for one that an AMI uses. Returns a function that allows it. */

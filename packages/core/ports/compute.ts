@@ -23,7 +23,6 @@ export interface Run {
   readonly env: Readonly<Record<string, string>>;
   /** One per machine. */
   readonly shares: readonly Share[];
-  /** GPUs per machine, 0 on CPU machines. */
   readonly gpusPerMachine: number;
   /** Volumes in the first machine: its disk's volume, or its own volumes. */
   readonly mounts: readonly Mount[];

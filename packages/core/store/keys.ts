@@ -45,7 +45,6 @@ export function sshLoginKey(login: string, uid: string): Key {
   return { pk: sshLoginPartition(login), sk: uid };
 }
 
-/** Returns the key of the item that reserves a host label. */
 export function hostKey(label: string): Key {
   return single(`host#${label}`);
 }
@@ -234,7 +233,6 @@ export function receiverKey(owner: string, hash: string): Key {
   return { pk: `owner#${owner}#receiver`, sk: hash };
 }
 
-/** Returns the key of the state shared by an owner's receivers. */
 export function ownersReceiversKey(owner: string): Key {
   return receiverKey(owner, "-");
 }

@@ -1,7 +1,6 @@
 import type { Duplex, Readable, Writable } from "node:stream";
 import type { SshDirectory } from "./directory.ts";
 
-/** Ports of the gateway. */
 export interface GatewayPorts {
   readonly directory: SshDirectory;
   readonly reach: Reach;

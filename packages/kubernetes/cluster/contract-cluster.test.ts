@@ -13,7 +13,7 @@ import { type ClusterFixture, openClusterFixture } from "../fixtures/cluster-fix
  */
 const files = ["quick-start", "doc-examples", "onmemos", "dev8"];
 
-/** Tests of these files that cannot hold here, by reason. */
+/** Tests of these files that cannot pass on this cluster, with the reason. */
 const leftOut = {
   "the pretend kubelet mounts no volume, so that nothing is at /workspace": [
     "create, show, use and delete a session",

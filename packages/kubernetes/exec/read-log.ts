@@ -99,7 +99,6 @@ async function readOnce(
   }
 }
 
-/** Returns the later of two ends of one log. */
 export function laterEnd(one: LogEnd | undefined, two: LogEnd | undefined): LogEnd | undefined {
   if (one === undefined || two === undefined) return one ?? two;
   return one.position > two.position ? one : two;

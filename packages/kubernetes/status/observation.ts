@@ -109,7 +109,6 @@ function isHalfMade([first, ...others]: readonly SeenMachine[]): boolean {
   return !first?.job && !first?.pod && others.some(({ job }) => job) && others.every(isLeft);
 }
 
-/** Returns each machine with its newest pod. */
 function listMachines(source: KubeObject, { jobs, pods }: RunObjects): SeenMachine[] {
   return Array.from({ length: Math.max(1, readShares(source).length) }, (_, machine) => {
     const pod = findNewestPod(pods, machine);

@@ -20,7 +20,6 @@ export interface LocalStack {
   readonly pid: number;
   /** Time from the start (by default with npm) until /health answers 200, in ms. */
   readonly healthyMs: number;
-  /** Log lines so far. */
   readonly lines: readonly LogLine[];
   call<Answer>(method: string, path: string, body?: object): Promise<Answer>;
 }

@@ -6,7 +6,6 @@ export interface OriginRequest {
   readonly method: string;
   /** Escaped as the edge sends it. */
   readonly path: string;
-  /** Query without `?`. */
   readonly query: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Uint8Array | undefined;

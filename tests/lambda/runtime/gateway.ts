@@ -98,7 +98,6 @@ interface FunctionUrl {
   readonly functionName: string;
 }
 
-/** Returns the function URLs by host. */
 function functionUrls(resources: readonly Resource[]): ReadonlyMap<string, FunctionUrl> {
   return new Map(
     ofType(resources, "aws:lambda/functionUrl:FunctionUrl").map(({ name, inputs }) => {

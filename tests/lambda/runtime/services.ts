@@ -35,7 +35,6 @@ import type { QueueMessage } from "./events.ts";
 
 /** Fake AWS services on loopback, with the resources of a stage under their synthesized names. */
 export interface Services {
-  /** Variables with the addresses of the services. */
   readonly variables: ServiceVariables;
   /** Adapters of this process to the same resources. */
   readonly ports: { readonly table: Table; readonly queue: Queue; readonly sealer: Sealer; readonly blobs: Blobs };

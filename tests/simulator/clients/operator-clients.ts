@@ -47,7 +47,6 @@ export function operatorActions(sim: Scheduler, world: SimulatedWorld): ClientAc
   return actions;
 }
 
-/** Ends an unreadable record by force. */
 export function endByForce(sim: Scheduler, world: SimulatedWorld, record: Key): void {
   const end = async (ctx: Context<"table" | "queue">) => {
     await endRecord(ctx, keyText(record));

@@ -71,7 +71,6 @@ export interface Watch {
   isForced(uid: string): boolean;
   /** Calls back with each written environment and its previous record. */
   whenWritten(call: (before: Environment | undefined, next: Environment) => void): void;
-  /** Calls back with each written disk. */
   whenDiskWritten(call: (disk: Disk) => void): void;
   readonly restores: RestoreWatch;
   /** Notes that a manual edit made the record unreadable. */

@@ -79,7 +79,6 @@ export function lifeWatch(options: {
     if (isWarned && isBusy && idle.signal !== "gpus") violated(`${id} was warned of an auto-stop during an exec`);
   }
 
-  /** Each warning before an end is sent once. */
   function checkWarnedOnce({ times: before }: Environment, { id, times, events }: Environment): void {
     const isSameEnd = before.warnedMinutes !== null && before.warnedOf === times.warnedOf;
     const isRepeated = isSameEnd && times.warnedMinutes !== null && times.warnedMinutes > before.warnedMinutes;

@@ -21,7 +21,6 @@ export function asUser(
   sim.start(host, `${owner}: ${label}`, () => logAnswer(sim, owner, label, request(input)), ignored);
 }
 
-/** Logs the answer in the schedule's story. */
 async function logAnswer(sim: Scheduler, owner: string, label: string, answer: Promise<unknown>): Promise<void> {
   sim.tell(owner, `asks: ${label}`);
   try {

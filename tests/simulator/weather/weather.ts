@@ -46,7 +46,7 @@ export function weatherActions(sim: Scheduler, world: SimulatedWorld, until: num
 export function whileThere<Port extends object>(port: Port, part: Part, away: Away, now: () => number): Port {
   const refusing = Object.entries(port).map(([name, work]) => {
     if (typeof work !== "function") return [name, work];
-    if (work.length > 4) throw new Error(`${name} of the ${part} has more arguments than are passed on`);
+    if (work.length > 4) throw new Error(`${name} of the ${part} takes more than four arguments`);
     return [
       name,
       // Named arguments avoid an array for each call.

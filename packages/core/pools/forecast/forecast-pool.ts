@@ -186,7 +186,6 @@ interface Numbering<T> {
   getNumber(value: T): number;
 }
 
-/** Numbers values by their keys. The first ones get 0, 1 and so on. */
 function numbering<T>(first: readonly T[], toKey: (value: T) => string): Numbering<T> {
   const numbers = new Map(first.map((value, index) => [toKey(value), index]));
   const all = [...first];

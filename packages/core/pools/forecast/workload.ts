@@ -75,7 +75,6 @@ export function oddsFor({ all, owners }: Durations, owner: string): Odds {
  */
 export function drawShare({ counts, atLeast }: Odds, drawn: number, spent = 0): number {
   const first = Math.min(STEPS, Math.max(0, Math.floor(spent * STEPS)));
-  // The part of the first step that is still ahead.
   const part = first < STEPS ? Math.min(1, 1 - (spent * STEPS - first)) : 1;
   const weight = (counts[first] ?? 0) * part;
   const longer = atLeast[first + 1] ?? 0;

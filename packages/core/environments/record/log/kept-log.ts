@@ -44,7 +44,6 @@ export function knownEnd(environment: Pick<Environment, "log" | "run">): LogEnd 
   return { position: endOfLog(log) - baseOfRun(environment), mark: log.mark };
 }
 
-/** Reports whether the command may print more. */
 export function isPrinting({ phase, hasCommand, end: { outcome } }: Environment): boolean {
   return hasCommand && phase === "active" && outcome === null;
 }
