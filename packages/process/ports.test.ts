@@ -276,7 +276,7 @@ describe("a post to a port of this machine", () => {
     const large = postToLocal(server.port, { ...request, body: "x".repeat(1024 * 1024 + 1) });
     await expect(large).rejects.toThrow("larger than 1 MiB");
     for (const path of ["", "chat", "http://elsewhere/", "/a b", "/a\r\nx: y"]) {
-      await expect(postToLocal(server.port, { ...request, path }), path).rejects.toThrow("Not a path");
+      await expect(postToLocal(server.port, { ...request, path }), path).rejects.toThrow("The path is invalid");
     }
     await expect(postToLocal(1, request)).rejects.toThrow("ECONNREFUSED");
   });

@@ -44,7 +44,7 @@ function getManifest(yaml: string): Manifest {
     value(/^kind: (\S+)$/m),
     value(/^ {2}name: (\S+)$/m),
   ];
-  if (!apiVersion || !kind || !name) throw new Error(`No object: ${yaml}`);
+  if (!apiVersion || !kind || !name) throw new Error(`The YAML is not an object of Kubernetes: ${yaml}`);
   return { apiVersion, kind, name, namespace: value(/^ {2}namespace: (\S+)$/m), yaml };
 }
 

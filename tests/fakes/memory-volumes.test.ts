@@ -58,7 +58,7 @@ describe("the memory volumes", () => {
 
     const hidden = [await volumes.findSnapshot(snapshot.id), await volumes.listSnapshots(id)];
     await volumes.removeSnapshot(snapshot.id);
-    await expect(volumes.createVolume(copy)).rejects.toThrow("No completed snapshot");
+    await expect(volumes.createVolume(copy)).rejects.toThrow("There is no completed snapshot");
     clock.advance(1000);
 
     expect(hidden).toEqual([undefined, []]);

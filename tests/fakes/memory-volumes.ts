@@ -134,7 +134,7 @@ export function memoryVolumes(options: {
       const source = snapshotId === undefined ? undefined : snapshots.get(snapshotId);
       const isHidden = source !== undefined && clock.now() < (hidden.get(source.id)?.until ?? 0);
       if (snapshotId !== undefined && (!source || isHidden || shown(source).state !== "completed")) {
-        throw new Error(`No completed snapshot ${snapshotId}`);
+        throw new Error(`There is no completed snapshot ${snapshotId}`);
       }
       const id = `vol-${++made}`;
       volumes.set(id, { id, zone, wanted, at: clock.now(), content: source?.content ?? "" });
@@ -162,7 +162,7 @@ export function memoryVolumes(options: {
     },
     async createSnapshot(volume, tags) {
       const source = volumes.get(volume);
-      if (!source) throw new Error(`No volume ${volume}`);
+      if (!source) throw new Error(`Volume ${volume} does not exist`);
       if (!snapshotsInUse && isMounted(volume)) throw new VolumeRefused("The volume is still in use");
       if (failures > 0) {
         failures -= 1;

@@ -76,7 +76,7 @@ async function preparePrograms(
   const config = await writeConfig(home, { ...node, kubelet });
   const labels = { "node.kubernetes.io/instance-type": instanceType, "topology.kubernetes.io/zone": zone };
   const type = findInstanceType(instanceType);
-  if (!type) throw new Error(`No instance type ${instanceType}`);
+  if (!type) throw new Error(`There is no instance type ${instanceType}`);
   const kubeletFlags = [
     `--config=${config.kubelet}`,
     `--kubeconfig=${join(controlPlane.home, "kubelet.kubeconfig")}`,

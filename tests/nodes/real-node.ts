@@ -20,13 +20,13 @@ export interface RealNode {
   readonly programs: BootedNode["programs"];
   /** Marks GPUs of a node with `gpuPlugin` as unhealthy, by their ids: `GPU-0`. */
   setUnhealthy(ids: readonly string[]): Promise<void>;
-  /** Sets the memory that its kubelet sees as available. undefined: that of this machine. */
+  /** Sets the memory that the kubelet sees as available, or undefined for this machine's. */
   setAvailableMemory(mb: number | undefined): Promise<void>;
-  /** Ends all of its processes at once, as a power cut would. Its disk stays. */
+  /** Kills all processes of the node, like a power cut. Its disk stays. */
   powerOff(): Promise<void>;
-  /** Starts it again under its name. */
+  /** Starts the node again under its name. */
   powerOn(): Promise<void>;
-  /** Ends its processes and removes its cgroups. */
+  /** Ends the node's processes and removes its cgroups. */
   stop(): Promise<void>;
 }
 

@@ -173,7 +173,7 @@ export async function memoryWorld(options: WorldOptions = {}): Promise<MemoryWor
     advance,
     read: async (owner, id) => {
       const item = await table.get(environmentKey(newActor(owner).uid, "gpu-dev", id));
-      if (!item) throw new Error(`No environment ${id} of ${owner}`);
+      if (!item) throw new Error(`${owner} has no environment ${id}`);
       return parseEnvironment(item);
     },
   };

@@ -176,7 +176,7 @@ describe("a backup of a claim", () => {
     const { id: snapshotId } = await volumes.createSnapshot(await newVolume("one"), tags);
     const restoring = () => volumes.createVolume({ token: "r", sizeGb: 10, zone: "z", snapshotId });
 
-    await expect(restoring()).rejects.toThrow("No completed snapshot");
+    await expect(restoring()).rejects.toThrow("There is no completed snapshot");
     await become({});
     await completed(snapshotId);
     const { id } = await restoring();

@@ -12,7 +12,7 @@ export async function postToPod(client: ApiClient, pod: string, portRequest: Por
   const { port, path, body, timeoutMs } = portRequest;
   const bytes = Buffer.from(body);
   if (bytes.length > mostBytes) throw new Error("The request body is larger than 1 MiB");
-  if (!/^\/[!-~]*$/.test(path)) throw new Error("Not a path");
+  if (!/^\/[!-~]*$/.test(path)) throw new Error("The path is invalid");
   const signal = AbortSignal.timeout(Math.min(Math.max(timeoutMs, 1), longestMs));
   const stream = await dialPod(client, pod, port);
   try {

@@ -57,7 +57,7 @@ async function createClaim(place: ClassedPlace, wanted: Wanted): Promise<VolumeR
   const isGone = snapshotId !== undefined && source === undefined;
   const claim = await pollUntil(place.goneWithinMs, async () => {
     const found = await (isGone ? findFor(place, wanted, deadline) : makeOrFind(place, { wanted, source }, deadline));
-    if (isGone && !found) throw new Error(`No completed snapshot ${snapshotId}`);
+    if (isGone && !found) throw new Error(`There is no completed snapshot ${snapshotId}`);
     return found?.metadata.deletionTimestamp === undefined ? found : undefined;
   });
   if (!claim) throw new Error("A volume of that token is still being removed");

@@ -73,7 +73,7 @@ function readTags({ annotations = {} }: Snapshot["metadata"]): Partial<SnapshotT
 /** Creates a snapshot named after volume and attempt, so that the API server refuses a second one. */
 async function createSnapshot(place: ClusterContext, volumeId: string, tags: SnapshotTags): Promise<Snapshot> {
   const claim = await readClaim(place, volumeId);
-  if (!claim) throw new Error(`No volume ${volumeId}`);
+  if (!claim) throw new Error(`Volume ${volumeId} does not exist`);
   const driver = (await readVolume(place, claim))?.spec.csi?.driver;
   const name = formatName(volumeId, tags.attempt);
   const deadline = place.client.deadline();

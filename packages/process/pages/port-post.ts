@@ -21,7 +21,7 @@ const longestMs = 5_000;
 export async function postToLocal(port: number, { path, body, timeoutMs }: PortRequest): Promise<PortAnswer> {
   const bytes = Buffer.from(body);
   if (bytes.length > mostBytes) throw new Error("The request body is larger than 1 MiB");
-  if (!/^\/[!-~]*$/.test(path)) throw new Error("Not a path");
+  if (!/^\/[!-~]*$/.test(path)) throw new Error("The path is invalid");
   const headers = { "content-type": "application/json", "content-length": bytes.length };
   const signal = AbortSignal.timeout(Math.min(Math.max(timeoutMs, 1), longestMs));
   const place = { host: "127.0.0.1", port, path, method: "POST" };
