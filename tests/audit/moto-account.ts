@@ -172,6 +172,6 @@ async function query(service: AwsService, words: Readonly<Record<string, string>
 
 function getField(answer: string, name: string): string {
   const [, value] = new RegExp(`<${name}>([^<]+)</${name}>`).exec(answer) ?? [];
-  if (value === undefined) throw new Error(`No ${name} in ${answer.slice(0, 300)}`);
+  if (value === undefined) throw new Error(`The answer has no ${name}: ${answer.slice(0, 300)}`);
   return value;
 }

@@ -5,7 +5,7 @@ import { findLedger } from "#core/pools/ledger/ledger.ts";
 import type { Ledger, Pool } from "#core/pools/ledger/record.ts";
 import { forecastKey } from "#core/store/keys.ts";
 
-/** A pool as a person would draw it: its head, and what all its ledger items say together. */
+/** A pool assembled from its head and all its ledger items. */
 export interface PoolView extends Pool, Pick<Ledger, "nodes" | "granted" | "held"> {
   readonly setAside: readonly { readonly node: string; readonly until: number }[];
 }

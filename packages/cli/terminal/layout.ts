@@ -55,7 +55,7 @@ function wordsThatFit(line: string, columns: number): string[] {
 const gap = "  ";
 
 export interface TableOptions {
-  /** Headers of the columns that may be cut. The widest ones by default. */
+  /** Headers of the columns that may be cut. By default, these are the widest columns. */
   readonly cut?: readonly string[];
   /** Headers of the columns that are left out of a narrow terminal, one after another. */
   readonly leaveOut?: readonly string[];
@@ -116,7 +116,7 @@ export function textRows(rows: readonly (readonly string[])[], columns = Number.
   return clean
     .map((row) => {
       const cells = widths.map((width, at) => pad(row[at] ?? "", width)).join(gap);
-      // A word that is wider, as an address may be, is left to the terminal, which copies it whole.
+      // A longer word, such as an address, is not broken, so the terminal wraps it and a user can copy it whole.
       const text = wrapText(row[last] ?? "", room).replaceAll("\n", `\n${indent}`);
       return `${[cells, ""].join(gap)}${text}`.trimEnd();
     })

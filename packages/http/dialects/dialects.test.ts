@@ -20,7 +20,7 @@ const fixtures = {
   dev8: { declare: dev8, path: "/api/v1/fixture" },
 } as const satisfies Record<DialectName, object>;
 
-/** An app with one endpoint of the dialect, whose verb throws what the body asks for. */
+/** An app with one endpoint of the dialect. Its verb throws the problem that the body names. */
 async function getFixture(dialect: DialectName, record = {}) {
   const { declare, path } = fixtures[dialect];
   const runtime = await fixtureRuntime(record);

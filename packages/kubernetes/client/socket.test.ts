@@ -153,7 +153,9 @@ describe("a post to a port of a pod", () => {
   it("refuses an invalid path, and more than 1 MiB", async () => {
     await opened(() => undefined);
 
-    await expect(postToPod(client, "/pods/a", { ...input, path: "chat\r\nx: y" })).rejects.toThrow("The path is invalid");
+    await expect(postToPod(client, "/pods/a", { ...input, path: "chat\r\nx: y" })).rejects.toThrow(
+      "The path is invalid",
+    );
     const body = "x".repeat(1024 * 1024 + 1);
     await expect(postToPod(client, "/pods/a", { ...input, body })).rejects.toThrow("larger than 1 MiB");
     expect(server.requests).toEqual([]);
