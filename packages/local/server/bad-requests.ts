@@ -41,8 +41,8 @@ export function isRefused(request: IncomingMessage, response: ServerResponse, id
 }
 
 /**
- * Refuses an upgrade. If earlier requests are unanswered, it closes the connection after them, because the client would
- * take the refusal for the first answer.
+ * Refuses a bad upgrade, and reports whether it did. If earlier requests are unanswered, it closes the connection after
+ * them, because the client would take the refusal for the first answer.
  */
 export function isUpgradeRefused(request: IncomingMessage, ids: Pick<Ids, "uid">): boolean {
   const { socket } = request;
