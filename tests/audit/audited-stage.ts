@@ -8,7 +8,6 @@ export interface AuditedRole {
   readonly statements: readonly AuditedStatement[];
   /** Sorted, without duplicates. */
   readonly actions: readonly string[];
-  /** Hash of the texts of the role's policies. */
   readonly digest: string;
 }
 

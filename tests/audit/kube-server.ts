@@ -151,13 +151,11 @@ async function readBody(request: IncomingMessage): Promise<KubeObject> {
   return text === "" ? ({ metadata: { name: "" } } as KubeObject) : JSON.parse(text);
 }
 
-/** Reports whether labels match a selector such as `a=b,c`. */
 function fits({ metadata: { labels = {} } }: KubeObject, selector: string): boolean {
   const terms = selector === "" ? [] : selector.split(",").map((term) => term.split("="));
   return terms.every(([name = "", value]) => (value === undefined ? name in labels : labels[name] === value));
 }
 
-/** Returns the node of a pod, from its name or its affinity. */
 function nodeNamed(spec: object): string {
   const text = JSON.stringify(spec);
   const [, said] = /"nodeName":"([^"]+)"/.exec(text) ?? [];

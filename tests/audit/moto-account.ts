@@ -22,7 +22,6 @@ export interface MotoAccount {
   readonly operator: AwsCredentials;
   readonly dynamo: DynamoDBClient;
   readonly sqs: SQSClient;
-  /** Returns a client of a service for the operator. */
   serviceOf(name: string, path?: string): AwsService;
   /** Allows a role exactly these actions, on all resources. */
   allow(role: string, actions: readonly string[]): Promise<void>;

@@ -9,7 +9,6 @@ import { type Failure, takeActionsAway } from "./take-away.ts";
 export type PolicyTable = Readonly<Record<string, RoleRow>>;
 
 export interface RoleRow {
-  /** Digest of the role's policies at the audit. */
   readonly policy: string;
   readonly actions: Readonly<Record<string, Failure | { readonly kept: string }>>;
 }

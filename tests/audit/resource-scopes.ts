@@ -45,7 +45,6 @@ const scopes: Readonly<Record<string, readonly RegExp[]>> = {
   "sqs:SendMessage": [queue],
 };
 
-/** The key may be used only for Berth's data keys and for its queues. */
 const keyConditions = [
   '{"StringEquals":{"kms:EncryptionContext:berth":"data-key"}}',
   '{"StringEquals":{"kms:ViaService":"sqs.us-east-1.amazonaws.com"}}',
@@ -56,7 +55,6 @@ function ownIn(service: string, rest: string): RegExp {
   return new RegExp(`^arn:aws:${service}:us-east-1:123456789012:${rest}$`);
 }
 
-/** Describes the rights of a statement that exceed these scopes. */
 export function tooWide({ Effect, Action, Resource, Condition }: AuditedStatement): string[] {
   if (Effect === "Deny") return [];
   return Action.flatMap((action) => {

@@ -6,7 +6,6 @@ import { applyManifests, readManifests } from "../cluster/manifests.ts";
 import { getJobs, getPods } from "../cluster/objects.ts";
 import { follow } from "../cluster/watch.ts";
 
-/** Namespace in deploy/kubernetes. */
 export const namespace = "berth-environments";
 
 /** Starts a control plane with pretend nodes. Their pods run nothing on this machine. */
@@ -25,7 +24,6 @@ export async function startBenchCluster(nodes: Readonly<Record<string, number>>)
   return cluster;
 }
 
-/** Returns an image whose pretend container ends after this time. */
 export const imageThatEnds = (afterMs: number) => `berth.test/ends:${afterMs}`;
 export const imageThatLives = "berth.test/lives:1";
 
@@ -38,7 +36,6 @@ function getLife(image: string): { readonly exitCode?: number; readonly afterMs?
 export interface WatchedRuns {
   readonly created: ReadonlyMap<string, number>;
   readonly removed: ReadonlyMap<string, number>;
-  /** Times at which the kubelet reported the end of the command. */
   readonly ended: ReadonlyMap<string, number>;
   stop(): Promise<void>;
 }

@@ -7,7 +7,6 @@ export interface Row {
   readonly note?: string;
 }
 
-/** A measurement for `npm run bench -- --only <name>`. */
 export interface Measure {
   readonly name: string;
   run(): Promise<Row[]>;
@@ -17,7 +16,6 @@ export function median(values: readonly number[]): number {
   return percentile(values, 50);
 }
 
-/** Returns rows for p50 and p99 of durations in ms. */
 export function percentileRows(
   name: string,
   values: readonly number[],

@@ -8,7 +8,6 @@ const gets = 100_000;
 const fillingGets = 400_000;
 const connections = 8;
 
-/** Memory of the stack at its start, and its growth by requests (Linux). */
 export const memory: Measure = {
   name: "memory",
   run: () => withStack(`${wholeNode.type}=1`, measure),

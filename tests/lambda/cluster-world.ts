@@ -48,7 +48,6 @@ export async function openClusterWorld(): Promise<ClusterWorld> {
   const { volumes, githubKeys, fetch, log } = await httpWorld();
   const local = await startLocal(stage, { compute, volumes, githubKeys, fetch }, log);
   await stage.runSchedule("schedules/capacity");
-  // The watch runs for minutes and ends with the stage.
   const watch = stage.runSchedule("schedules/watch");
   const key = await logIn(stage);
   return {

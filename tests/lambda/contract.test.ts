@@ -15,7 +15,6 @@ const { endpoints } = await loadCatalog();
 const rows = endpoints.map(({ name, declaration }) => ({ name, endpoint: declaration }));
 let world: ContractWorld | undefined;
 let key = "";
-/** Listed differences whose request was compared. */
 const compared = new Set<string>();
 
 beforeAll(async () => {
@@ -60,7 +59,6 @@ async function compareOne(open: ContractWorld, name: string, request: ViewerRequ
   expectAlike(name, ...(await getPair(open, request)));
 }
 
-/** Returns the path segments that the other request lacks. */
 function namesIn({ path }: GoodRequest, otherRequest: GoodRequest): string[] {
   const others = otherRequest.path.split("/");
   return path.split("/").filter((segment, n) => segment !== others[n]);

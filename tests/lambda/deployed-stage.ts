@@ -14,9 +14,7 @@ export interface DeployedStage {
   readonly resources: readonly Resource[];
   readonly services: Services;
   readonly deployed: DeployedFunctions;
-  /** Sends a request through the edge. */
   request(request: ViewerRequest): Promise<OriginAnswer>;
-  /** Opens a WebSocket through the edge. */
   connect(request: ViewerRequest): Promise<ClientSocket | OriginAnswer>;
   /** Invokes the function of a schedule, by its name in functions.json. */
   runSchedule(name: string): Promise<Answered>;

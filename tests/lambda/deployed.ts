@@ -22,7 +22,6 @@ export interface DeployedFunctions {
   /** Finds a function by its ARN, its name on AWS or its name in functions.json. */
   named(name: string): RunningFunction;
   filesOf(name: string): Promise<string[]>;
-  /** Synthesized environment variables. */
   variablesOf(name: string): Readonly<Record<string, string>>;
   stop(): Promise<void>;
 }

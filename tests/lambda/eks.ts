@@ -6,7 +6,6 @@ import { type FakeAnswer, type FakeService, startFakeService } from "../aws/fake
 import { ACCOUNT } from "../synthesis/cloud.ts";
 import type { Resource } from "../synthesis/synthesize.ts";
 
-/** A fake EKS with the cluster of a stage. */
 export interface Eks extends Pick<FakeService, "endpoint" | "knowKeys" | "stop"> {
   /** Address where the cluster's API server verifies tokens. */
   readonly tokenReviews: string;
@@ -83,7 +82,6 @@ async function findCaller(token: string, cluster: string, sts: string): Promise<
   return /<Arn>(.+)<\/Arn>/.exec(await text(answer))?.[1];
 }
 
-/** Returns the role of a session. */
 function getRole(arn: string): string {
   const [, name] = /:assumed-role\/([^/]+)\//.exec(arn) ?? [];
   return `arn:aws:iam::${ACCOUNT}:role/${name}`;

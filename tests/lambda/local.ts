@@ -16,7 +16,6 @@ import type { OriginAnswer, ViewerRequest } from "./edge.ts";
 import { variablesIn } from "./runtime/services.ts";
 import { type ClientSocket, frameText } from "./runtime/socket-client.ts";
 
-/** The local server over the stores of a stage. */
 export interface Local {
   ask(request: ViewerRequest): Promise<OriginAnswer>;
   /** Opens a WebSocket, or returns the answer that refuses it. */

@@ -3,7 +3,6 @@ import type { LocalIdentity } from "#local/identity/identities.ts";
 import { ACCOUNT } from "../synthesis/cloud.ts";
 import type { Resource } from "../synthesis/synthesize.ts";
 
-/** Credentials that Lambda gives a function. */
 export type RoleKey = Readonly<Record<"accessKeyId" | "secretAccessKey" | "sessionToken", string>>;
 
 /** Returns the credentials of a role. Other roles have different ones. */
@@ -16,7 +15,6 @@ export function keyOfRole(arn: string): RoleKey {
   };
 }
 
-/** Lists the ARNs of the roles of a stage's functions, without duplicates. */
 export function functionRoles(resources: readonly Resource[]): string[] {
   const made = resources.filter(({ type, read: result }) => type === "aws:lambda/function:Function" && !result);
   return [...new Set(made.map(({ inputs }) => String(inputs.role)))];

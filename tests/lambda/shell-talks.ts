@@ -72,7 +72,6 @@ function isPassed(frame: object): boolean {
   return JSON.stringify(frame) === JSON.stringify(passed);
 }
 
-/** Merges the frames of each result. */
 export function joined(transcript: readonly unknown[]): readonly unknown[] {
   return transcript.reduce<readonly unknown[]>((before, frame) => {
     const last = before.at(-1) as Partial<Result> | undefined;

@@ -13,7 +13,6 @@ beforeAll(async () => {
 
 afterAll(() => world?.stop(), LONG_MS);
 
-/** Returns the target of the workspace that all tests share. */
 function targetIn(open: ClusterWorld): Promise<string> {
   made ??= runningWorkspace(open).then(({ path }) => `${path}/shell?api_key=${open.key}`);
   return made;

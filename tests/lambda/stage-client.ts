@@ -9,7 +9,6 @@ export interface Answer {
 
 export type StageClient = (method: string, target: string, sent?: object) => Promise<Answer>;
 
-/** Creates a client that sends requests through the edge with this key. */
 export function createClient({ request }: DeployedStage, key?: string): StageClient {
   return async (method, target, sent) => {
     const body = sent && Buffer.from(JSON.stringify(sent));
@@ -22,7 +21,6 @@ export function createClient({ request }: DeployedStage, key?: string): StageCli
   };
 }
 
-/** Returns a new key of the caller. */
 export async function logIn(stage: DeployedStage, caller: Caller = developer): Promise<string> {
   const { body } = await createClient(stage)("POST", "/v1/auth/aws-login", loginBody(caller));
   return String(body.api_key);

@@ -9,7 +9,6 @@ export interface CampaignResult {
   readonly most: number;
   readonly cpuSeconds: number;
   readonly seconds: number;
-  /** Number of schedules that reached each interesting state. */
   readonly reached: Readonly<Record<string, number>>;
 }
 
@@ -69,7 +68,6 @@ export async function withoutStacks<Made>(work: () => Promise<Made>): Promise<Ma
   }
 }
 
-/** Lists interesting states that no schedule reached. */
 export function unreached({ reached }: CampaignResult): string[] {
   return interestingStates.filter((state) => !reached[state]);
 }

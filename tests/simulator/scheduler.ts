@@ -47,7 +47,6 @@ interface Call {
 }
 
 export interface Scheduler {
-  /** Virtual time in ms. */
   time(): number;
   /** `isAsleep` says that every host sleeps until then, so nothing can be observed. */
   advanceTo(time: number, isAsleep: boolean): void;
@@ -60,11 +59,9 @@ export interface Scheduler {
   call<T>(host: Host, label: string, effect: () => Promise<T>, afterMs?: number): Promise<T>;
   /** Starts work on a host. Calls `ended` unless the host crashes first. */
   start(host: Host, label: string, work: () => Promise<void>, ended: (failed: boolean) => void): void;
-  /** Number of calls that may continue now. */
   ready(): number;
   /** Time when the next sleeping call may continue. */
   nextAt(): number | undefined;
-  /** Resumes a random call that is ready. */
   step(): Promise<void>;
   /** Waits until all work is blocked on port calls. */
   settled(): Promise<void>;

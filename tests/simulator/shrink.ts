@@ -4,7 +4,6 @@ import { calm, type FaultRates } from "./scheduler.ts";
 /** A failing schedule that needs all of its remaining parts, with its violations. */
 export interface Shrunk extends Omitted {
   readonly violation: string;
-  /** Remaining actions of users and kinds of faults. */
   readonly left: { readonly actions: number; readonly faults: readonly string[] };
 }
 

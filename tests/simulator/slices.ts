@@ -20,7 +20,6 @@ export function cleanCommit(directory = root): string {
   return git("rev-parse", "HEAD");
 }
 
-/** Appends the result of a slice to the committed summary. */
 export function appendSlice(commit: string, from: number, { schedules, cpuSeconds, failed }: CampaignResult): void {
   const seeds = failed.slice(0, MOST_SEEDS).map(({ seed }) => seed);
   const slice = { commit, from, schedules, cpuSeconds: Math.round(cpuSeconds), violations: failed.length, seeds };

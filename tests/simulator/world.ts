@@ -59,23 +59,18 @@ const MOST_APART_MS = 1_800;
 /** A deleted disk is purged after three minutes, within a schedule. */
 const RETENTION_DAYS = 0.002;
 
-/** Parameters of a world. */
 export interface Surroundings extends VolumeTimes {
   readonly nodes: readonly ComputeNode[];
-  /** Delay of the indexes, in ms. */
   readonly late: number;
   readonly isSlow: boolean;
   readonly isLong: boolean;
-  /** Whether users only restore disks. */
   readonly isRestoring?: boolean;
   /** Service with an outage longer than a run may take to become ready. */
   readonly outage?: Part | undefined;
-  /** Whether the cluster's watch events are ignored. */
   readonly isDeaf: boolean;
   readonly taken: Partial<StepDelays>;
   readonly apartMs: number;
   readonly hostCount: number;
-  /** Whether a node group may create machines. */
   readonly hasGroup?: boolean;
   readonly settings: Partial<Settings>;
   /** Decides the fate of an environment's run. The default is random. */
@@ -124,7 +119,6 @@ function isThorough(seed: number): boolean {
   return seed % THOROUGH_EVERY === 0;
 }
 
-/** Creates a world of these parameters, without users. */
 export function createWorld(sim: Scheduler, seed: number, around: Surroundings) {
   const { nodes, late, isSlow, isLong, taken, snapshotMs, archiveMs, listedAfterMs, apartMs } = around;
   const clock = { ...manualClock(), now: () => Math.round(sim.time()), monotonic: () => Math.round(sim.time()) };

@@ -116,7 +116,6 @@ function reaches({ alarmActions, region }: Resource["inputs"], topic: Resource):
   return region === topic.inputs.region && Boolean(alarmActions?.[0]?.endsWith(`:${topic.name}`));
 }
 
-/** Checks that an alarm reports failed and missing sweeps. */
 function sweepProblems(name: string, alarms: readonly Resource[]): string[] {
   const sweep = alarms.find((alarm) => alarm.name === `${name}MissedAlarm`);
   const {

@@ -3,7 +3,6 @@ import { logicalName } from "../../stacks/compute/functions.ts";
 import type { FunctionEntry, FunctionsFile } from "../../stacks/compute/functions-file.ts";
 import type { Resource } from "./synthesize.ts";
 
-/** Returns a text for each fault in the resources of a stage. */
 export type Check = (resources: readonly Resource[], functions: FunctionsFile) => string[];
 
 export const checks = {
@@ -208,7 +207,6 @@ function getMinutes(expression: string): string {
   return /^rate\((\d+) minutes?\)$/.exec(expression)?.[1] ?? expression;
 }
 
-/** Compares lists in any order, with duplicates counted. */
 export function different(subject: string, found: readonly unknown[], wanted: readonly unknown[]): string[] {
   const missing = wanted.map(String);
   const extra = found.map(String).filter((each) => {

@@ -48,7 +48,6 @@ export function makeOutputs(type: string, name: string, inputs: Inputs): Record<
   }
 }
 
-/** Returns AWS's answer to a call of the program. */
 export function answerCall(token: string, inputs: Inputs): Record<string, unknown> {
   switch (token) {
     case "aws:index/getRegion:getRegion":

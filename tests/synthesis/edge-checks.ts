@@ -22,7 +22,6 @@ const tooMany: ProblemView = {
   now: 0,
 };
 
-/** Checks the path of a request from the edge to its function. */
 export const edgeChecks = {
   routes(resources, functions) {
     const integrations = ofType(resources, "aws:apigatewayv2/integration:Integration");

@@ -161,7 +161,6 @@ function getSize(policy: string): number {
   return policy.replaceAll(/\s/g, "").length;
 }
 
-/** Lists the principals that may assume a role. */
 function getTrusted({ name, inputs }: Resource): string[] {
   const { assumeRolePolicy: policy } = inputs;
   const { Statement = [] } = typeof policy === "string" ? JSON.parse(policy) : policy;

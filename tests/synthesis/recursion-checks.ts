@@ -27,7 +27,6 @@ function reachesItself(start: string, getNext: (name: string) => readonly string
   return reached.has(start);
 }
 
-/** Returns the ARNs of the queues that a function may send to. */
 function listQueues({ inputs }: Resource, resources: readonly Resource[]): string[] {
   const role = String(inputs.role).split("/").pop();
   return rolePolicies(resources)

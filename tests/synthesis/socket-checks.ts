@@ -4,7 +4,6 @@ import type { Resource } from "./synthesize.ts";
 const apiId = "Socket-id";
 const keyArn = "arn:aws:kms:us-east-1:123456789012:key/Sealer";
 
-/** Checks the path of a frame through queue, function and connection. */
 export const socketChecks = {
   socketRoutes(resources) {
     const [api, ...others] = ofType(resources, "aws:apigatewayv2/api:Api").filter(isSocket);
@@ -112,13 +111,11 @@ function isSocket({ inputs }: Resource): boolean {
   return inputs.protocolType === "WEBSOCKET";
 }
 
-/** Returns the queue or function of an integration. */
 function getTarget(uri: unknown): string {
   const [, queue] = /:sqs:path\/\d+\/[^/]*?-?([A-Za-z]+Queue)-[a-z]+\.fifo$/.exec(String(uri)) ?? [];
   return queue ?? functionIn(/functions\/(.*)\/invocations$/.exec(String(uri))?.[1]);
 }
 
-/** Lists each action with its resource and condition. */
 function listLines(policy: unknown): string[] {
   const { Statement } = JSON.parse(String(policy ?? '{"Statement":[]}'));
   return Statement.flatMap(({ Action, Resource, Condition }: Resource["inputs"]) =>

@@ -8,7 +8,6 @@ import { build } from "esbuild";
 export interface Resource {
   readonly type: string;
   readonly name: string;
-  /** Whether the resource is only looked up. */
   readonly read: boolean;
   // biome-ignore lint/suspicious/noExplicitAny: each type of resource has inputs of its own
   readonly inputs: Record<string, any>;

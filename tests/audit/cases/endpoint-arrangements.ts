@@ -13,7 +13,6 @@ import type { CaseWorld } from "./case-world.ts";
 interface Special extends Partial<Pick<Scene, "items" | "volumes" | "snapshots">> {
   readonly at?: string;
   readonly body?: unknown;
-  /** How often the request is sent. */
   readonly times?: number;
 }
 

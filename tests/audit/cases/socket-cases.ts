@@ -11,7 +11,6 @@ import { openCaseWorld } from "./case-world.ts";
 
 const connection = "L0SM9cOFvHcCIhw=";
 
-/** Lists the events of a connection from first to last. */
 export function socketCases(place: AuditPlace, entry: SocketEntry): Case[] {
   return [
     {

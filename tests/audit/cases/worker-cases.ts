@@ -152,7 +152,6 @@ async function planAndReconcile({ world }: World): Promise<void> {
   }
 }
 
-/** Returns a batch with one reconcile for each kind of record. */
 function passesOver(items: readonly Item[]): unknown {
   const kinds = ["environment", "disk", "spec", "user", "inbox"];
   const keys = items.filter(({ kind }) => kinds.includes(String(kind)));

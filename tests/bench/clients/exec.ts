@@ -24,7 +24,6 @@ export const exec: Measure = {
   },
 };
 
-/** Alternates both, so a busy machine slows both. */
 async function overheadRows(): Promise<Row[]> {
   const fixture = openFixture();
   try {

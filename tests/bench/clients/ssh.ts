@@ -21,7 +21,6 @@ export const ssh: Measure = {
   run: () => withTarget(enterAll),
 };
 
-/** Runs `use` with a running job that accepts its key. */
 export async function withTarget<Result>(use: (target: SshTarget) => Promise<Result>): Promise<Result> {
   const key = newSshKey();
   const keys = createServer((_, response) => response.end(`${key.public}\n`)).listen(0, "127.0.0.1");
@@ -53,7 +52,6 @@ async function enterAll(target: SshTarget) {
   ];
 }
 
-/** Starts a job that a GitHub user may enter. */
 async function openTarget(stack: LocalStack): Promise<Omit<SshTarget, "key">> {
   const id = await submitJob(stack, 1);
   await untilActive(stack, id);

@@ -16,7 +16,6 @@ interface Shape {
   readonly sizes: readonly (readonly [machines: number, units: number])[];
   /** Share of waiting requests whose disk pins them to a zone. */
   readonly pinned: number;
-  /** Share of nodes that are half occupied. */
   readonly occupied: number;
   /** A zone without free units, to which all pinned requests belong. */
   readonly fullZone?: string;

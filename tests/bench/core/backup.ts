@@ -9,7 +9,6 @@ const rounds = 3;
 const wantedBytes = Number(process.env.BERTH_BENCH_DISK_GB ?? 1) * 1e9;
 /** Copies of the disk that the file system must hold: the volume, kept snapshots, one in progress, and a reserve. */
 const copiesThatFit = 7.5;
-/** Slowest fill or copy before the bench gives up. */
 const leastBytesPerMs = 20_000;
 const disk = "large";
 const mostMs = 1_000;
@@ -59,7 +58,6 @@ async function fillDisk(stack: LocalStack, bytes: number): Promise<void> {
   if (status !== "completed") throw new Error(`The job that fills the disk is ${status}`);
 }
 
-/** Returns the longest wait (ms) for a disk of this size. */
 function patienceFor(bytes: number): number {
   return 15_000 + bytes / leastBytesPerMs;
 }

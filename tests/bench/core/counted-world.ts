@@ -24,7 +24,6 @@ export async function countedWorld(): Promise<CountedWorld> {
   return { world, key, callsOf };
 }
 
-/** Returns the JSON of an answer. Throws if the request fails. */
 export async function ask<Answer>(
   { world, key }: Pick<CountedWorld, "world" | "key">,
   method: string,

@@ -8,7 +8,6 @@ const inUseCount = 10;
 const snapshotCount = 3;
 const job = { image: "ubuntu", instance_type: "p5.48xlarge", duration_hours: 1 };
 
-/** Reads and writes of disk requests, including the read of the key. */
 export const disks: Measure = {
   name: "disks",
   async run() {
@@ -38,7 +37,6 @@ async function renameRow(which: string, counted: CountedWorld, name: string, new
   return { name: `rename, ${which}: reads`, value: getReads(made), unit: "", limit: writes + 1, note };
 }
 
-/** Submits a job with this disk and requests its end. */
 async function useDisk(counted: CountedWorld, disk_name: string): Promise<void> {
   const body = { ...job, disk_name };
   const { job_id } = await ask<{ job_id: string }>(counted, "POST", "/v1/jobs/submit", body);

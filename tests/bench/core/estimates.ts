@@ -23,11 +23,9 @@ export interface Workload {
   readonly seed: number;
   readonly nodes: number;
   readonly jobs: number;
-  /** Hours over which the jobs are submitted. */
   readonly hours: number;
 }
 
-/** First estimate and actual start of a job that had to wait. */
 export interface Estimated extends Promised {
   readonly startedAt: number;
 }

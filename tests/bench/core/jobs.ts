@@ -18,7 +18,6 @@ export async function untilActive(stack: LocalStack, id: string, patienceMs?: nu
   await untilStatus(stack, id, ["active"], patienceMs);
 }
 
-/** Waits for the end of a job and returns its status. */
 export function untilOver(stack: LocalStack, id: string, patienceMs?: number): Promise<string> {
   return untilStatus(stack, id, ["completed", "failed", "expired", "cancelled"], patienceMs);
 }

@@ -6,7 +6,6 @@ import type { Measure, Row } from "../measure.ts";
 import { type LocalStack, until, withStack } from "../server/local-stack.ts";
 
 const environments = 300;
-/** Time over which the CPU of the idle environments is measured. */
 const restSeconds = 10;
 const ticksPerSecond = 100;
 const patienceMs = 600_000;
@@ -95,7 +94,6 @@ function isForHome(pid: number, home: string, runs: ReadonlySet<string>): boolea
   return runs.has(run) || read(`/proc/${pid}/cmdline`).includes(home);
 }
 
-/** Returns the PSS in KiB. */
 function getPss(pid: number): number {
   const [, kibibytes] = /^Pss:\s+(\d+) kB$/m.exec(read(`/proc/${pid}/smaps_rollup`)) ?? [];
   if (kibibytes === undefined && findProcess(pid) !== undefined)

@@ -3,7 +3,6 @@ import type { Measure } from "../measure.ts";
 
 const count = 250;
 
-/** Speed of the simulator, and the number of failed schedules. */
 export const simulator: Measure = {
   name: "simulator",
   async run() {

@@ -3,7 +3,6 @@ import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { build } from "esbuild";
 
-/** The stock AWS clients that a function without Berth would use. */
 export type StockClient = keyof typeof clients;
 
 const clients = {
@@ -62,7 +61,6 @@ export const onLambda = {
   AWS_LAMBDA_FUNCTION_NAME: "berth",
 };
 
-/** Returns the time in ms that a new process takes to import a module. */
 export async function importMs(file: string, environment: Readonly<Record<string, string>>): Promise<number> {
   const script = `const begun = performance.now();
     await import(${JSON.stringify(pathToFileURL(file).href)});

@@ -65,7 +65,6 @@ async function largestBundle(directory: string): Promise<{ readonly file: string
   return sizes.reduce((left, right) => (right.bytes > left.bytes ? right : left));
 }
 
-/** Import times in ms. */
 interface Times {
   readonly ours: number;
   readonly bare: number;

@@ -3,7 +3,6 @@ import type { Measure, Row } from "../measure.ts";
 
 const job = { image: "ubuntu", instance_type: "p5.48xlarge", duration_hours: 1 };
 
-/** AWS calls of each request. */
 export const calls: Measure = {
   name: "calls",
   async run() {

@@ -37,7 +37,6 @@ interface Group {
   readonly name: string;
   readonly kind: string;
   readonly clients: readonly StockClient[];
-  /** Bundles. */
   readonly files: readonly string[];
 }
 

@@ -16,7 +16,6 @@ export interface LogLine {
 
 export interface LocalStack {
   readonly home: string;
-  /** Id of the process that answers. */
   readonly pid: number;
   /** Time from the start (by default with npm) until /health answers 200, in ms. */
   readonly healthyMs: number;
@@ -30,7 +29,6 @@ const usualPatienceMs = 15_000;
 export interface StackOptions {
   /** Directory to keep. By default the stack gets a new one. */
   readonly home?: string;
-  /** Starts the stack's program directly. */
   readonly withoutNpm?: boolean;
 }
 
@@ -66,7 +64,6 @@ export async function withStack<Result>(
   }
 }
 
-/** Returns the program and options of the `start` script. */
 function startWords(): string[] {
   const { scripts } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
   return String(scripts.start)

@@ -17,7 +17,6 @@ export async function countRequests({ admin }: Cluster): Promise<ServerRequests>
   return counts;
 }
 
-/** Returns a label of Prometheus's text format, or "". */
 function labelIn(labels: string, name: string): string {
   return new RegExp(`(?:^|,)${name}="([^"]*)"`).exec(labels)?.[1] ?? "";
 }

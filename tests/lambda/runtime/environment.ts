@@ -12,7 +12,6 @@ import {
 export interface LambdaFunction {
   readonly name: string;
   readonly arn: string;
-  /** Directory of the unpacked zip. */
   readonly directory: string;
   /** Module and export: `index.handler`. */
   readonly handler: string;
@@ -23,14 +22,12 @@ export interface LambdaFunction {
   readonly environment: Readonly<Record<string, string>>;
   /** Addresses of hosts that only the function's network resolves, as in a private zone of Route 53. */
   readonly hosts: Readonly<Record<string, string>>;
-  /** Credentials of the function's role. */
   readonly credentials: Readonly<Record<"accessKeyId" | "secretAccessKey" | "sessionToken", string>>;
 }
 
 /** A process of a function, frozen between invocations as on Lambda. */
 export interface ExecutionEnvironment {
   readonly pid: number;
-  /** Whether the process has ended. */
   isOver(): boolean;
   /** Runs one invocation at a time. Failures are answers too. */
   invoke(invocation: Invocation): Promise<Answered>;

@@ -3,7 +3,6 @@ import type { DeployedFunctions } from "../deployed.ts";
 import { sqsEvent } from "./events.ts";
 import { eventQueues, type Services } from "./services.ts";
 
-/** A batch that a consumer received. */
 export interface Delivered {
   /** Name in functions.json. */
   readonly consumer: string;

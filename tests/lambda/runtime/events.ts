@@ -91,7 +91,6 @@ function requestEvent({ method, query, headers, body }: OriginRequest, { domainN
 /** Other types are base64-encoded ("Working with binary media types for HTTP APIs"). */
 const textTypes = /^(text\/|application\/(json|javascript|xml))/i;
 
-/** Joins repeated values with commas. */
 function joined(pairs: readonly (readonly [string, string])[]): Record<string, string> {
   const values = new Map<string, string>();
   for (const [name, value] of pairs) values.set(name, values.has(name) ? `${values.get(name)},${value}` : value);

@@ -131,7 +131,6 @@ function gatewayAnswer(status: number, message: string): OriginAnswer {
   return { status, headers: { "content-type": "application/json" }, body };
 }
 
-/** Answer of a WebSocket API to a request without an upgrade. */
 const noUpgrade = gatewayAnswer(403, "Forbidden");
 
 const tooLarge = gatewayAnswer(431, "Request Header Fields Too Large");

@@ -4,7 +4,6 @@ import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
 import { RECEIVER_HOST } from "../stage.ts";
 
-/** A receiver of webhooks on loopback that records requests. */
 export interface Receiver {
   readonly url: string;
   readonly seen: readonly Seen[];

@@ -21,7 +21,6 @@ export type Answered = { readonly value: unknown } | { readonly error: FailedInv
 
 /** The runtime API of one process, on loopback (Lambda Developer Guide, "Using the Lambda runtime API"). */
 export interface RuntimeApi {
-  /** Host and port. */
   readonly address: string;
   /** Waits until the process asks for an invocation. Returns its failure if the init failed. */
   asked(): Promise<FailedInvocation | undefined>;
@@ -37,7 +36,6 @@ export async function startRuntimeApi(): Promise<RuntimeApi> {
   let next = Promise.withResolvers<ServerResponse | FailedInvocation>();
   let current: { readonly id: string; readonly answer: (answered: Answered) => void } | undefined;
 
-  /** Returns the status of the answer. */
   async function take(request: IncomingMessage): Promise<number> {
     const said = await text(request);
     const [, id, kind] =

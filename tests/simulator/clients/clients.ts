@@ -99,7 +99,6 @@ function getCast(sim: Scheduler, { isLong, isRestoring }: Pick<SimulatedWorld, "
   return { ...nobody, jobs, lives, receivers, talks, handsOver, disks, ...also };
 }
 
-/** Adds jobs of one or 3 owners, some with a disk. */
 function jobActions(sim: Scheduler, world: SimulatedWorld, count: number): ClientAction[] {
   const actions: ClientAction[] = [];
   const start = sim.time();
@@ -264,7 +263,6 @@ function askForAccess(sim: Scheduler, world: SimulatedWorld, owner: string, id: 
 /** A worker that slept longer may not create anything from what it has read. */
 const SLEPT_MS = 30_000;
 
-/** Probability that cluster and records are compared at once. */
 const COMPARED = 0.2;
 
 /**

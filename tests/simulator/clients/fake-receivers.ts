@@ -15,12 +15,10 @@ export interface FakeReceivers {
   final(table: MemoryTable, environments: Iterable<Environment>): string[];
 }
 
-/** Receivers by behaviour. */
 export const receivers = {
   good: "https://good.example/",
   /** Fails, hangs or disconnects for a while. */
   shaky: "https://shaky.example/",
-  /** Answers 404. */
   gone: "https://gone.example/",
   /** Fails forever. */
   dead: "https://dead.example/",
@@ -35,7 +33,6 @@ interface Received {
   readonly body: string;
   posts: number;
   taken: number;
-  /** End of the post in progress. */
   busyUntil: number;
 }
 

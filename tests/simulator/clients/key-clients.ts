@@ -11,7 +11,6 @@ import type { ClientAction } from "./clients.ts";
 const MINUTE = 60_000;
 /** Time for which a process caches a valid key (packages/http/keys/key-check.ts). */
 const REMEMBERED_MS = 5_000;
-/** Overlap of a rotation. */
 const KEEPS_MS = 60_000;
 
 /** A key in clear text, with its owner and the time at which its end was answered. */

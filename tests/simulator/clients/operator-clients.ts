@@ -19,7 +19,6 @@ type Ask = (
   request: (ctx: Context<"table" | "queue" | "compute" | "volumes">) => Promise<unknown>,
 ) => ClientAction;
 
-/** Closes the pool for a while, and compares cluster and records. */
 export function operatorActions(sim: Scheduler, world: SimulatedWorld): ClientAction[] {
   const start = sim.time();
   const at = (most: number) => start + sim.random() * most * MINUTE;

@@ -10,7 +10,6 @@ import { receivers } from "./fake-receivers.ts";
 const MINUTE = 60_000;
 const OWNER = "grace";
 
-/** Creates environments with a receiver each, of different kinds. */
 export function webhookActions(sim: Scheduler, world: SimulatedWorld, count: number): ClientAction[] {
   const start = sim.time();
   const actions: ClientAction[] = [];

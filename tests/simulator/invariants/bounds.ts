@@ -49,7 +49,6 @@ export const bounds = {
 
 export type ItemKind = keyof typeof bounds;
 
-/** Returns what is wrong with an item's size, or undefined. */
 export function beyondBound(item: Item): string | undefined {
   const kind = String(item.kind);
   if (!isKind(kind)) return `nobody has written down how large a ${kind} may get`;

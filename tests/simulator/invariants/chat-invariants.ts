@@ -8,7 +8,6 @@ import type { Host } from "../scheduler.ts";
 /** Checks chat messages: delivered in order, one at a time, and never after they were settled. */
 export interface ChatWatch {
   wroteMessage(item: Item): void;
-  /** Reports that an item was removed. */
   removed(key: Key): void;
   watching(compute: Compute): Pick<Compute, "postToPort">;
   /**
@@ -17,7 +16,6 @@ export interface ChatWatch {
   arriving(compute: Compute): Pick<Compute, "postToPort">;
   /** Wraps the compute port of a host. A post is in progress from the call until it arrives. */
   calledBy(host: Host, compute: Compute): Pick<Compute, "postToPort">;
-  /** Waiting messages of an environment, by number. */
   waiting(uid: string): ReadonlyMap<number, string>;
 }
 

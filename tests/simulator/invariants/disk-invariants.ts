@@ -5,7 +5,6 @@ import type { MemoryCompute } from "../../fakes/memory-compute.ts";
 import type { MemoryVolumes } from "../../fakes/memory-volumes.ts";
 import { follows } from "./follows.ts";
 
-/** Checks disks, volumes and backups. */
 export interface DiskWatch {
   all(): ReadonlyMap<string, Disk>;
   wroteDisk(disk: Disk): void;

@@ -50,7 +50,6 @@ export function failureWatch(options: {
     return started !== undefined && !isOver && now() - started.at > READY_BY_MS;
   }
 
-  /** Reports whether the volume was lost and no backup is left. */
   function isLost({ uid }: DiskUse): boolean {
     const { volume, snapshots = [] } = disks.get(uid) ?? {};
     const wasTaken = volumes.history().some((event) => event.kind === "lost" && event.volume === volume?.id);
@@ -94,7 +93,6 @@ export function failureWatch(options: {
   };
 }
 
-/** Returns why the environment fails with this write, or undefined. */
 function findFailure(before: Environment, next: Environment): string | undefined {
   if (before.end.outcome === null && next.end.outcome?.phase === "failed") return next.end.outcome.reason ?? "";
   return before.run.error === null && next.run.error !== null ? next.run.error : undefined;

@@ -12,7 +12,6 @@ export interface Answered {
   readonly cancels: { readonly uid: string; readonly at: number }[];
   readonly extensions: { readonly owner: string; readonly id: string; readonly extraMs: number; isAnswered: boolean }[];
   readonly undeletes: { readonly uid: string; readonly at: number }[];
-  /** Uids of restored disks. */
   readonly restores: string[];
 }
 

@@ -30,7 +30,6 @@ export interface WatchOptions {
   readonly isLarge?: boolean;
   /** Limit of machines in each pool of a node group, by type. */
   readonly mostNodes?: ReadonlyMap<string, number>;
-  /** Called with each write before it is judged. */
   readonly also?: WatchedWrites;
 }
 
@@ -50,10 +49,8 @@ export interface Watch {
   readonly violations: string[];
   violated(text: string): void;
   environments(): ReadonlyMap<string, Environment>;
-  /** Environments that are not finished. */
   living(): ReadonlyMap<string, Environment>;
   disks(): ReadonlyMap<string, Disk>;
-  /** Pools by type. */
   pools(): ReadonlyMap<string, PoolView>;
   /** Units of all machines that were ever in a ledger, by name. */
   nodes(): ReadonlyMap<string, number>;
@@ -62,20 +59,15 @@ export interface Watch {
   readonly life: LifeWatch;
   readonly chat: ChatWatch;
   readonly reached: Reached;
-  /** Limit of the difference between the hosts' clocks, in ms. */
   clocksMs(): number;
   readonly latency: LatencyWatch;
   /** Requested time of an environment when it was created, in ms. */
   wantedFirst(uid: string): number | undefined;
-  /** Whether the operator ended the unreadable record by force. */
   isForced(uid: string): boolean;
-  /** Calls back with each written environment and its previous record. */
   whenWritten(call: (before: Environment | undefined, next: Environment) => void): void;
   whenDiskWritten(call: (disk: Disk) => void): void;
   readonly restores: RestoreWatch;
-  /** Notes that a manual edit made the record unreadable. */
   damaged(uid: string): void;
-  /** Notes that a manual edit repaired the record. */
   mended(item: Item): void;
   /** Notes that an operator's request to close or open the pool was answered. */
   setClosed(isClosed: boolean): void;
@@ -100,7 +92,6 @@ const LATEST_CALL_MS = 20_000 + 5_000 + 4_000;
  * time-out.
  */
 const LATEST_START_MS = 26_000;
-/** Limit of the difference between the hosts' clocks. */
 const CLOCKS_MS = 2_000;
 /** Measuring an item costs time, so only every eighth write is measured, and all items at the end (final.ts). */
 const MEASURED_EVERY = 8;
@@ -120,7 +111,6 @@ export function watch(
   const endedAt = new Map<string, number>();
   /** When a run left `preparing`, or its grant began to be withdrawn. */
   const leftAt = new Map<string, number>();
-  /** When a run's command was observed as exited. */
   const exits = new Map<string, number>();
   const ledgers = ledgerWatch();
   /** Pools as of the last write of their head. */
@@ -132,9 +122,7 @@ export function watch(
   const holding = new Map<string, Environment>();
   const living = new Map<string, Environment>();
   let puts = 0;
-  /** Unreadable records that the operator ended by force. */
   const endedByForce = new Set<string>();
-  /** Runs that gave their grant back. */
   const gaveBack = new Set<string>();
   const callers: ((before: Environment | undefined, next: Environment) => void)[] = [];
   let isClosed = false;

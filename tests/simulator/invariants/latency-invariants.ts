@@ -16,7 +16,6 @@ export interface LatencyWatch {
   readable(environment: Environment): void;
   /** Ignores delays, because the index is late or an operator closes the pool. */
   excuse(): void;
-  /** Returns delays that are too long without faults. */
   late(): string[];
 }
 

@@ -8,9 +8,7 @@ import { type PoolView, toPoolView } from "../../worlds/pool-view.ts";
 export interface LedgerWatch {
   wrote(next: Pool | LedgerItem): void;
   removed(key: Key): void;
-  /** Returns the last written item. */
   find(key: Key): Pool | LedgerItem | undefined;
-  /** Returns the pool of a ledger item, or undefined. */
   findType(key: Key): string | undefined;
   /** Pools whose head was written. */
   pools(): ReadonlyMap<string, PoolView>;

@@ -8,7 +8,6 @@ import type { MemoryVolumes } from "../../fakes/memory-volumes.ts";
 export interface AnsweredUse {
   readonly uid: string;
   readonly kind: "beat" | "exec";
-  /** Time of the answer. */
   readonly at: number;
   readonly until: number;
 }
@@ -38,13 +37,11 @@ export function lifeWatch(options: {
   readonly environments: ReadonlyMap<string, Environment>;
   readonly violated: (text: string) => void;
   readonly now: () => number;
-  /** Limit of the difference between the hosts' clocks. */
   readonly clocksMs: () => number;
 }): LifeWatch {
   const { compute, environments, violated, now, clocksMs } = options;
   const uses = new Map<string, AnsweredUse[]>();
   const callers: ((environment: Environment) => void)[] = [];
-  /** Owners of environments' volumes, by volume id. */
   const owners = new Map<string, string>();
 
   function wroteEnvironment(before: Environment | undefined, next: Environment): void {

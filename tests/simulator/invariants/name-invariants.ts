@@ -3,7 +3,6 @@ import { namedById } from "#core/disks/names/lost-directory.ts";
 import type { Disk } from "#core/disks/record.ts";
 import type { Item } from "#core/ports/table.ts";
 
-/** Checks the names of disks. */
 export interface NameWatch {
   wrote(item: Item): void;
 }

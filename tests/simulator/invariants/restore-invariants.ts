@@ -4,7 +4,6 @@ import type { Volumes } from "#core/ports/volumes.ts";
 import type { MemoryVolumes } from "../../fakes/memory-volumes.ts";
 import type { DiskWatch } from "./disk-invariants.ts";
 
-/** Checks disks that were restored from snapshots. */
 export interface RestoreWatch {
   /** Call it before the disk counts as written. */
   wroteDisk(next: Disk): void;
@@ -38,7 +37,6 @@ export function restoreWatch(options: {
     return !isLong || now() >= until + CHECK_MS;
   }
 
-  /** Reports whether the disk can still be created from its source. */
   function couldBeMade(disk: Disk): boolean {
     return mayNeed(disk) && !mayHaveWork(disk) && isSourceSeen(disk);
   }

@@ -17,7 +17,6 @@ const INEXACT_MS = 4_000;
 export function sweepRules(time: () => number, violations: string[]) {
   const noted = new Map<string, number>();
   return {
-    /** Returns the ports for a sweep that begins now. */
     portsOf<Ports extends SweepPorts>(ports: Ports): Ports {
       const before = new Map(noted);
       const table: Table = {

@@ -6,9 +6,7 @@ import type { TruePorts } from "../weather/faulty-ports.ts";
 
 /** Checks one reconcile against the rules of docs/architecture.md. */
 export interface TaskRules {
-  /** Ports for this reconcile only. */
   readonly ports: TruePorts;
-  /** Returns the broken rules after the reconcile ends. */
   broken(): string[];
 }
 

@@ -3,7 +3,6 @@ import { newActor } from "../../worlds/memory-world.ts";
 import type { Scheduler } from "../scheduler.ts";
 import type { SimulatedWorld } from "../world.ts";
 
-/** Context of a client's request. */
 export type UserPorts = UserContext<"table" | "queue" | "sealer" | "volumes" | "compute">;
 
 /** Starts a request of this user on a random host. Its failure affects nothing else. */

@@ -1,6 +1,5 @@
 import type { PlantedBug } from "./plant.ts";
 
-/** Mistakes with backups at the end of a job and with failed backups. */
 export const backupBugs: readonly PlantedBug[] = [
   {
     name: "a second CreateSnapshot after a time-out with effect",

@@ -1,6 +1,5 @@
 import type { PlantedBug } from "./plant.ts";
 
-/** Mistakes with disks, volumes and restores. */
 export const diskBugs: readonly PlantedBug[] = [
   {
     name: "disk lease before the environment",

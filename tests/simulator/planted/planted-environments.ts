@@ -1,6 +1,5 @@
 import type { PlantedBug } from "./plant.ts";
 
-/** Mistakes in the life of an environment: its run, its limits, its end. */
 export const environmentBugs: readonly PlantedBug[] = [
   {
     name: "a resize measured by the run that is being stopped",

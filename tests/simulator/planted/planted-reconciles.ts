@@ -1,6 +1,5 @@
 import type { PlantedBug } from "./plant.ts";
 
-/** Mistakes in reconciles and in the sweep that repeats them. */
 export const reconcileBugs: readonly PlantedBug[] = [
   {
     name: "a hint that lost its writes is sent as an ordinary look",

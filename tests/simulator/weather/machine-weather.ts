@@ -39,7 +39,6 @@ export function machineWeather(sim: Scheduler, world: SimulatedWorld, until: num
   return weather(sim, world, until, name);
 }
 
-/** A machine is silent for a while and returns. */
 function notReady(sim: Scheduler, world: SimulatedWorld, until: number, name: string): ClientAction[] {
   const at = between(sim, sim.time(), until);
   const lost = () => {
@@ -123,7 +122,6 @@ function hear({ machines: { hearsay } }: SimulatedWorld, uid: string, says: Mach
   hearsay.set(uid, { says, until });
 }
 
-/** Adds a machine, possibly with a name that was used before. */
 function joins(sim: Scheduler, world: SimulatedWorld, name: string, at: number): ClientAction {
   const uid = `node-uid-${name}-again`;
   const join = () => {

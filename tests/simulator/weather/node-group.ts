@@ -12,7 +12,6 @@ const IDLE_MS = 240_000;
 export interface GroupState {
   /** Runs for which machines were created. */
   readonly served: Set<string>;
-  /** Join times of machines, by name. */
   readonly joins: Map<string, number>;
   /** Time since which a machine of the group is empty, by name. */
   readonly idle: Map<string, number>;

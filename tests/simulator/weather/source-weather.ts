@@ -8,7 +8,6 @@ import type { Scheduler } from "../scheduler.ts";
 import type { SimulatedWorld } from "../world.ts";
 import { loseVolume } from "./volume-weather.ts";
 
-/** Users who restore disks from snapshots. */
 interface Restorers {
   readonly owner: string;
   /** Disk of the snapshots. */

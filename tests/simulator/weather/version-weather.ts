@@ -139,7 +139,6 @@ export function versionedTable(
   };
 }
 
-/** Adds a field that the older version does not know. */
 function writtenByNewer(item: Stored, kinds: ReadonlySet<string>): Stored {
   const { kind, format, added } = item as Item;
   if (format !== FORMAT || !kinds.has(String(kind))) return item;

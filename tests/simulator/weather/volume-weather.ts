@@ -104,7 +104,6 @@ export function loseBackup(sim: Scheduler, world: SimulatedWorld, id: string): v
   world.watch.reached.note("a backup lost");
 }
 
-/** Loses a volume at once, even while it is mounted. */
 export function loseVolume(sim: Scheduler, world: SimulatedWorld, id: string): void {
   sim.tell("weather", `volume ${id} is lost`);
   const isMounted = world.compute.mounting(id).length > 0;
