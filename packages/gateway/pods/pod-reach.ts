@@ -28,9 +28,11 @@ async function startProgram(runs: RunEntry, getRun: () => PodRun, wanted: Wanted
   return {
     input,
     output,
-    errors,
+    errors: wanted.terminal ? undefined : errors,
     ended: endOf(session),
     resize: session.resize,
+    signal: (signal) => void session.signal(signal),
+    closeOutput: () => closeOutput(session),
     hangUp: () => {
       sessions.delete(session);
       void session.close();
@@ -49,12 +51,23 @@ async function begin(runs: RunEntry, getRun: () => PodRun, request: PodSessionRe
   }
 }
 
+/**
+ * The API server cannot close the output of a program. So the first output after this is discarded, and the program
+ * gets the signal that writing to a closed pipe would send (write(2), EPIPE).
+ */
+function closeOutput({ output, signal }: PodSession): void {
+  output.once("data", () => void signal("SIGPIPE"));
+  output.resume();
+}
+
 const unreachable = "The environment cannot be entered now: its cluster or its machine does not answer";
 
-/** The status may arrive before the last output was read. */
+/** The status may arrive before the last output was read. Output that has no reader is discarded then. */
 async function endOf({ output, errors, ended }: PodSession): Promise<ProgramEnd> {
+  const exitCode = await ended;
+  for (const stream of [output, errors]) if (stream.readableFlowing === null) stream.resume();
   await Promise.allSettled([finished(output), finished(errors)]);
-  return { exitCode: await ended };
+  return { exitCode };
 }
 
 /**
@@ -75,10 +88,11 @@ export SHELL USER LOGNAME="\${LOGNAME:-$USER}"
 command -v bash >/dev/null && exec ${bash} "$@"; exec sh "$@"`;
 }
 
+/** The server of the tools image comes first: it serves every image alike. Images without tools may have one. */
 const sftpWords = [
   "/bin/sh",
   "-c",
-  `for place in /usr/lib/openssh /usr/libexec/openssh /usr/lib/ssh /usr/libexec /usr/lib; do
+  `for place in /.berth /usr/lib/openssh /usr/libexec/openssh /usr/lib/ssh /usr/libexec /usr/lib; do
   [ -x "$place/sftp-server" ] && exec "$place/sftp-server"
 done
 echo "This image has no sftp-server: install openssh-sftp-server in it, or copy by: tar -c . | ssh ... tar -x" >&2

@@ -23,6 +23,8 @@ export interface PodSession {
   resize(columns: number, rows: number): void;
   /** Exit code. Rejects if the command could not be started or its end is unknown. */
   readonly ended: Promise<number>;
+  /** Signals the process group of the command, as sshd does. Resolves after that. */
+  signal(signal: NodeJS.Signals): Promise<void>;
   /** Hangs up the command, which the runtime does not do when a stream closes. Resolves after that. */
   close(): Promise<void>;
 }
@@ -52,12 +54,15 @@ while :; do
 "
 done`;
 
-/** Script that signals the whole group, as a closed terminal does. Processes started with nohup or setsid go on. */
-const hangUpScript = 'kill -HUP "-$1" || kill -HUP "$1"';
+/**
+ * Script that signals the whole group, as a closed terminal does. Processes started with setsid go on. Arguments:
+ * `<signal> <process id>`.
+ */
+const signalScript = 'kill -s "$1" -- "-$2" || kill -s "$1" "$2"';
 
 const chunkBytes = 32 * 1024;
-const hangUpWithinMs = 5_000;
-const hangUpTries = 3;
+const signalWithinMs = 5_000;
+const signalTries = 3;
 const headWithinMs = 20_000;
 const mostHeadBytes = 32;
 
@@ -95,6 +100,7 @@ export async function openPodSession(
     errors: session.errors.readable,
     resize,
     ended: session.over.promise,
+    signal: (signal) => signalCommand(client, place, session, signal),
     close: () => {
       closing ??= endSession(client, place, session);
       return closing;
@@ -169,12 +175,11 @@ function sessionInput({ socket, head }: OpenSession): Writable {
 }
 
 async function endSession(client: ApiClient, place: PodPlace, session: OpenSession): Promise<void> {
-  const { socket, output, errors, head } = session;
+  const { socket, output, errors } = session;
   // The streams have no reader any more. A full one would pause the socket and hide its end.
   for (const { readable } of [output, errors]) readable.destroy();
   const late = setTimeout(() => socket.terminate(), headWithinMs);
-  const pid = await head.promise.catch(() => undefined);
-  if (pid !== undefined && session.status.length === 0) await hangUp(client, place, pid);
+  await signalCommand(client, place, session, "SIGHUP");
   clearTimeout(late);
   socket.terminate();
 }
@@ -221,14 +226,21 @@ function exitCodeIn(status: string): number | null {
   }
 }
 
-async function hangUp(client: ApiClient, place: PodPlace, pid: number): Promise<void> {
-  for (let left = hangUpTries; left > 0; left--) {
+/** Does nothing if the command has ended. */
+async function signalCommand(
+  client: ApiClient,
+  place: PodPlace,
+  session: OpenSession,
+  signal: NodeJS.Signals,
+): Promise<void> {
+  const pid = await session.head.promise.catch(() => undefined);
+  for (let left = signalTries; left > 0 && pid !== undefined && session.status.length === 0; left--) {
     try {
       await execInPod(client, {
         ...place,
-        words: ["/bin/sh", "-c", hangUpScript, "berth", String(pid)],
+        words: ["/bin/sh", "-c", signalScript, "berth", signal.slice("SIG".length), String(pid)],
         stdin: Buffer.alloc(0),
-        timeoutMs: hangUpWithinMs,
+        timeoutMs: signalWithinMs,
         mostBytes: chunkBytes,
       });
       return;

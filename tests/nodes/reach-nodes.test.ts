@@ -1,0 +1,46 @@
+import { describe } from "vitest";
+import { RunGone } from "#core/problem.ts";
+import { podReach } from "#gateway/pods/pod-reach.ts";
+import { runEntry } from "#kubernetes/access/run-entry.ts";
+import { nameOfRun } from "#kubernetes/names.ts";
+import { buildToolsImage, toolsImage } from "../../scripts/images/tools-image.ts";
+import { reachConformance } from "../conformance/reach.ts";
+import { openDriverFixture } from "./driver-fixture.ts";
+
+const echoPort = 8080;
+
+const echo = `exec python3 -c '
+import socketserver
+
+class Echo(socketserver.StreamRequestHandler):
+    def handle(self):
+        while part := self.request.recv(65536):
+            self.request.sendall(part)
+
+socketserver.ThreadingTCPServer(("", ${echoPort}), Echo).serve_forever()
+'`;
+
+describe("the reach into a pod on a real node", () => {
+  reachConformance(async () => {
+    const { archive } = await buildToolsImage(process.env);
+    const nodes = [{ name: "one", instanceType: "p5.48xlarge" }];
+    const fixture = await openDriverFixture({ nodes, archives: [archive], toolsImage });
+    const run = await fixture.applied({ command: echo, ports: [{ port: echoPort, kind: "tcp" }] });
+    await fixture.until(run, (seen) => seen?.state === "ready");
+    const id = { uid: run.uid, run: 1 };
+    const reach = podReach(runEntry(fixture.computeOptions), (name) => {
+      if (name !== nameOfRun(id)) throw new RunGone();
+      return { id, sessions: new Set() };
+    });
+    return {
+      reach,
+      run: nameOfRun(id),
+      endedRun: `${"0".repeat(32)}-r1`,
+      place: "/tmp",
+      echoPort,
+      closedPort: 9,
+      hasRelays: false,
+      close: () => fixture.stop(),
+    };
+  });
+});
