@@ -7,12 +7,14 @@ import { isOutage } from "#http/answers/outage.ts";
 import { type KeyCheck, keyCheck } from "#http/keys/key-check.ts";
 import { withoutKeys } from "#http/request/redaction.ts";
 import { createContext, type Runtime } from "#http/runtime.ts";
+import { nameOfRun } from "#kubernetes/names.ts";
 import { disabledUser, noKey, notRunning, otherSite, outage, type Page, unknown } from "./ingress-page.ts";
+import type { PagePlace } from "./page-connection.ts";
 
 export interface Target {
   readonly actor?: Actor;
   readonly uid: string;
-  readonly port: number;
+  readonly place: PagePlace;
 }
 
 export type Authorize = (incoming: IncomingMessage, host: IngressHost) => Promise<Target | Page>;
@@ -74,20 +76,19 @@ async function findOwn(runtime: Runtime, actor: Actor, { label }: IngressHost): 
   const environment = isLabel(label) ? await findAddressed(createContext(runtime), actor.uid, label) : undefined;
   if (!environment) return undefined;
   const target = targetIn(environment);
-  return "port" in target ? { ...target, actor } : target;
+  return "place" in target ? { ...target, actor } : target;
 }
 
 function targetIn(environment: Environment): Target | Page {
   const {
     phase,
     end: { outcome },
-    run: { ports },
+    run: { n: run, ports },
     uid,
   } = environment;
   const page = ports.find(({ kind, address }) => kind === "http" && address !== null);
-  const [, port] = /^127\.0\.0\.1:(\d+)$/.exec(page?.address ?? "") ?? [];
-  if (phase !== "active" || outcome || port === undefined) return notRunning(environment);
-  return { uid, port: Number(port) };
+  if (phase !== "active" || outcome || !page) return notRunning(environment);
+  return { uid, place: { run: nameOfRun({ uid, run }), port: page.port, address: page.address } };
 }
 
 export interface IngressHost {

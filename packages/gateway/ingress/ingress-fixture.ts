@@ -10,6 +10,7 @@ import { countedPort } from "#tests/faults/counted-ports.ts";
 import { recordingLog } from "#tests/fixtures/log.ts";
 import { type MemoryWorld, memoryWorld, newActor, newEnvironment } from "#tests/worlds/memory-world.ts";
 import { type IngressTimes, startIngress } from "./ingress.ts";
+import type { ConnectPage } from "./page-connection.ts";
 
 export interface Answer {
   readonly status: number;
@@ -46,7 +47,10 @@ export interface IngressFixture {
   close(): Promise<void>;
 }
 
-export async function openIngressFixture(times: Partial<IngressTimes> = {}): Promise<IngressFixture> {
+export async function openIngressFixture(
+  times: Partial<IngressTimes> = {},
+  connect?: ConnectPage,
+): Promise<IngressFixture> {
   const log = recordingLog();
   const world = await memoryWorld({ log, settings: { domain: "preview.localhost:8080", scheme: "http" } });
   const { clock, ids, settings, ...ports } = world.ctx;
@@ -55,7 +59,7 @@ export async function openIngressFixture(times: Partial<IngressTimes> = {}): Pro
   const reads: string[] = [];
   const table = countedPort("table", ports.table, reads);
   const runtime: Runtime = { ports: { ...ports, table, identity }, clock, ids, log, settings, deployment };
-  const pages = startIngress(runtime, times);
+  const pages = startIngress(runtime, { times, ...(connect && { connect }) });
   const server = createServer((incoming, outgoing) => {
     if (!pages.answer(incoming, outgoing)) outgoing.writeHead(418).end("the API");
   });

@@ -8,6 +8,7 @@ import {
 import { type Duplex, pipeline } from "node:stream";
 import { getPath } from "./ingress-access.ts";
 import { badRequest, lateAnswer, noAnswer, type Page, show } from "./ingress-page.ts";
+import { PageAgent } from "./page-connection.ts";
 
 export interface ProxyTimes {
   readonly answerMs: number;
@@ -19,7 +20,7 @@ export const proxyTimes: ProxyTimes = { answerMs: 60_000, idleMs: 600_000 };
 interface Passed {
   readonly incoming: IncomingMessage;
   readonly outgoing: ServerResponse;
-  readonly port: number;
+  readonly connect: () => Duplex | Promise<Duplex>;
   readonly host: string;
   readonly scheme: string;
   readonly times: ProxyTimes;
@@ -41,13 +42,16 @@ export function passOn(passed: Passed): void {
 }
 
 function ask(passed: Passed, more: SentHeaders = {}): ClientRequest | undefined {
-  const { incoming, outgoing, port, times } = passed;
+  const { incoming, outgoing, connect, times } = passed;
   const headers = { ...requestHeaders(incoming, passed), ...more };
-  const options = { host: "127.0.0.1", port, method: incoming.method ?? "GET", path: getPath(incoming), headers };
+  const options = { method: incoming.method ?? "GET", path: getPath(incoming), headers };
   try {
-    // Use a fresh connection each time, because ports are reused by other runs.
-    const upstream = request({ ...options, agent: false, setHost: false });
-    const late = setTimeout(() => upstream.destroy(new Error(LATE)), times.answerMs);
+    const waiting = new AbortController();
+    const upstream = request({ ...options, agent: new PageAgent(connect, waiting.signal), setHost: false });
+    const late = setTimeout(() => {
+      waiting.abort(new Error(LATE));
+      upstream.destroy(new Error(LATE));
+    }, times.answerMs);
     const fail = (error: Error) => failed(outgoing, error.message === LATE ? lateAnswer : noAnswer);
     upstream.on("error", fail);
     for (const event of ["response", "upgrade", "close"]) upstream.once(event, () => clearTimeout(late));
@@ -55,7 +59,10 @@ function ask(passed: Passed, more: SentHeaders = {}): ClientRequest | undefined 
     for (const event of ["response", "upgrade"]) {
       upstream.once(event, () => upstream.off("error", fail).on("error", () => undefined));
     }
-    outgoing.once("close", () => upstream.destroy());
+    outgoing.once("close", () => {
+      waiting.abort(new Error("The client has left"));
+      upstream.destroy();
+    });
     return upstream;
   } catch {
     failed(outgoing, badRequest);

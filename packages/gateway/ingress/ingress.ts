@@ -4,9 +4,16 @@ import type { Runtime } from "#http/runtime.ts";
 import { type Authorize, type IngressHost, ingressAccess, ingressHosts, type Target } from "./ingress-access.ts";
 import { type Page, show } from "./ingress-page.ts";
 import { type ProxyTimes, passOn, passUpgrade, proxyTimes } from "./ingress-proxy.ts";
+import { type ConnectPage, connectLocally } from "./page-connection.ts";
 
 export interface IngressTimes extends ProxyTimes {
   readonly checkMs: number;
+}
+
+export interface IngressOptions {
+  readonly times?: Partial<IngressTimes>;
+  /** By default to the address of a page on this machine. */
+  readonly connect?: ConnectPage;
 }
 
 export interface Ingress {
@@ -18,13 +25,14 @@ export interface Ingress {
 /** A key that was revoked elsewhere stays cached for 5 s (key-check.ts). Open sockets close soon after that. */
 const CHECK_MS = 1_000;
 
-export function startIngress(runtime: Runtime, changedTimes: Partial<IngressTimes> = {}): Ingress {
-  const times = { ...proxyTimes, checkMs: CHECK_MS, ...changedTimes };
+export function startIngress(runtime: Runtime, options: IngressOptions = {}): Ingress {
+  const { connect = connectLocally } = options;
+  const times = { ...proxyTimes, checkMs: CHECK_MS, ...options.times };
   const findHost = ingressHosts(runtime.settings.domain);
   const authorize = ingressAccess(runtime);
   const tunnels: Tunnels = new Map();
   const polling = setInterval(() => void closeStrangers(tunnels, authorize), times.checkMs);
-  const parts = { runtime, authorize, times, tunnels };
+  const parts = { runtime, authorize, connect, times, tunnels };
   return {
     answer: (incoming, outgoing) => {
       const host = findHost(incoming);
@@ -49,6 +57,7 @@ export function startIngress(runtime: Runtime, changedTimes: Partial<IngressTime
 interface Parts {
   readonly runtime: Runtime;
   readonly authorize: Authorize;
+  readonly connect: ConnectPage;
   readonly times: ProxyTimes;
   readonly tunnels: Tunnels;
 }
@@ -62,7 +71,7 @@ interface PageRequest {
 
 type Tunnels = Map<Duplex, PageRequest>;
 
-async function serve({ runtime, authorize, times, tunnels }: Parts, pageRequest: PageRequest): Promise<void> {
+async function serve({ runtime, authorize, connect, times, tunnels }: Parts, pageRequest: PageRequest): Promise<void> {
   const { incoming, outgoing, host, tunnel } = pageRequest;
   const startedAt = runtime.clock.monotonic();
   let target: Target | undefined;
@@ -71,8 +80,9 @@ async function serve({ runtime, authorize, times, tunnels }: Parts, pageRequest:
   if (outgoing.destroyed) return;
   if (isPage(verdict)) return show(outgoing, verdict);
   target = verdict;
+  const { place } = verdict;
   const { scheme } = runtime.settings;
-  const request = { incoming, outgoing, port: target.port, host: host.host, scheme, times };
+  const request = { incoming, outgoing, connect: () => connect(place), host: host.host, scheme, times };
   if (!tunnel) return passOn(request);
   tunnels.set(tunnel.socket, pageRequest);
   tunnel.socket.once("close", () => tunnels.delete(tunnel.socket));
