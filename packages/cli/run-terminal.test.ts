@@ -2,7 +2,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { spawn } from "@lydell/node-pty";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
+import { openServer } from "../sdk/server-fixture.ts";
 import { type CliFixture, cleanEnvironment, openCliFixture } from "./cli-fixture.ts";
 
 let cli: CliFixture;
@@ -15,6 +16,32 @@ beforeAll(async () => {
 afterAll(async () => {
   await cli.close();
   rmSync(place, { recursive: true });
+});
+
+test("a run --json whose job cannot be read at the end keeps its output and the command's exit code", async () => {
+  let isAway = false;
+  const { API_URL: url = "", API_KEY: key = "" } = await cli.running.env();
+  const proxy = await openServer(async ({ method, path, headers, body }) => {
+    if (isAway) return { status: 500, body: { detail: "The table is away" } };
+    const { authorization = "", "content-type": contentType = "application/json" } = headers;
+    const sent = { authorization, "content-type": contentType };
+    const answer = await fetch(`${url}${path}`, { method, headers: sent, ...(body !== "" && { body }) });
+    return { status: answer.status, body: await answer.text() };
+  });
+  onTestFinished(() => proxy.close());
+  const env = { BERTH_URL: proxy.url, BERTH_API_KEY: key };
+  const words = ["run", "--json", "-t", "cpu", "--keep", "--dir", place, "away", "--"];
+  const command = 'echo ready; until [ -e "$WORKSPACE/go" ]; do sleep 0.1; done; echo done; exit 3';
+
+  const run = cli.start({ env }, ...words, command);
+  await run.says('"stdout":"ready');
+  isAway = true;
+  await cli.run("ssh", "away", "--", 'touch "$WORKSPACE/go"');
+
+  const { code, stdout, stderr } = await run.ended;
+  expect(code).toBe(3);
+  expect(stdout.trimEnd().split("\n").at(-1)).toContain('"stdout":"done\\n"');
+  expect(stderr).toMatch(/error: .*The table is away[\s\S]*The command has ended, and its job could not be read\.\n$/);
 });
 
 const ctrlC = "\u0003";

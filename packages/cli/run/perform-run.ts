@@ -67,8 +67,9 @@ async function probe({ run, interrupts }: ActiveRun, target: SshTarget): Promise
 }
 
 /** Copies the wanted paths back. Returns the missing ones. */
-export function pull(active: ActiveRun): Promise<string[]> {
+export async function pull(active: ActiveRun): Promise<string[]> {
   const { run, interrupts } = active;
+  if (run.pull.length === 0) return [];
   return overConnections(active, async (target, connected) => {
     const { isStarted: _, ...place } = await probe(active, target);
     connected();
