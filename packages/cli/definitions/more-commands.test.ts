@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { freePort } from "../../../tests/fixtures/free-port.ts";
 import { openServer } from "../../sdk/server-fixture.ts";
 import { type CliFixture, openCliFixture } from "../cli-fixture.ts";
+import { closeScreens, openScreen } from "../screen-fixture.ts";
 
 let cli: CliFixture;
 let place: string;
@@ -14,6 +15,7 @@ beforeAll(async () => {
   await cli.run("login");
 });
 afterAll(async () => {
+  closeScreens();
   await cli.close();
   rmSync(place, { recursive: true });
 });
@@ -66,6 +68,26 @@ test("a disk is created, renamed, deleted and undeleted", async () => {
     /^error: Disk 'nothing' not found\nhint: List your deleted disks with: berth disks ls --deleted\nrequest id: /,
   );
   expect(await cli.run("disks", "restore", "two", "three")).toMatchObject({ code: 3, stdout: "" });
+});
+
+test("on a terminal a disk is deleted once its whole name is typed, and any other answer deletes nothing", async () => {
+  await cli.run("disks", "create", "typed");
+  const stateOfDisk = async () => (await cli.berth.disks.get("typed")).is_deleted;
+
+  for (const answer of ["type", "typed2", "y", ""]) {
+    const screen = openScreen(cli, {}, "disks", "rm", "typed");
+    await screen.shows("Type its name to delete it:");
+    screen.press(`${answer}\r`);
+
+    expect([await screen.ended, screen.text()]).toEqual([1, expect.stringContaining("error: Nothing was deleted")]);
+    expect(await stateOfDisk()).toBe(false);
+  }
+
+  const screen = openScreen(cli, {}, "disks", "rm", "typed");
+  await screen.shows("Type its name to delete it:");
+  screen.press("typed\r");
+  expect([await screen.ended, screen.text()]).toEqual([0, expect.stringContaining("Deleted disk typed.")]);
+  expect((await cli.run("disks", "ls", "--deleted")).stdout).toMatch(/\ntyped /);
 });
 
 test("a snapshot of a free disk is created and restored, and a failed one is reported", async () => {
