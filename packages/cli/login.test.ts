@@ -254,6 +254,16 @@ test("a refused key names the deployment to log in to, or the variable that hold
   );
 });
 
+test.each(["127.0.0.1", "localhost"])("a login accepts an address on %s without http://", async (host) => {
+  const server = await deployment(() => "berth.corp");
+  const { port } = new URL(server.url);
+
+  const { code, stdout } = await run("login", `${host}:${port}`, "--server-id", "berth.corp");
+
+  expect([code, stdout]).toEqual([0, expect.stringContaining(`Logged in to http://${host}:${port} as ada.`)]);
+  expect(listLogins(server)).toEqual(["berth.corp"]);
+});
+
 test("a logout accepts an address like a login", async () => {
   const server = await deployment(() => "berth.corp");
   writeProfile(server.url, { serverId: "berth.corp" });

@@ -90,6 +90,14 @@ test("on a terminal a disk is deleted once its whole name is typed, and any othe
   expect((await cli.run("disks", "ls", "--deleted")).stdout).toMatch(/\ntyped /);
 });
 
+test("a login accepts localhost and the port of the local stack, and logs in as its user", async () => {
+  const { port } = new URL(cli.running.url);
+
+  const { code, stdout } = await cli.run("login", `localhost:${port}`);
+
+  expect([code, stdout]).toEqual([0, expect.stringMatching(`^Logged in to ${cli.running.url} as developer`)]);
+});
+
 test("a snapshot of a free disk is created and restored, and a failed one is reported", async () => {
   await cli.run("up", "-t", "cpu", "--disk", "kept", "writer", "--", 'echo one > "$WORKSPACE/file"; sleep 600');
   const inUse = await cli.run("disks", "snapshot", "kept");

@@ -1,5 +1,6 @@
 import { Berth } from "../../sdk/berth.ts";
 import { CliError, exitCodes } from "../failure.ts";
+import { findLocalStack, isLoopback } from "../stack/local-stack.ts";
 import { printable } from "../terminal/text.ts";
 
 /** Returns the address of a deployment as profiles hold it. Throws unless a key may be sent there. */
@@ -11,9 +12,17 @@ export function readAddress(text: string, name: string): string {
   return new Berth({ url: text }).url;
 }
 
-/** Reads an address that may be typed without `https://`. */
+/** Reads an address that may be typed without `https://`, or without `http://` if it is on this machine. */
 export function readTypedAddress(text: string): string {
-  return readAddress(text.includes("://") ? text : `https://${text}`, "This");
+  const scheme = isLoopback(`http://${text}`) ? "http" : "https";
+  const url = readAddress(text.includes("://") ? text : `${scheme}://${text}`, "This");
+  return localStackAddress(url) ?? url;
+}
+
+/** Returns the address of the local stack as its own record has it, if this one leads there: `localhost` is a name of it. */
+function localStackAddress(url: string): string | undefined {
+  const stack = findLocalStack();
+  return stack && isLoopback(url) && new URL(url).port === new URL(stack.url).port ? stack.url : undefined;
 }
 
 /** Returns an API key. A line break or a space in it would fail later, with the key in the message. */

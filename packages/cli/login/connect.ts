@@ -62,7 +62,7 @@ function givenClient(prefix: "BERTH" | "API", url: string | undefined, key: stri
 async function localClient(options: ConnectOptions): Promise<Berth> {
   const stack = findLocalStack();
   if (!stack || options.mayLogIn === false) {
-    const hint = "Log in with: berth login https://<your deployment>";
+    const hint = "Log in with: berth login https://<your deployment>. On this machine start a stack with: npm start";
     throw new CliError("You are not logged in", exitCodes.loginNeeded, hint);
   }
   const { home, url } = stack;
