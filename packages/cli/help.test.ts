@@ -86,6 +86,16 @@ test.each([
   expect(stderr).toMatch(/^error: There is no --json here: [^\n]+\nhint: [^\n]+\n$/);
 });
 
+test.each([["--since", "5m"], ["--since=5m"], ["--since-time=2026-01-01"]])(
+  "berth logs %s is wrong usage, and the hint names what prints the end of a log",
+  async (...words) => {
+    const { code, stdout, stderr } = await run("logs", "lab", ...words);
+
+    expect([code, stdout]).toEqual([2, ""]);
+    expect(stderr).toMatch(/^error: There is no --since: [^\n]+\nhint: [^\n]+--tail 50 NAME[^\n]+logs -f NAME\n$/);
+  },
+);
+
 test("help completes commands and topics", async () => {
   expect((await run("__complete", "help", "e")).stdout.split("\n").toSorted().join(" ").trim()).toBe(
     "end env environment exit-codes extend",

@@ -1,7 +1,7 @@
 import { run } from "@stricli/core";
 import { berthApp, commandNames } from "./app.ts";
 import { expandHelp } from "./definitions/help-command.ts";
-import { refuseJson } from "./definitions/without-json.ts";
+import { refuseFlags } from "./definitions/refused-flags.ts";
 import { splitAtDashes } from "./definitions/words-after-dashes.ts";
 import { describeError, exitCodes } from "./failure.ts";
 import { isOperator } from "./state/profiles.ts";
@@ -47,7 +47,7 @@ if (typed[0] === "__complete") {
 } else {
   const line = typed[0] === "--version" ? ["version", ...typed.slice(1)] : typed;
   const words = splitAtDashes(expandHelp(line, commandNames));
-  const refusal = refuseJson(words);
+  const refusal = refuseFlags(words);
   if (refusal) quiet.write(`${describeError(refusal)}\n`);
   else await run(app, words, { process: host });
   const code = Number(refusal?.exitCode ?? host.exitCode ?? 0);

@@ -125,7 +125,11 @@ export const logs = buildCommand({
     aliases: { f: "follow", n: "tail" },
     positional: job,
   },
-  docs: { brief: "Print what a job's command printed" },
+  docs: {
+    brief: "Print what a job's command printed",
+    fullDescription:
+      "A log holds the output as it was printed, without the time of a line, so there is no --since. --tail prints the last lines, and --follow those that come. For times, have the command print them.",
+  },
 });
 
 const change = () => import("../commands/jobs/change.ts");

@@ -7,8 +7,12 @@ const withoutJson = new Map([
   ["help", ["help prints text for people", "Leave --json out, or read docs/cli.md"]],
 ]);
 
-/** Returns why a command refuses `--json`, if the line has it. */
-export function refuseJson([command = "", ...words]: readonly string[]): CliError | undefined {
+const logsHint = "Print the last lines with: berth logs --tail 50 NAME, and those that come with: berth logs -f NAME";
+
+/** Returns why a command refuses a flag of the line that users of other products, or of other commands, expect. */
+export function refuseFlags([command = "", ...words]: readonly string[]): CliError | undefined {
+  if (command === "logs" && words.some((word) => /^--since(-time)?(=|$)/.test(word)))
+    return new CliError("There is no --since: a log does not hold the times of its lines", exitCodes.usage, logsHint);
   const [reason, hint = ""] = withoutJson.get(command) ?? [];
   if (reason === undefined || !words.includes("--json")) return undefined;
   return new CliError(`There is no --json here: ${reason}`, exitCodes.usage, hint);
