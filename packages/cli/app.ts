@@ -72,7 +72,15 @@ const settings = {
 export function berthApp({ showsAdmin }: { readonly showsAdmin: boolean }) {
   const hideRoute = { admin: !showsAdmin };
   return buildApplication(
-    buildRouteMap({ routes, docs: { brief: "GPU and CPU development environments", hideRoute } }),
+    buildRouteMap({
+      routes,
+      docs: {
+        brief: "GPU and CPU development environments",
+        fullDescription:
+          "GPU and CPU development environments. With --quiet every command prints only errors to standard error.",
+        hideRoute,
+      },
+    }),
     settings,
   );
 }

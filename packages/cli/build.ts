@@ -80,8 +80,8 @@ const requiredBuiltins: Plugin = {
 
 /** The imports of start.ts. */
 const startModules = [
-  ...["app", "failure", "definitions/help-command", "definitions/refused-flags", "definitions/words-after-dashes"],
-  ...["state/profiles", "state/session", "terminal/terminal"],
+  ...["app", "failure", "definitions/help-command", "definitions/quiet-flag", "definitions/refused-flags"],
+  ...["definitions/words-after-dashes", "state/profiles", "state/session", "terminal/terminal"],
 ];
 const startImports = startModules.map((name) => `import ${JSON.stringify(join(import.meta.dirname, `${name}.ts`))};`);
 

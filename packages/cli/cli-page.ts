@@ -8,8 +8,10 @@ const intro = `# The command line
 generated from the commands by \`npm run generate\`.
 
 A job is meant by its name, or by the first 4 or more characters of its name or id. Where you name none, your only live job
-is meant. Standard output holds data, standard error holds words. \`--json\` prints the objects of the API. Ctrl-C in a wait
-or in \`logs -f\` detaches: the job goes on. Questions are asked on terminals only; elsewhere an error names the flag.
+is meant. Standard output holds data, standard error holds words. \`--json\` prints the objects of the API.
+\`--quiet\` leaves only errors on standard error. Every command takes it, before the words behind \`--\`; \`rsync\` takes it as its
+first word. Ctrl-C in a wait or in \`logs -f\` detaches: the job goes on. Questions are asked on terminals only; elsewhere an
+error names the flag.
 
 \`berth help\` lists the commands, and \`berth help COMMAND\` explains one. \`berth help TOPIC\` prints one of the next four
 sections.

@@ -1,20 +1,20 @@
 import { run } from "@stricli/core";
 import { berthApp, commandNames } from "./app.ts";
 import { expandHelp } from "./definitions/help-command.ts";
+import { takeQuiet } from "./definitions/quiet-flag.ts";
 import { refuseFlags } from "./definitions/refused-flags.ts";
 import { splitAtDashes } from "./definitions/words-after-dashes.ts";
 import { describeError, exitCodes } from "./failure.ts";
 import { isOperator } from "./state/profiles.ts";
 import { session } from "./state/session.ts";
-import { wrapped } from "./terminal/terminal.ts";
+import { beQuiet, wantsQuiet, wrapped } from "./terminal/terminal.ts";
 
 const { stdout, stderr, env } = process;
 
 /** Tells people on a terminal about a newer command line. Programs are not. */
 async function sayWhatIsNewer(words: readonly string[]): Promise<void> {
   const { url } = session;
-  if (url === undefined || !stdout.isTTY || !stderr.isTTY || words.includes("--json") || env.BERTH_QUIET === "1")
-    return;
+  if (url === undefined || !stdout.isTTY || !stderr.isTTY || words.includes("--json") || wantsQuiet()) return;
   const { noteNewerVersion } = await import("./state/deployment-version.ts");
   try {
     noteNewerVersion(url);
@@ -45,7 +45,9 @@ if (typed[0] === "__complete") {
   const { readDeployment: lookAtDeployment } = await import("./state/deployment-version.ts");
   await lookAtDeployment(typed[1] ?? "").catch(() => undefined);
 } else {
-  const line = typed[0] === "--version" ? ["version", ...typed.slice(1)] : typed;
+  const { isQuiet, line: named } = takeQuiet(typed);
+  if (isQuiet) beQuiet();
+  const line = named[0] === "--version" ? ["version", ...named.slice(1)] : named;
   const words = splitAtDashes(expandHelp(line, commandNames));
   const refusal = refuseFlags(words);
   if (refusal) quiet.write(`${describeError(refusal)}\n`);

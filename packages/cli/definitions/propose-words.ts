@@ -1,4 +1,5 @@
 import { type Application, type CommandContext, proposeCompletions } from "@stricli/core";
+import { quietFlag, takeQuiet } from "./quiet-flag.ts";
 
 /** Returns the words that may stand in place of the last typed one. */
 export async function proposeCandidates<Context extends CommandContext>(
@@ -6,8 +7,18 @@ export async function proposeCandidates<Context extends CommandContext>(
   typed: readonly string[],
   context: Context,
 ): Promise<string[]> {
-  const proposals = await proposeCompletions(app, typed, context);
-  return [...subcommands(app.root, typed), ...proposals.map(({ completion }) => completion)];
+  const { line, proposals: quiet } = proposeQuiet(typed);
+  const proposals = await proposeCompletions(app, line, context);
+  return [...subcommands(app.root, line), ...proposals.map(({ completion }) => completion), ...quiet];
+}
+
+/** Takes `--quiet` from a line, and proposes it where it may stand as the last word. */
+function proposeQuiet(typed: readonly string[]) {
+  const last = typed.at(-1) ?? "";
+  const { isQuiet, line } = takeQuiet(typed.slice(0, -1));
+  const mayStand = last.startsWith("-") && takeQuiet([...typed.slice(0, -1), quietFlag]).line.length === line.length;
+  const proposals = mayStand && !isQuiet && quietFlag.startsWith(last) ? [quietFlag] : [];
+  return { line: [...line, last], proposals };
 }
 
 /** For a group with a default command, stricli proposes only the flags of that command. */

@@ -14,17 +14,29 @@ export function outJson(value: unknown): void {
   stdout.write(`${jsonText(value)}\n`);
 }
 
+let isQuiet = env.BERTH_QUIET === "1";
+
+/** Makes this command print only errors to standard error. The programs that it starts do not inherit this. */
+export function beQuiet(): void {
+  isQuiet = true;
+}
+
+/** Reports whether only errors go to standard error. */
+export function wantsQuiet(): boolean {
+  return isQuiet;
+}
+
 /** Messages for users. */
 export function say(text: string): void {
-  if (env.BERTH_QUIET !== "1") sayError(text);
+  if (!isQuiet) sayError(text);
 }
 
 /** Begins a new line on a terminal, which may show a part of a log, or `^C`. */
 export function startLine(): void {
-  if (stderr.isTTY && env.BERTH_QUIET !== "1") stderr.write("\n");
+  if (stderr.isTTY && !isQuiet) stderr.write("\n");
 }
 
-/** Prints an error, which BERTH_QUIET does not hide. */
+/** Prints an error, which --quiet does not hide. */
 export function sayError(text: string): void {
   stderr.write(`${wrapped(text.split("\n").map(printable).join("\n"))}\n`);
 }
