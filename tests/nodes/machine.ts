@@ -101,6 +101,8 @@ function follow(name: string, log: string, start: (output: number) => ChildProce
     signal(signal) {
       // `nsenter` waits outside for the program that it started inside.
       for (const pid of listDescendants(child.pid ?? 0).slice(0, 1)) process.kill(pid, signal);
+      // It stops itself with that program. Stopped, it would never notice the program's end.
+      if (signal === "SIGCONT") child.kill(signal);
     },
     readLog,
     whileRunning: (promise) => {

@@ -1,0 +1,162 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import type { Observation, Run } from "#core/ports/compute.ts";
+import { kubernetesCompute } from "#kubernetes/compute.ts";
+import { streamedLogs } from "#kubernetes/exec/streamed-logs.ts";
+import { buildPaths } from "#kubernetes/paths.ts";
+import { buildToolsImage, toolsImage } from "../../scripts/images/tools-image.ts";
+import { must } from "../cluster/objects.ts";
+import { type DriverFixture, openDriverFixture } from "./driver-fixture.ts";
+
+/** Longer than a test. */
+const LONGEST_MS = 600_000;
+const gently = { graceSeconds: 10, force: false };
+let fixture: DriverFixture;
+
+beforeAll(async () => {
+  const tools = await buildToolsImage(process.env);
+  fixture = await openDriverFixture({ archives: [tools.archive], nodeGraceSeconds: 15 });
+});
+
+// A start that fails leaves no fixture.
+afterAll(() => (fixture as DriverFixture | undefined)?.stop());
+
+afterEach(() => fixture.clear());
+
+const isSilent = (seen: Observation | undefined) => (seen?.nodes[0]?.silent ?? null) !== null;
+const isEnded = (seen: Observation | undefined) => seen?.state === "ended";
+const onTwo = { shares: [{ node: "two", units: 1 }] };
+
+/** Prints a numbered line ten times a second until SIGTERM. */
+const counting = "n=0; trap 'echo saved; exit 3' TERM; while :; do n=$((n+1)); echo $n; sleep 0.1; done";
+
+/** Returns the numbers up to that of the last whole line. */
+const countedTo = (text: string) =>
+  Array.from({ length: text.split("\n").length - 1 }, (_, at) => `${at + 1}\n`).join("");
+
+/** Follows the log of a run as `berth logs -f` does. Each call reads on until the new text has this many lines. */
+function follow({ uid }: Run): (lines: number) => Promise<string> {
+  const { client, namespace, deployment } = fixture.computeOptions;
+  const logs = streamedLogs(
+    { client, paths: buildPaths(namespace), deployment },
+    { client, openedWithinMs: LONGEST_MS },
+  );
+  let bytes = Buffer.alloc(0);
+  return async (lines) => {
+    const wanted = bytes.toString().split("\n").length + lines;
+    while (bytes.toString().split("\n").length < wanted) {
+      const part = await logs.read(uid, 1, bytes.length, undefined);
+      if (!part) {
+        await sleep(50);
+        continue;
+      }
+      expect(part.start).toBe(bytes.length);
+      bytes = Buffer.concat([bytes, part.bytes]);
+      if (part.bytes.length === 0) await logs.waitFor(uid, 1, bytes.length, 1_000);
+    }
+    return bytes.toString();
+  };
+}
+
+describe("a job whose node loses a program", () => {
+  it.each(["kubelet", "containerd"] as const)(
+    "continues over a kill of the %s, and its followed log too",
+    async (name) => {
+      const run = await fixture.applied({ command: counting });
+      const read = follow(run);
+      await read(5);
+      const program = fixture.getNode("one").programs[name];
+
+      await program.kill();
+      program.start();
+      const text = await read(30);
+      const seen = await fixture.until(run, (seen) => seen?.state === "ready");
+      await fixture.compute.terminate(run.uid, 1, 10);
+      await fixture.until(run, isEnded);
+      const whole = await fixture.logUntil(run, (text) => text.endsWith("saved\n"));
+
+      expect(text).toBe(countedTo(text));
+      expect(seen).toMatchObject({ state: "ready", nodes: [{ name: "one", silent: null }] });
+      expect(whole.startsWith(text)).toBe(true);
+    },
+  );
+
+  it("keeps the end of its log if containerd reads it only after the command has ended", async () => {
+    const command = "echo begun; until [ -e /tmp/go ]; do sleep 0.05; done; seq 1 20000; echo end";
+    const run = await fixture.applied({ command }, { toolsImage });
+    await fixture.logUntil(run, (text) => text === "begun\n");
+    const { machine, programs } = fixture.getNode("one");
+    const [pid = ""] = (await machine.run("pgrep", ["-f", "-n", "until . -e /tmp/go"])).split("\n");
+
+    programs.containerd.signal("SIGSTOP");
+    await machine.run("touch", [`/proc/${pid}/root/tmp/go`]);
+    await machine.run("sh", ["-c", `while [ -e /proc/${pid} ]; do sleep 0.02; done`]);
+    programs.containerd.signal("SIGCONT");
+    const ended = await fixture.until(run, isEnded);
+    const text = await fixture.logUntil(run, (text) => text !== "begun\n");
+
+    expect(ended).toMatchObject({ exitCode: 0 });
+    expect([text.length, text.slice(-20)]).toEqual([108_904, "998\n19999\n20000\nend\n"]);
+  });
+});
+
+describe("a job whose machine is drained", () => {
+  it("ends for that reason, and its node is not offered", async () => {
+    const run = await fixture.applied({ command: counting });
+    await fixture.logUntil(run, (text) => text !== "");
+    const { admin } = fixture.cluster;
+    const pods = "/api/v1/namespaces/berth-environments/pods";
+    const { items } = must(
+      await admin.get<{ items: { metadata: { name: string } }[] }>(`${pods}?labelSelector=berth/uid=${run.uid}`),
+    );
+    const metadata = { name: items[0]?.metadata.name ?? "", namespace: "berth-environments" };
+
+    must(await admin.patch("/api/v1/nodes/one", { spec: { unschedulable: true } }));
+    must(
+      await admin.post(`${pods}/${metadata.name}/eviction`, { apiVersion: "policy/v1", kind: "Eviction", metadata }),
+    );
+    const ended = await fixture.until(run, isEnded);
+    const offered = await fixture.compute.listNodes();
+    must(await admin.patch("/api/v1/nodes/one", { spec: { unschedulable: null } }));
+
+    expect(ended).toMatchObject({ started: true, exitCode: null, reason: "it was evicted from its machine" });
+    expect(offered.map(({ name, ready, unready }) => ({ name, ready, unready }))).toEqual([
+      { name: "one", ready: false, unready: "cordoned" },
+      { name: "two", ready: true, unready: undefined },
+    ]);
+  });
+});
+
+describe("a machine that loses its power", () => {
+  it("ends its job with a reason once it is back, and one that is gone releases its job only by force", async () => {
+    const compute = kubernetesCompute({ ...fixture.computeOptions, getMachineState: async () => "gone" });
+    const [kept, lost] = [
+      await fixture.applied({ command: counting, ...onTwo }),
+      await fixture.applied({ command: counting, ...onTwo }),
+    ];
+    await fixture.logUntil(kept, (text) => text !== "");
+    await fixture.logUntil(lost, (text) => text !== "");
+
+    await fixture.getNode("two").powerOff();
+    const silent = await fixture.until(kept, isSilent);
+    await compute.remove(lost.uid, 1, gently);
+    const waits = await fixture.until(lost, (seen) => seen?.terminating === true);
+    await compute.remove(lost.uid, 1, gently);
+    const still = await fixture.compute.observe(lost.uid, 1);
+    await compute.remove(lost.uid, 1, { ...gently, force: true });
+    await fixture.until(lost, (seen) => seen === undefined);
+    await fixture.getNode("two").powerOn();
+    const ended = await fixture.until(kept, isEnded);
+
+    expect(silent).toMatchObject({ started: true, nodes: [{ name: "two", silent: "notReady" }], exitCode: null });
+    expect([waits, still]).toMatchObject([
+      { terminating: true },
+      { terminating: true, nodes: [{ silent: "notReady" }] },
+    ]);
+    expect(ended).toMatchObject({
+      started: true,
+      exitCode: null,
+      reason: "its machine lost the container, as in a restart of the machine",
+    });
+  });
+});
