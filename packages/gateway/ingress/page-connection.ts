@@ -16,7 +16,7 @@ export type ConnectPage = (place: PagePlace) => Duplex | Promise<Duplex>;
 export const connectLocally: ConnectPage = ({ address }) => {
   const [, port] = /^127\.0\.0\.1:(\d+)$/.exec(address ?? "") ?? [];
   if (port === undefined) throw new Error("The page has no address on this machine");
-  return connect(Number(port), "127.0.0.1");
+  return connect({ port: Number(port), host: "127.0.0.1", noDelay: true });
 };
 
 /** Uses one connection, because ports are reused by other runs. An aborted one fails with the signal's reason. */
