@@ -40,9 +40,9 @@ export interface Settings {
   readonly domain: string;
   /** `http` on a laptop. */
   readonly scheme: "http" | "https";
-  /** Where a gateway outside of this process serves SSH. If undefined, none does. */
+  /** SSH address of a gateway outside of this process; undefined without one. */
   readonly sshGateway: { readonly host: string; readonly port: number } | undefined;
-  /** Public host keys of that gateway, the present one first, each `<type> <base64>`. Empty: not known. */
+  /** Public host keys of that gateway, the present one first, each `<type> <base64>`. Empty if unknown. */
   readonly sshHostKeys: readonly string[];
   /** The key that signs webhooks. If undefined, they are not signed. */
   readonly webhookSecret: string | undefined;

@@ -81,11 +81,11 @@ test("a verb's types come from its options", () => {
   );
 
   const plain = createRoute({ method: "get", path: "/v1/x", responses: { 200: jsonReply(Status) } });
-  // @ts-expect-error a reply that the schema does not know
+  // @ts-expect-error the schema does not have this value
   gpuDev.endpoint(plain, { uses: [] }, async () => ({ status: "maybe" as const }));
-  // @ts-expect-error a reply with a field too few
+  // @ts-expect-error the reply lacks a field
   gpuDev.endpoint(plain, { uses: [] }, async () => ({}));
-  // @ts-expect-error an answer whose body the schema does not know
+  // @ts-expect-error the schema does not have this value in an answer's body
   gpuDev.endpoint(plain, { uses: [] }, async () => answer({ status: "maybe" as const }, {}));
 });
 

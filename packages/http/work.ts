@@ -17,7 +17,7 @@ export interface Consumer<Uses extends PortName = PortName> {
 export type BatchVerb<Uses extends PortName> = (
   ctx: Context<Uses>,
   messages: readonly ReconcileRequest[],
-  // biome-ignore lint/suspicious/noConfusingVoidType: a verb that has nothing to report just ends
+  // biome-ignore lint/suspicious/noConfusingVoidType: a verb without messages to repeat returns nothing
 ) => Promise<readonly ReconcileRequest[] | void>;
 
 interface ConsumerOptions<Uses extends PortName> {

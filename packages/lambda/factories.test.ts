@@ -43,13 +43,13 @@ test("the compiler requires exactly the adapters that an endpoint needs", () => 
   lambda(withQueue, make);
   lambda(plain, { table: make.table });
   lambda(open, {});
-  // @ts-expect-error one too few
+  // @ts-expect-error the adapter of the table is missing
   lambda(withQueue, { queue: make.queue });
-  // @ts-expect-error keys are read from the table
+  // @ts-expect-error a key check needs the table
   lambda(plain, {});
-  // @ts-expect-error one too many
+  // @ts-expect-error the endpoint does not use the queue
   lambda(plain, make);
-  // @ts-expect-error one too many for a public endpoint
+  // @ts-expect-error a public endpoint uses no table
   lambda(open, { table: make.table });
   // @ts-expect-error the wrong port under a name
   lambda(plain, { table: make.queue });

@@ -1,17 +1,12 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { Run } from "#core/ports/compute.ts";
-import { type StreamedLogs, streamedLogs } from "#kubernetes/exec/streamed-logs.ts";
-import { buildPaths } from "#kubernetes/paths.ts";
 import { type DriverFixture, openDriverFixture } from "./driver-fixture.ts";
+import { followLog } from "./follow-log.ts";
 
-/** Longer than a test. */
-const LONGEST_MS = 600_000;
 const instanceType = "p5.48xlarge";
 /** The second node rotates logs as early and as often as a kubelet can. */
 const rotation = { containerLogMaxSize: "100Ki", containerLogMaxFiles: 5, containerLogMonitorInterval: "3s" };
 let fixture: DriverFixture;
-let logs: StreamedLogs;
 
 beforeAll(async () => {
   fixture = await openDriverFixture({
@@ -20,30 +15,12 @@ beforeAll(async () => {
       { name: "two", instanceType, kubelet: rotation },
     ],
   });
-  const { client, namespace, deployment } = fixture.computeOptions;
-  logs = streamedLogs({ client, paths: buildPaths(namespace), deployment }, { client, openedWithinMs: LONGEST_MS });
 });
 
 // A start that fails leaves no fixture.
 afterAll(() => (fixture as DriverFixture | undefined)?.stop());
 
 afterEach(() => fixture.clear());
-
-/** Follows the log from its beginning until this holds. */
-async function follow({ uid }: Run, holds: (text: string) => boolean | Promise<boolean>): Promise<Buffer> {
-  let bytes = Buffer.alloc(0);
-  while (!(await holds(bytes.toString()))) {
-    const part = await logs.read(uid, 1, bytes.length, undefined);
-    if (!part) {
-      await sleep(50);
-      continue;
-    }
-    expect(part.start).toBe(bytes.length);
-    bytes = Buffer.concat([bytes, part.bytes]);
-    if (part.bytes.length === 0) await logs.waitFor(uid, 1, bytes.length, 1_000);
-  }
-  return bytes;
-}
 
 /** Prints numbered lines until SIGTERM, 50 kB a second at most. */
 const endlessLines = `n=0; trap 'exit 0' TERM
@@ -52,7 +29,10 @@ const endlessLines = `n=0; trap 'exit 0' TERM
 /** Follows numbered lines until something has happened after the first of them, and for 1,000 more. */
 async function followPast(run: Run, hasHappened: () => Promise<boolean>): Promise<number[]> {
   let linesThen: number | undefined;
-  const followed = await follow(run, async (text) => {
+  const followed = await followLog(
+    fixture,
+    run,
+  )(async (text) => {
     const lines = text.split("\n").length;
     if (linesThen === undefined && lines > 100 && (await hasHappened())) linesThen = lines;
     return linesThen !== undefined && lines > linesThen + 1_000;
@@ -89,7 +69,7 @@ out.write("no newline at the end: é".encode())`;
       Buffer.from("\n\n\nno newline at the end: é"),
     ]);
 
-    const followed = await follow(run, (text) => text.endsWith("end: é"));
+    const followed = await followLog(fixture, run)((text) => text.endsWith("end: é"));
     await fixture.until(run, (seen) => seen?.state === "ended");
     const copied = await fixture.compute.readLog(run.uid, 1);
 

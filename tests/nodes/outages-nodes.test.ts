@@ -1,15 +1,11 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { Observation, Run } from "#core/ports/compute.ts";
 import { kubernetesCompute } from "#kubernetes/compute.ts";
-import { streamedLogs } from "#kubernetes/exec/streamed-logs.ts";
-import { buildPaths } from "#kubernetes/paths.ts";
 import { buildToolsImage, toolsImage } from "../../scripts/images/tools-image.ts";
 import { must } from "../cluster/objects.ts";
 import { type DriverFixture, openDriverFixture } from "./driver-fixture.ts";
+import { followLog } from "./follow-log.ts";
 
-/** Longer than a test. */
-const LONGEST_MS = 600_000;
 const gently = { graceSeconds: 10, force: false };
 let fixture: DriverFixture;
 
@@ -34,27 +30,15 @@ const counting = "n=0; trap 'echo saved; exit 3' TERM; while :; do n=$((n+1)); e
 const countedTo = (text: string) =>
   Array.from({ length: text.split("\n").length - 1 }, (_, at) => `${at + 1}\n`).join("");
 
-/** Follows the log of a run as `berth logs -f` does. Each call reads on until the new text has this many lines. */
-function follow({ uid }: Run): (lines: number) => Promise<string> {
-  const { client, namespace, deployment } = fixture.computeOptions;
-  const logs = streamedLogs(
-    { client, paths: buildPaths(namespace), deployment },
-    { client, openedWithinMs: LONGEST_MS },
-  );
-  let bytes = Buffer.alloc(0);
+/** Follows the log of a run. Each call reads on until the new text has this many lines. */
+function followLines(run: Run): (lines: number) => Promise<string> {
+  const readOn = followLog(fixture, run);
+  let last = "";
+  const countLines = (text: string) => text.split("\n").length;
   return async (lines) => {
-    const wanted = bytes.toString().split("\n").length + lines;
-    while (bytes.toString().split("\n").length < wanted) {
-      const part = await logs.read(uid, 1, bytes.length, undefined);
-      if (!part) {
-        await sleep(50);
-        continue;
-      }
-      expect(part.start).toBe(bytes.length);
-      bytes = Buffer.concat([bytes, part.bytes]);
-      if (part.bytes.length === 0) await logs.waitFor(uid, 1, bytes.length, 1_000);
-    }
-    return bytes.toString();
+    const wanted = countLines(last) + lines;
+    last = String(await readOn((text) => countLines(text) >= wanted));
+    return last;
   };
 }
 
@@ -63,7 +47,7 @@ describe("a job whose node loses a program", () => {
     "continues over a kill of the %s, and its followed log too",
     async (name) => {
       const run = await fixture.applied({ command: counting });
-      const read = follow(run);
+      const read = followLines(run);
       await read(5);
       const program = fixture.getNode("one").programs[name];
 

@@ -13,7 +13,8 @@ const (
 	// The same after SIGTERM, when the grace period runs out.
 	readWithinGrace = time.Second
 	readPause       = 10 * time.Millisecond
-	// What has left the pipes is still on its way to the log. containerd before 1.6.22 and 1.7.3 drops it when the container ends (task.Delete closes the reader first).
+	// Output that has left the pipes is still on its way to the log. containerd before 1.6.22 and 1.7.3 drops it when the
+	// container ends (task.Delete closes the reader first).
 	settleTime = 100 * time.Millisecond
 )
 

@@ -21,7 +21,7 @@ function proposeQuiet(typed: readonly string[]) {
   return { line: [...line, last], proposals };
 }
 
-/** For a group with a default command, stricli proposes only the flags of that command. */
+/** Returns the commands of a group. stricli leaves them out if the group has a default command. */
 function subcommands<Context extends CommandContext>(root: Application<Context>["root"], typed: readonly string[]) {
   let group: typeof root | undefined = root;
   for (const word of typed.slice(0, -1)) {

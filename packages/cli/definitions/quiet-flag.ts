@@ -1,9 +1,9 @@
-/** The flag of every command that leaves only errors on standard error. It is no flag of stricli, so it may stand anywhere. */
+/** Flag of every command. Standard error then has only errors. berth removes it before stricli reads the line. */
 export const quietFlag = "--quiet";
 
 /**
- * Reports whether a command line has `--quiet`, and returns the line without it. Words behind `--` are the job's or
- * names, and those of rsync are rsync's, so `--quiet` is ours only before them.
+ * Reports whether a command line has `--quiet`, and returns the line without it. It does not search the words after
+ * `--`, or those that berth passes to rsync.
  */
 export function takeQuiet(line: readonly string[]): { readonly isQuiet: boolean; readonly line: readonly string[] } {
   const end = ownLength(line);

@@ -9,7 +9,7 @@ function key<Schema extends z.ZodMiniType>(schema: Schema, takes: string) {
 const text = (most: number) => z.string().check(z.minLength(1), z.maxLength(most));
 const durationText = z.string().check(z.regex(/^(\d+(\.\d+)?|\.\d+)[smhd]?$/));
 const texts = (most: number) => z.union([text(most), z.array(text(most)).check(z.minLength(1), z.maxLength(1000))]);
-// biome-ignore lint/suspicious/noControlCharactersInRegex: a name has none of them.
+// biome-ignore lint/suspicious/noControlCharactersInRegex: the expression excludes control characters.
 const jobName = text(128).check(z.regex(/^[^\u0000-\u001f\u007f-\u009f]+$/));
 const diskName = z.string().check(z.regex(/^[a-zA-Z0-9_-]{1,64}$/));
 const variableName = z.string().check(z.regex(/^[A-Za-z_][A-Za-z0-9_]*$/));

@@ -68,7 +68,7 @@ export function parseDuration(text: string, unit: "s" | "h"): number {
   return seconds;
 }
 
-/** Returns one command line for a shell. Quotes several words, and leaves a single word as it is. */
+/** Returns one command line for a shell. A single word is such a line already, so it is not quoted. */
 export function shellCommand(words: readonly string[]): string {
   const [only = ""] = words;
   if (words.length < 2) return only;

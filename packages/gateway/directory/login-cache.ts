@@ -1,7 +1,7 @@
 import type { Clock } from "#core/ports/clock.ts";
 
 export interface LoginCache<Value> {
-  /** Returns what was read at most `maxAgeMs` ago, or reads it. Callers of one login share a read under way. */
+  /** Returns values that are at most `maxAgeMs` old. Callers of one login share a pending read. */
   read(login: string, maxAgeMs: number): Promise<readonly Value[]>;
 }
 
@@ -21,9 +21,9 @@ export function loginCache<Value>(
   const kept = new Map<string, Kept<Value>>();
   return {
     read: (login, maxAgeMs) => {
-      const known = kept.get(login);
+      const newest = kept.get(login);
       const now = clock.monotonic();
-      if (known && now - known.at <= maxAgeMs) return known.values;
+      if (newest && now - newest.at <= maxAgeMs) return newest.values;
       const entry = { at: now, values: read(login) };
       kept.delete(login);
       kept.set(login, entry);

@@ -11,7 +11,7 @@ export interface SshDirectory {
   admits(entered: EnteredRun, key: string): Promise<boolean>;
   /** Returns the latest ended environment of this SSH user name. */
   findEnded(login: string): Promise<EndedLogin | undefined>;
-  /** Returns the newest notice. It may miss one of the last 5 s, unless it is read anew. */
+  /** Returns the newest notice. A cached answer may miss a notice of the last 5 s; `isReadAnew` avoids that. */
   findNotice(entered: EnteredRun, options?: { readonly isReadAnew: boolean }): Promise<Notice | undefined>;
   /** Reports whether the run has no disk, as far as known. */
   hasNoDisk(entered: EnteredRun): Promise<boolean>;

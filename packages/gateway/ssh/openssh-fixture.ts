@@ -26,12 +26,12 @@ export interface OpenSshFixture extends SshFixture {
   /** One that stays; it is killed when the fixture is closed. */
   stay(options: readonly string[], ...words: string[]): ChildProcess;
   scp(...words: string[]): Promise<Answer>;
-  /** The words before the address, for programs that start the client themselves. */
+  /** Command line up to the address, for programs that start the client themselves. */
   readonly sshLine: string;
-  /** A program of this machine, at most as long as any of the others. */
+  /** Runs a program of this machine, with the time limit of the other calls. */
   run(file: string, words: readonly string[], input?: string, env?: Record<string, string>): Promise<Answer>;
   sftp(batch: string): Promise<Answer>;
-  /** Starts an agent that holds the key of the fixture; answers its socket. It ends with the fixture. */
+  /** Starts an agent with the fixture's key, and returns its socket. It ends with the fixture. */
   startAgent(): Promise<string>;
 }
 

@@ -8,7 +8,7 @@ import { type FlowStream, keepOpen, podFlow } from "./pod-flow.ts";
 export interface PodSessionRequest {
   /** Words of the command. The API server's audit log shows them. */
   readonly words: readonly string[];
-  /** Last word of the command. Without a terminal it arrives on standard input, so only the command sees it. */
+  /** Last word of the command. A session without a terminal passes it on standard input, which no log shows. */
   readonly text?: string | undefined;
   readonly env: Readonly<Record<string, string>>;
   /** undefined: three separate streams. */

@@ -43,7 +43,7 @@ function getKey(line: string): string[] {
   const [type = "", blob = ""] = line.split(" ");
   if (!types.includes(type) || blob.length > LONGEST_KEY) return [];
   if (!/^[A-Za-z0-9+/]{32,}={0,2}$/.test(blob) || !blob.startsWith(getHead(type))) return [];
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what a line must not hold
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: the check refuses lines with control characters
   if (/[\u0000-\u001f\u007f]/.test(line)) return [];
   const key = `${type} ${blob}`;
   return weakRsaBits(key) === undefined ? [key] : [];

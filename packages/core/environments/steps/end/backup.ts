@@ -117,8 +117,8 @@ function readDisk(ctx: WorkerContext, { owner }: Environment, { uid }: DiskUse):
 }
 
 /**
- * Records the snapshot of an earlier claim, or waits for one that may be listed late. Returns a word if there is none
- * to wait for.
+ * Records the snapshot of an earlier claim, or waits for one that may be listed late. Returns a string if it
+ * waits for none.
  */
 async function resolveClaim(
   ctx: WorkerContext,
