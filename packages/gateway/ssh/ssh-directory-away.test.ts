@@ -1,9 +1,11 @@
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { PassThrough } from "node:stream";
+import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
-import ssh2, { type Client, type ConnectConfig } from "ssh2";
+import ssh2, { type Client, type ClientChannel, type ConnectConfig } from "ssh2";
 import { afterEach, beforeEach, expect, it } from "vitest";
+import type { Notice } from "#core/ports/compute.ts";
 import { startHomeSsh } from "#local/home-ssh.ts";
 import { eventually } from "#process/fixture.ts";
 import { PATIENCE_MS } from "#process/patience-fixture.ts";
@@ -24,11 +26,12 @@ let asked: number;
 let atOnce: number;
 let mostAtOnce: number;
 let admitted: boolean;
+let notice: Notice | undefined;
 const clients = new Set<Client>();
 beforeEach(async () => {
   home = mkdtempSync("/var/tmp/berth-ssh-");
   log = recordingLog();
-  [beforeAnswer, asked, admitted] = [async () => undefined, 0, true];
+  [beforeAnswer, asked, admitted, notice] = [async () => undefined, 0, true, undefined];
   [atOnce, mostAtOnce] = [0, 0];
   const answer =
     <Value>(value: () => Value) =>
@@ -45,7 +48,8 @@ beforeEach(async () => {
     find: answer(() => [{ name: "run", keys: [key.public] }]),
     admits: answer(() => admitted),
     findEnded: answer(() => undefined),
-    findNotice: answer(() => undefined),
+    // It answers last.
+    findNotice: async () => sleep(notice ? 100 : 0).then(answer(() => notice)),
     hasNoDisk: answer(() => false),
   };
   const echo: Reach["start"] = async () => {
@@ -143,4 +147,19 @@ it("survives a client that leaves while its key is looked up", async () => {
   answerAll();
 
   expect((await said(await exec(await connect(), "cat"), "hello")).out).toBe("hello");
+});
+
+it("shows at a terminal why its environment ended before it ends the connection", async () => {
+  const client = await connect();
+  const terminal = await new Promise<ClientChannel>((resolve, reject) => {
+    client.shell({ term: "xterm" }, (error, shell) => (error ? reject(error) : resolve(shell)));
+  });
+  terminal.write("begun");
+  await once(terminal, "readable");
+  const shown = text(terminal);
+
+  notice = { kind: "end", words: "This environment has expired", at: 1 };
+  admitted = false;
+
+  expect(await shown).toContain("[berth] This environment has expired");
 });

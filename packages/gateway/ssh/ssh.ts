@@ -59,7 +59,10 @@ export async function startSsh(options: SshOptions): Promise<SshServer> {
     server.injectSocket(socket);
   });
   const port = await listen(listener);
-  const stopWatching = watch(() => Promise.all([notices.poll(), endStrangers(connections.values(), directory)]), log);
+  const stopWatching = watch(
+    () => Promise.all([notices.poll(), endStrangers(connections.values(), directory, notices)]),
+    log,
+  );
   return {
     port,
     hostKey: derivePublicKey(hostKey),
@@ -159,8 +162,15 @@ function watch(check: () => Promise<unknown>, log: Log): () => void {
   return () => clearInterval(watching);
 }
 
-/** Ends connections whose run has ended or whose key was removed. Checks each pair of run and key once. */
-async function endStrangers(clients: Iterable<Client>, directory: SshDirectory): Promise<void> {
+/**
+ * Ends connections whose run has ended or whose key was removed, after their terminals have shown the reason. Checks each
+ * pair of run and key once.
+ */
+async function endStrangers(
+  clients: Iterable<Client>,
+  directory: SshDirectory,
+  notices: Pick<SshNotices, "sayGoodbye">,
+): Promise<void> {
   const groups = new Map<string, { readonly guest: Guest; readonly ends: (() => void)[] }>();
   for (const { guest, end } of clients) {
     if (!guest) continue;
@@ -170,7 +180,9 @@ async function endStrangers(clients: Iterable<Client>, directory: SshDirectory):
     groups.set(name, group);
   }
   const checks = [...groups.values()].map(async ({ guest, ends }) => {
-    if (!(await directory.admits(guest, guest.key))) for (const end of ends) end();
+    if (await directory.admits(guest, guest.key)) return;
+    await notices.sayGoodbye(guest.run, false);
+    for (const end of ends) end();
   });
   await Promise.all(checks);
 }
