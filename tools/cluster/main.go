@@ -1,6 +1,6 @@
-// One binary for tests: etcd, kube-apiserver, kube-scheduler and kube-controller-manager as subcommands, each a process
-// of its own, makers of two keys (one signs service account tokens, one opens kubelets), and a sweeper. Each ends when
-// its input does, so nothing outlives whoever started it.
+// A program for tests with these subcommands: etcd, kube-apiserver, kube-scheduler, kube-controller-manager, two that
+// create keys (for service account tokens and for kubelets), and `sweep`, which ends processes of an ended test run.
+// Each subcommand ends when its standard input closes, so none outlives the process that started it.
 package main
 
 import (
@@ -66,13 +66,13 @@ func main() {
 	}
 }
 
-// endWithInput: whoever started this holds the other end of its input, which closes however they end.
+// endWithInput ends this process when its standard input closes, which happens however the starting process ends.
 func endWithInput() {
 	io.Copy(io.Discard, os.Stdin)
 	os.Exit(0)
 }
 
-// etcd --dir <data> --socket <path>: one member, clients at a socket of the file system, nothing forced to the disk.
+// etcd --dir <data> --socket <path> runs a cluster of one member without fsync. Clients connect to the Unix socket.
 func etcd(args []string) {
 	flags := flag.NewFlagSet("etcd", flag.ExitOnError)
 	dir := flags.String("dir", "", "where its data is")
@@ -82,7 +82,7 @@ func etcd(args []string) {
 	config := embed.NewConfig()
 	config.Dir, config.LogLevel, config.UnsafeNoFsync = *dir, "error", true
 	config.ListenClientUrls = []url.URL{{Scheme: "unix", Path: *socket}}
-	// It has no peers, so any free port will do, and nobody dials what it advertises.
+	// No peer connects, so any free port will do.
 	config.ListenPeerUrls = []url.URL{{Scheme: "http", Host: "127.0.0.1:0"}}
 	nowhere := []url.URL{{Scheme: "http", Host: "127.0.0.1:1"}}
 	config.AdvertiseClientUrls, config.AdvertisePeerUrls = nowhere, nowhere
@@ -97,13 +97,13 @@ func etcd(args []string) {
 	case err := <-server.Err():
 		check(err)
 	}
-	// A graceful end may wait for watchers for ever.
+	// A graceful end may wait for watchers forever.
 	time.AfterFunc(2*time.Second, func() { os.Exit(0) })
 	server.Close()
 }
 
-// sweep HOME: when its input ends, however whoever started it ended, it kills the process groups that were named there
-// (`+<id>`) and not taken back (`-<id>`), and removes the directory.
+// sweep HOME reads lines `+<id>` and `-<id>` from standard input. When standard input closes, it kills the process groups
+// that were added and not removed, and then removes the directory HOME.
 func sweep(home string) {
 	signal.Ignore(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	groups := map[int]bool{}
@@ -119,7 +119,7 @@ func sweep(home string) {
 	for id := range groups {
 		syscall.Kill(-id, syscall.SIGKILL)
 	}
-	// The others end at the same moment, and may still write: on a busy machine for some seconds.
+	// The killed processes may still write for some seconds on a busy machine.
 	for limit := time.Now().Add(time.Minute); os.RemoveAll(home) != nil && time.Now().Before(limit); {
 		time.Sleep(20 * time.Millisecond)
 	}
@@ -133,8 +133,8 @@ func signingKey(file string) {
 	check(os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: der}), 0o600))
 }
 
-// clientPair writes DIR/kubelet-client.crt and .key. The certificate is its own authority: a kubelet that trusts it
-// accepts only the API server that holds the key.
+// clientPair writes DIR/kubelet-client.crt and DIR/kubelet-client.key. The certificate is self-signed, so a kubelet that
+// trusts it accepts only the API server that has the key.
 func clientPair(dir string) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	check(err)
