@@ -13,6 +13,7 @@ test.each([
   ["packages/local/x.ts", 'import { endpoint } from "../../functions/shared/live.ts";'],
   ["packages/gateway/ssh/x.ts", 'import { enterRun } from "#process/exec/ssh-runs.ts";'],
   ["packages/gateway/ssh/x.ts", 'import { sshHostKey } from "#local/home/ssh-host-key.ts";'],
+  ["packages/relay/x.ts", 'import { readRun } from "#process/runs/records.ts";'],
   ["packages/local/x.ts", 'import { bundle } from "../../scripts/bundle.ts";'],
   ["packages/core/environments/record/x.ts", 'import { step } from "../steps/step.ts";'],
   ["packages/core/environments/verbs/x.ts", 'import { step } from "#core/environments/steps/step.ts";'],

@@ -6,11 +6,13 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   http: ["core"],
   aws: ["core"],
   sqlite: ["core"],
-  process: ["core"],
+  // Frames and streams without knowledge of runs, which both ends of a pipe into a run share.
+  relay: [],
+  process: ["core", "relay"],
   kubernetes: ["core"],
   lambda: ["core", "http", "aws", "kubernetes"],
   // A cluster runs it without the sandboxes of a laptop.
-  gateway: ["core", "http", "kubernetes"],
+  gateway: ["core", "http", "kubernetes", "relay"],
   // It finds the functions through the catalog.
   local: ["core", "http", "aws", "sqlite", "process", "kubernetes", "gateway"],
   // Users install these two without the rest of Berth.

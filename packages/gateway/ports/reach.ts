@@ -1,4 +1,5 @@
 import type { Duplex, Readable, Writable } from "node:stream";
+import type { Relay, RelayPlace } from "#relay/relay.ts";
 import type { SshDirectory } from "./directory.ts";
 
 export interface GatewayPorts {
@@ -53,17 +54,4 @@ export type ProgramEnd = { readonly exitCode: number } | { readonly signal: stri
 export interface Destination {
   readonly host: "127.0.0.1" | "::1";
   readonly port: number;
-}
-
-/**
- * `tcp` listens on the run's loopback (0: any port), `unix` at a path, and `agent` at a new path that only the run's
- * user may enter. `dial` connects to a path, as its only visitor.
- */
-export type RelayPlace = readonly ["tcp", port: string] | readonly ["unix" | "dial", path: string] | readonly ["agent"];
-
-export interface Relay {
-  /** Path or port number; empty for `dial`. Rejects on failure. */
-  readonly address: Promise<string>;
-  readonly ended: Promise<void>;
-  close(): void;
 }

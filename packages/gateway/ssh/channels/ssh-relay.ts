@@ -1,6 +1,7 @@
 import type { Duplex } from "node:stream";
 import type { AcceptConnection, Connection, ServerChannel } from "ssh2";
-import type { Reach, Relay, RelayPlace } from "../../ports/reach.ts";
+import type { Relay, RelayPlace } from "#relay/relay.ts";
+import type { Reach } from "../../ports/reach.ts";
 
 /** Relays between a run and one client, which end with the client's connection. */
 export interface ClientRelays {
