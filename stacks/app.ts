@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import functionsFile from "../functions.json" with { type: "json" };
-import { makeAlarms } from "./alarms/alarms.ts";
+import { type Monitored, makeAlarms } from "./alarms/alarms.ts";
 import { makeCanary } from "./alarms/canary.ts";
 import { makeDashboard } from "./alarms/dashboard.ts";
 import { makeApi } from "./api.ts";
@@ -12,7 +12,7 @@ import {
   servesRequests,
 } from "./compute/functions.ts";
 import type { FunctionEntry, FunctionsFile } from "./compute/functions-file.ts";
-import { makeSocketApi, makeSockets, socketPolicy } from "./compute/sockets.ts";
+import { makeSocketApi, makeSockets, type SocketApi, socketPolicy } from "./compute/sockets.ts";
 import {
   allowLoops,
   makeSchedules,
@@ -24,34 +24,71 @@ import { makeEdge } from "./edge/edge.ts";
 import { makeFirewall } from "./edge/firewall.ts";
 import { buildArns, makeRoles } from "./identities.ts";
 import type { Stage } from "./stage.ts";
-import { makeQueues } from "./storage/queues.ts";
+import { type MadeQueues, makeQueues } from "./storage/queues.ts";
 import { makeBlobs, makeSealerKey, makeTable, readSecret } from "./storage/storage.ts";
 
+const functions = functionsFile as FunctionsFile;
+
+type GetFunction = (entry: FunctionEntry) => sst.aws.Function;
+
 export function makeApp(stage: Stage, root: string): { readonly url: $util.Output<string> } {
-  const functions: FunctionsFile = functionsFile as FunctionsFile;
-  const table = makeTable(stage);
-  const sealerKey = makeSealerKey(stage);
-  const { queues, deadLetterQueues } = makeQueues(functions, sealerKey);
-  const bucket = makeBlobs(stage);
-  const originSecrets = readSecret("OriginSecrets");
-  const webhookSecret = readSecret("WebhookSecret");
-  const { work, pools, webhooks } = queues;
+  const stores = makeStores(stage);
+  const secrets = { originSecrets: readSecret("OriginSecrets"), webhookSecret: readSecret("WebhookSecret") };
   const socketApi = makeSocketApi();
-  const roleFor = makeRoles(
-    stage.eksCluster,
-    buildArns({
-      deployment: stage.tableName,
-      stage: stage.name,
-      table,
-      bucket,
-      sealerKey,
-      eksCluster: stage.eksCluster,
-      ebsKey: stage.ebsKey,
-      inNetwork: stage.network !== undefined,
-      queues: { work: work.arn, pools: pools.arn, webhooks: webhooks.arn },
-    }),
-    socketPolicy(socketApi, queues.shell, sealerKey),
-  );
+  const getFunction = makeFunctions(stage, root, { ...stores, ...secrets, socketApi });
+  const api = makeApi(functions, getFunction);
+  const failedSchedules = connectTriggers(getFunction, stores, socketApi);
+  const edge = makeEdge({
+    functions,
+    root,
+    originSecrets: secrets.originSecrets,
+    domain: stage.domain,
+    firewallArn: makeFirewall(stage, functions).arn,
+    served: functions.filter(servesRequests).map(getFunction),
+    apiUrl: api.url,
+    socketUrl: socketApi.url,
+    getUrl: (entry) => getFunction(entry).url,
+  });
+  makeMonitoring(stage, getFunction, {
+    queues: stores.queues,
+    deadLetterQueues: { ...stores.deadLetterQueues, schedules: failedSchedules },
+    apiId: api.nodes.api.id,
+    edge,
+  });
+  return { url: $util.interpolate`https://${stage.domain?.name ?? edge.domainName}` };
+}
+
+interface Stores extends MadeQueues {
+  readonly table: sst.aws.Dynamo;
+  readonly sealerKey: aws.kms.Key;
+  readonly bucket: sst.aws.Bucket;
+}
+
+function makeStores(stage: Stage): Stores {
+  const sealerKey = makeSealerKey(stage);
+  return { table: makeTable(stage), sealerKey, ...makeQueues(functions, sealerKey), bucket: makeBlobs(stage) };
+}
+
+interface FunctionParts extends Stores, Pick<Surroundings, "originSecrets" | "webhookSecret"> {
+  readonly socketApi: SocketApi;
+}
+
+/** Creates all functions with their roles. Returns the function of an entry. */
+function makeFunctions(stage: Stage, root: string, parts: FunctionParts): GetFunction {
+  const { table, sealerKey, queues, bucket, socketApi, originSecrets, webhookSecret } = parts;
+  const { work, pools, webhooks, shell } = queues;
+  const arns = buildArns({
+    deployment: stage.tableName,
+    stage: stage.name,
+    table,
+    bucket,
+    sealerKey,
+    eksCluster: stage.eksCluster,
+    ebsKey: stage.ebsKey,
+    inNetwork: stage.network !== undefined,
+    queues: { work: work.arn, pools: pools.arn, webhooks: webhooks.arn },
+  });
+  const roleFor = makeRoles(stage.eksCluster, arns, socketPolicy(socketApi, shell, sealerKey));
   const around: Surroundings = {
     stage,
     originSecrets,
@@ -61,44 +98,41 @@ export function makeApp(stage: Stage, root: string): { readonly url: $util.Outpu
     bucketName: bucket.name,
     sealerKeyId: sealerKey.arn,
     socketApiUrl: socketApi.url,
-    shellQueueUrl: queues.shell.url,
+    shellQueueUrl: shell.url,
     queueUrls: { WORK_QUEUE_URL: work.url, POOLS_QUEUE_URL: pools.url, WEBHOOKS_QUEUE_URL: webhooks.url },
   };
   const made = new Map(functions.map((entry) => [entry.name, makeFunction(entry, around, roleFor(entry))]));
-  const getFunction = (entry: FunctionEntry) => made.get(entry.name) as sst.aws.Function;
-  const getMade = <Entry extends FunctionEntry>(entries: readonly Entry[]) =>
-    new Map(entries.map((entry) => [entry, getFunction(entry)]));
-  const api = makeApi(functions, getFunction);
+  return ({ name }) => made.get(name) as sst.aws.Function;
+}
+
+/** Connects queues, frames of web shells and schedules to functions. Returns the queue of failed schedule calls. */
+function connectTriggers(
+  getFunction: GetFunction,
+  { queues, sealerKey }: Pick<Stores, "queues" | "sealerKey">,
+  socketApi: SocketApi,
+): sst.aws.Queue {
   subscribeConsumers(functions, queues, getFunction);
   for (const entry of functions.filter((each) => each.kind === "socket")) {
     makeSockets(socketApi, { made: getFunction(entry), queue: queues.shell, key: sealerKey });
   }
   allowLoops(functions, getFunction);
-  const failedSchedules = makeSchedules(functions, getFunction);
-  const edge = makeEdge({
-    functions,
-    root,
-    originSecrets,
-    domain: stage.domain,
-    firewallArn: makeFirewall(stage, functions).arn,
-    served: functions.filter(servesRequests).map(getFunction),
-    apiUrl: api.url,
-    socketUrl: socketApi.url,
-    getUrl: (entry) => getFunction(entry).url,
-  });
-  const monitored = {
-    queues,
-    deadLetterQueues: { ...deadLetterQueues, schedules: failedSchedules },
-    apiId: api.nodes.api.id,
-    edge,
+  return makeSchedules(functions, getFunction);
+}
+
+type Watched = Pick<Monitored, "queues" | "deadLetterQueues" | "apiId" | "edge">;
+
+function makeMonitoring(stage: Stage, getFunction: GetFunction, watched: Watched): void {
+  const getMade = <Entry extends FunctionEntry>(entries: readonly Entry[]) =>
+    new Map(entries.map((entry) => [entry, getFunction(entry)]));
+  const monitored: Monitored = {
+    ...watched,
     schedules: getMade(functions.filter((entry) => entry.kind === "schedule")),
     sockets: getMade(functions.filter((entry) => entry.kind === "socket")),
     urls: getMade(functions.filter((entry) => entry.kind === "endpoint").filter(({ functionUrl }) => functionUrl)),
   };
   makeAlarms(stage, monitored);
   makeDashboard(stage, monitored);
-  makeCanary(stage, edge.domainName);
-  return { url: $util.interpolate`https://${stage.domain?.name ?? edge.domainName}` };
+  makeCanary(stage, watched.edge.domainName);
 }
 
 function makeFunction(entry: FunctionEntry, around: Surroundings, role: $util.Output<string>): sst.aws.Function {
