@@ -13,7 +13,7 @@ import {
 } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
+import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
 import { spawn as openTerminal } from "@lydell/node-pty";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -141,7 +141,7 @@ test.for(["stack.log", "format"])("a stop ends a start that has written its %s",
   const stopping = berth("stack", "stop");
   await eventually(
     () => readFileSync(`/proc/${pid}/status`, "utf8"),
-    (status) => !/^ShdPnd:\s*0+$/m.test(status),
+    (status) => isPending(status, "SIGUSR2"),
   );
   process.kill(pid, "SIGCONT");
 
@@ -153,6 +153,12 @@ test.for(["stack.log", "format"])("a stop ends a start that has written its %s",
   expect(await berth("stack", "status")).toMatchObject({ code: 7, stdout: `No stack runs in ${home}.\n` });
   expect(processesOfHome(home, new Set())).toEqual([]);
 });
+
+/** Reports whether a process has yet to receive a signal, by its /proc/PID/status (proc(5)). */
+function isPending(status: string, signal: NodeJS.Signals): boolean {
+  const [, mask = ""] = /^ShdPnd:\s*([0-9a-f]+)$/m.exec(status) ?? [];
+  return (BigInt(`0x${mask}`) & (1n << BigInt(constants.signals[signal] - 1))) !== 0n;
+}
 
 test("a start whose port is taken prints why, and leaves nothing", async () => {
   const server = createServer().listen(0, "127.0.0.1");
