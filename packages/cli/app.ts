@@ -1,4 +1,11 @@
-import { type ApplicationText, buildApplication, buildRouteMap, run as runApp, text_en } from "@stricli/core";
+import {
+  type ApplicationText,
+  buildApplication,
+  buildRouteMap,
+  run as runApp,
+  text_en,
+  UnexpectedPositionalError,
+} from "@stricli/core";
 import * as account from "./definitions/account-commands.ts";
 import { admin } from "./definitions/admin-commands.ts";
 import { disks } from "./definitions/disk-commands.ts";
@@ -49,7 +56,13 @@ const routes = {
 
 export const commandNames: readonly string[] = Object.keys(routes);
 
-const usageHint = "hint: See what a command takes with: berth help COMMAND";
+/** `ssh HOST COMMAND` is a habit, and the other commands that run one look alike. */
+function hintFor(error: unknown): string {
+  const passesCommand = ["up", "run", "ssh"].includes(process.argv[2] ?? "");
+  return error instanceof UnexpectedPositionalError && passesCommand
+    ? `hint: Put the command to run after --, as in: berth ${process.argv[2]} NAME -- COMMAND`
+    : "hint: See what a command takes with: berth help COMMAND";
+}
 
 const settings = {
   name: "berth",
@@ -63,7 +76,7 @@ const settings = {
       noCommandRegisteredForInput: (context) =>
         `error: ${text_en.noCommandRegisteredForInput(context)}\nhint: See the commands with: berth help`,
       exceptionWhileParsingArguments: (error, ansiColor) =>
-        `error: ${text_en.exceptionWhileParsingArguments.call(undefined as never, error, ansiColor)}\n${usageHint}`,
+        `error: ${text_en.exceptionWhileParsingArguments.call(undefined as never, error, ansiColor)}\n${hintFor(error)}`,
     }),
   },
 } as const;

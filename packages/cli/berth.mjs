@@ -7,7 +7,19 @@ const { existsSync, lstatSync, mkdirSync, statSync } = createRequire(import.meta
 keepCompiledCode();
 // A package holds the bundle. A checkout holds the source, which the Node of this project reads as it is.
 const bundle = new URL("dist/berth.mjs", import.meta.url);
-await import(existsSync(bundle) ? bundle.href : "./main.ts");
+if (existsSync(bundle)) await import(bundle.href);
+else if (process.features.typescript) await import("./main.ts");
+else refuseNode();
+
+/** npx uses the Node that npm installed in the checkout. A path to this file uses the machine's. */
+function refuseNode() {
+  process.stderr.write(
+    `error: berth from a checkout needs Node 22.19 or newer, and this is Node ${process.versions.node}\n` +
+      "hint: In the checkout, npx berth uses the right Node. Elsewhere, install berth from your deployment:\n" +
+      "      npm install -g https://<your deployment>/cli/berth.tgz\n",
+  );
+  process.exitCode = 1;
+}
 
 /**
  * Lets Node keep compiled code in the state directory, once a login has made one. Node's own default lies in the

@@ -174,6 +174,15 @@ test("a failure before the command in a job is 255", async () => {
   expect(await cli.run("ssh", "no-such-job", "--", "true")).toMatchObject({ code: 255, stdout: "" });
 });
 
+test("a command to run that is not behind -- is named in the hint", async () => {
+  const { code, stderr } = await cli.run("ssh", "some-job", "ls");
+
+  expect([code, stderr]).toEqual([
+    2,
+    expect.stringContaining("hint: Put the command to run after --, as in: berth ssh"),
+  ]);
+});
+
 test("no question is asked in a pipe, and the flag is named", async () => {
   await cli.run("up", "-d", "-t", "h200", "asks");
 

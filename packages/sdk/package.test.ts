@@ -1,4 +1,4 @@
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
@@ -84,6 +84,17 @@ describe.each([20, 22, 24])("Node %i", (major) => {
     expect(await berth("ls", "--all")).toMatchObject({ code: 0, stderr: "" });
     expect(await berth("show", "nothing")).toMatchObject({ code: 3, stdout: "" });
   });
+});
+
+test("the command line of a checkout says which Node it needs instead of failing to read its source", ({ skip }) => {
+  const node = findNode(20) ?? "";
+  skip(node === "", "There is no Node 20");
+  const checkout = join(import.meta.dirname, "../cli/berth.mjs");
+
+  const { status, stdout, stderr } = spawnSync(node, [checkout, "ls"], { env: environment, encoding: "utf8" });
+
+  expect([status, stdout]).toEqual([1, ""]);
+  expect(stderr).toMatch(/^error: berth from a checkout needs Node 22\.19 or newer, and this is Node 20\..*\nhint: /);
 });
 
 function getVersion(name: string): string {

@@ -37,7 +37,8 @@ export async function waitForJob(
     }
     if (job && (isEnded(job.status) || (until === "active" && job.status === "active"))) return job;
     const leftMs = deadline - performance.now();
-    if (leftMs <= 0) throw errorFor(`Job ${id} is not ${until} in time`, { status: 0, code: "timeout" });
+    if (leftMs <= 0)
+      throw errorFor(`Job ${id} was not ${until} within ${timeoutMs / 1000} s`, { status: 0, code: "timeout" });
     await pause(Math.min(leftMs, delayMs * (0.9 + Math.random() / 5)), signal);
   }
 }
