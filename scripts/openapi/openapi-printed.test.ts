@@ -47,7 +47,7 @@ const noExamples: Readonly<Record<string, string>> = {
 };
 
 interface PrintedAnswer {
-  /** Set if the document prints a call right before. */
+  /** The call that the document prints directly above this answer; undefined if it prints none there. */
   readonly route: string | undefined;
   readonly dialect: DialectName;
   readonly body: string;

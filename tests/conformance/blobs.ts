@@ -3,7 +3,7 @@ import type { Blobs } from "#core/ports/blobs.ts";
 
 const zip = { contentType: "application/zip", fileName: "a-1.zip" };
 
-/** Conformance tests of Blobs; without addresses it returns undefined for each of them. */
+/** Conformance tests of Blobs. A store without `hasUrls` returns undefined for the address of every blob. */
 export function blobsConformance(open: () => Promise<Blobs>, { hasUrls = false } = {}): void {
   describe("keeping", () => {
     it.each([

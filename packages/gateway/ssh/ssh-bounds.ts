@@ -85,7 +85,7 @@ export const MOST_STARTUPS = 500;
  * Bounds connections without a login, from their first packet on (ssh2 sees a connection only after the client
  * speaks). Each has `withinMs` for its login; beyond `most` the oldest is dropped.
  * OpenSSH drops new connections instead (MaxStartups in sshd_config(5)), so a flood of silent ones locks out
- * everyone. Source addresses do not help, because all clients come from the loopback.
+ * everyone. Bounds by source address would not help where all clients share one, as behind a tunnel.
  * The returned function counts a connection, and returns a function to call after the login or its end.
  */
 export function sshStartups(withinMs: number, most = MOST_STARTUPS): (socket: Destroyable) => () => void {
