@@ -10,6 +10,7 @@ const input = {
   LOGIN_SERVER_ID: "berth.dev",
 };
 
+const hostKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGfsCoS5UjAy7HiBBGNyDsGJMwkDBCcPVNGtvJnbjDTi";
 const certificate = "arn:aws:acm:us-east-1:111111111111:certificate/0a1b2c3d-1111-2222-3333-444455556666";
 
 test("a stage reports all of its missing settings at once", () => {
@@ -45,6 +46,13 @@ test.each([
   ["dev", { EKS_ACCESS: "private", VPC_SUBNETS: "subnet-1,", VPC_SECURITY_GROUPS: "sg-1" }, "needs VPC_SUBNETS"],
   ["dev", { ALLOWED_ROLES: Array(300).fill("Developers").join() }, "room for 3000: shorten ALLOWED_ROLES"],
   ["dev", { WEBHOOK_ALLOW: Array(300).fill("10.0.0.0/8").join() }, "room for 3000: shorten WEBHOOK_ALLOW"],
+  ["dev", { ACCESS: "vpn" }, "ACCESS must be gateway, nodeport or none"],
+  ["dev", { ACCESS: "gateway" }, "ACCESS=gateway needs SSH_HOST_KEYS, the public keys of its host key"],
+  ["dev", { ACCESS: "gateway", SSH_GATEWAY: "ssh.berth.dev" }, "ACCESS=gateway needs SSH_HOST_KEYS"],
+  ["dev", { ACCESS: "gateway", SSH_HOST_KEYS: "id_ed25519" }, "SSH_HOST_KEYS must be"],
+  ["dev", { ACCESS: "nodeport" }, "ACCESS=nodeport needs TOOLS_IMAGE"],
+  ["dev", { SSH_GATEWAY: "ssh.berth.dev" }, "SSH_GATEWAY needs ACCESS=gateway"],
+  ["dev", { ACCESS: "nodeport", TOOLS_IMAGE: "tools", SSH_HOST_KEYS: hostKey }, "SSH_HOST_KEYS needs ACCESS=gateway"],
   ["dev", { ALARM_EMAIL: "nobody" }, "ALARM_EMAIL must be an address"],
   ["dev", { AWS_REGION: "eu west" }, "AWS_REGION must be a region"],
   ["dev", { DEPLOY_ACCOUNT: "12345" }, "DEPLOY_ACCOUNT must be an account id of 12 digits"],
@@ -77,7 +85,27 @@ test("a stage passes on the settings that have a value, and no secret", () => {
     GITHUB_KEYS_URL: "",
   });
 
-  expect(stage.settings).toEqual({ ...input, NODE_TYPES: "a=b=p5.48xlarge" });
+  expect(stage.settings).toEqual({ ...input, NODE_TYPES: "a=b=p5.48xlarge", ACCESS: "none" });
+});
+
+test.each([
+  [{ ACCESS: "none" }, {}, undefined],
+  [{ ACCESS: "nodeport", TOOLS_IMAGE: "tools" }, { CLUSTER_SSH: "nodeport" }, undefined],
+  [
+    { ACCESS: "gateway", SSH_HOST_KEYS: hostKey, DOMAIN: "berth.dev:8443" },
+    { SSH_GATEWAY: "ssh.berth.dev" },
+    { ssh: "ssh.berth.dev", pages: "berth.dev" },
+  ],
+  [
+    { ACCESS: "gateway", SSH_HOST_KEYS: hostKey, SSH_GATEWAY: "in.berth.dev:2222" },
+    { SSH_GATEWAY: "in.berth.dev:2222" },
+    { ssh: "in.berth.dev", pages: "berth.dev" },
+  ],
+])("a stage with %j tells functions %j", (chosen, told, gateway) => {
+  const stage = readStage("dev", { ...input, ...chosen });
+
+  expect(stage.settings).toEqual({ ...input, ...chosen, ...told });
+  expect(stage.gateway).toEqual(gateway);
 });
 
 /** Settings of the embedded stack, settings that the stage itself creates, and secrets. */
@@ -101,8 +129,9 @@ const valid = {
   WEBHOOK_ALLOW: "10.0.0.0/8",
   STS_ORIGINS: "https://sts.amazonaws.com",
   IDLE_GPU_MINUTES: "30",
+  ACCESS: "gateway",
   SSH_GATEWAY: "ssh.berth.dev",
-  SSH_HOST_KEYS: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGfsCoS5UjAy7HiBBGNyDsGJMwkDBCcPVNGtvJnbjDTi",
+  SSH_HOST_KEYS: hostKey,
   ALARM_EMAIL: "a@b.dev",
 };
 

@@ -1,5 +1,13 @@
 import functionsFile from "../functions.json" with { type: "json" };
 import { problemsOnLambda } from "../packages/aws/settings/config.ts";
+import {
+  type Access,
+  accessProblems,
+  accessSettings,
+  findGatewayHosts,
+  type GatewayHosts,
+  readAccess,
+} from "./access.ts";
 import type { FunctionsFile } from "./compute/functions-file.ts";
 
 export interface Stage {
@@ -12,6 +20,9 @@ export interface Stage {
   readonly domain: { readonly name: string; readonly certificateArn: string } | undefined;
   /** The network of a private API server: EKS_ACCESS=private with VPC_SUBNETS, VPC_SECURITY_GROUPS. */
   readonly network: { readonly privateSubnets: string[]; readonly securityGroups: string[] } | undefined;
+  readonly access: Access;
+  /** Undefined without ACCESS=gateway. */
+  readonly gateway: GatewayHosts | undefined;
   /** ALARM_EMAIL, and MONTHLY_BUDGET_USD, above which the budget alarm fires. */
   readonly alarmEmail: string | undefined;
   readonly monthlyBudgetUsd: number | undefined;
@@ -29,6 +40,7 @@ const functions = functionsFile as FunctionsFile;
 const passedOn = [
   "DOMAIN",
   "SCHEME",
+  "ACCESS",
   "SSH_GATEWAY",
   "SSH_HOST_KEYS",
   "ALLOWED_ACCOUNTS",
@@ -81,7 +93,7 @@ export function readStage(name: string, environment: Environment): Stage {
   const { API_DOMAIN, API_CERTIFICATE_ARN } = environment;
   problems.push(...accountProblems(environment), ...domainProblems(environment));
   problems.push(...alarmProblems(name, environment), ...networkProblems(environment));
-  problems.push(...sizeProblems(environment));
+  problems.push(...accessProblems(environment), ...sizeProblems(environment));
   if (problems.length > 0) throw new Error(`Stage ${name} cannot be deployed:\n${problems.join("\n")}`);
   return {
     name,
@@ -90,10 +102,15 @@ export function readStage(name: string, environment: Environment): Stage {
     eksCluster: environment.EKS_CLUSTER ?? "",
     domain: API_DOMAIN && API_CERTIFICATE_ARN ? { name: API_DOMAIN, certificateArn: API_CERTIFICATE_ARN } : undefined,
     network: findNetwork(environment),
+    access: readAccess(environment),
+    gateway: findGatewayHosts(environment),
     ebsKey: environment.EBS_KMS_KEY_ID || undefined,
     alarmEmail: environment.ALARM_EMAIL || undefined,
     monthlyBudgetUsd: environment.MONTHLY_BUDGET_USD ? Number(environment.MONTHLY_BUDGET_USD) : undefined,
-    settings: Object.fromEntries(passedOn.flatMap((each) => (environment[each] ? [[each, environment[each]]] : []))),
+    settings: {
+      ...Object.fromEntries(passedOn.flatMap((each) => (environment[each] ? [[each, environment[each]]] : []))),
+      ...accessSettings(environment),
+    },
   };
 }
 

@@ -40,6 +40,8 @@ export interface Settings {
   readonly domain: string;
   /** `http` on a laptop. */
   readonly scheme: "http" | "https";
+  /** How users enter environments of a stage on AWS. Undefined elsewhere. */
+  readonly userAccess: "gateway" | "nodeport" | "none" | undefined;
   /** SSH address of a gateway outside of this process; undefined without one. */
   readonly sshGateway: { readonly host: string; readonly port: number } | undefined;
   /** Public host keys of that gateway, the present one first, each `<type> <base64>`. Empty if unknown. */

@@ -3,6 +3,7 @@ import { jsonLog } from "#aws/log.ts";
 import { readConfig } from "#aws/settings/config.ts";
 import type { Blobs } from "#core/ports/blobs.ts";
 import type { Compute, MachineState, NodeRef } from "#core/ports/compute.ts";
+import { RUN_SSH_PORT } from "#kubernetes/access/ssh-service.ts";
 import { kubernetesCompute } from "#kubernetes/compute.ts";
 import { eksPlace, namespace } from "./eks-cluster.ts";
 
@@ -13,8 +14,8 @@ interface EksSurroundings {
 
 /** Returns the full driver for this deployment's EKS cluster. Throws if the deployment's name is not a valid label. */
 export function eksCompute({ getMachineState, blobs }: EksSurroundings): Compute {
-  const config = readConfig(["NODE_TYPES", "TOOLS_IMAGE", "IDLE_GPU_MINUTES"]);
-  const { NODE_TYPES, TOOLS_IMAGE, IDLE_GPU_MINUTES } = config;
+  const config = readConfig(["NODE_TYPES", "TOOLS_IMAGE", "IDLE_GPU_MINUTES", "CLUSTER_SSH"]);
+  const { NODE_TYPES, TOOLS_IMAGE, IDLE_GPU_MINUTES, CLUSTER_SSH } = config;
   const { client, deployment } = eksPlace();
   const { now } = systemClock();
   return kubernetesCompute({
@@ -27,6 +28,8 @@ export function eksCompute({ getMachineState, blobs }: EksSurroundings): Compute
     log: jsonLog(),
     nodeTypes: NODE_TYPES,
     toolsImage: TOOLS_IMAGE,
+    // Nothing forwards SSH here. A gateway needs no SSH server in the run.
+    sshPort: CLUSTER_SSH === "nodeport" ? RUN_SSH_PORT : undefined,
     watchesGpus: IDLE_GPU_MINUTES !== undefined,
   });
 }

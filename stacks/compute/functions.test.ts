@@ -10,12 +10,15 @@ import type { FunctionEntry, FunctionsFile } from "./functions-file.ts";
 
 const functions = functionsFile as FunctionsFile;
 const entry = functions.find(({ name }) => name === "shared/health") as FunctionEntry;
+const key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI";
 const stage = readStage("dev", {
   DOMAIN: "berth.dev",
   ALLOWED_ACCOUNTS: "111111111111",
   ALLOWED_ROLES: "Dev",
   EKS_CLUSTER: "gpus",
   LOGIN_SERVER_ID: "berth.dev",
+  ACCESS: "gateway",
+  SSH_HOST_KEYS: `${key}${"a".repeat(32)}`,
 });
 let around: Surroundings;
 
@@ -71,6 +74,8 @@ const filled: Omit<Surroundings, "bundles" | "stage"> = {
 const changes: Readonly<Record<string, string>> = {
   DOMAIN: "other.dev",
   SCHEME: "http",
+  SSH_GATEWAY: "in.berth.dev:2222",
+  SSH_HOST_KEYS: `${key}${"b".repeat(32)}`,
   ALLOWED_ACCOUNTS: "222222222222",
   ALLOWED_ROLES: "Dev,Research",
   ADMIN_USERS: "ada",
@@ -119,9 +124,10 @@ function changedBy(name: string): string[] {
 }
 
 test("every setting that a stage passes on has a special value in this test", () => {
-  expect(Object.keys(readStage("dev", { ...stage.settings, ...changes }).settings).toSorted()).toEqual(
-    Object.keys(changes).toSorted(),
-  );
+  const { ACCESS, ...settings } = readStage("dev", { ...stage.settings, ...changes }).settings;
+
+  expect(ACCESS).toBe("gateway");
+  expect(Object.keys(settings).toSorted()).toEqual(Object.keys(changes).toSorted());
 });
 
 test.each(Object.keys(changes))("a change of %s changes only the functions that read it", (name) => {
@@ -129,6 +135,31 @@ test.each(Object.keys(changes))("a change of %s changes only the functions that 
 
   expect(readers).not.toEqual([]);
   expect(changedBy(name)).toEqual(readers.map((each) => each.name));
+});
+
+test.each([
+  [{ ACCESS: "none" }, ["gpu-dev/admin/list-jobs", "gpu-dev/jobs/get", "gpu-dev/jobs/list"]],
+  [
+    { ACCESS: "nodeport", TOOLS_IMAGE: "tools" },
+    [
+      "consumers/reconcile",
+      "gpu-dev/admin/list-jobs",
+      "gpu-dev/jobs/get",
+      "gpu-dev/jobs/list",
+      "schedules/capacity",
+      "schedules/orphans",
+      "schedules/watch",
+    ],
+  ],
+])("only functions that drive the cluster or show jobs know %j", (chosen, names) => {
+  const { ACCESS: _, SSH_GATEWAY: __, SSH_HOST_KEYS: ___, ...others } = stage.settings;
+  const around = { ...filled, bundles: "", stage: readStage("dev", { ...others, ...chosen }) };
+  const readers = functions.filter((each) => {
+    const { ACCESS, CLUSTER_SSH } = getEnvironment(each, around);
+    return (ACCESS ?? CLUSTER_SSH) !== undefined;
+  });
+
+  expect(readers.map(({ name }) => name)).toEqual(names);
 });
 
 test("new node groups change the functions that plan and estimate, and new allow-lists only the login", () => {

@@ -65,6 +65,7 @@ export const settingSchemas = {
   DOMAIN: () =>
     text(/^[a-z0-9.-]+(:\d{1,5})?$/, "must be a domain, with or without a port").default("preview.localhost"),
   SCHEME: () => z.enum(["http", "https"], { error: "must be http or https" }).default("https"),
+  ACCESS: () => z.enum(["gateway", "nodeport", "none"], { error: "must be gateway, nodeport or none" }).optional(),
   SSH_GATEWAY: () => sshAddress().optional(),
   SSH_HOST_KEYS: () =>
     list(/^[a-z0-9-]{7,40} [A-Za-z0-9+/]{32,800}={0,2}$/, "public keys without comments").default([]),

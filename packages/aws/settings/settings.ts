@@ -23,6 +23,7 @@ export const settingNames = {
   adminRoles: "ADMIN_ROLES",
   domain: "DOMAIN",
   scheme: "SCHEME",
+  userAccess: "ACCESS",
   sshGateway: "SSH_GATEWAY",
   sshHostKeys: "SSH_HOST_KEYS",
   webhookSecret: "WEBHOOK_SECRET",

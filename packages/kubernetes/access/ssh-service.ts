@@ -3,6 +3,9 @@ import { annotation, deploymentLabels, formatSshServiceName, label, nameOfRun, t
 import type { Job } from "../objects.ts";
 import type { ClusterContext } from "../runs/read-run.ts";
 
+/** Port of the SSH server in a run that has one. A user other than root may listen on it. */
+export const RUN_SSH_PORT = 2222;
+
 /** Value of the SSH annotation while no node port is free. */
 const NONE_FREE = "none free";
 

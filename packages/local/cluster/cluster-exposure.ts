@@ -1,3 +1,4 @@
+import { RUN_SSH_PORT } from "#kubernetes/access/ssh-service.ts";
 import type { WebAddresses } from "#kubernetes/access/web-parts.ts";
 
 /** Ways into runs that the cluster itself provides, instead of this machine. */
@@ -14,9 +15,6 @@ interface Settings {
   readonly INGRESS_ANNOTATIONS?: Readonly<Record<string, string>> | undefined;
   readonly TOOLS_IMAGE?: string | undefined;
 }
-
-/** A port that a user other than root may listen on. */
-const sshPort = 2222;
 
 /**
  * Reads the exposure from the settings. `domain` is undefined unless it was set. Throws an error that names the
@@ -35,7 +33,7 @@ export function chooseExposure(settings: Settings, domain: string | undefined): 
     );
   if (bad.length > 0) throw new Error(`Bad settings:\n${bad.map((line) => `  ${line}`).join("\n")}`);
   return {
-    sshPort: CLUSTER_SSH === "nodeport" ? sshPort : undefined,
+    sshPort: CLUSTER_SSH === "nodeport" ? RUN_SSH_PORT : undefined,
     web: ingressClass && domain ? { domain, ingressClass, ...(annotations && { annotations }) } : undefined,
   };
 }

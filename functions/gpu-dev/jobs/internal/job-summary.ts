@@ -22,7 +22,7 @@ export interface Beside {
   readonly jupyter?: OpenJupyter | undefined;
   readonly outage?: number | undefined;
   readonly now: number;
-  readonly settings: Pick<Settings, "maxQueueHours" | "nodeGroups" | "sshGateway" | "sshHostKeys">;
+  readonly settings: Pick<Settings, "maxQueueHours" | "nodeGroups" | "userAccess" | "sshGateway" | "sshHostKeys">;
 }
 
 export function toJobSummary(
@@ -75,7 +75,7 @@ export function toJobSummary(
     jupyter_port: jupyter ? getPort(jupyter.origin) : null,
     jupyter_error: status === "active" ? (access.jupyterFault ?? null) : null,
     current_detailed_status: reason,
-    warning: status === "active" ? joinWarnings(environment, { now, outage }) : null,
+    warning: status === "active" ? joinWarnings(environment, { now, outage, settings }) : null,
     ...whatItWas(environment, now),
     ...(startsAt && { estimated_wait_minutes: Math.max(0, Math.ceil((startsAt - now) / MINUTE_MS)) }),
   };

@@ -2,12 +2,14 @@ import type { Action } from "#core/environments/record/changes/actions.ts";
 import type { Environment } from "#core/environments/record/record.ts";
 import { GPU_WARNING } from "#core/environments/steps/gpu-idle.ts";
 import { endWarning } from "#core/environments/steps/warnings.ts";
+import type { Settings } from "#core/settings.ts";
 import { utcText } from "#core/text/utc.ts";
 import { toJobAction } from "./action.ts";
 
 interface Surroundings {
   readonly now: number;
   readonly outage: number | undefined;
+  readonly settings: Pick<Settings, "userAccess">;
 }
 
 type WarningSource = (environment: Environment, surroundings: Surroundings) => readonly string[];
@@ -18,6 +20,7 @@ const sources: readonly WarningSource[] = [
   findRequestWarnings,
   findGuestWarnings,
   findJupyterWarnings,
+  findEntryWarnings,
   findOutageWarnings,
 ];
 
@@ -51,6 +54,14 @@ function findJupyterWarnings(environment: Environment): string[] {
   const isSaid = findFailures(environment).some(({ action }) => action === "enable_jupyter");
   return jupyterFault === undefined || isSaid ? [] : [`Jupyter could not be started: ${jupyterFault}`];
 }
+
+/** Warns that a job with keys, users or Jupyter cannot be entered. */
+function findEntryWarnings({ access }: Environment, { settings }: Surroundings): string[] {
+  const isWanted = access.keyed || access.guests.length > 0 || access.jupyter !== null;
+  return isWanted && settings.userAccess === "none" ? [NO_ENTRY] : [];
+}
+
+const NO_ENTRY = "SSH, Jupyter and pages of this job cannot be reached: this deployment has no way in (ACCESS=none)";
 
 /** Warns that the state of the job is unknown. The job probably runs on. */
 function findOutageWarnings(_: Environment, { outage }: Surroundings): string[] {
