@@ -6,6 +6,7 @@ import type { Duplex, Readable } from "node:stream";
 import { buffer, text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Program, ProgramEnd, Reach, Terminal, WantedProgram } from "#gateway/ports/reach.ts";
+import type { RelayPlace } from "#relay/relay.ts";
 
 /** A reach under test, with a living run that has a shell, coreutils and an SFTP server. */
 export interface ReachUnderTest {
@@ -19,7 +20,6 @@ export interface ReachUnderTest {
   readonly echoPort: number;
   /** Port of the run on which nothing listens. */
   readonly closedPort: number;
-  readonly hasRelays: boolean;
   close(): Promise<void>;
 }
 
@@ -187,10 +187,23 @@ export function reachConformance(open: () => Promise<ReachUnderTest>): void {
   });
 
   describe("relays in a run", () => {
-    it("lead visitors of the run's loopback to the client, or are refused", async () => {
-      const open = test.reach.openRelay(test.run, ["tcp", "0"], (visitor) => visitor.pipe(visitor));
-      if (!test.hasRelays) return void (await expect(open).rejects.toThrow());
-      const relay = await open;
+    const echo = (visitor: Duplex) => visitor.pipe(visitor);
+    const openRelay = (place: RelayPlace, onVisitor: (visitor: Duplex) => void = echo) =>
+      test.reach.openRelay(test.run, place, onVisitor);
+    /** Sends bytes to a socket of the run, and returns the answer. */
+    const ask = async (path: string, bytes: Buffer) => {
+      const { promise: visitor, resolve } = Promise.withResolvers<Duplex>();
+      const relay = await openRelay(["dial", path], resolve);
+      await relay.address;
+      (await visitor).end(bytes);
+      const answer = await buffer(await visitor);
+      relay.close();
+      await relay.ended;
+      return answer;
+    };
+
+    it("lead visitors of the run's loopback to the client", async () => {
+      const relay = await openRelay(["tcp", "0"]);
       const port = await relay.address;
 
       const answer = await runs(`bash -c 'exec 3<>/dev/tcp/127.0.0.1/${port}; echo hello >&3; head -n1 <&3'`);
@@ -198,6 +211,49 @@ export function reachConformance(open: () => Promise<ReachUnderTest>): void {
       await relay.ended;
 
       expect(answer).toMatchObject({ out: "hello\n", code: 0 });
+    });
+
+    it("lead any number of bytes between two sockets of a run, at a path that only its user may use", async () => {
+      // The place may be a variable of the shell.
+      const path = (await runs(`echo ${newFile()}`)).out.trim();
+      const bytes = Buffer.alloc(4 * 1024 * 1024, "berth");
+      const relay = await openRelay(["unix", path]);
+      const address = await relay.address;
+
+      const modes = await runs(`stat -c %a ${path}`);
+      const answer = await ask(path, bytes);
+      relay.close();
+      await relay.ended;
+
+      expect([address, modes.out, answer.equals(bytes)]).toEqual([path, "600\n", true]);
+      expect(await runs(`test -e ${path}`)).toMatchObject({ code: 1 });
+    });
+
+    it("lead to an agent at a new path that only the run's user may enter, until they are closed", async () => {
+      const relay = await openRelay(["agent"]);
+      const path = await relay.address;
+
+      const modes = await runs(`stat -c %a ${path} $(dirname ${path})`);
+      const answer = await ask(path, Buffer.from("hello"));
+      relay.close();
+      await relay.ended;
+
+      expect([modes.out, answer.toString()]).toEqual(["600\n700\n", "hello"]);
+      expect(await runs(`test -e $(dirname ${path})`)).toMatchObject({ code: 1 });
+    });
+
+    it.each([
+      ["a path on which nothing listens", ["dial", "/nowhere/there"]],
+      ["a folder that does not exist", ["unix", "/nowhere/there"]],
+    ] as const)("fail at %s", async (_, place) => {
+      const relay = await openRelay(place);
+
+      await expect(relay.address).rejects.toThrow("The relay could not listen or connect");
+      await relay.ended;
+    });
+
+    it("are refused if the run has ended", async () => {
+      await expect(test.reach.openRelay(test.endedRun, ["agent"], echo)).rejects.toThrow();
     });
   });
 }

@@ -42,7 +42,7 @@ export interface DriverOptions {
   readonly getMachineState?: Compute["getMachineState"];
   /** Archives of further images that the nodes have. */
   readonly archives?: readonly string[];
-  readonly toolsImage?: string;
+  readonly toolsImage?: string | undefined;
   readonly sshPort?: number;
 }
 

@@ -1,11 +1,11 @@
-import { describe } from "vitest";
+import { describe, expect, it } from "vitest";
 import { RunGone } from "#core/problem.ts";
 import { podReach } from "#gateway/pods/pod-reach.ts";
 import { runEntry } from "#kubernetes/access/run-entry.ts";
 import { nameOfRun } from "#kubernetes/names.ts";
 import { buildToolsImage, toolsImage } from "../../scripts/images/tools-image.ts";
 import { reachConformance } from "../conformance/reach.ts";
-import { openDriverFixture } from "./driver-fixture.ts";
+import { type DriverFixture, openDriverFixture } from "./driver-fixture.ts";
 
 const echoPort = 8080;
 
@@ -21,10 +21,12 @@ socketserver.ThreadingTCPServer(("", ${echoPort}), Echo).serve_forever()
 '`;
 
 describe("the reach into a pod on a real node", () => {
+  let fixture: DriverFixture;
+
   reachConformance(async () => {
     const { archive } = await buildToolsImage(process.env);
     const nodes = [{ name: "one", instanceType: "p5.48xlarge" }];
-    const fixture = await openDriverFixture({ nodes, archives: [archive], toolsImage });
+    fixture = await openDriverFixture({ nodes, archives: [archive], toolsImage });
     const run = await fixture.applied({ command: echo, ports: [{ port: echoPort, kind: "tcp" }] });
     await fixture.until(run, (seen) => seen?.state === "ready");
     const id = { uid: run.uid, run: 1 };
@@ -39,8 +41,21 @@ describe("the reach into a pod on a real node", () => {
       place: "/tmp",
       echoPort,
       closedPort: 9,
-      hasRelays: false,
       close: () => fixture.stop(),
     };
+  });
+
+  it("says why a pod without tools has no relays", async () => {
+    const run = await fixture.applied({ shares: [{ node: "one", units: 1 }] }, { toolsImage: undefined });
+    await fixture.until(run, (seen) => seen?.state === "ready");
+    const reach = podReach(runEntry(fixture.computeOptions), () => ({
+      id: { uid: run.uid, run: 1 },
+      sessions: new Set(),
+    }));
+
+    const relay = await reach.openRelay(nameOfRun({ uid: run.uid, run: 1 }), ["agent"], () => undefined);
+
+    await expect(relay.address).rejects.toThrow("it started without a tools image");
+    await relay.ended;
   });
 });

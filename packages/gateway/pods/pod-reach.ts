@@ -1,8 +1,10 @@
+import type { Duplex } from "node:stream";
 import { finished } from "node:stream/promises";
 import { RunGone } from "#core/problem.ts";
 import type { RunEntry } from "#kubernetes/access/run-entry.ts";
 import type { PodSession, PodSessionRequest } from "#kubernetes/exec/pod-session.ts";
 import type { RunId } from "#kubernetes/names.ts";
+import { type Relay, type RelayPlace, serveRelay } from "#relay/relay.ts";
 import type { Program, ProgramEnd, Reach, WantedProgram } from "../ports/reach.ts";
 
 interface PodRun {
@@ -17,19 +19,22 @@ export function podReach(runs: RunEntry, getRun: (name: string) => PodRun): Reac
     start: async (name, wanted) => startProgram(runs, () => getRun(name), wanted),
     // A pod has one loopback: a listener is reachable at either address.
     dial: async (name, { port }) => runs.dial(getRun(name).id, port),
-    // Nothing in a pod can listen for a client: that needs a program of ours inside.
-    openRelay: async () => Promise.reject(new Error("This environment has no relays")),
+    openRelay: async (name, place, onVisitor) => openRelay(runs, () => getRun(name), place, onVisitor),
   };
 }
 
 async function startProgram(runs: RunEntry, getRun: () => PodRun, wanted: WantedProgram): Promise<Program> {
   const { session, sessions } = await begin(runs, getRun, buildRequest(wanted));
+  sessions.add(session);
   const { input, output, errors } = session;
+  const ended = endOf(session);
+  // A caller that hangs up no longer waits for the end.
+  ended.catch(() => undefined);
   return {
     input,
     output,
     errors: wanted.terminal ? undefined : errors,
-    ended: endOf(session),
+    ended,
     resize: session.resize,
     signal: (signal) => void session.signal(signal),
     closeOutput: () => closeOutput(session),
@@ -43,13 +48,36 @@ async function startProgram(runs: RunEntry, getRun: () => PodRun, wanted: Wanted
 async function begin(runs: RunEntry, getRun: () => PodRun, request: PodSessionRequest) {
   try {
     const { id, sessions } = getRun();
-    const session = await runs.open(id, request);
-    sessions.add(session);
-    return { sessions, session };
+    return { sessions, session: await runs.open(id, request) };
   } catch (error) {
     throw new Error(error instanceof RunGone ? "The environment has ended" : unreachable, { cause: error });
   }
 }
+
+/** Starts the relay of the tools image. It is no use of the environment by itself. */
+async function openRelay(
+  runs: RunEntry,
+  getRun: () => PodRun,
+  place: RelayPlace,
+  onVisitor: (visitor: Duplex) => void,
+): Promise<Relay> {
+  const { session } = await begin(runs, getRun, { words: [...relayWords, ...place], env: {} });
+  const { input, output, errors, ended, close } = session;
+  errors.resume();
+  const exited = ended.then((exitCode) => {
+    if (exitCode === NOT_FOUND) throw new Error(noRelay);
+  });
+  const relay = serveRelay({ input, output, ended: exited, hangUp: () => void close() }, onVisitor);
+  void relay.ended.then(close);
+  return relay;
+}
+
+const relayWords = ["/bin/sh", "-c", 'exec /.berth/relay "$@"', "sh"];
+
+/** What a shell returns if a program is missing (POSIX, 2.8.2). */
+const NOT_FOUND = 127;
+
+const noRelay = "Forwards into this environment need Berth's tools in it, and it started without a tools image";
 
 /**
  * The API server cannot close the output of a program. So the first output after this is discarded, and the program

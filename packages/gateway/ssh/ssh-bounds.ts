@@ -58,7 +58,8 @@ export function sshBounds(): (run: string) => SshBounds {
   };
 }
 
-/** SSH_OPEN_RESOURCE_SHORTAGE (RFC 4254, 5.1). */
+/** SSH_OPEN_CONNECT_FAILED and SSH_OPEN_RESOURCE_SHORTAGE (RFC 4254, 5.1). */
+export const CONNECT_FAILED = 2;
 const RESOURCE_SHORTAGE = 4;
 
 /** ssh2's `reject` sends no reason; its private protocol object can. */
@@ -67,10 +68,15 @@ interface Internals {
 }
 
 /** Refuses a channel with a reason, which OpenSSH's client shows. */
-export function refuseChannel(connection: Connection, reject: () => unknown, words: string): void {
+export function refuseChannel(
+  connection: Connection,
+  reject: () => unknown,
+  words: string,
+  code: number = RESOURCE_SHORTAGE,
+): void {
   const { _protocol: protocol } = connection as unknown as Internals;
   const original = protocol.channelOpenFail;
-  protocol.channelOpenFail = (channel) => original.call(protocol, channel, RESOURCE_SHORTAGE, words);
+  protocol.channelOpenFail = (channel) => original.call(protocol, channel, code, words);
   try {
     reject();
   } finally {

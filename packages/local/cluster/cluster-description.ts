@@ -45,7 +45,7 @@ const always = ["zips of sessions: not there yet"];
 
 function toolsWords({ toolsImage }: SeenCluster): string | undefined {
   if (toolsImage) return undefined;
-  return "Jupyter, and commands in images without a shell: set TOOLS_IMAGE (docs/operate.md)";
+  return "Jupyter, ssh -R and -A, and commands in images without a shell: set TOOLS_IMAGE (docs/operate.md)";
 }
 
 function describeGpus(knownNodes: readonly ComputeNode[]): string | undefined {

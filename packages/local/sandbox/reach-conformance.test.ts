@@ -36,7 +36,6 @@ describe.each(["bubblewrap", "none"] as const)("the reach into a sandbox, isolat
       place: "$HOME",
       echoPort: Number(await firstLine(server)),
       closedPort: 9,
-      hasRelays: true,
       close: async () => {
         server.hangUp();
         await server.ended;

@@ -1,7 +1,7 @@
 import type { Duplex } from "node:stream";
 import type { Connection, ServerChannel, TcpipRequestInfo } from "ssh2";
 import type { Destination, Reach } from "../../ports/reach.ts";
-import { refuseChannel, type SessionSlots, type SshBounds } from "../ssh-bounds.ts";
+import { CONNECT_FAILED, refuseChannel, type SessionSlots, type SshBounds } from "../ssh-bounds.ts";
 import type { SshNotices } from "../ssh-notices.ts";
 import { clientRelays, joinChannel } from "./ssh-relay.ts";
 import { answerRequests } from "./ssh-requests.ts";
@@ -57,9 +57,9 @@ export function serveChannels(
   connection.on("openssh.streamlocal", (accept, reject, { socketPath }) => {
     const giveBack = take(bounds.forwards, reject);
     if (!giveBack) return;
-    const over = () => {
+    const over = (reason: string) => {
       giveBack();
-      reject();
+      refuseChannel(connection, reject, reason, CONNECT_FAILED);
     };
     void relays.dial(socketPath, () => keep(accept()), over);
   });

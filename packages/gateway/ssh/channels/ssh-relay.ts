@@ -10,7 +10,8 @@ export interface ClientRelays {
   /** Resolves when all requested forwards are answered. Later sessions then find them, as with OpenSSH's server. */
   answered(): Promise<unknown>;
   agent(): Promise<string | undefined>;
-  dial(path: string, accept: AcceptConnection<ServerChannel>, reject: () => void): Promise<void>;
+  /** Calls `reject` with a reason for the user, also at the end of an accepted connection, where it does nothing. */
+  dial(path: string, accept: AcceptConnection<ServerChannel>, reject: (reason: string) => void): Promise<void>;
   close(): void;
 }
 
@@ -67,9 +68,11 @@ export function clientRelays(connection: Connection, reach: Reach, run: string):
           joinChannel(stream, accept());
           stream.once("close", () => relay.close());
         });
-        void relay.ended.then(reject);
-      } catch {
-        reject();
+        await relay.ended;
+        await relay.address;
+        reject("");
+      } catch (error) {
+        reject(error instanceof Error ? error.message : "");
       }
     },
     close,
