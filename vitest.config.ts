@@ -22,7 +22,7 @@ const stack = [
 ];
 /** They start processes, or change what their own process holds: each file has one to itself. */
 const processes = [
-  "packages/{gateway,local,relay}/**/*.test.ts",
+  "packages/{gateway,gateway-server,local,relay}/**/*.test.ts",
   "tests/e2e/**/*.test.ts",
   "packages/lambda/{lambda,socket}.test.ts",
   "packages/aws/socket-gateway.test.ts",

@@ -44,6 +44,14 @@ export function nameOfRun(id: RunId): string {
   return `${id.uid}-r${id.run}`;
 }
 
+/** Returns the run of such a name. Throws for any other text. */
+export function parseRunName(name: string): RunId {
+  const [, uid = "", run = ""] = /^([^-]*)-r(\d+)$/.exec(name) ?? [];
+  const id = { uid, run: Number(run) };
+  requireRun(id);
+  return id;
+}
+
 /** Name of the Service and the NetworkPolicy of a multi-machine run. A Service's name must begin with a letter. */
 export function formatNetworkName(id: RunId): string {
   return `run-${nameOfRun(id)}`;

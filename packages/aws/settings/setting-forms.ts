@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import * as z from "zod";
 import { findInstanceType } from "#core/fleet.ts";
 import type { NodeGroup } from "#core/settings.ts";
@@ -47,6 +48,21 @@ export function list(pattern: RegExp, noun: string) {
     .string(rule)
     .transform((text) => text.split(",").map((entry) => entry.trim()))
     .refine((entries) => entries.every((entry) => pattern.test(entry)), rule);
+}
+
+/** Addresses and networks, IPv4 and IPv6. */
+export function networks() {
+  const rule = "must be addresses or networks, such as 192.0.2.0/24, separated by commas";
+  return z
+    .string(rule)
+    .transform((text) => text.split(",").map((entry) => entry.trim()))
+    .refine((entries) => entries.every(isNetwork), rule);
+}
+
+function isNetwork(entry: string): boolean {
+  const [, base = "", bits] = /^([0-9a-fA-F.:]+)(?:\/(\d{1,3}))?$/.exec(entry) ?? [];
+  const mostBits = { 0: -1, 4: 32, 6: 128 }[isIP(base)] ?? -1;
+  return Number(bits ?? 0) <= mostBits;
 }
 
 /** Reports whether the secret follows Standard Webhooks: base64 follows the prefix `whsec_`. */

@@ -7,6 +7,7 @@ import {
   isBase64AfterPrefix,
   isKeysPattern,
   list,
+  networks,
   nodeGroups,
   nodeTypes,
   number,
@@ -69,6 +70,9 @@ export const settingSchemas = {
   SSH_GATEWAY: () => sshAddress().optional(),
   SSH_HOST_KEYS: () =>
     list(/^[a-z0-9-]{7,40} [A-Za-z0-9+/]{32,800}={0,2}$/, "public keys without comments").default([]),
+  HOST_KEY_FILE: () => text(/^\//, "must be the path of a file"),
+  ALLOWED_SOURCES: () => networks().default([]),
+  DRAIN_SECONDS: () => number({ min: 0, max: 86_400, whole: true }).default(3600),
   WEBHOOK_SECRET: () =>
     z
       .string()

@@ -23,7 +23,7 @@ export type Authorize = (incoming: IncomingMessage, host: IngressHost) => Promis
  * Authorizes page requests: a key of the environment's owner opens its first HTTP port while it is running. A page
  * with its own password is open to all visitors. It never throws.
  */
-export function ingressAccess(runtime: Runtime): Authorize {
+export function ingressAccess(runtime: Runtime<"table">): Authorize {
   const { ids, clock, settings, log, keys } = runtime;
   const check = keyCheck({ table: runtime.ports.table, ids, clock, settings, memory: keys });
   return async (incoming, host) => {
@@ -72,7 +72,11 @@ function asRefusal(error: unknown): HttpError {
   throw error;
 }
 
-async function findOwn(runtime: Runtime, actor: Actor, { label }: IngressHost): Promise<Target | Page | undefined> {
+async function findOwn(
+  runtime: Runtime<"table">,
+  actor: Actor,
+  { label }: IngressHost,
+): Promise<Target | Page | undefined> {
   const environment = isLabel(label) ? await findAddressed(createContext(runtime), actor.uid, label) : undefined;
   if (!environment) return undefined;
   const target = targetIn(environment);

@@ -25,7 +25,7 @@ export interface Ingress {
 /** A key that was revoked elsewhere stays cached for 5 s (key-check.ts). Open sockets close soon after that. */
 const CHECK_MS = 1_000;
 
-export function startIngress(runtime: Runtime, options: IngressOptions = {}): Ingress {
+export function startIngress(runtime: Runtime<"table">, options: IngressOptions = {}): Ingress {
   const { connect = connectLocally } = options;
   const times = { ...proxyTimes, checkMs: CHECK_MS, ...options.times };
   const findHost = ingressHosts(runtime.settings.domain);
@@ -55,7 +55,7 @@ export function startIngress(runtime: Runtime, options: IngressOptions = {}): In
 }
 
 interface Parts {
-  readonly runtime: Runtime;
+  readonly runtime: Runtime<"table">;
   readonly authorize: Authorize;
   readonly connect: ConnectPage;
   readonly times: ProxyTimes;
@@ -100,7 +100,7 @@ function responseOn(incoming: IncomingMessage, socket: Duplex): ServerResponse {
 }
 
 function logPage(
-  { log, clock }: Runtime,
+  { log, clock }: Runtime<"table">,
   pageRequest: PageRequest,
   startedAt: number,
   target: Target | undefined,

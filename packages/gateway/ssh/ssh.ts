@@ -18,16 +18,20 @@ export interface SshOptions extends GatewayPorts {
   readonly listen: (server: Server) => Promise<number>;
   readonly log: Log;
   readonly loginWithinMs?: number;
+  /** Reports whether clients may connect from an address. By default all may. */
+  readonly isAllowed?: (address: string) => boolean;
 }
 
 export interface SshServer {
   readonly port: number;
   readonly hostKey: string;
+  /** Accepts no more connections. Resolves when the open ones have ended. */
+  drain(): Promise<void>;
   stop(): Promise<void>;
 }
 
 export async function startSsh(options: SshOptions): Promise<SshServer> {
-  const { directory, hostKey, listen, log, loginWithinMs = LOGIN_WITHIN_MS } = options;
+  const { directory, hostKey, listen, log, loginWithinMs = LOGIN_WITHIN_MS, isAllowed = () => true } = options;
   const sockets = new Map<string, Socket>();
   const connections = new Map<Connection, Client>();
   const boundsOf = sshBounds();
@@ -45,7 +49,8 @@ export async function startSsh(options: SshOptions): Promise<SshServer> {
   });
   server.on("error", (error: Error) => log.warn("ssh failed", { error: error.message }));
   server.maxConnections = mostConnections;
-  const listener = createServer({ noDelay: true }, (socket) => {
+  const listener = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS }, (socket) => {
+    if (!isAllowed(socket.remoteAddress ?? "")) return void socket.destroy();
     const place = `${socket.remoteAddress} ${socket.remotePort}`;
     sockets.set(place, socket);
     const endStartup = beginStartup(socket);
@@ -59,6 +64,7 @@ export async function startSsh(options: SshOptions): Promise<SshServer> {
     server.injectSocket(socket);
   });
   const port = await listen(listener);
+  const drain = () => new Promise<void>((resolve) => listener.close(() => resolve()));
   const stopWatching = watch(
     () => Promise.all([notices.poll(), endStrangers(connections.values(), directory, notices)]),
     log,
@@ -66,16 +72,17 @@ export async function startSsh(options: SshOptions): Promise<SshServer> {
   return {
     port,
     hostKey: derivePublicKey(hostKey),
-    stop: () =>
-      new Promise((resolve) => {
-        stopWatching();
-        listener.close(() => resolve());
-        for (const connection of connections.keys()) connection.end();
-        // Do not wait for clients that keep their end open.
-        setTimeout(() => {
-          for (const socket of sockets.values()) socket.destroy();
-        }, lastWordsMs).unref();
-      }),
+    drain,
+    stop: () => {
+      stopWatching();
+      const drained = drain();
+      for (const connection of connections.keys()) connection.end();
+      // Do not wait for clients that keep their end open.
+      setTimeout(() => {
+        for (const socket of sockets.values()) socket.destroy();
+      }, lastWordsMs).unref();
+      return drained;
+    },
   };
 }
 
@@ -102,6 +109,8 @@ const algorithms: Algorithms = {
   hmac: ["hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com", "hmac-sha2-256", "hmac-sha2-512"],
   compress: ["none", "zlib@openssh.com"],
 };
+/** Finds clients that are gone, before a load balancer drops the idle connection (100 minutes at most on AWS). */
+const KEEP_ALIVE_MS = 30 * 60_000;
 const lastWordsMs = 200;
 const pollEveryMs = 1_000;
 const LOGIN_WITHIN_MS = 30_000;

@@ -135,7 +135,7 @@ it("the driver uses each of its rights, and fails without it", { retry: 0 }, asy
     blobs: memoryBlobs(),
     watchesGpus: false,
     exposure: { sshPort: undefined, web: undefined },
-    startSsh: async () => ({ port: 0, hostKey: "", stop: async () => undefined }),
+    startSsh: async () => ({ port: 0, hostKey: "", drain: async () => undefined, stop: async () => undefined }),
     whenStopped: (release) => releases.push(release),
   });
   await environments.shutdown();

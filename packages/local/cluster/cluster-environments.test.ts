@@ -75,7 +75,7 @@ function open(exposure: Exposure = { sshPort: undefined, web: undefined }) {
     exposure,
     startSsh: async () => {
       sshStarts += 1;
-      return { port: 0, hostKey: "", stop: async () => undefined };
+      return { port: 0, hostKey: "", drain: async () => undefined, stop: async () => undefined };
     },
     whenStopped: (release) => releases.push(release),
   });

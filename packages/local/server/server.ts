@@ -4,8 +4,8 @@ import { getRequestListener } from "@hono/node-server";
 import { type Ingress, startIngress } from "#gateway/ingress/ingress.ts";
 import { buildApp } from "#http/app.ts";
 import type { Catalog } from "#http/catalog.ts";
+import { answerBadRequests, isRefused, isUpgradeRefused, unreadableRequest } from "#http/request/bad-requests.ts";
 import type { Runtime } from "#http/runtime.ts";
-import { answerBadRequests, isRefused, isUpgradeRefused, unreadableRequest } from "./bad-requests.ts";
 import { listen } from "./listen.ts";
 import { serveSockets } from "./sockets.ts";
 

@@ -3,9 +3,9 @@ import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { RequestError } from "@hono/node-server";
 import type { Ids } from "#core/ports/ids.ts";
-import { ERROR_HEADER } from "#http/answers/http-error.ts";
-import { describedError } from "#http/answers/problem-response.ts";
-import type { Runtime } from "#http/runtime.ts";
+import { ERROR_HEADER } from "../answers/http-error.ts";
+import { describedError } from "../answers/problem-response.ts";
+import type { Runtime } from "../runtime.ts";
 
 /**
  * Answers requests that Node would refuse silently, with the usual headers (docs/apis/common.md#headers-and-bodies)

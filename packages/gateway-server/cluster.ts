@@ -1,0 +1,34 @@
+import type { ConnectPage } from "#gateway/ingress/page-connection.ts";
+import { podReach } from "#gateway/pods/pod-reach.ts";
+import type { Reach } from "#gateway/ports/reach.ts";
+import { runEntry } from "#kubernetes/access/run-entry.ts";
+import { apiClient } from "#kubernetes/client/api-client.ts";
+import { readKubeconfig } from "#kubernetes/client/kubeconfig.ts";
+import { readServiceAccount } from "#kubernetes/client/service-account.ts";
+import { parseRunName } from "#kubernetes/names.ts";
+import type { GatewaySettings } from "./settings.ts";
+
+/** Ways into the pods of a cluster. */
+export interface ClusterReach {
+  readonly reach: Reach;
+  readonly connect: ConnectPage;
+  close(): void;
+}
+
+/** Namespace that deploy/kubernetes creates. */
+const namespace = "berth-environments";
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Reaches pods by the API server: that of the kubeconfig, or that of the pod that this process runs in. */
+export async function clusterReach(settings: GatewaySettings, environment: Environment): Promise<ClusterReach> {
+  const { kubeconfig: file, context, tableName: deployment } = settings;
+  const { access } = file
+    ? await readKubeconfig({ file, context, environment })
+    : { access: await readServiceAccount(environment) };
+  const client = apiClient(access);
+  const runs = runEntry({ client, namespace, deployment });
+  // Signs of use are not recorded yet.
+  const reach = podReach(runs, (name) => ({ id: parseRunName(name), sessions: new Set() }));
+  return { reach, connect: ({ run, port }) => runs.dial(parseRunName(run), port), close: client.close };
+}

@@ -1,0 +1,57 @@
+import type { ConnectPage } from "#gateway/ingress/page-connection.ts";
+import type { GatewayPorts } from "#gateway/ports/reach.ts";
+import { startSsh } from "#gateway/ssh/ssh.ts";
+import type { Runtime } from "#http/runtime.ts";
+import { listen } from "./listen.ts";
+import type { AllowsSource } from "./sources.ts";
+import { startWeb } from "./web-server.ts";
+
+export interface GatewayOptions extends GatewayPorts {
+  readonly runtime: Runtime<"table">;
+  readonly connect: ConnectPage;
+  /** Private key in the form of OpenSSH. */
+  readonly hostKey: string;
+  readonly sshPort: number;
+  readonly webPort: number;
+  readonly isAllowed: AllowsSource;
+}
+
+export interface Gateway {
+  readonly sshPort: number;
+  readonly webPort: number;
+  /** Takes no new connections. Resolves when the open ones have ended. */
+  drain(): Promise<void>;
+  /** Cuts what is open. */
+  stop(): Promise<void>;
+}
+
+/** Opens the SSH server and the web port. If one port cannot be opened, it closes the other one and throws. */
+export async function startGateway(options: GatewayOptions): Promise<Gateway> {
+  const { runtime, directory, reach, connect, hostKey, sshPort, webPort, isAllowed } = options;
+  let isReady = false;
+  const web = await startWeb({ runtime, connect, port: webPort, isAllowed, isReady: () => isReady });
+  const ssh = await startSsh({
+    directory,
+    reach,
+    hostKey,
+    isAllowed,
+    log: runtime.log,
+    listen: (server) => listen(server, sshPort, "SSH_PORT"),
+  }).catch(async (error: unknown) => {
+    await web.stop();
+    throw error;
+  });
+  isReady = true;
+  return {
+    sshPort: ssh.port,
+    webPort: web.port,
+    drain: async () => {
+      isReady = false;
+      await Promise.all([ssh.drain(), web.drain()]);
+    },
+    stop: async () => {
+      isReady = false;
+      await Promise.all([ssh.stop(), web.stop()]);
+    },
+  };
+}

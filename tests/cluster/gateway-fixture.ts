@@ -1,0 +1,156 @@
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { dynamoClient, dynamoTable } from "#aws/dynamodb/table.ts";
+import { openTableDirectory, type TableDirectoryFixture } from "#gateway/directory/table-directory-fixture.ts";
+import { newSshKey, type SshKeyPair } from "#gateway/ssh/login/ssh-keys.ts";
+import { type ClusterFixture, fixtureRun, openClusterFixture } from "#kubernetes/fixtures/cluster-fixture.ts";
+import { PATIENCE_MS } from "#process/patience-fixture.ts";
+import { ensureTable, startDynamoDb } from "../aws/dynamodb.ts";
+import { patient } from "../aws/patient.ts";
+
+const program = fileURLToPath(new URL("../../packages/gateway-server/main.ts", import.meta.url));
+const [tableName, login] = ["berth-test", "gpu-dev-one"];
+const [region, local] = ["us-east-1", "local"];
+
+type Line = Readonly<Record<string, unknown>> & { readonly event: string };
+
+/** The program of the gateway, as a process. */
+export interface GatewayProcess {
+  readonly child: ChildProcess;
+  readonly sshPort: number;
+  readonly webPort: number;
+  /** Lines of its log so far. */
+  readonly lines: readonly Line[];
+  /** Waits for a line of its log. */
+  logged(event: string): Promise<Line>;
+  /** Its exit code, once it has ended. */
+  readonly ended: Promise<number | null>;
+}
+
+/** A run on a control plane, its record on DynamoDB, and a user with OpenSSH's client. */
+export interface GatewayFixture {
+  readonly cluster: ClusterFixture;
+  readonly records: TableDirectoryFixture;
+  readonly run: string;
+  startGateway(settings?: Readonly<Record<string, string>>): Promise<GatewayProcess>;
+  /** Words of ssh for a gateway, up to the command. */
+  sshWords(gateway: GatewayProcess): string[];
+  ssh(gateway: GatewayProcess, command: string): Promise<{ readonly code: unknown; out: string; err: string }>;
+  stop(): Promise<void>;
+}
+
+export async function openGatewayFixture(): Promise<GatewayFixture> {
+  const [cluster, emulator] = await Promise.all([
+    openClusterFixture([{ name: "one", instanceType: "p5.48xlarge" }]),
+    startDynamoDb(),
+  ]);
+  const folder = await mkdtemp(join(tmpdir(), "berth-gateway-"));
+  const credentials = { accessKeyId: local, secretAccessKey: local, sessionToken: undefined };
+  const client = dynamoClient({ endpoint: emulator.endpoint, region, credentials }, patient);
+  await ensureTable(client, tableName);
+  const records = await openTableDirectory(dynamoTable({ client, tableName }));
+  const [hostKey, userKey] = [newSshKey(), newSshKey()];
+  const run = await records.begin({ login, keys: [userKey.public] });
+  await startRun(cluster, run);
+  const files = { hostKey: join(folder, "host-key"), userKey: join(folder, "user-key"), hosts: join(folder, "hosts") };
+  await writeKeys(files, hostKey, userKey);
+  const settings = {
+    TABLE_NAME: tableName,
+    DOMAIN: "preview.test",
+    HOST_KEY_FILE: files.hostKey,
+    KUBECONFIG: join(cluster.cluster.controlPlane.home, "berth.kubeconfig"),
+    PORT: "0",
+    SSH_PORT: "0",
+    AWS_REGION: region,
+    AWS_ACCESS_KEY_ID: local,
+    AWS_SECRET_ACCESS_KEY: local,
+    AWS_ENDPOINT_URL_DYNAMODB: emulator.endpoint,
+  };
+  const children = new Set<ChildProcess>();
+  const sshWords = ({ sshPort }: GatewayProcess) => [
+    ...["-F", "/dev/null", "-i", files.userKey, "-p", String(sshPort), "-o", `UserKnownHostsFile=${files.hosts}`],
+    ...["-o", "StrictHostKeyChecking=yes", "-o", "HostKeyAlias=gateway", "-o", "BatchMode=yes"],
+    ...["-o", "IdentitiesOnly=yes", "-o", "LogLevel=ERROR", `${login}@127.0.0.1`],
+  ];
+  return {
+    cluster,
+    records,
+    run,
+    sshWords,
+    startGateway: async (changes = {}) => {
+      const child = spawn(process.execPath, [program], {
+        env: { PATH: process.env.PATH, ...settings, ...changes },
+        stdio: ["ignore", "pipe", "inherit"],
+      });
+      children.add(child);
+      return followed(child);
+    },
+    ssh: (gateway, command) => runToEnd("ssh", [...sshWords(gateway), command]),
+    stop: async () => {
+      const running = [...children].filter(({ exitCode, signalCode }) => exitCode === null && signalCode === null);
+      await Promise.all(running.map((child) => Promise.all([once(child, "exit"), child.kill("SIGKILL")])));
+      client.destroy();
+      await Promise.all([emulator.stop(), cluster.clear().then(() => cluster.stop())]);
+      await rm(folder, { recursive: true });
+    },
+  };
+}
+
+/** Starts a run in a pod, under the uid of its record. */
+async function startRun({ compute, eventually }: ClusterFixture, run: string): Promise<void> {
+  const uid = run.slice(0, -"-r1".length);
+  await compute.apply(fixtureRun({ uid }));
+  await eventually(
+    () => compute.observe(uid, 1),
+    (seen) => seen?.state === "ready",
+  );
+}
+
+async function writeKeys(
+  files: { readonly hostKey: string; readonly userKey: string; readonly hosts: string },
+  hostKey: SshKeyPair,
+  userKey: SshKeyPair,
+): Promise<void> {
+  await Promise.all([
+    writeFile(files.hostKey, hostKey.private, { mode: 0o600 }),
+    writeFile(files.userKey, userKey.private, { mode: 0o600 }),
+    writeFile(files.hosts, `gateway ${hostKey.public}\n`),
+  ]);
+}
+
+/** Waits until the program has started. */
+async function followed(child: ChildProcess): Promise<GatewayProcess> {
+  const lines: Line[] = [];
+  const waiting = new Set<() => void>();
+  const ended = once(child, "exit").then(([code]) => code as number | null);
+  if (!child.stdout) throw new Error("The gateway has no output");
+  createInterface(child.stdout).on("line", (line) => {
+    lines.push(JSON.parse(line) as Line);
+    for (const check of waiting) check();
+  });
+  const logged = (event: string) =>
+    new Promise<Line>((resolve, reject) => {
+      const check = () => {
+        const line = lines.find((each) => each.event === event);
+        if (!line) return;
+        waiting.delete(check);
+        resolve(line);
+      };
+      waiting.add(check);
+      check();
+      void ended.then((code) => reject(new Error(`The gateway ended with ${code} before it logged ${event}`)));
+    });
+  const { sshPort, webPort } = await logged("gateway started");
+  return { child, sshPort: Number(sshPort), webPort: Number(webPort), lines, logged, ended };
+}
+
+function runToEnd(file: string, words: readonly string[]): ReturnType<GatewayFixture["ssh"]> {
+  return new Promise((resolve) => {
+    execFile(file, words, { timeout: PATIENCE_MS }, (error, out, err) => resolve({ code: error?.code ?? 0, out, err }));
+  });
+}
