@@ -3,7 +3,7 @@ import { isLoopback } from "./address.ts";
 import { Berth } from "./berth.ts";
 import { errorFor } from "./errors.ts";
 import type { components } from "./schema.ts";
-import type { CallOptions } from "./transport.ts";
+import type { CallOptions, Fetch } from "./transport.ts";
 
 export type LoggedIn = components["schemas"]["LoggedIn"];
 
@@ -26,7 +26,7 @@ export interface AwsLoginOptions extends CallOptions {
   /** Address of STS, which the deployment has to accept. `/.well-known/berth` names it by default. */
   readonly stsUrl?: string | undefined;
   readonly region?: string | undefined;
-  readonly fetch?: typeof fetch | undefined;
+  readonly fetch?: Fetch | undefined;
 }
 
 const question = "Action=GetCallerIdentity&Version=2011-06-15";

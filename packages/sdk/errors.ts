@@ -1,3 +1,5 @@
+import type { AnswerHeaders, FetchedAnswer } from "./transport.ts";
+
 /** Codes of the `Berth-Error` header. A newer server may send others. */
 export type ErrorCode =
   | "key_missing"
@@ -129,7 +131,7 @@ export function errorFor(message: string, details: ErrorDetails): BerthError {
 }
 
 /** Returns the error that an answer with this status, headers and body stands for. */
-export function answerError(response: Response, body: unknown): BerthError {
+export function answerError(response: FetchedAnswer, body: unknown): BerthError {
   const message = findText(body) ?? `The server answered ${response.status}`;
   return errorFor(message, {
     status: response.status,
@@ -139,7 +141,7 @@ export function answerError(response: Response, body: unknown): BerthError {
   });
 }
 
-function sentCode(headers: Headers): ErrorCode | undefined {
+function sentCode(headers: AnswerHeaders): ErrorCode | undefined {
   const code = headers.get("berth-error");
   return code !== null && Object.hasOwn(classes, code) ? (code as ErrorCode) : undefined;
 }

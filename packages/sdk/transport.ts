@@ -12,11 +12,30 @@ export interface CreateOptions extends CallOptions {
   readonly idempotencyKey?: string | undefined;
 }
 
+/** The request that the SDK gives to `fetch`. */
+export interface FetchInit {
+  readonly method: string;
+  readonly headers: Record<string, string>;
+  readonly body: string | null;
+  readonly redirect: "error";
+  readonly signal?: AbortSignal;
+}
+
+/** The parts of a `Response` that the SDK reads. */
+export interface FetchedAnswer extends Pick<Response, "ok" | "status" | "text"> {
+  readonly headers: AnswerHeaders;
+}
+
+export type AnswerHeaders = Pick<Headers, "get" | "has">;
+
+/** The global `fetch`, or a function that does as much of it as the SDK needs. */
+export type Fetch = (url: URL, init: FetchInit) => Promise<FetchedAnswer>;
+
 export interface TransportOptions {
   readonly url: string;
   readonly key?: string | undefined;
   readonly credentials?: ((options: CallOptions) => Promise<string>) | undefined;
-  readonly fetch?: typeof fetch | undefined;
+  readonly fetch?: Fetch | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly userAgent?: string | undefined;
   /** Called with the names of fields and parameters that the server ignored. */
@@ -37,13 +56,13 @@ export interface Call extends CallOptions {
 
 export interface Answer<Data> {
   readonly status: number;
-  readonly headers: Headers;
+  readonly headers: AnswerHeaders;
   readonly data: Data;
 }
 
 interface SentRequest {
   readonly url: URL;
-  readonly init: RequestInit;
+  readonly init: FetchInit;
 }
 
 /** How long one attempt may take. */
@@ -127,12 +146,16 @@ export class Transport {
     for (const [name, value] of Object.entries(call.query ?? {})) {
       if (value !== undefined) url.searchParams.set(name, String(value));
     }
-    const headers = new Headers({ accept: call.accept ?? "application/json" });
-    if (key !== undefined) headers.set("authorization", `Bearer ${key}`);
-    if (call.body !== undefined) headers.set("content-type", "application/json");
-    if (call.etag !== undefined) headers.set("if-none-match", call.etag);
-    if (repeat === "key") headers.set("idempotency-key", call.idempotencyKey ?? globalThis.crypto.randomUUID());
-    if (this.#options.userAgent !== undefined) headers.set("user-agent", this.#options.userAgent);
+    const { userAgent } = this.#options;
+    // A plain object: the first `Headers` of a process in Node loads all of fetch.
+    const headers = {
+      accept: call.accept ?? "application/json",
+      ...(key !== undefined && { authorization: `Bearer ${key}` }),
+      ...(call.body !== undefined && { "content-type": "application/json" }),
+      ...(call.etag !== undefined && { "if-none-match": call.etag }),
+      ...(repeat === "key" && { "idempotency-key": call.idempotencyKey ?? globalThis.crypto.randomUUID() }),
+      ...(userAgent !== undefined && { "user-agent": userAgent }),
+    };
     const body = call.body === undefined ? null : JSON.stringify(call.body);
     return { url, init: { method, headers, body, redirect: "error" } };
   }
@@ -154,7 +177,7 @@ export class Transport {
   }
 }
 
-async function readAnswer<Data>(response: Response): Promise<Answer<Data>> {
+async function readAnswer<Data>(response: FetchedAnswer): Promise<Answer<Data>> {
   const { status, headers } = response;
   if (status === 304) return { status, headers, data: undefined as Data };
   const text = await response.text();

@@ -1,4 +1,5 @@
-import { Berth } from "../../sdk/berth.ts";
+import type { Berth } from "../../sdk/berth.ts";
+import type { Fetch } from "../../sdk/transport.ts";
 import { CliError, exitCodes, setLoginHint } from "../failure.ts";
 import { findLocalStack } from "../stack/local-stack.ts";
 import { refuseOldVersion } from "../state/deployment-version.ts";
@@ -10,6 +11,7 @@ import { say } from "../terminal/terminal.ts";
 import { printable } from "../terminal/text.ts";
 import { version } from "../version.ts";
 import { readAddress, readKey } from "./addresses.ts";
+import { openClient } from "./client.ts";
 import { logIn } from "./log-in.ts";
 
 /** A key that expires sooner is renewed before it is used. */
@@ -21,7 +23,7 @@ export interface ConnectOptions {
   /** False: uses only an existing, fresh key, without a question or a login. */
   readonly mayLogIn?: boolean;
   /** Sends the calls of the client. */
-  readonly fetch?: typeof fetch;
+  readonly fetch?: Fetch;
 }
 
 /**
@@ -79,7 +81,9 @@ async function localClient(options: ConnectOptions): Promise<Berth> {
 
 /** Remembers whether the user of a new key is an operator. The login has succeeded without that. */
 export async function learnRole(url: string, key: string): Promise<void> {
-  const found = await new Berth({ url, key }).me().catch(() => undefined);
+  const found = await openClient({ url, key })
+    .me()
+    .catch(() => undefined);
   if (found) await withLock("login", async () => rememberOperator(url, found.is_operator));
 }
 
@@ -116,7 +120,15 @@ function client(
   { signal, fetch }: ConnectOptions,
   credentials?: () => Promise<string>,
 ): Berth {
-  return new Berth({ url, key, signal, fetch, credentials, userAgent: `berth-cli/${version}`, onIgnored: noteIgnored });
+  return openClient({
+    url,
+    key,
+    signal,
+    fetch,
+    credentials,
+    userAgent: `berth-cli/${version}`,
+    onIgnored: noteIgnored,
+  });
 }
 
 const noted = new Set<string>();

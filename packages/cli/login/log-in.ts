@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { CliError, exitCodes } from "../failure.ts";
 import { findLocalStack, localUser, runningStack } from "../stack/local-stack.ts";
 import type { KeySource, Profile } from "../state/profiles.ts";
+import { sendCall } from "./client.ts";
 
 /**
  * Exchanges an identity for a key. An AWS identity signs the server id, which the user has trusted before: see
@@ -19,7 +20,7 @@ export async function logIn(url: string, source: KeySource, serverId?: string): 
   }
   const { awsLogin } = await import("../../sdk/aws.ts");
   const identity = source.kind === "local" ? localIdentity(source.home, source.user) : await awsIdentity(source);
-  const { api_key, expires_at, username } = await awsLogin({ url, serverId, ...identity });
+  const { api_key, expires_at, username } = await awsLogin({ url, serverId, fetch: sendCall, ...identity });
   return { key: api_key, expiresAt: expires_at, username, source, serverId };
 }
 

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
-import { Berth } from "../../sdk/berth.ts";
 import { CliError, exitCodes } from "../failure.ts";
+import { openClient } from "../login/client.ts";
 import { say } from "../terminal/terminal.ts";
 import { shellWord } from "../terminal/text.ts";
 import { isOlder, version } from "../version.ts";
@@ -38,7 +38,7 @@ function startReading(url: string): void {
 
 /** Asks a deployment for its versions and remembers them. Sends no key. */
 export async function readDeployment(url: string): Promise<Remembered> {
-  const { min_client_version, cli } = await new Berth({ url }).discover({ signal: AbortSignal.timeout(readWithinMs) });
+  const { min_client_version, cli } = await openClient({ url }).discover({ signal: AbortSignal.timeout(readWithinMs) });
   const versions = { version: plain(cli?.version), minVersion: plain(cli?.min_version ?? min_client_version) };
   const found = { ...readRemembered()[url], lookedAt: Date.now(), ...versions };
   remember(url, found);

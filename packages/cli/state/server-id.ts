@@ -1,5 +1,5 @@
-import { Berth } from "../../sdk/berth.ts";
 import { CliError, doctorHint, exitCodes } from "../failure.ts";
+import { openClient } from "../login/client.ts";
 import { isLoopback } from "../stack/local-stack.ts";
 import { confirm, isInteractive, say } from "../terminal/terminal.ts";
 import { printable } from "../terminal/text.ts";
@@ -10,7 +10,7 @@ import { readProfiles } from "./profiles.ts";
  * pass the signed request on to it, so an id is trusted by the user once, and by the profile from then on.
  */
 export async function trustedServerId(url: string, givenId?: string): Promise<string> {
-  const { login } = await new Berth({ url }).discover();
+  const { login } = await openClient({ url }).discover();
   const claimed = login.server_id;
   if (!/^[\w.:-]{1,128}$/.test(claimed)) {
     throw new CliError(`${url} sent an invalid server id: ${printable(claimed)}`, exitCodes.failed, doctorHint);

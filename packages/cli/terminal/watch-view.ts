@@ -1,6 +1,7 @@
 import { BerthError } from "../../sdk/errors.ts";
 import { sleep } from "../../sdk/retry.ts";
 import { exitCodes, toExitCode } from "../failure.ts";
+import { sendCall } from "../login/client.ts";
 import { connect } from "../login/connect.ts";
 import { rememberAnswers } from "../state/remembered-answers.ts";
 import { canRedraw, interruptSignal } from "./terminal.ts";
@@ -16,7 +17,7 @@ const intervalMs = 2000;
  */
 export async function watchView<Data>(isJson: boolean, open: OpenView<Data>): Promise<void> {
   const signal = interruptSignal();
-  const view = await open(await connect({ signal, fetch: rememberAnswers(fetch) }));
+  const view = await open(await connect({ signal, fetch: rememberAnswers(sendCall) }));
   const read = async () => {
     const data = await view.read();
     return { data, text: view.describe(data) || `${view.emptyWords}\n` };

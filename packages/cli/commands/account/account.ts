@@ -1,6 +1,6 @@
-import { Berth } from "../../../sdk/berth.ts";
 import { CliError, exitCodes } from "../../failure.ts";
 import { readAddress, readKey, readTypedAddress } from "../../login/addresses.ts";
+import { openClient } from "../../login/client.ts";
 import { connect, learnRole } from "../../login/connect.ts";
 import { logIn, sourceFor } from "../../login/log-in.ts";
 import { findLocalStack } from "../../stack/local-stack.ts";
@@ -60,7 +60,7 @@ async function logInAndKeep(url: string, source: KeySource, serverId: string | u
 
 async function keepGiven(url: string): Promise<Profile> {
   const key = readKey(await readInput(), "Standard input");
-  const { username, key: ownKey } = await new Berth({ url, key }).me();
+  const { username, key: ownKey } = await openClient({ url, key }).me();
   const profile: Profile = { key, expiresAt: ownKey.expires_at, username, source: { kind: "given" } };
   await withLock("login", async () => saveProfile(url, profile));
   return profile;
@@ -84,7 +84,7 @@ export async function logout({ json }: { readonly json: boolean }, givenUrl?: st
 /** Reports whether the deployment revoked the key. It is forgotten in either case. */
 async function revokeKey(url: string, key: string): Promise<boolean> {
   try {
-    await new Berth({ url, key }).keys.revoke(key.slice(0, 8));
+    await openClient({ url, key }).keys.revoke(key.slice(0, 8));
     return true;
   } catch (error) {
     say(`The key was not revoked: ${printable((error as Error).message)}`);
