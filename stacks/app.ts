@@ -12,6 +12,8 @@ import {
   servesRequests,
 } from "./compute/functions.ts";
 import type { FunctionEntry, FunctionsFile } from "./compute/functions-file.ts";
+import { makeGatewayRole } from "./compute/gateway.ts";
+import type { Arns } from "./compute/roles.ts";
 import { makeSocketApi, makeSockets, type SocketApi, socketPolicy } from "./compute/sockets.ts";
 import {
   allowLoops,
@@ -31,11 +33,22 @@ const functions = functionsFile as FunctionsFile;
 
 type GetFunction = (entry: FunctionEntry) => sst.aws.Function;
 
-export function makeApp(stage: Stage, root: string): { readonly url: $util.Output<string> } {
+/** Shown at the end of a deployment. */
+interface Outputs {
+  readonly url: $util.Output<string>;
+  /** How users get in, and with a gateway the hosts that lead to it and the role of its pods. */
+  readonly access: string;
+  readonly sshHost?: string;
+  readonly pageHosts?: string;
+  readonly gatewayRole?: $util.Output<string>;
+}
+
+export function makeApp(stage: Stage, root: string): Outputs {
   const stores = makeStores(stage);
+  const arns = getArns(stage, stores);
   const secrets = { originSecrets: readSecret("OriginSecrets"), webhookSecret: readSecret("WebhookSecret") };
   const socketApi = makeSocketApi();
-  const getFunction = makeFunctions(stage, root, { ...stores, ...secrets, socketApi });
+  const getFunction = makeFunctions(stage, root, { ...stores, ...secrets, arns, socketApi });
   const api = makeApi(functions, getFunction);
   const failedSchedules = connectTriggers(getFunction, stores, socketApi);
   const edge = makeEdge({
@@ -55,7 +68,16 @@ export function makeApp(stage: Stage, root: string): { readonly url: $util.Outpu
     apiId: api.nodes.api.id,
     edge,
   });
-  return { url: $util.interpolate`https://${stage.domain?.name ?? edge.domainName}` };
+  return {
+    url: $util.interpolate`https://${stage.domain?.name ?? edge.domainName}`,
+    access: stage.access,
+    ...describeGateway(stage, makeGatewayRole(stage, arns)),
+  };
+}
+
+function describeGateway({ gateway }: Stage, role: aws.iam.Role | undefined): Partial<Outputs> {
+  if (!gateway || !role) return {};
+  return { sshHost: gateway.ssh, pageHosts: `*.${gateway.pages}`, gatewayRole: role.arn };
 }
 
 interface Stores extends MadeQueues {
@@ -69,15 +91,8 @@ function makeStores(stage: Stage): Stores {
   return { table: makeTable(stage), sealerKey, ...makeQueues(functions, sealerKey), bucket: makeBlobs(stage) };
 }
 
-interface FunctionParts extends Stores, Pick<Surroundings, "originSecrets" | "webhookSecret"> {
-  readonly socketApi: SocketApi;
-}
-
-/** Creates all functions with their roles. Returns the function of an entry. */
-function makeFunctions(stage: Stage, root: string, parts: FunctionParts): GetFunction {
-  const { table, sealerKey, queues, bucket, socketApi, originSecrets, webhookSecret } = parts;
-  const { work, pools, webhooks, shell } = queues;
-  const arns = buildArns({
+function getArns(stage: Stage, { table, sealerKey, queues: { work, pools, webhooks }, bucket }: Stores) {
+  return buildArns({
     deployment: stage.tableName,
     stage: stage.name,
     table,
@@ -88,6 +103,17 @@ function makeFunctions(stage: Stage, root: string, parts: FunctionParts): GetFun
     inNetwork: stage.network !== undefined,
     queues: { work: work.arn, pools: pools.arn, webhooks: webhooks.arn },
   });
+}
+
+interface FunctionParts extends Stores, Pick<Surroundings, "originSecrets" | "webhookSecret"> {
+  readonly arns: Arns<$util.Input<string>>;
+  readonly socketApi: SocketApi;
+}
+
+/** Creates all functions with their roles. Returns the function of an entry. */
+function makeFunctions(stage: Stage, root: string, parts: FunctionParts): GetFunction {
+  const { sealerKey, queues, bucket, arns, socketApi, originSecrets, webhookSecret } = parts;
+  const { work, pools, webhooks, shell } = queues;
   const roleFor = makeRoles(stage.eksCluster, arns, socketPolicy(socketApi, shell, sealerKey));
   const around: Surroundings = {
     stage,

@@ -10,6 +10,8 @@ export interface Prices {
   readonly date: string;
   readonly region: string;
   readonly prices: Readonly<Record<PriceName, { readonly usd: number; readonly per: number; readonly source: string }>>;
+  /** Prices of a gateway. They depend on its traffic, which no load of a stage knows. */
+  readonly gateway: readonly BesidePrice[];
   /** Prices that do not depend on the load of a stage. */
   readonly beside: readonly BesidePrice[];
 }

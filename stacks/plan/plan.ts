@@ -3,6 +3,7 @@ import { parseArgs, parseEnv } from "node:util";
 import { synthesize } from "#tests/synthesis/synthesize.ts";
 import type { FunctionsFile } from "../compute/functions-file.ts";
 import { readStage } from "../stage.ts";
+import { accessLines } from "./access-plan.ts";
 import { countAlarmMetrics, estimateCosts, type Load, type Prices } from "./costs.ts";
 import { quotaLines } from "./quota.ts";
 
@@ -27,8 +28,7 @@ function readAsked() {
   const fields: Record<string, string> = Object.assign({}, ...dicts);
   const unset = Object.entries(madeUp).filter(([name]) => !fields[name]);
   const settings = { ...fields, ...Object.fromEntries(unset) };
-  readStage(stage, settings);
-  return { stage, unset, settings };
+  return { stage, unset, settings, planned: readStage(stage, settings) };
 }
 
 function readOrEnd(): ReturnType<typeof readAsked> {
@@ -41,7 +41,7 @@ function readOrEnd(): ReturnType<typeof readAsked> {
   }
 }
 
-const { stage, unset, settings } = readOrEnd();
+const { stage, unset, settings, planned } = readOrEnd();
 // Standard output holds only the plan.
 process.stderr.write(`Asking the components of SST what stage ${stage} would be made of: about a minute\n`);
 const resources = await synthesize(stage, settings);
@@ -51,13 +51,14 @@ if (unset.length > 0) {
   print(`Made up, since no file says them: ${unset.map(([name, value]) => `${name}=${value}`).join(", ")}.`);
   print("A deployment needs them, but for ALARM_EMAIL outside of production and without a budget.\n");
 }
+const prices = JSON.parse(readFileSync(new URL("prices.json", import.meta.url), "utf8")) as Prices;
 const made: Record<string, number> = {};
 for (const { type, read: result } of resources)
   if (type.startsWith("aws:") && !result) made[type] = (made[type] ?? 0) + 1;
 print(`Stage ${stage} would have:`);
 for (const [type, count] of Object.entries(made)) print(`${String(count).padStart(6)}  ${type}`);
 print("");
-for (const line of quotaLines(resources)) print(line);
+for (const line of [...quotaLines(resources), "", ...accessLines(planned, prices.gateway)]) print(line);
 
 const loads: Readonly<Record<string, Load>> = {
   "Nobody asks": { requestsPerDay: 0, activeEnvironments: 0 },
@@ -70,7 +71,6 @@ const alarmType = "aws:cloudwatch/metricAlarm:MetricAlarm";
 const alarms = resources.filter(({ type, read: result }) => type === alarmType && !result);
 const priced = { ...made, [alarmType]: alarms.reduce((sum, { inputs }) => sum + countAlarmMetrics(inputs), 0) };
 const functions = JSON.parse(readFileSync("functions.json", "utf8")) as FunctionsFile;
-const prices = JSON.parse(readFileSync(new URL("prices.json", import.meta.url), "utf8")) as Prices;
 const places = { minimumFractionDigits: 2, maximumFractionDigits: 2 };
 const dollars = (usd: number) => `$${usd.toLocaleString("en", places)}`;
 print(`\nA month in ${prices.region} by the prices of ${prices.date}, free tiers left out, and without what`);

@@ -120,6 +120,15 @@ describe("against moto, with IAM on", () => {
     expect((await auditRole(place, { ...role, actions }, functions)).needless).toEqual(["dynamodb:Scan"]);
   });
 
+  test("the audit finds an action that the gateway does not need, and one that it lacks", async () => {
+    const role = roleNamed("Gateway");
+    const more = { ...role, actions: [...role.actions, "dynamodb:PutItem"] };
+    const fewer = { ...role, actions: role.actions.filter((action) => action !== "dynamodb:Query") };
+
+    expect((await auditRole(place, more, functions)).needless).toEqual(["dynamodb:PutItem"]);
+    await expect(auditRole(place, fewer, functions)).rejects.toThrow("the keys of an SSH login: threw");
+  });
+
   test("the audit finds a missing queue", { timeout: LONG_MS }, async () => {
     const role = roleNamed("EndpointIdentityQueueTable");
     const statements: AuditedRole["statements"] = JSON.parse(

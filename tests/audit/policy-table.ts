@@ -3,8 +3,9 @@ import type { FunctionEntry } from "../../stacks/compute/functions-file.ts";
 import { findRole } from "../../stacks/compute/roles.ts";
 import type { AuditPlace } from "./audit-place.ts";
 import type { AuditedRole } from "./audited-stage.ts";
+import { gatewayFailures } from "./gateway-role.ts";
 import { reasonToKeep } from "./kept-actions.ts";
-import { type Failure, takeActionsAway } from "./take-away.ts";
+import { type Failure, type Failures, takeActionsAway } from "./take-away.ts";
 
 export type PolicyTable = Readonly<Record<string, RoleRow>>;
 
@@ -19,6 +20,9 @@ export interface Audited {
   readonly needless: readonly string[];
 }
 
+/** The role that pods of the gateway take, in place of functions. */
+const GATEWAY_ROLE = "Gateway";
+
 export const tableFile = new URL("policy-audit.json", import.meta.url);
 
 export function readPolicyTable(): PolicyTable {
@@ -30,8 +34,7 @@ export async function auditRole(
   role: AuditedRole,
   functions: readonly FunctionEntry[],
 ): Promise<Audited> {
-  const ownEntries = functions.filter((entry) => findRole(entry).name === role.name);
-  const failures = await takeActionsAway(place, role, ownEntries);
+  const failures = await findFailures(place, role, functions);
   const row: Record<string, Failure | { readonly kept: string }> = {};
   const needless: string[] = [];
   for (const action of role.actions) {
@@ -41,4 +44,10 @@ export async function auditRole(
     else needless.push(action);
   }
   return { row: { policy: role.digest, actions: row }, needless };
+}
+
+function findFailures(place: AuditPlace, role: AuditedRole, functions: readonly FunctionEntry[]): Promise<Failures> {
+  if (role.name === GATEWAY_ROLE) return gatewayFailures(place, role);
+  const ownEntries = functions.filter((entry) => findRole(entry).name === role.name);
+  return takeActionsAway(place, role, ownEntries);
 }

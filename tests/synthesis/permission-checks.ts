@@ -69,7 +69,9 @@ export const permissionChecks = {
         ours.map(({ name }) => name),
         [...new Set(functions.map((entry) => findRole(entry).name))],
       ),
-      ...roles.flatMap(getTrusted).filter((line) => !/: (lambda|scheduler|apigateway)\.amazonaws\.com$/.test(line)),
+      ...roles
+        .flatMap(getTrusted)
+        .filter((line) => !/: (lambda|scheduler|apigateway|pods\.eks)\.amazonaws\.com$/.test(line)),
       ...roles.flatMap(getWide),
     ];
   },

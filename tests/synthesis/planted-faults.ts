@@ -30,6 +30,11 @@ const role = "aws:iam/role:Role";
 const queue = "aws:sqs/queue:Queue";
 const apiStage = "aws:apigatewayv2/stage:Stage";
 const table = "aws:dynamodb/table:Table";
+const podIdentity = "aws:eks/podIdentityAssociation:PodIdentityAssociation";
+const withoutVariable = (name: string) => (inputs: Resource["inputs"]) => {
+  delete inputs.environment.variables[name];
+  return inputs;
+};
 const unless = (isFault: boolean, inputs: Resource["inputs"]) => (isFault ? undefined : inputs);
 const changeSocketPolicy = (to: (policy: string) => string): Fault =>
   change(role, /^Socket.*Table$/, (inputs) => {
@@ -675,7 +680,67 @@ export const faults: Readonly<Record<string, readonly [check: string, fault: Fau
       return inputs;
     }),
   ],
+  ...Object.fromEntries(
+    ["GpuDevJobsGet", "GpuDevJobsList", "SharedDiscovery", "ConsumersReconcile"].map((name) => [
+      `a gateway that ${name} does not know`,
+      ["waysIn", change(lambda, new RegExp(`^${name}Function$`), withoutVariable("SSH_GATEWAY"))],
+    ]),
+  ),
+  "a gateway whose host keys no client can check": [
+    "waysIn",
+    change(lambda, /^SharedDiscoveryFunction$/, withoutVariable("SSH_HOST_KEYS")),
+  ],
+  "a gateway beside node ports": [
+    "waysIn",
+    change(lambda, /^ConsumersReconcileFunction$/, (inputs) => {
+      inputs.environment.variables.CLUSTER_SSH = "nodeport";
+      return inputs;
+    }),
+  ],
+  "a gateway that may write the table": [
+    "gatewayRole",
+    change(role, /^Gateway$/, (inputs) => widen(inputs, '"dynamodb:GetItem"', '"dynamodb:GetItem","dynamodb:PutItem"')),
+  ],
+  "a gateway that reads every partition": [
+    "gatewayRole",
+    change(role, /^Gateway$/, (inputs) => widen(inputs, '"owner#*"', '"*"')),
+  ],
+  "a gateway that opens sealed texts": [
+    "gatewayRole",
+    change(role, /^Gateway$/, (inputs) => widen(inputs, '"dynamodb:Query"', '"dynamodb:Query","kms:Decrypt"')),
+  ],
+  "a gateway's role for every pod of the account": [
+    "gatewayRole",
+    change(role, /^Gateway$/, (inputs) => ({
+      ...inputs,
+      assumeRolePolicy: inputs.assumeRolePolicy.replace(/,"Condition":\{.*?\}\}/, ""),
+    })),
+  ],
+  "a gateway without its role": ["gatewayRole", change(podIdentity, /./, () => undefined)],
+  "a gateway's role for another account": [
+    "gatewayRole",
+    change(podIdentity, /./, (inputs) => ({ ...inputs, serviceAccount: "berth" })),
+  ],
+  "a stage that does not say which hosts lead to its gateway": [
+    "outputs",
+    change("berth:stage:Outputs", /./, ({ pageHosts, ...inputs }) => inputs),
+  ],
   "a function less": ["functions", change(lambda, /^GpuDevJobsGetFunction$/, () => undefined)],
+};
+
+/** Mistakes of a stage with ACCESS=nodeport, with the check that finds each. */
+export const nodePortFaults: Readonly<Record<string, readonly [check: string, fault: Fault]>> = {
+  "a driver that opens no node port": [
+    "waysIn",
+    change(lambda, /^ConsumersReconcileFunction$/, withoutVariable("CLUSTER_SSH")),
+  ],
+  "jobs that say nobody gets in": [
+    "waysIn",
+    change(lambda, /^GpuDevJobsGetFunction$/, (inputs) => {
+      inputs.environment.variables.ACCESS = "none";
+      return inputs;
+    }),
+  ],
 };
 
 /** Mistakes of a stage with EBS_KMS_KEY_ID. The check `keyOfVolumes` finds them. */

@@ -69,9 +69,10 @@ function serverAnswer(
   throw new Error(`The fake of SST's server does not know ${method}`);
 }
 
-await runtime.runInPulumiStack(() => run(config.run));
+const outputs = await runtime.runInPulumiStack(() => run(config.run));
 // Components create resources in callbacks. Wait for all of them.
 await runtime.disconnect();
+recorded.push({ type: "berth:stage:Outputs", name: "outputs", read: true, inputs: outputs, after: [] });
 writeFileSync(
   process.argv[2] ?? "",
   JSON.stringify(recorded, (_, value) => (isSecret(value) ? value.value : value)),

@@ -5,4 +5,6 @@ export const stageSettings = {
   EKS_CLUSTER: "gpus",
   LOGIN_SERVER_ID: "berth.dev",
   ALARM_EMAIL: "oncall@berth.dev",
+  ACCESS: "gateway",
+  SSH_HOST_KEYS: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGfsCoS5UjAy7HiBBGNyDsGJMwkDBCcPVNGtvJnbjDTi",
 } as const;

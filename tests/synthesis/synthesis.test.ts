@@ -4,6 +4,7 @@ import { MOTO_MISSING, startMoto } from "#tests/aws/moto.ts";
 import functionsFile from "../../functions.json" with { type: "json" };
 import type { FunctionsFile } from "../../stacks/compute/functions-file.ts";
 import deployerPolicy from "../../stacks/deployer-policy.json" with { type: "json" };
+import { accessChecks } from "./access-checks.ts";
 import { alarmChecks } from "./alarm-checks.ts";
 import { callerChecks } from "./caller-checks.ts";
 import { type Check, checks, ofType } from "./checks.ts";
@@ -11,7 +12,15 @@ import { concurrencyChecks } from "./concurrency-checks.ts";
 import { edgeChecks } from "./edge-checks.ts";
 import { refusalOfIam } from "./iam.ts";
 import { permissionChecks } from "./permission-checks.ts";
-import { domainFaults, type Fault, faults, networkFaults, stage, volumeKeyFaults } from "./planted-faults.ts";
+import {
+  domainFaults,
+  type Fault,
+  faults,
+  networkFaults,
+  nodePortFaults,
+  stage,
+  volumeKeyFaults,
+} from "./planted-faults.ts";
 import { type MadePolicy, rolePolicies, trustPolicies } from "./policies.ts";
 import { recursionChecks } from "./recursion-checks.ts";
 import { roleChecks } from "./role-checks.ts";
@@ -21,6 +30,7 @@ import { type Resource, synthesize } from "./synthesize.ts";
 
 const functions = functionsFile as FunctionsFile;
 const all: Readonly<Record<string, Check>> = {
+  ...accessChecks,
   ...alarmChecks,
   ...callerChecks,
   ...checks,
@@ -34,7 +44,7 @@ const all: Readonly<Record<string, Check>> = {
 /** Enough for a busy machine. An idle one needs a minute. */
 const LONG_MS = 600_000;
 let resources: readonly Resource[];
-/** A retained stage with a private cluster. */
+/** A retained stage with a private cluster and node ports for SSH. */
 let production: readonly Resource[];
 const moto = await startMoto();
 
@@ -45,7 +55,9 @@ beforeAll(async () => {
   const certificate = "arn:aws:acm:us-east-1:111111111111:certificate/0a1b2c3d-1111-2222-3333-444455556666";
   const domain = { API_DOMAIN: "api.berth.dev", API_CERTIFICATE_ARN: certificate };
   const more = { ...network, ...key, ...domain, MONTHLY_BUDGET_USD: "500" };
-  production = await synthesize("production", { ...settings, ...more });
+  const { SSH_HOST_KEYS: _, ...others } = settings;
+  const access = { ACCESS: "nodeport", TOOLS_IMAGE: "registry.berth.dev/tools:1" };
+  production = await synthesize("production", { ...others, ...more, ...access });
 }, LONG_MS);
 
 test.each(Object.keys(all))("%s are as expected", (name) => {
@@ -136,6 +148,14 @@ describe("a production stage with a private cluster", () => {
   test("accepts only TLS 1.2 at its host name, which the canary calls too", () => {
     expect(all.transport?.(production, functions)).toEqual([]);
     expect(all.canary?.(production, functions)).toEqual([]);
+  });
+
+  test("opens SSH at node ports, and has no gateway", () => {
+    for (const check of ["waysIn", "gatewayRole", "outputs"]) expect(all[check]?.(production, functions)).toEqual([]);
+  });
+
+  test.each(Object.entries(nodePortFaults))("is caught with %s", (_, [check, fault]) => {
+    expectCaught(check, fault, production);
   });
 
   test.each(Object.entries(domainFaults))("is caught with %s", (_, fault) => {

@@ -1,0 +1,54 @@
+import type { Stage } from "../stage.ts";
+import type { Arns } from "./roles.ts";
+
+/** The service account of the gateway's pods. A cluster has one gateway. */
+const account = { namespace: "berth-system", serviceAccount: "berth-gateway" };
+
+/**
+ * Creates the role of the gateway's pods, if the stage has a gateway. EKS Pod Identity gives its credentials to one
+ * service account of one cluster (EKS User Guide, "Learn how EKS Pod Identity grants pods access to AWS services").
+ */
+export function makeGatewayRole(stage: Stage, arns: Arns<$util.Input<string>>): aws.iam.Role | undefined {
+  if (!stage.gateway) return undefined;
+  const role = new aws.iam.Role("Gateway", {
+    assumeRolePolicy: $util.jsonStringify({ Version: "2012-10-17", Statement: [getTrust(arns.cluster)] }),
+    inlinePolicies: [
+      { name: "gateway", policy: $util.jsonStringify({ Version: "2012-10-17", Statement: getReads(arns.table) }) },
+    ],
+  });
+  new aws.eks.PodIdentityAssociation("Gateway", { clusterName: stage.eksCluster, ...account, roleArn: role.arn });
+  return role;
+}
+
+/** Pod Identity adds these tags to each session (EKS User Guide, "Grant Pods access to AWS resources based on tags"). */
+function getTrust(cluster: $util.Input<string>) {
+  const tags = {
+    "aws:RequestTag/eks-cluster-arn": cluster,
+    "aws:RequestTag/kubernetes-namespace": account.namespace,
+    "aws:RequestTag/kubernetes-service-account": account.serviceAccount,
+  };
+  return {
+    Effect: "Allow",
+    Principal: { Service: "pods.eks.amazonaws.com" },
+    Action: ["sts:AssumeRole", "sts:TagSession"],
+    Condition: { StringEquals: tags },
+  };
+}
+
+/**
+ * Returns the reads of the gateway (docs/architecture/gateway.md#the-program). It writes nothing: a gateway that could
+ * write keys could make one for any user.
+ */
+function getReads(table: $util.Input<string>) {
+  const read = (Sid: string, actions: readonly string[], partitions: readonly string[]) => ({
+    Sid,
+    Effect: "Allow",
+    Action: actions.map((action) => `dynamodb:${action}`),
+    Resource: [table],
+    Condition: { "ForAllValues:StringLike": { "dynamodb:LeadingKeys": partitions } },
+  });
+  return [
+    read("SshLogins", ["Query"], ["ssh-login#*"]),
+    read("Records", ["GetItem", "BatchGetItem"], ["owner#*", "host#*", "key#*"]),
+  ];
+}

@@ -1,0 +1,37 @@
+import { readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import { accessLines } from "./access-plan.ts";
+import type { Prices } from "./costs.ts";
+
+const { gateway: prices } = JSON.parse(readFileSync(new URL("prices.json", import.meta.url), "utf8")) as Prices;
+
+test("the plan of a stage with a gateway names its hosts, and prices with their sources", () => {
+  const lines = accessLines({ access: "gateway", gateway: { ssh: "ssh.berth.dev", pages: "berth.dev" } }, prices);
+
+  expect(lines.slice(0, 4)).toEqual([
+    "ACCESS=gateway: SSH and pages, by the gateway's load balancer. Point these DNS names at it:",
+    "  *.berth.dev  pages",
+    "  ssh.berth.dev  SSH, which the first name includes",
+    "Its costs, a month of each unit:",
+  ]);
+  const costs = lines.slice(4).join("\n");
+  for (const word of ["load balancer", "capacity units", "between zones", "public IPv4"]) expect(costs).toContain(word);
+  for (const { usd, source } of prices)
+    expect([usd > 0, source.startsWith("https://aws.amazon.com/")]).toEqual([true, true]);
+});
+
+test("a name outside of the pages' domain is a DNS name of its own", () => {
+  const lines = accessLines({ access: "gateway", gateway: { ssh: "in.example", pages: "berth.dev" } }, prices);
+
+  expect(lines).toContain("  in.example  SSH");
+});
+
+test.each([
+  ["none", "ACCESS=none: nobody gets in. Each job with keys, users or Jupyter says so"],
+  [
+    "nodeport",
+    "ACCESS=nodeport: SSH at a port of the job's node, from networks that reach nodes. No load balancer, no DNS names, no pages",
+  ],
+] as const)("the plan of a stage with ACCESS=%s says that it needs no load balancer", (access, line) => {
+  expect(accessLines({ access, gateway: undefined }, prices)).toEqual([line]);
+});
