@@ -11,11 +11,11 @@ export interface Manifest {
   readonly yaml: string;
 }
 
-/** Returns the files that a kustomization names, in its order, and all files beside it. */
+/** Returns the files that a kustomization names, in its order, and all manifests beside it. */
 export async function kustomizedFiles(folder: string): Promise<{ named: string[]; there: string[] }> {
   const text = await readFile(join(folder, "kustomization.yaml"), "utf8");
   const named = [...text.matchAll(/^ {2}- (\S+\.yaml)$/gm)].map(([, file]) => file ?? "");
-  const there = (await readdir(folder)).filter((file) => file !== "kustomization.yaml");
+  const there = (await readdir(folder)).filter((file) => file.endsWith(".yaml") && file !== "kustomization.yaml");
   return { named, there };
 }
 

@@ -22,6 +22,7 @@ import {
   openClusterFixture,
   unhurried,
 } from "../fixtures/cluster-fixture.ts";
+import { listRights, type Role, rightsIn } from "../fixtures/rights-fixture.ts";
 import type { KubeObject } from "../objects.ts";
 import { buildPaths } from "../paths.ts";
 import { kubernetesVolumes } from "../volumes.ts";
@@ -53,39 +54,6 @@ afterAll(async () => {
   await fixture.stop();
 });
 
-/** Returns the right that a request needs: `get pods/log berth-environments`. */
-function listRights({ method, path }: ClientRequest): string[] {
-  const [address = "", query = ""] = path.split("?");
-  const [, rest = ""] = /^\/(?:api\/v1|apis\/[^/]+\/[^/]+)\/(.+)$/.exec(address) ?? [];
-  const parts = rest.split("/");
-  const isInside = parts[0] === "namespaces" && parts.length > 2;
-  const where = parts[0] === "namespaces" ? ` ${parts[1]}` : "";
-  const [resource = "", name, subresource] = isInside ? parts.slice(2) : parts;
-  const of = `${resource}${subresource ? `/${subresource}` : ""}${where}`;
-  return listVerbs({ method, query, isOne: name !== undefined, subresource }).map((verb) => `${verb} ${of}`);
-}
-
-interface CheckedRight {
-  readonly method: string;
-  readonly query: string;
-  readonly isOne: boolean;
-  readonly subresource: string | undefined;
-}
-
-function listVerbs({ method, query, isOne, subresource }: CheckedRight): string[] {
-  // A WebSocket opens with a GET, and needs the right to create since 1.35.
-  if (subresource === "exec" || subresource === "portforward") return ["get", "create"];
-  if (method === "POST") return ["create"];
-  if (method === "DELETE") return ["delete"];
-  if (method === "PATCH") return query.includes("force=true") ? ["create", "patch"] : ["patch"];
-  if (isOne) return ["get"];
-  return query.includes("watch=") ? ["watch"] : ["list"];
-}
-
-interface Role {
-  readonly rules: readonly { readonly resources: readonly string[]; readonly verbs: readonly string[] }[];
-}
-
 async function granted(): Promise<string[]> {
   const [inside, everywhere] = await Promise.all([
     fixture.cluster.admin.get<Role>(`${rbac}/namespaces/${namespace}/roles/berth`),
@@ -95,12 +63,6 @@ async function granted(): Promise<string[]> {
 }
 
 const rbac = "/apis/rbac.authorization.k8s.io/v1";
-
-function rightsIn({ rules }: Role, where: string): string[] {
-  return rules.flatMap(({ resources, verbs }) =>
-    resources.flatMap((resource) => verbs.map((verb) => `${verb} ${resource}${where}`)),
-  );
-}
 
 async function applied(changes: Partial<Run>, holds: (seen: Observation) => boolean) {
   const run = fixtureRun(changes);
