@@ -44,23 +44,8 @@ export async function openSshFixture(isolation: Isolation): Promise<SshFixture> 
   const login = `gpu-dev-${randomBytes(4).toString("hex")}`;
   const key = newSshKey();
   const connections = new Set<Client>();
-  const connect = async (changes: ConnectConfig = {}) => {
-    const client = new ssh2.Client();
-    connections.add(client);
-    const options = {
-      host: "127.0.0.1",
-      port: server.port,
-      username: login,
-      privateKey: key.private,
-      ...slow,
-      ...changes,
-    };
-    const ready = once(client, "ready");
-    client.connect(options);
-    await ready;
-    client.on("error", () => undefined);
-    return client;
-  };
+  const connect = (changes: ConnectConfig = {}) =>
+    connectSsh({ port: server.port, username: login, privateKey: key.private, ...changes }, connections);
   return {
     ...fixture,
     server,
@@ -81,8 +66,17 @@ export async function openSshFixture(isolation: Isolation): Promise<SshFixture> 
   };
 }
 
-/** On a busy machine, a hundred concurrent logins take longer than a client's default limit. */
-const slow = { readyTimeout: 2 * PATIENCE_MS };
+/** Connects a client to this machine, and adds it to those that the caller destroys. */
+export async function connectSsh(config: ConnectConfig, connections: Set<Client>): Promise<Client> {
+  const client = new ssh2.Client();
+  connections.add(client);
+  const ready = once(client, "ready");
+  // On a busy machine, a hundred concurrent logins take longer than a client's default limit.
+  client.connect({ host: "127.0.0.1", readyTimeout: 2 * PATIENCE_MS, ...config });
+  await ready;
+  client.on("error", () => undefined);
+  return client;
+}
 
 /** A file with a private key, as the OpenSSH client wants it. */
 export function keyFile(directory: string, { private: ownName }: SshKeyPair): string {
