@@ -16,7 +16,7 @@ export const pauseImage = "localhost/berth-pause:1";
 export const debianImage = "localhost/berth-debian:1";
 
 const release = "bookworm";
-const packages = ["python3"] as const;
+const packages = ["python3", "openssh-client", "rsync", "screen"] as const;
 
 /** Folders of an installation whose files no container needs. */
 const unneeded = ["dev", "proc", "sys", "run", "tmp", "var/cache", "var/lib/apt/lists", "var/log"] as const;

@@ -98,6 +98,9 @@ async function endOf({ output, errors, ended }: PodSession): Promise<ProgramEnd>
   return { exitCode };
 }
 
+/** Sessions start in the home, as with sshd. `scp` relies on it for `~/`. An image's WORKDIR may be elsewhere. */
+const enterHome = 'cd -- "$HOME" >/dev/null 2>&1; unset OLDPWD';
+
 /**
  * A plain shell as with `kubectl exec`. A login shell would read a profile that may reset PATH and hide the image's
  * programs.
@@ -113,6 +116,7 @@ const commandWords = ["/bin/sh", "-c", loginBy("bash --norc"), "sh", "-c", "--"]
 function loginBy(bash: string): string {
   return `: "\${SHELL:=$(command -v bash || command -v sh)}" "\${USER:=$(id -un 2>/dev/null || id -u)}"
 export SHELL USER LOGNAME="\${LOGNAME:-$USER}"
+${enterHome}
 command -v bash >/dev/null && exec ${bash} "$@"; exec sh "$@"`;
 }
 
@@ -120,7 +124,8 @@ command -v bash >/dev/null && exec ${bash} "$@"; exec sh "$@"`;
 const sftpWords = [
   "/bin/sh",
   "-c",
-  `for place in /.berth /usr/lib/openssh /usr/libexec/openssh /usr/lib/ssh /usr/libexec /usr/lib; do
+  `${enterHome}
+for place in /.berth /usr/lib/openssh /usr/libexec/openssh /usr/lib/ssh /usr/libexec /usr/lib; do
   [ -x "$place/sftp-server" ] && exec "$place/sftp-server"
 done
 echo "This image has no sftp-server: install openssh-sftp-server in it, or copy by: tar -c . | ssh ... tar -x" >&2

@@ -1,0 +1,54 @@
+import { afterAll, beforeAll, describe } from "vitest";
+import { agentConformance } from "../conformance/openssh/agent.ts";
+import { copiesConformance } from "../conformance/openssh/copies.ts";
+import { forwardsConformance } from "../conformance/openssh/forwards.ts";
+import { loginConformance } from "../conformance/openssh/login.ts";
+import { programsConformance } from "../conformance/openssh/programs.ts";
+import { sftpConformance } from "../conformance/openssh/sftp.ts";
+import { type EnteredPod, openEnteredPod } from "./pod-guest.ts";
+
+let pod: EnteredPod;
+
+beforeAll(async () => {
+  pod = await openEnteredPod();
+});
+
+// A start that fails leaves no pod.
+afterAll(() => (pod as EnteredPod | undefined)?.close());
+
+const open = () => pod.open();
+
+describe("the OpenSSH client in a pod", () => copiesConformance(open));
+
+describe("the shell of a pod, with the OpenSSH client", () => {
+  const profile = "a login shell would read a profile, and many reset the image's PATH";
+  loginConformance(open, { "is a login shell if the client names no command": profile });
+});
+
+describe("over the OpenSSH client into a pod", () => {
+  programsConformance(open, {
+    "git clones from a run and pushes back":
+      "the image has no git, which needs Perl, 90 MB in each cluster of the tests",
+  });
+});
+
+describe("forwards of the OpenSSH client into a pod", () => {
+  forwardsConformance(open, {
+    "refuse a port of the environment on which no program listens":
+      "the API server's port-forward accepts a connection before it connects, and then ends it",
+    "end each direction of a connection to a port of the environment separately":
+      "the API server's port-forward does not pass on the end of a client's data",
+  });
+});
+
+describe("the agent of an OpenSSH client in a pod", () => agentConformance(open));
+
+describe("SFTP of OpenSSH 9 into a pod", () => {
+  const lacks = "the SFTP server of the tools image has no such extension";
+  sftpConformance(open, {
+    "announces the extensions that docs/ssh.md lists, and no others": lacks,
+    "expands ~user for scp": lacks,
+    "copies within the environment": lacks,
+    "shows the owners of files, and syncs sent files": lacks,
+  });
+});
