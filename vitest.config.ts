@@ -66,6 +66,7 @@ const retry = process.env.CI ? 1 : 0;
 const longest = [
   ...["crash", "crash-disks", "docs-try", "novita", "ssh-openssh-forwards", "compute-conformance", "every-command"],
   ...["core", "contract", "stack", "stack-access", "soak", "compute"].map((name) => `${name}-cluster`),
+  ...["conformance", "volumes", "tools", "outages"].map((name) => `${name}-nodes`),
 ];
 
 /** Vitest takes projects in the order of their names, and the files of a fresh checkout by their sizes. */
@@ -116,8 +117,8 @@ export default defineConfig({
       // A synthesis leaves its zips where the next one does.
       { extends: true, test: { name: "infra", include: infra, maxWorkers: 1 } },
       { extends: true, test: { name: "cluster", include: cluster, maxWorkers: 3, retry } },
-      // Each file starts two nodes.
-      { extends: true, test: { name: "nodes", include: nodes, maxWorkers: 1 } },
+      // Each file starts a control plane and its nodes, and waits for most of its time.
+      { extends: true, test: { name: "nodes", include: nodes, maxWorkers: 4 } },
     ],
   },
 });

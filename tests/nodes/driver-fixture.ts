@@ -46,6 +46,9 @@ export interface DriverOptions {
   readonly sshPort?: number;
 }
 
+/** The nodes compute on this machine too, so they are not asked more often. */
+const POLL_MS = 200;
+
 const twoNodes = ["one", "two"].map((name) => ({ name, instanceType: "p5.48xlarge" }));
 
 export async function openDriverFixture(options: DriverOptions = {}): Promise<DriverFixture> {
@@ -70,7 +73,7 @@ export async function openDriverFixture(options: DriverOptions = {}): Promise<Dr
       const seen = await compute.observe(uid, 1);
       if (holds(seen)) return seen;
       if (seen?.state === "ended") throw new Error(`The run has ended: ${JSON.stringify(seen)}`);
-      await sleep(50);
+      await sleep(POLL_MS);
     }
   };
   return {
@@ -87,7 +90,7 @@ export async function openDriverFixture(options: DriverOptions = {}): Promise<Dr
       for (;;) {
         const text = await logText(readLogPatiently(compute, uid, 1));
         if (holds(text)) return text;
-        await sleep(50);
+        await sleep(POLL_MS);
       }
     },
     getNode(name) {
@@ -117,7 +120,7 @@ export async function clearRuns(compute: Compute): Promise<void> {
     const runs = await compute.listRuns();
     if (runs.length === 0) return;
     await Promise.all(runs.map(({ uid, run }) => compute.remove(uid, run, { graceSeconds: 0, force: false })));
-    await sleep(50);
+    await sleep(POLL_MS);
   }
 }
 

@@ -4,7 +4,7 @@ import { type DriverFixture, openDriverFixture } from "./driver-fixture.ts";
 let fixture: DriverFixture;
 
 beforeAll(async () => {
-  fixture = await openDriverFixture();
+  fixture = await openDriverFixture({ nodes: [{ name: "one", instanceType: "p5.48xlarge" }] });
 });
 
 // A start that fails leaves no fixture.

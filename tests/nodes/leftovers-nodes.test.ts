@@ -54,8 +54,8 @@ it("the next run removes what a killed run left", async () => {
   child.kill("SIGKILL");
   await ended;
   await gone(home);
-  const removed = await removeLeftovers();
+  // A run of another test file may do it first.
+  await removeLeftovers();
 
-  expect(removed).toContain(run);
   expect(await findTraces(run, home)).toEqual(nothing);
 });

@@ -101,10 +101,9 @@ describe("a command on a real node", () => {
 
 describe("a job on a real node whose disk or memory is full", () => {
   it("is evicted for what it wrote itself, and no other job is", async () => {
-    const [full, other] = await Promise.all([
-      applied({ command: `head -c 60000000 /dev/zero >/tmp/large; ${waits}` }),
-      applied({ command: waits }),
-    ]);
+    const other = await applied({ command: waits });
+    await fixture.until(other, (seen) => seen?.state === "ready");
+    const full = await applied({ command: `head -c 60000000 /dev/zero >/tmp/large; ${waits}` });
 
     const end = await endOf(full);
 

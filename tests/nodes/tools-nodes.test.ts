@@ -27,7 +27,8 @@ beforeAll(async () => {
   scratch = await mkdtemp(join(tmpdir(), "berth-tools-nodes-"));
   client = await createSshClient();
   const [tools, conda] = [await buildToolsImage(process.env), await writeCondaImage(scratch)];
-  fixture = await openDriverFixture({ archives: [tools.archive, conda], toolsImage, sshPort: 2222 });
+  const nodes = [{ name: "one", instanceType: "p5.48xlarge" }];
+  fixture = await openDriverFixture({ nodes, archives: [tools.archive, conda], toolsImage, sshPort: 2222 });
 });
 
 afterEach(() => fixture.clear());
