@@ -9,24 +9,31 @@ import { findMissingForTools } from "./images/tools-image.ts";
 
 /**
  * `npm run test:nodes` builds a control plane, a kubelet and images once, then runs the tests on real nodes. With
- * `--requirements` it only says whether this machine can: it fails if the machine lacks something.
+ * `--requirements` it only says whether this machine can: it fails if the machine lacks something. With `--build` it
+ * builds, and runs no test.
  */
 const facts = await readFacts(process.env);
 const missing = findMissing(facts) ?? (await findMissingForTools(process.env));
-const asksOnly = process.argv[2] === "--requirements";
+const [option] = process.argv.slice(2);
+const asksOnly = option === "--requirements";
 if (missing !== undefined) {
   console.log(`skipped: the tests on real nodes: ${missing}`);
   process.exitCode = asksOnly ? 1 : 0;
-} else if (!asksOnly) await runTests();
+} else if (option === "--build") await build();
+else if (!asksOnly) await runTests();
 
 async function runTests(): Promise<void> {
   const fullDisk = await findFullDisk(tmpdir());
   if (fullDisk !== undefined) throw new Error(fullDisk);
   if (lacksSysResource(facts)) console.log("Without CAP_SYS_RESOURCE, containers keep the OOM score of these tests");
-  await Promise.all([buildGoPrograms(), buildImages(process.env)]);
+  await build();
   const child = spawn("vitest", ["run", "--project", "nodes", ...process.argv.slice(2)], { stdio: "inherit" });
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => child.kill(signal));
   child.on("exit", (code) => process.exit(code ?? 1));
+}
+
+async function build(): Promise<void> {
+  await Promise.all([buildGoPrograms(), buildImages(process.env)]);
 }
 
 /** The kubelet comes last: most of its packages are the control plane's, which Go's cache then has. */
