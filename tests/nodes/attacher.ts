@@ -25,31 +25,32 @@ export function attachVolumes(
   signal: AbortSignal,
 ): Promise<void> {
   const work = controllerWork(signal);
-  /** Name of the node by the volume's handle. */
-  const holders = new Map<string, string>();
+  /** By the volume's handle. */
+  const holders = new Map<string, Attachment>();
   const step = async (name: string): Promise<boolean> => {
     const attachment = found(await client.get<Attachment>(`${attachments}/${name}`));
     if (!attachment) return true;
-    const { persistentVolumeName } = attachment.spec.source;
-    const volume = found(await client.get<Volume>(`/api/v1/persistentvolumes/${persistentVolumeName}`));
-    const handle = volume?.spec.csi?.volumeHandle ?? "";
     if (attachment.metadata.deletionTimestamp !== undefined) {
-      if (holders.get(handle) === attachment.spec.nodeName) holders.delete(handle);
+      // Its PersistentVolume, which has the handle, may be gone by now.
+      for (const [handle, holder] of holders) if (holder.metadata.name === name) holders.delete(handle);
       found(await client.patch(`${attachments}/${name}`, { metadata: { finalizers: null } }));
       return true;
     }
+    const { persistentVolumeName } = attachment.spec.source;
+    const volume = found(await client.get<Volume>(`/api/v1/persistentvolumes/${persistentVolumeName}`));
+    const handle = volume?.spec.csi?.volumeHandle ?? "";
     return attachment.status?.attached === true || attach(attachment, handle);
   };
-  const attach = async ({ metadata, spec }: Attachment, handle: string): Promise<boolean> => {
-    const path = `${attachments}/${metadata.name}`;
-    const holder = holders.get(handle) ?? spec.nodeName;
-    const isFree = holder === spec.nodeName;
+  const attach = async (attachment: Attachment, handle: string): Promise<boolean> => {
+    const path = `${attachments}/${attachment.metadata.name}`;
+    const node = holders.get(handle)?.spec.nodeName ?? attachment.spec.nodeName;
+    const isFree = node === attachment.spec.nodeName;
     if (!isFree || !(await isThere(handle))) {
-      const message = isFree ? `volume ${handle} not found` : `volume ${handle} is attached to ${holder}`;
+      const message = isFree ? `volume ${handle} not found` : `volume ${handle} is attached to ${node}`;
       must(await client.patch(`${path}/status`, { status: { attached: false, attachError: { message } } }));
       return false;
     }
-    holders.set(handle, spec.nodeName);
+    holders.set(handle, attachment);
     must(await client.patch(path, { metadata: { finalizers: [finalizer] } }));
     must(await client.patch(`${path}/status`, { status: { attached: true, attachError: null } }));
     return true;
