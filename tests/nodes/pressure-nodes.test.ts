@@ -103,7 +103,11 @@ describe("a job on a real node whose disk or memory is full", () => {
   it("is evicted for what it wrote itself, and no other job is", async () => {
     const other = await applied({ command: waits });
     await fixture.until(other, (seen) => seen?.state === "ready");
-    const full = await applied({ command: `head -c 60000000 /dev/zero >/tmp/large; ${waits}` });
+    const writes = "until [ -e /tmp/go ]; do sleep 0.1; done; head -c 60000000 /dev/zero >/tmp/large";
+    const full = await applied({ command: `${writes}; ${waits}` });
+    await fixture.until(full, (seen) => seen?.state === "ready");
+    // Its machine may evict it before the first report of its start.
+    await fixture.exec(full, ["touch", "/tmp/go"]);
 
     const end = await endOf(full);
 
