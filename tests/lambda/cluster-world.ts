@@ -38,7 +38,10 @@ export async function openClusterWorld(): Promise<ClusterWorld> {
   const { eks } = stage.services;
   let sessionPort = 0;
   const cluster = await openClusterFixture(
-    [{ name: "one", instanceType: sharedType.name }],
+    [
+      { name: "one", instanceType: sharedType.name },
+      { name: "two", instanceType: "c7i.8xlarge" },
+    ],
     () => ({ process: true, ports: { 8080: sessionPort } }),
     { mountsDisks: true, tokenReviews: eks.tokenReviews },
   );

@@ -1,5 +1,6 @@
 import functionsFile from "../../functions.json" with { type: "json" };
 import type { FunctionsFile } from "../../stacks/compute/functions-file.ts";
+import { stageSettings } from "../synthesis/stage-settings.ts";
 import { type Resource, synthesize } from "../synthesis/synthesize.ts";
 
 export const functions = functionsFile as FunctionsFile;
@@ -24,5 +25,7 @@ export function synthesizeStage(): Promise<Resource[]> {
     LOGIN_SERVER_ID: "berth.dev",
     WEBHOOK_ALLOW: RECEIVER_HOST,
     ALARM_EMAIL: "oncall@berth.dev",
+    ACCESS: "gateway",
+    SSH_HOST_KEYS: stageSettings.SSH_HOST_KEYS,
   });
 }

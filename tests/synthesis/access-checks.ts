@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs";
+import { parse } from "yaml";
 import { type Check, different, differentInOrder, findEntry, ofType } from "./checks.ts";
 import { ACCOUNT, REGION } from "./cloud.ts";
 import { stageSettings } from "./stage-settings.ts";
@@ -77,7 +79,8 @@ const settingsOfAccess: Readonly<Record<string, Readonly<Record<string, string>>
   nodeport: { CLUSTER_SSH: "nodeport" },
 };
 
-const account = { namespace: "berth-system", serviceAccount: "berth-gateway" };
+/** The service account of the gateway's Deployment. */
+const account = readAccount();
 
 const gatewayTrust = {
   Effect: "Allow",
@@ -112,4 +115,10 @@ function findAccess(resources: readonly Resource[]): string {
 
 function findOutputs(resources: readonly Resource[]): Resource["inputs"] {
   return resources.find(({ type }) => type === OUTPUTS)?.inputs ?? {};
+}
+
+function readAccount(): { readonly namespace: string; readonly serviceAccount: string } {
+  const file = new URL("../../deploy/kubernetes/gateway/service-account.yaml", import.meta.url);
+  const { metadata } = parse(readFileSync(file, "utf8"));
+  return { namespace: metadata.namespace, serviceAccount: metadata.name };
 }
