@@ -1,6 +1,7 @@
-import { type ClientRequest, type IncomingMessage, request, ServerResponse } from "node:http";
+import type { ClientRequest, IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { type Duplex, pipeline } from "node:stream";
+import { http } from "./http.ts";
 
 export interface PageProgram {
   readonly port: number;
@@ -27,7 +28,7 @@ export function passUpgrade(request: IncomingMessage, socket: Duplex, head: Buff
     pipeline(inner, socket, () => inner.destroy());
   });
   passed.once("response", (answer) => {
-    const reply = new ServerResponse(request);
+    const reply = new http.ServerResponse(request);
     reply.shouldKeepAlive = false;
     reply.assignSocket(socket as Socket);
     reply.once("finish", () => socket.end());
@@ -43,7 +44,7 @@ function ask({ method = "GET", url, headers }: IncomingMessage, { port, cookie }
   const cookies = headers.cookie === undefined ? cookie : `${cookie}; ${headers.cookie}`;
   const place = { host: "127.0.0.1", port, method, path: url ?? "/" };
   // Use a connection per request, because another run may get the port later.
-  return request({ ...place, headers: { ...headers, cookie: cookies }, agent: false, setHost: false });
+  return http.request({ ...place, headers: { ...headers, cookie: cookies }, agent: false, setHost: false });
 }
 
 /** Headers of one connection (RFC 9110, 7.6.1). Node writes these itself. */

@@ -1,8 +1,9 @@
 import { once } from "node:events";
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import type { LocalPort } from "../network/local-ports.ts";
 import { isOwnPeer } from "../network/own-peer.ts";
+import { http } from "./http.ts";
 import { type PageProgram, passOn, passUpgrade } from "./page-proxy.ts";
 
 export interface Placeholders {
@@ -56,7 +57,7 @@ export function createPlaceholders(image: string, advice = ""): Placeholders {
 
 function getServer(shown: () => Shown, hasIde: boolean): Server {
   const peers = new WeakMap<Duplex, Promise<boolean>>();
-  const server = createServer(async (request, reply) => {
+  const server = http.createServer(async (request, reply) => {
     if (!(await peers.get(request.socket))) return void request.socket.destroy();
     serve(shown(), request, reply).catch(() => reply.destroy());
   });
