@@ -5,6 +5,7 @@ import { forwardsConformance } from "../conformance/openssh/forwards.ts";
 import { loginConformance } from "../conformance/openssh/login.ts";
 import { programsConformance } from "../conformance/openssh/programs.ts";
 import { sftpConformance } from "../conformance/openssh/sftp.ts";
+import { sharedConformance } from "../conformance/openssh/shared.ts";
 import { type EnteredPod, openEnteredPod } from "./pod-guest.ts";
 
 let pod: EnteredPod;
@@ -40,6 +41,8 @@ describe("forwards of the OpenSSH client into a pod", () => {
       "the API server's port-forward does not pass on the end of a client's data",
   });
 });
+
+describe("one connection of several OpenSSH clients into a pod", () => sharedConformance(open));
 
 describe("the agent of an OpenSSH client in a pod", () => agentConformance(open));
 
