@@ -62,7 +62,7 @@ test("the packed command line loads its AWS chunks for a login", async () => {
   const [code] = await once(child, "close");
 
   server.close();
-  expect(stderr).toMatch(/^error: AWS has no credentials for you: /);
+  expect(stderr).toMatch(/^error: AWS has no credentials for you: Could not load credentials from any providers/);
   expect(code).toBe(4);
 });
 

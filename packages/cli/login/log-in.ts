@@ -38,11 +38,10 @@ function localIdentity(home: string, name: string) {
 }
 
 async function awsIdentity({ profile = ownAwsProfile() }: { readonly profile?: string | undefined }) {
-  const { defaultProvider } = await import("@aws-sdk/credential-provider-node");
+  const { awsCredentials } = await import("./aws-credentials.ts");
   const { AWS_ENDPOINT_URL_STS: stsUrl } = process.env;
   try {
-    const credentials = await defaultProvider(profile === undefined ? {} : { profile })();
-    return { credentials, stsUrl };
+    return { credentials: await awsCredentials(profile), stsUrl };
   } catch (error) {
     const { message } = error as Error;
     const hint = "Log in to AWS, for example with: aws sso login";
