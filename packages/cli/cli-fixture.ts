@@ -41,7 +41,16 @@ interface RunOptions {
   readonly cwd?: string;
 }
 
-const program = join(import.meta.dirname, "berth.mjs");
+const checkout = join(import.meta.dirname, "berth.mjs");
+
+/**
+ * Returns the packed command line, as users have it, where `npm run test:cli` made one. Commands of `berth stack` need
+ * the checkout.
+ */
+export function programFor(words: readonly string[]): string {
+  const { BERTH_PACKED_CLI: packed = checkout } = process.env;
+  return words[0] === "stack" ? checkout : packed;
+}
 
 export async function openCliFixture(settings: Readonly<Record<string, string>> = {}): Promise<CliFixture> {
   const stack = openStackFixture("berth-cli-");
@@ -77,7 +86,7 @@ export function cleanEnvironment(): Record<string, string> {
 
 /** Starts the command line as a process. */
 export function startCli(env: NodeJS.ProcessEnv, options: RunOptions, words: readonly string[]): RunningCli {
-  const child = spawn(process.execPath, [program, ...words], { env, cwd: options.cwd });
+  const child = spawn(process.execPath, [programFor(words), ...words], { env, cwd: options.cwd });
   const parts = { stdout: "", stderr: "" };
   const watchers = new Set<() => void>();
   for (const name of ["stdout", "stderr"] as const) {

@@ -1,7 +1,6 @@
-import { join } from "node:path";
 import { spawn } from "@lydell/node-pty";
 import headless from "@xterm/headless";
-import type { CliFixture } from "./cli-fixture.ts";
+import { type CliFixture, programFor } from "./cli-fixture.ts";
 
 /** The command line on a terminal, as a person sees it, for tests. */
 export interface Screen {
@@ -30,8 +29,6 @@ interface ScreenOptions {
 
 export const keys = { enter: "\r", down: "\u001B[B", escape: "\u001B", interrupt: "\u0003" } as const;
 
-const program = join(import.meta.dirname, "berth.mjs");
-
 const opened = new Set<{ kill(): void }>();
 
 /** Ends the commands that a failed test left waiting for a key. */
@@ -43,7 +40,7 @@ export function closeScreens(): void {
 export function openScreen(cli: CliFixture, options: ScreenOptions, ...words: string[]): Screen {
   const { columns = 80, rows = 40, cwd = cli.state } = options;
   const env = { ...cli.environment, TERM: "xterm-256color", ...options.env };
-  const line = [process.execPath, program, ...words];
+  const line = [process.execPath, programFor(words), ...words];
   // Ctrl-C is for the command. The shell goes on.
   const script = 'trap : INT; "$@"; code=$?; stty -a; exit $code';
   const [file = "", ...rest] = options.thenSettings ? ["sh", "-c", script, "sh", ...line] : line;

@@ -1,0 +1,46 @@
+import { createHash } from "node:crypto";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from "node:fs";
+import { join } from "node:path";
+import { packCli } from "./build.ts";
+
+const kept = join(import.meta.dirname, "../../node_modules/.cache/packed-cli");
+const dayMs = 24 * 60 * 60_000;
+
+/** Packs the command line once for all files of a run. The same source keeps its path, and so its compiled code. */
+export async function setup(): Promise<void> {
+  mkdirSync(kept, { recursive: true });
+  const draft = mkdtempSync(join(kept, "draft-"));
+  await packCli(join(draft, "dist"));
+  cpSync(join(import.meta.dirname, "berth.mjs"), join(draft, "berth.mjs"));
+  const place = join(kept, hashFiles(draft));
+  if (existsSync(place)) rmSync(draft, { recursive: true });
+  else renameSync(draft, place);
+  process.env.BERTH_PACKED_CLI = join(place, "berth.mjs");
+  removeOld(place);
+}
+
+function hashFiles(directory: string): string {
+  const names = readdirSync(directory, { recursive: true, encoding: "utf8" }).toSorted();
+  const files = names.map((name) => join(directory, name)).filter((path) => statSync(path).isFile());
+  const hash = createHash("sha256");
+  for (const path of files) hash.update(path.slice(directory.length)).update("\0").update(readFileSync(path));
+  return hash.digest("hex").slice(0, 16);
+}
+
+/** Another run may still use a package of another source. */
+function removeOld(current: string): void {
+  for (const path of readdirSync(kept).map((name) => join(kept, name))) {
+    const { mtimeMs = Date.now() } = statSync(path, { throwIfNoEntry: false }) ?? {};
+    if (path !== current && Date.now() - mtimeMs > dayMs) rmSync(path, { recursive: true, force: true });
+  }
+}
