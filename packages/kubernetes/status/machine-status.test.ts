@@ -180,6 +180,23 @@ describe("a machine that has ended", () => {
     });
   });
 
+  it("has started and is lost if its node has lost the container of a pod that it ended", () => {
+    const lost = { exitCode: 137, reason: "ContainerStatusUnknown", finishedAt: null };
+    const status = {
+      name: "main",
+      state: { waiting: { reason: "ContainerCreating" } },
+      lastState: { terminated: lost },
+    };
+    const seen = (more: Partial<Pod["status"]>) =>
+      toMachineStatus(buildPod({ phase: "Failed", containerStatuses: [status], ...more }));
+
+    expect(seen({})).toMatchObject({ started: true, reason: lostContainer });
+    expect(seen({ reason: "Evicted", message: "full" })).toMatchObject({
+      started: true,
+      reason: "evicted by its machine: full",
+    });
+  });
+
   it("has ended although a sidecar has not", () => {
     const pod = buildPod({ phase: "Running", ...main({ terminated: { exitCode: 0 } }) });
 

@@ -32,7 +32,9 @@ type Seen = Omit<MachineStatus, "deleted">;
 function seen(pod: Pod): Seen {
   const main = findMainStatus(pod);
   const { phase } = pod.status ?? {};
-  if (phase === "Succeeded" || phase === "Failed") return ended(endOfPod(pod, main?.state?.terminated));
+  // A kubelet that no longer finds a container which ran shows its end as the last state.
+  if (phase === "Succeeded" || phase === "Failed")
+    return ended(endOfPod(pod, main?.state?.terminated ?? main?.lastState?.terminated));
   if (pod.spec.nodeName === undefined) return living("unbound", unscheduledReason(pod));
   if (main?.state?.terminated) return ended(endOfPod(pod, main.state.terminated));
   if (main?.state?.running && isGated(pod) && !hasBegun(pod)) return living("container");
