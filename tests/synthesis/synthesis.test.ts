@@ -56,7 +56,7 @@ beforeAll(async () => {
   const domain = { API_DOMAIN: "api.berth.dev", API_CERTIFICATE_ARN: certificate };
   const more = { ...network, ...key, ...domain, MONTHLY_BUDGET_USD: "500" };
   const { SSH_HOST_KEYS: _, ...others } = settings;
-  const access = { ACCESS: "nodeport", TOOLS_IMAGE: "registry.berth.dev/tools:1" };
+  const access = { ACCESS: "nodeport", TOOLS_IMAGE: "berth/tools:1" };
   production = await synthesize("production", { ...others, ...more, ...access });
 }, LONG_MS);
 
