@@ -118,7 +118,7 @@ export default defineConfig({
       { extends: true, test: { name: "infra", include: infra, maxWorkers: 1 } },
       { extends: true, test: { name: "cluster", include: cluster, maxWorkers: 3, retry } },
       // Each file starts a control plane and its nodes, and waits for most of its time.
-      { extends: true, test: { name: "nodes", include: nodes, maxWorkers: 4 } },
+      { extends: true, test: { name: "nodes", include: nodes, maxWorkers: 4, retry } },
     ],
   },
 });
