@@ -40,7 +40,8 @@ const attempts: Attempts = {
   "reaches another address of the machine's loopback": reaches("127.1.2.3"),
   "reaches it by the address of all": reaches("0.0.0.0"),
   "reaches it by what stands for the machine": reaches("10.0.2.2", "127.0.0.1"),
-  "reaches it by what stands for its name server": reaches("10.0.2.3", "127.0.0.1"),
+  // The machine's name server may drop the packets. The listener would also see a connection that got through late.
+  "reaches it by what stands for its name server": inside("PATIENCE=2 $REACH 10.0.2.3 $PORT", "$REACH 127.0.0.1 $OWN"),
   "reaches it by an IPv4 address written as IPv6": reaches("::ffff:127.0.0.1"),
   "reaches it past its own loopback": pastLoopback("127.0.0.1:$PORT"),
   "reaches it past its own loopback by another address": pastLoopback("127.1.2.3:$PORT"),
@@ -218,7 +219,8 @@ const reaching = `
   const [host, port] = process.argv.slice(2);
   const place = port === undefined ? { path: "\\0" + host } : { host, port: Number(port) };
   const socket = require("node:net").connect(place);
-  socket.setTimeout(15_000, () => process.exit(${TOO_SLOW}));
+  const patience = Number(process.env.PATIENCE ?? 0);
+  socket.setTimeout((patience || 15) * 1000, () => process.exit(patience ? 1 : ${TOO_SLOW}));
   socket.once("connect", () => process.exit(0)).once("error", (error) => { console.log(error.code); process.exit(1); });
 `;
 
