@@ -41,6 +41,7 @@ const forms: readonly (readonly [RegExp, string])[] = [
   [/\b[0-9a-f]{32}\b/g, "<hex>"],
   [/("uptime":)"[\dhms.]+"/g, '$1"<time>"'],
   [/("uptimeSeconds":)[\d.]+/g, "$1<seconds>"],
+  [/("gpu_hours":)[\d.]+/g, "$1<hours>"],
   [/("(?:uuid|sessionId)":)"[0-9a-f]{8}"/g, '$1"<hex>"'],
 ];
 
