@@ -16,7 +16,7 @@ const stack = [
   "tests/e2e/!(life|quick-start|sts).test.ts",
   "packages/local/{access,disks,interrupted-start,home/earlier-home,identity/local-users,logs,page-access,sandbox/reach-conformance,session-run,server/sockets,stack}.test.ts",
   "packages/gateway/ssh/{ssh,ssh-bounds,ssh-openssh,ssh-openssh-*}.test.ts",
-  "scripts/{dev,start,start-bundle,start-terminal}.test.ts",
+  "scripts/{dev,images/gateway-image,start,start-bundle,start-terminal}.test.ts",
   "packages/kubernetes/idle-requests.test.ts",
   "tests/simulator/tools.test.ts",
 ];

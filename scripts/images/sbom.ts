@@ -9,9 +9,11 @@ export interface ImageContents {
   readonly sources: readonly Source[];
   /** Programs in Go, which know their modules. */
   readonly binaries: readonly string[];
+  /** Other parts. */
+  readonly components?: readonly Component[];
 }
 
-interface Component {
+export interface Component {
   readonly name: string;
   readonly version: string;
   readonly purl: string;
@@ -25,8 +27,9 @@ const licenses: Readonly<Record<string, string>> = { musl: "MIT", dropbear: "MIT
 
 /** Returns the parts of an image as an SPDX 2.3 document. Equal images give equal documents, so it has no time. */
 export async function formatSbom(contents: ImageContents, env: NodeJS.ProcessEnv): Promise<string> {
-  const { name, digest, sources } = contents;
-  const components = [...sources.map(toComponent), ...(await listGoComponents(contents.binaries, env))];
+  const { name, digest, sources, binaries, components: others = [] } = contents;
+  const fromGo = binaries.length > 0 ? await listGoComponents(binaries, env) : [];
+  const components = [...sources.map(toComponent), ...fromGo, ...others];
   const image = {
     SPDXID: "SPDXRef-image",
     name,

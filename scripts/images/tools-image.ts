@@ -98,7 +98,8 @@ async function writeArchive(path: string, programs: readonly string[]): Promise<
   }
 }
 
-async function readDigest(sbom: string): Promise<string> {
+/** Returns the digest of the image that an SBOM describes. */
+export async function readDigest(sbom: string): Promise<string> {
   const { packages } = JSON.parse(await readFile(sbom, "utf8")) as { packages: { versionInfo: string }[] };
   return packages[0]?.versionInfo ?? "";
 }
