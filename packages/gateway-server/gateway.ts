@@ -21,7 +21,7 @@ export interface Gateway {
   readonly webPort: number;
   /** Takes no new connections. Resolves when the open ones have ended. */
   drain(): Promise<void>;
-  /** Cuts what is open. */
+  /** Closes all open connections at once. */
   stop(): Promise<void>;
 }
 

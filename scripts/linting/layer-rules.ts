@@ -13,7 +13,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   lambda: ["core", "http", "aws", "kubernetes"],
   // A cluster runs it without the sandboxes of a laptop.
   gateway: ["core", "http", "kubernetes", "relay"],
-  // The gateway as a program of its own: it adds the adapters of a deployment.
+  // The program of a cluster's gateway. It adds the adapters for AWS to the package above.
   "gateway-server": ["core", "http", "aws", "kubernetes", "gateway"],
   // It finds the functions through the catalog.
   local: ["core", "http", "aws", "sqlite", "process", "kubernetes", "gateway"],

@@ -1,7 +1,7 @@
 import type { Stage } from "../stage.ts";
 import type { BesidePrice } from "./costs.ts";
 
-/** Returns how users get in, the DNS names that the operator creates, and what is paid for a month of each unit. */
+/** Returns the lines of a plan about access: the setting, the DNS names to create, and the prices of a month. */
 export function accessLines(
   { access, gateway }: Pick<Stage, "access" | "gateway">,
   prices: readonly BesidePrice[],

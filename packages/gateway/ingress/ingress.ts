@@ -12,7 +12,7 @@ export interface IngressTimes extends ProxyTimes {
 
 export interface IngressOptions {
   readonly times?: Partial<IngressTimes>;
-  /** Connection to a page. By default it leads to the page's address on this machine. */
+  /** Connection to a page. The default connects to the page's address on this machine. */
   readonly connect?: ConnectPage;
 }
 
