@@ -48,8 +48,7 @@ const checkout = join(import.meta.dirname, "berth.mjs");
  * the checkout.
  */
 export function programFor(words: readonly string[]): string {
-  const { BERTH_PACKED_CLI: packed = checkout } = process.env;
-  return words[0] === "stack" ? checkout : packed;
+  return (words[0] !== "stack" && process.env.BERTH_PACKED_CLI) || checkout;
 }
 
 export async function openCliFixture(settings: Readonly<Record<string, string>> = {}): Promise<CliFixture> {

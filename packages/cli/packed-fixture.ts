@@ -16,8 +16,12 @@ import { packCli } from "./build.ts";
 const kept = join(import.meta.dirname, "../../node_modules/.cache/packed-cli");
 const dayMs = 24 * 60 * 60_000;
 
-/** Packs the command line once for all files of a run. The same source keeps its path, and so its compiled code. */
+/**
+ * Packs the command line once for all files of a run. The same source keeps its path, and so its compiled code. Does
+ * nothing if BERTH_PACKED_CLI is set, which is empty where tests must run the source.
+ */
 export async function setup(): Promise<void> {
+  if (process.env.BERTH_PACKED_CLI !== undefined) return;
   mkdirSync(kept, { recursive: true });
   const draft = mkdtempSync(join(kept, "draft-"));
   await packCli(join(draft, "dist"));

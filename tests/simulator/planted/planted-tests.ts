@@ -49,6 +49,8 @@ export function newTestRunner(directory: string): TestRunner {
 /** Imports Vitest on demand, because that takes a second. */
 async function startVitest(directory: string): Promise<Vitest> {
   const { createVitest } = await import("vitest/node");
+  // A Vitest would pack the command line once, with its first mistake. So tests run the source.
+  process.env.BERTH_PACKED_CLI = "";
   const project = { root: directory, config: join(directory, "vitest.config.ts"), project: ["memory", "cli"] };
   const vitest = await createVitest("test", { ...project, watch: false, isolate: true, retry: 0, reporters: [{}] });
   await vitest.standalone();
