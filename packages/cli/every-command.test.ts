@@ -18,8 +18,11 @@ import { closeScreens, keys, openScreen } from "./screen-fixture.ts";
 
 const missing = missingPrograms("jupyter", "rsync");
 const runningRooms = ["terminal", "pipe", "json"];
-/** One test runs some fifty commands, so a busy machine needs three times the usual limit. */
-const ROOM_TIMEOUT_MS = 900_000;
+/**
+ * One test runs some fifty commands, so a busy machine needs three times the usual limit. A second try would find a room
+ * whose job has ended.
+ */
+const ofRoom = { timeout: 900_000, retry: 0 };
 
 let cli: CliFixture;
 let github: ServerFixture;
@@ -215,9 +218,7 @@ async function endOf(started: RunningCli, { until }: CommandCase): Promise<CliAn
   return { ...answer, code: answer.code === 143 ? 0 : -1 };
 }
 
-test.concurrent("in a pipe stdout is only the data, without questions or colors", {
-  timeout: ROOM_TIMEOUT_MS,
-}, async ({ expect }) => {
+test.concurrent("in a pipe stdout is only the data, without questions or colors", ofRoom, async ({ expect }) => {
   const room = rooms.pipe as Room;
   const found = await lookAtEach(room, async ({ name, path, own: ownNames, row, env, code }) => {
     const answer = await endOf(start(room, env, [...path, ...ownNames]), row);
@@ -233,7 +234,7 @@ test.concurrent("in a pipe stdout is only the data, without questions or colors"
   expect(found).toEqual([]);
 });
 
-test.concurrent("with --json every line of stdout is JSON", { timeout: ROOM_TIMEOUT_MS }, async ({ expect }) => {
+test.concurrent("with --json every line of stdout is JSON", ofRoom, async ({ expect }) => {
   const room = rooms.json as Room;
   const found = await lookAtEach(room, async ({ name, path, own: ownNames, row, env, code, hasJson }) => {
     const answer = await endOf(start(room, env, [...path, "--json", ...ownNames]), row);
@@ -260,24 +261,31 @@ function isJson(line: string): boolean {
   }
 }
 
-test.concurrent("on a terminal every command ends with the same code and shows the cursor", {
-  timeout: ROOM_TIMEOUT_MS,
-}, async ({ expect }) => {
-  const room = rooms.terminal as Room;
-  const found = await lookAtEach(room, async ({ name, path, own: ownNames, row, env, code }) => {
-    const screen = openScreen(cli, { env: environment(room, env), cwd: join(room.home, "none") }, ...path, ...ownNames);
-    if (row.until !== undefined) {
-      await screen.shows(row.until);
-      screen.press(keys.interrupt);
-    }
-    const answer = await screen.ended;
-    const expected = row.until === undefined ? code : 130;
-    const faults = untrue({ [`code ${expected}`]: answer === expected, "the cursor is shown": screen.hasCursor() });
-    return { command: name, faults, answer: `${answer}: ${screen.text()}` };
-  });
+test.concurrent(
+  "on a terminal every command ends with the same code and shows the cursor",
+  ofRoom,
+  async ({ expect }) => {
+    const room = rooms.terminal as Room;
+    const found = await lookAtEach(room, async ({ name, path, own: ownNames, row, env, code }) => {
+      const screen = openScreen(
+        cli,
+        { env: environment(room, env), cwd: join(room.home, "none") },
+        ...path,
+        ...ownNames,
+      );
+      if (row.until !== undefined) {
+        await screen.shows(row.until);
+        screen.press(keys.interrupt);
+      }
+      const answer = await screen.ended;
+      const expected = row.until === undefined ? code : 130;
+      const faults = untrue({ [`code ${expected}`]: answer === expected, "the cursor is shown": screen.hasCursor() });
+      return { command: name, faults, answer: `${answer}: ${screen.text()}` };
+    });
 
-  expect(found).toEqual([]);
-});
+    expect(found).toEqual([]);
+  },
+);
 
 const conditions = ["without", "expired", "down"] as const;
 const usualCodes = [4, 4, 7] as const;
@@ -310,21 +318,27 @@ function failureFaults({ code, stdout, stderr }: CliAnswer, expected: number, ro
   return untrue({ ...claims, "stdout is empty": stdout === "", "error and hint": errorWords.test(stderr) });
 }
 
-test.concurrent("without a key every command that needs one ends with 4 and says how to log in", {
-  timeout: ROOM_TIMEOUT_MS,
-}, async ({ expect }) => {
-  expect(await failAll("without", { BERTH_URL: url }, 2)).toEqual([]);
-});
+test.concurrent(
+  "without a key every command that needs one ends with 4 and says how to log in",
+  ofRoom,
+  async ({ expect }) => {
+    expect(await failAll("without", { BERTH_URL: url }, 2)).toEqual([]);
+  },
+);
 
-test.concurrent("with an expired key every command that needs one ends with 4 and that reason", {
-  timeout: ROOM_TIMEOUT_MS,
-}, async ({ expect }) => {
-  expect(await failAll("expired", { BERTH_URL: url, BERTH_API_KEY: expiredKey }, 2)).toEqual([]);
-});
+test.concurrent(
+  "with an expired key every command that needs one ends with 4 and that reason",
+  ofRoom,
+  async ({ expect }) => {
+    expect(await failAll("expired", { BERTH_URL: url, BERTH_API_KEY: expiredKey }, 2)).toEqual([]);
+  },
+);
 
-test.concurrent("while the stack is down every command that needs it ends with 7 and says how to start one", {
-  timeout: ROOM_TIMEOUT_MS,
-}, async ({ expect }) => {
-  // A command repeats a call for seconds, in which it computes nothing.
-  expect(await failAll("down", {}, 8)).toEqual([]);
-});
+test.concurrent(
+  "while the stack is down every command that needs it ends with 7 and says how to start one",
+  ofRoom,
+  async ({ expect }) => {
+    // A command repeats a call for seconds, in which it computes nothing.
+    expect(await failAll("down", {}, 8)).toEqual([]);
+  },
+);

@@ -1,5 +1,6 @@
 import { type SpawnOptions, spawn, spawnSync } from "node:child_process";
 import { constants } from "node:os";
+import { setTimeout } from "node:timers/promises";
 import type { Berth } from "../../sdk/berth.ts";
 import type { Job, JobSummary } from "../../sdk/jobs.ts";
 import { CliError, exitCodes } from "../failure.ts";
@@ -58,7 +59,7 @@ function endedError(job: JobSummary): CliError {
 async function getSshCommand(berth: Berth, job: JobSummary, signal: AbortSignal): Promise<JobSummary> {
   let latest = job;
   for (let attempt = 0; latest.ssh_command === null && attempt < 60; attempt++) {
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    await setTimeout(500);
     latest = await berth.jobs.get(job.job_id, { signal });
     if (latest.status !== "active") throw endedError(latest);
   }
@@ -104,6 +105,8 @@ export interface OpenSshOptions extends SpawnOptions {
 /** Signals that reach only this process. Ctrl-C reaches the child by the terminal, too. */
 const passedOn = ["SIGTERM", "SIGHUP"] as const;
 
+const lateSignalMs = 50;
+
 /**
  * Runs a program of OpenSSH and returns its exit code, or 128 and the number of the signal that ended it. The terminal
  * belongs to OpenSSH until then.
@@ -137,7 +140,9 @@ export function runOpenSsh(
       const hint = `Install it, for example with: apt install ${program === "rsync" ? "rsync" : "openssh-client"}`;
       reject(new CliError(`There is no ${program} on the PATH`, exitCodes.failed, hint));
     });
-    child.once("close", (code, signal) => {
+    child.once("close", async (code, signal) => {
+      // Node may report Ctrl-C after the end of the child that it ended.
+      if (code === exitCodes.ownFailure) await setTimeout(lateSignalMs);
       stopPassing();
       // Depending on its timing, ssh ends by the signal or with 255 after Ctrl-C.
       if (isInterrupted && code === exitCodes.ownFailure) return resolve(exitCodes.detached);
