@@ -76,8 +76,8 @@ function listNpmComponents(names: readonly string[]): Component[] {
     const file = readFileSync(join(root, "node_modules", name, "package.json"), "utf8");
     const { version, license } = JSON.parse(file) as { readonly version: string; readonly license?: string };
     const purl = `pkg:npm/${name.replace("@", "%40")}@${version}`;
-    const downloadLocation = `https://registry.npmjs.org/${name}/-/${basename(name)}-${version}.tgz`;
-    return { name, version, purl, downloadLocation, ...(license !== undefined && { license }) };
+    // The purl names the package. Where it was downloaded from is a setting of npm.
+    return { name, version, purl, downloadLocation: "NOASSERTION", ...(license !== undefined && { license }) };
   });
 }
 
