@@ -22,6 +22,8 @@ export interface DriverFixture {
   applied(changes: Partial<Run>, options?: Pick<DriverOptions, "toolsImage">): Promise<Run>;
   /** Observes the run until this holds. Throws if the run ends before. */
   until(run: Run, holds: (seen: Observation | undefined) => boolean): Promise<Observation | undefined>;
+  /** Returns once the run is ready and has printed something. Its node may serve the log before it reports the start. */
+  begun(run: Run): Promise<void>;
   /** Reads the log of the run until this holds. */
   logUntil(run: Run, holds: (text: string) => boolean): Promise<string>;
   /** Returns the node with this name. */
@@ -76,6 +78,13 @@ export async function openDriverFixture(options: DriverOptions = {}): Promise<Dr
       await sleep(POLL_MS);
     }
   };
+  const logUntil: DriverFixture["logUntil"] = async ({ uid }, holds) => {
+    for (;;) {
+      const text = await logText(readLogPatiently(compute, uid, 1));
+      if (holds(text)) return text;
+      await sleep(POLL_MS);
+    }
+  };
   return {
     cluster,
     compute,
@@ -86,13 +95,11 @@ export async function openDriverFixture(options: DriverOptions = {}): Promise<Dr
       return run;
     },
     until,
-    async logUntil({ uid }, holds) {
-      for (;;) {
-        const text = await logText(readLogPatiently(compute, uid, 1));
-        if (holds(text)) return text;
-        await sleep(POLL_MS);
-      }
+    async begun(run) {
+      await until(run, (seen) => seen?.state === "ready");
+      await logUntil(run, (text) => text !== "");
     },
+    logUntil,
     getNode(name) {
       const node = cluster.nodes.find((node) => node.name === name);
       if (!node) throw new Error(`There is no node ${name}`);

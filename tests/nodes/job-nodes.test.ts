@@ -39,7 +39,7 @@ describe("a job on a real node", () => {
 
   it("that ignores SIGTERM is killed after its grace period, and keeps its log", async () => {
     const run = await fixture.applied({ command: untilTerm("echo not yet") });
-    await fixture.logUntil(run, (text) => text !== "");
+    await fixture.begun(run);
 
     await fixture.compute.terminate(run.uid, 1, 10);
     await fixture.until(run, (seen) => seen?.state === "ended");
@@ -49,7 +49,7 @@ describe("a job on a real node", () => {
 
   it("that prints a lot after SIGTERM keeps all of it, in order", async () => {
     const run = await fixture.applied({ command: untilTerm("seq 1 5000; printf end; exit 0") });
-    await fixture.logUntil(run, (text) => text !== "");
+    await fixture.begun(run);
 
     await fixture.compute.terminate(run.uid, 1, 10);
     await fixture.until(run, (seen) => seen?.state === "ended");

@@ -87,7 +87,7 @@ describe("a job whose node loses a program", () => {
 describe("a job whose machine is drained", () => {
   it("ends for that reason, and its node is not offered", async () => {
     const run = await fixture.applied({ command: counting });
-    await fixture.logUntil(run, (text) => text !== "");
+    await fixture.begun(run);
     const { admin } = fixture.cluster;
     const pods = "/api/v1/namespaces/berth-environments/pods";
     const { items } = must(
@@ -118,8 +118,8 @@ describe("a machine that loses its power", () => {
       await fixture.applied({ command: counting, ...onTwo }),
       await fixture.applied({ command: counting, ...onTwo }),
     ];
-    await fixture.logUntil(kept, (text) => text !== "");
-    await fixture.logUntil(lost, (text) => text !== "");
+    await fixture.begun(kept);
+    await fixture.begun(lost);
 
     await fixture.getNode("two").powerOff();
     const silent = await fixture.until(kept, isSilent);

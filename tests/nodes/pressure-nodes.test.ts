@@ -121,7 +121,7 @@ describe("a job on a real node whose disk or memory is full", () => {
 
   it("is evicted with the reason, and its node takes no job until it has memory again", async () => {
     const run = await applied({ command: waits });
-    await fixture.logUntil(run, (text) => text !== "");
+    await fixture.begun(run);
 
     await fixture.getNode("one").setAvailableMemory(50);
     const end = await endOf(run);
@@ -138,7 +138,7 @@ describe("a job on a real node whose disk or memory is full", () => {
 
   it("is evicted with the reason, and its node takes no job until it has disk again", async () => {
     const run = await applied({ command: waits });
-    await fixture.logUntil(run, (text) => text !== "");
+    await fixture.begun(run);
     const { machine } = fixture.getNode("one");
 
     await machine.run("sh", ["-c", fillDisk]);
