@@ -51,6 +51,8 @@ export interface Endpoint<Needs extends PortName = PortName> {
 export interface RequestFacts {
   readonly host: string;
   readonly accept: string;
+  /** The page that sent the request, which browsers name. */
+  readonly origin: string | null;
   readonly deployment: Deployment;
   readonly requestId: string;
   readonly viewer: string | undefined;

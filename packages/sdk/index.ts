@@ -33,6 +33,7 @@ export type {
   JobEstimate,
   JobStatus,
   JobSummary,
+  JobTerminalTicket,
   SubmitJob,
   SubmittedJob,
 } from "./jobs.ts";

@@ -14,6 +14,7 @@ export type JobEstimate = Schemas["JobEstimate"];
 export type SubmitJob = Schemas["SubmitJob"];
 export type SubmittedJob = Schemas["SubmittedJob"];
 export type JobActionRequested = Schemas["JobActionRequested"];
+export type JobTerminalTicket = Schemas["JobTerminalTicket"];
 
 export interface ListJobsOptions extends CallOptions {
   readonly status?: readonly JobStatus[] | undefined;
@@ -143,6 +144,19 @@ export class Jobs {
   setJupyter(id: string, isOn: boolean, options: CallOptions = {}): Promise<JobActionRequested> {
     const path = `${jobPath(id)}/jupyter/${isOn ? "enable" : "disable"}`;
     return this.#transport.send("POST", path, { ...options, repeat: "safe" });
+  }
+
+  /**
+   * Returns the address and a single-use ticket of a terminal: a new one, or the job's terminal with this id. A
+   * WebSocket opens it with the subprotocols `berth.terminal.v1` and `berth.ticket.<ticket>` within 30 s.
+   *
+   * @example
+   * const { url, ticket } = await berth.jobs.openTerminal("9e41");
+   * const socket = new WebSocket(url, ["berth.terminal.v1", `berth.ticket.${ticket}`]);
+   */
+  openTerminal(id: string, terminalId?: string, options: CallOptions = {}): Promise<JobTerminalTicket> {
+    const body = { terminal_id: terminalId };
+    return this.#transport.send("POST", `${jobPath(id)}/terminal`, { ...options, body, repeat: "safe" });
   }
 
   /**

@@ -28,6 +28,7 @@ const repeatable: Readonly<Record<string, Send>> = {
   "jobs.getIfChanged": ({ jobs }) => jobs.getIfChanged("9e41", undefined),
   "jobs.cancel": ({ jobs }) => jobs.cancel("9e41"),
   "jobs.setJupyter": ({ jobs }) => jobs.setJupyter("9e41", true),
+  "jobs.openTerminal": ({ jobs }) => jobs.openTerminal("9e41"),
   "disks.get": ({ disks }) => disks.get("d"),
   "disks.content": ({ disks }) => disks.content("d"),
   "admin.cancelJob": ({ admin }) => admin.cancelJob("9e41"),

@@ -955,6 +955,19 @@ export interface components {
             /** @description Whole minutes until `estimated_start_time`; omitted if there is no estimate. */
             estimated_wait_minutes?: number;
         };
+        JobTerminalTicket: {
+            /** @description The WebSocket address of the terminal. */
+            url: string;
+            /** @description Opens the terminal once. It goes into the subprotocol `berth.ticket.<ticket>`. */
+            ticket: string;
+            /**
+             * Format: date-time
+             * @description When the ticket expires, 30 s after the answer.
+             */
+            expires_at: string;
+            /** @description The terminal's id. */
+            terminal_id: string;
+        };
         JobTimelineEntry: {
             /**
              * Format: date-time
@@ -1092,6 +1105,10 @@ export interface components {
              * @constant
              */
             status: "gone";
+        };
+        OpenJobTerminal: {
+            /** @description A terminal of this job to return to. Without it a new one is started. */
+            terminal_id?: string | null;
         };
         OperatorReason: {
             /** @description Why, in the operator's words; null if none were given. */

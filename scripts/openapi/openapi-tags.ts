@@ -18,6 +18,7 @@ export const tags = {
       "enableJupyter",
       "disableJupyter",
       "addJobUser",
+      "openJobTerminal",
       "cancelJob",
     ],
   },

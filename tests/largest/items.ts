@@ -29,6 +29,7 @@ export const largestItems = {
   username: owners.nameClaim,
   identity: owners.identity,
   logins: owners.logins,
+  ticket: owners.ticket,
   counter: owners.counter,
   idempotency: owners.idempotency,
   pool: pools.pool,

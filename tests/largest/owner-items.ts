@@ -6,12 +6,15 @@ import {
   directoryKey,
   diskKey,
   endedDiskKey,
+  environmentKey,
   idempotencyKey,
   identityKey,
+  keyText,
   loginsKey,
   operationKey,
   ownersReceiversKey,
   receiverKey,
+  ticketKey,
   userCounterKey,
   userKey,
   usernameKey,
@@ -177,6 +180,22 @@ export const nameClaim = {
 
 export const identity = { ...base, ...identityKey(hash), kind: "identity", uid };
 export const logins = { ...base, ...loginsKey("ffff:ffff:ffff:ffff", 1e8), kind: "logins", count: 60, ttl };
+export const ticket = {
+  ...base,
+  ...ticketKey(hash),
+  kind: "ticket",
+  keyHash: hash,
+  environment: keyText(environmentKey(uid, "session-manager", "i".repeat(200))),
+  uid,
+  run: 1e6,
+  label: "l".repeat(200),
+  origin: "o".repeat(300),
+  terminal: uid,
+  isNew: false,
+  expiresAt: at,
+  isUsed: true,
+  ttl,
+};
 export const counter = { ...base, ...userCounterKey, kind: "counter", last: 1e12 };
 export const share = { ...base, ...ownersReceiversKey(uid), kind: "share", heldMs: 60_000.123456789, at, ttl };
 

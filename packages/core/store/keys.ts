@@ -185,6 +185,11 @@ export function openConnectionsKey(owner: string): Key {
   return single(`connections#${owner}`);
 }
 
+/** Returns the key of a ticket for a web terminal, by the hash of the ticket. */
+export function ticketKey(hash: string): Key {
+  return single(`ticket#${hash}`);
+}
+
 /** Returns the key of the count of login attempts from a network in one minute since 1970. */
 export function loginsKey(network: string, minute: number): Key {
   return single(`logins#${network}#${minute}`);

@@ -61,6 +61,7 @@ export function requestHandler(
         requestId: exchange.requestId,
         accept: request.headers.get("accept") ?? "",
         host: request.headers.get("host") ?? "",
+        origin: request.headers.get("origin"),
         lastEventId: request.headers.get("last-event-id"),
         checkKey: async () => void (await checkedKey()),
       };

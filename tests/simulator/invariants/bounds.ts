@@ -28,6 +28,7 @@ export const bounds = {
   username: 2 * KB,
   identity: KB,
   logins: KB,
+  ticket: 2 * KB,
   counter: KB,
   idempotency: 64 * KB,
   pool: 384 * KB,

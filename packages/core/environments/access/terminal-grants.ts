@@ -1,0 +1,60 @@
+import type { Context } from "../../context.ts";
+import type { Item } from "../../ports/table.ts";
+import { keyOfText, ticketKey } from "../../store/keys.ts";
+import { flag, number, ordinal, orNull, text, uid } from "../../store/shape.ts";
+import { createParser } from "../../store/unreadable.ts";
+import { writeRecord } from "../../store/write-record.ts";
+import { parseEnvironment } from "../record/parse.ts";
+import type { TerminalGrant, TerminalTicket } from "./terminal-tickets.ts";
+
+/** 256 random bits as base64url. */
+const ticketForm = /^[A-Za-z0-9_-]{43}$/;
+
+/**
+ * Uses a ticket up, and returns what it opens. Returns undefined if it is unknown, expired, used, or for another
+ * address or page. Of several calls with one ticket, in any processes, one succeeds.
+ */
+export async function takeTerminalTicket(
+  ctx: Context<"table">,
+  ticket: string,
+  { label, origin }: Pick<TerminalGrant, "label" | "origin">,
+): Promise<TerminalGrant | undefined> {
+  if (!ticketForm.test(ticket)) return undefined;
+  const item = await ctx.table.get(ticketKey(ctx.ids.hash(ticket)));
+  if (!item) return undefined;
+  const record = parseTicket(item);
+  if (record.isUsed || record.expiresAt <= ctx.clock.now()) return undefined;
+  // A ticket that reached another host or page is known there, so it is used up as well.
+  const used = await writeRecord(ctx, { ...record, isUsed: true });
+  return used && record.label === label && record.origin === origin ? record : undefined;
+}
+
+/** Reports whether the run of a grant still is active. */
+export async function hasActiveRun(
+  { table }: Pick<Context<"table">, "table">,
+  { environment: name, uid, run }: TerminalGrant,
+): Promise<boolean> {
+  const key = keyOfText(name);
+  const item = key && (await table.get(key));
+  if (!item || item.uid !== uid) return false;
+  const environment = parseEnvironment(item);
+  return environment.phase === "active" && !environment.end.outcome && environment.run.n === run;
+}
+
+const parseTicket: (item: Item) => TerminalTicket = createParser(
+  "ticket",
+  {
+    keyHash: text,
+    environment: text,
+    uid,
+    run: ordinal,
+    label: text,
+    origin: orNull(text),
+    terminal: text,
+    isNew: flag,
+    expiresAt: number,
+    isUsed: flag,
+    ttl: number,
+  },
+  { "it names no environment": ({ environment }) => keyOfText(environment) !== undefined },
+);
