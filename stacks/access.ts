@@ -1,5 +1,6 @@
 /** How users enter environments: through the gateway, at a port of the environment's node, or not at all. */
-export type Access = "gateway" | "nodeport" | "none";
+const ways = ["gateway", "nodeport", "none"] as const;
+export type Access = (typeof ways)[number];
 
 /** Host names at which the gateway serves users, for DNS. */
 export interface GatewayHosts {
@@ -10,27 +11,38 @@ export interface GatewayHosts {
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-const DEFAULT_ACCESS: Access = "none";
+const DEFAULT_ACCESS: Access = "gateway";
 
-/** Returns `ACCESS` or its default. An unknown value is a problem of the stage anyway. */
+/** Returns `ACCESS` or its default. The settings' schema refuses an unknown value. */
 export function readAccess({ ACCESS }: Environment): Access {
-  return ACCESS === "gateway" || ACCESS === "nodeport" || ACCESS === "none" ? ACCESS : DEFAULT_ACCESS;
+  return ways.find((way) => way === ACCESS) ?? DEFAULT_ACCESS;
 }
 
 /** Returns a line for each setting that the way in lacks, or that has no effect with it. */
 export function accessProblems(environment: Environment): string[] {
-  const { TOOLS_IMAGE, SSH_GATEWAY, SSH_HOST_KEYS } = environment;
+  const { ACCESS, TOOLS_IMAGE, SSH_GATEWAY, SSH_HOST_KEYS } = environment;
   const access = readAccess(environment);
-  if (access === "gateway") {
-    const advice = "the public keys of its host key (docs/deploy.md#let-users-in)";
-    return SSH_HOST_KEYS ? [] : [`  ACCESS=gateway needs SSH_HOST_KEYS, ${advice}`];
-  }
+  if (ACCESS && ACCESS !== access) return [];
+  if (access === "gateway") return gatewayProblems(environment);
   const unused = Object.entries({ SSH_GATEWAY, SSH_HOST_KEYS }).filter(([, value]) => value);
   return [
     ...unused.map(([name]) => `  ${name} needs ACCESS=gateway`),
     ...(access === "nodeport" && !TOOLS_IMAGE ? ["  ACCESS=nodeport needs TOOLS_IMAGE, which has an SSH server"] : []),
   ];
 }
+
+/** Names what a gateway lacks, and last the way out for a stage that has no gateway yet. */
+function gatewayProblems({ ACCESS, DOMAIN, SSH_GATEWAY, SSH_HOST_KEYS }: Environment): string[] {
+  const name = ACCESS ? "ACCESS=gateway" : "ACCESS=gateway, the default,";
+  const hosts = SSH_GATEWAY ? "*.<DOMAIN> for pages" : "ssh.<DOMAIN> for SSH and *.<DOMAIN> for pages";
+  const problems = [
+    ...(DOMAIN ? [] : [`  ${name} needs DOMAIN: the gateway serves ${hosts}`]),
+    ...(SSH_HOST_KEYS ? [] : [`  ${name} needs SSH_HOST_KEYS: make the gateway's host key (${GUIDE})`]),
+  ];
+  return problems.length > 0 ? [...problems, "  without a gateway set ACCESS=none: no user enters a job then"] : [];
+}
+
+const GUIDE = "docs/deploy.md#let-users-in";
 
 /** Returns the settings of functions that follow from the way in. */
 export function accessSettings(environment: Environment): Record<string, string> {

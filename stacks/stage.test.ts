@@ -2,15 +2,16 @@ import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { readStage } from "./stage.ts";
 
-const input = {
+const hostKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGfsCoS5UjAy7HiBBGNyDsGJMwkDBCcPVNGtvJnbjDTi";
+const withoutKey = {
   DOMAIN: "berth.dev",
   ALLOWED_ACCOUNTS: "111111111111",
   ALLOWED_ROLES: "Dev",
   EKS_CLUSTER: "gpus",
   LOGIN_SERVER_ID: "berth.dev",
 };
+const input = { ...withoutKey, SSH_HOST_KEYS: hostKey };
 
-const hostKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGfsCoS5UjAy7HiBBGNyDsGJMwkDBCcPVNGtvJnbjDTi";
 const certificate = "arn:aws:acm:us-east-1:111111111111:certificate/0a1b2c3d-1111-2222-3333-444455556666";
 
 test("a stage reports all of its missing settings at once", () => {
@@ -22,7 +23,10 @@ test("a stage reports all of its missing settings at once", () => {
   LOGIN_SERVER_ID must be set
   EKS_CLUSTER must be the name of an EKS cluster
   the stage must be 1 to 20 of a-z, 0-9 and -, a letter first and no - at its end
-  API_DOMAIN needs API_CERTIFICATE_ARN`,
+  API_DOMAIN needs API_CERTIFICATE_ARN
+  ACCESS=gateway, the default, needs DOMAIN: the gateway serves ssh.<DOMAIN> for SSH and *.<DOMAIN> for pages
+  ACCESS=gateway, the default, needs SSH_HOST_KEYS: make the gateway's host key (docs/deploy.md#let-users-in)
+  without a gateway set ACCESS=none: no user enters a job then`,
   );
 });
 
@@ -47,12 +51,14 @@ test.each([
   ["dev", { ALLOWED_ROLES: Array(300).fill("Developers").join() }, "room for 3000: shorten ALLOWED_ROLES"],
   ["dev", { WEBHOOK_ALLOW: Array(300).fill("10.0.0.0/8").join() }, "room for 3000: shorten WEBHOOK_ALLOW"],
   ["dev", { ACCESS: "vpn" }, "ACCESS must be gateway, nodeport or none"],
-  ["dev", { ACCESS: "gateway" }, "ACCESS=gateway needs SSH_HOST_KEYS, the public keys of its host key"],
-  ["dev", { ACCESS: "gateway", SSH_GATEWAY: "ssh.berth.dev" }, "ACCESS=gateway needs SSH_HOST_KEYS"],
+  ["dev", { SSH_HOST_KEYS: "" }, "ACCESS=gateway, the default, needs SSH_HOST_KEYS: make the gateway's host key"],
+  ["dev", { ACCESS: "gateway", SSH_HOST_KEYS: "" }, "ACCESS=gateway needs SSH_HOST_KEYS: make the gateway's host key"],
+  ["dev", { SSH_GATEWAY: "ssh.berth.dev", SSH_HOST_KEYS: "" }, "without a gateway set ACCESS=none"],
+  ["dev", { SSH_GATEWAY: "ssh.berth.dev", DOMAIN: "" }, "needs DOMAIN: the gateway serves *.<DOMAIN> for pages"],
   ["dev", { ACCESS: "gateway", SSH_HOST_KEYS: "id_ed25519" }, "SSH_HOST_KEYS must be"],
-  ["dev", { ACCESS: "nodeport" }, "ACCESS=nodeport needs TOOLS_IMAGE"],
-  ["dev", { SSH_GATEWAY: "ssh.berth.dev" }, "SSH_GATEWAY needs ACCESS=gateway"],
-  ["dev", { ACCESS: "nodeport", TOOLS_IMAGE: "tools", SSH_HOST_KEYS: hostKey }, "SSH_HOST_KEYS needs ACCESS=gateway"],
+  ["dev", { ACCESS: "nodeport", SSH_HOST_KEYS: "" }, "ACCESS=nodeport needs TOOLS_IMAGE"],
+  ["dev", { ACCESS: "none", SSH_GATEWAY: "ssh.berth.dev" }, "SSH_GATEWAY needs ACCESS=gateway"],
+  ["dev", { ACCESS: "nodeport", TOOLS_IMAGE: "tools" }, "SSH_HOST_KEYS needs ACCESS=gateway"],
   ["dev", { ALARM_EMAIL: "nobody" }, "ALARM_EMAIL must be an address"],
   ["dev", { AWS_REGION: "eu west" }, "AWS_REGION must be a region"],
   ["dev", { DEPLOY_ACCOUNT: "12345" }, "DEPLOY_ACCOUNT must be an account id of 12 digits"],
@@ -65,6 +71,12 @@ test.each([
   ["dev", { ALARM_EMAIL: "a@b.dev", MONTHLY_BUDGET_USD: "much" }, "MONTHLY_BUDGET_USD must be"],
 ])("%s with %j is refused with its missing setting", (name, more, says) => {
   expect(() => readStage(name, { ...input, ...more })).toThrow(says);
+});
+
+test("a bad ACCESS is the only problem of a stage without a host key", () => {
+  expect(() => readStage("dev", { ...withoutKey, ACCESS: "vpn" })).toThrow(
+    "Stage dev cannot be deployed:\n  ACCESS must be gateway, nodeport or none",
+  );
 });
 
 test("a stage with its region and a host name is accepted", () => {
@@ -85,15 +97,16 @@ test("a stage passes on the settings that have a value, and no secret", () => {
     GITHUB_KEYS_URL: "",
   });
 
-  expect(stage.settings).toEqual({ ...input, NODE_TYPES: "a=b=p5.48xlarge", ACCESS: "none" });
+  const access = { ACCESS: "gateway", SSH_GATEWAY: "ssh.berth.dev" };
+  expect(stage.settings).toEqual({ ...input, NODE_TYPES: "a=b=p5.48xlarge", ...access });
 });
 
 test.each([
   [{ ACCESS: "none" }, {}, undefined],
   [{ ACCESS: "nodeport", TOOLS_IMAGE: "tools" }, { CLUSTER_SSH: "nodeport" }, undefined],
   [
-    { ACCESS: "gateway", SSH_HOST_KEYS: hostKey, DOMAIN: "berth.dev:8443" },
-    { SSH_GATEWAY: "ssh.berth.dev" },
+    { SSH_HOST_KEYS: hostKey, DOMAIN: "berth.dev:8443" },
+    { ACCESS: "gateway", SSH_GATEWAY: "ssh.berth.dev" },
     { ssh: "ssh.berth.dev", pages: "berth.dev" },
   ],
   [
@@ -102,9 +115,9 @@ test.each([
     { ssh: "in.berth.dev", pages: "berth.dev" },
   ],
 ])("a stage with %j tells functions %j", (chosen, told, gateway) => {
-  const stage = readStage("dev", { ...input, ...chosen });
+  const stage = readStage("dev", { ...withoutKey, ...chosen });
 
-  expect(stage.settings).toEqual({ ...input, ...chosen, ...told });
+  expect(stage.settings).toEqual({ ...withoutKey, ...chosen, ...told });
   expect(stage.gateway).toEqual(gateway);
 });
 

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { parseArgs, parseEnv } from "node:util";
 import { synthesize } from "#tests/synthesis/synthesize.ts";
+import { readAccess } from "../access.ts";
 import type { FunctionsFile } from "../compute/functions-file.ts";
 import { readStage } from "../stage.ts";
 import { accessLines } from "./access-plan.ts";
@@ -20,13 +21,16 @@ const madeUp = {
   LOGIN_SERVER_ID: "berth.example",
   ALARM_EMAIL: "operator@berth.example",
 };
+/** Only a gateway has host keys. */
+const madeUpOfGateway = { SSH_HOST_KEYS: `ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI${"A".repeat(43)}` };
 
 function readAsked() {
   const { stage } = parseArgs({ options: { stage: { type: "string", default: "dev" } } }).values;
   const files = [".env", `.env.${stage}`].filter((file) => existsSync(file));
   const dicts = files.map((file) => parseEnv(readFileSync(file, "utf8")));
   const fields: Record<string, string> = Object.assign({}, ...dicts);
-  const unset = Object.entries(madeUp).filter(([name]) => !fields[name]);
+  const examples = { ...madeUp, ...(readAccess(fields) === "gateway" && madeUpOfGateway) };
+  const unset = Object.entries(examples).filter(([name]) => !fields[name]);
   const settings = { ...fields, ...Object.fromEntries(unset) };
   return { stage, unset, settings, planned: readStage(stage, settings) };
 }
