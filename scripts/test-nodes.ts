@@ -3,8 +3,9 @@ import { tmpdir } from "node:os";
 import { buildBinary } from "#tests/cluster/binary.ts";
 import { buildDiskPrograms } from "#tests/nodes/disk-programs.ts";
 import { buildImages } from "#tests/nodes/images.ts";
-import { buildPrograms } from "#tests/nodes/programs.ts";
+import { buildPrograms, type NodePrograms } from "#tests/nodes/programs.ts";
 import { findFullDisk, findMissing, lacksSysResource, readFacts } from "#tests/nodes/requirements.ts";
+import { unpackImages } from "#tests/nodes/unpacked-images.ts";
 import { findMissingForTools } from "./images/tools-image.ts";
 
 /**
@@ -33,12 +34,14 @@ async function runTests(): Promise<void> {
 }
 
 async function build(): Promise<void> {
-  await Promise.all([buildGoPrograms(), buildImages(process.env)]);
+  const [{ pause }] = await Promise.all([buildGoPrograms(), buildImages(process.env)]);
+  await unpackImages(process.env, pause);
 }
 
 /** The kubelet comes last: most of its packages are the control plane's, which Go's cache then has. */
-async function buildGoPrograms(): Promise<void> {
+async function buildGoPrograms(): Promise<NodePrograms> {
   await buildBinary(process.env);
-  await buildPrograms(process.env);
+  const programs = await buildPrograms(process.env);
   await buildDiskPrograms(process.env);
+  return programs;
 }

@@ -1,9 +1,9 @@
-import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
+import { dirname, join } from "node:path";
 import { findInstanceType } from "#core/fleet.ts";
 import { type Machine, type MachineProcess, startMachine } from "./machine.ts";
-import { containerdSocket, writeConfig } from "./node-config.ts";
+import { writeConfig } from "./node-config.ts";
 import type { NodeSurroundings, RealNodeOptions } from "./real-node.ts";
+import { containerdAnswers, containerdRoot, importImage } from "./unpacked-images.ts";
 
 /** A machine with the running programs of a node. */
 export interface BootedNode {
@@ -31,7 +31,7 @@ interface BootSettings extends NodeSurroundings {
   readonly cgroup: string;
 }
 
-/** Starts the machine of a node and its programs. Its images are imported at the first start. */
+/** Starts the machine of a node and its programs. It gets its images at the first start. */
 export async function bootNode(options: RealNodeOptions, settings: BootSettings): Promise<BootedNode> {
   const { number, network, programs: paths, home } = settings;
   const machine = await startMachine(paths.pause, home, options.diskMb);
@@ -39,9 +39,10 @@ export async function bootNode(options: RealNodeOptions, settings: BootSettings)
     await network.connect(machine.pid, number);
     await requireWay(machine, options.name, settings);
     const programs = await preparePrograms(machine, options, settings);
+    const isNew = await copyImages(machine, settings.unpackedImages);
     programs.containerd.start();
-    await programs.containerd.whileRunning(answers(machine));
-    for (const image of await listMissing(machine, settings.images)) await importImage(machine, options.name, image);
+    await programs.containerd.whileRunning(containerdAnswers(machine));
+    if (isNew) for (const image of settings.images) await importImage(machine, image);
     if (options.gpuPlugin) programs.gpus.start();
     programs.kubelet.start();
     return { machine, programs };
@@ -61,6 +62,13 @@ async function requireWay(machine: Machine, node: string, { controlPlane, networ
       `Packets from node ${node} do not reach this machine: let its firewall accept what comes in from ${network.name}.`,
     );
   }
+}
+
+/** Gives a new disk the images that every node has. Returns false for the disk of an earlier start. */
+async function copyImages(machine: Machine, unpackedImages: string): Promise<boolean> {
+  if ((await machine.run("ls", [dirname(containerdRoot)])) !== "") return false;
+  await machine.run("cp", ["--archive", unpackedImages, containerdRoot]);
+  return true;
 }
 
 async function preparePrograms(
@@ -114,24 +122,4 @@ function nodeProgram(start: () => MachineProcess): NodeProgram {
     },
     whileRunning: (promise) => find().whileRunning(promise),
   };
-}
-
-/** Runs containerd's own client in the namespace of Kubernetes. */
-async function ctr(machine: Machine, ...args: readonly string[]): Promise<string> {
-  return machine.run("ctr", ["--address", containerdSocket, "--namespace", "k8s.io", ...args]);
-}
-
-async function answers(machine: Machine): Promise<void> {
-  while (!(await ctr(machine, "version").catch(() => undefined))) await sleep(50);
-}
-
-async function importImage(machine: Machine, node: string, image: string): Promise<void> {
-  await ctr(machine, "images", "import", image).catch(({ stderr = "" }: { stderr?: string }) => {
-    throw new Error(`Node ${node} cannot unpack ${image}: ${stderr.trim()}`);
-  });
-}
-
-/** Returns all archives at the first start of a machine, and none after a reboot, since its disk has them. */
-async function listMissing(machine: Machine, images: readonly string[]): Promise<readonly string[]> {
-  return (await ctr(machine, "images", "ls", "--quiet")).trim() === "" ? images : [];
 }

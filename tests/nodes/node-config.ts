@@ -46,15 +46,20 @@ export async function writeConfig(folder: string, settings: NodeSettings): Promi
   return paths;
 }
 
-function formatContainerd({ plugins, restrictsOomScore }: NodeSettings, network: string): string {
-  const cri = 'plugins."io.containerd.grpc.v1.cri"';
+/** Returns the settings of a containerd that only keeps images. Lines before them must be outside of a table. */
+export function formatContainerdBasis(): string {
   return `version = 2
 root = "/var/lib/containerd"
 state = "/run/containerd"
 [grpc]
   address = "${containerdSocket}"
 [plugins."io.containerd.internal.v1.opt"]
-  path = "/var/lib/containerd-opt"
+  path = "/var/lib/containerd-opt"`;
+}
+
+function formatContainerd({ plugins, restrictsOomScore }: NodeSettings, network: string): string {
+  const cri = 'plugins."io.containerd.grpc.v1.cri"';
+  return `${formatContainerdBasis()}
 [${cri}]
   sandbox_image = "${pauseImage}"
   restrict_oom_score_adj = ${restrictsOomScore}

@@ -4,12 +4,12 @@ import { binaryPath } from "../cluster/binary.ts";
 import { type KubeClient, kubeClient } from "../cluster/client.ts";
 import { type ControlPlane, startControlPlane } from "../cluster/control-plane.ts";
 import { removeCgroup } from "./cgroups.ts";
-import { imagePaths, writePauseImage } from "./images.ts";
 import { newRunName, removeLeftovers } from "./leftovers.ts";
 import { createNetwork } from "./network.ts";
 import { findPrograms } from "./programs.ts";
 import { type RealNode, type RealNodeOptions, startNode } from "./real-node.ts";
 import { findFullDisk, lacksSysResource, readFacts } from "./requirements.ts";
+import { unpackImages } from "./unpacked-images.ts";
 
 /** A control plane with real nodes, for the tests of one file. */
 export interface RealCluster {
@@ -43,6 +43,7 @@ export async function startRealCluster(
     findPrograms(process.env),
     readFacts(process.env),
   ]);
+  const unpackedImages = await unpackImages(process.env, programs.pause);
   const cleanups: (() => Promise<void>)[] = [];
   const stop = async () => {
     const problems: unknown[] = [];
@@ -63,11 +64,6 @@ export async function startRealCluster(
       async () => admin.close(),
       () => removeCgroup(run),
     );
-    const images = [
-      await writePauseImage(programs.pause, controlPlane.home),
-      imagePaths(process.env).debian,
-      ...archives,
-    ];
     const surroundings = {
       run,
       home: join(controlPlane.home, "nodes"),
@@ -76,7 +72,8 @@ export async function startRealCluster(
       network,
       programs,
       restrictsOomScore: lacksSysResource(facts),
-      images,
+      unpackedImages,
+      images: archives,
     };
     const starts = await Promise.allSettled(nodes.map((node, at) => startNode(at + 1, node, surroundings)));
     const started = starts.flatMap((start) => (start.status === "fulfilled" ? [start.value] : []));

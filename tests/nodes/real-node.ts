@@ -52,7 +52,9 @@ export interface NodeSurroundings {
   readonly network: NodeNetwork;
   readonly programs: NodePrograms;
   readonly restrictsOomScore: boolean;
-  /** Archives of the images that it has. */
+  /** Folder of containerd with the images that every node has. */
+  readonly unpackedImages: string;
+  /** Archives of further images. */
   readonly images: readonly string[];
 }
 

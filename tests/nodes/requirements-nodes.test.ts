@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { text } from "node:stream/consumers";
 import { expect, it } from "vitest";
+import { cacheFolder } from "../cluster/binary.ts";
 import { listCgroups } from "./cgroups.ts";
 import { readReady, startStaged } from "./staged-machine-fixture.ts";
 
@@ -55,9 +56,15 @@ it.each([
   );
 });
 
-it("a node whose disk is full before its images are unpacked ends with the reason, and leaves nothing", async () => {
-  const child = startStaged(["--mount"], withDisk("size=4g,nr_inodes=1500"), oneNode);
+/** Has a cache with the builds of this machine, but without unpacked images. */
+const emptyCache = `mkdir /mnt/cache; ln -s "${cacheFolder(process.env)}"/* /mnt/cache
+rm /mnt/cache/images; mkdir /mnt/cache/images; ln -s "${cacheFolder(process.env)}"/images/debian-*.tar /mnt/cache/images
+export BERTH_CACHE=/mnt/cache`;
 
-  await expect(readReady(child)).rejects.toThrow(/Error: Node one cannot unpack \S+: .*no space left on device/);
+it("images that are unpacked on a disk without room end with the reason, and leave nothing", async () => {
+  const stage = `${withDisk("size=4g,nr_inodes=1500")}\n${emptyCache}`;
+  const child = startStaged(["--mount"], stage, oneNode);
+
+  await expect(readReady(child)).rejects.toThrow(/Error: Cannot unpack \S+debian\S+: .*no space left on device/);
   expect((await listCgroups("berth-nodes-")).filter((name) => name.includes(`-${child.pid}-`))).toEqual([]);
 });
