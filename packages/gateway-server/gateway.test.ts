@@ -6,13 +6,16 @@ import { text } from "node:stream/consumers";
 import ssh2, { type Client } from "ssh2";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
+import { HOUR_MS } from "#core/units.ts";
 import { ask, type IngressFixture, openIngressFixture } from "#gateway/ingress/ingress-fixture.ts";
 import { connectLocally } from "#gateway/ingress/page-connection.ts";
 import type { SshDirectory } from "#gateway/ports/directory.ts";
 import type { ProgramEnd, Reach } from "#gateway/ports/reach.ts";
 import { newSshKey } from "#gateway/ssh/login/ssh-keys.ts";
 import { exec, said } from "#gateway/ssh/ssh-fixture.ts";
+import { keyCheck } from "#http/keys/key-check.ts";
 import { PATIENCE_MS } from "#process/patience-fixture.ts";
+import { countedPort } from "#tests/faults/counted-ports.ts";
 import { type Gateway, type GatewayOptions, startGateway } from "./gateway.ts";
 
 const page = "box.preview.localhost";
@@ -94,6 +97,26 @@ it("serves pages at their hosts, and its own health at any other host", async ()
     [200, "alive\n"],
   ]);
   expect(others.map(({ status }) => status)).toEqual([404, 404]);
+});
+
+it("writes nothing for a page, not even when the key was last used, which the API notes", async () => {
+  await gateway.stop();
+  const calls: string[] = [];
+  const table = countedPort("table", fixture.world.ctx.table, calls);
+  gateway = await start({ runtime: { ...options.runtime, ports: { table } } });
+  const { clock } = fixture.world;
+  const longLived = await fixture.keyOf("alice", { expiresAt: clock.now() + 2 * HOUR_MS });
+  const headers = { authorization: `Bearer ${longLived}` };
+  clock.advance(HOUR_MS + 1);
+  const { status } = await ask(gateway.webPort, page, { headers });
+
+  const ofGateway = calls.splice(0);
+  const checkKey = keyCheck({ ...options.runtime, table });
+  await checkKey(new Headers(headers));
+
+  expect(status).toBe(200);
+  expect([...new Set(ofGateway)].toSorted()).toEqual(["table.get"]);
+  expect(calls).toEqual(["table.get", "table.put"]);
 });
 
 it("drains SSH: it refuses new connections, and open ones start programs until they end", async () => {

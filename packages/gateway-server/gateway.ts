@@ -27,7 +27,9 @@ export interface Gateway {
 
 /** Opens the SSH server and the web port. If one port cannot be opened, it closes the other one and throws. */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
-  const { runtime, directory, reach, connect, hostKey, sshPort, webPort, isAllowed } = options;
+  const { directory, reach, connect, hostKey, sshPort, webPort, isAllowed } = options;
+  // The gateway's role may not write keys (docs/architecture/gateway.md#the-program).
+  const runtime = { ...options.runtime, readsKeysOnly: true } as const;
   let isReady = false;
   const web = await startWeb({ runtime, connect, port: webPort, isAllowed, isReady: () => isReady });
   const ssh = await startSsh({

@@ -35,6 +35,8 @@ export interface Runtime<Uses extends PortName = PortName> {
   readonly deployment: Deployment;
   /** Cache of all key checks in this process. Default: one per check. */
   readonly keys?: KeyMemory | undefined;
+  /** Set if this process may not write keys, so it does not note their use. */
+  readonly readsKeysOnly?: true | undefined;
   /** User for requests without a key. Only a local stack with BERTH_OPEN has one. Called for each request. */
   readonly localUser?: (() => Promise<Actor>) | undefined;
 }

@@ -24,8 +24,8 @@ export type Authorize = (incoming: IncomingMessage, host: IngressHost) => Promis
  * with its own password is open to all visitors. It never throws.
  */
 export function ingressAccess(runtime: Runtime<"table">): Authorize {
-  const { ids, clock, settings, log, keys } = runtime;
-  const check = keyCheck({ table: runtime.ports.table, ids, clock, settings, memory: keys });
+  const { ids, clock, settings, log, keys, readsKeysOnly } = runtime;
+  const check = keyCheck({ table: runtime.ports.table, ids, clock, settings, memory: keys, readsKeysOnly });
   return async (incoming, host) => {
     try {
       // Check the key first: it is usually cached, and two reads find its owner's page.

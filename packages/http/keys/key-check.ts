@@ -38,6 +38,8 @@ interface KeyCheckParts {
   readonly ids: Ids;
   readonly clock: Clock;
   readonly settings: Pick<Settings, "adminUsers" | "adminRoles">;
+  /** Set if this process may not write keys, so it does not note their use. */
+  readonly readsKeysOnly?: true | undefined;
 }
 
 /** Returns a key check that caches valid keys for 5 s. */
@@ -51,7 +53,8 @@ export function keyCheck(parts: KeyCheckParts): KeyCheck {
   };
 }
 
-export function hashCheck({ table, ids, clock, settings, memory = keyMemory() }: KeyCheckParts) {
+export function hashCheck(parts: KeyCheckParts) {
+  const { table, ids, clock, settings, memory = keyMemory(), readsKeysOnly } = parts;
   return async (hash: string): Promise<Actor> => {
     const now = clock.now();
     const cached = memory.find(hash);
@@ -63,7 +66,7 @@ export function hashCheck({ table, ids, clock, settings, memory = keyMemory() }:
     const record = { ...parseApiKey(item), hash };
     const actor = admit(record, settings, now);
     memory.remember(hash, { record, readAt: now }, since);
-    void noteUse({ table, ids }, item, now);
+    if (!readsKeysOnly) void noteUse({ table, ids }, item, now);
     return actor;
   };
 }
