@@ -65,6 +65,7 @@ const retry = process.env.CI ? 1 : 0;
 /** A minute and more each, most of it waiting: begun last, they would run on when everything else is over. */
 const longest = [
   ...["crash", "crash-disks", "docs-try", "novita", "ssh-openssh-forwards", "compute-conformance", "every-command"],
+  ...["run", "guides", "more-commands", "watch", "disk-target", "stack-commands"],
   ...["core", "contract", "stack", "stack-access", "soak", "compute"].map((name) => `${name}-cluster`),
   ...["conformance", "volumes", "tools", "outages"].map((name) => `${name}-nodes`),
 ];
@@ -112,7 +113,11 @@ export default defineConfig({
         },
       },
       { extends: true, test: { name: "stack", include: stack, retry } },
-      { extends: true, test: { name: "cli", include: cli, retry, globalSetup: "packages/cli/packed-fixture.ts" } },
+      {
+        extends: true,
+        // Four of its files do not fill two processors, because they wait for other processes.
+        test: { name: "cli", include: cli, maxWorkers: 6, retry, globalSetup: "packages/cli/packed-fixture.ts" },
+      },
       { extends: true, test: { name: "aws", include: aws } },
       // A synthesis leaves its zips where the next one does.
       { extends: true, test: { name: "infra", include: infra, maxWorkers: 1 } },

@@ -55,7 +55,6 @@ export async function openCliFixture(settings: Readonly<Record<string, string>> 
   const stack = openStackFixture("berth-cli-");
   const running = await stack.start(settings);
   const state = mkdtempSync(join(tmpdir(), "berth-cli-state-"));
-  const { API_URL: url = "", API_KEY: key = "" } = await running.env();
   const environment = { ...cleanEnvironment(), BERTH_HOME: stack.home, XDG_CONFIG_HOME: state };
   const start = (options: RunOptions, ...words: string[]) =>
     startCli({ ...environment, ...options.env }, options, words);
@@ -64,7 +63,7 @@ export async function openCliFixture(settings: Readonly<Record<string, string>> 
     running,
     state,
     environment,
-    berth: new Berth({ url, key }),
+    berth: new Berth({ url: running.url, credentials: async () => (await running.env()).API_KEY ?? "" }),
     start,
     runWith: (options, ...words) => start(options, ...words).ended,
     run: (...words) => start({}, ...words).ended,

@@ -1,4 +1,6 @@
-import { type SpawnOptionsWithoutStdio, spawn, spawnSync } from "node:child_process";
+import { type SpawnOptionsWithoutStdio, spawn } from "node:child_process";
+import { accessSync, constants } from "node:fs";
+import { delimiter, join } from "node:path";
 import { PATIENCE_MS } from "#process/patience-fixture.ts";
 
 export interface ProgramResult {
@@ -22,7 +24,17 @@ export async function runProgram(
   return { code: await promise, stdout: stdout.join(""), stderr: stderr.join("") };
 }
 
-/** Returns the programs that this machine lacks. */
+/** Returns the programs that are not on the PATH. Does not run them, because Jupyter takes seconds for its version. */
 export function missingPrograms(...names: string[]): string[] {
-  return names.filter((name) => spawnSync(name, ["--version"], { stdio: "ignore" }).error !== undefined);
+  const directories = (process.env.PATH ?? "").split(delimiter);
+  return names.filter((name) => !directories.some((directory) => isExecutable(join(directory, name))));
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
