@@ -23,7 +23,7 @@ const run = promisify(execFile);
 const root = fileURLToPath(new URL("../../", import.meta.url));
 
 /** Name by which a node that imports the archive knows the image. */
-const gatewayImage = "localhost/berth-gateway:1";
+export const gatewayImage = "localhost/berth-gateway:1";
 
 const [archiveName, sbomName] = ["berth-gateway.tar", "berth-gateway.spdx.json"];
 

@@ -12,16 +12,16 @@ import { tableDefinition } from "#aws/dynamodb/table-definition.ts";
 import type { TestServer } from "./test-server.ts";
 import { addTransactions } from "./transactions.ts";
 
-/** DynamoDB by dynalite, in memory, on 127.0.0.1 and a free port. */
-export async function startDynamoDb(): Promise<TestServer> {
+/** DynamoDB by dynalite, in memory, on a free port of this address. */
+export async function startDynamoDb(address = "127.0.0.1"): Promise<TestServer> {
   const server = dynalite({ createTableMs: 0 });
   addTransactions(server);
   server.keepAliveTimeout = 60_000;
-  server.listen(0, "127.0.0.1");
+  server.listen(0, address);
   await once(server, "listening");
   const { port } = server.address() as AddressInfo;
   return {
-    endpoint: `http://127.0.0.1:${port}`,
+    endpoint: `http://${address}:${port}`,
     stop: () =>
       new Promise((resolve) => {
         server.close(() => resolve());

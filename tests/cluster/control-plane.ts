@@ -40,6 +40,8 @@ export interface ControlPlaneOptions {
   readonly nodePorts?: string;
   /** Whether its controller manager attaches volumes to nodes. Default: no, since pretend nodes mount without that. */
   readonly attachesVolumes?: boolean;
+  /** Whether its controller manager runs Deployments. Default: no. */
+  readonly runsDeployments?: boolean | undefined;
 }
 
 /** Running control plane: etcd, API server, scheduler, controller manager. */
@@ -77,8 +79,9 @@ export async function startControlPlane(binary: string, options: ControlPlaneOpt
     await rm(home, { recursive: true, force: true });
   };
   try {
-    const { address = "127.0.0.1", nodeGraceSeconds = 4, nodePorts, tokenReviews, attachesVolumes = false } = options;
-    const settings = { address, nodeGraceSeconds, nodePorts, tokenReviews, attachesVolumes };
+    const { address = "127.0.0.1", nodeGraceSeconds = 4, nodePorts, tokenReviews, ...controllers } = options;
+    const { attachesVolumes = false, runsDeployments = false } = controllers;
+    const settings = { address, nodeGraceSeconds, nodePorts, tokenReviews, attachesVolumes, runsDeployments };
     return await startParts(binary, { home, parts, sweeper, stop, ...settings });
   } catch (error) {
     await stop();
@@ -95,6 +98,7 @@ interface Starting {
   readonly nodePorts: string | undefined;
   readonly tokenReviews: string | undefined;
   readonly attachesVolumes: boolean;
+  readonly runsDeployments: boolean;
   stop(): Promise<void>;
 }
 
@@ -184,7 +188,7 @@ async function writeKubeconfigs(home: string, getAccess: (user: ClusterUser) => 
   ]);
 }
 
-function controllerFlags({ home, nodeGraceSeconds, attachesVolumes }: Starting): string[] {
+function controllerFlags({ home, nodeGraceSeconds, attachesVolumes, runsDeployments }: Starting): string[] {
   const controllers = [
     "job-controller",
     "garbage-collector-controller",
@@ -202,6 +206,7 @@ function controllerFlags({ home, nodeGraceSeconds, attachesVolumes }: Starting):
     "ttl-after-finished-controller",
     "clusterrole-aggregation-controller",
     ...(attachesVolumes ? ["persistentvolume-attach-detach-controller"] : []),
+    ...(runsDeployments ? ["deployment-controller", "replicaset-controller"] : []),
   ];
   return [
     `--kubeconfig=${join(home, "controllers.kubeconfig")}`,

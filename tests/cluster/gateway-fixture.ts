@@ -3,7 +3,6 @@ import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { dynamoClient, dynamoTable } from "#aws/dynamodb/table.ts";
 import { openTableDirectory, type TableDirectoryFixture } from "#gateway/directory/table-directory-fixture.ts";
@@ -12,22 +11,17 @@ import { type ClusterFixture, fixtureRun, openClusterFixture } from "#kubernetes
 import { PATIENCE_MS } from "#process/patience-fixture.ts";
 import { ensureTable, startDynamoDb } from "../aws/dynamodb.ts";
 import { patient } from "../aws/patient.ts";
+import { followGatewayLog, type GatewayLog } from "./gateway-log.ts";
 
 const program = fileURLToPath(new URL("../../packages/gateway-server/main.ts", import.meta.url));
 const [tableName, login] = ["berth-test", "gpu-dev-one"];
 const [region, local] = ["us-east-1", "local"];
 
-type Line = Readonly<Record<string, unknown>> & { readonly event: string };
-
 /** The program of the gateway, as a process. */
-export interface GatewayProcess {
+export interface GatewayProcess extends GatewayLog {
   readonly child: ChildProcess;
   readonly sshPort: number;
   readonly webPort: number;
-  /** Lines of its log so far. */
-  readonly lines: readonly Line[];
-  /** Waits for a line of its log. */
-  logged(event: string): Promise<Line>;
   /** Its exit code, once it has ended. */
   readonly ended: Promise<number | null>;
 }
@@ -125,28 +119,11 @@ async function writeKeys(
 
 /** Waits until the program has started. */
 async function followed(child: ChildProcess): Promise<GatewayProcess> {
-  const lines: Line[] = [];
-  const waiting = new Set<() => void>();
   const ended = once(child, "exit").then(([code]) => code as number | null);
   if (!child.stdout) throw new Error("The gateway has no output");
-  createInterface(child.stdout).on("line", (line) => {
-    lines.push(JSON.parse(line) as Line);
-    for (const check of waiting) check();
-  });
-  const logged = (event: string) =>
-    new Promise<Line>((resolve, reject) => {
-      const check = () => {
-        const line = lines.find((each) => each.event === event);
-        if (!line) return;
-        waiting.delete(check);
-        resolve(line);
-      };
-      waiting.add(check);
-      check();
-      void ended.then((code) => reject(new Error(`The gateway ended with ${code} before it logged ${event}`)));
-    });
-  const { sshPort, webPort } = await logged("gateway started");
-  return { child, sshPort: Number(sshPort), webPort: Number(webPort), lines, logged, ended };
+  const log = followGatewayLog(child.stdout);
+  const { sshPort, webPort } = await log.logged("gateway started");
+  return { ...log, child, sshPort: Number(sshPort), webPort: Number(webPort), ended };
 }
 
 function runToEnd(file: string, words: readonly string[]): ReturnType<GatewayFixture["ssh"]> {

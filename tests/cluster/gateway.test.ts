@@ -1,8 +1,8 @@
-import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { once } from "node:events";
 import { connect } from "node:net";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { ask } from "#gateway/ingress/ingress-fixture.ts";
+import { openEchoSession } from "./echo-session.ts";
 import { type GatewayFixture, type GatewayProcess, openGatewayFixture } from "./gateway-fixture.ts";
 
 let fixture: GatewayFixture;
@@ -11,21 +11,7 @@ beforeAll(async () => {
 });
 afterAll(() => fixture.stop());
 
-/** Starts a program that gives its input back, and waits until it does. */
-async function openSession(gateway: GatewayProcess) {
-  const session = spawn("ssh", [...fixture.sshWords(gateway), "cat"]);
-  session.stdin.on("error", () => undefined);
-  const ended = once(session, "exit");
-  await say(session, "hello\n");
-  return { say: (words: string) => say(session, words), close: () => session.stdin.end(), ended };
-}
-
-async function say({ stdin, stdout }: ChildProcessWithoutNullStreams, words: string): Promise<string> {
-  stdin.write(words);
-  const [part] = await once(stdout, "data");
-  return String(part);
-}
-
+const openSession = (gateway: GatewayProcess) => openEchoSession(fixture.sshWords(gateway));
 const probe = ({ webPort }: GatewayProcess, path: string) => ask(webPort, "127.0.0.1", { path });
 
 it("a user of OpenSSH enters a pod through the program, whose log names the run and no key", async () => {

@@ -46,6 +46,9 @@ export interface DriverOptions {
   readonly archives?: readonly string[];
   readonly toolsImage?: string | undefined;
   readonly sshPort?: number;
+  readonly runsDeployments?: true;
+  /** Name of the deployment that its runs belong to. */
+  readonly deployment?: string;
 }
 
 /** The nodes compute on this machine too, so they are not asked more often. */
@@ -55,8 +58,8 @@ const twoNodes = ["one", "two"].map((name) => ({ name, instanceType: "p5.48xlarg
 
 export async function openDriverFixture(options: DriverOptions = {}): Promise<DriverFixture> {
   const { nodes = twoNodes, nodeGraceSeconds, getMachineState = async () => "running" } = options;
-  const { archives, toolsImage, sshPort } = options;
-  const cluster = await startRealCluster(nodes, { nodeGraceSeconds, archives });
+  const { archives, toolsImage, sshPort, runsDeployments, deployment = "nodes" } = options;
+  const cluster = await startRealCluster(nodes, { nodeGraceSeconds, archives, runsDeployments });
   try {
     const manifests = await readManifests(fileURLToPath(new URL("../../deploy/kubernetes", import.meta.url)));
     await applyManifests(cluster.admin, manifests);
@@ -67,7 +70,7 @@ export async function openDriverFixture(options: DriverOptions = {}): Promise<Dr
   const { url, ca, token } = cluster.controlPlane.getAccess("berth");
   const client = apiClient({ url, ca, token: async () => token, deadlineMs: 60_000 });
   const namespace = "berth-environments";
-  const place = { client, namespace, deployment: "nodes" };
+  const place = { client, namespace, deployment };
   const computeOptions = { ...place, now: Date.now, getMachineState, toolsImage, sshPort };
   const compute = kubernetesCompute(computeOptions);
   const until: DriverFixture["until"] = async ({ uid }, holds) => {

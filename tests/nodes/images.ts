@@ -4,6 +4,7 @@ import { copyFile, mkdir, mkdtemp, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { findDebianMirror } from "../../scripts/images/debian-mirror.ts";
+import { buildGatewayImage } from "../../scripts/images/gateway-image.ts";
 import { writeImage } from "../../scripts/images/oci-archive.ts";
 import { buildToolsImage } from "../../scripts/images/tools-image.ts";
 import { cacheFolder, isThere } from "../cluster/binary.ts";
@@ -36,6 +37,7 @@ export function imagePaths(env: NodeJS.ProcessEnv): { readonly debian: string } 
 /** Builds the images that the tests run, unless they exist: some minutes. */
 export async function buildImages(env: NodeJS.ProcessEnv): Promise<void> {
   await buildToolsImage(env);
+  await buildGatewayImage(env);
   await buildDebianImage(env);
 }
 

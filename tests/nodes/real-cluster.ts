@@ -27,12 +27,14 @@ export interface RealClusterOptions {
   readonly nodeGraceSeconds?: number | undefined;
   /** Archives of further images that the nodes have. */
   readonly archives?: readonly string[] | undefined;
+  /** Whether its control plane runs Deployments. Default: no. */
+  readonly runsDeployments?: boolean | undefined;
 }
 
 /** Starts what `npm run test:nodes` built. Removes what a killed run left first. */
 export async function startRealCluster(
   nodes: readonly RealNodeOptions[],
-  { nodeGraceSeconds = 40, archives = [] }: RealClusterOptions = {},
+  { nodeGraceSeconds = 40, archives = [], runsDeployments }: RealClusterOptions = {},
 ): Promise<RealCluster> {
   await removeLeftovers();
   const fullDisk = await findFullDisk(tmpdir());
@@ -57,6 +59,7 @@ export async function startRealCluster(
       address: network.address,
       nodeGraceSeconds,
       attachesVolumes: true,
+      runsDeployments,
     });
     cleanups.push(controlPlane.stop);
     const admin = kubeClient(controlPlane.getAccess("admin"));

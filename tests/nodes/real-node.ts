@@ -14,6 +14,8 @@ import type { NodePrograms } from "./programs.ts";
 /** A node with a kubelet and containerd, in namespaces of its own. */
 export interface RealNode {
   readonly name: string;
+  /** Address that this machine and the other nodes reach. */
+  readonly address: string;
   /** Another one after each start. */
   readonly machine: Machine;
   /** Its programs, which a test may kill. Others after each start. */
@@ -91,6 +93,7 @@ export async function startNode(
   }
   return {
     name,
+    address: surroundings.network.nodeAddress(number),
     get machine() {
       return getBooted().machine;
     },

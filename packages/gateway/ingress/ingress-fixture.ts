@@ -19,6 +19,8 @@ export interface Answer {
 }
 
 export interface AskOptions {
+  /** Address of the server, by default 127.0.0.1. */
+  readonly address?: string;
   readonly method?: string;
   readonly path?: string;
   readonly headers?: Readonly<Record<string, string | string[]>>;
@@ -120,7 +122,7 @@ export function basic(key: string, user = "anybody"): string {
 }
 
 export async function ask(port: number, host: string, { path = "/", body, ...more }: AskOptions): Promise<Answer> {
-  const options = { host: "127.0.0.1", port, path, method: more.method ?? "GET", agent: false };
+  const options = { host: more.address ?? "127.0.0.1", port, path, method: more.method ?? "GET", agent: false };
   const input = request({ ...options, headers: { host, ...more.headers } }).end(body);
   const [answer] = (await once(input, "response")) as [IncomingMessage];
   return {
@@ -134,7 +136,8 @@ function getPort(server: ReturnType<typeof createServer>): number {
   return (server.address() as AddressInfo).port;
 }
 
-async function newKey({ ctx, clock, table }: MemoryWorld, owner: string, changes: object): Promise<string> {
+/** Writes a key of this user, and returns it. */
+export async function newKey({ ctx, clock, table }: MemoryWorld, owner: string, changes: object = {}): Promise<string> {
   const key = ctx.ids.secret(64);
   const { uid, username, number } = newActor(owner);
   const ends = {

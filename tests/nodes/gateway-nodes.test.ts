@@ -1,0 +1,126 @@
+import { afterAll, beforeAll, expect, it } from "vitest";
+import type { KubeObject } from "../cluster/client.ts";
+import { removed, seen } from "../cluster/cluster.ts";
+import { type EchoSession, openEchoSession } from "../cluster/echo-session.ts";
+import { must } from "../cluster/objects.ts";
+import { system } from "./gateway-overlay.ts";
+import { type GatewayCluster, type GatewayPod, gatewayPods, isReady, openGatewayCluster } from "./gateway-pods.ts";
+import { containerdSocket } from "./node-config.ts";
+
+/**
+ * Not shown here: that NetworkPolicies are enforced, which the network of these nodes does not do, and how a load
+ * balancer notices that a pod ends. Clients enter by node ports, each of which leads to the gateway of its node.
+ */
+let gateways: GatewayCluster;
+beforeAll(async () => {
+  gateways = await openGatewayCluster();
+  await gateways.startJob("job", 8888);
+});
+// A start that fails leaves nothing.
+afterAll(() => (gateways as GatewayCluster | undefined)?.stop());
+
+const ssh = (pod: GatewayPod, command: string) =>
+  gateways.client.run("ssh", [...gateways.sshWords(pod, "job"), command]);
+const openSession = (pod: GatewayPod) => openEchoSession(gateways.sshWords(pod, "job"));
+const sayAll = (sessions: readonly EchoSession[]) => Promise.all(sessions.map(({ say }) => say("still here\n")));
+const closeAll = async (sessions: readonly EchoSession[]) => {
+  for (const { close } of sessions) close();
+  return Promise.all(sessions.map(({ ended }) => ended));
+};
+
+/** Returns the pod on each of the two nodes, once both are ready. */
+async function bothReady(): Promise<[GatewayPod, GatewayPod]> {
+  await expect.poll(gateways.listReady).toHaveLength(2);
+  const [one, two] = await gateways.listReady();
+  if (!one || !two) throw new Error("A gateway is not ready any more");
+  return [one, two];
+}
+
+/** Runs containerd's client for the container of a pod. */
+function ctr(pod: GatewayPod, ...words: readonly string[]): Promise<string> {
+  const place = ["--address", containerdSocket, "--namespace", "k8s.io"];
+  return gateways.getNode(pod).machine.run("ctr", [...place, ...words]);
+}
+
+const getContainer = ({ status }: GatewayPod) =>
+  status.containerStatuses?.[0]?.containerID?.replace("containerd://", "") ?? "";
+
+it("a user of OpenSSH enters a pod through the gateway of either node, which show one host key", async () => {
+  const pods = await bothReady();
+
+  const ends = await Promise.all(pods.map((pod) => ssh(pod, "echo inside; exit 3")));
+
+  expect(pods.map(({ spec }) => spec.nodeName)).toEqual(["one", "two"]);
+  expect(ends).toEqual(Array(2).fill({ code: 3, stdout: "inside\n", stderr: "" }));
+});
+
+it("its container has no root, and nothing to write to", async () => {
+  const [pod] = await bothReady();
+  const program = `
+    const { writeFileSync } = require("node:fs");
+    const tryWrite = (folder) => { try { writeFileSync(folder + "/x", ""); return "written"; } catch ({ code }) { return code; } };
+    console.log(JSON.stringify([process.getuid(), process.getgid(), ...["", "/gateway", "/host-key"].map(tryWrite)]));
+  `;
+
+  const said = await ctr(pod, "task", "exec", "--exec-id", "look", getContainer(pod), "/usr/bin/node", "-e", program);
+
+  const [uid, gid, ...writes] = JSON.parse(said) as unknown[];
+  expect([uid, gid]).toEqual([65534, 65534]);
+  expect(writes).toEqual(["EROFS", "EROFS", "EROFS"]);
+});
+
+it("of ten sessions, a killed gateway ends its own five, and new ones succeed at once", async () => {
+  const [killed, kept] = await bothReady();
+  const open = (pod: GatewayPod) => Promise.all(Array.from({ length: 5 }, () => openSession(pod)));
+  const [lost, others] = await Promise.all([open(killed), open(kept)]);
+
+  await ctr(killed, "task", "kill", "--signal", "SIGKILL", getContainer(killed));
+  const entered = await ssh(kept, "echo at once");
+  const ends = await Promise.all(lost.map(({ ended }) => ended));
+  const answers = await sayAll(others);
+
+  expect(entered).toEqual({ code: 0, stdout: "at once\n", stderr: "" });
+  expect(ends).toEqual(Array(5).fill([255, null]));
+  expect(answers).toEqual(Array(5).fill("still here\n"));
+  const isBack = (pod: GatewayPod) => pod.status.containerStatuses?.[0]?.restartCount === 1 && isReady(pod);
+  await seen<GatewayPod>(gateways.fixture.cluster.admin, gatewayPods, isBack);
+  await expect.poll(() => ssh(killed, "echo back")).toMatchObject({ stdout: "back\n" });
+  expect(await sayAll(others)).toEqual(answers);
+  expect(await closeAll(others)).toEqual(Array(5).fill([0, null]));
+});
+
+it("a deleted pod drains: its session goes on, new ones enter the pod in its place, and then it ends", async () => {
+  const { admin } = gateways.fixture.cluster;
+  const [old, other] = await bothReady();
+  const [session, log] = await Promise.all([openSession(old), gateways.followLog(old)]);
+
+  must(await admin.remove(`${gatewayPods}/${old.metadata.name}`));
+  const isNew = (pod: GatewayPod) => ![old, other].some(({ metadata }) => metadata.uid === pod.metadata.uid);
+  const next = await seen<GatewayPod>(admin, gatewayPods, (pod) => isNew(pod) && isReady(pod));
+  await log.logged("gateway draining");
+  await seen<EndpointSlice>(admin, slices, ({ endpoints }) => {
+    return endpoints.some(({ targetRef, conditions }) => targetRef.uid === old.metadata.uid && !conditions.serving);
+  });
+  const answer = await session.say("still here\n");
+  const nextLog = await gateways.followLog(next);
+  await expect.poll(() => ssh(next, "echo inside")).toMatchObject({ stdout: "inside\n" });
+  await nextLog.logged("ssh login");
+  const lastAnswer = await session.say("until the end\n");
+  const whileOpen = must(await admin.get<GatewayPod>(`${gatewayPods}/${old.metadata.name}`));
+  session.close();
+
+  expect([answer, lastAnswer]).toEqual(["still here\n", "until the end\n"]);
+  expect(whileOpen.metadata.uid).toBe(old.metadata.uid);
+  expect(await session.ended).toEqual([0, null]);
+  expect(await log.logged("gateway ended")).toMatchObject({ isDrained: true });
+  await removed(admin, `${gatewayPods}/${old.metadata.name}`);
+});
+
+const slices = `/apis/discovery.k8s.io/v1/namespaces/${system}/endpointslices`;
+
+interface EndpointSlice extends KubeObject {
+  readonly endpoints: readonly {
+    readonly targetRef: { readonly uid: string };
+    readonly conditions: { readonly serving?: boolean };
+  }[];
+}
