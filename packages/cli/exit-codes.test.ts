@@ -166,7 +166,11 @@ test("a wait that takes too long ends with 6", async () => {
 test("a command without a login ends with 4, and no key is sent over plain http", async () => {
   const env = { XDG_CONFIG_HOME: `${cli.state}/none`, BERTH_HOME: `${cli.state}/none` };
 
-  expect(await cli.runWith({ env }, "ls")).toMatchObject({ code: 4, stdout: "" });
+  const stderr = [
+    "error: You are not logged in",
+    "hint: Log in with: berth login https://<your deployment>. On this machine start a stack with: npm start",
+  ];
+  expect(await cli.runWith({ env }, "ls")).toEqual({ code: 4, stdout: "", stderr: `${stderr.join("\n")}\n` });
   expect(await cli.runWith({ env }, "login", "http://berth.example")).toMatchObject({ code: 2, stdout: "" });
 });
 
