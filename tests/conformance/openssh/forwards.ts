@@ -190,11 +190,8 @@ export function forwardsConformance(open: () => Promise<SshGuest>, leftOut: Left
 
     staying.kill("SIGSTOP");
     await guest.shutOut();
-    const left = await eventually(guest.countProcesses, (count) => count <= before).finally(() =>
-      staying.kill("SIGKILL"),
-    );
-
-    expect(left).toBe(before);
+    // A process of an earlier client may have been counted before, and be gone now.
+    await eventually(guest.countProcesses, (count) => count <= before).finally(() => staying.kill("SIGKILL"));
   });
 
   test("lead to the ports of the environment, by SOCKS", async () => {
