@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { buildBinary } from "#tests/cluster/binary.ts";
 import { buildDiskPrograms } from "#tests/nodes/disk-programs.ts";
 import { buildImages } from "#tests/nodes/images.ts";
+import { plantOnNodes } from "#tests/nodes/planted-on-nodes.ts";
 import { buildPrograms, type NodePrograms } from "#tests/nodes/programs.ts";
 import { findFullDisk, findMissing, lacksSysResource, readFacts } from "#tests/nodes/requirements.ts";
 import { unpackImages } from "#tests/nodes/unpacked-images.ts";
@@ -11,7 +12,8 @@ import { findMissingForTools } from "./images/tools-image.ts";
 /**
  * `npm run test:nodes` builds a control plane, a kubelet and images once, then runs the tests on real nodes. With
  * `--requirements` it only says whether this machine can: it fails if the machine lacks something. With `--build` it
- * builds, and runs no test.
+ * builds, and runs no test. With `--planted` it plants mistakes in a copy of the driver, and fails if a test on real
+ * nodes misses one.
  */
 const facts = await readFacts(process.env);
 const missing = findMissing(facts) ?? (await findMissingForTools(process.env));
@@ -21,6 +23,7 @@ if (missing !== undefined) {
   console.log(`skipped: the tests on real nodes: ${missing}`);
   process.exitCode = asksOnly ? 1 : 0;
 } else if (option === "--build") await build();
+else if (option === "--planted") await plant();
 else if (!asksOnly) await runTests();
 
 async function runTests(): Promise<void> {
@@ -31,6 +34,11 @@ async function runTests(): Promise<void> {
   const child = spawn("vitest", ["run", "--project", "nodes", ...process.argv.slice(2)], { stdio: "inherit" });
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => child.kill(signal));
   child.on("exit", (code) => process.exit(code ?? 1));
+}
+
+async function plant(): Promise<void> {
+  await build();
+  process.exitCode = (await plantOnNodes(console.log)) > 0 ? 1 : 0;
 }
 
 async function build(): Promise<void> {

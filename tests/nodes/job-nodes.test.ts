@@ -25,7 +25,7 @@ describe("a job on a real node", () => {
     const inside = await fixture.exec(run, ["sh", "-c", 'cat /etc/debian_version; echo "$STEP" >&2; exit 7']);
     const wasEnded = await fixture.compute.terminate(run.uid, 1, 10);
     const ended = await fixture.until(run, (seen) => seen?.state === "ended");
-    const lastWords = await fixture.logUntil(run, (text) => text.includes("checkpoint"));
+    const lastWords = await fixture.logUntil(run, () => true);
     await fixture.compute.remove(run.uid, 1, { graceSeconds: 0, force: false });
     await fixture.until(run, (seen) => seen === undefined);
 
@@ -53,7 +53,7 @@ describe("a job on a real node", () => {
 
     await fixture.compute.terminate(run.uid, 1, 10);
     await fixture.until(run, (seen) => seen?.state === "ended");
-    const lines = (await fixture.logUntil(run, (text) => text.endsWith("end"))).split("\n");
+    const lines = (await fixture.logUntil(run, () => true)).split("\n");
 
     expect(lines).toEqual(["begun", ...Array.from({ length: 5_000 }, (_, at) => String(at + 1)), "end"]);
   });

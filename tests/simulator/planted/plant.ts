@@ -31,17 +31,20 @@ export interface CoreCopy {
 
 const root = join(import.meta.dirname, "../../..");
 
-/** Tests of the command line start a whole stack. */
+/** Tests of the command line start a whole stack, and those on real nodes look for the programs and images built. */
 const copied = [
   "package.json",
   "tsconfig.json",
   "vitest.config.ts",
   "functions.json",
   "openapi.json",
+  "deploy",
   "functions",
+  "images",
   "packages",
   "scripts",
   "tests",
+  "tools",
 ];
 
 /** A bundle of the command line would run instead of its source. */
