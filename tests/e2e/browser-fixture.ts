@@ -18,10 +18,12 @@ export interface BrowserPage {
   close(): Promise<void>;
 }
 
-/** Opens an address in a new browser with a new profile. */
-export async function openPage(url: string): Promise<BrowserPage> {
+/** Opens an address in a new browser with a new profile. `hosts` maps further names: `MAP <pattern> <host>:<port>`. */
+export async function openPage(url: string, hosts?: string): Promise<BrowserPage> {
   const profile = mkdtempSync(join(tmpdir(), "berth-browser-"));
-  const child = spawn(chromium ?? "", [...quiet, `--user-data-dir=${profile}`, url], { stdio: "ignore" });
+  const child = spawn(chromium ?? "", [...quiet, formatRules(hosts), `--user-data-dir=${profile}`, url], {
+    stdio: "ignore",
+  });
   const endpoint = await getDevTools(profile);
   const evaluate = caller(endpoint);
   return {
@@ -41,8 +43,14 @@ export async function openPage(url: string): Promise<BrowserPage> {
 
 const quiet = [
   ...["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"],
-  ...["--remote-debugging-port=0", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"],
+  "--remote-debugging-port=0",
 ];
+
+/** The first rule that matches a name counts. */
+function formatRules(hosts: string | undefined): string {
+  const rules = ["MAP * ~NOTFOUND", "EXCLUDE 127.0.0.1"];
+  return `--host-resolver-rules=${(hosts === undefined ? rules : [hosts, ...rules]).join(", ")}`;
+}
 
 /** Connects to the port that Chromium writes to a file once it listens. */
 async function getDevTools(profile: string): Promise<WebSocket> {

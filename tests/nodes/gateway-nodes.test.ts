@@ -1,11 +1,17 @@
+import { once } from "node:events";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { WebSocket } from "ws";
+import { type AskOptions, ask, basic } from "#gateway/ingress/ingress-fixture.ts";
 import type { KubeObject } from "../cluster/client.ts";
 import { removed, seen } from "../cluster/cluster.ts";
 import { type EchoSession, openEchoSession } from "../cluster/echo-session.ts";
 import { must } from "../cluster/objects.ts";
+import { chromium, openPage } from "../e2e/browser-fixture.ts";
 import { system } from "./gateway-overlay.ts";
 import { type GatewayCluster, type GatewayPod, gatewayPods, isReady, openGatewayCluster } from "./gateway-pods.ts";
 import { containerdSocket } from "./node-config.ts";
+import { findJupyter, startJupyter } from "./pod-jupyter.ts";
+import { podServers } from "./pod-servers.ts";
 
 /**
  * Not shown here: that NetworkPolicies are enforced, which the network of these nodes does not do, and how a load
@@ -67,6 +73,69 @@ it("its container has no root, and nothing to write to", async () => {
   const [uid, gid, ...writes] = JSON.parse(said) as unknown[];
   expect([uid, gid]).toEqual([65534, 65534]);
   expect(writes).toEqual(["EROFS", "EROFS", "EROFS"]);
+});
+
+it("a page and a WebSocket of a pod open at its label, by the gateway of either node, for a key of its owner", async () => {
+  const ports = [{ port: 8080, kind: "http" as const }];
+  await gateways.startJob("page", 8080, { command: podServers, ports });
+  const places = (await bothReady()).map((pod) => gateways.getPlace(pod, "https"));
+  const [place] = places;
+  const headers = { authorization: `Bearer ${gateways.key}` };
+  const get = (more: AskOptions) =>
+    Promise.all(
+      places.map(({ host, port }) => ask(port, "page.preview.test", { address: host, path: "/256", ...more })),
+    );
+
+  const [answers, refusals] = [await get({ headers }), await get({})];
+  const socket = new WebSocket(`ws://${place?.host}:${place?.port}/`, {
+    headers: { host: "page.preview.test", ...headers },
+  });
+  await once(socket, "open");
+  socket.send("said");
+  const [echo] = await once(socket, "message");
+  socket.close();
+  const [code] = await once(socket, "close");
+
+  expect(answers.map(({ status, body }) => [status, body.length])).toEqual(Array(2).fill([200, 256]));
+  expect(refusals.map(({ status }) => status)).toEqual([401, 401]);
+  expect([String(echo), code]).toEqual(["said", 1005]);
+});
+
+it("JupyterLab of a pod runs a cell in Chromium, through the gateway", async ({ skip }) => {
+  const found = await findJupyter();
+  if (!found) return skip("python3 is not Python 3.11 with JupyterLab");
+  skip(chromium === undefined, "there is no Chromium on this machine");
+  const [pod] = await bothReady();
+  const { host, port } = gateways.getPlace(pod, "https");
+  const jupyter = await startJupyter(gateways.sshWords(pod, "job"), 8888, found);
+  const headers = { authorization: basic(gateways.key) };
+  const getStatus = async () => (await ask(port, "job.preview.test", { address: host, path: "/api", headers })).status;
+  await expect.poll(getStatus).toBe(200);
+  const site = "job.preview.test";
+  // From here on the browser has the key. An address that names it breaks the page's own requests.
+  const page = await openPage(`http://me:${gateways.key}@${site}/api`, `MAP ${site} ${host}:${port}`);
+
+  try {
+    await page.until("document.body?.innerText.includes('version') === true");
+    await page.evaluate(`location.assign("http://${site}/lab")`);
+    await page.until("globalThis.jupyterapp !== undefined");
+    await page.evaluate(`(async () => {
+      await jupyterapp.restored;
+      const { content, context } = await jupyterapp.commands.execute("notebook:create-new", { kernelName: "python3" });
+      await context.sessionContext.ready;
+      content.activeCell.model.sharedModel.setSource("print(6 * 7, open('/etc/hostname').read())");
+      await jupyterapp.commands.execute("notebook:run-all-cells");
+    })()`);
+    const output = 'document.querySelector(".jp-OutputArea-output pre")?.textContent';
+    await page.until(`Boolean(${output})`);
+
+    const hostname = (await ssh(pod, "cat /etc/hostname")).stdout;
+    expect(await page.evaluate(output)).toBe(`42 ${hostname}\n`);
+  } finally {
+    await page.close();
+    jupyter.kill();
+    await once(jupyter, "exit");
+  }
 });
 
 it("of ten sessions, a killed gateway ends its own five, and new ones succeed at once", async () => {
