@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe } from "vitest";
 import { agentConformance } from "../conformance/openssh/agent.ts";
 import { copiesConformance } from "../conformance/openssh/copies.ts";
 import { forwardsConformance } from "../conformance/openssh/forwards.ts";
+import { largeConformance } from "../conformance/openssh/large.ts";
 import { loginConformance } from "../conformance/openssh/login.ts";
 import { programsConformance } from "../conformance/openssh/programs.ts";
 import { sftpConformance } from "../conformance/openssh/sftp.ts";
@@ -55,3 +56,5 @@ describe("SFTP of OpenSSH 9 into a pod", () => {
     "shows the owners of files, and syncs sent files": lacks,
   });
 });
+
+describe("large requests on one shared connection into a pod", () => largeConformance(open));
