@@ -85,9 +85,11 @@ describe("a job whose node loses a program", () => {
 });
 
 describe("a job whose machine is drained", () => {
-  it("ends for that reason, and its node is not offered", async () => {
+  it("ends for that reason, its follower gets its last words, and its node is not offered", async () => {
     const run = await fixture.applied({ command: counting });
     await fixture.begun(run);
+    const read = followLog(fixture, run);
+    await read((text) => text !== "");
     const { admin } = fixture.cluster;
     const pods = "/api/v1/namespaces/berth-environments/pods";
     const { items } = must(
@@ -100,10 +102,12 @@ describe("a job whose machine is drained", () => {
       await admin.post(`${pods}/${metadata.name}/eviction`, { apiVersion: "policy/v1", kind: "Eviction", metadata }),
     );
     const ended = await fixture.until(run, isEnded);
+    const followed = String(await read((text) => text.endsWith("saved\n")));
     const offered = await fixture.compute.listNodes();
     must(await admin.patch("/api/v1/nodes/one", { spec: { unschedulable: null } }));
 
     expect(ended).toMatchObject({ started: true, exitCode: null, reason: "it was evicted from its machine" });
+    expect(followed).toBe(`${countedTo(followed.slice(0, -"saved\n".length))}saved\n`);
     expect(offered.map(({ name, ready, unready }) => ({ name, ready, unready }))).toEqual([
       { name: "one", ready: false, unready: "cordoned" },
       { name: "two", ready: true, unready: undefined },
@@ -142,5 +146,19 @@ describe("a machine that loses its power", () => {
       exitCode: null,
       reason: "its machine lost the container, as in a restart of the machine",
     });
+  });
+});
+
+describe("a machine whose node object is deleted", () => {
+  it("ends its job for that reason, and is not offered", async () => {
+    const run = await fixture.applied({ command: counting, ...onTwo });
+    await fixture.begun(run);
+
+    must(await fixture.cluster.admin.remove("/api/v1/nodes/two"));
+    const ended = await fixture.until(run, isEnded);
+    const offered = await fixture.compute.listNodes();
+
+    expect(ended).toMatchObject({ started: true, exitCode: null, reason: "its machine is gone" });
+    expect(offered.map(({ name }) => name)).toEqual(["one"]);
   });
 });

@@ -180,6 +180,18 @@ describe("a machine that has ended", () => {
     });
   });
 
+  it("has started if the cluster ended its pod while its command ran, and not if that waited at its gate", () => {
+    const containers = [{ command: ["/.berth/supervisor", "run", "--gated"] }];
+    const failed = (spec: object, more: object = {}) => {
+      const pod = buildPod({ phase: "Failed", containerStatuses: [{ name: "main", state: { running: {} }, ...more }] });
+      return toMachineStatus({ ...pod, spec: { ...pod.spec, ...spec } });
+    };
+
+    expect(failed({})).toMatchObject({ state: "ended", started: true });
+    expect(failed({ containers })).toMatchObject({ state: "ended", started: false });
+    expect(failed({ containers }, { started: true })).toMatchObject({ state: "ended", started: true });
+  });
+
   it("has started and is lost if its node has lost the container of a pod that it ended", () => {
     const lost = { exitCode: 137, reason: "ContainerStatusUnknown", finishedAt: null };
     const status = {

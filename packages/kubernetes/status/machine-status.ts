@@ -33,12 +33,17 @@ function seen(pod: Pod): Seen {
   const main = findMainStatus(pod);
   const { phase } = pod.status ?? {};
   // A kubelet that no longer finds a container which ran shows its end as the last state.
-  if (phase === "Succeeded" || phase === "Failed")
-    return ended(endOfPod(pod, main?.state?.terminated ?? main?.lastState?.terminated));
+  const isRunning = main?.state?.running !== undefined;
+  const isWaitingAtGate = isRunning && isGated(pod) && !hasBegun(pod);
+  if (phase === "Succeeded" || phase === "Failed") {
+    const end = endOfPod(pod, main?.state?.terminated ?? main?.lastState?.terminated);
+    // The garbage collector of pods fails one whose node is gone, and leaves its container as running.
+    return ended({ ...end, started: end.started || (isRunning && !isWaitingAtGate) });
+  }
   if (pod.spec.nodeName === undefined) return living("unbound", unscheduledReason(pod));
   if (main?.state?.terminated) return ended(endOfPod(pod, main.state.terminated));
-  if (main?.state?.running && isGated(pod) && !hasBegun(pod)) return living("container");
-  if (main?.state?.running) return { ...living(holds(pod, "Ready") ? "ready" : "probe"), started: true };
+  if (isWaitingAtGate) return living("container");
+  if (isRunning) return { ...living(holds(pod, "Ready") ? "ready" : "probe"), started: true };
   return waitingForTools(pod) ?? waiting(pod, main);
 }
 
