@@ -4,10 +4,13 @@ import type { ComputeNode, Observation, Run } from "#core/ports/compute.ts";
 import { type DriverFixture, openDriverFixture } from "./driver-fixture.ts";
 import { pauseImage } from "./images.ts";
 
+/** Most processes and threads of a pod (KubeletConfiguration v1beta1, podPidsLimit). */
+const PIDS = 100;
 let fixture: DriverFixture;
 
 beforeAll(async () => {
-  const node = { name: "one", instanceType: "m7i.8xlarge", diskMb: 768 };
+  const kubelet = { podPidsLimit: PIDS };
+  const node = { name: "one", instanceType: "m7i.8xlarge", diskMb: 768, kubelet };
   fixture = await openDriverFixture({ nodes: [node] });
 });
 
@@ -96,6 +99,21 @@ describe("a command on a real node", () => {
       reason: "The command could not be started: its image has no /bin/sh",
     });
     expect(wasEnded).toBe(true);
+  });
+});
+
+describe("a job on a real node with a limit of processes", () => {
+  it("starts no more than that, goes on, and takes none from another job", async () => {
+    const forks = "for at in range(150): os.fork() or (time.sleep(60), os._exit(0))";
+    const [greedy, other] = [await applied({ command: waits }), await applied({ command: waits })];
+    await Promise.all([fixture.begun(greedy), fixture.begun(other)]);
+
+    const refused = await fixture.exec(greedy, ["python3", "-c", `import os, time\n${forks}`]);
+    const started = await fixture.exec(other, ["sh", "-c", "sleep 0.1 & wait; echo started"]);
+
+    expect(refused).toMatchObject({ exitCode: 1, stderr: expect.stringContaining("BlockingIOError") });
+    expect(started).toMatchObject({ exitCode: 0, stdout: "started\n" });
+    expect(await fixture.compute.observe(greedy.uid, 1)).toMatchObject({ state: "ready" });
   });
 });
 
