@@ -138,20 +138,36 @@ test.each(Object.keys(changes))("a change of %s changes only the functions that 
 });
 
 test.each([
-  [{ ACCESS: "none" }, ["gpu-dev/admin/list-jobs", "gpu-dev/jobs/get", "gpu-dev/jobs/list"]],
   [
-    { ACCESS: "nodeport", TOOLS_IMAGE: "tools" },
+    { ACCESS: "none" },
     [
+      "consumers/deliver",
       "consumers/reconcile",
       "gpu-dev/admin/list-jobs",
       "gpu-dev/jobs/get",
       "gpu-dev/jobs/list",
+      "gpu-dev/jobs/terminal",
+      "novita/instances/get",
+      "novita/instances/list",
+    ],
+  ],
+  [
+    { ACCESS: "nodeport", TOOLS_IMAGE: "tools" },
+    [
+      "consumers/deliver",
+      "consumers/reconcile",
+      "gpu-dev/admin/list-jobs",
+      "gpu-dev/jobs/get",
+      "gpu-dev/jobs/list",
+      "gpu-dev/jobs/terminal",
+      "novita/instances/get",
+      "novita/instances/list",
       "schedules/capacity",
       "schedules/orphans",
       "schedules/watch",
     ],
   ],
-])("only functions that drive the cluster or show jobs know %j", (chosen, names) => {
+])("only functions that drive the cluster or show environments know %j", (chosen, names) => {
   const { ACCESS: _, SSH_GATEWAY: __, SSH_HOST_KEYS: ___, ...others } = stage.settings;
   const around = { ...filled, bundles: "", stage: readStage("dev", { ...others, ...chosen }) };
   const readers = functions.filter((each) => {

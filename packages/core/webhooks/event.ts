@@ -42,6 +42,7 @@ const subjectFields = [
   "createdAt",
   "ports",
   "access",
+  "addressLabel",
 ] as const satisfies readonly (keyof Environment)[];
 
 /** Returns `evt_<at>_<uid>_<n>`, which leads only the owner back to the delivery's key. */

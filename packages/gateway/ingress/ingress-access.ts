@@ -1,6 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import type { Actor } from "#core/context.ts";
 import { findAddressed, findPageWithLogin } from "#core/environments/record/address-label.ts";
+import { isJupyterHost } from "#core/environments/record/jupyter-label.ts";
 import type { Environment } from "#core/environments/record/record.ts";
 import { HttpError } from "#http/answers/http-error.ts";
 import { isOutage } from "#http/answers/outage.ts";
@@ -34,7 +35,7 @@ export function ingressAccess(runtime: Runtime<"table">): Authorize {
       const ownOwn = actor instanceof HttpError || isOther ? undefined : await findOwn(runtime, actor, host);
       if (ownOwn) return ownOwn;
       const open = isLabel(host.label) ? await findPageWithLogin(createContext(runtime), host.label) : undefined;
-      if (open) return targetIn(open);
+      if (open) return targetIn(runtime, open);
       if (actor instanceof HttpError) return actor.situation === "disabledUser" ? disabledUser : noKey;
       return isOther ? otherSite : unknown;
     } catch (error) {
@@ -79,20 +80,30 @@ async function findOwn(
 ): Promise<Target | Page | undefined> {
   const environment = isLabel(label) ? await findAddressed(createContext(runtime), actor.uid, label) : undefined;
   if (!environment) return undefined;
-  const target = targetIn(environment);
+  const target = targetIn(runtime, environment);
   return "place" in target ? { ...target, actor } : target;
 }
 
-function targetIn(environment: Environment): Target | Page {
+function targetIn(runtime: Pick<Runtime, "ids">, environment: Environment): Target | Page {
   const {
     phase,
     end: { outcome },
-    run: { n: run, ports },
+    run: { n: run },
     uid,
   } = environment;
-  const page = ports.find(({ kind, address }) => kind === "http" && address !== null);
+  const page = isJupyterHost(runtime, environment) ? findJupyter(environment) : findHttpPort(environment);
   if (phase !== "active" || outcome || !page) return notRunning(environment);
   return { uid, place: { run: nameOfRun({ uid, run }), port: page.port, address: page.address } };
+}
+
+function findHttpPort({ run }: Environment): Omit<PagePlace, "run"> | undefined {
+  return run.ports.find(({ kind, address }) => kind === "http" && address !== null);
+}
+
+function findJupyter({ access: { jupyter } }: Environment): Omit<PagePlace, "run"> | undefined {
+  if (!jupyter?.origin) return undefined;
+  const { host, port } = new URL(jupyter.origin);
+  return { port: Number(port), address: host };
 }
 
 export interface IngressHost {

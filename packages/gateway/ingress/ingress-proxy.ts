@@ -150,11 +150,17 @@ const notPassedOn: ReadonlySet<string> = new Set([
   "x-real-ip",
 ]);
 
+/** Passes on the scheme of Jupyter's clients. Berth's keys are a bearer token or a Basic password. */
+function jupyterToken({ authorization = "" }: IncomingMessage["headers"]): SentHeaders {
+  return /^token +\S/i.test(authorization) ? { authorization } : {};
+}
+
 function requestHeaders(incoming: IncomingMessage, { host, scheme }: { host: string; scheme: string }) {
   const { headers, socket } = incoming;
   const passed = passedOn(incoming, (name) => notPassedOn.has(name) || name.startsWith("x-forwarded-"));
   return {
     ...passed,
+    ...jupyterToken(headers),
     ...framing(headers),
     host,
     // With `close`, a server that has not read the whole request may close before its answer is read.

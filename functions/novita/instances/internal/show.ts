@@ -35,10 +35,11 @@ async function findJupyter(ctx: UserContext<"sealer">, instance: Environment): P
     phase,
     end: { outcome },
     access,
+    addressLabel,
   } = instance;
   if (phase !== "active" || outcome || !access.jupyter?.origin) return undefined;
   const kept = openedJupyter(ctx.settings);
-  const key = JSON.stringify([uid, access.jupyter.origin, access.jupyter.token]);
+  const key = JSON.stringify([uid, access.jupyter.origin, access.jupyter.token, addressLabel]);
   const knownOpenJupyter = kept.get(key);
   if (knownOpenJupyter) return knownOpenJupyter;
   const opened = await openJupyter(ctx, instance);

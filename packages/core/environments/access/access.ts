@@ -11,6 +11,7 @@ import { readSpec } from "../record/spec.ts";
 import { changed, noLaterThan, requeueAt, waited } from "../record/step-result.ts";
 import { addEntry, shorten } from "../record/timeline.ts";
 import { fetchKeys, parseAccess } from "./guests.ts";
+import { settleJupyter } from "./jupyter.ts";
 import { writeSshEntry } from "./ssh-entry.ts";
 
 /** Fast retries; later ones follow only with the checks of a run without hints. */
@@ -68,7 +69,7 @@ async function giveAccess(
 ): Promise<Step<Environment> | undefined> {
   const { guests } = environment.access;
   const toDo = () =>
-    isApplied(environment) ? settleJupyter(environment, observed, now) : applyAccess(ctx, environment, now);
+    isApplied(environment) ? settleJupyter(ctx, environment, observed, now) : applyAccess(ctx, environment, now);
   if (guests.some(({ state, tries }) => state === "wanted" && tries > 0)) {
     // GitHub does not answer, so take the steps that do not depend on it first.
     const step = await toDo();
@@ -146,35 +147,4 @@ async function sentKeys(ctx: WorkerContext, environment: Environment): Promise<r
 
 function keysIn(guests: Readonly<Record<string, readonly string[]>> | undefined, name: string): readonly string[] {
   return new Map(Object.entries(guests ?? {})).get(name) ?? [];
-}
-
-const JUPYTER_ACTIONS = ["enable_jupyter", "disable_jupyter"] as const;
-
-function settleJupyter(environment: Environment, observed: Observation, now: number): Step<Environment> | undefined {
-  const { access } = environment;
-  const isJupyterWanted = JUPYTER_ACTIONS.some((kind) => hasOpenAction(environment, kind));
-  if (!access.jupyter) {
-    if (observed.jupyter) return isJupyterWanted ? waited(environment, now, "waits for Jupyter to end") : undefined;
-    return isJupyterWanted
-      ? changed(closeActions(environment, JUPYTER_ACTIONS, now), now, "Jupyter is off")
-      : undefined;
-  }
-  if (observed.jupyter?.state === "failed") return giveUp(environment, observed.jupyter.reason, now);
-  const origin = observed.jupyter?.origin ?? null;
-  if (observed.jupyter?.state !== "on" || origin === null) {
-    return access.jupyter.origin === null ? waited(environment, now, "waits for Jupyter") : undefined;
-  }
-  if (access.jupyter.origin === origin && !isJupyterWanted) return undefined;
-  const on = { ...environment, access: { ...access, jupyter: { ...access.jupyter, origin } } };
-  return changed(closeActions(on, JUPYTER_ACTIONS, now), now, "Jupyter is on");
-}
-
-function giveUp(environment: Environment, words: string | null, now: number): Step<Environment> {
-  const { access } = environment;
-  const reason = words ?? "Jupyter could not be started";
-  const isJupyterWanted = JUPYTER_ACTIONS.some((kind) => hasOpenAction(environment, kind));
-  const jupyterFault = shorten(reason) ?? undefined;
-  const off = { ...environment, access: { ...access, jupyter: null, jupyterFault, revision: access.revision + 1 } };
-  const closed = closeActions(off, JUPYTER_ACTIONS, now, reason);
-  return changed(isJupyterWanted ? closed : addEntry(closed, now, reason), now, "gave Jupyter up");
 }

@@ -6,6 +6,7 @@ import { readEach, unlessUnreadable } from "../../store/readable.ts";
 import { uid as isUid, number, text } from "../../store/shape.ts";
 import { createParser } from "../../store/unreadable.ts";
 import { removeRecord, writeRecord } from "../../store/write-record.ts";
+import { isJupyterHost } from "./jupyter-label.ts";
 import { parseEnvironment } from "./parse.ts";
 import type { Environment } from "./record.ts";
 
@@ -69,11 +70,15 @@ export async function findAddressed(
   return findClaimed(ctx, label, `owner#${owner}#`);
 }
 
-/** Returns any owner's active environment under a label if its page has a login, and is thus open to every visitor. */
+/**
+ * Returns any owner's active environment under a label if its page has a login, and is thus open to every visitor.
+ * Jupyter asks for its token.
+ */
 export async function findPageWithLogin(ctx: Context<"table">, label: string): Promise<Environment | undefined> {
   const environment = await findClaimed(ctx, label, "owner#");
-  const page = environment?.run.ports.find(({ kind }) => kind === "http");
-  return environment?.phase === "active" && page?.hasLogin ? environment : undefined;
+  if (environment?.phase !== "active") return undefined;
+  const page = environment.run.ports.find(({ kind }) => kind === "http");
+  return page?.hasLogin || isJupyterHost(ctx, environment) ? environment : undefined;
 }
 
 async function findClaimed(ctx: Context<"table">, label: string, partition: string): Promise<Environment | undefined> {

@@ -2,6 +2,7 @@ import type { Context } from "../../../context.ts";
 import type { Key } from "../../../ports/table.ts";
 import { keyText } from "../../../store/keys.ts";
 import { asSealed, type Sealed, WrongSeal } from "../../../store/sealed.ts";
+import { isJupyterHost } from "../jupyter-label.ts";
 import type { Environment } from "../record.ts";
 
 /** A user whose SSH keys open an environment: `wanted` until the keys are fetched, `in` once the run has them. */
@@ -115,7 +116,7 @@ export function jupyterUrl({ origin, token }: OpenJupyter): string {
  */
 export async function openJupyter(
   ctx: Context<"sealer">,
-  environment: Pick<Environment, "pk" | "sk" | "access" | "phase" | "end">,
+  environment: Pick<Environment, "pk" | "sk" | "access" | "phase" | "end" | "addressLabel">,
 ): Promise<OpenJupyter | undefined> {
   const {
     access,
@@ -123,7 +124,10 @@ export async function openJupyter(
     end: { outcome },
   } = environment;
   if (phase !== "active" || outcome || !access.jupyter?.origin) return undefined;
-  const { origin, token } = access.jupyter;
+  const { token } = access.jupyter;
+  const { userAccess, scheme, domain } = ctx.settings;
+  const hasHost = userAccess === "gateway" && isJupyterHost(ctx, environment);
+  const origin = hasHost ? `${scheme}://${environment.addressLabel}.${domain}` : access.jupyter.origin;
   try {
     return { origin, token: await openToken(ctx, environment, token) };
   } catch (error) {
