@@ -19,8 +19,8 @@ interface Part {
 /**
  * Returns what an overlay of deploy/kubernetes/gateway adds and changes for nodes of the tests. They have no load
  * balancer, so node ports lead in. Their API server lacks the admission that mounts a pod's token, and the controller
- * that publishes the authority. preStop and the probe are shorter than for a load balancer, which takes longer to learn
- * that a pod ends.
+ * that publishes the authority. preStop and the probe's period are shorter than for a load balancer, which takes longer
+ * to learn that a pod ends. A probe may take longer, since the machine computes both nodes.
  */
 export function gatewayOverlay({ hostKey, authority, table }: OverlaySettings): Record<"created" | "patches", Part[]> {
   const own = `/api/v1/namespaces/${system}`;
@@ -61,7 +61,7 @@ const token = {
 const container = {
   name: "gateway",
   lifecycle: { preStop: { sleep: { seconds: 1 } } },
-  readinessProbe: { periodSeconds: 1, failureThreshold: 1 },
+  readinessProbe: { periodSeconds: 1, timeoutSeconds: 10 },
   volumeMounts: [{ name: "token", mountPath: "/var/run/secrets/kubernetes.io/serviceaccount", readOnly: true }],
 };
 
