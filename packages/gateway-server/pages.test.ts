@@ -60,7 +60,9 @@ it("leads the shown address of a job's Jupyter to its port, and lets Jupyter ask
   expect([url.protocol, url.host]).toEqual(["https:", expect.stringMatching(/^jupyter-[0-9a-f]{20}\.berth\.dev$/)]);
   expect([answer.status, answer.body, withToken.status]).toEqual([200, "inside", 200]);
   expect(requests).toEqual([`${url.host}${url.pathname}${url.search} `, `${url.host}/ token abc`]);
-  expect(places).toEqual(Array(2).fill({ run: expect.stringMatching(/-r1$/), port: 40123, address: "127.0.0.1:40123" }));
+  expect(places).toEqual(
+    Array(2).fill({ run: expect.stringMatching(/-r1$/), port: 40123, address: "127.0.0.1:40123" }),
+  );
 });
 
 it("leads the address of a page to its port", async () => {
