@@ -154,7 +154,7 @@ const reported = [
 
 type State = keyof typeof ofEnvironments | keyof typeof ofDisks | keyof typeof ofItems | (typeof reported)[number];
 
-/** Each must be reached within 10,000 schedules. */
+/** Each must be reached within the schedules of `.ci/run`. */
 export const interestingStates = [
   ...Object.keys(ofEnvironments),
   ...Object.keys(ofDisks),
