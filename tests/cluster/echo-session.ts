@@ -3,7 +3,7 @@ import { once } from "node:events";
 
 /** Session of OpenSSH's client whose program gives its input back. */
 export interface EchoSession {
-  /** Sends words, and returns what comes back. */
+  /** Sends words, and returns what comes back. Throws if the session ends instead. */
   say(words: string): Promise<string>;
   /** Ends the input, and so the session. */
   close(): void;
@@ -16,8 +16,13 @@ export async function openEchoSession(words: readonly string[]): Promise<EchoSes
   const session = spawn("ssh", [...words, "cat"]);
   session.stdin.on("error", () => undefined);
   const ended = once(session, "exit");
-  await say(session, "hello\n");
-  return { say: (words) => say(session, words), close: () => session.stdin.end(), ended };
+  const failed = ended.then(([code]) => {
+    throw new Error(`The session ended with ${code}`);
+  });
+  failed.catch(() => undefined);
+  const sayHere = (words: string) => Promise.race([say(session, words), failed]);
+  await sayHere("hello\n");
+  return { say: sayHere, close: () => session.stdin.end(), ended };
 }
 
 async function say({ stdin, stdout }: ChildProcessWithoutNullStreams, words: string): Promise<string> {

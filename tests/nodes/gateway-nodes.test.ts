@@ -168,7 +168,7 @@ it("a deleted pod drains: its session goes on, new ones enter the pod in its pla
   const next = await seen<GatewayPod>(admin, gatewayPods, (pod) => isNew(pod) && isReady(pod));
   await log.logged("gateway draining");
   await seen<EndpointSlice>(admin, slices, ({ endpoints }) => {
-    return endpoints.some(({ targetRef, conditions }) => targetRef.uid === old.metadata.uid && !conditions.serving);
+    return !endpoints.some(({ targetRef, conditions }) => targetRef.uid === old.metadata.uid && conditions.serving);
   });
   const answer = await session.say("still here\n");
   const nextLog = await gateways.followLog(next);
