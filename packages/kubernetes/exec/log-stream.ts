@@ -50,9 +50,11 @@ export async function openLogStream(
   const signal = AbortSignal.timeout(openedWithinMs);
   const path = await findLogPath(place, id, { signal });
   if (path === undefined) return undefined;
-  const { log: first } = await readLogAt(place, path, { findKnown: () => known, signal });
-  const { start, bytes, mark } = first;
+  const { log } = await readLogAt(place, path, { findKnown: () => known, signal });
+  const { start, bytes, mark } = log;
   const firstEnd = bytes.length > 0 ? { position: start + bytes.length, mark } : known;
+  // A restarted kubelet has no log until it has found its containers.
+  const first = bytes.length === 0 && known ? { ...log, start: known.position } : log;
   const closing = new AbortController();
   const onLate = () => {
     state.pauseMs = LONG_PAUSE_MS;

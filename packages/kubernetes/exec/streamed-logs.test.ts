@@ -1,7 +1,7 @@
 import type { ServerResponse } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, it } from "vitest";
-import type { LogEnd, RunLog } from "#core/ports/run-log.ts";
+import type { LogEnd, LogPart, RunLog } from "#core/ports/run-log.ts";
 import { type ApiClient, apiClient } from "../client/api-client.ts";
 import { ApiUnreachable } from "../client/api-error.ts";
 import { answerJson, type LoopbackServer, loopbackServer, refuse } from "../fixtures/loopback-fixture.ts";
@@ -167,6 +167,28 @@ describe("a followed log", () => {
     expect(missing).toBeUndefined();
     expect([endOf(copied).position, third, restarted]).toEqual([14, third, third]);
     expect(third).toEqual({ text: "three\n", end: 14 });
+  });
+
+  it("stays at its position while a restarted kubelet does not know its container yet", async () => {
+    const logs = await openLogs();
+    print("one\n");
+    const { end } = await readUntil(logs, 0, "one\n");
+    const before = file;
+    file = "";
+    answer = (response, isStream) => {
+      if (!isStream) refuse(response, 400, "BadRequest", "container main is waiting to start");
+      return !isStream;
+    };
+    for (const stream of streams) stream.destroy();
+    await expect.poll(() => logs.isOpen({ uid, run: 1 })).toBe(false);
+
+    let part: LogPart | undefined;
+    while (!part) part = (await logs.read(uid, 1, end)) ?? (await sleep(20));
+    send(before);
+    print("two\n");
+
+    expect([part.start, part.bytes.length]).toEqual([end, 0]);
+    expect((await readUntil(logs, end, "two\n")).text).toBe("two\n");
   });
 
   it("gets another stream at once when nothing was printed for so long that the connection may be broken", async () => {
