@@ -9,7 +9,7 @@ import { must } from "../cluster/objects.ts";
 import { type Behaviour, computeConformance, type DefineTest } from "../conformance/compute.ts";
 import { type ExecBehaviour, type ExecUnderTest, execConformance } from "../conformance/exec.ts";
 import { type PortsUnderTest, portsConformance } from "../conformance/ports.ts";
-import { clearRuns, type DriverFixture, openDriverFixture, readLogPatiently } from "./driver-fixture.ts";
+import { clearRuns, type DriverFixture, openDriverFixture, readLogPatiently, untilRead } from "./driver-fixture.ts";
 import { debianImage } from "./images.ts";
 
 /** Names of the nodes by lane. Lanes run beside each other, since their tests mostly wait for the nodes. */
@@ -84,7 +84,7 @@ function everyOther(remainder: 0 | 1): DefineTest {
 function formatCommand({ prints, exits, ignoresTerm = false, lastWords }: Behaviour): string {
   const print = formatPrint(prints.map((line) => `${line}\n`).join(""));
   if (exits !== undefined) return `${print}; exit ${exits}`;
-  const onTerm = lastWords ? `echo "${lastWords}"; exit 0` : "exit 0";
+  const onTerm = lastWords ? `echo "${lastWords}"; ${untilRead}; exit 0` : "exit 0";
   return `trap '${ignoresTerm ? "" : onTerm}' TERM; ${print}; while :; do sleep 0.1; done`;
 }
 

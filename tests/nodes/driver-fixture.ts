@@ -51,6 +51,12 @@ export interface DriverOptions {
   readonly deployment?: string;
 }
 
+/**
+ * Part of a command, after its last output. On a busy machine, containerd 1.6 closes the output of a container that it
+ * stops before it has read all of it ("Failed to pipe stdout of container").
+ */
+export const untilRead = "sleep 0.5";
+
 /** The nodes compute on this machine too, so they are not asked more often. */
 const POLL_MS = 200;
 

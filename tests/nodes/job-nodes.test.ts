@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from "vitest";
-import { type DriverFixture, openDriverFixture } from "./driver-fixture.ts";
+import { type DriverFixture, openDriverFixture, untilRead } from "./driver-fixture.ts";
 
 let fixture: DriverFixture;
 
@@ -17,7 +17,7 @@ const untilTerm = (words: string) => `trap '${words}' TERM; echo begun; while :;
 
 describe("a job on a real node", () => {
   it("starts from its image, takes commands, and its last words after SIGTERM are in its log", async () => {
-    const command = untilTerm("echo checkpoint saved to /data/step-4711; exit 3");
+    const command = untilTerm(`echo checkpoint saved to /data/step-4711; ${untilRead}; exit 3`);
     const run = await fixture.applied({ command, env: { STEP: "4711" } });
 
     const ready = await fixture.until(run, (seen) => seen?.state === "ready");
@@ -48,7 +48,7 @@ describe("a job on a real node", () => {
   });
 
   it("that prints a lot after SIGTERM keeps all of it, in order", async () => {
-    const run = await fixture.applied({ command: untilTerm("seq 1 5000; printf end; exit 0") });
+    const run = await fixture.applied({ command: untilTerm(`seq 1 5000; printf end; ${untilRead}; exit 0`) });
     await fixture.begun(run);
 
     await fixture.compute.terminate(run.uid, 1, 10);

@@ -3,7 +3,7 @@ import type { Observation, Run } from "#core/ports/compute.ts";
 import { kubernetesCompute } from "#kubernetes/compute.ts";
 import { buildToolsImage, toolsImage } from "../../scripts/images/tools-image.ts";
 import { must } from "../cluster/objects.ts";
-import { type DriverFixture, openDriverFixture } from "./driver-fixture.ts";
+import { type DriverFixture, openDriverFixture, untilRead } from "./driver-fixture.ts";
 import { followLog } from "./follow-log.ts";
 
 const gently = { graceSeconds: 10, force: false };
@@ -24,7 +24,8 @@ const isEnded = (seen: Observation | undefined) => seen?.state === "ended";
 const onTwo = { shares: [{ node: "two", units: 1 }] };
 
 /** Prints a numbered line ten times a second until SIGTERM. */
-const counting = "n=0; trap 'echo saved; exit 3' TERM; while :; do n=$((n+1)); echo $n; sleep 0.1; done";
+const counting = `n=0; trap 'echo saved; ${untilRead}; exit 3' TERM
+  while :; do n=$((n+1)); echo $n; sleep 0.1; done`;
 
 /** Returns the numbers up to that of the last whole line. */
 const countedTo = (text: string) =>

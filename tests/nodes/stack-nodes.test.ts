@@ -5,6 +5,7 @@ import { type CliFixture, openCliFixture } from "../../packages/cli/cli-fixture.
 import { applyManifests, readManifests } from "../cluster/manifests.ts";
 import { callApi, isOver, type JobClient, jobClient } from "../e2e/job-client.ts";
 import { eventually } from "../e2e/processes.ts";
+import { untilRead } from "./driver-fixture.ts";
 import { debianImage } from "./images.ts";
 import { type RealCluster, startRealCluster } from "./real-cluster.ts";
 
@@ -42,7 +43,8 @@ afterAll(async () => {
 });
 
 /** Waits for SIGTERM, and prints these words then. */
-const untilTerm = (words: string) => `trap 'echo ${words}; exit 0' TERM; echo begun; while :; do sleep 0.1; done`;
+const untilTerm = (words: string) =>
+  `trap 'echo ${words}; ${untilRead}; exit 0' TERM; echo begun; while :; do sleep 0.1; done`;
 const wanted = { instance_type: "p5.48xlarge", gpu_count: 1, image: debianImage };
 const call = (method: string, path: string, body?: unknown) => callApi(cli.running.url, key, { method, path, body });
 
