@@ -14,7 +14,7 @@ const schedules = ["tests/simulator/schedules-*.test.ts"];
 const stack = [
   "packages/process/**/*.test.ts",
   "tests/e2e/!(life|quick-start|sts).test.ts",
-  "packages/local/{access,disks,interrupted-start,home/earlier-home,identity/local-users,logs,page-access,sandbox/reach-conformance,session-run,server/sockets,stack}.test.ts",
+  "packages/local/{access,disks,interrupted-start,home/earlier-home,identity/local-users,logs,page-access,sandbox/reach-conformance,session-run,server/sockets,stack,web-terminal}.test.ts",
   "packages/gateway/ssh/{ssh,ssh-bounds,ssh-openssh,ssh-openssh-*}.test.ts",
   "scripts/{dev,images/gateway-image,start,start-bundle,start-terminal}.test.ts",
   "packages/kubernetes/idle-requests.test.ts",

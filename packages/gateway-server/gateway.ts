@@ -31,7 +31,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   // The gateway's role may not write keys (docs/architecture/gateway.md#the-program).
   const runtime = { ...options.runtime, readsKeysOnly: true } as const;
   let isReady = false;
-  const web = await startWeb({ runtime, connect, port: webPort, isAllowed, isReady: () => isReady });
+  const web = await startWeb({ runtime, connect, reach, port: webPort, isAllowed, isReady: () => isReady });
   const ssh = await startSsh({
     directory,
     reach,

@@ -3,6 +3,7 @@ import type { Duplex } from "node:stream";
 import { type Ingress, startIngress } from "#gateway/ingress/ingress.ts";
 import { getPath, ingressHosts } from "#gateway/ingress/ingress-access.ts";
 import type { ConnectPage } from "#gateway/ingress/page-connection.ts";
+import type { Reach } from "#gateway/ports/reach.ts";
 import { answerBadRequests, isRefused, isUpgradeRefused } from "#http/request/bad-requests.ts";
 import type { Runtime } from "#http/runtime.ts";
 import { listen } from "./listen.ts";
@@ -11,6 +12,7 @@ import type { AllowsSource } from "./sources.ts";
 export interface WebOptions {
   readonly runtime: Runtime<"table">;
   readonly connect: ConnectPage;
+  readonly reach: Pick<Reach, "openTerminal">;
   readonly port: number;
   readonly isAllowed: AllowsSource;
   /** Reports whether this replica takes new connections. */
@@ -32,7 +34,7 @@ const MOST_LISTENERS = 20;
 
 /** Serves pages of environments at `<label>.DOMAIN`, and `/healthz` and `/readyz` at any other host. */
 export async function startWeb(options: WebOptions): Promise<WebServer> {
-  const { runtime, connect, port: wanted } = options;
+  const { runtime, connect, reach, port: wanted } = options;
   const server = createServer({
     maxHeaderSize: HEAD_BYTES,
     shouldUpgradeCallback: wantsWebSocket,
@@ -40,7 +42,7 @@ export async function startWeb(options: WebOptions): Promise<WebServer> {
     requireHostHeader: false,
   });
   const port = await listen(server, wanted, "PORT");
-  const pages = startIngress(runtime, { connect });
+  const pages = startIngress(runtime, { connect, reach });
   const sockets = new Set<Duplex>();
   server.on("connection", (socket) => sockets.add(socket.once("close", () => sockets.delete(socket))));
   const work = openWork();

@@ -2,11 +2,13 @@ import type { Context } from "#core/context.ts";
 import type { Compute } from "#core/ports/compute.ts";
 import type { LiveLogs } from "#core/ports/run-log.ts";
 import type { Volumes } from "#core/ports/volumes.ts";
+import type { Reach } from "#gateway/ports/reach.ts";
 
 export interface Environments {
   readonly compute: Compute;
   readonly volumes: Volumes;
   readonly liveLogs?: LiveLogs;
+  readonly reach: Pick<Reach, "openTerminal">;
   readonly isolation: string;
   readonly limits: string;
   /** Why environments share this machine's network. If undefined, each has its own, or isolation is off. */

@@ -48,7 +48,8 @@ export async function environmentsOnMachine(start: StackStart, blobs: string): P
   const { path } = home;
   requireMachine(path);
   const trying = isolation ?? findIsolation();
-  const ssh = await getStartSsh(start, sandboxPorts(path));
+  const ports = sandboxPorts(path);
+  const ssh = await getStartSsh(start, ports);
   // Other processes probe the isolation, so do the work of this one before awaiting them.
   const volumes = processVolumes({ home: path, blobs, log });
   const [locking, groups] = [findLocking(), findControlGroups()];
@@ -57,15 +58,20 @@ export async function environmentsOnMachine(start: StackStart, blobs: string): P
   requireMemoryLimit(config, limits);
   const nodes = { home: path, nodes: config.nodes, programs: config.programs };
   const entry = { sshPort: ssh.port, sshHostKey: ssh.hostKey };
-  return machineEnvironments(volumes, { ...nodes, ...entry, locking, limits, ...isolated });
+  return machineEnvironments(volumes, ports.reach, { ...nodes, ...entry, locking, limits, ...isolated });
 }
 
-function machineEnvironments(volumes: ReturnType<typeof processVolumes>, options: ProcessComputeOptions): Environments {
+function machineEnvironments(
+  volumes: ReturnType<typeof processVolumes>,
+  reach: Environments["reach"],
+  options: ProcessComputeOptions,
+): Environments {
   const compute = processCompute(options);
   const isShared = compute.isolation !== "none" && compute.network === "shared";
   return {
     compute,
     volumes,
+    reach,
     liveLogs: processLiveLogs(options.home),
     isolation: describeIsolation(compute.isolation, compute.network),
     limits: compute.limits,

@@ -118,7 +118,7 @@ async function startParts(start: StackStart): Promise<Stack> {
   const metrics = await startMetrics(runtime, functions, config.METRICS_PORT);
   if (metrics) parts.push(metrics);
   const opensTo = settings.open ? await localUser(createContext(runtime), identities[0]) : undefined;
-  const { server, served } = await startApi(start, runtime, functions, opensTo);
+  const { server, served } = await startApi(start, runtime, functions, environments.reach, opensTo);
   parts.push(server);
   const addresses = { url: server.url, stsUrl: sts.endpoint };
   const usersDirectory = writeUserFiles(path, identities.slice(2), addresses);
@@ -172,6 +172,7 @@ async function startApi(
   { config: { PORT: port, hasDomain } }: StackStart,
   runtime: Runtime,
   { endpoints, sockets }: Catalog,
+  reach: Environments["reach"],
   opensTo: Runtime["localUser"],
 ) {
   const servedAt = (port: number) => (hasDomain ? runtime : withPort(runtime, port));
@@ -179,7 +180,7 @@ async function startApi(
     port,
     setting: "PORT",
     sockets,
-    pages: true,
+    reach,
   });
   return { server, served: servedAt(Number(new URL(server.url).port)) };
 }

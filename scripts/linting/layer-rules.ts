@@ -16,7 +16,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   // The program of a cluster's gateway. It adds the adapters for AWS to the package above.
   "gateway-server": ["core", "http", "aws", "kubernetes", "gateway"],
   // It finds the functions through the catalog.
-  local: ["core", "http", "aws", "sqlite", "process", "kubernetes", "gateway"],
+  local: ["core", "http", "aws", "sqlite", "process", "kubernetes", "gateway", "relay"],
   // Users install these two without the rest of Berth.
   sdk: [],
   cli: ["sdk"],

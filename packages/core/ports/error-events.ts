@@ -56,6 +56,7 @@ export const errorEvents = {
   "look failed": { metric: "LooksFailed", threshold: 20 },
   "message names no delivery": { metric: "DeliveryMessagesUnknown" },
   "page failed": { localOnly: true },
+  "terminal failed": { localOnly: true },
   "poisoned record": {
     metric: "RecordsPoisoned",
   },

@@ -9,7 +9,8 @@ import { memoryIdentity } from "#tests/fakes/memory-identity.ts";
 import { countedPort } from "#tests/faults/counted-ports.ts";
 import { recordingLog } from "#tests/fixtures/log.ts";
 import { type MemoryWorld, memoryWorld, newActor, newEnvironment } from "#tests/worlds/memory-world.ts";
-import { type IngressTimes, startIngress } from "./ingress.ts";
+import { NoTerminal } from "../ports/reach.ts";
+import { type IngressOptions, type IngressTimes, startIngress } from "./ingress.ts";
 import type { ConnectPage } from "./page-connection.ts";
 
 export interface Answer {
@@ -52,6 +53,7 @@ export interface IngressFixture {
 export async function openIngressFixture(
   times: Partial<IngressTimes> = {},
   connect?: ConnectPage,
+  reach: IngressOptions["reach"] = { openTerminal: () => Promise.reject(new NoTerminal("gone")) },
 ): Promise<IngressFixture> {
   const log = recordingLog();
   const world = await memoryWorld({ log, settings: { domain: "preview.localhost:8080", scheme: "http" } });
@@ -61,7 +63,7 @@ export async function openIngressFixture(
   const reads: string[] = [];
   const table = countedPort("table", ports.table, reads);
   const runtime: Runtime = { ports: { ...ports, table, identity }, clock, ids, log, settings, deployment };
-  const pages = startIngress(runtime, { times, ...(connect && { connect }) });
+  const pages = startIngress(runtime, { times, reach, ...(connect && { connect }) });
   const server = createServer((incoming, outgoing) => {
     if (!pages.answer(incoming, outgoing)) outgoing.writeHead(418).end("the API");
   });

@@ -1,19 +1,34 @@
 import { type IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import type { Runtime } from "#http/runtime.ts";
-import { type Authorize, type IngressHost, ingressAccess, ingressHosts, type Target } from "./ingress-access.ts";
+import type { Reach } from "../ports/reach.ts";
+import {
+  needsUpgrade,
+  TERMINAL_PATH,
+  type TerminalSockets,
+  type TerminalTimes,
+  terminalSockets,
+} from "../terminal/terminal-sockets.ts";
+import {
+  type Authorize,
+  getPath,
+  type IngressHost,
+  ingressAccess,
+  ingressHosts,
+  type Target,
+} from "./ingress-access.ts";
 import { type Page, show } from "./ingress-page.ts";
 import { type ProxyTimes, passOn, passUpgrade, proxyTimes } from "./ingress-proxy.ts";
 import { type ConnectPage, connectLocally } from "./page-connection.ts";
 
-export interface IngressTimes extends ProxyTimes {
-  readonly checkMs: number;
-}
+export interface IngressTimes extends ProxyTimes, TerminalTimes {}
 
 export interface IngressOptions {
   readonly times?: Partial<IngressTimes>;
   /** Connection to a page. The default connects to the page's address on this machine. */
   readonly connect?: ConnectPage;
+  /** Ways into the terminals of runs. */
+  readonly reach: Pick<Reach, "openTerminal">;
 }
 
 export interface Ingress {
@@ -24,15 +39,17 @@ export interface Ingress {
 
 /** A key that was revoked elsewhere stays cached for 5 s (key-check.ts). Open sockets close soon after that. */
 const CHECK_MS = 1_000;
+const PING_MS = 30_000;
 
-export function startIngress(runtime: Runtime<"table">, options: IngressOptions = {}): Ingress {
+export function startIngress(runtime: Runtime<"table">, options: IngressOptions): Ingress {
   const { connect = connectLocally } = options;
-  const times = { ...proxyTimes, checkMs: CHECK_MS, ...options.times };
+  const times = { ...proxyTimes, checkMs: CHECK_MS, pingMs: PING_MS, ...options.times };
   const findHost = ingressHosts(runtime.settings.domain);
   const authorize = ingressAccess(runtime);
   const tunnels: Tunnels = new Map();
   const polling = setInterval(() => void closeStrangers(tunnels, authorize), times.checkMs);
-  const parts = { runtime, authorize, connect, times, tunnels };
+  const terminals = terminalSockets(runtime, options.reach, times);
+  const parts = { runtime, authorize, connect, times, tunnels, terminals };
   return {
     answer: (incoming, outgoing) => {
       const host = findHost(incoming);
@@ -49,6 +66,7 @@ export function startIngress(runtime: Runtime<"table">, options: IngressOptions 
     },
     stop: () => {
       clearInterval(polling);
+      terminals.stop();
       for (const socket of tunnels.keys()) socket.destroy();
     },
   };
@@ -60,6 +78,7 @@ interface Parts {
   readonly connect: ConnectPage;
   readonly times: ProxyTimes;
   readonly tunnels: Tunnels;
+  readonly terminals: TerminalSockets;
 }
 
 interface PageRequest {
@@ -71,11 +90,13 @@ interface PageRequest {
 
 type Tunnels = Map<Duplex, PageRequest>;
 
-async function serve({ runtime, authorize, connect, times, tunnels }: Parts, pageRequest: PageRequest): Promise<void> {
+async function serve(parts: Parts, pageRequest: PageRequest): Promise<void> {
+  const { runtime, authorize, connect, times, tunnels } = parts;
   const { incoming, outgoing, host, tunnel } = pageRequest;
   const startedAt = runtime.clock.monotonic();
   let target: Target | undefined;
   outgoing.once("close", () => logPage(runtime, pageRequest, startedAt, target));
+  if (isTerminal(incoming)) return serveTerminal(parts, pageRequest);
   const verdict = await authorize(incoming, host);
   if (outgoing.destroyed) return;
   if (isPage(verdict)) return show(outgoing, verdict);
@@ -87,6 +108,16 @@ async function serve({ runtime, authorize, connect, times, tunnels }: Parts, pag
   tunnels.set(tunnel.socket, pageRequest);
   tunnel.socket.once("close", () => tunnels.delete(tunnel.socket));
   passUpgrade({ ...request, ...tunnel });
+}
+
+/** Reports whether the path is the gateway's own. A page of an environment cannot have it. */
+function isTerminal(incoming: IncomingMessage): boolean {
+  return getPath(incoming).split("?")[0] === TERMINAL_PATH;
+}
+
+function serveTerminal({ terminals }: Parts, { incoming, outgoing, host, tunnel }: PageRequest): void {
+  if (tunnel) terminals.upgrade(incoming, tunnel.socket, tunnel.head, outgoing, host.label);
+  else show(outgoing, needsUpgrade);
 }
 
 /** Creates a response for an upgrade request, which Node leaves without one. */

@@ -5,7 +5,7 @@ import type { RunEntry } from "#kubernetes/access/run-entry.ts";
 import type { PodSession, PodSessionRequest } from "#kubernetes/exec/pod-session.ts";
 import type { RunId } from "#kubernetes/names.ts";
 import { type Relay, type RelayPlace, serveRelay } from "#relay/relay.ts";
-import type { Program, ProgramEnd, Reach, WantedProgram } from "../ports/reach.ts";
+import { NoTerminal, type Program, type ProgramEnd, type Reach, type WantedProgram } from "../ports/reach.ts";
 
 interface PodRun {
   readonly id: RunId;
@@ -19,6 +19,10 @@ export function podReach(runs: RunEntry, getRun: (name: string) => PodRun): Reac
     start: async (name, wanted) => startProgram(runs, () => getRun(name), wanted),
     // A pod has one loopback: a listener is reachable at either address.
     dial: async (name, { port }) => runs.dial(getRun(name).id, port),
+    // Not built yet.
+    openTerminal: async () => {
+      throw new NoTerminal("unsupported");
+    },
     openRelay: async (name, place, onVisitor) => openRelay(runs, () => getRun(name), place, onVisitor),
   };
 }

@@ -12,6 +12,11 @@ export interface Reach {
   start(run: string, wanted: WantedProgram): Promise<Program>;
   /** Connects to a port of the run's own loopback. Rejects if nothing answers. */
   dial(run: string, destination: Destination): Promise<Duplex>;
+  /**
+   * Opens a stream of frames to a terminal that lives in the run (packages/relay/terminal-frames.ts). The holder waits
+   * for `attach`. Rejects with `NoTerminal` if there is none to open.
+   */
+  openTerminal(run: string, wanted: WantedWebTerminal): Promise<Duplex>;
   /** Starts a relay inside the run. Rejects if this kind of run has none. */
   openRelay(run: string, place: RelayPlace, onVisitor: (visitor: Duplex) => void): Promise<Relay>;
 }
@@ -55,3 +60,25 @@ export interface Destination {
   readonly host: "127.0.0.1" | "::1";
   readonly port: number;
 }
+
+export interface WantedWebTerminal {
+  /** 32 hex digits. */
+  readonly id: string;
+  /** Whether it is started. Otherwise it must exist. */
+  readonly isNew: boolean;
+  readonly columns: number;
+  readonly lines: number;
+}
+
+/** A terminal that cannot be opened: it has ended, the run has as many as it may have, or it can have none. */
+export class NoTerminal extends Error {
+  readonly reason: "gone" | "tooMany" | "unsupported";
+
+  constructor(reason: NoTerminal["reason"]) {
+    super(`No terminal: ${reason}`);
+    this.name = "NoTerminal";
+    this.reason = reason;
+  }
+}
+
+export const MOST_TERMINALS = 8;

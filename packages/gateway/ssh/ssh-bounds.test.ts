@@ -69,6 +69,7 @@ describe("an SSH server", () => {
         dialled.push(socket);
         return socket;
       },
+      openTerminal: async () => deaf(),
       openRelay: async (_run, _place, onVisitor) => {
         setImmediate(() => onVisitor(deaf()));
         return { address: Promise.resolve(""), ended: new Promise(() => undefined), close: () => undefined };

@@ -134,7 +134,8 @@ async function environmentsOn(
   const runs = runEntry({ client, namespace, deployment });
   const entries = clusterEntries(home);
   const ports = localPorts((run, port) => dial(entries, runs, run, port));
-  const ssh = exposure.sshPort === undefined ? await startSsh(clusterPorts(entries, runs)) : undefined;
+  const gateway = clusterPorts(entries, runs);
+  const ssh = exposure.sshPort === undefined ? await startSsh(gateway) : undefined;
   const access = { entries, ports, ssh };
   const stop = async () => {
     const sessions = entries.all().flatMap((entry) => [...entry.sessions]);
@@ -146,6 +147,7 @@ async function environmentsOn(
     compute: withAccess(compute, access),
     volumes: kubernetesVolumes(place, { storageClass: null, now, blobs }),
     liveLogs,
+    reach: gateway.reach,
     isolation: "pod",
     limits: podLimits,
     sharedNetwork: undefined,

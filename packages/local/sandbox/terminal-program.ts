@@ -11,7 +11,8 @@ import { systemPath } from "#process/sandbox/local-path.ts";
 import { findProcess } from "#process/supervisor/process-identity.ts";
 import { quoted } from "../shell-text.ts";
 import type { MarkSession } from "./process-program.ts";
-import type { TerminalNews, TerminalSize, WantedTerminal } from "./terminal-host.ts";
+import type { TerminalSize, WantedTerminal } from "./pseudo-terminal.ts";
+import type { TerminalNews } from "./terminal-host.ts";
 
 const host = fileURLToPath(new URL("terminal-host.ts", import.meta.url));
 
@@ -22,10 +23,7 @@ export async function startTerminal(
   { term, columns, lines }: Terminal,
   mark: MarkSession,
 ): Promise<Program> {
-  const env = { ...inside.env, TERM: term };
-  const inTerminal = [...namingTerminal, ...words];
-  const named = namedTerminal({ ...inside, env }, inTerminal);
-  const { file, args, cwd, env: commandEnv } = commandInside({ ...inside, env }, named ?? inTerminal);
+  const { isNamed, ...command } = terminalCommand(inside, words, term);
   const holder = startHolder();
   let exitCode = 255;
   holder.on("message", (news: TerminalNews) => {
@@ -33,13 +31,13 @@ export async function startTerminal(
   });
   // Unlike `once`, this never rejects if the holder ends during a send.
   const closed = new Promise<[null]>((resolve) => holder.once("close", () => resolve([null])));
-  holder.send({ file, args, cwd, env: commandEnv, columns, lines } satisfies WantedTerminal);
+  holder.send({ ...command, columns, lines } satisfies WantedTerminal);
   const first = await Promise.race([once(holder, "message"), closed]);
   const [begun] = first as [TerminalNews | number | null];
   if (typeof begun !== "object" || begun === null || !("pid" in begun)) {
     throw new Error("There are no terminals on this platform; commands work");
   }
-  const leader = named && findProcess(begun.pid);
+  const leader = isNamed ? findProcess(begun.pid) : undefined;
   const unmark = mark(begun.pid);
   return {
     input: holder.stdin,
@@ -58,6 +56,14 @@ export async function startTerminal(
 
 const ignore = () => undefined;
 
+/** Returns the command that runs `words` in a terminal. A named one is a process group of its own in a sandbox. */
+export function terminalCommand(inside: Inside, words: readonly string[], term: string) {
+  const env = { ...inside.env, TERM: term };
+  const inTerminal = [...namingTerminal, ...words];
+  const named = namedTerminal({ ...inside, env }, inTerminal);
+  return { ...commandInside({ ...inside, env }, named ?? inTerminal), isNamed: named !== undefined };
+}
+
 /** Only a process inside can find the name of its terminal. */
 const namingTerminal = ["/bin/sh", "-c", 'SSH_TTY=$(tty 2>/dev/null) && export SSH_TTY; exec "$0" "$@"'];
 
@@ -67,14 +73,22 @@ type Holder = ChildProcess & {
 };
 
 function startHolder(): Holder {
-  const compiled = process.env.NODE_COMPILE_CACHE ?? dirname(getCompileCacheDir() ?? "");
-  const holder = spawn(process.execPath, ["--max-semi-space-size=1", host], {
+  const holder = spawn(process.execPath, holderWords(host), {
     detached: true,
-    env: { PATH: systemPath, ...(compiled !== "." && { NODE_COMPILE_CACHE: compiled }) },
+    env: holderEnvironment(),
     stdio: ["pipe", "pipe", "ignore", "ipc"],
   }) as Holder;
   for (const stream of [holder, holder.stdin, holder.stdout]) stream.on("error", () => undefined);
   return holder;
+}
+
+export function holderWords(program: string): string[] {
+  return ["--max-semi-space-size=1", program];
+}
+
+export function holderEnvironment(): Record<string, string> {
+  const compiled = process.env.NODE_COMPILE_CACHE ?? dirname(getCompileCacheDir() ?? "");
+  return { PATH: systemPath, ...(compiled !== "." && { NODE_COMPILE_CACHE: compiled }) };
 }
 
 /**

@@ -53,11 +53,13 @@ function withAllPorts<Given>(runtime: Given): Given & Runtime {
   return runtime as Given & Runtime;
 }
 
+const reach = { openTerminal: () => Promise.reject(new Error("There are no terminals here")) };
+
 /** A server, its log, and a way to send it bytes that no client would and to read all that it answers. */
 async function fixture() {
   const runtime = withAllPorts(await fixtureRuntime());
   const entries = [me, remove].map((declaration) => ({ name: declaration.path, file: "x", declaration }));
-  const server = await startServer(() => runtime, entries, { port: 0, setting: "PORT", pages: true });
+  const server = await startServer(() => runtime, entries, { port: 0, setting: "PORT", reach });
   servers.push(server);
   const send = async (text: string) => {
     const socket = connect(Number(new URL(server.url).port), "127.0.0.1");

@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import { getRequestListener } from "@hono/node-server";
 import { type Ingress, startIngress } from "#gateway/ingress/ingress.ts";
+import type { Reach } from "#gateway/ports/reach.ts";
 import { buildApp } from "#http/app.ts";
 import type { Catalog } from "#http/catalog.ts";
 import { answerBadRequests, isRefused, isUpgradeRefused, unreadableRequest } from "#http/request/bad-requests.ts";
@@ -18,7 +19,8 @@ export interface ServerOptions {
   readonly port: number;
   readonly setting: "PORT" | "METRICS_PORT";
   readonly sockets?: Catalog["sockets"];
-  readonly pages?: boolean;
+  /** Set if pages and terminals of environments are served: ways into these. */
+  readonly reach?: Pick<Reach, "openTerminal">;
   readonly stalledAfterMs?: number;
 }
 
@@ -32,13 +34,7 @@ const STALLED_MS = 60_000;
 export async function startServer(
   runtimeAt: (port: number) => Runtime,
   entries: Catalog["endpoints"],
-  {
-    port: wanted,
-    setting,
-    sockets: declared = [],
-    pages: hasPages = false,
-    stalledAfterMs = STALLED_MS,
-  }: ServerOptions,
+  { port: wanted, setting, sockets: declared = [], reach, stalledAfterMs = STALLED_MS }: ServerOptions,
 ): Promise<RunningServer> {
   const server = createServer({
     maxHeaderSize: HEAD_BYTES,
@@ -57,7 +53,7 @@ export async function startServer(
   answerBadRequests(server, runtime.ids);
   const open = new Set<Socket>();
   server.on("connection", (socket) => open.add(socket.once("close", () => open.delete(socket))));
-  const pages: Ingress | undefined = hasPages ? startIngress(runtime) : undefined;
+  const pages: Ingress | undefined = reach && startIngress(runtime, { reach });
   server.on("request", (incoming, outgoing) => {
     if (isRefused(incoming, outgoing, runtime.ids)) return;
     if (pages?.answer(incoming, outgoing)) return;
