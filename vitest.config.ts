@@ -113,11 +113,7 @@ export default defineConfig({
         },
       },
       { extends: true, test: { name: "stack", include: stack, retry } },
-      {
-        extends: true,
-        // Four of its files do not fill two processors, because they wait for other processes.
-        test: { name: "cli", include: cli, maxWorkers: 6, retry, globalSetup: "packages/cli/packed-fixture.ts" },
-      },
+      { extends: true, test: { name: "cli", include: cli, retry, globalSetup: "packages/cli/packed-fixture.ts" } },
       { extends: true, test: { name: "aws", include: aws } },
       // A synthesis leaves its zips where the next one does.
       { extends: true, test: { name: "infra", include: infra, maxWorkers: 1 } },
