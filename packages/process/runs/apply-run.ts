@@ -34,13 +34,14 @@ export async function applyRun(host: Host, run: Run): Promise<void> {
     const files = { "run.json": JSON.stringify(record), until: String(run.until), [lockFile]: "" };
     makeRunDirectory(directory, plan.machines, files);
   }
-  if (!isDraft(readStatus(directory))) return;
   const place = { name, directory, locking: plan.locking };
-  // A removal that did not find the directory has set its mark before.
+  const hasStarted = !isDraft(readStatus(directory));
+  // A removal that did not find the directory has set its mark before. A started run may still be ending.
   if (wasRemoved(host.runs, name)) {
-    await forgetDraft(place);
+    if (!hasStarted) await forgetDraft(place);
     throw new Error("The run was removed and is not started again");
   }
+  if (hasStarted) return;
   await requireVolumes(host, place, plan);
   const reply = await launch(plan, host.options.startedWithinMs).catch(async (error: unknown) => {
     await forgetDraft(place);
