@@ -24,7 +24,7 @@ describe("a step of the check", () => {
   it("is too slow to judge, and has not passed, if its time limit ended it", () => {
     const { stdout, status } = check("waits", "1", "sleep", "600");
 
-    expect(stdout).toMatch(/^=== waits: too slow to judge, ended at its limit of 1 s, \d+ s$/m);
+    expect(stdout).toMatch(/^=== waits: too slow to judge, ended at its limit of 1 s, \d+ s, 0 s of CPU$/m);
     expect(stdout).toContain("\nNot passed:\nstep: waits: too slow to judge");
     expect([stdout.includes("FAILED"), status]).toEqual([false, 1]);
   });
@@ -32,15 +32,21 @@ describe("a step of the check", () => {
   it.each(["exit 1", "exit 124", "kill -9 $$"])("has failed if it ended by itself with `%s`", (line) => {
     const { stdout, status } = check("ends", "600", "sh", "-c", line);
 
-    expect(stdout).toMatch(/^=== ends: FAILED, \d+ s$/m);
+    expect(stdout).toMatch(/^=== ends: FAILED, \d+ s, 0 s of CPU$/m);
     expect([stdout.includes("0 passed, 1 failed"), status]).toEqual([true, 1]);
   });
 
   it("has passed if it succeeded", () => {
     const { stdout, status } = check("ends", "600", "true");
 
-    expect(stdout).toMatch(/^=== ends: ok, \d+ s$/m);
+    expect(stdout).toMatch(/^=== ends: ok, \d+ s, 0 s of CPU$/m);
     expect([stdout.includes("1 passed, 0 failed"), status]).toEqual([true, 0]);
+  });
+
+  it("says how much processor time it took", () => {
+    const { stdout } = check("computes", "600", "node", "-e", "while (process.cpuUsage().user < 2_100_000);");
+
+    expect(stdout).toMatch(/^=== computes: ok, \d+ s, [23] s of CPU$/m);
   });
 });
 
