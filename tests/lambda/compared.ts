@@ -35,6 +35,7 @@ const forms: readonly (readonly [RegExp, string])[] = [
   [/\b(ws-my-project-developer)-\d+/g, "$1-<seconds>"],
   [/\b(onmemos-my-project-developer)-\d+/g, "$1-<seconds>"],
   [/("(?:api_)?key":)"[\w-]{86}"/g, '$1"<key>"'],
+  [/("ticket":)"[\w-]{43}"/g, '$1"<ticket>"'],
   [/("key_prefix":)"[\w-]{8}"/g, '$1"<prefix>"'],
   [/\bevt_\d{13}_[0-9a-f]{32}_(\d+)/g, "evt_<id>_$1"],
   [/\b(vs-code)-[0-9a-f]{8}\b/g, "$1-<hex>"],
