@@ -1,6 +1,5 @@
 /**
  * Frames between a gateway and the holder of a terminal in a run: a kind, a length in four bytes, and the content.
- * images/tools/terminal has the same in Go.
  *
  * From the gateway: `attach` (columns and lines in two bytes each, then the offset or all ones), `input`, `size`
  * (columns and lines) and `ack` (offset). From the holder: `hello` (offset of the next output), `output`, `taken` (number

@@ -143,7 +143,8 @@ function readFrames(stream: Duplex, ws: WebSocket, take: (frame: TerminalFrame) 
     }
     if (ws.bufferedAmount > MOST_BUFFERED) {
       stream.pause();
-      ws.send("", () => stream.resume());
+      // No bytes of output: an empty text frame would be no message of the protocol.
+      ws.send(Buffer.alloc(0), () => stream.resume());
     }
   });
 }

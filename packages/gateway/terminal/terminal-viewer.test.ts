@@ -1,0 +1,78 @@
+import { once } from "node:events";
+import type { AddressInfo } from "node:net";
+import { type Duplex, duplexPair } from "node:stream";
+import { afterEach, expect, test } from "vitest";
+import { WebSocket, WebSocketServer } from "ws";
+import {
+  offsetBytes,
+  readOffset,
+  TERMINAL_WINDOW,
+  type TerminalFrame,
+  terminalFrame,
+  terminalFrameReader,
+} from "#relay/terminal-frames.ts";
+import { viewTerminal } from "./terminal-viewer.ts";
+
+const closers: (() => void)[] = [];
+afterEach(() => {
+  for (const close of closers.splice(0)) close();
+});
+
+/** A client, and the environment's end of its terminal. */
+async function openViewer() {
+  const [ofGateway, environment] = duplexPair();
+  const server = new WebSocketServer({ port: 0, host: "127.0.0.1" });
+  closers.push(() => server.close());
+  server.once("connection", (ws) => {
+    viewTerminal(ws, { reach: { openTerminal: async () => ofGateway }, run: "run", id: "one", isNew: true });
+  });
+  await once(server, "listening");
+  const client = new WebSocket(`ws://127.0.0.1:${(server.address() as AddressInfo).port}`);
+  closers.push(() => client.terminate());
+  await once(client, "open");
+  return { client, environment, ofGateway };
+}
+
+/** Resolves with the offset of the next acknowledgement that reaches the environment. */
+function nextAck(environment: Duplex): Promise<number> {
+  const read = terminalFrameReader();
+  return new Promise((resolve) => {
+    const take = (part: Buffer) => {
+      const ack = read(part).find(({ kind }: TerminalFrame) => kind === "ack");
+      if (!ack) return;
+      environment.off("data", take);
+      resolve(readOffset(ack.content) ?? -1);
+    };
+    environment.on("data", take);
+  });
+}
+
+test("a client that acknowledges output without reading it holds the program, and later gets only that output", async () => {
+  const { client, environment, ofGateway } = await openViewer();
+  const texts: string[] = [];
+  let output = 0;
+  client.on("message", (data: Buffer, isBinary: boolean) => {
+    if (isBinary) output += data.length;
+    else texts.push(data.toString());
+  });
+  client.send(JSON.stringify({ type: "open", columns: 80, rows: 24 }));
+  await once(environment, "data");
+  environment.write(terminalFrame("hello", offsetBytes(0)));
+  await expect.poll(() => texts).toEqual([expect.stringContaining("opened")]);
+  client.pause();
+
+  let sent = 0;
+  while (!ofGateway.isPaused()) {
+    const acked = nextAck(environment);
+    environment.write(terminalFrame("output", Buffer.alloc(TERMINAL_WINDOW, "x")));
+    sent += TERMINAL_WINDOW;
+    await new Promise(setImmediate);
+    client.send(JSON.stringify({ type: "ack", offset: sent }));
+    expect(await acked).toBe(sent);
+  }
+  client.resume();
+
+  await expect.poll(() => output).toBe(sent);
+  expect(ofGateway.isPaused()).toBe(false);
+  expect(texts).toHaveLength(1);
+});
