@@ -51,7 +51,7 @@ export interface Endpoint<Needs extends PortName = PortName> {
 export interface RequestFacts {
   readonly host: string;
   readonly accept: string;
-  /** The page that sent the request, which browsers name. */
+  /** The `Origin` header, or null if the request has none. */
   readonly origin: string | null;
   readonly deployment: Deployment;
   readonly requestId: string;

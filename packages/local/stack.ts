@@ -185,7 +185,7 @@ async function startApi(
   return { server, served: servedAt(Number(new URL(server.url).port)) };
 }
 
-/** Without DOMAIN, addresses of pages need the port of the server. */
+/** If DOMAIN is not set, the addresses of pages contain the port of the server. */
 function withPort(runtime: Runtime, port: number): Runtime {
   const { settings } = runtime;
   return { ...runtime, settings: { ...settings, domain: `${settings.domain}:${port}` } };

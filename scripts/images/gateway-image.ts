@@ -15,8 +15,8 @@ import {
   writeGatewayFiles,
 } from "./gateway-files.ts";
 import { hashFile, rootOwned, writeImage } from "./oci-archive.ts";
-import { type Component, formatSbom } from "./sbom.ts";
-import { type BuiltImage, readDigest } from "./tools-image.ts";
+import { type Component, formatSbom, readDigest } from "./sbom.ts";
+import type { BuiltImage } from "./tools-image.ts";
 import { hashOf } from "./tools-programs.ts";
 
 const run = promisify(execFile);

@@ -1,4 +1,5 @@
 import { execFile } from "node:child_process";
+import { readFile } from "node:fs/promises";
 import { promisify } from "node:util";
 import type { Source } from "./sources.ts";
 
@@ -55,6 +56,12 @@ export async function formatSbom(contents: ImageContents, env: NodeJS.ProcessEnv
     relationships: [relate("SPDXRef-DOCUMENT", "DESCRIBES", "SPDXRef-image"), ...contains],
   };
   return `${JSON.stringify(document, null, 2)}\n`;
+}
+
+/** Returns the digest of the image that an SBOM describes. */
+export async function readDigest(sbom: string): Promise<string> {
+  const { packages } = JSON.parse(await readFile(sbom, "utf8")) as { packages: { versionInfo: string }[] };
+  return packages[0]?.versionInfo ?? "";
 }
 
 function toComponent({ name, version, url, sha256 }: Source): Component {

@@ -6,7 +6,7 @@ import { cacheFolder } from "#tests/cluster/binary.ts";
 import { isOnPath } from "#tests/nodes/requirements.ts";
 import { buildOnce } from "./build-once.ts";
 import { rootOwned, writeImage } from "./oci-archive.ts";
-import { formatSbom } from "./sbom.ts";
+import { formatSbom, readDigest } from "./sbom.ts";
 import { buildStaticPrograms, buildTools, hashOf, readToolsSources, toolsSources } from "./tools-programs.ts";
 
 /** Name by which a node that imports the archive knows the image. */
@@ -96,10 +96,4 @@ async function writeArchive(path: string, programs: readonly string[]): Promise<
   } finally {
     await rm(root, { recursive: true, force: true });
   }
-}
-
-/** Returns the digest of the image that an SBOM describes. */
-export async function readDigest(sbom: string): Promise<string> {
-  const { packages } = JSON.parse(await readFile(sbom, "utf8")) as { packages: { versionInfo: string }[] };
-  return packages[0]?.versionInfo ?? "";
 }

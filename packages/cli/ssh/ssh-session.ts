@@ -105,6 +105,7 @@ export interface OpenSshOptions extends SpawnOptions {
 /** Signals that reach only this process. Ctrl-C reaches the child by the terminal, too. */
 const passedOn = ["SIGTERM", "SIGHUP"] as const;
 
+/** How much later than the end of OpenSSH Node may report Ctrl-C. */
 const lateSignalMs = 50;
 
 /**

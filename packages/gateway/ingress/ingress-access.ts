@@ -32,8 +32,8 @@ export function ingressAccess(runtime: Runtime<"table">): Authorize {
       // Check the key first: it is usually cached, and two reads find its owner's page.
       const actor = await getActor(check, incoming).catch(asRefusal);
       const isOther = isOtherSite(incoming, host);
-      const ownOwn = actor instanceof HttpError || isOther ? undefined : await findOwn(runtime, actor, host);
-      if (ownOwn) return ownOwn;
+      const ownPage = actor instanceof HttpError || isOther ? undefined : await findOwn(runtime, actor, host);
+      if (ownPage) return ownPage;
       const open = isLabel(host.label) ? await findPageWithLogin(createContext(runtime), host.label) : undefined;
       if (open) return targetIn(runtime, open);
       if (actor instanceof HttpError) return actor.situation === "disabledUser" ? disabledUser : noKey;

@@ -14,7 +14,7 @@ export interface Reach {
   dial(run: string, destination: Destination): Promise<Duplex>;
   /**
    * Opens a stream of frames to a terminal that lives in the run (packages/relay/terminal-frames.ts). The holder waits
-   * for `attach`. Rejects with `NoTerminal` if there is none to open.
+   * for `attach`. Rejects with `NoTerminal` if it cannot be opened.
    */
   openTerminal(run: string, wanted: WantedWebTerminal): Promise<Duplex>;
   /** Starts a relay inside the run. Rejects if this kind of run has none. */
@@ -64,7 +64,7 @@ export interface Destination {
 export interface WantedWebTerminal {
   /** 32 hex digits. */
   readonly id: string;
-  /** Whether it is started. Otherwise it must exist. */
+  /** Whether to start a new terminal. If false, it must exist already. */
   readonly isNew: boolean;
   readonly columns: number;
   readonly lines: number;

@@ -142,7 +142,7 @@ async function closeStrangers(open: ReadonlySet<Open>, runtime: Runtime<"table">
 
 function ping(open: ReadonlySet<Open>): void {
   for (const entry of open) {
-    // A paused one cannot answer. Its environment takes no input.
+    // A paused socket reads no pong. It waits until its environment accepts input.
     if (!entry.isAlive && !entry.ws.isPaused) {
       entry.ws.terminate();
       continue;

@@ -25,7 +25,7 @@ export interface Viewer {
 }
 
 const OPEN_WITHIN_MS = 10_000;
-/** Output that the network has not taken. A client that acknowledges what it has not read reaches it. */
+/** Most output that waits to be sent. Only a client that acknowledges output without reading it reaches this limit. */
 const MOST_BUFFERED = 2 * TERMINAL_WINDOW;
 /** A client that does not finish the closing handshake. */
 const CLOSE_WITHIN_MS = 5_000;
@@ -126,7 +126,7 @@ function toFrame(message: Buffer | ClientMessage): Buffer {
   return terminalFrame("size", sizeBytes({ columns, lines }));
 }
 
-/** Reads no more from a client until its environment takes what is written. */
+/** Stops reading from a client until its environment has accepted the input so far. */
 function holdBack(ws: WebSocket, stream: Duplex): void {
   ws.pause();
   stream.once("drain", () => ws.resume());

@@ -15,7 +15,7 @@ export interface TerminalSize {
   readonly lines: number;
 }
 
-/** node-pty gives its output as buffers with this encoding, whatever its types say. */
+/** Opens a terminal. With `encoding: null` node-pty emits buffers, although its types say strings. */
 export function openTerminal({ file, args, cwd, env, columns, lines }: WantedTerminal): IPty {
   const size = { cols: columns, rows: lines };
   return spawn(file, [...args], {

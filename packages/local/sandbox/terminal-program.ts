@@ -56,7 +56,7 @@ export async function startTerminal(
 
 const ignore = () => undefined;
 
-/** Returns the command that runs `words` in a terminal. A named one is a process group of its own in a sandbox. */
+/** Returns the command that runs `words` in a terminal. If `isNamed`, it gets its own process group in a sandbox. */
 export function terminalCommand(inside: Inside, words: readonly string[], term: string) {
   const env = { ...inside.env, TERM: term };
   const inTerminal = [...namingTerminal, ...words];

@@ -1,5 +1,11 @@
 import { openSocket } from "#process/supervisor/control-socket.ts";
-import { openTerminal, resizeTerminal, terminalInput, type WantedTerminal } from "./pseudo-terminal.ts";
+import {
+  openTerminal,
+  resizeTerminal,
+  type TerminalSize,
+  terminalInput,
+  type WantedTerminal,
+} from "./pseudo-terminal.ts";
 import { terminalHolder } from "./terminal-holder.ts";
 
 /**
@@ -33,7 +39,7 @@ function hold(wanted: WantedWebTerminal): void {
   const terminal = {
     write: (bytes: Buffer, done: () => void) => void input.write(bytes, done),
     pause,
-    resize: (size: Parameters<typeof resizeTerminal>[1]) => resizeTerminal(pty, size),
+    resize: (size: TerminalSize) => resizeTerminal(pty, size),
     hangUp: () => hangUp(pty.pid),
   };
   const holder = terminalHolder(terminal, () => process.exit());

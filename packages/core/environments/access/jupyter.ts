@@ -10,7 +10,7 @@ import { addEntry, shorten } from "../record/timeline.ts";
 
 const JUPYTER_ACTIONS = ["enable_jupyter", "disable_jupyter"] as const;
 
-/** Records the state of Jupyter once it is the wanted one. Behind a gateway it gets a host label before. */
+/** Records that Jupyter is on or off once the run reports it. If a gateway serves it, claims a host label first. */
 export async function settleJupyter(
   ctx: WorkerContext,
   environment: Environment,
@@ -38,7 +38,7 @@ export async function settleJupyter(
   return changed(closeActions(on, JUPYTER_ACTIONS, now), now, "Jupyter is on");
 }
 
-/** Claims the host label of Jupyter if a gateway serves it. Returns the label of the environment. */
+/** Claims the host label of Jupyter if a gateway serves it. Returns the new label of the environment, or `taken`. */
 async function claimHost(ctx: WorkerContext, environment: Environment): Promise<string | null> {
   const { uid, addressLabel, pk, sk } = environment;
   const label = jupyterLabel(ctx, environment);

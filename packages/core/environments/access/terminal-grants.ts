@@ -12,7 +12,7 @@ const ticketForm = /^[A-Za-z0-9_-]{43}$/;
 
 /**
  * Uses a ticket up, and returns what it opens. Returns undefined if it is unknown, expired, used, or for another
- * address or page. Of several calls with one ticket, in any processes, one succeeds.
+ * address or page. If several calls use the same ticket, even in different processes, exactly one succeeds.
  */
 export async function takeTerminalTicket(
   ctx: Context<"table">,

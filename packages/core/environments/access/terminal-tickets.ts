@@ -6,7 +6,7 @@ import { writeRecord } from "../../store/write-record.ts";
 import { getEnvironment } from "../record/read.ts";
 import type { Environment } from "../record/record.ts";
 
-/** What a ticket opens: one terminal of one run, for the key that asked for it. */
+/** The terminal that a ticket opens, and the key that requested the ticket. */
 export interface TerminalGrant {
   /** Hash of the key that asked for the ticket. The terminal is closed when this key ends. */
   readonly keyHash: string;
