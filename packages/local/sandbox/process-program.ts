@@ -46,6 +46,7 @@ function signalProgram(child: ChildProcess, { sandbox }: Inside, name: NodeJS.Si
   else if (child.pid !== undefined && !hasExited(child)) void signalGuests(child.pid, name).catch(() => undefined);
 }
 
+/** Not atomic, unlike a signal to a process group: a process that starts after the list was made gets no signal. */
 async function signalGuests(group: number, name: NodeJS.Signals): Promise<void> {
   for (const guest of await findGuests(group)) signalProcess(guest, name);
 }

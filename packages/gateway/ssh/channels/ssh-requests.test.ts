@@ -40,7 +40,12 @@ describe.each(["bubblewrap", "none"] as const)("requests on a running session, i
   it.each(["INT", "TERM", "KILL"] as const)(
     "pass %s to all processes of the command, and report it as the cause of the end",
     async (name) => {
-      const channel = await ready("echo up; sleep 3631; exit 1");
+      const channel = await ready("seconds=3631; echo up; sleep $seconds; exit 1");
+      // The gateway lists the processes of a sandboxed command, so one that starts meanwhile gets no signal.
+      await eventually(
+        () => findPids(fixture, "sleep 3631"),
+        ({ length }) => length === 1,
+      );
 
       channel.signal(name);
 
