@@ -1,5 +1,8 @@
 import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { buildBinary } from "#tests/cluster/binary.ts";
 import { buildDiskPrograms } from "#tests/nodes/disk-programs.ts";
 import { buildImages } from "#tests/nodes/images.ts";
@@ -24,6 +27,7 @@ if (missing !== undefined) {
   process.exitCode = asksOnly ? 1 : 0;
 } else if (option === "--build") await build();
 else if (option === "--planted") await plant();
+else if (option === "--planted-here") process.exitCode = (await plantOnNodes(console.log)) > 0 ? 1 : 0;
 else if (!asksOnly) await runTests();
 
 async function runTests(): Promise<void> {
@@ -31,14 +35,27 @@ async function runTests(): Promise<void> {
   if (fullDisk !== undefined) throw new Error(fullDisk);
   if (lacksSysResource(facts)) console.log("Without CAP_SYS_RESOURCE, containers keep the OOM score of these tests");
   await build();
-  const child = spawn("vitest", ["run", "--project", "nodes", ...process.argv.slice(2)], { stdio: "inherit" });
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => child.kill(signal));
-  child.on("exit", (code) => process.exit(code ?? 1));
+  process.exitCode = await runChild("vitest", ["run", "--project", "nodes", ...process.argv.slice(2)], process.env);
 }
 
+/** What a planted mistake mounts or leaves in temporary folders goes with the mount namespace and the folder. */
 async function plant(): Promise<void> {
   await build();
-  process.exitCode = (await plantOnNodes(console.log)) > 0 ? 1 : 0;
+  const TMPDIR = await mkdtemp(join(tmpdir(), "berth-planted-nodes-"));
+  try {
+    const words = ["--mount", process.execPath, ...process.argv.slice(1, 2), "--planted-here"];
+    process.exitCode = await runChild("unshare", words, { ...process.env, TMPDIR });
+  } finally {
+    await rm(TMPDIR, { recursive: true, force: true });
+  }
+}
+
+/** Runs a program to its end, and returns its exit code. Signals are for the program. */
+async function runChild(command: string, args: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
+  const child = spawn(command, args, { stdio: "inherit", env });
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => child.kill(signal));
+  const [code] = await once(child, "exit");
+  return code ?? 1;
 }
 
 async function build(): Promise<void> {
