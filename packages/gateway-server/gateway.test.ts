@@ -6,13 +6,17 @@ import { text } from "node:stream/consumers";
 import ssh2, { type Client } from "ssh2";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
+import { issueTerminalTicket } from "#core/environments/access/terminal-tickets.ts";
+import type { Stored, Table } from "#core/ports/table.ts";
+import { ticketKey } from "#core/store/keys.ts";
 import { HOUR_MS } from "#core/units.ts";
 import { ask, type IngressFixture, openIngressFixture } from "#gateway/ingress/ingress-fixture.ts";
 import { connectLocally } from "#gateway/ingress/page-connection.ts";
 import type { SshDirectory } from "#gateway/ports/directory.ts";
-import type { ProgramEnd, Reach } from "#gateway/ports/reach.ts";
+import { NoTerminal, type ProgramEnd, type Reach } from "#gateway/ports/reach.ts";
 import { newSshKey } from "#gateway/ssh/login/ssh-keys.ts";
 import { exec, said } from "#gateway/ssh/ssh-fixture.ts";
+import { connectTerminal } from "#gateway/terminal/terminal-client-fixture.ts";
 import { keyCheck } from "#http/keys/key-check.ts";
 import { PATIENCE_MS } from "#process/patience-fixture.ts";
 import { countedPort } from "#tests/faults/counted-ports.ts";
@@ -117,6 +121,32 @@ it("writes nothing for a page, not even when the key was last used, which the AP
   expect(status).toBe(200);
   expect([...new Set(ofGateway)].toSorted()).toEqual(["table.get"]);
   expect(calls).toEqual(["table.get", "table.put"]);
+});
+
+it("writes nothing for a web terminal, except that its ticket is used", async () => {
+  await gateway.stop();
+  const puts: Stored[] = [];
+  const { table, ids } = fixture.world.ctx;
+  const put: Table["put"] = async (item, condition) => {
+    puts.push(item);
+    await table.put(item, condition);
+  };
+  const openTerminal = () => Promise.reject(new NoTerminal("gone"));
+  const reach = { openTerminal } as Partial<Reach> as Reach;
+  gateway = await start({ reach, runtime: { ...options.runtime, ports: { table: { ...table, put } } } });
+  const { clock } = fixture.world;
+  const keyHash = ids.hash(await fixture.keyOf("alice", { expiresAt: clock.now() + 2 * HOUR_MS }));
+  clock.advance(HOUR_MS + 1);
+  const user = fixture.world.as("alice");
+  const caller = { ...user, actor: { ...user.actor, keyHash } };
+  const issued = await issueTerminalTicket(caller, "box", { terminal: undefined, origin: null }, ({ phase }) => phase);
+  const url = `ws://${page}:${gateway.webPort}/.berth/terminal`;
+
+  const client = await connectTerminal({ url, ticket: issued.ticket, terminal_id: issued.terminal });
+  const [code] = await client.closed;
+
+  expect(code).toBe(4404);
+  expect(puts).toMatchObject([{ ...ticketKey(ids.hash(issued.ticket)), isUsed: true }]);
 });
 
 it("drains SSH: it refuses new connections, and open ones start programs until they end", async () => {

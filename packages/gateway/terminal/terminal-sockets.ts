@@ -122,8 +122,8 @@ function admission(runtime: Runtime<"table">): Admit {
 
 /** Returns undefined while the key and the run of a grant are good. Throws if the table is away. */
 async function whyClosed(runtime: Runtime<"table">, grant: TerminalGrant): Promise<Closing | undefined> {
-  const { ids, clock, settings, keys, ports } = runtime;
-  const check = hashCheck({ table: ports.table, ids, clock, settings, memory: keys });
+  const { ids, clock, settings, keys, ports, readsKeysOnly } = runtime;
+  const check = hashCheck({ table: ports.table, ids, clock, settings, memory: keys, readsKeysOnly });
   try {
     await check(grant.keyHash);
   } catch (error) {
