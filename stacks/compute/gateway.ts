@@ -13,7 +13,7 @@ export function makeGatewayRole(stage: Stage, arns: Arns<$util.Input<string>>): 
   const role = new aws.iam.Role("Gateway", {
     assumeRolePolicy: $util.jsonStringify({ Version: "2012-10-17", Statement: [getTrust(arns.cluster)] }),
     inlinePolicies: [
-      { name: "gateway", policy: $util.jsonStringify({ Version: "2012-10-17", Statement: getReads(arns.table) }) },
+      { name: "gateway", policy: $util.jsonStringify({ Version: "2012-10-17", Statement: getRights(arns.table) }) },
     ],
   });
   new aws.eks.PodIdentityAssociation("Gateway", { clusterName: stage.eksCluster, ...account, roleArn: role.arn });
@@ -36,11 +36,11 @@ function getTrust(cluster: $util.Input<string>) {
 }
 
 /**
- * Returns the reads of the gateway (docs/architecture/gateway.md#the-program). It writes nothing: a gateway that could
- * write keys could make one for any user.
+ * Returns what the gateway does with the table (docs/architecture/gateway.md#the-program). Used tickets of web terminals
+ * are all that it writes: a gateway that could write keys could make one for any user.
  */
-function getReads(table: $util.Input<string>) {
-  const read = (Sid: string, actions: readonly string[], partitions: readonly string[]) => ({
+function getRights(table: $util.Input<string>) {
+  const allow = (Sid: string, actions: readonly string[], partitions: readonly string[]) => ({
     Sid,
     Effect: "Allow",
     Action: actions.map((action) => `dynamodb:${action}`),
@@ -48,7 +48,9 @@ function getReads(table: $util.Input<string>) {
     Condition: { "ForAllValues:StringLike": { "dynamodb:LeadingKeys": partitions } },
   });
   return [
-    read("SshLogins", ["Query"], ["ssh-login#*"]),
-    read("Records", ["GetItem", "BatchGetItem"], ["owner#*", "host#*", "key#*"]),
+    allow("SshLogins", ["Query"], ["ssh-login#*"]),
+    allow("Environments", ["GetItem", "BatchGetItem"], ["owner#*"]),
+    allow("Records", ["GetItem"], ["host#*", "key#*"]),
+    allow("Tickets", ["GetItem", "PutItem"], ["ticket#*"]),
   ];
 }

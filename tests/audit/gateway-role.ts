@@ -1,38 +1,29 @@
-import type { IncomingMessage } from "node:http";
 import { dynamoClient, dynamoTable } from "#aws/dynamodb/table.ts";
-import type { Item, Table } from "#core/ports/table.ts";
-import { tableDirectory } from "#gateway/directory/table-directory.ts";
-import { ingressAccess } from "#gateway/ingress/ingress-access.ts";
+import type { Key, Table } from "#core/ports/table.ts";
 import { patient } from "../aws/patient.ts";
-import { memoryIdentity } from "../fakes/memory-identity.ts";
-import { memoryTable } from "../fakes/memory-table.ts";
-import { recordingLog } from "../fixtures/log.ts";
-import { developer, type HttpWorld, httpWorld } from "../worlds/http-world.ts";
-import { newNodes } from "../worlds/memory-world.ts";
 import type { AuditPlace } from "./audit-place.ts";
 import type { AuditedRole } from "./audited-stage.ts";
+import { findFailure, openGatewayScene } from "./gateway-scene.ts";
 import type { Failure, Failures } from "./take-away.ts";
 
-const sshKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGfsCoS5UjAy7HiBBGNyDsGJMwkDBCcPVNGtvJnbjDTi";
-
 /**
- * Finds an SSH login and a page in DynamoDB as the gateway does. Then repeats both without each action of its role.
- * Throws if one fails with all actions allowed.
+ * Enters environments over DynamoDB as the gateway does. Then repeats it without each action of its role. Throws if it
+ * fails with all actions allowed.
  */
 export async function gatewayFailures(
   place: AuditPlace,
   { name, actions }: Pick<AuditedRole, "name" | "actions">,
 ): Promise<Failures> {
   const { account, front } = place;
-  const scene = await openScene();
+  const scene = await openGatewayScene();
   const tableName = place.nameDeployment();
-  await place.makeTable(tableName, scene.items);
+  const api = await place.makeTable(tableName, scene.items);
   await account.allow(name, actions);
   const address = { endpoint: front.url, region: account.region, credentials: await account.credentialsOf(name) };
   const client = dynamoClient(address, patient);
   try {
-    const table = dynamoTable({ client, tableName });
-    const failure = await findFailure(scene, table);
+    const tables = { table: dynamoTable({ client, tableName }), api };
+    const failure = await findFailure(scene, tables);
     if (failure) throw new Error(`${name}, ${failure.case}: ${failure.fails}`);
     const failures: Record<string, Failure | undefined> = {};
     for (const action of actions) {
@@ -40,7 +31,7 @@ export async function gatewayFailures(
         name,
         actions.filter((otherAction) => otherAction !== action),
       );
-      failures[action] = await findFailure(scene, table);
+      failures[action] = await findFailure(scene, tables);
     }
     return failures;
   } finally {
@@ -48,57 +39,56 @@ export async function gatewayFailures(
   }
 }
 
-interface Scene {
-  readonly world: HttpWorld;
-  readonly key: string;
-  readonly items: readonly Item[];
-  readonly login: string;
-  readonly host: string;
-}
+/** An action on partitions with this prefix: `dynamodb:GetItem host#`. */
+type Right = `${string} ${string}`;
 
-/** Opens a memory world with an active job that a key enters, and a running session with a page. */
-async function openScene(): Promise<Scene> {
-  const table = memoryTable({ sharesItems: "frozen" });
-  const settings = { sshGateway: { host: "ssh.berth.dev", port: 22 }, domain: "berth.dev" };
-  const world = await httpWorld({ nodes: newNodes({ h100: 1, "cpu-shared": 1 }), settings, table });
-  const key = await world.login(developer);
-  const job = { image: "busybox", instance_type: "p5.48xlarge", ssh_public_keys: [sshKey] };
-  await world.request("POST", "/v1/jobs/submit", { key, body: job });
-  await world.request("POST", "/session/create", { key, body: { user_id: "user@example.com" } });
-  await world.advance(60_000);
-  const items = table.all();
-  const login = findPartition(items, "ssh-login#");
-  return { world, key, items, login, host: `${findPartition(items, "host#")}.berth.dev` };
-}
-
-function findPartition(items: readonly Item[], prefix: string): string {
-  const found = items.find(({ pk }) => pk.startsWith(prefix));
-  if (!found) throw new Error(`The world has no item of ${prefix}`);
-  return found.pk.slice(prefix.length);
-}
-
-async function findFailure(scene: Scene, table: Table): Promise<Failure | undefined> {
-  const login = await findLogin(scene, table);
-  if (login !== undefined) return { case: "the keys of an SSH login", fails: login };
-  const page = await findPage(scene, table);
-  return page === undefined ? undefined : { case: "the page of an environment", fails: page };
-}
-
-async function findLogin({ world, login }: Scene, table: Table): Promise<string | undefined> {
-  try {
-    const [run] = await tableDirectory({ ...world.ctx, table }).find(login);
-    return run?.keys.includes(sshKey) ? undefined : "admits no key";
-  } catch {
-    return "threw";
+/**
+ * Returns the rights of the gateway's role without which nothing fails. Throws if something fails with all of them.
+ * moto ignores `dynamodb:LeadingKeys`, so a table in memory checks the partitions.
+ */
+export async function needlessRights({ statements }: Pick<AuditedRole, "statements">): Promise<Right[]> {
+  const rights = statements.flatMap(({ Action, Condition }) => {
+    const keys = [Condition?.["ForAllValues:StringLike"]?.["dynamodb:LeadingKeys"] ?? []].flat();
+    return Action.flatMap((action) => keys.map((key): Right => `${action} ${key.replace(/\*$/, "")}`));
+  });
+  const scene = await openGatewayScene();
+  const { table: api } = scene.world;
+  const failure = await findFailure(scene, { table: limitedTable(api, rights), api });
+  if (failure) throw new Error(`${failure.case}: ${failure.fails}`);
+  const needless: Right[] = [];
+  for (const right of rights) {
+    const others = rights.filter((otherRight) => otherRight !== right);
+    if (!(await findFailure(scene, { table: limitedTable(api, others), api }))) needless.push(right);
   }
+  return needless;
 }
 
-async function findPage({ world, key, host }: Scene, table: Table): Promise<string | undefined> {
-  const { clock, ids, settings } = world.ctx;
-  const deployment = { version: "1.0.0", startedAt: 0, isolation: "pod", limits: "pod" };
-  const ports = { ...world, table, sealer: world.ctx.sealer, identity: memoryIdentity({ callers: [] }) };
-  const authorize = ingressAccess({ ports, clock, ids, settings, log: recordingLog(), deployment });
-  const incoming = { headers: { host, authorization: `Bearer ${key}` }, url: "/" } as IncomingMessage;
-  const answer = await authorize(incoming, { label: host.slice(0, -".berth.dev".length), host });
-  return "place" in answer ? undefined : `answered ${answer.status}`;
+function limitedTable(table: Table, rights: readonly Right[]): Table {
+  const check = (action: string, ...keys: readonly Pick<Key, "pk">[]) => {
+    const isAllowed = ({ pk }: Pick<Key, "pk">) => rights.some((right) => `dynamodb:${action} ${pk}`.startsWith(right));
+    if (!keys.every(isAllowed)) throw new Error(`${action} is not allowed`);
+  };
+  const refuse = () => Promise.reject(new Error("The gateway may not do this"));
+  return {
+    async get(key) {
+      check("GetItem", key);
+      return table.get(key);
+    },
+    async getMany(keys) {
+      check("BatchGetItem", ...keys);
+      return table.getMany(keys);
+    },
+    async put(item, condition) {
+      check("PutItem", item);
+      await table.put(item, condition);
+    },
+    async query(query) {
+      if ("index" in query) return refuse();
+      check("Query", query);
+      return table.query(query);
+    },
+    putAll: refuse,
+    remove: refuse,
+    count: refuse,
+  };
 }

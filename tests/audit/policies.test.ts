@@ -6,6 +6,7 @@ import { rolePolicies } from "../synthesis/policies.ts";
 import type { Resource } from "../synthesis/synthesize.ts";
 import { openAuditPlace } from "./audit-place.ts";
 import { type AuditedRole, auditedRoles, synthesizeAudited } from "./audited-stage.ts";
+import { needlessRights } from "./gateway-role.ts";
 import { keptActions } from "./kept-actions.ts";
 import { auditRole, readPolicyTable } from "./policy-table.ts";
 import { tooWide } from "./resource-scopes.ts";
@@ -71,6 +72,18 @@ test("the audit finds a key that seals for any context", () => {
   expect(tooWide(free)).toEqual(["kms:GenerateDataKey for anything", "kms:Decrypt for anything"]);
 });
 
+test("the gateway needs each partition of its role, and no other", async () => {
+  expect(await needlessRights(roleNamed("Gateway"))).toEqual([]);
+});
+
+test("the audit finds a partition that the gateway does not need, and one that it lacks", async () => {
+  const changed = (from: string, to: string) =>
+    needlessRights(JSON.parse(JSON.stringify(roleNamed("Gateway")).replace(from, to)));
+
+  expect(await changed('["ticket#*"]', '["ticket#*","key#*"]')).toEqual(["dynamodb:PutItem key#"]);
+  await expect(changed('"ticket#*"', '"tickets#*"')).rejects.toThrow("a web terminal: closed with 4503");
+});
+
 describe("against moto, with IAM on", () => {
   if (!place) {
     test("needs moto", ({ skip }) => skip(MOTO_MISSING));
@@ -122,11 +135,13 @@ describe("against moto, with IAM on", () => {
 
   test("the audit finds an action that the gateway does not need, and one that it lacks", async () => {
     const role = roleNamed("Gateway");
-    const more = { ...role, actions: [...role.actions, "dynamodb:PutItem"] };
-    const fewer = { ...role, actions: role.actions.filter((action) => action !== "dynamodb:Query") };
+    const more = { ...role, actions: [...role.actions, "dynamodb:DeleteItem"] };
+    const without = (action: string) => ({ ...role, actions: role.actions.filter((one) => one !== action) });
 
-    expect((await auditRole(place, more, functions)).needless).toEqual(["dynamodb:PutItem"]);
-    await expect(auditRole(place, fewer, functions)).rejects.toThrow("the keys of an SSH login: threw");
+    expect((await auditRole(place, more, functions)).needless).toEqual(["dynamodb:DeleteItem"]);
+    const [noQuery, noPut] = [without("dynamodb:Query"), without("dynamodb:PutItem")];
+    await expect(auditRole(place, noQuery, functions)).rejects.toThrow("the keys of an SSH login: threw");
+    await expect(auditRole(place, noPut, functions)).rejects.toThrow("a web terminal: closed with 4503");
   });
 
   test("the audit finds a missing queue", { timeout: LONG_MS }, async () => {

@@ -23,12 +23,12 @@ export const accessChecks = {
     });
   },
 
-  /** Only the gateway's pods may take its role, which reads what the gateway reads and nothing else. */
+  /** Only the gateway's pods may take its role, which has the rights that the gateway needs and nothing else. */
   gatewayRole(resources) {
     const roles = ofType(resources, "aws:iam/role:Role").filter(({ name }) => name === "Gateway");
     const [table] = ofType(resources, "aws:dynamodb/table:Table");
     const tableArn = `arn:aws:dynamodb:${REGION}:${ACCOUNT}:table/${table?.inputs.name}`;
-    const role = { trusted: [gatewayTrust], policies: [{ name: "gateway", statements: gatewayReads(tableArn) }] };
+    const role = { trusted: [gatewayTrust], policies: [{ name: "gateway", statements: gatewayRights(tableArn) }] };
     const made = roles.map(({ inputs: { assumeRolePolicy, inlinePolicies = [] } }) => ({
       trusted: JSON.parse(assumeRolePolicy).Statement,
       policies: inlinePolicies.map(({ name, policy }: { name: string; policy: string }) => ({
@@ -95,7 +95,7 @@ const gatewayTrust = {
   },
 };
 
-function gatewayReads(tableArn: string): object[] {
+function gatewayRights(tableArn: string): object[] {
   const statement = (Sid: string, actions: readonly string[], keys: readonly string[]) => ({
     Sid,
     Effect: "Allow",
@@ -105,7 +105,9 @@ function gatewayReads(tableArn: string): object[] {
   });
   return [
     statement("SshLogins", ["dynamodb:Query"], ["ssh-login#*"]),
-    statement("Records", ["dynamodb:GetItem", "dynamodb:BatchGetItem"], ["owner#*", "host#*", "key#*"]),
+    statement("Environments", ["dynamodb:GetItem", "dynamodb:BatchGetItem"], ["owner#*"]),
+    statement("Records", ["dynamodb:GetItem"], ["host#*", "key#*"]),
+    statement("Tickets", ["dynamodb:GetItem", "dynamodb:PutItem"], ["ticket#*"]),
   ];
 }
 

@@ -45,6 +45,7 @@ const widen = (inputs: Resource["inputs"], from: string | RegExp, to: string) =>
   inputs.inlinePolicies[0].policy = inputs.inlinePolicies[0].policy.replace(from, to);
   return inputs;
 };
+const moveTickets = (inputs: Resource["inputs"], to: string) => widen(inputs, '["ticket#*"]', `["ticket#*","${to}"]`);
 const getQuery = (arn: string) =>
   JSON.stringify({ Sid: "TableIndexes", Effect: "Allow", Action: ["dynamodb:Query"], Resource: [arn] });
 
@@ -697,13 +698,32 @@ export const faults: Readonly<Record<string, readonly [check: string, fault: Fau
       return inputs;
     }),
   ],
-  "a gateway that may write the table": [
+  "a gateway that may write environments": [
     "gatewayRole",
     change(role, /^Gateway$/, (inputs) => widen(inputs, '"dynamodb:GetItem"', '"dynamodb:GetItem","dynamodb:PutItem"')),
   ],
   "a gateway that reads every partition": [
     "gatewayRole",
     change(role, /^Gateway$/, (inputs) => widen(inputs, '"owner#*"', '"*"')),
+  ],
+  "a gateway that may make keys": ["gatewayRole", change(role, /^Gateway$/, (inputs) => moveTickets(inputs, "key#*"))],
+  "a gateway that writes every partition": [
+    "gatewayRole",
+    change(role, /^Gateway$/, (inputs) => moveTickets(inputs, "*")),
+  ],
+  "a gateway that removes tickets": [
+    "gatewayRole",
+    change(role, /^Gateway$/, (inputs) =>
+      widen(inputs, '"dynamodb:PutItem"', '"dynamodb:PutItem","dynamodb:DeleteItem"'),
+    ),
+  ],
+  "a gateway that cannot use a ticket up": [
+    "gatewayRole",
+    change(role, /^Gateway$/, (inputs) => widen(inputs, ',"dynamodb:PutItem"', "")),
+  ],
+  "a gateway that reads no ticket": [
+    "gatewayRole",
+    change(role, /^Gateway$/, (inputs) => widen(inputs, '"dynamodb:GetItem","dynamodb:PutItem"', '"dynamodb:PutItem"')),
   ],
   "a gateway that opens sealed texts": [
     "gatewayRole",
