@@ -1,3 +1,4 @@
+import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { build, type Plugin } from "esbuild";
 
@@ -13,7 +14,7 @@ export async function packCli(outdir: string): Promise<void> {
     outExtension: { ".js": ".mjs" },
     chunkNames: "chunks/[hash]",
     splitting: true,
-    plugins: [externalHelp, requiredBuiltins, oneStartFile],
+    plugins: [externalHelp, lazyBuiltins, oneStartFile],
   });
   // esbuild would put code that this file shares with commands into a chunk, which each command would load.
   const outfile = join(outdir, "root-help.mjs");
@@ -21,7 +22,7 @@ export async function packCli(outdir: string): Promise<void> {
     ...settings,
     entryPoints: [sourceFile("root-help.ts")],
     outfile,
-    plugins: [writtenHelp, requiredBuiltins],
+    plugins: [writtenHelp, lazyBuiltins],
   });
 }
 
@@ -63,25 +64,34 @@ const writtenHelp: Plugin = {
 };
 
 /**
- * Loads built-in modules by `require`. An import reads every export of the module, and those of `node:fs` load streams
- * and readline: some 5 ms at each start.
+ * Loads a built-in module by `require`, and only once the code reads one of its exports. An import would read every
+ * export when a command starts: those of `node:fs` load streams, and `node:crypto` alone takes 10 ms.
  */
-const requiredBuiltins: Plugin = {
-  name: "required-builtins",
+const lazyBuiltins: Plugin = {
+  name: "lazy-builtins",
   setup(building) {
     building.onResolve({ filter: /^node:/ }, ({ path, kind }) =>
       kind === "import-statement" ? { path, namespace: "builtin" } : { path, external: true },
     );
-    building.onLoad({ filter: /^/, namespace: "builtin" }, ({ path }) => ({
-      contents: `module.exports = require(${JSON.stringify(path)})`,
-    }));
+    building.onLoad({ filter: /^/, namespace: "builtin" }, ({ path }) => ({ contents: lazyModule(path) }));
   },
 };
 
-/** The imports of start.ts. */
+/** Functions, such as the exports of `node:assert`, and `process`, whose properties vary, are taken as they are. */
+function lazyModule(path: string): string {
+  const load = `require(${JSON.stringify(path)})`;
+  const exported: unknown = createRequire(import.meta.url)(path);
+  if (typeof exported !== "object" || exported === null || exported === process) return `module.exports = ${load}`;
+  return `let loaded;
+    for (const name of ${JSON.stringify(Object.keys(exported).toSorted())})
+      Object.defineProperty(exports, name, { enumerable: true, get: () => (loaded ??= ${load})[name] });`;
+}
+
+/** The imports of start.ts, and those of nearly every command, which would be a dozen small chunks. */
 const startModules = [
   ...["app", "failure", "definitions/help-command", "definitions/quiet-flag", "definitions/refused-flags"],
   ...["definitions/words-after-dashes", "state/profiles", "state/session", "terminal/terminal"],
+  ...["login/connect", "state/lock", "jobs/find-job", "terminal/collect", "terminal/view"],
 ];
 const startImports = startModules.map((name) => `import ${JSON.stringify(join(import.meta.dirname, `${name}.ts`))};`);
 

@@ -66,7 +66,7 @@ test("the packed command line loads its AWS chunks for a login", async () => {
   expect(code).toBe(4);
 });
 
-test("a call does not load fetch, which takes a third of a short command's processor time", async () => {
+test("a call loads no built-in module that it does not use, as fetch, node:crypto and child processes", async () => {
   const server = await openServer(() => ({ body: { jobs: [] } }));
   const hook = join(out, "list-modules.cjs");
   writeFileSync(hook, 'process.on("exit", () => console.error(process.moduleLoadList.join("\\n")));');
@@ -80,6 +80,27 @@ test("a call does not load fetch, which takes a third of a short command's proce
   expect([code, server.seen[0]?.path]).toEqual([0, expect.stringMatching(/^\/v1\/jobs/)]);
   expect(stderr).toMatch(/^NativeModule http$/m);
   expect(stderr).not.toContain("undici");
+  expect(stderr).not.toMatch(/^NativeModule (crypto|child_process|readline)$/m);
+});
+
+test("a call loads at most twelve files", async () => {
+  const server = await openServer(() => ({ body: { jobs: [] } }));
+  const hook = join(out, "list-files.mjs");
+  writeFileSync(
+    hook,
+    `import { registerHooks } from "node:module";
+    registerHooks({ load: (url, context, next) => (url.startsWith("file:") && console.error(url), next(url, context)) });`,
+  );
+  const env = { ...environment(), BERTH_URL: server.url, BERTH_API_KEY: "k" };
+  const child = spawn(process.execPath, ["--import", hook, program(), "ls"], { env });
+  let stderr = "";
+  child.stderr.on("data", (part) => (stderr += String(part)));
+  const [code] = await once(child, "close");
+
+  server.close();
+  expect(code).toBe(0);
+  expect(stderr).toContain("/berth.mjs");
+  expect(stderr.match(/^file:/gm)?.length).toBeLessThanOrEqual(12);
 });
 
 /** Returns a file and all files that it imports before it runs. */

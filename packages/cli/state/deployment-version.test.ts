@@ -7,6 +7,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { runProgram } from "../../../tests/e2e/program.ts";
 import { openServer, type ServerFixture } from "../../sdk/server-fixture.ts";
 import { cleanEnvironment } from "../cli-fixture.ts";
+import { isOlder } from "../version.ts";
 
 let state: string;
 let server: ServerFixture;
@@ -64,6 +65,17 @@ test("a terminal shows once a day that the deployment has a newer berth, and no 
   );
   expect(third).not.toContain("npm install");
   expect(listPolls().map(({ headers }) => headers.authorization)).toEqual([undefined]);
+});
+
+test("versions are compared number by number", () => {
+  const older = [
+    ["1.9.0", "1.10.0"],
+    ["1.9.9", "2.0.0"],
+    ["1.0.0", "1.0.1"],
+  ] as const;
+  for (const [earlier, later] of older) {
+    expect([isOlder(earlier, later), isOlder(later, earlier), isOlder(later, later)]).toEqual([true, false, false]);
+  }
 });
 
 test("no version is checked or shown in a pipe, with --json, quietly, or if the versions are the same", async () => {
