@@ -1,9 +1,7 @@
-import { type ChildProcess, execFile, spawn } from "node:child_process";
-import { once } from "node:events";
+import { execFile } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { dynamoClient, dynamoTable } from "#aws/dynamodb/table.ts";
 import { openTableDirectory, type TableDirectoryFixture } from "#gateway/directory/table-directory-fixture.ts";
 import { newSshKey, type SshKeyPair } from "#gateway/ssh/login/ssh-keys.ts";
@@ -11,20 +9,10 @@ import { type ClusterFixture, fixtureRun, openClusterFixture } from "#kubernetes
 import { PATIENCE_MS } from "#process/patience-fixture.ts";
 import { ensureTable, startDynamoDb } from "../aws/dynamodb.ts";
 import { patient } from "../aws/patient.ts";
-import { followGatewayLog, type GatewayLog } from "./gateway-log.ts";
+import { type GatewayProcess, startGatewayProcess } from "./gateway-process.ts";
 
-const program = fileURLToPath(new URL("../../packages/gateway-server/main.ts", import.meta.url));
 const [tableName, login] = ["berth-test", "gpu-dev-one"];
 const [region, local] = ["us-east-1", "local"];
-
-/** The program of the gateway, as a process. */
-export interface GatewayProcess extends GatewayLog {
-  readonly child: ChildProcess;
-  readonly sshPort: number;
-  readonly webPort: number;
-  /** Its exit code, once it has ended. */
-  readonly ended: Promise<number | null>;
-}
 
 /** A run on a control plane, its record on DynamoDB, and a user with OpenSSH's client. */
 export interface GatewayFixture {
@@ -58,14 +46,12 @@ export async function openGatewayFixture(): Promise<GatewayFixture> {
     DOMAIN: "preview.test",
     HOST_KEY_FILE: files.hostKey,
     KUBECONFIG: join(cluster.cluster.controlPlane.home, "berth.kubeconfig"),
-    PORT: "0",
-    SSH_PORT: "0",
     AWS_REGION: region,
     AWS_ACCESS_KEY_ID: local,
     AWS_SECRET_ACCESS_KEY: local,
     AWS_ENDPOINT_URL_DYNAMODB: emulator.endpoint,
   };
-  const children = new Set<ChildProcess>();
+  const gateways = new Set<GatewayProcess>();
   const sshWords = ({ sshPort }: GatewayProcess) => [
     ...["-F", "/dev/null", "-i", files.userKey, "-p", String(sshPort), "-o", `UserKnownHostsFile=${files.hosts}`],
     ...["-o", "StrictHostKeyChecking=yes", "-o", "HostKeyAlias=gateway", "-o", "BatchMode=yes"],
@@ -77,17 +63,13 @@ export async function openGatewayFixture(): Promise<GatewayFixture> {
     run,
     sshWords,
     startGateway: async (changes = {}) => {
-      const child = spawn(process.execPath, [program], {
-        env: { PATH: process.env.PATH, ...settings, ...changes },
-        stdio: ["ignore", "pipe", "inherit"],
-      });
-      children.add(child);
-      return followed(child);
+      const gateway = await startGatewayProcess({ ...settings, ...changes });
+      gateways.add(gateway);
+      return gateway;
     },
     ssh: (gateway, command) => runToEnd("ssh", [...sshWords(gateway), command]),
     stop: async () => {
-      const running = [...children].filter(({ exitCode, signalCode }) => exitCode === null && signalCode === null);
-      await Promise.all(running.map((child) => Promise.all([once(child, "exit"), child.kill("SIGKILL")])));
+      await Promise.all([...gateways].map((gateway) => gateway.stop()));
       client.destroy();
       await Promise.all([emulator.stop(), cluster.clear().then(() => cluster.stop())]);
       await rm(folder, { recursive: true });
@@ -115,15 +97,6 @@ async function writeKeys(
     writeFile(files.userKey, userKey.private, { mode: 0o600 }),
     writeFile(files.hosts, `gateway ${hostKey.public}\n`),
   ]);
-}
-
-/** Waits until the program has started. */
-async function followed(child: ChildProcess): Promise<GatewayProcess> {
-  const ended = once(child, "exit").then(([code]) => code as number | null);
-  if (!child.stdout) throw new Error("The gateway has no output");
-  const log = followGatewayLog(child.stdout);
-  const { sshPort, webPort } = await log.logged("gateway started");
-  return { ...log, child, sshPort: Number(sshPort), webPort: Number(webPort), ended };
 }
 
 function runToEnd(file: string, words: readonly string[]): ReturnType<GatewayFixture["ssh"]> {

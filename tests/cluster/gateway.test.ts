@@ -3,7 +3,8 @@ import { connect } from "node:net";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { ask } from "#gateway/ingress/ingress-fixture.ts";
 import { openEchoSession } from "./echo-session.ts";
-import { type GatewayFixture, type GatewayProcess, openGatewayFixture } from "./gateway-fixture.ts";
+import { type GatewayFixture, openGatewayFixture } from "./gateway-fixture.ts";
+import type { GatewayProcess } from "./gateway-process.ts";
 
 let fixture: GatewayFixture;
 beforeAll(async () => {

@@ -3,11 +3,8 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
-import { systemClock } from "#aws/clock.ts";
-import { tableDirectory } from "#gateway/directory/table-directory.ts";
+import { openEchoSession } from "../cluster/echo-session.ts";
 import { smallJob } from "../fixtures/catalog-requests.ts";
-import { stageSettings } from "../synthesis/stage-settings.ts";
-import { httpWorld } from "../worlds/http-world.ts";
 import { CLUSTER_MISSING, type ClusterWorld, openClusterWorld, runningWorkspace } from "./cluster-world.ts";
 import { toCompared } from "./compared.ts";
 import { viewerRequest } from "./endpoint-requests.ts";
@@ -120,24 +117,37 @@ test("a chat message reaches the server in a session's pod, and its answer the c
   });
 });
 
-test("a job with an SSH key names the gateway, which finds its pod and its key until it ends", async ({ skip }) => {
+test("the ssh_command of a job leads OpenSSH through the gateway into its pod, until the job ends", async ({
+  skip,
+}) => {
   if (!world) return skip(CLUSTER_MISSING);
   const { stage, ask } = world;
-  const publicKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGfsCoS5UjAy7HiBBGNyDsGJMwkDBCcPVNGtvJnbjDTi";
-  const { ctx } = await httpWorld();
-  const directory = tableDirectory({ ...ctx, table: stage.services.ports.table, clock: systemClock() });
+  const gateway = await world.openGateway();
+  onTestFinished(gateway.stop);
 
-  const { body: submitted } = await ask("POST", "/v1/jobs/submit", { ...smallJob, ssh_public_keys: [publicKey] });
+  const keys = { ssh_public_keys: [gateway.userKey] };
+  const { body: submitted } = await ask("POST", "/v1/jobs/submit", {
+    ...smallJob,
+    ...keys,
+    env_vars: { PLACE: "a pod" },
+  });
   const path = `/v1/jobs/${submitted.job_id}`;
   const show = async () => [await stage.deliver(), (await ask("GET", path)).body][1];
   await expect.poll(async () => (await show()).status, { interval: 20 }).toBe("active");
   const active = await show();
-  const [, login = ""] = /^ssh ([a-z0-9-]+)@ssh\.berth\.dev$/.exec(active.ssh_command) ?? [];
-  const found = await directory.find(login);
+  const words = await gateway.sshWords(active.ssh_command, active.ssh_host_key);
+  const entered = await gateway.ssh([...words, 'echo "in $PLACE"; exit 3']);
+  const open = await openEchoSession(words);
   await ask("POST", `${path}/cancel`);
-  await expect.poll(() => directory.find(login), { interval: 100 }).toEqual([]);
+  const cut = await open.ended;
+  const later = await gateway.ssh([...words, "echo in"]);
 
-  expect(active).toMatchObject({ ssh_host_key: stageSettings.SSH_HOST_KEYS, warning: null, node_port: null });
-  expect(found).toEqual([{ name: expect.stringMatching(/-r1$/), keys: [publicKey] }]);
+  expect(active).toMatchObject({
+    ssh_command: expect.stringMatching(/^ssh [a-z0-9-]+@ssh\.berth\.dev$/),
+    warning: null,
+  });
+  expect(entered).toEqual({ code: 3, out: "in a pod\n", err: "" });
+  expect(cut).toEqual([255, null]);
+  expect(later).toMatchObject({ code: 255, out: "" });
   await expect.poll(async () => (await show()).ssh_command, { interval: 20 }).toBeNull();
 });

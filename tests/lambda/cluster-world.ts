@@ -1,7 +1,9 @@
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { expect } from "vitest";
 import { sharedType } from "#core/fleet.ts";
+import { newSshKey } from "#gateway/ssh/login/ssh-keys.ts";
 import { kubernetesCompute } from "#kubernetes/compute.ts";
 import { openClusterFixture } from "#kubernetes/fixtures/cluster-fixture.ts";
 import { binaryPath } from "../cluster/binary.ts";
@@ -12,12 +14,14 @@ import { type DeployedStage, openStage } from "./deployed-stage.ts";
 import { type Local, startLocal } from "./local.ts";
 import { variablesIn } from "./runtime/services.ts";
 import { createClient, logIn, type StageClient } from "./stage-client.ts";
+import { openStageGateway, type StageGateway } from "./stage-gateway.ts";
 
 /** Why this machine cannot open a cluster world, or undefined. */
 export const CLUSTER_MISSING =
   UNZIP_MISSING ??
   (existsSync(await binaryPath(process.env)) ? undefined : "npm run test:cluster has built no control plane yet") ??
-  (spawnSync("bwrap", ["--version"]).status === 0 ? undefined : "this machine has no bubblewrap, which mounts disks");
+  (spawnSync("bwrap", ["--version"]).status === 0 ? undefined : "this machine has no bubblewrap, which mounts disks") ??
+  (spawnSync("ssh", ["-V"]).status === 0 ? undefined : "this machine has no OpenSSH, with which users enter");
 
 /** A deployed stage with a cluster that its functions may use, and the local server over the same stores. */
 export interface ClusterWorld {
@@ -27,6 +31,8 @@ export interface ClusterWorld {
   readonly ask: StageClient;
   /** Sets the local port behind port 8080 of pods that start later. */
   serveSessionsAt(port: number): void;
+  /** Starts a gateway over the stage's table and cluster, with the host key that the stage names. */
+  openGateway(): Promise<StageGateway>;
   /** Delivers messages to their consumers until the promise settles, and returns its result. */
   delivering<Answer>(doing: Promise<Answer>): Promise<Answer>;
   stop(): Promise<void>;
@@ -34,7 +40,8 @@ export interface ClusterWorld {
 
 /** Opens a cluster whose commands run as processes of this machine. bubblewrap mounts disks at their paths. */
 export async function openClusterWorld(): Promise<ClusterWorld> {
-  const stage = await openStage();
+  const hostKey = newSshKey();
+  const stage = await openStage(hostKey.public);
   const { eks } = stage.services;
   let sessionPort = 0;
   const cluster = await openClusterFixture(
@@ -47,6 +54,7 @@ export async function openClusterWorld(): Promise<ClusterWorld> {
   );
   eks.open(cluster.cluster.controlPlane.getAccess("nobody"));
   const { TABLE_NAME: deployment = "" } = variablesIn(stage.resources);
+  const kubeconfig = join(cluster.cluster.controlPlane.home, "berth.kubeconfig");
   const compute = kubernetesCompute({ ...cluster.options, deployment });
   const { volumes, githubKeys, fetch, log } = await httpWorld();
   const local = await startLocal(stage, { compute, volumes, githubKeys, fetch }, log);
@@ -61,6 +69,7 @@ export async function openClusterWorld(): Promise<ClusterWorld> {
     serveSessionsAt(port) {
       sessionPort = port;
     },
+    openGateway: () => openStageGateway(stage, { hostKey: hostKey.private, kubeconfig }),
     async delivering(doing) {
       let isOver = false;
       const over = doing.finally(() => {

@@ -23,8 +23,8 @@ export interface DeployedStage {
   stop(): Promise<void>;
 }
 
-export async function openStage(): Promise<DeployedStage> {
-  const resources = await synthesizeStage();
+export async function openStage(sshHostKeys?: string): Promise<DeployedStage> {
+  const resources = await synthesizeStage(sshHostKeys);
   const services = await startServices(resources);
   const deployed = await deployFunctions(resources, functions, services.variables);
   return {

@@ -15,7 +15,7 @@ export const LONG_MS = 600_000;
 export const RECEIVER_HOST = "hooks.internal";
 
 /** Synthesizes the stage of these tests, which admits the catalog's users. */
-export function synthesizeStage(): Promise<Resource[]> {
+export function synthesizeStage(sshHostKeys: string = stageSettings.SSH_HOST_KEYS): Promise<Resource[]> {
   return synthesize("lambda", {
     DOMAIN: "berth.dev",
     ALLOWED_ACCOUNTS: "000000000000",
@@ -26,6 +26,6 @@ export function synthesizeStage(): Promise<Resource[]> {
     WEBHOOK_ALLOW: RECEIVER_HOST,
     ALARM_EMAIL: "oncall@berth.dev",
     ACCESS: "gateway",
-    SSH_HOST_KEYS: stageSettings.SSH_HOST_KEYS,
+    SSH_HOST_KEYS: sshHostKeys,
   });
 }
