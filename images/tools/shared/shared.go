@@ -18,6 +18,7 @@ const (
 	NoPlace   = 70
 	Closed    = 71
 	Malformed = 72
+	Full      = 73
 	NotReady  = 75
 )
 

@@ -13,7 +13,8 @@ import (
 	"strconv"
 	"syscall"
 	"time"
-	"unsafe"
+
+	"tools/shared"
 )
 
 // The time between the hang-up and the kill.
@@ -26,11 +27,11 @@ func main() {
 	if len(os.Args) < 4 {
 		fail(64, "usage: terminal <columns> <rows> <word> ...")
 	}
-	master, slave, err := openPty()
+	master, slave, err := shared.OpenTerminal()
 	if err != nil {
 		fail(70, err.Error())
 	}
-	setWindow(master, number(os.Args[1]), number(os.Args[2]))
+	shared.ResizeTerminal(master, number(os.Args[1]), number(os.Args[2]))
 	defer attend().Close()
 	command := commandOf(os.Args[3:])
 	command.Stdin, command.Stdout, command.Stderr = slave, slave, slave
@@ -106,27 +107,8 @@ func takeFrame(from io.Reader, master *os.File) error {
 	if err := binary.Read(io.LimitReader(from, length), binary.BigEndian, &size); err != nil {
 		return err
 	}
-	setWindow(master, size[0], size[1])
+	shared.ResizeTerminal(master, size[0], size[1])
 	return nil
-}
-
-func openPty() (master, slave *os.File, err error) {
-	if master, err = os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0); err != nil {
-		return nil, nil, err
-	}
-	var name, locked int32
-	control(master, syscall.TIOCSPTLCK, unsafe.Pointer(&locked))
-	control(master, syscall.TIOCGPTN, unsafe.Pointer(&name))
-	slave, err = os.OpenFile("/dev/pts/"+strconv.Itoa(int(name)), os.O_RDWR|syscall.O_NOCTTY, 0)
-	return master, slave, err
-}
-
-func setWindow(master *os.File, columns, rows uint16) {
-	control(master, syscall.TIOCSWINSZ, unsafe.Pointer(&[4]uint16{rows, columns}))
-}
-
-func control(file *os.File, request uintptr, argument unsafe.Pointer) {
-	syscall.Syscall(syscall.SYS_IOCTL, file.Fd(), request, uintptr(argument))
 }
 
 func number(text string) uint16 {
