@@ -5,7 +5,8 @@ import type { RunEntry } from "#kubernetes/access/run-entry.ts";
 import type { PodSession, PodSessionRequest } from "#kubernetes/exec/pod-session.ts";
 import type { RunId } from "#kubernetes/names.ts";
 import { type Relay, type RelayPlace, serveRelay } from "#relay/relay.ts";
-import { NoTerminal, type Program, type ProgramEnd, type Reach, type WantedProgram } from "../ports/reach.ts";
+import type { Program, ProgramEnd, Reach, WantedProgram, WantedWebTerminal } from "../ports/reach.ts";
+import { holderWords, terminalStream } from "./pod-terminal.ts";
 
 interface PodRun {
   readonly id: RunId;
@@ -19,10 +20,7 @@ export function podReach(runs: RunEntry, getRun: (name: string) => PodRun): Reac
     start: async (name, wanted) => startProgram(runs, () => getRun(name), wanted),
     // A pod has one loopback: a listener is reachable at either address.
     dial: async (name, { port }) => runs.dial(getRun(name).id, port),
-    // Not built yet.
-    openTerminal: async () => {
-      throw new NoTerminal("unsupported");
-    },
+    openTerminal: async (name, wanted) => openTerminal(runs, () => getRun(name), wanted),
     openRelay: async (name, place, onVisitor) => openRelay(runs, () => getRun(name), place, onVisitor),
   };
 }
@@ -56,6 +54,15 @@ async function begin(runs: RunEntry, getRun: () => PodRun, request: PodSessionRe
   } catch (error) {
     throw new Error(error instanceof RunGone ? "The environment has ended" : unreachable, { cause: error });
   }
+}
+
+/** Connects with a terminal that the tools image's holder keeps. It counts as use while the stream is open. */
+async function openTerminal(runs: RunEntry, getRun: () => PodRun, wanted: WantedWebTerminal): Promise<Duplex> {
+  const words = holderWords(wanted, shellWords);
+  const { session, sessions } = await begin(runs, getRun, { words, env: { TERM: "xterm-256color" } });
+  const stream = await terminalStream(session);
+  sessions.add(session);
+  return stream.once("close", () => sessions.delete(session));
 }
 
 /** Starts the relay of the tools image. It is no use of the environment by itself. */

@@ -27,7 +27,7 @@ export interface Viewer {
 const OPEN_WITHIN_MS = 10_000;
 /** Most output that waits to be sent. Only a client that acknowledges output without reading it reaches this limit. */
 const MOST_BUFFERED = 2 * TERMINAL_WINDOW;
-/** A client that does not finish the closing handshake. */
+/** Time for a client's closing handshake, and for an environment to end its stream. */
 const CLOSE_WITHIN_MS = 5_000;
 
 /** Offsets and counts of one connection, which both sides must respect. */
@@ -75,9 +75,16 @@ export function viewTerminal(ws: WebSocket, terminal: ViewedTerminal): Viewer {
     clearTimeout(late);
     // The client has all of it, so nothing has to be kept for its return.
     if (hasExited && code === closings.exited[0]) stream?.write(terminalFrame("ack", offsetBytes(flow.sent)));
-    stream?.end();
+    leave(stream);
   });
   return { close };
+}
+
+/** Ends the input, so that the environment gets all of it. A stream that does not end is destroyed. */
+function leave(stream: Duplex | undefined): void {
+  if (!stream) return;
+  stream.end();
+  setTimeout(() => stream.destroy(), CLOSE_WITHIN_MS).unref();
 }
 
 export function closeSocket(ws: WebSocket, closing: Closing): void {
