@@ -65,7 +65,8 @@ export function terminalSockets(
       ws.resume();
       if (typeof grant === "string") return closeSocket(ws, grant);
       const { terminal: id, isNew, uid, run } = grant;
-      const viewer = viewTerminal(ws, { reach, run: nameOfRun({ uid, run }), id, isNew });
+      const findReason = () => findClosing(runtime, grant);
+      const viewer = viewTerminal(ws, { reach, run: nameOfRun({ uid, run }), id, isNew, findReason });
       const entry: Open = { ws, grant, viewer, isAlive: true };
       open.add(entry);
       ws.on("pong", () => {
@@ -133,9 +134,14 @@ async function whyClosed(runtime: Runtime<"table">, grant: TerminalGrant): Promi
   return (await hasActiveRun(ports, grant)) ? undefined : "ended";
 }
 
+/** Returns undefined also while the table is away. */
+function findClosing(runtime: Runtime<"table">, grant: TerminalGrant): Promise<Closing | undefined> {
+  return whyClosed(runtime, grant).catch(() => undefined);
+}
+
 async function closeStrangers(open: ReadonlySet<Open>, runtime: Runtime<"table">): Promise<void> {
   for (const { grant, viewer } of open) {
-    const closing = await whyClosed(runtime, grant).catch(() => undefined);
+    const closing = await findClosing(runtime, grant);
     if (closing) viewer.close(closing);
   }
 }

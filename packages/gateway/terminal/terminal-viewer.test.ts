@@ -19,12 +19,13 @@ afterEach(() => {
 });
 
 /** A client, and the environment's end of its terminal. */
-async function openViewer() {
+async function openViewer(reason?: "ended") {
   const [ofGateway, environment] = duplexPair();
   const server = new WebSocketServer({ port: 0, host: "127.0.0.1" });
   closers.push(() => server.close());
   server.once("connection", (ws) => {
-    viewTerminal(ws, { reach: { openTerminal: async () => ofGateway }, run: "run", id: "one", isNew: true });
+    const reach = { openTerminal: async () => ofGateway };
+    viewTerminal(ws, { reach, run: "run", id: "one", isNew: true, findReason: async () => reason });
   });
   await once(server, "listening");
   const client = new WebSocket(`ws://127.0.0.1:${(server.address() as AddressInfo).port}`);
@@ -75,4 +76,16 @@ test("a client that acknowledges output without reading it holds the program, an
   await expect.poll(() => output).toBe(sent);
   expect(ofGateway.isPaused()).toBe(false);
   expect(texts).toHaveLength(1);
+});
+
+test.each([
+  ["the end of the run", "ended", 4410],
+  ["no reason that the gateway finds", undefined, 4503],
+] as const)("a stream that the environment cuts is closed for %s", async (_, reason, code) => {
+  const { client, environment } = await openViewer(reason);
+  client.send(JSON.stringify({ type: "open", columns: 80, rows: 24 }));
+  await once(environment, "data");
+  environment.end();
+
+  expect((await once(client, "close"))[0]).toBe(code);
 });

@@ -18,6 +18,8 @@ interface ViewedTerminal {
   readonly run: string;
   readonly id: string;
   readonly isNew: boolean;
+  /** Returns why the environment cut the stream, if its record or the key explains that. It never throws. */
+  readonly findReason: () => Promise<Closing | undefined>;
 }
 
 export interface Viewer {
@@ -47,6 +49,9 @@ export function viewTerminal(ws: WebSocket, terminal: ViewedTerminal): Viewer {
   const close = (closing: Closing) => {
     if (ws.readyState === ws.OPEN) closeSocket(ws, closing);
   };
+  const closeCut = async () => {
+    if (ws.readyState === ws.OPEN) close((await terminal.findReason()) ?? "unreachable");
+  };
   const late = setTimeout(() => close("late"), OPEN_WITHIN_MS);
   const say = (message: object) => void (ws.readyState === ws.OPEN && ws.send(JSON.stringify(message)));
   const open = async (message: ClientMessage & { readonly type: "open" }) => {
@@ -61,7 +66,7 @@ export function viewTerminal(ws: WebSocket, terminal: ViewedTerminal): Viewer {
       if (frame.kind === "exit") hasExited = true;
       takeFrame(frame, { flow, ws, say, close, id: terminal.id });
     });
-    opened.once("end", () => opened.destroy()).once("close", () => close("unreachable"));
+    opened.once("end", () => opened.destroy()).once("close", () => void closeCut());
     opened.write(terminalFrame("attach", Buffer.concat([sizeBytes(size), offsetBytes(message.offset)])));
   };
   ws.on("message", (data: Buffer, isBinary: boolean) => {
