@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { shellEnvironment } from "#local/shell-environment.ts";
 import { type ProcessIdentity, signalProcess } from "#process/supervisor/process-identity.ts";
 import { canListProcesses, eventually, processesOfHome, type SeenProcess } from "./processes.ts";
 import { runProgram } from "./program.ts";
@@ -115,7 +116,9 @@ async function untilReadyOrGone(child: ChildProcess, output: () => string): Prom
   await promise;
 }
 
+/** Without words, this process does what `npm run env` does, because each start of a program takes 0.2 s. */
 async function shellVariables(home: string, words: readonly string[]): Promise<Record<string, string>> {
+  if (words.length === 0) return exportedIn(await shellEnvironment({ home, fresh: false }));
   const { code, stdout, stderr } = await runProgram(process.execPath, ["scripts/env.ts", ...words], {
     cwd: root,
     env: environmentFor(home),
