@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type CliFixture, cleanEnvironment } from "./cli-fixture.ts";
+import { type CliFixture, cleanEnvironment, programFor } from "./cli-fixture.ts";
 
 /** A command that a page shows after `$ `, and the output that is pasted below it. */
 export interface ShownCommand {
@@ -10,7 +10,7 @@ export interface ShownCommand {
   readonly output: string;
 }
 
-/** Runs the commands of a page one after another in an empty directory. `berth` and `npx berth` are on the PATH. */
+/** Runs the commands of a page one after another in an empty directory. `berth` is the packed one, `npx berth` the source. */
 export interface DocSession {
   readonly directory: string;
   run(shown: ShownCommand): Promise<string>;
@@ -18,7 +18,6 @@ export interface DocSession {
 }
 
 const fence = /^```console\n([\s\S]*?)^```$/gm;
-const program = join(import.meta.dirname, "berth.mjs");
 
 /** Returns the commands in the console blocks of a page. */
 export function shownCommands(text: string): ShownCommand[] {
@@ -66,9 +65,10 @@ export function comparable(output: string): string {
 export function openDocSession(cli: CliFixture, isElsewhere: boolean): DocSession {
   const directory = mkdtempSync(join(tmpdir(), "berth-doc-"));
   const commands = mkdtempSync(join(tmpdir(), "berth-bin-"));
-  const berth = `exec '${process.execPath}' '${program}' "$@"`;
+  const exec = (words: readonly string[]) => `exec '${process.execPath}' '${programFor(words)}' "$@"`;
+  const berth = `[ "$1" = stack ] && ${exec(["stack"])}\n${exec([])}`;
   writeFileSync(join(commands, "berth"), `#!/bin/sh\n${berth}\n`, { mode: 0o755 });
-  writeFileSync(join(commands, "npx"), `#!/bin/sh\nshift\n${berth}\n`, { mode: 0o755 });
+  writeFileSync(join(commands, "npx"), `#!/bin/sh\nshift\n${exec(["stack"])}\n`, { mode: 0o755 });
   const environment = {
     ...cleanEnvironment(),
     PATH: `${commands}:${process.env.PATH}`,
