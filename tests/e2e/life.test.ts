@@ -145,7 +145,7 @@ describe.concurrent("a job on the local stack", () => {
     const job = await jobs.until(id, ({ queue_position }) => queue_position !== null);
 
     expect(job.status_reason).toMatch(
-      /^No H200 nodes available - position #1 in queue; this deployment has no such machine now: unless one comes, it ends by itself at \S+Z/,
+      /^No H200 nodes available - position #1 in queue; no such machine takes jobs now: unless one does, it ends by itself at \S+Z/,
     );
   });
 });

@@ -215,7 +215,7 @@ describe("an estimate for a job not yet submitted", () => {
 
   test("says that there is no such machine, and when a job that waits for it would end", async () => {
     const { world, key } = await forecastWorld();
-    const ends = "this deployment has no such machine now: unless one comes, it ends by itself after 48 hours";
+    const ends = "no such machine takes jobs now: unless one does, it ends by itself after 48 hours";
     const input = { instance_type: "p4d.24xlarge" };
 
     const before = await ask(world, key, input);

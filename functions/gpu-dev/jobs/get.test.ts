@@ -232,7 +232,7 @@ test("a job for a type without machines shows that reason", async () => {
 
   const job = await show(world, key, id);
   const endsAt = new Date(Date.parse(String(job.created_at)) + 48 * 3_600_000).toISOString().replace(".000", "");
-  const reason = `No A100 nodes available - position #1 in queue; this deployment has no such machine now: unless one comes, it ends by itself at ${endsAt}`;
+  const reason = `No A100 nodes available - position #1 in queue; no such machine takes jobs now: unless one does, it ends by itself at ${endsAt}`;
   expect(job).not.toHaveProperty("estimated_wait_minutes");
   expect(job).toMatchObject({
     status: "queued",

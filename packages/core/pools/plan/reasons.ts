@@ -41,7 +41,7 @@ export function reasonText(
 
 /** Returns the text for a type without machines. `when` is the end of the wait: `at <time>`, `after <n> hours`. */
 export function noMachineText(when: string): string {
-  return `this deployment has no such machine now: unless one comes, it ends by itself ${when}`;
+  return `no such machine takes jobs now: unless one does, it ends by itself ${when}`;
 }
 
 export interface WaitEnd {
