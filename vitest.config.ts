@@ -67,7 +67,7 @@ const longest = [
   ...["crash", "crash-disks", "docs-try", "novita", "ssh-openssh-forwards", "compute-conformance", "every-command"],
   ...["run", "guides", "more-commands", "watch", "disk-target", "stack-commands"],
   ...["core", "contract", "stack", "stack-access", "soak", "compute"].map((name) => `${name}-cluster`),
-  ...["conformance", "gateway", "volumes", "tools", "outages"].map((name) => `${name}-nodes`),
+  ...["conformance", "gateway", "volumes", "faults", "tools", "outages"].map((name) => `${name}-nodes`),
 ];
 
 /** Vitest takes projects in the order of their names, and the files of a fresh checkout by their sizes. */

@@ -11,6 +11,7 @@ export interface Job {
   readonly duration_hours: number;
   readonly expires_at: string | null;
   readonly queue_position: number | null;
+  readonly warning: string | null;
   readonly isolation: string | null;
   readonly limits: string | null;
   readonly jupyter_url: string | null;
