@@ -682,7 +682,14 @@ export const faults: Readonly<Record<string, readonly [check: string, fault: Fau
     }),
   ],
   ...Object.fromEntries(
-    ["GpuDevJobsGet", "GpuDevJobsList", "SharedDiscovery", "ConsumersReconcile"].map((name) => [
+    [
+      "GpuDevJobsGet",
+      "GpuDevJobsList",
+      "NovitaInstancesGet",
+      "ConsumersDeliver",
+      "SharedDiscovery",
+      "ConsumersReconcile",
+    ].map((name) => [
       `a gateway that ${name} does not know`,
       ["waysIn", change(lambda, new RegExp(`^${name}Function$`), withoutVariable("SSH_GATEWAY"))],
     ]),

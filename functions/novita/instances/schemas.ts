@@ -1,10 +1,12 @@
 import * as z from "zod";
+import { formatSshCommand } from "#core/environments/access/ssh-command.ts";
 import { jupyterUrl, type OpenJupyter } from "#core/environments/record/changes/access.ts";
 import type { End } from "#core/environments/record/end.ts";
 import type { Phase, PreparingStep } from "#core/environments/record/phases.ts";
 import type { DesiredState, Environment } from "#core/environments/record/record.ts";
 import type { RunState } from "#core/environments/record/run/run-state.ts";
 import type { PortStatus, RunPort } from "#core/ports/compute.ts";
+import type { Settings } from "#core/settings.ts";
 
 export const instanceStatuses = [
   ...(["creating", "starting", "running", "health_checking", "ready"] as const),
@@ -83,24 +85,34 @@ export function toStatus(at: Standing): InstanceStatus {
   return at.end?.outcome ? "terminated" : statuses[at.phase](at);
 }
 
-type Reachable = Pick<Environment, "ports" | "run" | "access">;
+/** What the addresses of an instance depend on, beside its record. */
+export interface Ways {
+  readonly jupyter: OpenJupyter | undefined;
+  readonly settings: Pick<Settings, "sshGateway">;
+}
 
 export function toConnection(
-  { ports, run: { ports: portStatuses, address }, access }: Reachable,
+  instance: Pick<Environment, "ports" | "run" | "access">,
   status: InstanceStatus,
-  jupyter: OpenJupyter | undefined,
+  { jupyter, settings }: Ways,
 ): Pick<z.infer<typeof Instance>, "portMappings" | "connectionDetails"> {
   if (status !== "ready") return { portMappings: [], connectionDetails: null };
-  const hasSsh = ports.some(({ kind }) => kind === "ssh") && typeof address?.port === "number";
-  const page = portStatuses.find(({ port, kind, address }) => address !== null && isFirstPage({ port, kind }, ports));
+  const { ports, run } = instance;
+  const page = run.ports.find(({ port, kind, address }) => address !== null && isFirstPage({ port, kind }, ports));
   return {
-    portMappings: portStatuses.flatMap(toPortMapping),
+    portMappings: run.ports.flatMap((port) => toPortMapping(port, settings)),
     connectionDetails: {
-      ssh: hasSsh ? `ssh -p ${address?.port} ${access.login}@${address?.ip}` : null,
+      ssh: settings.sshGateway ? formatSshCommand(instance, settings) : formatOwnSsh(instance),
       jupyter: jupyter ? jupyterUrl(jupyter) : page ? formatUrl(page.address ?? "") : null,
       webTerminal: null,
     },
   };
+}
+
+/** Returns the command for an address of the run itself. */
+function formatOwnSsh({ ports, run: { address }, access }: Pick<Environment, "ports" | "run" | "access">) {
+  if (!ports.some(({ kind }) => kind === "ssh") || typeof address?.port !== "number") return null;
+  return `ssh -p ${address.port} ${access.login}@${address.ip}`;
 }
 
 /** A second run, by a restart or a returned grant, is never `creating` again. */
@@ -137,7 +149,12 @@ function isFirstPage({ port }: RunPort, ports: readonly RunPort[]): boolean {
   return ports.find(({ kind }) => kind === "http" || kind === "jupyter")?.port === port;
 }
 
-function toPortMapping({ port, kind, address }: PortStatus): z.infer<typeof PortMapping>[] {
+function toPortMapping(
+  { port, kind, address }: PortStatus,
+  { sshGateway }: Ways["settings"],
+): z.infer<typeof PortMapping>[] {
+  // A gateway serves SSH for runs that have no SSH server.
+  if (kind === "ssh" && sshGateway) return [{ port, endpoint: `${sshGateway.host}:${sshGateway.port}`, type: "tcp" }];
   if (address === null) return [];
   const isPage = kind === "http" || kind === "jupyter";
   return [{ port, endpoint: isPage ? formatUrl(address) : address, type: isPage ? "http" : "tcp" }];

@@ -43,6 +43,7 @@ test("a step is not reported again if only its reason changes", async () => {
     environment: head(),
     username: "alice",
     jupyter: undefined,
+    settings: { sshGateway: undefined },
   });
 
   expect(toInstanceEvent(event({ phase: "preparing", step: "image" }))).toBeUndefined();

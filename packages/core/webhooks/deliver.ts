@@ -131,7 +131,8 @@ async function open(
     if (delivery.body) return { url, body: await ctx.sealer.open(delivery.body, keyText(delivery)) };
     const [jupyter, user] = await Promise.all([openJupyter(ctx, environment), findUser(ctx, delivery.owner)]);
     const username = user?.username ?? null;
-    const body = findBody({ id: formatEventId(delivery), entry, previous, environment, username, jupyter });
+    const { settings } = ctx;
+    const body = findBody({ id: formatEventId(delivery), entry, previous, environment, username, jupyter, settings });
     return body ? { url, body: JSON.stringify(body) } : "unwanted";
   } catch (error) {
     ctx.log.error("delivery cannot be sent", { look: keyText(delivery), error: String(error) });

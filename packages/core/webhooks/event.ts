@@ -2,6 +2,7 @@ import type { OpenJupyter } from "../environments/record/changes/access.ts";
 import type { Environment } from "../environments/record/record.ts";
 import type { TimelineEntry } from "../environments/record/timeline.ts";
 import type { Key } from "../ports/table.ts";
+import type { Settings } from "../settings.ts";
 
 /** The environment at the time of the event, as far as a body may show it. */
 export type EventSubject = Pick<Environment, (typeof subjectFields)[number]>;
@@ -15,6 +16,7 @@ export interface DeliveryEvent {
   /** null if the owner has no record. Clients choose environment ids, so only this name identifies the owner. */
   readonly username: string | null;
   readonly jupyter: OpenJupyter | undefined;
+  readonly settings: Pick<Settings, "sshGateway">;
 }
 
 export type FormatBody = (event: DeliveryEvent) => object | undefined;

@@ -1,11 +1,6 @@
 import type * as z from "zod";
-import {
-  jupyterUrl,
-  LOST_TOKEN,
-  letsSomebodyIn,
-  type OpenJupyter,
-  secondaryGuests,
-} from "#core/environments/record/changes/access.ts";
+import { formatSshCommand } from "#core/environments/access/ssh-command.ts";
+import { jupyterUrl, LOST_TOKEN, type OpenJupyter, secondaryGuests } from "#core/environments/record/changes/access.ts";
 import { hiddenMs } from "#core/environments/record/changes/extensions.ts";
 import type { Environment, Size } from "#core/environments/record/record.ts";
 import type { WaitAdvice } from "#core/pools/forecast/advice.ts";
@@ -79,17 +74,6 @@ export function toJobSummary(
     ...whatItWas(environment, now),
     ...(startsAt && { estimated_wait_minutes: Math.max(0, Math.ceil((startsAt - now) / MINUTE_MS)) }),
   };
-}
-
-/** Returns how the user's own OpenSSH connects. Returns null if no key would get in. */
-function formatSshCommand(
-  { access, run }: Pick<Environment, "access" | "run">,
-  { sshGateway }: Pick<Settings, "sshGateway">,
-): string | null {
-  if (!letsSomebodyIn(access, run.n)) return null;
-  if (sshGateway?.port === 22) return `ssh ${access.login}@${sshGateway.host}`;
-  const { host, port } = sshGateway ?? { host: run.address?.ip, port: run.address?.port };
-  return port ? `ssh -p ${port} ${access.login}@${host}` : null;
 }
 
 /** Returns a label, not an address: clients choose ids, so two jobs may share it. */

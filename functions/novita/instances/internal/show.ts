@@ -6,7 +6,7 @@ import { readAdvice, type WaitAdvice } from "#core/pools/forecast/advice.ts";
 import { reasonText } from "#core/pools/plan/reasons.ts";
 import { milliseconds } from "#http/answers/timestamp.ts";
 import { openedJupyter } from "../../internal/lookup-cache.ts";
-import { type Instance, toConnection, toStatus } from "../schemas.ts";
+import { type Instance, toConnection, toStatus, type Ways } from "../schemas.ts";
 
 /** Formats instances with their wait advice from one batch read. */
 export async function showInstances(
@@ -15,7 +15,10 @@ export async function showInstances(
 ): Promise<z.infer<typeof Instance>[]> {
   const advice = await readAdvice(ctx, instances);
   const shown = instances.map(async (instance) =>
-    toInstance(instance, advice.get(instance.uid), await findJupyter(ctx, instance)),
+    toInstance(instance, advice.get(instance.uid), {
+      jupyter: await findJupyter(ctx, instance),
+      settings: ctx.settings,
+    }),
   );
   return Promise.all(shown);
 }
@@ -25,7 +28,7 @@ export async function showInstance(
   instance: Environment,
 ): Promise<z.infer<typeof Instance>> {
   const [advice, jupyter] = await Promise.all([readAdvice(ctx, [instance]), findJupyter(ctx, instance)]);
-  return toInstance(instance, advice.get(instance.uid), jupyter);
+  return toInstance(instance, advice.get(instance.uid), { jupyter, settings: ctx.settings });
 }
 
 /** Returns the opened token and caches it until it changes, because opening one costs a call to the key service. */
@@ -47,7 +50,7 @@ async function findJupyter(ctx: UserContext<"sealer">, instance: Environment): P
   return opened;
 }
 
-function toInstance(instance: Environment, advice?: WaitAdvice, jupyter?: OpenJupyter): z.infer<typeof Instance> {
+function toInstance(instance: Environment, advice: WaitAdvice | undefined, ways: Ways): z.infer<typeof Instance> {
   const { id, name, labels } = instance;
   const status = toStatus(instance);
   return {
@@ -55,13 +58,13 @@ function toInstance(instance: Environment, advice?: WaitAdvice, jupyter?: OpenJu
     instanceId: id,
     name,
     status,
-    statusReason: findReason(instance, advice) ?? (jupyter?.token === null ? LOST_TOKEN : null),
+    statusReason: findReason(instance, advice) ?? (ways.jupyter?.token === null ? LOST_TOKEN : null),
     productName: labels.productName ?? "",
     templateId: labels.templateId ?? "",
     gpuNum: Number(labels.gpuNum ?? instance.size.gpus),
     rootfsSize: Number(labels.rootfsSize ?? 0),
     region: labels.region ?? "",
-    ...toConnection(instance, status, jupyter),
+    ...toConnection(instance, status, ways),
     createdAt: milliseconds(instance.createdAt),
     startedAt: findMoment(instance.run.preparingAt),
     readyAt: findMoment(instance.run.startedAt),

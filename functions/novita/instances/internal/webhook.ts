@@ -13,7 +13,7 @@ const reasons: Partial<Record<InstanceStatus, (said: string | null, broken: stri
 };
 
 export function toInstanceEvent(event: DeliveryEvent): object | undefined {
-  const { entry, previous, environment, username, jupyter } = event;
+  const { entry, previous, environment, username } = event;
   const {
     id,
     name,
@@ -22,7 +22,7 @@ export function toInstanceEvent(event: DeliveryEvent): object | undefined {
   const status = toStatus({ ...entry, run: { n: run, error: broken } });
   const before = previous && toStatus({ ...previous, run: { n: run, error: broken } });
   if (!sent.includes(status) || status === before) return undefined;
-  const connection = toConnection(environment, status, jupyter);
+  const connection = toConnection(environment, status, event);
   return {
     instanceId: id,
     userId: username,
