@@ -18,10 +18,13 @@ export function holderWords({ id, isNew, columns, lines }: WantedWebTerminal, pr
 }
 
 /** Returns the frames of a session of the holder, once it is connected. The user of a pod may replace the holder. */
-export async function terminalStream({ input, output, errors, ended, close }: PodSession): Promise<Duplex> {
+export async function terminalStream(
+  { input, output, errors, ended, close }: PodSession,
+  withinMs = GREETING_WITHIN_MS,
+): Promise<Duplex> {
   errors.resume();
   const late = Promise.withResolvers<never>();
-  const timer = setTimeout(() => late.reject(new Error("The holder of the terminal is silent")), GREETING_WITHIN_MS);
+  const timer = setTimeout(() => late.reject(new Error("The holder of the terminal is silent")), withinMs);
   try {
     await Promise.race([readGreeting(output), refusal(ended), late.promise]);
   } catch (error) {
@@ -30,16 +33,21 @@ export async function terminalStream({ input, output, errors, ended, close }: Po
   } finally {
     clearTimeout(timer);
   }
-  return Duplex.from({ writable: input, readable: output }).once("close", () => void close());
+  const stream = Duplex.from({ writable: input, readable: output });
+  // A destroyed one emits an AbortError.
+  return stream.on("error", () => undefined).once("close", () => void close());
 }
 
+/** Takes all bytes at once: `readable` would fire for those that stay in the stream, again and again. */
 async function readGreeting(output: Readable): Promise<void> {
-  for (;;) {
-    const greeting = output.read(GREETING.length) as Buffer | null;
-    if (greeting === null) await once(output, "readable");
-    else if (String(greeting) === GREETING) return;
-    else throw new NoTerminal("unsupported");
+  let bytes = Buffer.alloc(0);
+  while (bytes.length < GREETING.length) {
+    const part = output.read() as Buffer | null;
+    if (part) bytes = Buffer.concat([bytes, part]);
+    else await once(output, "readable");
   }
+  if (bytes.toString("latin1", 0, GREETING.length) !== GREETING) throw new NoTerminal("unsupported");
+  if (bytes.length > GREETING.length) output.unshift(bytes.subarray(GREETING.length));
 }
 
 /** Rejects once the program has ended. */
