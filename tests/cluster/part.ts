@@ -18,6 +18,9 @@ export interface Part {
   stop(): Promise<void>;
 }
 
+/** Go collects garbage when the heap is five times the live one. This saves a fifth of the time, and takes 100 MB more. */
+const rareCollections = { GOGC: "400" };
+
 /**
  * Starts a subcommand of the binary, with its log in `<home>/<name>.log`. The part ends when its stdin closes, however
  * this process ends.
@@ -27,7 +30,8 @@ export function startPart(binary: string, name: string, args: readonly string[],
   let problem: Error | undefined;
   const start = (): ChildProcess => {
     const output = openSync(logFile, "a", 0o600);
-    const started = spawn(binary, [name, ...args], { stdio: ["pipe", output, output], cwd: home });
+    const env = { ...rareCollections, ...process.env };
+    const started = spawn(binary, [name, ...args], { stdio: ["pipe", output, output], cwd: home, env });
     closeSync(output);
     return started.on("error", (error) => {
       problem = error;
