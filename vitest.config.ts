@@ -42,7 +42,7 @@ const cli = ["packages/{cli,sdk}/**/*.test.ts"];
  */
 const aws = ["packages/aws/{java,moto*}.test.ts", "functions/**/*-aws.test.ts"];
 
-/** They need a Kubernetes control plane, which `npm run test:cluster` builds: each file starts one of 500 MB. */
+/** They need a Kubernetes control plane, which `npm run test:cluster` builds: each file starts one of 600 MB. */
 const cluster = ["tests/cluster/**/*.test.ts", "packages/kubernetes/cluster/*.test.ts"];
 
 /** They need a kubelet and containerd on this machine as root, which `npm run test:nodes` prepares. */
@@ -117,7 +117,7 @@ export default defineConfig({
       { extends: true, test: { name: "aws", include: aws } },
       // A synthesis leaves its zips where the next one does.
       { extends: true, test: { name: "infra", include: infra, maxWorkers: 1 } },
-      { extends: true, test: { name: "cluster", include: cluster, maxWorkers: 3, retry } },
+      { extends: true, test: { name: "cluster", include: cluster, maxWorkers: 4, retry } },
       // Each file starts a control plane and its nodes, and waits for most of its time.
       { extends: true, test: { name: "nodes", include: nodes, maxWorkers: 4, retry } },
     ],
