@@ -2,11 +2,13 @@ import { afterAll, beforeAll, describe } from "vitest";
 import { agentConformance } from "../conformance/openssh/agent.ts";
 import { copiesConformance } from "../conformance/openssh/copies.ts";
 import { forwardsConformance } from "../conformance/openssh/forwards.ts";
+import { homeConformance } from "../conformance/openssh/home.ts";
 import { largeConformance } from "../conformance/openssh/large.ts";
 import { loginConformance } from "../conformance/openssh/login.ts";
 import { programsConformance } from "../conformance/openssh/programs.ts";
 import { sftpConformance } from "../conformance/openssh/sftp.ts";
 import { sharedConformance } from "../conformance/openssh/shared.ts";
+import { variablesConformance } from "../conformance/openssh/variables.ts";
 import { type EnteredPod, openEnteredPod } from "./pod-guest.ts";
 
 let pod: EnteredPod;
@@ -58,3 +60,7 @@ describe("SFTP of OpenSSH 9 into a pod", () => {
 });
 
 describe("large requests on one shared connection into a pod", () => largeConformance(open));
+
+describe("the home of sessions in a pod", () => homeConformance(open));
+
+describe("the variables of sessions in a pod", () => variablesConformance(open));

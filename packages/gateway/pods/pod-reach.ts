@@ -126,7 +126,8 @@ const commandWords = ["/bin/sh", "-c", loginBy("bash --norc"), "sh", "-c", "--"]
 
 function loginBy(bash: string): string {
   return `: "\${SHELL:=$(command -v bash || command -v sh)}" "\${USER:=$(id -un 2>/dev/null || id -u)}"
-export SHELL USER LOGNAME="\${LOGNAME:-$USER}"
+export SHELL USER LOGNAME="\${LOGNAME:-$USER}" MAIL="\${MAIL:-/var/mail/$USER}"
+SSH_TTY="$(tty 2>/dev/null)" && export SSH_TTY || unset SSH_TTY
 ${enterHome}
 command -v bash >/dev/null && exec ${bash} "$@"; exec sh "$@"`;
 }

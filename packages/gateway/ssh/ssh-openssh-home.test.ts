@@ -1,6 +1,7 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { homeConformance } from "#tests/conformance/openssh/home.ts";
 import { type OpenSshFixture, openOpenSshFixture, openSshLacks } from "./openssh-fixture.ts";
 
 const disks = [
@@ -18,40 +19,22 @@ describe.each(["bubblewrap", "none"] as const)("the home in a run, isolation %s"
   const isSandboxed = isolation === "bubblewrap";
 
   describe.each(disks)("that has %s", (_, disk) => {
+    homeConformance(() => openOpenSshFixture(isolation, {}, disk));
+
     let fixture: OpenSshFixture;
     beforeEach(async () => {
       fixture = await openOpenSshFixture(isolation, {}, disk);
     });
     afterEach(() => fixture.close());
 
-    it("is the same directory for commands, terminals, SFTP and /etc/passwd", async () => {
-      const input = 'echo "$HOME"; pwd; cd && pwd; eval echo ~; echo "$(getent passwd "$(id -u)" | cut -d: -f6)"';
-      const lines = (text: string) => text.replaceAll("\r", "").trim().split("\n");
-
-      const plain = lines((await fixture.ssh([], input)).out);
-      const terminal = lines((await fixture.ssh(["-tt"], input)).out);
-      const [, started = ""] = /Remote working directory: (.*)/.exec((await fixture.sftp("pwd\n")).out) ?? [];
-
-      const [home = ""] = plain;
-      // Without a sandbox /etc/passwd is the machine's.
-      const seen = isSandboxed ? 5 : 4;
-      expect(plain.slice(0, seen)).toEqual(Array(seen).fill(home));
-      expect(terminal).toEqual(plain);
-      expect((await fixture.ssh([], `cd '${started}' && pwd -P; cd; pwd -P`)).out).toMatch(/^(.*)\n\1\n$/);
-      if (isSandboxed) expect([home, started]).toEqual(Array(2).fill(disk ?? join(fixture.directory, "0/work")));
-    });
-
-    it("accepts a copy without a target path", async () => {
-      const local = join(fixture.root, "notes");
-
-      await fixture.run("sh", ["-c", `echo text > ${local}`]);
-      const copied = await fixture.scp(local, `${fixture.address}:`);
-
-      expect(copied).toMatchObject({ code: 0, err: "" });
-      expect((await fixture.ssh([], 'cat "$HOME/notes" ~/notes')).out).toBe("text\ntext\n");
-    });
-
     if (isSandboxed) {
+      it("is the disk, or else the directory of the run, also in /etc/passwd", async () => {
+        const home = disk ?? join(fixture.directory, "0/work");
+
+        expect((await fixture.ssh([], 'pwd; getent passwd "$(id -u)" | cut -d: -f6')).out).toBe(`${home}\n${home}\n`);
+        expect((await fixture.sftp("pwd\n")).out).toContain(`Remote working directory: ${home}\n`);
+      });
+
       it("contains the settings that ssh, ssh-keygen and git read", async () => {
         const settings = 'mkdir -p -m 700 ~/.ssh; printf "Host gh\\n HostName github.com\\n" > ~/.ssh/config';
         const names = [
