@@ -4,6 +4,7 @@ import { listingBlob } from "#core/disks/backups/content.ts";
 import type { Run } from "#core/ports/compute.ts";
 import type { SnapshotTags, Volumes } from "#core/ports/volumes.ts";
 import { RunNotTaken } from "#core/problem.ts";
+import { toolsImage } from "../../scripts/images/tools-image.ts";
 import { removed } from "../cluster/cluster.ts";
 import { openVolumesFixture, paths, type VolumesFixture, zone } from "./volumes-fixture.ts";
 
@@ -89,6 +90,25 @@ describe("a disk on real nodes", () => {
 
     expect([first, second]).toEqual(["ext2/ext3\nexit 0", "one\nexit 0"]);
     expect(mounts).toEqual([]);
+  });
+
+  it("is the home of a run, also in /etc/passwd, which ssh-keygen reads", async () => {
+    const mounts = [{ volume: { id: await newDisk(), zone }, path: "/workspace" }];
+    const run = await fixture.applied({ mounts }, { toolsImage });
+    await ready(run);
+
+    const shown = await inShell(run, 'echo "$HOME"; getent passwd root; ls -l /etc/passwd; cd /; eval echo ~root');
+    const withoutTools = await applied(await newDisk(), { ...onNode("two") });
+    await ready(withoutTools);
+
+    expect(shown.stdout.split("\n")).toEqual([
+      "/workspace",
+      "root:x:0:0:root:/workspace:/bin/bash",
+      expect.stringMatching(/^-rw-r--r-- 1 root root /),
+      "/workspace",
+      "",
+    ]);
+    expect((await inShell(withoutTools, 'echo "$HOME"')).stdout).toBe("/workspace\n");
   });
 
   it("is mounted by one run at a time, and the next one waits with a reason", async () => {

@@ -195,7 +195,7 @@ func (w wanted) start() (*exec.Cmd, error) {
 	if err != nil {
 		return nil, err
 	}
-	program := &exec.Cmd{Path: path, Args: words, Env: shared.Environment(w.Env)}
+	program := &exec.Cmd{Path: path, Args: words, Env: shared.Environment(w.Env), Dir: shared.DiskHome()}
 	program.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
 	return program, program.Start()
 }

@@ -61,6 +61,7 @@ func run(args []string) int {
 	}
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	shared.Must(err)
+	moveHome()
 	s.processes = &processes{waiting: map[int]chan syscall.WaitStatus{}, null: null}
 	children, signals := make(chan os.Signal, 1), make(chan os.Signal, 32)
 	signal.Notify(children, syscall.SIGCHLD)

@@ -2,19 +2,23 @@ import type { JupyterStatus, Observation } from "#core/ports/compute.ts";
 import { annotation, readPorts } from "../names.ts";
 import type { Job, KubeObject, Pod } from "../objects.ts";
 import type { ReadStatus, ServiceStatus } from "./supervisor-status.ts";
-import { isSupervised, type WantedService } from "./tools.ts";
+import { isSupervised, toolsDirectory, type WantedService } from "./tools.ts";
 
 const usualPort = 8888;
 const mostFailures = 3;
 /** Exit code of a shell for an unknown command (POSIX, Shell Command Language, 2.8.2). */
 const notFound = 127;
 
-/** Returns the Jupyter service. The token is in the environment, because all users can read arguments. */
+/**
+ * Returns the Jupyter service. The token is in the environment, because all users can read arguments. Jupyter also
+ * writes it to its runtime directory, which would else be in the home, and so on the disk.
+ */
 export function jupyterService(of: KubeObject, token: string): WantedService {
   const port = getPort(of);
   const words = ["jupyter", "lab", "--no-browser", "--ip=0.0.0.0", `--port=${port}`, "--ServerApp.port_retries=0"];
   // Most images run as root. The flag has no effect for other users.
-  return { words: [...words, "--allow-root"], env: { JUPYTER_TOKEN: token }, port };
+  const env = { JUPYTER_TOKEN: token, JUPYTER_RUNTIME_DIR: `${toolsDirectory}/jupyter` };
+  return { words: [...words, "--allow-root"], env, port };
 }
 
 function getPort(of: KubeObject): number {

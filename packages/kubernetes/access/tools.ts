@@ -2,8 +2,8 @@ import type { Run, RunPort } from "#core/ports/compute.ts";
 import type { Pod } from "../objects.ts";
 
 /** Directory of the tools in a container, and of state that must survive its restart. */
-const directory = "/.berth";
-const supervisor = `${directory}/supervisor`;
+export const toolsDirectory = "/.berth";
+const supervisor = `${toolsDirectory}/supervisor`;
 const volume = "berth";
 const gated = "--gated";
 const listFlag = "--list";
@@ -28,7 +28,7 @@ export interface WantedService {
 
 /** Service for images/tools/ssh.sh, which reads the keys at each login. */
 export function sshService(login: string, port: number): WantedService {
-  return { words: [`${directory}/busybox`, "sh", `${directory}/ssh.sh`, login, String(port)], env: {}, port };
+  return { words: [`${toolsDirectory}/busybox`, "sh", `${toolsDirectory}/ssh.sh`, login, String(port)], env: {}, port };
 }
 
 interface Supervision {
@@ -46,7 +46,7 @@ export function supervisedBy(
   { graceSeconds, words, listed }: Supervision,
 ): Supervised | undefined {
   if (!image || (run.command === undefined && served.length > 0)) return undefined;
-  const mount = { name: volume, mountPath: directory };
+  const mount = { name: volume, mountPath: toolsDirectory };
   const isGated = run.shares.length > 1;
   const ports = served.map(({ port }) => port).join(",");
   const flags = [...(isGated ? [gated] : []), ...(ports === "" ? [] : ["--ports", ports])];
@@ -56,7 +56,7 @@ export function supervisedBy(
       {
         name: "tools",
         image,
-        command: ["/tools/supervisor", "install", directory],
+        command: ["/tools/supervisor", "install", toolsDirectory],
         volumeMounts: [mount],
         resources: { limits: copying, requests: copying },
         securityContext: { allowPrivilegeEscalation: false },
@@ -106,7 +106,7 @@ export function listFiles({ spec }: Pick<Pod, "spec">): string[] | undefined {
   const words = getCommand(spec);
   const at = words.indexOf(listFlag);
   const listed = at < 0 ? undefined : words[at + 1];
-  return listed === undefined ? undefined : [`${directory}/files`, listed.replaceAll("$$", "$")];
+  return listed === undefined ? undefined : [`${toolsDirectory}/files`, listed.replaceAll("$$", "$")];
 }
 
 /** Doubles each `$`, because Kubernetes expands `$(NAME)` in commands. */

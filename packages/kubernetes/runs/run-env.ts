@@ -1,4 +1,5 @@
 import type { Run } from "#core/ports/compute.ts";
+import { findHomeMount } from "#core/ports/home-mount.ts";
 import { formatHostName, formatNetworkName, nameOfRun } from "../names.ts";
 
 export interface Variable {
@@ -9,7 +10,10 @@ export interface Variable {
 /** Port of torchrun. Each pod has its own address, so all runs can use the same port. */
 const masterPort = 29_500;
 
-/** Returns the variables that Berth sets in a run. They override the user's, and equal those of the process driver. */
+/**
+ * Returns the variables that Berth sets in a run. They equal those of the process driver, and override the user's, but
+ * for HOME.
+ */
 export function buildVariables(run: Run, machine: number): Variable[] {
   const { shares, gpusPerMachine } = run;
   const { mounts, ports } = machine === 0 ? run : { mounts: [], ports: [] };
@@ -17,6 +21,7 @@ export function buildVariables(run: Run, machine: number): Variable[] {
   const values: Record<string, string | undefined> = {
     BERTH_GPUS: String(gpusPerMachine),
     BERTH_RUN: nameOfRun(run),
+    HOME: run.env.HOME === undefined ? findHomeMount(mounts)?.path : undefined,
     WORKSPACE: mounts[0]?.path,
     ...Object.fromEntries(mounts.map(({ path }, at) => [`BERTH_VOLUME_${at + 1}`, path])),
     ...Object.fromEntries(ports.map(({ port }) => [`PORT_${port}`, String(port)])),

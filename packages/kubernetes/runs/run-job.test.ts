@@ -275,12 +275,27 @@ describe("the Job of a run", () => {
     expect(Object.fromEntries(env.map(({ name: variable, value }) => [variable, value]))).toEqual({
       BERTH_GPUS: "4",
       BERTH_RUN: `${uid}-r1`,
+      HOME: "/workspace",
       WORKSPACE: "/workspace",
       BERTH_VOLUME_1: "/workspace",
       PORT_22: "22",
       PORT_8080: "8080",
       PORT: "8080",
     });
+  });
+
+  it.each<[where: string, paths: readonly string[], env: Record<string, string>, home: string | undefined]>([
+    ["on its disk", ["/workspace"], {}, "/workspace"],
+    ["on its first volume", ["/data", "/models"], {}, "/data"],
+    ["on the volume below /home", ["/data", "/home/dev8/cache", "/home/dev8"], {}, "/home/dev8"],
+    ["where the user wants it", ["/workspace"], { HOME: "/root" }, undefined],
+    ["the image's without a disk", [], {}, undefined],
+  ])("has its home %s", (_, paths, wanted, home) => {
+    const mounts = paths.map((path, at) => ({ volume: toVolume(String(at)), path }));
+
+    const { env } = buildMain({ mounts, env: wanted }) as { env: { name: string; value: string }[] };
+
+    expect(env.find(({ name }) => name === "HOME")?.value).toBe(home);
   });
 
   it("mounts each volume at its path, by the name of its claim", () => {

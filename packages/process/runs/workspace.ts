@@ -1,5 +1,6 @@
 import { lstatSync, mkdirSync, renameSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
+import { findHomeMount } from "#core/ports/home-mount.ts";
 import { randomName } from "../files.ts";
 import { type Bind, workspace } from "../sandbox/sandbox.ts";
 import { giveAllToRun, giveToRun } from "../sandbox/sandbox-user.ts";
@@ -32,7 +33,7 @@ export async function openWorkspace(plan: LaunchPlan, directory: string, rank: n
   const path = isBare ? link : (first?.path ?? workspace);
   const mounts = binds.map((bind, n) => ({ path: bind.path, seen: seenAt(bind, isBare, n === 0 ? link : bind.from) }));
   const ending = plan.startsIn === "workspace" ? path : work;
-  const home = findHomeVolume(mounts) ?? (first ? path : ending);
+  const home = findHomeMount(mounts)?.seen ?? ending;
   return {
     path,
     start: plan.startsIn === "workspace" ? path : home,
@@ -40,11 +41,6 @@ export async function openWorkspace(plan: LaunchPlan, directory: string, rank: n
     mounts,
     binds: first ? binds : [{ from: link, path: workspace }],
   };
-}
-
-function findHomeVolume(mounts: Workspace["mounts"]): string | undefined {
-  const homes = mounts.filter(({ path }) => path.startsWith("/home/"));
-  return homes.toSorted((left, right) => left.path.length - right.path.length)[0]?.seen;
 }
 
 function seenAt({ path }: Bind, isBare: boolean, place: string): string {
