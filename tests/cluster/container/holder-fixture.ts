@@ -47,6 +47,8 @@ export interface HolderView {
   find(kind: TerminalFrameKind): TerminalFrame | undefined;
   send(kind: TerminalFrameKind, content?: Buffer | string): void;
   sendRaw(bytes: Buffer): void;
+  /** Ends the process group, as the gateway does with a session that it hangs up. */
+  hangUp(): void;
   until(isEnough: () => unknown): Promise<void>;
 }
 
@@ -57,7 +59,7 @@ export function openHolders(): HolderFixture {
   copyFileSync(program, file);
   const children = new Set<ChildProcess>();
   const start = (words: readonly string[], options: ViewOptions = {}) => {
-    const child = spawn(file, words, { cwd: folder, stdio: ["pipe", "pipe", "ignore"] });
+    const child = spawn(file, words, { cwd: folder, stdio: ["pipe", "pipe", "ignore"], detached: true });
     children.add(child);
     return view(child, options);
   };
@@ -91,8 +93,8 @@ function getWords(pid: number): string {
 const GREETING = "open\n";
 
 function view(child: ReturnType<typeof spawn>, { offset, acks = true, attaches = true }: ViewOptions): HolderView {
-  const { stdin, stdout } = child;
-  if (!stdin || !stdout) throw new Error("The program has no pipes");
+  const { stdin, stdout, pid } = child;
+  if (!stdin || !stdout || !pid) throw new Error("The program has not started");
   const read = terminalFrameReader();
   const frames: TerminalFrame[] = [];
   const parts: Buffer[] = [];
@@ -122,6 +124,7 @@ function view(child: ReturnType<typeof spawn>, { offset, acks = true, attaches =
     find: (kind) => frames.find((frame) => frame.kind === kind),
     send,
     sendRaw: (bytes) => void stdin.write(bytes),
+    hangUp: () => void process.kill(-pid, "SIGHUP"),
     until: async (isEnough) => {
       while (!isEnough()) {
         const [code] = await Promise.race([once(stdout, "data").then(() => []), ended.then((code) => [code])]);
