@@ -19,7 +19,12 @@ export function variablesConformance(open: () => Promise<SshGuest>, leftOut: Lef
 
     const [plain, terminal] = [await read([]), await read(["-tt"])];
 
-    const login = { USER: plain.ME, LOGNAME: plain.ME, SHELL: expect.stringMatching(/\/bash$/), MAIL: `/var/mail/${plain.ME}` };
+    const login = {
+      USER: plain.ME,
+      LOGNAME: plain.ME,
+      SHELL: expect.stringMatching(/\/bash$/),
+      MAIL: `/var/mail/${plain.ME}`,
+    };
     expect(plain.ME).toMatch(/^\w+$/);
     expect(plain).toMatchObject({ ...login, SSH_TTY: "" });
     expect(terminal).toMatchObject({ ...login, SSH_TTY: expect.stringMatching(/^\/dev\/pts\/\d+$/) });
