@@ -1,4 +1,6 @@
 import type { ConnectPage } from "#gateway/ingress/page-connection.ts";
+import { attendance } from "#gateway/pods/attendance.ts";
+import { pageUse } from "#gateway/pods/page-use.ts";
 import { podReach } from "#gateway/pods/pod-reach.ts";
 import type { Reach } from "#gateway/ports/reach.ts";
 import { runEntry } from "#kubernetes/access/run-entry.ts";
@@ -28,7 +30,15 @@ export async function clusterReach(settings: GatewaySettings, environment: Envir
     : { access: await readServiceAccount(environment) };
   const client = apiClient(access);
   const runs = runEntry({ client, namespace, deployment });
-  // Signs of use are not recorded yet.
-  const reach = podReach(runs, (name) => ({ id: parseRunName(name), sessions: new Set() }));
-  return { reach, connect: ({ run, port }) => runs.dial(parseRunName(run), port), close: client.close };
+  const attend = attendance(runs);
+  const reach = podReach(runs, (name) => {
+    const id = parseRunName(name);
+    return { id, sessions: attend(id) };
+  });
+  const usePage = pageUse(attend);
+  const connect: ConnectPage = async ({ run, port }) => {
+    const id = parseRunName(run);
+    return usePage(id, await runs.dial(id, port));
+  };
+  return { reach, connect, close: client.close };
 }

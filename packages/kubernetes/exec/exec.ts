@@ -67,13 +67,18 @@ export async function countExecs(place: ClusterContext, id: RunId): Promise<numb
   }
 }
 
-/** Counts what works in a run without a connection (see Compute). Only a supervisor can tell. */
+/**
+ * Counts what works in a run without a connection of this stack (see Compute): work, or else clients of a gateway. Only a
+ * supervisor can tell.
+ */
 export async function countWork(place: ClusterContext, id: RunId): Promise<number | null> {
   const job = await findJob(place, id);
   if (!job || !isLiving(job)) return 0;
   const pod = await getLivingPod(place, id);
   const options = { hasJupyter: isJupyterWanted(job), timeoutMs: answeredWithinMs };
-  return isSupervised(pod) ? countSupervisedWork(place, pod, options) : 0;
+  if (!isSupervised(pod)) return 0;
+  const count = await countSupervisedWork(place, pod, options);
+  return count === 0 ? countSupervised(place, pod, answeredWithinMs) : count;
 }
 
 /** Reports whether the id may become part of a path. */
