@@ -45,7 +45,8 @@ export async function issueKey(
   role: string | undefined,
   chain?: KeyChain,
 ): Promise<IssuedKey> {
-  const secret = ctx.ids.secret(SECRET_BYTES);
+  // A program would take a prefix that begins with a dash as an option, as in `berth keys revoke -eXAMPLE`.
+  const secret = ctx.ids.secret(SECRET_BYTES).replace(/^-/, "_");
   const now = ctx.clock.now();
   const { keyTtlHours } = ctx.settings;
   const expiresAt = Math.min(now + keyTtlHours * HOUR_MS, chain?.endsAt ?? Number.POSITIVE_INFINITY);

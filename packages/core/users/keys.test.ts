@@ -47,6 +47,17 @@ async function keyWorld(settings: Parameters<typeof memoryWorld>[0] = {}) {
   return { world, uid: user.uid, current, login, as, record, state };
 }
 
+test("no key begins with a dash, which programs take as the start of an option", async () => {
+  const { world, current } = await keyWorld();
+  const ids = { ...world.ctx.ids, secret: () => `-e${"x".repeat(84)}` };
+
+  const { secret, prefix, hash } = await issueKey({ ...world.ctx, ids }, await current(), "r");
+
+  expect([secret, prefix]).toEqual([`_e${"x".repeat(84)}`, "_exxxxxx"]);
+  expect((await findApiKey(world.ctx, ids.hash(secret)))?.prefix).toBe(prefix);
+  expect(hash).toBe(ids.hash(secret));
+});
+
 /** Wraps a table whose process dies at its n-th write, before or after the write takes effect. */
 function dyingTable(table: Table, died: number, effect: boolean): Table {
   let writes = 0;
