@@ -36,9 +36,6 @@ export async function clusterReach(settings: GatewaySettings, environment: Envir
     return { id, sessions: attend(id) };
   });
   const usePage = pageUse(attend);
-  const connect: ConnectPage = async ({ run, port }) => {
-    const id = parseRunName(run);
-    return usePage(id, await runs.dial(id, port));
-  };
+  const connect: ConnectPage = async (place) => usePage(place, await runs.dial(parseRunName(place.run), place.port));
   return { reach, connect, close: client.close };
 }

@@ -19,15 +19,16 @@ afterAll(async () => {
 it("the worker sees a page's connection as use, and its request for a while longer", async () => {
   const run = await fixture.applied({ command: undefined });
   await fixture.ready(run);
-  const [id, runs] = [{ uid: run.uid, run: 1 }, runEntry(fixture.options)];
+  const [place, runs] = [{ run: nameOfRun(run) }, runEntry(fixture.options)];
   const count = () => fixture.compute.countWork(run.uid, 1);
   const [brief, long] = [pageUse(attendance(runs), 0), pageUse(attendance(runs))];
 
-  const stream = brief(id, new PassThrough());
+  brief({ ...place, isJupyter: true }, new PassThrough());
+  const stream = brief(place, new PassThrough());
   const open = await fixture.eventually(count, (counted) => counted !== 0);
   stream.destroy();
   const closed = await fixture.eventually(count, (counted) => counted === 0);
-  long(id, new PassThrough()).destroy();
+  long(place, new PassThrough()).destroy();
   const later = await fixture.eventually(count, (counted) => counted !== 0);
 
   expect([open, closed, later]).toEqual([1, 0, 1]);

@@ -93,17 +93,18 @@ function targetIn(runtime: Pick<Runtime, "ids">, environment: Environment): Targ
   } = environment;
   const page = isJupyterHost(runtime, environment) ? findJupyter(environment) : findHttpPort(environment);
   if (phase !== "active" || outcome || !page) return notRunning(environment);
-  return { uid, place: { run: nameOfRun({ uid, run }), port: page.port, address: page.address } };
+  return { uid, place: { run: nameOfRun({ uid, run }), ...page } };
 }
 
 function findHttpPort({ run }: Environment): Omit<PagePlace, "run"> | undefined {
-  return run.ports.find(({ kind, address }) => kind === "http" && address !== null);
+  const found = run.ports.find(({ kind, address }) => kind === "http" && address !== null);
+  return found && { port: found.port, address: found.address };
 }
 
 function findJupyter({ access: { jupyter } }: Environment): Omit<PagePlace, "run"> | undefined {
   if (!jupyter?.origin) return undefined;
   const { host, port } = new URL(jupyter.origin);
-  return { port: Number(port), address: host };
+  return { port: Number(port), address: host, isJupyter: true };
 }
 
 export interface IngressHost {

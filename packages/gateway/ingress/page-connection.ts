@@ -7,6 +7,8 @@ export interface PagePlace {
   readonly run: string;
   readonly port: number;
   readonly address: string | null;
+  /** An open tab of Jupyter asks every few seconds. Whether it is used, its kernels and terminals tell. */
+  readonly isJupyter?: true;
 }
 
 /** Connects to a page. Rejects if its run cannot be reached. */

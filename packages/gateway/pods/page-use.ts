@@ -1,12 +1,19 @@
 import type { Duplex } from "node:stream";
-import { nameOfRun, type RunId } from "#kubernetes/names.ts";
+import { nameOfRun, parseRunName, type RunId } from "#kubernetes/names.ts";
+import type { PagePlace } from "../ingress/page-connection.ts";
 import type { PodUse } from "./attendance.ts";
 
 /** Longer than the 5 minutes between two checks of use, so that one of them sees a request of a page. */
 const PAGE_USE_MS = 360_000;
 
-/** Counts connections of pages as use of their run: while they are open, and `lingerMs` from the last one's end on. */
-export function pageUse(attend: (id: RunId) => PodUse, lingerMs = PAGE_USE_MS): (id: RunId, stream: Duplex) => Duplex {
+/**
+ * Counts connections of pages as use of their run: while they are open, and `lingerMs` from the last one's end on. Those
+ * of Jupyter do not count.
+ */
+export function pageUse(
+  attend: (id: RunId) => PodUse,
+  lingerMs = PAGE_USE_MS,
+): (place: Pick<PagePlace, "run" | "isJupyter">, stream: Duplex) => Duplex {
   const lingering = new Map<string, NodeJS.Timeout>();
   const linger = (id: RunId) => {
     const name = nameOfRun(id);
@@ -20,7 +27,9 @@ export function pageUse(attend: (id: RunId) => PodUse, lingerMs = PAGE_USE_MS): 
     };
     return lingering.set(name, setTimeout(end, lingerMs).unref());
   };
-  return (id, stream) => {
+  return ({ run, isJupyter }, stream) => {
+    if (isJupyter) return stream;
+    const id = parseRunName(run);
     const use = attend(id);
     use.add(stream);
     return stream.once("close", () => {
