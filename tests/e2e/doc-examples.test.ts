@@ -140,7 +140,11 @@ describe("the document's examples", () => {
 
   it("show the cluster", async () => {
     const availability = await getAnswer(12);
-    const status = await getAnswer(13);
+    // The ledger of a pool learns that a job is active some time after the job.
+    const status = await eventually(
+      () => getAnswer(13),
+      ({ preparing_reservations: preparing }) => preparing === 0,
+    );
 
     // Berth adds these keys (docs/apis/gpu-dev.md#capacity).
     const offer = { open: true, closed_reason: null, largest_free: expect.any(Number), scalable: 0 };
