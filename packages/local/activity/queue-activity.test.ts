@@ -87,7 +87,9 @@ test("reports another kind of reason, but not within the same minute", async () 
 
   expect(early).toHaveLength(1);
   expect(await waiting()).toEqual([
-    expect.stringMatching(/^one waiting: No A100 nodes available - position #1 in queue; no such machine takes jobs now/),
+    expect.stringMatching(
+      /^one waiting: No A100 nodes available - position #1 in queue; no such machine takes jobs now/,
+    ),
     "one waiting: No new A100 jobs are started at the moment: drained by the operator - position #1",
   ]);
 });
