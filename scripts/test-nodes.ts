@@ -38,7 +38,7 @@ async function runTests(): Promise<void> {
   process.exitCode = await runChild("vitest", ["run", "--project", "nodes", ...process.argv.slice(2)], process.env);
 }
 
-/** What a planted mistake mounts or leaves in temporary folders goes with the mount namespace and the folder. */
+/** Plants the mistakes in a mount namespace and a temporary folder of their own, so that nothing of them stays. */
 async function plant(): Promise<void> {
   await build();
   const TMPDIR = await mkdtemp(join(tmpdir(), "berth-planted-nodes-"));

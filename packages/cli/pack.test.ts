@@ -66,38 +66,41 @@ test("the packed command line loads its AWS chunks for a login", async () => {
   expect(code).toBe(4);
 });
 
-test("a call loads no built-in module that it does not use, as fetch, node:crypto and child processes", async () => {
+/** Runs `berth ls` with a module that Node loads first, and returns also the path that it asked for. */
+async function listWith(flag: "--require" | "--import", name: string, source: string) {
   const server = await openServer(() => ({ body: { jobs: [] } }));
-  const hook = join(out, "list-modules.cjs");
-  writeFileSync(hook, 'process.on("exit", () => console.error(process.moduleLoadList.join("\\n")));');
+  const hook = join(out, name);
+  writeFileSync(hook, source);
   const env = { ...environment(), BERTH_URL: server.url, BERTH_API_KEY: "k" };
-  const child = spawn(process.execPath, ["--require", hook, program(), "ls"], { env });
+  const child = spawn(process.execPath, [flag, hook, program(), "ls"], { env });
   let stderr = "";
   child.stderr.on("data", (part) => (stderr += String(part)));
   const [code] = await once(child, "close");
-
   server.close();
-  expect([code, server.seen[0]?.path]).toEqual([0, expect.stringMatching(/^\/v1\/jobs/)]);
+  return { code, stderr, path: server.seen[0]?.path };
+}
+
+test("a call loads no built-in module that it does not use, as fetch, node:crypto and child processes", async () => {
+  const { code, path, stderr } = await listWith(
+    "--require",
+    "list-modules.cjs",
+    'process.on("exit", () => console.error(process.moduleLoadList.join("\\n")));',
+  );
+
+  expect([code, path]).toEqual([0, expect.stringMatching(/^\/v1\/jobs/)]);
   expect(stderr).toMatch(/^NativeModule http$/m);
   expect(stderr).not.toContain("undici");
   expect(stderr).not.toMatch(/^NativeModule (crypto|child_process|readline)$/m);
 });
 
 test("a call loads at most twelve files", async () => {
-  const server = await openServer(() => ({ body: { jobs: [] } }));
-  const hook = join(out, "list-files.mjs");
-  writeFileSync(
-    hook,
+  const { code, stderr } = await listWith(
+    "--import",
+    "list-files.mjs",
     `import { registerHooks } from "node:module";
     registerHooks({ load: (url, context, next) => (url.startsWith("file:") && console.error(url), next(url, context)) });`,
   );
-  const env = { ...environment(), BERTH_URL: server.url, BERTH_API_KEY: "k" };
-  const child = spawn(process.execPath, ["--import", hook, program(), "ls"], { env });
-  let stderr = "";
-  child.stderr.on("data", (part) => (stderr += String(part)));
-  const [code] = await once(child, "close");
 
-  server.close();
   expect(code).toBe(0);
   expect(stderr).toContain("/berth.mjs");
   expect(stderr.match(/^file:/gm)?.length).toBeLessThanOrEqual(12);

@@ -85,7 +85,7 @@ export function toStatus(at: Standing): InstanceStatus {
   return at.end?.outcome ? "terminated" : statuses[at.phase](at);
 }
 
-/** What the addresses of an instance depend on, beside its record. */
+/** Decides with the record which addresses an instance shows. */
 export interface Ways {
   readonly jupyter: OpenJupyter | undefined;
   readonly settings: Pick<Settings, "sshGateway">;
