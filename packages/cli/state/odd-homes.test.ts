@@ -78,6 +78,8 @@ test("without HOME the home directory of the passwd entry is used", async () => 
 
 const fill = "cat /dev/zero > /tmp/config/filler";
 const profiles = "/tmp/config/berth/profiles.json";
+/** The checkout, which may be in the directory that the sandbox hides. */
+const root = join(import.meta.dirname, "../../..");
 
 test.each([
   ["full", "the disk is full", fill, () => ["--size", "65536", "--tmpfs", "/tmp/config"]],
@@ -88,7 +90,7 @@ test.each([
   writeFileSync(join(stored, "berth/profiles.json"), JSON.stringify(oldProfiles()));
   const prepare = `[ -d ${profiles.replace("/profiles.json", "")} ] || cp -R ${stored}/berth /tmp/config; ${spoil} 2> /dev/null`;
   const script = `${prepare}; berth login --key-stdin; echo $?; berth up -t cpu lost; echo $?; cat ${profiles}; find /tmp/config/berth -type f`;
-  const sandbox = ["--tmpfs", "/tmp", "--bind", place, place, ...mounts()];
+  const sandbox = ["--tmpfs", "/tmp", "--bind", root, root, "--bind", place, place, ...mounts()];
   const env = { XDG_CONFIG_HOME: "/tmp/config", BERTH_URL: cli.running.url };
 
   const { stdout, stderr } = await inSandbox({ mounts: sandbox, env, input: key }, script);

@@ -125,7 +125,10 @@ test.for([
   const server = await openServer(() => ({ body: { username: "u", key: { expires_at: "2030-01-01T00:00:00Z" } } }));
   const words = [process.execPath, join(import.meta.dirname, "../berth.mjs"), "login", server.url, "--key-stdin"];
   const env = { ...cleanEnvironment(), XDG_CONFIG_HOME: "/tmp/berth-config" };
-  const sandbox = ["--bind", "/", "/", "--tmpfs", "/tmp", "--dev-bind", "/dev", "/dev", ...mounts, "--", ...words];
+  // The checkout may be in the directory that the sandbox hides.
+  const root = join(import.meta.dirname, "../../..");
+  const places = ["--bind", "/", "/", "--tmpfs", "/tmp", "--bind", root, root, "--dev-bind", "/dev", "/dev"];
+  const sandbox = [...places, ...mounts, "--", ...words];
   const child = spawn("bwrap", sandbox, { env });
   const parts = { stdout: "", stderr: "" };
   for (const name of ["stdout", "stderr"] as const) child[name].on("data", (part) => (parts[name] += part));
