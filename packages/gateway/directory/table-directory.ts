@@ -1,5 +1,6 @@
 import type { Context } from "#core/context.ts";
 import { ENDED_ENTRY_MS, parseSshEntry, type SshEntry } from "#core/environments/access/ssh-entry.ts";
+import { hasNoDisk } from "#core/environments/record/disk/disk-use.ts";
 import { parseEnvironment } from "#core/environments/record/parse.ts";
 import { type Environment, isEnded } from "#core/environments/record/record.ts";
 import { currentNotice } from "#core/environments/steps/notices.ts";
@@ -7,7 +8,7 @@ import { keyOfText, sshLoginPartition } from "#core/store/keys.ts";
 import { readEach } from "#core/store/readable.ts";
 import { nameOfRun } from "#kubernetes/names.ts";
 import type { EndedLogin, SshDirectory } from "../ports/directory.ts";
-import { type LoginCache, loginCache } from "./login-cache.ts";
+import { CHECKED_MS, type SharedReads, sharedReads } from "./shared-reads.ts";
 
 /** An environment of a login, with the keys that its last run admits. */
 export interface Admitting {
@@ -15,8 +16,6 @@ export interface Admitting {
   readonly environment: Environment;
 }
 
-/** Open connections are cut within 10 s: at most this, and the seconds between two checks. */
-const CHECKED_MS = 5_000;
 /** A login shows keys and ends that are newer. A flood of logins with one name costs one read in this time. */
 const FRESH_MS = 500;
 
@@ -25,7 +24,7 @@ const FRESH_MS = 500;
  * its open connections, and never writes.
  */
 export function tableDirectory(ctx: Context<"table">): SshDirectory {
-  const cache = loginCache(ctx.clock, (login) => readLogin(ctx, login));
+  const cache = sharedReads(ctx.clock, (login) => readLogin(ctx, login));
   const findRun = (login: string, run: string, maxAgeMs: number) => findEntered(cache, login, run, maxAgeMs);
   return {
     find: async (login) => {
@@ -42,13 +41,13 @@ export function tableDirectory(ctx: Context<"table">): SshDirectory {
       return entered && currentNotice(entered.environment);
     },
     hasNoDisk: async ({ run, login }) => {
-      const { environment } = (await findRun(login, run, CHECKED_MS)) ?? {};
-      return environment !== undefined && environment.disk === null && environment.volumes.length === 0;
+      const entered = await findRun(login, run, CHECKED_MS);
+      return entered !== undefined && hasNoDisk(entered.environment);
     },
   };
 }
 
-async function findEntered(cache: LoginCache<Admitting>, login: string, run: string, maxAgeMs: number) {
+async function findEntered(cache: SharedReads<readonly Admitting[]>, login: string, run: string, maxAgeMs: number) {
   const all = await cache.read(login, maxAgeMs);
   return all.find(({ entry }) => nameOfRun(entry) === run);
 }

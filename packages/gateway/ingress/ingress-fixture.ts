@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type RequestListener, request } from "node:http";
 import type { AddressInfo } from "node:net";
 import { createEnvironment, type NewEnvironment } from "#core/environments/verbs/create.ts";
+import type { Table } from "#core/ports/table.ts";
 import { apiKeyKey, environmentKey } from "#core/store/keys.ts";
 import type { Runtime } from "#http/runtime.ts";
 import { version } from "#http/version.ts";
@@ -54,6 +55,7 @@ export async function openIngressFixture(
   times: Partial<IngressTimes> = {},
   connect?: ConnectPage,
   reach: IngressOptions["reach"] = { openTerminal: () => Promise.reject(new NoTerminal("gone")) },
+  spoil: (table: Table) => Table = (table) => table,
 ): Promise<IngressFixture> {
   const log = recordingLog();
   const world = await memoryWorld({ log, settings: { domain: "preview.localhost:8080", scheme: "http" } });
@@ -61,7 +63,7 @@ export async function openIngressFixture(
   const deployment = { version, startedAt: clock.now(), isolation: "memory", limits: "memory" };
   const identity = memoryIdentity({ callers: [] });
   const reads: string[] = [];
-  const table = countedPort("table", ports.table, reads);
+  const table = countedPort("table", spoil(ports.table), reads);
   const runtime: Runtime = { ports: { ...ports, table, identity }, clock, ids, log, settings, deployment };
   const pages = startIngress(runtime, { times, reach, ...(connect && { connect }) });
   const server = createServer((incoming, outgoing) => {

@@ -1,5 +1,6 @@
 import { type IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
+import { keyMemory } from "#http/keys/key-check.ts";
 import type { Runtime } from "#http/runtime.ts";
 import type { Reach } from "../ports/reach.ts";
 import {
@@ -41,7 +42,9 @@ export interface Ingress {
 const CHECK_MS = 1_000;
 const PING_MS = 30_000;
 
-export function startIngress(runtime: Runtime<"table">, options: IngressOptions): Ingress {
+export function startIngress(given: Runtime<"table">, options: IngressOptions): Ingress {
+  // Pages and terminals share what is read of a key.
+  const runtime = { ...given, keys: given.keys ?? keyMemory() };
   const { connect = connectLocally } = options;
   const times = { ...proxyTimes, checkMs: CHECK_MS, pingMs: PING_MS, ...options.times };
   const findHost = ingressHosts(runtime.settings.domain);

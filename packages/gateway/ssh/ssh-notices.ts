@@ -2,9 +2,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Connection, ServerChannel } from "ssh2";
 import { noDiskMessage } from "#core/environments/record/disk/disk-use.ts";
 import type { Notice } from "#core/ports/compute.ts";
-import { durationText } from "#core/text/duration-text.ts";
 import { printableText } from "#core/text/printable-text.ts";
 import { utcText } from "#core/text/utc.ts";
+import { wordsAtLogin } from "../directory/notice-words.ts";
 import type { EndedLogin, EnteredRun, SshDirectory } from "../ports/directory.ts";
 
 export interface SshNotices {
@@ -78,10 +78,6 @@ async function findNewestNotice(
   const ended = notice ? undefined : await directory.findEnded(login);
   // An earlier environment may have had this login.
   return ended && ended.at >= openedAt ? { kind: "end", words: ended.words, at: ended.at } : notice;
-}
-
-function wordsAtLogin({ words, endsAt }: Notice, now: number): string {
-  return endsAt === undefined ? words : `Expires in ${durationText(Math.max(0, endsAt - now))}`;
 }
 
 function formatLine(words: string): string {

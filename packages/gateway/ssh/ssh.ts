@@ -1,6 +1,7 @@
 import { createServer, type Server, type Socket } from "node:net";
 import type { Algorithms, Connection } from "ssh2";
 import type { Log } from "#core/ports/log.ts";
+import { watch } from "../directory/watch.ts";
 import type { SshDirectory } from "../ports/directory.ts";
 import type { GatewayPorts } from "../ports/reach.ts";
 import { serveChannels } from "./channels/ssh-channels.ts";
@@ -67,7 +68,8 @@ export async function startSsh(options: SshOptions): Promise<SshServer> {
   const drain = () => new Promise<void>((resolve) => listener.close(() => resolve()));
   const stopWatching = watch(
     () => Promise.all([notices.poll(), endStrangers(connections.values(), directory, notices)]),
-    log,
+    pollEveryMs,
+    (error) => log.warn("ssh connections not checked", { error: String(error) }),
   );
   return {
     port,
@@ -154,21 +156,6 @@ function serve(connection: Connection, client: Client, serving: Serving): void {
       client.end();
     }
   });
-}
-
-/** Repeats a check each second, but not before the last one has ended. Connections go on if a check fails. */
-function watch(check: () => Promise<unknown>, log: Log): () => void {
-  let isChecking = false;
-  const watching = setInterval(() => {
-    if (isChecking) return;
-    isChecking = true;
-    void check()
-      .catch((error: unknown) => log.warn("ssh connections not checked", { error: String(error) }))
-      .finally(() => {
-        isChecking = false;
-      });
-  }, pollEveryMs);
-  return () => clearInterval(watching);
 }
 
 /**

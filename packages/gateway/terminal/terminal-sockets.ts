@@ -1,18 +1,18 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import { type WebSocket, WebSocketServer } from "ws";
-import { hasActiveRun, takeTerminalTicket } from "#core/environments/access/terminal-grants.ts";
+import { takeTerminalTicket } from "#core/environments/access/terminal-grants.ts";
 import type { TerminalGrant } from "#core/environments/access/terminal-tickets.ts";
-import { HttpError } from "#http/answers/http-error.ts";
 import { isOutage } from "#http/answers/outage.ts";
-import { hashCheck } from "#http/keys/key-check.ts";
 import { withoutKeys } from "#http/request/redaction.ts";
 import { createContext, type Runtime } from "#http/runtime.ts";
 import { nameOfRun } from "#kubernetes/names.ts";
 import { TERMINAL_WINDOW } from "#relay/terminal-frames.ts";
+import { watch } from "../directory/watch.ts";
 import { type Page, show } from "../ingress/ingress-page.ts";
 import type { Reach } from "../ports/reach.ts";
 import type { Closing } from "./close-codes.ts";
+import { type TerminalChecks, terminalChecks } from "./terminal-checks.ts";
 import { closeSocket, type Viewer, viewTerminal } from "./terminal-viewer.ts";
 
 export interface TerminalTimes {
@@ -54,7 +54,8 @@ export function terminalSockets(
 ): TerminalSockets {
   const options = { noServer: true, clientTracking: false, maxPayload: TERMINAL_WINDOW };
   const wss = new WebSocketServer({ ...options, handleProtocols: () => PROTOCOL });
-  const admit = admission(runtime);
+  const checks = terminalChecks(runtime);
+  const admit = admission(runtime, checks);
   const open = new Set<Open>();
   const accept = (ws: WebSocket, incoming: IncomingMessage, label: string) => {
     ws.on("error", () => undefined);
@@ -65,7 +66,7 @@ export function terminalSockets(
       ws.resume();
       if (typeof grant === "string") return closeSocket(ws, grant);
       const { terminal: id, isNew, uid, run } = grant;
-      const findReason = () => findClosing(runtime, grant);
+      const findReason = async () => (await checks.lookAnew(grant).catch(() => undefined))?.closing;
       const viewer = viewTerminal(ws, { reach, run: nameOfRun({ uid, run }), id, isNew, findReason });
       const entry: Open = { ws, grant, viewer, isAlive: true };
       open.add(entry);
@@ -75,10 +76,8 @@ export function terminalSockets(
       ws.once("close", () => open.delete(entry));
     });
   };
-  const timers = [
-    setInterval(() => void closeStrangers(open, runtime), checkMs),
-    setInterval(() => ping(open), pingMs),
-  ];
+  const stopWatching = watch(() => closeStrangers(open, checks), checkMs);
+  const pinging = setInterval(() => ping(open), pingMs);
   return {
     upgrade: (incoming, socket, head, outgoing, label) => {
       if (findTicket(incoming) === undefined) return show(outgoing, badHandshake);
@@ -88,7 +87,8 @@ export function terminalSockets(
       wss.handleUpgrade(incoming, socket, head, (ws) => accept(ws, incoming, label));
     },
     stop: () => {
-      for (const timer of timers) clearInterval(timer);
+      stopWatching();
+      clearInterval(pinging);
       for (const { viewer } of open) viewer.close("stopping");
     },
   };
@@ -106,13 +106,13 @@ function findTicket({ headers }: IncomingMessage): string | undefined {
 type Admit = (ticket: string, at: Pick<TerminalGrant, "label" | "origin">) => Promise<TerminalGrant | Closing>;
 
 /** It never throws. */
-function admission(runtime: Runtime<"table">): Admit {
+function admission(runtime: Runtime<"table">, checks: TerminalChecks): Admit {
   const ctx = createContext(runtime);
   return async (ticket, at) => {
     try {
       const grant = await takeTerminalTicket(ctx, ticket, at);
       if (!grant) return "notAdmitted";
-      return (await whyClosed(runtime, grant)) ?? grant;
+      return (await checks.lookAnew(grant)).closing ?? grant;
     } catch (error) {
       const words = error instanceof Error ? (error.stack ?? error.message) : String(error);
       runtime.log.error("terminal failed", { outage: isOutage(error), error: withoutKeys(words) });
@@ -121,29 +121,13 @@ function admission(runtime: Runtime<"table">): Admit {
   };
 }
 
-/** Returns undefined while the key and the run of a grant are good. Throws if the table is away. */
-async function whyClosed(runtime: Runtime<"table">, grant: TerminalGrant): Promise<Closing | undefined> {
-  const { ids, clock, settings, keys, ports, readsKeysOnly } = runtime;
-  const check = hashCheck({ table: ports.table, ids, clock, settings, memory: keys, readsKeysOnly });
-  try {
-    await check(grant.keyHash);
-  } catch (error) {
-    if (error instanceof HttpError) return "notAdmitted";
-    throw error;
-  }
-  return (await hasActiveRun(ports, grant)) ? undefined : "ended";
-}
-
-/** Returns undefined also while the table is away. */
-function findClosing(runtime: Runtime<"table">, grant: TerminalGrant): Promise<Closing | undefined> {
-  return whyClosed(runtime, grant).catch(() => undefined);
-}
-
-async function closeStrangers(open: ReadonlySet<Open>, runtime: Runtime<"table">): Promise<void> {
-  for (const { grant, viewer } of open) {
-    const closing = await findClosing(runtime, grant);
+async function closeStrangers(open: ReadonlySet<Open>, checks: TerminalChecks): Promise<void> {
+  const looks = [...open].map(async ({ grant, viewer }) => {
+    const { closing } = await checks.look(grant);
     if (closing) viewer.close(closing);
-  }
+  });
+  // Terminals stay open while the table is away.
+  await Promise.allSettled(looks);
 }
 
 function ping(open: ReadonlySet<Open>): void {

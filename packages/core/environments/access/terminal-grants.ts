@@ -5,6 +5,7 @@ import { flag, number, ordinal, orNull, text, uid } from "../../store/shape.ts";
 import { createParser } from "../../store/unreadable.ts";
 import { writeRecord } from "../../store/write-record.ts";
 import { parseEnvironment } from "../record/parse.ts";
+import type { Environment } from "../record/record.ts";
 import type { TerminalGrant, TerminalTicket } from "./terminal-tickets.ts";
 
 /** 256 random bits as base64url. */
@@ -29,16 +30,20 @@ export async function takeTerminalTicket(
   return used && record.label === label && record.origin === origin ? record : undefined;
 }
 
-/** Reports whether the run of a grant still is active. */
-export async function hasActiveRun(
+/** Returns the environment that has the name in a grant now. `isGrantedRun` tells whether it is the same one. */
+export async function findGranted(
   { table }: Pick<Context<"table">, "table">,
-  { environment: name, uid, run }: TerminalGrant,
-): Promise<boolean> {
+  name: TerminalGrant["environment"],
+): Promise<Environment | undefined> {
   const key = keyOfText(name);
   const item = key && (await table.get(key));
-  if (!item || item.uid !== uid) return false;
-  const environment = parseEnvironment(item);
-  return environment.phase === "active" && !environment.end.outcome && environment.run.n === run;
+  return item && parseEnvironment(item);
+}
+
+/** Reports whether the run of a grant is active, and no end of it is decided. */
+export function isGrantedRun(environment: Environment | undefined, { uid, run }: TerminalGrant): boolean {
+  if (environment?.uid !== uid || environment.run.n !== run) return false;
+  return environment.phase === "active" && !environment.end.outcome;
 }
 
 const parseTicket: (item: Item) => TerminalTicket = createParser(

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { memoryWorld, newEnvironment } from "#tests/worlds/memory-world.ts";
 import { requestCancel } from "../verbs/actions.ts";
 import { createEnvironment } from "../verbs/create.ts";
-import { hasActiveRun, takeTerminalTicket } from "./terminal-grants.ts";
+import { findGranted, isGrantedRun, takeTerminalTicket } from "./terminal-grants.ts";
 import { issueTerminalTicket } from "./terminal-tickets.ts";
 
 const formatWord = ({ phase }: { readonly phase: string }) => phase;
@@ -103,9 +103,11 @@ test("a grant ends with its run", async () => {
   const { issue, take, as, ctx } = await activeWorld();
   const grant = await take((await issue()).ticket);
   if (!grant) throw new Error("No grant");
-  const before = await hasActiveRun(ctx, grant);
+  const find = () => findGranted(ctx, grant.environment);
+  const before = isGrantedRun(await find(), grant);
+  const another = isGrantedRun(await find(), { ...grant, uid: "0".repeat(32) });
   await requestCancel(as("alice"), "one");
 
-  expect([before, await hasActiveRun(ctx, grant)]).toEqual([true, false]);
-  expect(await hasActiveRun(ctx, { ...grant, uid: "0".repeat(32) })).toBe(false);
+  expect([before, another, isGrantedRun(await find(), grant)]).toEqual([true, false, false]);
+  expect(isGrantedRun(undefined, grant)).toBe(false);
 });

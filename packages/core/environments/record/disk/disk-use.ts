@@ -28,6 +28,11 @@ export interface OwnVolume {
   readonly volume: VolumeRef | null;
 }
 
+/** Reports whether all files of an environment are lost when it ends. */
+export function hasNoDisk(kept: { readonly disk: DiskUse | null; readonly volumes: readonly OwnVolume[] }): boolean {
+  return kept.disk === null && kept.volumes.length === 0;
+}
+
 export function noDiskMessage(noun: string): string {
   return `No disk: files in $WORKSPACE and the home are lost when the ${noun} ends`;
 }

@@ -1,0 +1,40 @@
+import type { Clock } from "#core/ports/clock.ts";
+
+export interface SharedReads<Value> {
+  /** Returns a value that is at most `maxAgeMs` old. Callers of one name share a pending read. */
+  read(name: string, maxAgeMs: number): Promise<Value>;
+}
+
+interface Kept<Value> {
+  readonly at: number;
+  readonly value: Promise<Value>;
+}
+
+/** Open connections are cut within 10 s: at most this, and the seconds between two checks. */
+export const CHECKED_MS = 5_000;
+/** More than the connections that a gateway allows, so a flood of unknown names does not push out open connections. */
+const MOST_NAMES = 10_000;
+
+/** Keeps the newest reads. A failed read is not kept. */
+export function sharedReads<Value>(
+  clock: Pick<Clock, "monotonic">,
+  read: (name: string) => Promise<Value>,
+): SharedReads<Value> {
+  const kept = new Map<string, Kept<Value>>();
+  return {
+    read: (name, maxAgeMs) => {
+      const newest = kept.get(name);
+      const now = clock.monotonic();
+      if (newest && now - newest.at <= maxAgeMs) return newest.value;
+      const entry = { at: now, value: read(name) };
+      kept.delete(name);
+      kept.set(name, entry);
+      entry.value.catch(() => {
+        if (kept.get(name) === entry) kept.delete(name);
+      });
+      const [oldest] = kept.keys();
+      if (oldest !== undefined && kept.size > MOST_NAMES) kept.delete(oldest);
+      return entry.value;
+    },
+  };
+}
