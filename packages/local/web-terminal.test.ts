@@ -34,8 +34,8 @@ async function api(method: string, path: string, body?: unknown, headers: object
   return response.json();
 }
 
-async function startJob(): Promise<string> {
-  const { job_id } = await api("POST", "/v1/jobs/submit", { image: "ubuntu", instance_type: "c7i.8xlarge" });
+async function startJob(more: object = {}): Promise<string> {
+  const { job_id } = await api("POST", "/v1/jobs/submit", { image: "ubuntu", instance_type: "c7i.8xlarge", ...more });
   await eventually(
     () => api("GET", `/v1/jobs/${job_id}`),
     ({ status }) => status === "active",
@@ -51,8 +51,14 @@ const open = ({ of = job, ...options }: Parameters<typeof openTerminal>[2] & { r
   openTerminal({ getTicket: (id, terminal_id) => getTicket(id, { terminal_id }) }, of, options);
 
 describe("a web terminal of a sandbox", () => {
-  const end = (id: string) => api("POST", `/v1/jobs/${id}/cancel`);
-  webTerminalConformance({ start: startJob, getTicket: (id, terminal_id) => getTicket(id, { terminal_id }), end });
+  webTerminalConformance({
+    start: () => startJob(),
+    // The warning comes 15 minutes before the end, and 6 s after the start.
+    startExpiring: () => startJob({ duration_hours: (15 * 60 + 6) / 3_600 }),
+    extend: (id) => api("POST", `/v1/jobs/${id}/extend`, { extension_hours: 1 }),
+    getTicket: (id, terminal_id) => getTicket(id, { terminal_id }),
+    end: (id) => api("POST", `/v1/jobs/${id}/cancel`),
+  });
 });
 
 describe("the connection of a web terminal", () => {

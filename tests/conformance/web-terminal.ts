@@ -11,6 +11,9 @@ import {
 export interface TerminalJobs {
   /** Returns the id of a new active job. */
   start(): Promise<string>;
+  /** Returns the id of a new active job, which is about to get its only warning or just got it. */
+  startExpiring(): Promise<string>;
+  extend(job: string): Promise<unknown>;
   getTicket(job: string, terminal?: string): Promise<TicketReply>;
   end(job: string): Promise<unknown>;
 }
@@ -155,4 +158,30 @@ export function webTerminalConformance(jobs: TerminalJobs): void {
     const codes = await Promise.all(opened.map(async ({ client }) => (await client.closed)[0]));
     for (const code of codes) expect([4410, 1000]).toContain(code);
   });
+
+  it("shows the warning, news and the reason of the end, none of them in the output", async () => {
+    const of = await jobs.startExpiring();
+    const { client, id } = await open({ of });
+    const hears = (kind: string, text: string) =>
+      client.until(({ messages }) => messages.some((message) => message.kind === kind && has(message, text)));
+    await hears("warning", "No disk: files in $WORKSPACE and the home are lost when the environment ends");
+    await hears("warning", "Expires in ");
+    await jobs.extend(of);
+    await hears("news", "Extended: expires at ");
+    client.ws.terminate();
+    const { client: next } = await open({ of, terminal_id: id });
+    await jobs.end(of);
+    await next.closed;
+
+    const notices = (from: TerminalClient) => from.messages.filter(({ type }) => type === "notice");
+    expect(notices(client)).toHaveLength(3);
+    expect(notices(next)).toEqual([
+      { type: "notice", kind: "end", text: "This environment was cancelled: Cancelled by its owner" },
+    ]);
+    expect(client.output() + next.output()).not.toContain("Expires in ");
+  });
+}
+
+function has({ text }: Readonly<Record<string, unknown>>, part: string): boolean {
+  return String(text).includes(part);
 }

@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { issueTerminalTicket } from "#core/environments/access/terminal-tickets.ts";
-import { requestCancel } from "#core/environments/verbs/actions.ts";
+import { requestCancel, requestExtension } from "#core/environments/verbs/actions.ts";
 import { createEnvironment } from "#core/environments/verbs/create.ts";
 import type { Run } from "#core/ports/compute.ts";
+import { HOUR_MS, MINUTE_MS } from "#core/units.ts";
 import { newKey } from "#gateway/ingress/ingress-fixture.ts";
 import { podReach } from "#gateway/pods/pod-reach.ts";
 import { connectTerminal } from "#gateway/terminal/terminal-client-fixture.ts";
@@ -27,7 +28,7 @@ beforeAll(async () => {
   const nodes = [{ name: "one", instanceType: "p5.48xlarge" }];
   fixture = await openDriverFixture({ nodes, archives: [archive], toolsImage });
   world = await memoryWorld({ nodes: newNodes({ h100: 8 }), settings: { domain: "preview.test", scheme: "http" } });
-  keyHash = world.ctx.ids.hash(await newKey(world, "alice"));
+  keyHash = world.ctx.ids.hash(await newKey(world, "alice", { expiresAt: world.clock.now() + 9 * HOUR_MS }));
   gateways = [await startGateway(), await startGateway()];
 });
 
@@ -68,6 +69,15 @@ const removePod = (job: string) => fixture.compute.remove(getRun(job).uid, 1, { 
 
 const jobs = {
   start: () => start(),
+  startExpiring: async () => {
+    const job = await start();
+    await world.advance(31 * MINUTE_MS);
+    return job;
+  },
+  extend: async (job) => {
+    await requestExtension(world.as("alice"), job, HOUR_MS);
+    await world.advance(10_000);
+  },
   end: async (job) => {
     await requestCancel(world.as("alice"), job);
     await removePod(job);

@@ -3,6 +3,8 @@ import type { Clock } from "#core/ports/clock.ts";
 export interface SharedReads<Value> {
   /** Returns a value that is at most `maxAgeMs` old. Callers of one name share a pending read. */
   read(name: string, maxAgeMs: number): Promise<Value>;
+  /** Begins a read now. */
+  readAnew(name: string): Promise<Value>;
 }
 
 interface Kept<Value> {
@@ -21,20 +23,22 @@ export function sharedReads<Value>(
   read: (name: string) => Promise<Value>,
 ): SharedReads<Value> {
   const kept = new Map<string, Kept<Value>>();
+  const readAnew = (name: string) => {
+    const entry = { at: clock.monotonic(), value: read(name) };
+    kept.delete(name);
+    kept.set(name, entry);
+    entry.value.catch(() => {
+      if (kept.get(name) === entry) kept.delete(name);
+    });
+    const [oldest] = kept.keys();
+    if (oldest !== undefined && kept.size > MOST_NAMES) kept.delete(oldest);
+    return entry.value;
+  };
   return {
     read: (name, maxAgeMs) => {
       const newest = kept.get(name);
-      const now = clock.monotonic();
-      if (newest && now - newest.at <= maxAgeMs) return newest.value;
-      const entry = { at: now, value: read(name) };
-      kept.delete(name);
-      kept.set(name, entry);
-      entry.value.catch(() => {
-        if (kept.get(name) === entry) kept.delete(name);
-      });
-      const [oldest] = kept.keys();
-      if (oldest !== undefined && kept.size > MOST_NAMES) kept.delete(oldest);
-      return entry.value;
+      return newest && clock.monotonic() - newest.at <= maxAgeMs ? newest.value : readAnew(name);
     },
+    readAnew,
   };
 }

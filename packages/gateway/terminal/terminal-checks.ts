@@ -32,13 +32,16 @@ export function terminalChecks(runtime: Runtime<"table">): TerminalChecks {
   const check = hashCheck({ table: ports.table, ids, clock, settings, memory: keys, readsKeysOnly });
   const admitted = sharedReads(clock, (hash) => check(hash).then(() => true, asRefused));
   const environments = sharedReads(clock, (name) => findGranted(ports, name));
-  const look = async (grant: TerminalGrant, maxAgeMs: number): Promise<Seen> => {
+  const look = async (grant: TerminalGrant, find: typeof environments.readAnew): Promise<Seen> => {
     if (!(await admitted.read(grant.keyHash, SHARED_MS))) return { closing: "notAdmitted", environment: undefined };
-    const found = await environments.read(grant.environment, maxAgeMs);
+    const found = await find(grant.environment);
     const closing = isGrantedRun(found, grant) ? undefined : "ended";
     return { closing, environment: found?.uid === grant.uid ? found : undefined };
   };
-  return { look: (grant) => look(grant, CHECKED_MS), lookAnew: (grant) => look(grant, 0) };
+  return {
+    look: (grant) => look(grant, (name) => environments.read(name, CHECKED_MS)),
+    lookAnew: (grant) => look(grant, environments.readAnew),
+  };
 }
 
 function asRefused(error: unknown): false {

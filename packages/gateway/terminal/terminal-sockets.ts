@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
 import { type WebSocket, WebSocketServer } from "ws";
 import { takeTerminalTicket } from "#core/environments/access/terminal-grants.ts";
 import type { TerminalGrant } from "#core/environments/access/terminal-tickets.ts";
@@ -12,8 +13,9 @@ import { watch } from "../directory/watch.ts";
 import { type Page, show } from "../ingress/ingress-page.ts";
 import type { Reach } from "../ports/reach.ts";
 import type { Closing } from "./close-codes.ts";
-import { type TerminalChecks, terminalChecks } from "./terminal-checks.ts";
-import { closeSocket, type Viewer, viewTerminal } from "./terminal-viewer.ts";
+import { type Seen, type TerminalChecks, terminalChecks } from "./terminal-checks.ts";
+import { type TerminalNotices, terminalNotices } from "./terminal-notices.ts";
+import { closeSocket, sayTo, type Viewer, viewTerminal } from "./terminal-viewer.ts";
 
 export interface TerminalTimes {
   readonly checkMs: number;
@@ -39,10 +41,15 @@ const badHandshake: Page = { status: 400, title: "Bad request", text: "The subpr
 const PROTOCOL = "berth.terminal.v1";
 const TICKET_PREFIX = "berth.ticket.";
 
+const REASON_TRIES = 5;
+const REASON_EVERY_MS = 500;
+
 interface Open {
   readonly ws: WebSocket;
   readonly grant: TerminalGrant;
   readonly viewer: Viewer;
+  readonly notices: TerminalNotices;
+  isOpened: boolean;
   isAlive: boolean;
 }
 
@@ -62,13 +69,22 @@ export function terminalSockets(
     // Frames that come before the ticket is known to be good wait in the socket.
     ws.pause();
     const ticket = findTicket(incoming) ?? "";
-    void admit(ticket, { label, origin: incoming.headers.origin ?? null }).then((grant) => {
+    void admit(ticket, { label, origin: incoming.headers.origin ?? null }).then(({ grant, ...seen }) => {
       ws.resume();
-      if (typeof grant === "string") return closeSocket(ws, grant);
-      const { terminal: id, isNew, uid, run } = grant;
-      const findReason = async () => (await checks.lookAnew(grant).catch(() => undefined))?.closing;
-      const viewer = viewTerminal(ws, { reach, run: nameOfRun({ uid, run }), id, isNew, findReason });
-      const entry: Open = { ws, grant, viewer, isAlive: true };
+      const isNew = grant?.isNew === true;
+      const notices = terminalNotices((frame) => sayTo(ws, frame), { isNew, now: () => runtime.clock.now() });
+      if (!grant || seen.closing) {
+        notices.show(seen);
+        return closeSocket(ws, seen.closing ?? "notAdmitted");
+      }
+      const { terminal: id, uid, run } = grant;
+      const findReason = (isCut: boolean) => findClosing(checks, entry, isCut);
+      const onOpened = () => {
+        entry.isOpened = true;
+        void checkEach([entry], checks);
+      };
+      const viewer = viewTerminal(ws, { reach, run: nameOfRun({ uid, run }), id, isNew, findReason, onOpened });
+      const entry: Open = { ws, grant, viewer, notices, isOpened: false, isAlive: true };
       open.add(entry);
       ws.on("pong", () => {
         entry.isAlive = true;
@@ -76,7 +92,7 @@ export function terminalSockets(
       ws.once("close", () => open.delete(entry));
     });
   };
-  const stopWatching = watch(() => closeStrangers(open, checks), checkMs);
+  const stopWatching = watch(() => checkEach(open, checks), checkMs);
   const pinging = setInterval(() => ping(open), pingMs);
   return {
     upgrade: (incoming, socket, head, outgoing, label) => {
@@ -103,31 +119,54 @@ function findTicket({ headers }: IncomingMessage): string | undefined {
   return ticket?.slice(TICKET_PREFIX.length);
 }
 
-type Admit = (ticket: string, at: Pick<TerminalGrant, "label" | "origin">) => Promise<TerminalGrant | Closing>;
+type Admit = (ticket: string, at: Pick<TerminalGrant, "label" | "origin">) => Promise<Admission>;
+
+interface Admission extends Seen {
+  readonly grant: TerminalGrant | undefined;
+}
 
 /** It never throws. */
 function admission(runtime: Runtime<"table">, checks: TerminalChecks): Admit {
   const ctx = createContext(runtime);
+  const refuse = (closing: Closing): Admission => ({ closing, grant: undefined, environment: undefined });
   return async (ticket, at) => {
     try {
       const grant = await takeTerminalTicket(ctx, ticket, at);
-      if (!grant) return "notAdmitted";
-      return (await checks.lookAnew(grant)).closing ?? grant;
+      return grant ? { grant, ...(await checks.lookAnew(grant)) } : refuse("notAdmitted");
     } catch (error) {
       const words = error instanceof Error ? (error.stack ?? error.message) : String(error);
       runtime.log.error("terminal failed", { outage: isOutage(error), error: withoutKeys(words) });
-      return "unreachable";
+      return refuse("unreachable");
     }
   };
 }
 
-async function closeStrangers(open: ReadonlySet<Open>, checks: TerminalChecks): Promise<void> {
-  const looks = [...open].map(async ({ grant, viewer }) => {
-    const { closing } = await checks.look(grant);
-    if (closing) viewer.close(closing);
+/** Shows new notices, and closes terminals whose key or run has ended. */
+async function checkEach(open: Iterable<Open>, checks: TerminalChecks): Promise<void> {
+  const looks = [...open].map(async ({ grant, viewer, notices, isOpened }) => {
+    const seen = await checks.look(grant);
+    if (seen.closing || isOpened) notices.show(seen);
+    if (seen.closing) viewer.close(seen.closing);
   });
   // Terminals stay open while the table is away.
   await Promise.allSettled(looks);
+}
+
+/** A shell may be cut off before the worker has noted why. */
+async function findClosing(
+  checks: TerminalChecks,
+  { grant, notices }: Pick<Open, "grant" | "notices">,
+  isCut: boolean,
+): Promise<Closing | undefined> {
+  for (let tries = isCut ? REASON_TRIES : 1; tries > 0; tries -= 1) {
+    const seen = await checks.lookAnew(grant).catch(() => undefined);
+    if (seen?.closing) {
+      notices.show(seen);
+      return seen.closing;
+    }
+    if (tries > 1) await sleep(REASON_EVERY_MS);
+  }
+  return undefined;
 }
 
 function ping(open: ReadonlySet<Open>): void {

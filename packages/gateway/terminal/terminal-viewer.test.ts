@@ -25,7 +25,14 @@ async function openViewer(reason?: "ended") {
   closers.push(() => server.close());
   server.once("connection", (ws) => {
     const reach = { openTerminal: async () => ofGateway };
-    viewTerminal(ws, { reach, run: "run", id: "one", isNew: true, findReason: async () => reason });
+    viewTerminal(ws, {
+      reach,
+      run: "run",
+      id: "one",
+      isNew: true,
+      findReason: async () => reason,
+      onOpened: () => undefined,
+    });
   });
   await once(server, "listening");
   const client = new WebSocket(`ws://127.0.0.1:${(server.address() as AddressInfo).port}`);

@@ -18,13 +18,21 @@ interface ViewedTerminal {
   readonly run: string;
   readonly id: string;
   readonly isNew: boolean;
-  /** Returns why the environment cut the stream, if its record or the key explains that. It never throws. */
-  readonly findReason: () => Promise<Closing | undefined>;
+  /**
+   * Returns why the shell has ended or the stream was cut, if the record or the key explains that. It waits a little for
+   * a record if the shell was cut off. It never throws.
+   */
+  readonly findReason: (isCut: boolean) => Promise<Closing | undefined>;
+  /** Is called once the client was told that its terminal is open. */
+  readonly onOpened: () => void;
 }
 
 export interface Viewer {
   close(closing: Closing): void;
 }
+
+/** Exit codes of a shell that SIGHUP, SIGKILL or SIGTERM has ended, as the end of its run does. */
+const CUT_CODES: ReadonlySet<number> = new Set([129, 137, 143]);
 
 const OPEN_WITHIN_MS = 10_000;
 /** Most output that waits to be sent. Only a client that acknowledges output without reading it reaches this limit. */
@@ -49,11 +57,11 @@ export function viewTerminal(ws: WebSocket, terminal: ViewedTerminal): Viewer {
   const close = (closing: Closing) => {
     if (ws.readyState === ws.OPEN) closeSocket(ws, closing);
   };
-  const closeCut = async () => {
-    if (ws.readyState === ws.OPEN) close((await terminal.findReason()) ?? "unreachable");
+  const closeFor = async (closing: Closing, isCut: boolean) => {
+    if (ws.readyState === ws.OPEN) close((await terminal.findReason(isCut)) ?? closing);
   };
   const late = setTimeout(() => close("late"), OPEN_WITHIN_MS);
-  const say = (message: object) => void (ws.readyState === ws.OPEN && ws.send(JSON.stringify(message)));
+  const say = (message: object) => sayTo(ws, message);
   const open = async (message: ClientMessage & { readonly type: "open" }) => {
     isOpening = true;
     clearTimeout(late);
@@ -63,10 +71,14 @@ export function viewTerminal(ws: WebSocket, terminal: ViewedTerminal): Viewer {
     if (ws.readyState !== ws.OPEN) return void opened.destroy();
     stream = opened;
     readFrames(opened, ws, (frame) => {
-      if (frame.kind === "exit") hasExited = true;
       takeFrame(frame, { flow, ws, say, close, id: terminal.id });
+      if (frame.kind === "hello") terminal.onOpened();
+      if (frame.kind !== "exit") return;
+      hasExited = true;
+      void closeFor("exited", CUT_CODES.has(frame.content.readUInt32BE(0)));
     });
-    opened.once("end", () => opened.destroy()).once("close", () => void closeCut());
+    opened.once("end", () => opened.destroy());
+    opened.once("close", () => void (hasExited || closeFor("unreachable", true)));
     opened.write(terminalFrame("attach", Buffer.concat([sizeBytes(size), offsetBytes(message.offset)])));
   };
   ws.on("message", (data: Buffer, isBinary: boolean) => {
@@ -90,6 +102,10 @@ function leave(stream: Duplex | undefined): void {
   if (!stream) return;
   stream.end();
   setTimeout(() => stream.destroy(), CLOSE_WITHIN_MS).unref();
+}
+
+export function sayTo(ws: WebSocket, message: object): void {
+  if (ws.readyState === ws.OPEN) ws.send(JSON.stringify(message));
 }
 
 export function closeSocket(ws: WebSocket, closing: Closing): void {
@@ -187,7 +203,5 @@ function takeFrame({ kind, content }: TerminalFrame, { flow, ws, say, close, id 
     say({ type: "ack", received: flow.received });
   }
   if (kind === "replaced") close("replaced");
-  if (kind !== "exit") return;
-  say({ type: "exit", exit_code: content.readUInt32BE(0) });
-  close("exited");
+  if (kind === "exit") say({ type: "exit", exit_code: content.readUInt32BE(0) });
 }
