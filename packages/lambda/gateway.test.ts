@@ -54,6 +54,21 @@ test("the host is the edge's header, not the API's host", () => {
   expect(odd.headers.get("host")).toBe(api);
 });
 
+test("cookies arrive in one header, and a cookie is set beside the headers", () => {
+  const request = requestOfEvent(toEvent("GET", "/", { cookies: ["a=1", "__Host-berth=x"] }));
+  const odd = requestOfEvent(toEvent("GET", "/", { cookies: ["a=1\nb"] }));
+  const headers = { "Content-Type": "application/json", "Set-Cookie": "__Host-berth=y; Path=/" };
+
+  const result = resultOfResponse({ status: 200, headers, body: "{}" });
+
+  expect([request.headers.get("cookie"), odd.headers.has("cookie")]).toEqual(["a=1; __Host-berth=x", false]);
+  expect(result).toMatchObject({
+    cookies: ["__Host-berth=y; Path=/"],
+    headers: { "content-type": "application/json" },
+  });
+  expect(result.headers).not.toHaveProperty("set-cookie");
+});
+
 test("a body on GET is dropped", () => {
   expect(requestOfEvent(toEvent("GET", "/", { body: "x" })).body).toBeNull();
 });

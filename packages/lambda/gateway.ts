@@ -19,6 +19,7 @@ const GatewayEvent = z.object({
   rawPath: z.string(),
   rawQueryString: z.string(),
   headers: z.record(z.string(), z.string()).default({}),
+  cookies: z.array(z.string()).default([]),
   body: z.string().optional(),
   isBase64Encoded: z.boolean().default(false),
   requestContext: z.object({
@@ -30,6 +31,7 @@ const GatewayEvent = z.object({
 export interface GatewayResult {
   readonly statusCode: number;
   readonly headers: Readonly<Record<string, string>>;
+  readonly cookies?: readonly string[];
   readonly body: string;
   readonly isBase64Encoded: boolean;
 }
@@ -56,10 +58,11 @@ export function requestOfEvent(event: GatewayEvent): PlainRequest {
 
 export function resultOfResponse(response: PlainResponse): GatewayResult {
   const entries = Object.entries(response.headers).map(([name, value]) => [name.toLowerCase(), value] as const);
-  const headers: Readonly<Record<string, string>> = Object.fromEntries(entries);
+  const { "set-cookie": cookie, ...headers }: Readonly<Record<string, string>> = Object.fromEntries(entries);
   const isText = /^(application\/json|text\/)/.test(headers["content-type"] ?? "text/");
   const body = isText ? formatBody(response) : Buffer.from(response.body).toString("base64");
-  return { statusCode: response.status, headers, body, isBase64Encoded: !isText };
+  const cookies = cookie !== undefined && { cookies: [cookie] };
+  return { statusCode: response.status, headers, ...cookies, body, isBase64Encoded: !isText };
 }
 
 /** Normalizes the method (Fetch standard, "normalize a method"). */
@@ -111,6 +114,9 @@ function headersOfEvent(event: GatewayEvent, body: Uint8Array | undefined): Plai
   }
   const host = event.headers[HOST_HEADER];
   if (host !== undefined && headerValue.test(host)) headers.set("host", host);
+  // Payload format 2.0 has the cookies beside the headers (API Gateway Developer Guide, "AWS Lambda integrations").
+  const cookies = event.cookies.join("; ");
+  if (cookies !== "" && headerValue.test(cookies)) headers.set("cookie", cookies);
   if (body) headers.set("content-length", String(body.byteLength));
   return {
     get: (name) => headers.get(name.toLowerCase()) ?? null,

@@ -16,8 +16,8 @@ function handler(event) {
     request.headers["x-berth-key"] = { value: found[1] || "/" };
     request.uri = found[2] || "/";
   }
-  if (request.uri === "/" && request.headers.host) {
-    // The page there shows the address, and the API behind the edge gets a host of its own.
+  if ((request.uri === "/" || request.headers.origin) && request.headers.host) {
+    // The page at / shows the address, and Origin is compared with it. The API behind the edge gets a host of its own.
     request.headers["x-berth-host"] = { value: request.headers.host.value };
   }
   // No route begins with a misspelt prefix, and a key behind one is a key all the same: no log may hold it. Slashes, dots,

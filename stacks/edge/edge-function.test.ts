@@ -52,6 +52,15 @@ test.each(["/", "/k/abc/"])("the edge passes on the host %s, which the page ther
   expect(requestAfter("/v1/jobs", { host: { value: "berth.dev" } }).headers["x-berth-host"]).toBeUndefined();
 });
 
+test("the edge passes on the host of a request with an Origin, which is compared with it", () => {
+  const host = { value: "berth.dev" };
+  const passed = { origin: { value: "https://berth.dev" }, "sec-fetch-site": { value: "same-origin" } };
+
+  const { headers } = requestAfter("/v1/jobs", { host, ...passed, "x-berth-host": { value: "forged" } });
+
+  expect(headers).toMatchObject({ ...passed, "x-berth-host": host });
+});
+
 test.each([
   ["/k/abc/v1/jobs", "/v1/jobs", "abc"],
   ["/k/abc", "/", "abc"],
