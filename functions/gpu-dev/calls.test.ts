@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { countedPort } from "#tests/faults/counted-ports.ts";
+import { fromConsole, makeWebCode } from "#tests/fixtures/browser.ts";
 import { submitJob } from "#tests/fixtures/catalog-requests.ts";
 import { httpWorld } from "#tests/worlds/http-world.ts";
 
@@ -109,4 +110,25 @@ test("endpoints without stored data make no store calls", async () => {
 
   for (const path of ["/", "/live", "/.well-known/berth", "/docs", "/openapi.json"])
     expect(await during("GET", path)).toEqual([]);
+});
+
+test("a code for a browser = key + its record + one write; opening a session reads the code, then its key and user", async () => {
+  const calls: string[] = [];
+  const world = await httpWorld({
+    wrap: (ports) => ({ ...ports, table: countedPort("table", ports.table, calls) }),
+  });
+  const key = await world.login();
+  world.clock.advance(31_000);
+  calls.length = 0;
+  const counted = () => calls.splice(0);
+
+  const code = await makeWebCode(world, key);
+  expect(counted()).toEqual([keyRead, "table.get", "table.put"]);
+  await world.request("POST", "/v1/web/codes/show", { body: { code } });
+  expect(counted()).toEqual(["table.get"]);
+  const response = await world.request("POST", "/v1/web/sessions", { body: { code }, headers: fromConsole });
+  expect(counted()).toEqual(["table.get", "table.put", "table.get", "table.get", "table.put", "table.put"]);
+  const Cookie = response.headers.getSetCookie()[0]?.split(";")[0] ?? "";
+  await world.request("DELETE", "/v1/web/sessions", { headers: { ...fromConsole, Cookie } });
+  expect(counted()).toEqual([keyRead, "table.get", "table.get", "table.get", "table.put", "table.put"]);
 });

@@ -21,6 +21,7 @@ const bodylessDeletes = table.filter(({ endpoint }) => endpoint.method === "dele
 
 /** Routes that answer the same request otherwise when it is made again, and why. */
 const answersAnew: Readonly<Record<string, string>> = {
+  "/v1/web/codes": "each code is another one",
   "/v1/keys/rotate": "each time the key is another one",
   "/v1/jobs/{job_id}/terminal": "each ticket is another one",
   "/v1/disks/{disk_name}/undelete": "what was undeleted is not marked for deletion any more",

@@ -23,10 +23,19 @@ test("a client learns how to log in and where SSH listens, without a key", async
       sts_origins: ["https://sts.amazonaws.com"],
       region: "eu-west-1",
     },
-    paths: { docs: "/docs", openapi: "/openapi.json", console: null },
+    paths: { docs: "/docs", openapi: "/openapi.json", console: "/" },
     ssh: { host: "127.0.0.1", port: 2222, host_keys: [] },
     cli: { version, path: "/cli/berth.tgz", sha256: testCliPackage().sha256, min_version: "1.0.0" },
   });
+});
+
+test("a console with a host of its own is named by its URL", async () => {
+  const runtime = await fixtureRuntime();
+  const deployment = { ...runtime.deployment, consoleUrl: "http://berth.localhost:8080/" };
+
+  const response = await buildApp({ ...runtime, deployment }, [endpoint]).request("/.well-known/berth");
+
+  expect(await response.json()).toMatchObject({ paths: { console: "http://berth.localhost:8080/" } });
 });
 
 test("a deployment without a shared SSH endpoint names none", async () => {
@@ -64,7 +73,7 @@ test("the paths that it names are served", async () => {
 
   const named = [...Object.values(paths), cli.path].filter((path) => path !== null);
   const statuses = await Promise.all(named.map(async (path) => (await world.request("GET", path)).status));
-  expect(statuses).toEqual([200, 200, 200]);
+  expect(statuses).toEqual([200, 200, 200, 200]);
   expect((await world.request("POST", login.path, { body: {} })).status).toBe(400);
 });
 

@@ -18,7 +18,7 @@ const discovery = {
     sts_origins: ["https://sts.us-east-1.amazonaws.com"],
     region: "us-east-1",
   },
-  paths: { docs: "/docs", openapi: "/openapi.json", console: null },
+  paths: { docs: "/docs", openapi: "/openapi.json", console: "http://berth.localhost:8080/" },
   ssh: { host: "127.0.0.1", port: 2222, host_keys: [] },
   cli: {
     version: "1.0.0",
@@ -41,7 +41,7 @@ const route = createRoute({
 export const endpoint = gpuDev.endpoint(
   route,
   { uses: [], public: true },
-  async ({ ctx: { settings }, deployment: { version, region, ssh, cli = findCliPackage } }) => ({
+  async ({ ctx: { settings }, deployment: { version, region, consoleUrl, ssh, cli = findCliPackage } }) => ({
     service: "berth" as const,
     version,
     min_client_version: minClientVersion,
@@ -51,7 +51,7 @@ export const endpoint = gpuDev.endpoint(
       sts_origins: [...settings.stsOrigins],
       region: region ?? null,
     },
-    paths: { docs: "/docs", openapi: "/openapi.json", console: null },
+    paths: { docs: "/docs", openapi: "/openapi.json", console: consoleUrl ?? "/" },
     ssh: describeSsh(settings, ssh),
     cli: describeCli(cli()),
   }),

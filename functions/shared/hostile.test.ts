@@ -204,9 +204,9 @@ test("every endpoint that reads a body accepts one of these names, so random bod
 
   for (const [endpoint, sent] of taken) if ((await post(endpoint, sent)) < 300) takers.add(endpoint.path);
 
-  // It takes the key of a record that cannot be read.
-  const refusing = ["/v1/admin/records/end"];
-  expect(posts.map(({ path }) => path).filter((path) => !takers.has(path))).toEqual(refusing);
+  // They take the key of a record that cannot be read, and a code of a browser.
+  const refusing = ["/v1/admin/records/end", "/v1/web/sessions", "/v1/web/codes/show"].toSorted();
+  expect(posts.map(({ path }) => path).filter((path) => !takers.has(path)).toSorted()).toEqual(refusing);
 });
 
 test("no combination of method, path, query, headers and body is answered 5xx or outside the envelope", async () => {

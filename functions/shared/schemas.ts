@@ -33,7 +33,10 @@ export const Discovery = z
       .object({
         docs: z.string().describe("The interactive documentation."),
         openapi: z.string().describe("The OpenAPI document."),
-        console: z.string().nullable().describe("The web console. Null if the deployment has none."),
+        console: z
+          .string()
+          .nullable()
+          .describe("The web console: a path, or a URL if it has a host of its own. Null if the deployment has none."),
       })
       .meta({ id: "DiscoveryPaths" })
       .describe("Paths for people and for generators."),

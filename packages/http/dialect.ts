@@ -52,6 +52,8 @@ export interface Dialect {
    * (docs/apis/common.md#keys).
    */
   readonly keylessLocally: boolean;
+  /** Whether the cookie of a browser's session counts as a key (docs/apis/common.md#browser-sessions). */
+  readonly takesCookie?: true;
   readonly statuses?: Readonly<Partial<Record<ProblemKind, number>>>;
   readonly texts: Readonly<Record<HttpProblemKind, string>>;
   readonly hints: Readonly<Partial<Record<HttpProblemKind, string>>>;

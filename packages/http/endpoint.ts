@@ -53,6 +53,8 @@ export interface RequestFacts {
   readonly accept: string;
   /** The `Origin` header, or null if the request has none. */
   readonly origin: string | null;
+  /** Whether a page of this deployment itself sent the request. */
+  readonly isFromConsole: boolean;
   readonly deployment: Deployment;
   readonly requestId: string;
   readonly viewer: string | undefined;

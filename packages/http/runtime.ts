@@ -15,6 +15,8 @@ export interface Deployment {
   readonly isolation: string;
   /** Limits of environments and their mechanism: `cgroup-v2 (memory, cpu, processes)`, `none`. */
   readonly limits: string;
+  /** The address of the web console, if it has a host of its own. Otherwise it shares that of the API. */
+  readonly consoleUrl?: string;
   readonly region?: string;
   readonly ssh?: { readonly host: string; readonly port: number };
   /** The packed command line. By default it is an asset of the functions that serve it. */

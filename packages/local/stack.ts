@@ -175,7 +175,7 @@ async function startApi(
   reach: Environments["reach"],
   opensTo: Runtime["localUser"],
 ) {
-  const servedAt = (port: number) => (hasDomain ? runtime : withPort(runtime, port));
+  const servedAt = (port: number) => withConsole(hasDomain ? runtime : withPort(runtime, port), port);
   const server = await startServer((port) => ({ ...servedAt(port), localUser: opensTo }), endpoints, {
     port,
     setting: "PORT",
@@ -183,6 +183,14 @@ async function startApi(
     reach,
   });
   return { server, served: servedAt(Number(new URL(server.url).port)) };
+}
+
+/**
+ * The console has a host of its own, because browsers keep cookies by host and not by port: any other program of this
+ * machine at localhost would get the cookie of a session.
+ */
+function withConsole(runtime: Runtime, port: number): Runtime {
+  return { ...runtime, deployment: { ...runtime.deployment, consoleUrl: `http://berth.localhost:${port}/` } };
 }
 
 /** If DOMAIN is not set, the addresses of pages contain the port of the server. */

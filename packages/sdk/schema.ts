@@ -317,7 +317,7 @@ export interface components {
             docs: string;
             /** @description The OpenAPI document. */
             openapi: string;
-            /** @description The web console. Null if the deployment has none. */
+            /** @description The web console: a path, or a URL if it has a host of its own. Null if the deployment has none. */
             console: string | null;
         };
         Disk: {
@@ -983,6 +983,11 @@ export interface components {
             /** @description The first 8 characters of the API key, which name it in lists and logs. */
             key_prefix: string;
             /**
+             * @description `login` for a key that a login issued, `rotation` for one that took the place of another, `web` for a browser's session.
+             * @enum {string}
+             */
+            kind: "login" | "rotation" | "web";
+            /**
              * Format: date-time
              * @description When it was created.
              */
@@ -1217,10 +1222,10 @@ export interface components {
             /** @description The first 8 characters of the API key. */
             key_prefix: string;
             /**
-             * @description `login` for a key that a login issued, `rotation` for one that took the place of another.
+             * @description `login` for a key that a login issued, `rotation` for one that took the place of another, `web` for a browser's session.
              * @enum {string}
              */
-            kind: "login" | "rotation";
+            kind: "login" | "rotation" | "web";
             /**
              * Format: date-time
              * @description When the API key stops working.
@@ -1241,8 +1246,10 @@ export interface components {
             max_total_hours: number;
             /** @description How many of your jobs may wait for one type of machine. Null for any number. */
             max_waiting_jobs: number | null;
-            /** @description How many API keys you may have that work. */
+            /** @description How many API keys you may have that work, beside those of browsers. */
             max_keys: number;
+            /** @description In how many browsers you may be logged in. */
+            max_web_sessions: number;
         };
         Readiness: {
             /**

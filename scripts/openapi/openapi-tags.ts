@@ -43,6 +43,10 @@ export const tags = {
     operations: ["getClusterStatus", "getAvailability"],
   },
   Keys: { description: "Your API keys.", operations: ["listKeys", "rotateKey", "revokeKey", "getMe"] },
+  Browser: {
+    description: "How a browser logs in, by a code of the command line.",
+    operations: ["createWebCode", "showWebCode", "openWebSession", "closeWebSession"],
+  },
   Webhooks: {
     description: "Deliveries to your receivers, with their results.",
     operations: ["listWebhookDeliveries", "resendWebhookDelivery"],

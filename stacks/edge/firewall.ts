@@ -10,10 +10,14 @@ const WINDOW_SECONDS = 60;
  */
 const MOST_REQUESTS = 3_000;
 
-/** Limits the rate of logins per address, which call STS, and of all its requests. */
+/** Endpoints that take the proof of an identity, and so could be used for guesses. */
+const LOGINS: readonly string[] = ["gpu-dev/auth/aws-login", "gpu-dev/web/open-session", "gpu-dev/web/show-code"];
+
+/** Limits the rate of logins per address, by AWS or by code, and of all its requests. */
 export function makeFirewall(stage: Stage, functions: FunctionsFile): aws.wafv2.WebAcl {
-  const login = functions.find(({ name }) => name === "gpu-dev/auth/aws-login");
-  if (login?.kind !== "endpoint") throw new Error("functions.json has no log-in");
+  const logins = functions.filter((entry) => entry.kind === "endpoint").filter(({ name }) => LOGINS.includes(name));
+  if (logins.length < LOGINS.length) throw new Error("functions.json lacks a log-in");
+  const scope = { orStatement: { statements: logins.map(({ path }) => pathsEndingWith(path)) } };
   return new aws.wafv2.WebAcl("Firewall", {
     // CloudFront accepts web ACLs of this region only.
     region: "us-east-1",
@@ -25,7 +29,7 @@ export function makeFirewall(stage: Stage, functions: FunctionsFile): aws.wafv2.
       { key: "too-many", contentType: "APPLICATION_JSON", content: JSON.stringify({ detail: "Too many requests" }) },
     ],
     rules: [
-      rateRule(stage, { name: "logins", priority: 0, limit: MOST_LOGINS, scope: pathsEndingWith(login.path) }),
+      rateRule(stage, { name: "logins", priority: 0, limit: MOST_LOGINS, scope }),
       rateRule(stage, { name: "requests", priority: 1, limit: MOST_REQUESTS }),
     ],
   });

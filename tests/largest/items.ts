@@ -30,6 +30,7 @@ export const largestItems = {
   identity: owners.identity,
   logins: owners.logins,
   ticket: owners.ticket,
+  "web-code": owners.webCode,
   counter: owners.counter,
   idempotency: owners.idempotency,
   pool: pools.pool,

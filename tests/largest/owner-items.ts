@@ -18,8 +18,10 @@ import {
   userCounterKey,
   userKey,
   usernameKey,
+  webCodeKey,
 } from "#core/store/keys.ts";
 import type { ApiKey, NameClaim, User } from "#core/users/record.ts";
+import type { WebCode } from "#core/users/web-sessions.ts";
 import {
   at,
   base,
@@ -134,7 +136,7 @@ export const operation = {
   ttl,
 } satisfies Written<Operation>;
 
-/** User with 10 keys, the keys rotated within a minute, and the keys to end. */
+/** User with 10 keys, 5 of browsers, the keys rotated within a minute, and the keys to end. */
 export const user = {
   ...base,
   ...userKey(uid),
@@ -144,7 +146,7 @@ export const user = {
   username,
   disabled: false,
   accessChanges: 1e6,
-  keys: many(110, () => ({ hash, prefix: "xxxxxxxx", createdAt: at, expiresAt: at })),
+  keys: many(115, () => ({ hash, prefix: "xxxxxxxx", createdAt: at, expiresAt: at, isWeb: true as const })),
   revoking: many(100, () => hash),
   attempts: 1e6,
   dueShard: "f",
@@ -168,6 +170,7 @@ export const key = {
   loginAt: at,
   ttl,
   role: "r".repeat(64),
+  isWeb: true,
 } satisfies Written<ApiKey>;
 
 export const nameClaim = {
@@ -196,6 +199,17 @@ export const ticket = {
   isUsed: true,
   ttl,
 };
+export const webCode = {
+  ...base,
+  ...webCodeKey(hash),
+  kind: "web-code",
+  uid,
+  username,
+  keyHash: hash,
+  expiresAt: at,
+  isUsed: true,
+  ttl,
+} satisfies Written<WebCode>;
 export const counter = { ...base, ...userCounterKey, kind: "counter", last: 1e12 };
 export const share = { ...base, ...ownersReceiversKey(uid), kind: "share", heldMs: 60_000.123456789, at, ttl };
 

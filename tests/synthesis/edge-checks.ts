@@ -10,6 +10,8 @@ import type { Resource } from "./synthesize.ts";
 const lambda = "aws:lambda/function:Function";
 
 /** The login's own answer. */
+const takesProof = /^gpu-dev\/(auth\/aws-login|web\/(open-session|show-code))$/;
+
 const tooMany: ProblemView = {
   status: 429,
   text: sharedTexts.tooMany,
@@ -179,11 +181,15 @@ export const edgeChecks = {
     });
     const tooManyBody = JSON.stringify(gpuDevDialect.envelope(tooMany));
     const limited = rule?.statement.rateBasedStatement;
-    const match = limited?.scopeDownStatement?.byteMatchStatement;
-    const result = (match?.textTransformations ?? [])
-      .toSorted((left: Resource["inputs"], right: Resource["inputs"]) => left.priority - right.priority)
-      .map(({ type }: Resource["inputs"]) => type);
-    const { path } = endpoints(functions).find(({ name }) => name === "gpu-dev/auth/aws-login") ?? {};
+    const statements: Resource["inputs"][] = limited?.scopeDownStatement?.orStatement?.statements ?? [];
+    const matches = statements.map(({ byteMatchStatement: match }) => [
+      match?.searchString,
+      match?.positionalConstraint,
+      ...(match?.textTransformations ?? [])
+        .toSorted((left: Resource["inputs"], right: Resource["inputs"]) => left.priority - right.priority)
+        .map(({ type }: Resource["inputs"]) => type),
+    ]);
+    const logins = endpoints(functions).filter(({ name }) => takesProof.test(name));
     const samples = [visibilityConfig, ...rules.map((each: Resource["inputs"]) => each.visibilityConfig)].map(
       (each) => each?.sampledRequestsEnabled,
     );
@@ -193,9 +199,13 @@ export const edgeChecks = {
         [scope, region, ...samples],
         ["CLOUDFRONT", "us-east-1", false, false, false],
       ),
-      ...differentInOrder("where it counts", [match?.searchString, match?.positionalConstraint], [path, "ENDS_WITH"]),
       // Decode first, so that normalization finds escaped dots.
-      ...differentInOrder("how it reads a path", result, ["URL_DECODE", "NORMALIZE_PATH"]),
+      ...differentInOrder(
+        "where it counts",
+        matches,
+        logins.map(({ path }) => [path, "ENDS_WITH", "URL_DECODE", "NORMALIZE_PATH"]),
+      ),
+      ...(logins.length === 3 ? [] : ["three endpoints log a user in"]),
       // AWS WAF Developer Guide, "Using rate-based rule statements in AWS WAF".
       ...differentInOrder("how it counts", [limited?.aggregateKeyType, limited?.limit], ["IP", 60]),
       ...differentInOrder("what it answers", answers, [

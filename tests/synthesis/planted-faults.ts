@@ -459,15 +459,24 @@ export const faults: Readonly<Record<string, readonly [check: string, fault: Fau
   "a firewall that dot segments pass": [
     "firewall",
     change("aws:wafv2/webAcl:WebAcl", /./, (inputs) => {
-      inputs.rules[0].statement.rateBasedStatement.scopeDownStatement.byteMatchStatement.textTransformations.pop();
+      const { orStatement } = inputs.rules[0].statement.rateBasedStatement.scopeDownStatement;
+      orStatement.statements[0].byteMatchStatement.textTransformations.pop();
       return inputs;
     }),
   ],
   "a firewall that escaped dot segments pass": [
     "firewall",
     change("aws:wafv2/webAcl:WebAcl", /./, (inputs) => {
-      const { byteMatchStatement } = inputs.rules[0].statement.rateBasedStatement.scopeDownStatement;
-      for (const each of byteMatchStatement.textTransformations) each.priority = 1 - each.priority;
+      const { orStatement } = inputs.rules[0].statement.rateBasedStatement.scopeDownStatement;
+      for (const each of orStatement.statements[0].byteMatchStatement.textTransformations)
+        each.priority = 1 - each.priority;
+      return inputs;
+    }),
+  ],
+  "a firewall that does not count guesses of codes for browsers": [
+    "firewall",
+    change("aws:wafv2/webAcl:WebAcl", /./, (inputs) => {
+      inputs.rules[0].statement.rateBasedStatement.scopeDownStatement.orStatement.statements.pop();
       return inputs;
     }),
   ],

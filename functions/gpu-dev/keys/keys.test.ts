@@ -100,7 +100,7 @@ describe("GET /v1/keys", () => {
       [first.slice(0, 8), false],
       [otherName.slice(0, 8), true],
     ]);
-    const names = ["key_prefix", "created_at", "expires_at", "last_used_at", "current"];
+    const names = ["key_prefix", "kind", "created_at", "expires_at", "last_used_at", "current"];
     expect(Object.keys(keys[0] ?? {})).toEqual(names);
   });
 

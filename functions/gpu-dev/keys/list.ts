@@ -14,6 +14,12 @@ const Keys = z
         z
           .object({
             key_prefix: z.string().describe("The first 8 characters of the API key, which name it in lists and logs."),
+            kind: z
+              .enum(["login", "rotation", "web"])
+              .describe(
+                "`login` for a key that a login issued, `rotation` for one that took the place of another, `web` for a " +
+                  "browser's session.",
+              ),
             created_at: Timestamp.describe("When it was created."),
             expires_at: Timestamp.describe("When the API key expires."),
             last_used_at: Timestamp.describe("When the API key was last used, to the hour."),
@@ -38,6 +44,7 @@ const route = createRoute({
         keys: [
           {
             key_prefix: "zHfR3kQ9",
+            kind: "login",
             created_at: "2026-01-20T18:00:00Z",
             expires_at: "2026-01-20T20:00:00Z",
             last_used_at: "2026-01-20T18:00:00Z",
@@ -54,6 +61,7 @@ export const endpoint = gpuDev.endpoint(route, { uses: ["table"] }, async ({ ctx
   const live = await listKeys(ctx);
   const keys = live.map((key) => ({
     key_prefix: key.prefix,
+    kind: key.kind,
     created_at: wholeSeconds(key.createdAt),
     expires_at: wholeSeconds(key.worksUntil),
     last_used_at: wholeSeconds(key.lastUsedAt),

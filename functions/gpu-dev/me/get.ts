@@ -1,7 +1,7 @@
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { table } from "#aws/dynamodb/table.ts";
-import { MOST_LIVE_KEYS } from "#core/users/issue.ts";
+import { MOST_LIVE_KEYS, MOST_WEB_KEYS } from "#core/users/issue.ts";
 import { getOwnKey } from "#core/users/keys.ts";
 import { Timestamp, wholeSeconds } from "#http/answers/timestamp.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
@@ -17,8 +17,11 @@ const Me = z
       .object({
         key_prefix: z.string().describe("The first 8 characters of the API key."),
         kind: z
-          .enum(["login", "rotation"])
-          .describe("`login` for a key that a login issued, `rotation` for one that took the place of another."),
+          .enum(["login", "rotation", "web"])
+          .describe(
+            "`login` for a key that a login issued, `rotation` for one that took the place of another, `web` for a " +
+              "browser's session.",
+          ),
         expires_at: Timestamp.describe("When the API key stops working."),
         chain_ends_at: Timestamp.describe(
           "No key that this one is exchanged for works longer: then you have to log in again.",
@@ -35,7 +38,8 @@ const Me = z
           .int()
           .nullable()
           .describe("How many of your jobs may wait for one type of machine. Null for any number."),
-        max_keys: z.int().describe("How many API keys you may have that work."),
+        max_keys: z.int().describe("How many API keys you may have that work, beside those of browsers."),
+        max_web_sessions: z.int().describe("In how many browsers you may be logged in."),
       })
       .meta({ id: "OwnLimits" })
       .describe("What you may ask for."),
@@ -58,6 +62,7 @@ const developer = {
     max_total_hours: 168,
     max_waiting_jobs: 1000,
     max_keys: 10,
+    max_web_sessions: 5,
   },
 };
 
@@ -89,6 +94,7 @@ export const endpoint = gpuDev.endpoint(route, { uses: ["table"] }, async ({ ctx
       max_total_hours: settings.maxTotalHours,
       max_waiting_jobs: settings.maxWaitingPerUser === 0 ? null : settings.maxWaitingPerUser,
       max_keys: MOST_LIVE_KEYS,
+      max_web_sessions: MOST_WEB_KEYS,
     },
   };
 });

@@ -27,6 +27,7 @@ test("a user sees their identity, the key in use and their limits", async () => 
       max_total_hours: 168,
       max_waiting_jobs: 1000,
       max_keys: 10,
+      max_web_sessions: 5,
     },
   });
 });

@@ -190,6 +190,11 @@ export function ticketKey(hash: string): Key {
   return single(`ticket#${hash}`);
 }
 
+/** Returns the key of a code that logs a browser in, by the hash of the code. */
+export function webCodeKey(hash: string): Key {
+  return single(`web-code#${hash}`);
+}
+
 /** Returns the key of the count of login attempts from a network in one minute since 1970. */
 export function loginsKey(network: string, minute: number): Key {
   return single(`logins#${network}#${minute}`);

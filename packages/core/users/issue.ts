@@ -20,13 +20,19 @@ export interface KeyChain {
   readonly loginAt: number;
   /** No key of the chain lives longer. */
   readonly endsAt: number;
-  readonly replaces: string;
+  readonly replaces?: string;
+}
+
+/** The chain of a browser's session, whose key lives until the chain ends. */
+export interface WebChain extends KeyChain {
+  readonly isWeb: true;
 }
 
 const SECRET_BYTES = 64;
 const PREFIX_LENGTH = 8;
 /** docs/apis/common.md#limits. */
 export const MOST_LIVE_KEYS = 10;
+export const MOST_WEB_KEYS = 5;
 /** Keeps "expired" apart from "unknown" (docs/apis/common.md#keys). */
 const KEPT_MS = 7 * 24 * HOUR_MS;
 /** By then the new key is written, and the overlap of a rotated key is over. */
@@ -43,23 +49,26 @@ export async function issueKey(
   ctx: Context<"table" | "queue">,
   user: User,
   role: string | undefined,
-  chain?: KeyChain,
+  chain?: KeyChain | WebChain,
 ): Promise<IssuedKey> {
   // A program would take a prefix that begins with a dash as an option, as in `berth keys revoke -eXAMPLE`.
   const secret = ctx.ids.secret(SECRET_BYTES).replace(/^-/, "_");
   const now = ctx.clock.now();
   const { keyTtlHours } = ctx.settings;
-  const expiresAt = Math.min(now + keyTtlHours * HOUR_MS, chain?.endsAt ?? Number.POSITIVE_INFINITY);
+  const isWeb = chain && "isWeb" in chain ? chain.isWeb : undefined;
+  const lifetimeMs = isWeb ? Number.POSITIVE_INFINITY : keyTtlHours * HOUR_MS;
+  const expiresAt = Math.min(now + lifetimeMs, chain?.endsAt ?? Number.POSITIVE_INFINITY);
   const prefix = secret.slice(0, PREFIX_LENGTH);
-  const listed: UserKey = { hash: ctx.ids.hash(secret), prefix, createdAt: now, expiresAt, replaces: chain?.replaces };
+  const hash = ctx.ids.hash(secret);
+  const listed: UserKey = { hash, prefix, createdAt: now, expiresAt, replaces: chain?.replaces, isWeb };
   const owner = await listKey(ctx, user, listed);
   const key: ApiKey = { ...toApiKey(owner, listed), loginAt: chain?.loginAt ?? now, role };
   if (!(await writeRecord(ctx, key))) throw new Conflict(key.pk);
   if (owner.revoking.length > 0) await requestReconcile(ctx, keyOfUser(owner));
-  return { secret, prefix, hash: listed.hash, expiresAt, ttlHours: keyTtlHours };
+  return { secret, prefix, hash, expiresAt, ttlHours: keyTtlHours };
 }
 
-export function toApiKey(user: User, { hash, prefix, createdAt, expiresAt }: UserKey): ApiKey {
+export function toApiKey(user: User, { hash, prefix, createdAt, expiresAt, isWeb }: UserKey): ApiKey {
   return {
     ...apiKeyKey(hash),
     writers: [],
@@ -75,6 +84,7 @@ export function toApiKey(user: User, { hash, prefix, createdAt, expiresAt }: Use
     accessChanges: user.accessChanges ?? 0,
     lastUsedAt: createdAt,
     loginAt: createdAt,
+    isWeb,
     ttl: Math.ceil((expiresAt + KEPT_MS) / 1000),
   };
 }
@@ -87,8 +97,9 @@ async function listKey(ctx: Context<"table">, first: User, key: UserKey): Promis
     const now = ctx.clock.now();
     refuseSecondRotation(user, replaces, now);
     const living = user.keys.filter((key) => key.expiresAt > now);
-    const counted = living.filter((key) => key.hash !== replaces);
-    const over = counted.slice(0, Math.max(0, counted.length + 1 - MOST_LIVE_KEYS));
+    const counted = living.filter((other) => other.hash !== replaces && other.isWeb === key.isWeb);
+    const most = key.isWeb ? MOST_WEB_KEYS : MOST_LIVE_KEYS;
+    const over = counted.slice(0, Math.max(0, counted.length + 1 - most));
     const revoking = [...user.revoking, ...over.map((key) => key.hash)];
     const keys = [...living.filter((key) => !over.includes(key)), key];
     const settledAt = now + Math.max(SETTLED_MS, ctx.settings.keyOverlapSeconds * 1000);
@@ -129,6 +140,7 @@ export async function rotateKey(ctx: UserContext<"table" | "queue">): Promise<{ 
   const now = ctx.clock.now();
   if (!old || !user) throw new Problem("unauthenticated", "Invalid API key");
   requireLive(old, now);
+  refuseWebKey(old);
   const endsAt = old.loginAt + ctx.settings.keyChainHours * HOUR_MS;
   if (endsAt <= now) {
     throw new Problem("unauthenticated", "API key can no longer be rotated. Log in with AWS again", {
@@ -146,8 +158,17 @@ export async function rotateKey(ctx: UserContext<"table" | "queue">): Promise<{ 
   return { user, key };
 }
 
+/**
+ * Refuses the key of a browser's session. A script that got into a page could otherwise take a key or a code out of
+ * the browser, and use it for longer than the page is open.
+ */
+export function refuseWebKey(key: ApiKey): void {
+  if (!key.isWeb) return;
+  throw new Problem("conflict", "A browser's session cannot issue keys or codes. Use the key of a command line");
+}
+
 /** Rechecks the key, because authentication may have used a copy up to 5 s old. */
-function requireLive(key: ApiKey, now: number): void {
+export function requireLive(key: ApiKey, now: number): void {
   if (isLive(key, now)) return;
   const isExpired = key.expiresAt <= now;
   throw new Problem("unauthenticated", isExpired ? "API key has expired" : "API key has been revoked", {

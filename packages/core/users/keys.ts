@@ -6,8 +6,11 @@ import { changeRecord } from "../store/write-record.ts";
 import { HOUR_MS } from "../units.ts";
 import { type ApiKey, findApiKey, findUser, parseApiKey, type User } from "./record.ts";
 
+export type KeyKind = "login" | "rotation" | "web";
+
 export interface KeyView {
   readonly prefix: string;
+  readonly kind: KeyKind;
   readonly createdAt: number;
   /** End of the key, or of its overlap after a rotation. */
   readonly worksUntil: number;
@@ -25,7 +28,7 @@ export async function listKeys(ctx: UserContext<"table">): Promise<KeyView[]> {
 
 export interface OwnKey {
   readonly prefix: string;
-  readonly kind: "login" | "rotation";
+  readonly kind: KeyKind;
   readonly worksUntil: number;
   /** Latest end of any key of this chain of rotations. */
   readonly chainEndsAt: number;
@@ -36,16 +39,25 @@ export async function getOwnKey(ctx: UserContext<"table">): Promise<OwnKey> {
   const { keyHash } = ctx.actor;
   const key = await findApiKey(ctx, keyHash);
   if (!key) throw new Problem("unauthenticated", "Invalid API key");
-  const { prefix, worksUntil } = toView(key, keyHash);
-  const kind = key.loginAt === key.createdAt ? "login" : "rotation";
-  const chainEndsAt = Math.max(key.expiresAt, key.loginAt + ctx.settings.keyChainHours * HOUR_MS);
-  return { prefix, kind, worksUntil, chainEndsAt };
+  const { prefix, kind, worksUntil } = toView(key, keyHash);
+  return { prefix, kind, worksUntil, chainEndsAt: getChainEnd(ctx, key) };
+}
+
+/** Returns the latest end of any key of this chain. */
+export function getChainEnd({ settings }: Pick<Context, "settings">, key: ApiKey): number {
+  return Math.max(key.expiresAt, key.loginAt + settings.keyChainHours * HOUR_MS);
+}
+
+function getKind({ isWeb, loginAt, createdAt }: ApiKey): KeyKind {
+  if (isWeb) return "web";
+  return loginAt === createdAt ? "login" : "rotation";
 }
 
 function toView(key: ApiKey, presentedHash: string): KeyView {
   const { prefix, createdAt, expiresAt, revokedAt, lastUsedAt = createdAt } = key;
   const worksUntil = Math.min(expiresAt, revokedAt ?? expiresAt);
-  return { prefix, createdAt, worksUntil, lastUsedAt, current: key.pk === apiKeyKey(presentedHash).pk };
+  const current = key.pk === apiKeyKey(presentedHash).pk;
+  return { prefix, kind: getKind(key), createdAt, worksUntil, lastUsedAt, current };
 }
 
 /** Revokes a key of the caller, possibly the one in use: the key first, then its line. Throws `notFound`. */
@@ -55,6 +67,20 @@ export async function revokeKey(ctx: UserContext<"table">, prefix: string): Prom
   const ended = await Promise.all(hashes.map((hash) => endKey(ctx, hash, ctx.clock.now())));
   if (!ended.includes("ended")) throw new Problem("notFound", `API key '${prefix.slice(0, 100)}' not found`);
   await strikeOut(ctx, user, hashes);
+}
+
+/** Ends the browser's session of this request. Throws `conflict` for any other key. */
+export async function signOut(ctx: UserContext<"table">): Promise<void> {
+  const { keyHash, uid } = ctx.actor;
+  const [key, user] = await Promise.all([findApiKey(ctx, keyHash), findUser(ctx, uid)]);
+  if (key && !key.isWeb) {
+    throw new Problem(
+      "conflict",
+      "This request has no browser's session. Revoke its key with DELETE /v1/keys/{prefix}",
+    );
+  }
+  await endKey(ctx, keyHash, ctx.clock.now());
+  await strikeOut(ctx, user, [keyHash]);
 }
 
 export function isLive(key: ApiKey, now: number): boolean {

@@ -2,7 +2,7 @@ import type { Context } from "../context.ts";
 import type { Item, Key, Stored } from "../ports/table.ts";
 import { Problem } from "../problem.ts";
 import { apiKeyKey, userKey, usernameKey } from "../store/keys.ts";
-import { count, flag, list, number, optional, ordinal, orNull, shape, text, uid } from "../store/shape.ts";
+import { count, flag, list, mark, number, optional, ordinal, orNull, shape, text, uid } from "../store/shape.ts";
 import { createParser } from "../store/unreadable.ts";
 import { type Writing, writeRecord } from "../store/write-record.ts";
 import { HOUR_MS } from "../units.ts";
@@ -14,6 +14,8 @@ export interface UserKey {
   readonly createdAt: number;
   readonly expiresAt: number;
   readonly replaces?: string | undefined;
+  /** Set for the key of a browser's session. */
+  readonly isWeb?: true | undefined;
 }
 
 export interface User extends Stored {
@@ -25,7 +27,7 @@ export interface User extends Stored {
   readonly disabled: boolean;
   /** Number of changes of `disabled`. A key ignores a lower number, so a late worker changes nothing. */
   readonly accessChanges?: number | undefined;
-  /** At most 10, oldest first, plus rotated keys during their overlap. */
+  /** At most 10 and 5 of browsers, oldest first, plus rotated keys during their overlap. */
   readonly keys: readonly UserKey[];
   readonly revoking: readonly string[];
   readonly attempts: number;
@@ -52,6 +54,8 @@ export interface ApiKey extends Stored {
   readonly loginAt: number;
   /** The AWS role of that login; absent in keys of earlier versions. */
   readonly role?: string | undefined;
+  /** Set for the key of a browser's session, which is accepted in its cookie only. */
+  readonly isWeb?: true | undefined;
   readonly ttl: number;
 }
 
@@ -90,7 +94,14 @@ export const parseUser: (item: Item) => User = createParser(
     disabled: flag,
     accessChanges: optional(count),
     keys: list(
-      shape<UserKey>({ hash: text, prefix: text, createdAt: number, expiresAt: number, replaces: optional(text) }),
+      shape<UserKey>({
+        hash: text,
+        prefix: text,
+        createdAt: number,
+        expiresAt: number,
+        replaces: optional(text),
+        isWeb: mark,
+      }),
     ),
     revoking: list(text),
     attempts: count,
@@ -113,6 +124,7 @@ export const parseApiKey: (item: Item) => ApiKey = createParser("key", {
   lastUsedAt: optional(number),
   loginAt: number,
   role: optional(text),
+  isWeb: mark,
   ttl: number,
 });
 

@@ -46,7 +46,13 @@ describe("a page", () => {
     const bad = ["x".repeat(40), expired, "", `${fixture.key}x`].flatMap((key) => [
       ...[{ authorization: basic(key) }, { authorization: `Bearer ${key}` }],
     ]);
-    const ways = [{}, ...bad, { authorization: `Basic ${fixture.key}` }, { authorization: basic("", fixture.key) }];
+    const session = await fixture.keyOf("alice", { isWeb: true });
+    const origin = "http://app.preview.localhost:8080";
+    const browser = { cookie: `__Host-berth=${session}`, "sec-fetch-site": "same-origin", origin };
+    const ways = [
+      ...[{}, ...bad, browser, { authorization: `Bearer ${session}` }, { authorization: basic(session) }],
+      ...[{ authorization: `Basic ${fixture.key}` }, { authorization: basic("", fixture.key) }],
+    ];
 
     const answers = await Promise.all([...ways.map((headers) => get(headers)), get({}, "nobody.preview.localhost")]);
 

@@ -44,6 +44,7 @@ export const gpuDevDialect: Dialect = {
   commentsInJson: false,
   misspelt,
   keylessLocally: false,
+  takesCookie: true,
   statuses: { quota: 400 },
   texts: sharedTexts,
   hints: {},

@@ -9,11 +9,12 @@ import { HttpError } from "../answers/http-error.ts";
 import type { PlainHeaders } from "../request/plain-request.ts";
 
 /**
- * Returns the owner of a request's key, which may be in its headers or the `further` places, in this order. Throws an
+ * Returns the owner of a request's key, which may be in its headers, the `further` places or the session cookie, in
+ * this order. The key of a browser's session counts in its cookie only, and no other key does there. Throws an
  * HttpError for a missing, malformed, unknown, expired or revoked key and for a disabled user
  * (docs/apis/common.md#keys), and `Unreadable` for a broken record.
  */
-export type KeyCheck = (headers: PlainHeaders, further?: FurtherPlaces) => Promise<Actor>;
+export type KeyCheck = (headers: PlainHeaders, further?: FurtherPlaces, sessionKey?: string) => Promise<Actor>;
 
 export type FurtherPlaces = readonly (string | undefined)[];
 
@@ -45,26 +46,30 @@ interface KeyCheckParts {
 /** Returns a key check that caches valid keys for 5 s. */
 export function keyCheck(parts: KeyCheckParts): KeyCheck {
   const checkHash = hashCheck(parts);
-  return async (headers, further) => {
-    const key = presentedKey(headers, further);
+  return async (headers, further, sessionKey) => {
+    const ownKey = presentedKey(headers, further);
+    const key = ownKey ?? sessionKey;
     if (key === undefined) throw new HttpError("noKey", {}, lacksScheme(headers) ? SCHEME_FORGOTTEN : "");
     if (!keyForm.test(key)) throw new HttpError("badKey");
-    return checkHash(parts.ids.hash(key));
+    return checkHash(parts.ids.hash(key), ownKey === undefined ? "cookie" : "request");
   };
 }
 
+/** Returns the check of a key by its hash. Without a place, it accepts the key of a browser's session too. */
 export function hashCheck(parts: KeyCheckParts) {
   const { table, ids, clock, settings, memory = keyMemory(), readsKeysOnly } = parts;
-  return async (hash: string): Promise<Actor> => {
+  return async (hash: string, place?: "request" | "cookie"): Promise<Actor> => {
     const now = clock.now();
     const cached = memory.find(hash);
-    if (cached && now - cached.readAt <= MEMORY_MS && now >= cached.readAt) return admit(cached.record, settings, now);
+    if (cached && now - cached.readAt <= MEMORY_MS && now >= cached.readAt) {
+      return admit(cached.record, settings, now, place);
+    }
     memory.drop(hash);
     const since = memory.forgotten();
     const item = await table.get(apiKeyKey(hash));
     if (!item) throw new HttpError("badKey");
     const record = { ...parseApiKey(item), hash };
-    const actor = admit(record, settings, now);
+    const actor = admit(record, settings, now, place);
     memory.remember(hash, { record, readAt: now }, since);
     if (!readsKeysOnly) void noteUse({ table, ids }, item, now);
     return actor;
@@ -93,8 +98,14 @@ const MEMORY_SIZE = 1_000;
 type HashedRecord = ApiKey & { readonly hash: string };
 
 /** Refuses revoked and expired keys, and disabled users. */
-function admit(record: HashedRecord, { adminUsers, adminRoles }: KeyCheckParts["settings"], now: number): Actor {
-  const { uid, username, number, prefix, expiresAt, revokedAt, disabled, role, hash } = record;
+function admit(
+  record: HashedRecord,
+  { adminUsers, adminRoles }: KeyCheckParts["settings"],
+  now: number,
+  place: "request" | "cookie" | undefined,
+): Actor {
+  const { uid, username, number, prefix, expiresAt, revokedAt, disabled, role, hash, isWeb = false } = record;
+  if (place !== undefined && isWeb !== (place === "cookie")) throw new HttpError("badKey");
   if (revokedAt !== null && revokedAt <= now && revokedAt <= expiresAt) {
     throw new HttpError("badKey", { errorCode: "key_revoked" }, "API key has been revoked");
   }
@@ -130,9 +141,9 @@ export function keyMemory(): KeyMemory {
  */
 export function allowKeyless(localUser: (() => Promise<Actor>) | undefined, check: KeyCheck): KeyCheck {
   if (!localUser) return check;
-  return async (headers, further) => {
+  return async (headers, further, sessionKey) => {
     const isOpen = presentedKey(headers, further) === undefined && namesLoopback(headers);
-    return isOpen ? localUser() : check(headers, further);
+    return isOpen ? localUser() : check(headers, further, sessionKey);
   };
 }
 

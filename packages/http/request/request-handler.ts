@@ -8,6 +8,7 @@ import { newWireId } from "../answers/wire-id.ts";
 import { bodySchema, type Endpoint, type RequestFacts } from "../endpoint.ts";
 import { logExchange, openExchange, type RequestScope, responseHeaders } from "../exchange.ts";
 import { allowKeyless, type KeyCheck } from "../keys/key-check.ts";
+import { findSessionKey, isFromConsole } from "../keys/session-cookie.ts";
 import { boundLog } from "../log.ts";
 import { createContext, type Runtime } from "../runtime.ts";
 import { answerCreate, readIdempotencyKey } from "./idempotency.ts";
@@ -48,7 +49,8 @@ export function requestHandler(
 
     async function respond(): Promise<PlainResponse> {
       const keyInQuery = endpoint.keyInQuery ? readQuery(request.url).api_key : undefined;
-      const checkedKey = () => admit(request.headers, [keyInPath, keyInQuery]);
+      const sessionKey = findSessionKey({ request, dialect, deployment, keyInPath });
+      const checkedKey = () => admit(request.headers, [keyInPath, keyInQuery], sessionKey);
       if (!endpoint.public) exchange.actor = await checkedKey();
       if (endpoint.admin && !exchange.actor?.isAdmin) throw new HttpError("unknownPath");
       const { rawBody, ignored, ...input } = await readInput(endpoint, schema, request, params);
@@ -62,6 +64,7 @@ export function requestHandler(
         accept: request.headers.get("accept") ?? "",
         host: request.headers.get("host") ?? "",
         origin: request.headers.get("origin"),
+        isFromConsole: isFromConsole(request, deployment),
         lastEventId: request.headers.get("last-event-id"),
         checkKey: async () => void (await checkedKey()),
       };

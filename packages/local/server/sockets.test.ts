@@ -239,6 +239,30 @@ describe("the web shell", () => {
     expect(fixture.sockets.count()).toBe(0);
   });
 
+  it("is refused with a browser's session, in its cookie or in any other place", async () => {
+    const session = await fixture.key("alice", { isWeb: true });
+    const plain = `/v1/cloudrun/workspaces/${ID}/shell`;
+    const browser = {
+      Host: "berth.example",
+      Origin: "https://berth.example",
+      "Sec-Fetch-Site": "same-origin",
+      Cookie: `__Host-berth=${session}`,
+    };
+
+    const answers = [
+      await fixture.ask(plain, { ...upgrade, ...browser }),
+      await fixture.ask(path(session)),
+      await fixture.ask(plain, { ...upgrade, Authorization: `Bearer ${session}` }),
+    ];
+
+    expect(answers.map(({ status, body }) => `${status} ${body}`)).toEqual([
+      '401 {"detail":"Not authenticated"}',
+      '401 {"detail":"Invalid API key"}',
+      '401 {"detail":"Invalid API key"}',
+    ]);
+    expect(fixture.sockets.count()).toBe(0);
+  });
+
   it("allows a user 32 connections, and another once one of them is closed", async () => {
     const more = await fixture.key("alice");
     const clients = await Promise.all(Array.from({ length: 32 }, connected));

@@ -29,6 +29,7 @@ export const bounds = {
   identity: KB,
   logins: KB,
   ticket: 2 * KB,
+  "web-code": KB,
   counter: KB,
   idempotency: 64 * KB,
   pool: 384 * KB,
