@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
   cpSync,
@@ -11,9 +12,11 @@ import {
   statSync,
 } from "node:fs";
 import { join } from "node:path";
+import config from "../../vitest.config.ts";
 import { packCli } from "./build.ts";
 
-const kept = join(import.meta.dirname, "../../node_modules/.cache/packed-cli");
+const root = join(import.meta.dirname, "../..");
+const kept = join(root, "node_modules/.cache/packed-cli");
 const dayMs = 24 * 60 * 60_000;
 
 /**
@@ -31,6 +34,16 @@ export async function setup(): Promise<void> {
   else renameSync(draft, place);
   process.env.BERTH_PACKED_CLI = join(place, "berth.mjs");
   removeOld(place);
+  compileStack();
+}
+
+/**
+ * Bundles the stack and fills the compile cache. Otherwise the first tests of a fresh checkout, which start together,
+ * each do that.
+ */
+function compileStack(): void {
+  const env = { ...process.env, ...config.test?.env };
+  execFileSync(process.execPath, [join(root, "scripts/start.mjs"), "--compile-only"], { env });
 }
 
 function hashFiles(directory: string): string {

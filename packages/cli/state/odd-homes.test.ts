@@ -36,7 +36,7 @@ async function inSandbox({ mounts = [], env = {}, input = "" }: Place, script: s
   const { HOME: _, XDG_CONFIG_HOME: __, ...clean } = cleanEnvironment();
   const sandbox = ["--bind", "/", "/", "--dev-bind", "/dev", "/dev", "--chdir", place, ...mounts];
   const shell = `berth() { '${process.execPath}' '${program}' "$@"; }; ${script}`;
-  const child = spawn("bwrap", [...sandbox, "--", "bash", "-c", shell], { env: { ...clean, ...env } });
+  const child = spawn("bwrap", [...sandbox, "--", "bash", "--norc", "-c", shell], { env: { ...clean, ...env } });
   const parts = { stdout: "", stderr: "" };
   for (const name of ["stdout", "stderr"] as const) child[name].on("data", (part) => (parts[name] += part));
   child.stdin.on("error", () => undefined).end(input);
