@@ -42,6 +42,9 @@ const cli = ["packages/{cli,sdk}/**/*.test.ts"];
  */
 const aws = ["packages/aws/{java,moto*}.test.ts", "functions/**/*-aws.test.ts"];
 
+/** The web console in a headless Chromium, against running stacks. */
+const consoleTests = ["tests/console/*.test.ts"];
+
 /** They need a Kubernetes control plane, which `npm run test:cluster` builds: each file starts one of 600 MB. */
 const cluster = ["tests/cluster/**/*.test.ts", "packages/kubernetes/cluster/*.test.ts"];
 
@@ -73,7 +76,7 @@ const longest = [
 /** Vitest takes projects in the order of their names, and the files of a fresh checkout by their sizes. */
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
-    const order = ["schedules", "processes", "cli", "memory", "stack", "aws", "infra", "cluster", "nodes"];
+    const order = ["schedules", "processes", "cli", "memory", "stack", "console", "aws", "infra", "cluster", "nodes"];
     const isLong = ({ moduleId }: TestSpecification) => longest.some((name) => moduleId.endsWith(`/${name}.test.ts`));
     const place = (file: TestSpecification) => 2 * order.indexOf(file.project.name) + (isLong(file) ? 0 : 1);
     return (await super.sort(files)).toSorted((left, right) => place(left) - place(right));
@@ -108,12 +111,23 @@ export default defineConfig({
         test: {
           name: "memory",
           include: ["{packages,functions,stacks,tests}/**/*.test.ts"],
-          exclude: [...schedules, ...processes, ...stack, ...cli, ...aws, ...cluster, ...nodes, ...infra],
+          exclude: [
+            ...schedules,
+            ...processes,
+            ...stack,
+            ...cli,
+            ...aws,
+            ...cluster,
+            ...nodes,
+            ...infra,
+            ...consoleTests,
+          ],
           isolate: false,
         },
       },
       { extends: true, test: { name: "stack", include: stack, retry } },
       { extends: true, test: { name: "cli", include: cli, retry, globalSetup: "packages/cli/packed-fixture.ts" } },
+      { extends: true, test: { name: "console", include: consoleTests, retry } },
       { extends: true, test: { name: "aws", include: aws } },
       // A synthesis leaves its zips where the next one does.
       { extends: true, test: { name: "infra", include: infra, maxWorkers: 1 } },

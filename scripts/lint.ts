@@ -9,7 +9,7 @@ const listLines = (pattern: string | string[], rule: (file: string, text: string
   globSync(pattern)
     .toSorted()
     .flatMap((file) => rule(file.replaceAll("\\", "/"), readFileSync(file, "utf8")));
-const code = "{packages,functions,scripts,tests}/**/*.ts";
+const code = "{packages,functions,scripts,tests}/**/*.{ts,tsx}";
 const words = [code, "stacks/**/*.ts", "{docs,packages,deploy}/**/*.{md,py,sh,yaml}", "*.md"];
 const wrong = [
   ...listLines(code, wrongImports),

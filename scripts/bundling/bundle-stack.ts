@@ -5,6 +5,7 @@ import { type BuildResult, build, type Plugin } from "esbuild";
 import { functionFiles } from "#http/function-modules.ts";
 import { isForTests } from "../linting/layer-rules.ts";
 import { keepCliPackage } from "./cli-package.ts";
+import { keepConsole } from "./console.ts";
 import { leftOut } from "./left-out.ts";
 import { withoutWords } from "./without-document.ts";
 
@@ -17,7 +18,7 @@ const [directory = ""] = process.argv.slice(2);
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const functions = new URL("../../functions/", import.meta.url);
 
-const [result] = await Promise.all([bundle(), keepCliPackage()]);
+const [result] = await Promise.all([bundle(), keepCliPackage(), keepConsole()]);
 const entry = keep(result);
 removeOld(result);
 process.stdout.write(JSON.stringify({ entry, inputs: listInputs(result) }));
@@ -129,7 +130,17 @@ function listInputs({ metafile }: Bundle): string[] {
       .filter(isOfCli)
       .map((file) => join(folder, file));
   });
-  const sources = [...cli, ...ownNames.map((path) => join(root, path)), fileURLToPath(import.meta.url), ...folders];
+  const consoleFolder = join(root, "packages/console");
+  const consoleFiles = readdirSync(consoleFolder, { recursive: true, encoding: "utf8" })
+    .filter((file) => /\.(tsx?|css)$/.test(file) && !isForTests(`packages/console/${file}`))
+    .map((file) => join(consoleFolder, file));
+  const sources = [
+    ...cli,
+    ...consoleFiles,
+    ...ownNames.map((path) => join(root, path)),
+    fileURLToPath(import.meta.url),
+    ...folders,
+  ];
   return [
     ...sources,
     fileURLToPath(functions),

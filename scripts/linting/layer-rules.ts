@@ -20,8 +20,10 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   // Users install these two without the rest of Berth.
   sdk: [],
   cli: ["sdk"],
+  // It runs in browsers, and reaches Berth only through the SDK.
+  console: ["sdk"],
   functions: ["core", "http", "aws", "lambda"],
-  scripts: ["core", "http", "aws", "sqlite", "process", "local", "cli", "sdk", "tests"],
+  scripts: ["core", "http", "aws", "sqlite", "process", "local", "cli", "console", "sdk", "tests"],
 };
 
 /** Folders of an environment: each may import itself and those before it. */

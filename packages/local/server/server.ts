@@ -7,6 +7,7 @@ import { buildApp } from "#http/app.ts";
 import type { Catalog } from "#http/catalog.ts";
 import { answerBadRequests, isRefused, isUpgradeRefused, unreadableRequest } from "#http/request/bad-requests.ts";
 import type { Runtime } from "#http/runtime.ts";
+import { answerConsole, isForConsole } from "./console.ts";
 import { listen } from "./listen.ts";
 import { serveSockets } from "./sockets.ts";
 
@@ -56,7 +57,8 @@ export async function startServer(
   const pages: Ingress | undefined = reach && startIngress(runtime, { reach });
   server.on("request", (incoming, outgoing) => {
     if (isRefused(incoming, outgoing, runtime.ids)) return;
-    if (pages?.answer(incoming, outgoing)) return;
+    if (pages && answerConsole(incoming, outgoing)) return;
+    if (!isForConsole(incoming) && pages?.answer(incoming, outgoing)) return;
     // A client that does not read would keep its stream and the stream's resources forever.
     outgoing.setTimeout(stalledAfterMs, () => outgoing.destroy());
     void api(incoming, outgoing);

@@ -1,0 +1,79 @@
+import { type UseQueryResult, useQuery } from "@tanstack/react-query";
+import { BerthError } from "../../sdk/errors.ts";
+import { firstDelayMs, longestDelayMs } from "../../sdk/outage.ts";
+
+type QueryKey = readonly (string | number | boolean | undefined)[];
+
+interface Pace {
+  seen: string;
+  delayMs: number;
+}
+
+/** The state of each poll, by query key. */
+const paces = new Map<string, Pace>();
+
+/**
+ * Reads again and again while the page is visible, at the pace of the SDK: after a second at first, then after up to
+ * 15 s, and after a second again once something changed.
+ */
+export function useLive<Data>(
+  key: QueryKey,
+  read: (signal: AbortSignal) => Promise<Data>,
+  { isPaused = false } = {},
+): UseQueryResult<Data, Error> {
+  const name = JSON.stringify(key);
+  return useQuery({
+    queryKey: key,
+    queryFn: async ({ signal }) => {
+      const data = await read(signal);
+      keepPace(name, data);
+      return data;
+    },
+    refetchInterval: ({ state: { error } }) => {
+      if (isPaused || !canRecover(error)) return false;
+      if (error) return longestDelayMs;
+      return (paces.get(name)?.delayMs ?? firstDelayMs) * (0.9 + Math.random() / 5);
+    },
+    refetchIntervalInBackground: false,
+  });
+}
+
+/** Reads once, and again when the page is shown after a while. */
+export function useOnce<Data>(
+  key: QueryKey,
+  read: (signal: AbortSignal) => Promise<Data>,
+): UseQueryResult<Data, Error> {
+  return useQuery({ queryKey: key, queryFn: ({ signal }) => read(signal), staleTime: 5 * 60_000 });
+}
+
+/** Makes the next read of every poll come soon. */
+export function hurry(): void {
+  for (const pace of paces.values()) pace.delayMs = firstDelayMs;
+}
+
+function keepPace(name: string, data: unknown): void {
+  // These values change by themselves.
+  const text = JSON.stringify(data, (field, value) =>
+    ["gpu_hours", "timestamp", "estimated_wait_minutes", "last_used_at"].includes(field) ? undefined : value,
+  );
+  const pace = paces.get(name);
+  const isSame = pace?.seen === text;
+  const delayMs = isSame ? Math.min(pace.delayMs * 2, longestDelayMs) : firstDelayMs;
+  paces.set(name, { seen: text, delayMs });
+}
+
+/** Reports whether another read may succeed without an act of the user. */
+function canRecover(error: Error | null): boolean {
+  if (!(error instanceof BerthError)) return true;
+  return !["key_missing", "key_invalid", "key_expired", "key_revoked", "user_disabled", "not_found"].includes(
+    error.code,
+  );
+}
+
+/** Reports whether an error means that this browser has no session any more. */
+export function needsLogin(error: unknown): boolean {
+  return (
+    error instanceof BerthError &&
+    ["key_missing", "key_invalid", "key_expired", "key_revoked", "user_disabled"].includes(error.code)
+  );
+}

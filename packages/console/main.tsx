@@ -1,0 +1,90 @@
+import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { Component, type ReactNode, StrictMode } from "react";
+import { createRoot } from "react-dom/client";
+import { Redirect, Route, Switch } from "wouter";
+import "./console.css";
+import { berth } from "./data/client.ts";
+import { needsLogin, useOnce } from "./data/live.ts";
+import { takeCode } from "./data/session.ts";
+import { Announcer } from "./parts/announcer.tsx";
+import { Layout, Title } from "./parts/layout.tsx";
+import { Empty, Failure, Loaded } from "./parts/notices.tsx";
+import { Environments } from "./screens/environments.tsx";
+import { JobScreen } from "./screens/job.tsx";
+import { Login } from "./screens/login.tsx";
+import { Logs } from "./screens/logs.tsx";
+
+takeCode();
+
+/** The SDK repeats calls, and useLive reads again, so queries have no retries of their own. */
+const client = new QueryClient({
+  defaultOptions: {
+    queries: { retry: false, networkMode: "always" },
+    mutations: { retry: false, networkMode: "always" },
+  },
+});
+
+function App() {
+  return (
+    <Switch>
+      <Route path="/login">
+        <Login />
+      </Route>
+      <Route>
+        <Inside />
+      </Route>
+    </Switch>
+  );
+}
+
+function Inside() {
+  const query = useOnce(["me"], (signal) => berth.me({ signal }));
+  if (query.error && needsLogin(query.error)) return <Redirect to="/login" replace />;
+  return (
+    <Loaded query={query}>
+      {(me) => (
+        <Layout me={me}>
+          <Switch>
+            <Route path="/" component={Environments} />
+            <Route path="/jobs/:id">{({ id }) => <JobScreen key={id} id={id} />}</Route>
+            <Route path="/jobs/:id/logs">{({ id }) => <Logs key={id} id={id} />}</Route>
+            <Route>
+              <Title title="Nothing is here" />
+              <Empty title="There is no such screen">
+                <a href="/">Go to your environments</a>
+              </Empty>
+            </Route>
+          </Switch>
+        </Layout>
+      )}
+    </Loaded>
+  );
+}
+
+/** Shows a fault of a screen in place of an empty page. */
+class Faults extends Component<{ readonly children: ReactNode }, { readonly error?: Error }> {
+  override state: { readonly error?: Error } = {};
+
+  static getDerivedStateFromError(error: Error) {
+    return { error };
+  }
+
+  override render() {
+    const { error } = this.state;
+    return error ? <Failure error={error} /> : this.props.children;
+  }
+}
+
+const root = document.getElementById("root");
+if (root) {
+  createRoot(root).render(
+    <StrictMode>
+      <QueryClientProvider client={client}>
+        <Faults>
+          <App />
+        </Faults>
+        <Announcer />
+      </QueryClientProvider>
+    </StrictMode>,
+  );
+}

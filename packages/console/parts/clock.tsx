@@ -1,0 +1,38 @@
+import { useSyncExternalStore } from "react";
+import { serverNow } from "../data/client.ts";
+import { formatTime, timeUntil } from "../data/words.ts";
+
+const listeners = new Set<() => void>();
+setInterval(() => {
+  if (document.visibilityState !== "visible") return;
+  for (const listener of listeners) listener();
+}, 1000);
+
+function subscribe(listener: () => void): () => void {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
+
+/** Draws the caller again when the text changes with time. */
+export function useTimed<Text extends string | boolean>(text: () => Text): Text {
+  return useSyncExternalStore(subscribe, text);
+}
+
+/** How long until a time, with the time itself in local words. */
+export function Until({ time }: { readonly time: string }) {
+  const text = useTimed(() => timeUntil(time));
+  return (
+    <time dateTime={time} title={formatTime(time)}>
+      {text}
+    </time>
+  );
+}
+
+export function At({ time }: { readonly time: string }) {
+  return <time dateTime={time}>{formatTime(time)}</time>;
+}
+
+/** Reports whether a time is in the past, and draws again once it is. */
+export function usePassed(time: string): boolean {
+  return useTimed(() => Date.parse(time) <= serverNow());
+}

@@ -1,0 +1,77 @@
+import type { ReactNode } from "react";
+import { Link, useLocation } from "wouter";
+import type { Me } from "../../sdk/berth.ts";
+import { signOut } from "../data/session.ts";
+import { printable } from "../data/words.ts";
+
+const places = [
+  ["/", "Environments"],
+  ["/disks", "Disks"],
+  ["/cluster", "Cluster"],
+  ["/account", "Account"],
+] as const;
+
+interface LayoutProps {
+  readonly me: Me;
+  readonly children: ReactNode;
+}
+
+export function Layout({ me, children }: LayoutProps) {
+  const shown = me.is_operator ? [...places, ["/admin", "Operation"] as const] : places;
+  return (
+    <>
+      <a className="skip" href="#main">
+        Skip to the content
+      </a>
+      <header className="top">
+        <Link href="/" className="brand">
+          Berth
+        </Link>
+        <nav aria-label="Screens">
+          {shown.map(([path, name]) => (
+            <Place key={path} path={path} name={name} />
+          ))}
+        </nav>
+        <button type="button" className="who quiet" popoverTarget="user-menu">
+          <bdi>{printable(me.username, 60)}</bdi> ▾
+        </button>
+        <div id="user-menu" popover="auto" className="menu">
+          <p>
+            Signed in as <strong>{printable(me.username, 200)}</strong>
+            {me.is_operator && ", an operator"}
+          </p>
+          <button type="button" onClick={() => void signOut()}>
+            Sign out
+          </button>
+        </div>
+      </header>
+      <main id="main" tabIndex={-1}>
+        {children}
+      </main>
+    </>
+  );
+}
+
+function Place({ path, name }: { readonly path: string; readonly name: string }) {
+  const [location] = useLocation();
+  const isHere = path === "/" ? location === "/" || /^\/(jobs|new)/.test(location) : location.startsWith(path);
+  return (
+    <Link href={path} aria-current={isHere ? "page" : undefined}>
+      {name}
+    </Link>
+  );
+}
+
+/** The heading of a screen. It names the tab too. */
+export function Title({ title, children }: { readonly title: string; readonly children?: ReactNode }) {
+  const shown = printable(title, 120);
+  return (
+    <div className="title">
+      <title>{`${shown} · Berth`}</title>
+      <h1>
+        <bdi>{shown}</bdi>
+      </h1>
+      <div className="buttons">{children}</div>
+    </div>
+  );
+}

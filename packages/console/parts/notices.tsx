@@ -1,0 +1,99 @@
+import type { UseQueryResult } from "@tanstack/react-query";
+import type { ReactNode } from "react";
+import { BerthError } from "../../sdk/errors.ts";
+import { needsLogin } from "../data/live.ts";
+import { printable, timeSpan } from "../data/words.ts";
+import { useTimed } from "./clock.tsx";
+import { CommandLine } from "./command-line.tsx";
+
+interface NoticeProps {
+  readonly title: string;
+  readonly children?: ReactNode;
+}
+
+/** Says why there is nothing to see, and what to do. */
+export function Empty({ title, children }: NoticeProps) {
+  return (
+    <div className="empty">
+      <p className="empty-title">{title}</p>
+      {children}
+    </div>
+  );
+}
+
+export function Failure({ error }: { readonly error: Error }) {
+  const { title, advice } = describe(error);
+  return (
+    <div className="failure" role="alert">
+      <p className="empty-title">{title}</p>
+      <p>{advice}</p>
+      {error instanceof BerthError && error.requestId && (
+        <p className="faint">
+          Request <code>{printable(error.requestId)}</code>
+        </p>
+      )}
+      {needsLogin(error) && <CommandLine words="berth web" />}
+    </div>
+  );
+}
+
+function describe(error: Error): { readonly title: string; readonly advice: string } {
+  const message = printable(error.message, 500);
+  if (!(error instanceof BerthError)) return { title: "This page has a fault", advice: message };
+  if (needsLogin(error)) {
+    return { title: "You are signed out here", advice: `${message}. Sign in again from your terminal:` };
+  }
+  switch (error.code) {
+    case "unreachable":
+    case "unavailable":
+      return { title: "Berth does not answer", advice: `${message}. This page tries again by itself.` };
+    case "not_found":
+      return { title: "There is no such thing here", advice: `${message}. It may be of another user, or gone.` };
+    default:
+      return { title: "Berth refused this", advice: [message, error.hint].filter(Boolean).join(". ") };
+  }
+}
+
+interface LoadedProps<Data> {
+  readonly query: UseQueryResult<Data, Error>;
+  readonly children: (data: Data) => ReactNode;
+}
+
+/** Shows what a query read, its absence, its failure, and its age once that is stale. */
+export function Loaded<Data>({ query, children }: LoadedProps<Data>) {
+  const { data, error, dataUpdatedAt } = query;
+  if (data === undefined) return error ? <Failure error={error} /> : <Loading />;
+  return (
+    <>
+      {error && needsLogin(error) ? <Failure error={error} /> : <Age since={dataUpdatedAt} error={error} />}
+      {children(data)}
+    </>
+  );
+}
+
+function Loading() {
+  return (
+    <div className="loading" aria-busy="true">
+      <span className="unseen">Loading</span>
+      <span className="bone" />
+      <span className="bone" />
+      <span className="bone" />
+    </div>
+  );
+}
+
+const staleMs = 40_000;
+
+/** Both times are of this browser's clock. */
+function Age({ since, error }: { readonly since: number; readonly error: Error | null }) {
+  const age = useTimed(() => {
+    const ms = Date.now() - since;
+    return error !== null || ms > staleMs ? timeSpan(ms) : "";
+  });
+  if (age === "") return null;
+  return (
+    <p className="stale" role="status">
+      Seen {age} ago. {error ? printable(error.message, 300) : "Berth has not answered since."}
+    </p>
+  );
+}

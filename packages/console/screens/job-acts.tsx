@@ -1,0 +1,116 @@
+import { useId, useState } from "react";
+import type { Job, JobSummary } from "../../sdk/jobs.ts";
+import { useAct } from "../data/acts.ts";
+import { berth } from "../data/client.ts";
+import { jobWord, parseHours, printable } from "../data/words.ts";
+import { Ask } from "../parts/ask.tsx";
+
+interface JobProps {
+  readonly job: JobSummary;
+}
+
+const living: readonly string[] = ["queued", "preparing", "active"];
+
+export function isLiving({ status }: Pick<JobSummary, "status">): boolean {
+  return living.includes(status);
+}
+
+/** Adds time to a job. The form says what decides the end. */
+export function Extend({ job }: JobProps) {
+  const act = useAct(job.job_id);
+  const [text, setText] = useState("1h");
+  const id = useId();
+  const hours = parseHours(text);
+  return (
+    <Ask
+      title={`Add time to ${printable(job.name, 80)}`}
+      label="Extend"
+      words={`berth extend ${jobWord(job)} ${hours === undefined ? "1h" : text.trim()}`}
+      isReady={hours !== undefined}
+      act={() => void act("Extend", () => berth.jobs.act(job.job_id, { action: "extend", hours: hours ?? 1 }))}
+    >
+      <p>It has {job.duration_hours} h now, counted from its start. It ends then unless it is extended.</p>
+      <p className="field">
+        <label htmlFor={id}>Add</label>
+        <input id={id} value={text} aria-describedby={`${id}-form`} onChange={({ target }) => setText(target.value)} />
+        <span id={`${id}-form`} className={hours === undefined ? "wrong" : "faint"}>
+          A time such as 2h, 90m or 1.5h
+        </span>
+      </p>
+    </Ask>
+  );
+}
+
+/** Ends a job, and says before what is lost with it. */
+export function End({ job }: JobProps) {
+  const act = useAct(job.job_id);
+  return (
+    <Ask
+      title={`End ${printable(job.name, 80)}`}
+      label="End"
+      isDangerous
+      words={`berth end ${jobWord(job)}`}
+      act={() => void act("End", () => berth.jobs.act(job.job_id, { action: "cancel" }))}
+    >
+      {job.status === "queued" ? <p>It leaves the queue and loses its place.</p> : <Lost job={job} />}
+    </Ask>
+  );
+}
+
+function Lost({ job }: JobProps) {
+  if (job.disk_name === null) {
+    return (
+      <p>
+        All its processes end. It has <strong>no disk</strong>: all its files are lost, also those in its home.
+      </p>
+    );
+  }
+  return (
+    <p>
+      All its processes end. The files of disk <strong>{printable(job.disk_name, 80)}</strong> stay, and are backed up.
+      All other files are lost.
+    </p>
+  );
+}
+
+/** Lets another person in, by the keys of their GitHub account. */
+export function Share({ job }: { readonly job: Job }) {
+  const act = useAct(job.job_id);
+  const [user, setUser] = useState("");
+  const id = useId();
+  const isUser = /^[a-zA-Z0-9](?:[a-zA-Z0-9]|-(?=[a-zA-Z0-9])){0,38}$/.test(user);
+  return (
+    <Ask
+      title={`Let a user into ${printable(job.name, 80)}`}
+      label="Share"
+      words={`berth share ${jobWord(job)} ${isUser ? user : "GITHUB-USER"}`}
+      isReady={isUser}
+      act={() => void act("Share", () => berth.jobs.act(job.job_id, { action: "add_user", github_username: user }))}
+    >
+      <p>All people in a job are one user: they see its files and its processes, and may change them.</p>
+      <p className="field">
+        <label htmlFor={id}>GitHub user</label>
+        <input id={id} autoComplete="off" value={user} onChange={({ target }) => setUser(target.value)} />
+      </p>
+    </Ask>
+  );
+}
+
+/** Starts or stops Jupyter. */
+export function Jupyter({ job }: JobProps) {
+  const act = useAct(job.job_id);
+  const isOn = job.jupyter_enabled;
+  const label = isOn ? "Stop Jupyter" : "Start Jupyter";
+  return (
+    <Ask
+      title={label}
+      label={label}
+      words={`berth jupyter ${isOn ? "off" : "on"} ${jobWord(job)}`}
+      act={() =>
+        void act(label, () => berth.jobs.act(job.job_id, { action: isOn ? "disable_jupyter" : "enable_jupyter" }))
+      }
+    >
+      <p>{isOn ? "Running notebooks end. Saved files stay." : "It starts in this job, with an address of its own."}</p>
+    </Ask>
+  );
+}

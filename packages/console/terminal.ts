@@ -1,0 +1,58 @@
+import { FitAddon } from "@xterm/addon-fit";
+import { WebLinksAddon } from "@xterm/addon-web-links";
+import { Terminal } from "@xterm/xterm";
+import { Berth } from "../sdk/berth.ts";
+import { BerthError } from "../sdk/errors.ts";
+import "./terminal.css";
+import { connectTerminal } from "./terminal/connection.ts";
+
+const [, id = ""] = /^\/jobs\/([^/]+)\/terminal$/.exec(location.pathname) ?? [];
+const berth = new Berth({ url: location.origin });
+const root = document.getElementById("root");
+if (root) start(root);
+
+function start(place: HTMLElement): void {
+  const header = element("header");
+  const back = element("a", "Back to the environment");
+  back.href = `/jobs/${id}`;
+  const status = element("span");
+  status.setAttribute("role", "status");
+  header.append(back, status);
+  const main = element("main");
+  main.setAttribute("aria-label", "Terminal");
+  place.append(header, main);
+  document.title = `Terminal of ${decodeURIComponent(id).slice(0, 8)} · Berth`;
+
+  const terminal = new Terminal({
+    fontFamily: 'ui-monospace, "SF Mono", "Cascadia Mono", "DejaVu Sans Mono", monospace',
+    fontSize: 14,
+    scrollback: 10_000,
+    screenReaderMode: matchMedia("(prefers-reduced-motion: reduce)").matches,
+    theme: { background: "#0d1014", foreground: "#e4e8ec" },
+  });
+  const fit = new FitAddon();
+  terminal.loadAddon(fit);
+  terminal.loadAddon(new WebLinksAddon(openLink));
+  terminal.open(main);
+  fit.fit();
+  new ResizeObserver(() => fit.fit()).observe(main);
+  terminal.focus();
+  connectTerminal(terminal, {
+    open: (terminalId) => berth.jobs.openTerminal(decodeURIComponent(id), terminalId),
+    say: (text) => {
+      status.textContent = text;
+    },
+    isFinal: (error) => error instanceof BerthError && !["unreachable", "unavailable", "rate"].includes(error.code),
+  });
+}
+
+/** Opens an address that a program printed, without access to this page. */
+function openLink(_: MouseEvent, address: string): void {
+  if (/^https?:\/\//i.test(address)) window.open(address, "_blank", "noopener,noreferrer");
+}
+
+function element<Name extends keyof HTMLElementTagNameMap>(name: Name, text = ""): HTMLElementTagNameMap[Name] {
+  const made = document.createElement(name);
+  made.textContent = text;
+  return made;
+}

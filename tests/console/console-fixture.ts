@@ -1,0 +1,106 @@
+import { existsSync } from "node:fs";
+import axe from "axe-core";
+import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
+import { onTestFinished } from "vitest";
+import { chromium as chromiumOfDebian } from "../e2e/browser-fixture.ts";
+import { openStackFixture } from "../e2e/stack-fixture.ts";
+
+/** The browser that `CHROMIUM` names, or this machine's. */
+const executablePath = process.env.CHROMIUM || chromiumOfDebian;
+
+/** Why there is no browser, or undefined. */
+export const noBrowser =
+  executablePath === undefined || !existsSync(executablePath)
+    ? "there is no Chromium on this machine; CHROMIUM can name one"
+    : undefined;
+
+export interface ConsoleFixture {
+  /** The console's address, without a slash at the end. */
+  readonly url: string;
+  /** Calls the API with the local user's key. */
+  call<Answer>(method: string, path: string, body?: unknown): Promise<Answer>;
+  /** Issues the code of a login link. */
+  issueCode(): Promise<string>;
+  /** Opens a screen in a new browser that has no session. */
+  visit(path: string, options?: BrowserContextOptions): Promise<Page>;
+  /** Opens a screen in a new browser that is logged in as the local user. */
+  open(path: string, options?: BrowserContextOptions): Promise<Page>;
+  /** Returns what went wrong in all pages so far: errors, violations of the policy. */
+  faults(): readonly string[];
+}
+
+/** A running stack and a headless browser, until the test ends. */
+export async function openConsole(settings: Readonly<Record<string, string>> = {}): Promise<ConsoleFixture> {
+  const stacks = openStackFixture("berth-console-");
+  onTestFinished(() => stacks.close());
+  const stack = await stacks.start(settings);
+  const browser = await chromium.launch({ executablePath: executablePath ?? "", args: ["--no-sandbox"] });
+  onTestFinished(() => browser.close());
+  const { API_KEY: key = "" } = await stack.env();
+  const url = `http://berth.localhost:${new URL(stack.url).port}`;
+  const faults: string[] = [];
+  const call = async <Answer>(method: string, path: string, body?: unknown) => {
+    const response = await fetch(stack.url + path, {
+      method,
+      headers: { authorization: `Bearer ${key}`, "content-type": "application/json" },
+      body: body === undefined ? null : JSON.stringify(body),
+    });
+    if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${await response.text()}`);
+    return (await response.json()) as Answer;
+  };
+  const issueCode = async () => (await call<{ code: string }>("POST", "/v1/web/codes")).code;
+  const visit = (path: string, options: BrowserContextOptions = {}) =>
+    openPage(browser, { url: url + path, faults, options });
+  return {
+    url,
+    call,
+    issueCode,
+    visit,
+    open: async (path, options) => {
+      const page = await visit(`/login#code=${await issueCode()}`, options);
+      await page.getByRole("button", { name: "Continue" }).click();
+      await page.getByRole("heading", { name: "Environments" }).waitFor();
+      if (path !== "/") await page.goto(url + path);
+      return page;
+    },
+    faults: () => faults,
+  };
+}
+
+interface OpenedPage {
+  readonly url: string;
+  readonly faults: string[];
+  readonly options: BrowserContextOptions;
+}
+
+async function openPage(browser: Browser, { url, faults, options }: OpenedPage): Promise<Page> {
+  const context = await browser.newContext(options);
+  const page = await context.newPage();
+  page.on("pageerror", (error) => faults.push(`${error}`));
+  page.on("console", (message) => {
+    const text = message.text();
+    // The browser says this of every answer that is an error.
+    if (message.type() === "error" && !text.startsWith("Failed to load resource")) faults.push(text);
+  });
+  await page.goto(url);
+  return page;
+}
+
+interface AxeResults {
+  readonly violations: readonly { readonly id: string; readonly nodes: readonly { readonly html: string }[] }[];
+}
+
+/** Returns the violations of WCAG 2.2 AA that axe finds in a page: each rule with an element. */
+export async function violations(page: Page): Promise<string[]> {
+  // Evaluated by the debugger, so the page's policy does not apply.
+  await page.evaluate(axe.source);
+  const run = `axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] })`;
+  const { violations: found } = (await page.evaluate(run)) as AxeResults;
+  return found.map(
+    ({ id, nodes }) =>
+      `${id}: ${nodes
+        .map(({ html }) => html)
+        .join(" ")
+        .slice(0, 500)}`,
+  );
+}
