@@ -1,6 +1,6 @@
 import type { ConnectPage } from "#gateway/ingress/page-connection.ts";
+import { countedPages } from "#gateway/ingress/page-use.ts";
 import { attendance } from "#gateway/pods/attendance.ts";
-import { pageUse } from "#gateway/pods/page-use.ts";
 import { podReach } from "#gateway/pods/pod-reach.ts";
 import type { Reach } from "#gateway/ports/reach.ts";
 import { runEntry } from "#kubernetes/access/run-entry.ts";
@@ -33,9 +33,8 @@ export async function clusterReach(settings: GatewaySettings, environment: Envir
   const attend = attendance(runs);
   const reach = podReach(runs, (name) => {
     const id = parseRunName(name);
-    return { id, sessions: attend(id) };
+    return { id, sessions: attend(name) };
   });
-  const usePage = pageUse(attend);
-  const connect: ConnectPage = async (place) => usePage(place, await runs.dial(parseRunName(place.run), place.port));
+  const connect = countedPages(({ run, port }) => runs.dial(parseRunName(run), port), attend);
   return { reach, connect, close: client.close };
 }

@@ -3,12 +3,15 @@ import type { Compute } from "#core/ports/compute.ts";
 import type { LiveLogs } from "#core/ports/run-log.ts";
 import type { Volumes } from "#core/ports/volumes.ts";
 import type { Reach } from "#gateway/ports/reach.ts";
+import type { Use } from "#gateway/ports/use.ts";
 
 export interface Environments {
   readonly compute: Compute;
   readonly volumes: Volumes;
   readonly liveLogs?: LiveLogs;
   readonly reach: Pick<Reach, "openTerminal">;
+  /** Uses of a run by this process, beside programs in it. */
+  readonly getUse: (run: string) => Use;
   readonly isolation: string;
   readonly limits: string;
   /** Why environments share this machine's network. If undefined, each has its own, or isolation is off. */

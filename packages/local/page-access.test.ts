@@ -83,6 +83,26 @@ describe("the page of a session", { retry: 0 }, () => {
     expect(JSON.stringify(log.lines)).not.toContain(key);
   });
 
+  it("counts as use of its session, which auto-stop does not stop then", async () => {
+    const { uuid, workspace_url } = await api("POST", "/session/create", { user_id: "user@example.com" });
+    const { compute } = stack.runtime.ports;
+    const listSessions = async () => {
+      const runs = await compute.listRuns();
+      return Promise.all(runs.map(async ({ uid, run }) => (await compute.observe(uid, run))?.sessions ?? 0));
+    };
+    const before = await listSessions();
+    await eventually(
+      () => open(workspace_url, basic(key)),
+      ({ status }) => status === 200,
+    );
+
+    const after = await listSessions();
+    await api("DELETE", `/session/${uuid}`);
+
+    expect(new Set(before)).not.toContain(1);
+    expect(after).toContain(1);
+  });
+
   it("serves no path of the API, not even an open one, and the API serves none of its paths", async () => {
     const { uuid, workspace_url } = await api("POST", "/session/create", { user_id: "user@example.com" });
     await eventually(

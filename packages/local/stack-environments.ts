@@ -17,6 +17,7 @@ import type { Environments } from "./environments.ts";
 import { startHomeSsh } from "./home-ssh.ts";
 import { adoptRuns } from "./running-environments.ts";
 import { sandboxPorts } from "./sandbox/sandbox-ports.ts";
+import { sandboxUse } from "./sandbox/sandbox-use.ts";
 import type { StackStart } from "./stack-start.ts";
 
 /** Opens environments on the cluster of the kubeconfig. The driver is imported lazily. */
@@ -58,12 +59,16 @@ export async function environmentsOnMachine(start: StackStart, blobs: string): P
   requireMemoryLimit(config, limits);
   const nodes = { home: path, nodes: config.nodes, programs: config.programs };
   const entry = { sshPort: ssh.port, sshHostKey: ssh.hostKey };
-  return machineEnvironments(volumes, ports.reach, { ...nodes, ...entry, locking, limits, ...isolated });
+  return machineEnvironments(
+    volumes,
+    { reach: ports.reach, getUse: sandboxUse(path) },
+    { ...nodes, ...entry, locking, limits, ...isolated },
+  );
 }
 
 function machineEnvironments(
   volumes: ReturnType<typeof processVolumes>,
-  reach: Environments["reach"],
+  ways: Pick<Environments, "reach" | "getUse">,
   options: ProcessComputeOptions,
 ): Environments {
   const compute = processCompute(options);
@@ -71,7 +76,7 @@ function machineEnvironments(
   return {
     compute,
     volumes,
-    reach,
+    ...ways,
     liveLogs: processLiveLogs(options.home),
     isolation: describeIsolation(compute.isolation, compute.network),
     limits: compute.limits,

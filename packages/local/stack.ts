@@ -5,6 +5,8 @@ import { jsonLog } from "#aws/log.ts";
 import { readConfig } from "#aws/settings/config.ts";
 import { readSettings } from "#aws/settings/settings.ts";
 import { releaseWatcherLease } from "#core/reconciler/watcher-lease.ts";
+import { connectLocally } from "#gateway/ingress/page-connection.ts";
+import { countedPages } from "#gateway/ingress/page-use.ts";
 import { type Catalog, loadCatalog } from "#http/catalog.ts";
 import { createContext, type Runtime } from "#http/runtime.ts";
 import { findPrograms } from "#process/sandbox/local-path.ts";
@@ -118,7 +120,7 @@ async function startParts(start: StackStart): Promise<Stack> {
   const metrics = await startMetrics(runtime, functions, config.METRICS_PORT);
   if (metrics) parts.push(metrics);
   const opensTo = settings.open ? await localUser(createContext(runtime), identities[0]) : undefined;
-  const { server, served } = await startApi(start, runtime, functions, environments.reach, opensTo);
+  const { server, served } = await startApi(start, runtime, functions, environments, opensTo);
   parts.push(server);
   const addresses = { url: server.url, stsUrl: sts.endpoint };
   const usersDirectory = writeUserFiles(path, identities.slice(2), addresses);
@@ -172,7 +174,7 @@ async function startApi(
   { config: { PORT: port, hasDomain } }: StackStart,
   runtime: Runtime,
   { endpoints, sockets }: Catalog,
-  reach: Environments["reach"],
+  { reach, getUse }: Environments,
   opensTo: Runtime["localUser"],
 ) {
   const servedAt = (port: number) => withConsole(hasDomain ? runtime : withPort(runtime, port), port);
@@ -180,7 +182,7 @@ async function startApi(
     port,
     setting: "PORT",
     sockets,
-    reach,
+    ways: { reach, connect: countedPages(connectLocally, getUse) },
   });
   return { server, served: servedAt(Number(new URL(server.url).port)) };
 }

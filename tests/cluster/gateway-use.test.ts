@@ -1,7 +1,7 @@
 import { PassThrough } from "node:stream";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { countedPages } from "#gateway/ingress/page-use.ts";
 import { attendance } from "#gateway/pods/attendance.ts";
-import { pageUse } from "#gateway/pods/page-use.ts";
 import { podReach } from "#gateway/pods/pod-reach.ts";
 import { runEntry } from "#kubernetes/access/run-entry.ts";
 import { openToolsFixture, type ToolsFixture } from "#kubernetes/fixtures/tools-fixture.ts";
@@ -19,16 +19,17 @@ afterAll(async () => {
 it("the worker sees a page's connection as use, and its request for a while longer", async () => {
   const run = await fixture.applied({ command: undefined });
   await fixture.ready(run);
-  const [place, runs] = [{ run: nameOfRun(run) }, runEntry(fixture.options)];
+  const [place, attend] = [{ run: nameOfRun(run), port: 8080, address: null }, attendance(runEntry(fixture.options))];
   const count = () => fixture.compute.countWork(run.uid, 1);
-  const [brief, long] = [pageUse(attendance(runs), 0), pageUse(attendance(runs))];
+  const connect = () => new PassThrough();
+  const [brief, long] = [countedPages(connect, attend, 0), countedPages(connect, attend)];
 
-  brief({ ...place, isJupyter: true }, new PassThrough());
-  const stream = brief(place, new PassThrough());
+  await brief({ ...place, isJupyter: true });
+  const stream = await brief(place);
   const open = await fixture.eventually(count, (counted) => counted !== 0);
   stream.destroy();
   const closed = await fixture.eventually(count, (counted) => counted === 0);
-  long(place, new PassThrough()).destroy();
+  (await long(place)).destroy();
   const later = await fixture.eventually(count, (counted) => counted !== 0);
 
   expect([open, closed, later]).toEqual([1, 0, 1]);
@@ -40,7 +41,7 @@ it("the worker sees sessions of another process's gateway as use, until the last
   const attend = attendance(runEntry(fixture.options));
   const reach = podReach(runEntry(fixture.options), (name) => ({
     id: parseRunName(name),
-    sessions: attend(parseRunName(name)),
+    sessions: attend(name),
   }));
   const count = () => fixture.compute.countWork(run.uid, 1);
   const wait = { program: { command: "cat" }, env: {}, terminal: undefined };

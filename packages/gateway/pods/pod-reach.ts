@@ -6,13 +6,13 @@ import type { PodSession, PodSessionRequest } from "#kubernetes/exec/pod-session
 import type { RunId } from "#kubernetes/names.ts";
 import { type Relay, type RelayPlace, serveRelay } from "#relay/relay.ts";
 import type { Program, ProgramEnd, Reach, WantedProgram, WantedWebTerminal } from "../ports/reach.ts";
-import type { PodUse } from "./attendance.ts";
+import type { Use } from "../ports/use.ts";
 import { holderWords, terminalStream } from "./pod-terminal.ts";
 
 interface PodRun {
   readonly id: RunId;
   /** Open sessions of the run, which count as use. */
-  readonly sessions: PodUse;
+  readonly sessions: Use;
 }
 
 /** Reaches pods by the API server's exec and port-forward. `getRun` throws `RunGone` if a run has ended. */

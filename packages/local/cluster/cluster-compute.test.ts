@@ -3,9 +3,11 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { type AddressInfo, connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { PassThrough } from "node:stream";
 import { text } from "node:stream/consumers";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import type { Compute, Observation, Run } from "#core/ports/compute.ts";
+import { countedPages } from "#gateway/ingress/page-use.ts";
 import { type ClusterAccess, reopen, withAccess } from "./cluster-compute.ts";
 import { clusterEntries } from "./cluster-entries.ts";
 import { clusterPorts } from "./cluster-gateway.ts";
@@ -73,7 +75,7 @@ function opened(access: Pick<ClusterAccess, "ssh"> = { ssh: ownSsh }) {
   return {
     ports,
     compute: withAccess(cluster, { entries, ports, ...access }),
-    directory: clusterPorts(entries, noRuns).directory,
+    ...clusterPorts(entries, noRuns),
     reopen: () => reopen({ entries, ports }, cluster),
   };
 }
@@ -204,4 +206,20 @@ it("knows the runs without a disk, even after a restart", async () => {
   const { directory } = opened();
   const known = [1, 2, 3].map((n) => directory.hasNoDisk({ run: `${uid}-r${n}`, login: "" }));
   expect(await Promise.all(known)).toEqual([true, false, false]);
+});
+
+it("counts open connections of pages as use, but none of a run that it does not know", async () => {
+  const { compute, getUse } = opened();
+  await compute.observe(uid, 1);
+  const connectPage = countedPages(() => new PassThrough(), getUse, 0);
+  const count = async () => (await compute.observe(uid, 1))?.sessions;
+
+  const before = await count();
+  const streams = [];
+  for (const run of [name, name, `${uid}-r9`]) streams.push(await connectPage({ run, port: 8080, address: null }));
+  const during = await count();
+  for (const stream of streams) stream.destroy();
+
+  expect([before, during]).toEqual([0, 2]);
+  await expect.poll(count).toBe(0);
 });

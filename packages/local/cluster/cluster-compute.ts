@@ -78,7 +78,7 @@ async function withAddresses(access: ClusterAccess, entry: Entry, seen: Observat
     if (port.kind === "jupyter") return { ...port, address: jupyter?.origin ? new URL(jupyter.origin).host : null };
     return { ...port, address: await addressHere(access, entry, port.port) };
   });
-  const sessions = seen.sessions === null ? null : seen.sessions + entry.sessions.size;
+  const sessions = seen.sessions === null ? null : seen.sessions + entry.sessions.size + entry.pages.size;
   return { ...seen, address, jupyter, ports: await Promise.all(ports), sessions };
 }
 

@@ -18,6 +18,8 @@ export interface Entry {
   kept: KeptEntry;
   isOver: boolean;
   readonly sessions: Set<PodSession>;
+  /** Open connections of pages, and those of the last minutes. */
+  readonly pages: Set<object>;
   notice?: Notice;
 }
 
@@ -41,7 +43,7 @@ export function clusterEntries(home: string): ClusterEntries {
   const formatFile = (id: RunId) => join(directory, `${nameOfRun(id)}.json`);
   const knownEntries = new Map<string, Entry>();
   const add = (id: RunId, kept: KeptEntry): Entry => {
-    const entry: Entry = { id, kept, isOver: false, sessions: new Set() };
+    const entry: Entry = { id, kept, isOver: false, sessions: new Set(), pages: new Set() };
     knownEntries.set(nameOfRun(id), entry);
     return entry;
   };

@@ -148,6 +148,7 @@ async function environmentsOn(
     volumes: kubernetesVolumes(place, { storageClass: null, now, blobs }),
     liveLogs,
     reach: gateway.reach,
+    getUse: gateway.getUse,
     isolation: "pod",
     limits: podLimits,
     sharedNetwork: undefined,

@@ -59,7 +59,7 @@ const reach = { openTerminal: () => Promise.reject(new Error("There are no termi
 async function fixture() {
   const runtime = withAllPorts(await fixtureRuntime());
   const entries = [me, remove].map((declaration) => ({ name: declaration.path, file: "x", declaration }));
-  const server = await startServer(() => runtime, entries, { port: 0, setting: "PORT", reach });
+  const server = await startServer(() => runtime, entries, { port: 0, setting: "PORT", ways: { reach } });
   servers.push(server);
   const send = async (text: string) => {
     const socket = connect(Number(new URL(server.url).port), "127.0.0.1");

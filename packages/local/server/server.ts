@@ -1,8 +1,7 @@
 import { createServer, type IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import { getRequestListener } from "@hono/node-server";
-import { type Ingress, startIngress } from "#gateway/ingress/ingress.ts";
-import type { Reach } from "#gateway/ports/reach.ts";
+import { type Ingress, type IngressOptions, startIngress } from "#gateway/ingress/ingress.ts";
 import { buildApp } from "#http/app.ts";
 import type { Catalog } from "#http/catalog.ts";
 import { answerBadRequests, isRefused, isUpgradeRefused, unreadableRequest } from "#http/request/bad-requests.ts";
@@ -21,7 +20,7 @@ export interface ServerOptions {
   readonly setting: "PORT" | "METRICS_PORT";
   readonly sockets?: Catalog["sockets"];
   /** Set if pages and terminals of environments are served: ways into these. */
-  readonly reach?: Pick<Reach, "openTerminal">;
+  readonly ways?: IngressOptions;
   readonly stalledAfterMs?: number;
 }
 
@@ -35,7 +34,7 @@ const STALLED_MS = 60_000;
 export async function startServer(
   runtimeAt: (port: number) => Runtime,
   entries: Catalog["endpoints"],
-  { port: wanted, setting, sockets: declared = [], reach, stalledAfterMs = STALLED_MS }: ServerOptions,
+  { port: wanted, setting, sockets: declared = [], ways, stalledAfterMs = STALLED_MS }: ServerOptions,
 ): Promise<RunningServer> {
   const server = createServer({
     maxHeaderSize: HEAD_BYTES,
@@ -54,7 +53,7 @@ export async function startServer(
   answerBadRequests(server, runtime.ids);
   const open = new Set<Socket>();
   server.on("connection", (socket) => open.add(socket.once("close", () => open.delete(socket))));
-  const pages: Ingress | undefined = reach && startIngress(runtime, { reach });
+  const pages: Ingress | undefined = ways && startIngress(runtime, ways);
   server.on("request", (incoming, outgoing) => {
     if (isRefused(incoming, outgoing, runtime.ids)) return;
     if (pages && answerConsole(incoming, outgoing)) return;
