@@ -206,7 +206,12 @@ test("every endpoint that reads a body accepts one of these names, so random bod
 
   // They take the key of a record that cannot be read, and a code of a browser.
   const refusing = ["/v1/admin/records/end", "/v1/web/sessions", "/v1/web/codes/show"].toSorted();
-  expect(posts.map(({ path }) => path).filter((path) => !takers.has(path)).toSorted()).toEqual(refusing);
+  expect(
+    posts
+      .map(({ path }) => path)
+      .filter((path) => !takers.has(path))
+      .toSorted(),
+  ).toEqual(refusing);
 });
 
 test("no combination of method, path, query, headers and body is answered 5xx or outside the envelope", async () => {

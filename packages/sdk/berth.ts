@@ -4,6 +4,7 @@ import { Jobs } from "./jobs.ts";
 import { Keys } from "./keys.ts";
 import type { components } from "./schema.ts";
 import { type Call, type CallOptions, Transport, type TransportOptions } from "./transport.ts";
+import { Web } from "./web.ts";
 import { Webhooks } from "./webhooks.ts";
 
 type Schemas = components["schemas"];
@@ -13,7 +14,10 @@ export type Me = Schemas["Me"];
 export type Discovery = Schemas["Discovery"];
 export type ClusterStatus = Schemas["ClusterStatus"];
 
-/** `key` is a fixed key. `credentials` returns one, and is called again once the key has expired. */
+/**
+ * `key` is a fixed key. `credentials` returns one, and is called again once the key has expired. In a page of the
+ * deployment itself, `cookie` uses the session of the browser instead.
+ */
 export type BerthOptions = TransportOptions;
 
 /**
@@ -27,6 +31,7 @@ export class Berth {
   readonly jobs: Jobs;
   readonly disks: Disks;
   readonly keys: Keys;
+  readonly web: Web;
   readonly webhooks: Webhooks;
   readonly admin: Admin;
   readonly #transport: Transport;
@@ -37,6 +42,7 @@ export class Berth {
     this.jobs = new Jobs(this.#transport);
     this.disks = new Disks(this.#transport);
     this.keys = new Keys(this.#transport);
+    this.web = new Web(this.#transport);
     this.webhooks = new Webhooks(this.#transport);
     this.admin = new Admin(this.#transport);
   }

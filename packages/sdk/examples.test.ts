@@ -10,7 +10,7 @@ interface Documented {
   readonly example: string | undefined;
 }
 
-const nouns = ["berth", "jobs", "disks", "keys", "webhooks", "admin"];
+const nouns = ["berth", "jobs", "disks", "keys", "web", "webhooks", "admin"];
 const comment = /\/\*\*(?:(?!\*\/)[\s\S])*\*\//;
 const method = new RegExp(`(${comment.source}\\n)?^ {2}(?:async )?\\*?([a-z]\\w*)[(<]`, "gm");
 const exported = new RegExp(`(${comment.source}\\n)?^export (?:async )?function ([a-z]\\w*)[(<]`, "gm");
@@ -52,6 +52,7 @@ test("every example of the SDK has the types of the SDK", async () => {
     `import { awsLogin } from ${from("aws.ts")};`,
     `import type { AwsLoginOptions } from ${from("aws.ts")};`,
     "declare const process: { env: Record<string, string>; stdout: { write(text: string): void } };",
+    "declare const location: { origin: string }; declare const code: string;",
     "declare const url: string; declare function fromNodeProviderChain(): AwsLoginOptions['credentials'];",
     "export async function all(berth: Berth): Promise<unknown[]> { return [Berth, BerthError, awsLogin, berth]; }",
   ];

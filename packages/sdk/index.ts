@@ -38,4 +38,5 @@ export type {
   SubmittedJob,
 } from "./jobs.ts";
 export type { Key } from "./keys.ts";
+export type { WebCode, WebSession } from "./web.ts";
 export type { WebhookDelivery } from "./webhooks.ts";

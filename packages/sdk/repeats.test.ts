@@ -31,6 +31,8 @@ const repeatable: Readonly<Record<string, Send>> = {
   "jobs.openTerminal": ({ jobs }) => jobs.openTerminal("9e41"),
   "disks.get": ({ disks }) => disks.get("d"),
   "disks.content": ({ disks }) => disks.content("d"),
+  "web.createCode": ({ web }) => web.createCode(),
+  "web.showCode": ({ web }) => web.showCode("c"),
   "admin.cancelJob": ({ admin }) => admin.cancelJob("9e41"),
   "admin.orphans": ({ admin }) => admin.orphans(),
   "admin.state": ({ admin }) => admin.state(),
@@ -44,6 +46,8 @@ const repeatable: Readonly<Record<string, Send>> = {
 const sentOnce: Readonly<Record<string, Send>> = {
   "keys.revoke": ({ keys }) => keys.revoke("abcd1234"),
   "keys.rotate": ({ keys }) => keys.rotate(),
+  "web.openSession": ({ web }) => web.openSession("c"),
+  "web.closeSession": ({ web }) => web.closeSession(),
 };
 
 /** Methods that send nothing but the calls above and reads. */
@@ -52,7 +56,7 @@ const iterators = ["jobs.list", "disks.list", "keys.list", "webhooks.list", "adm
 
 test("every method of the SDK is in one of these tables", () => {
   const berth = new Berth({ url: "http://127.0.0.1" });
-  const methods = (["jobs", "disks", "keys", "webhooks", "admin"] as const).flatMap((noun) =>
+  const methods = (["jobs", "disks", "keys", "web", "webhooks", "admin"] as const).flatMap((noun) =>
     Object.getOwnPropertyNames(Object.getPrototypeOf(berth[noun])).map((name) => `${noun}.${name}`),
   );
 

@@ -1419,6 +1419,32 @@ export interface components {
             /** @description Whether the user is disabled. */
             disabled: boolean;
         };
+        WebCode: {
+            /** @description Logs one browser in as you, once. Put it into the fragment of the console's address. */
+            code: string;
+            /**
+             * Format: date-time
+             * @description When the code expires, 60 s after the answer.
+             */
+            expires_at: string;
+        };
+        WebCodeBody: {
+            /** @description The code from the fragment of the link that `berth web` opened. */
+            code: string;
+        };
+        WebSession: {
+            /** @description Your user name. */
+            username: string;
+            /** @description Your user number. */
+            user_id: number;
+            /** @description The first 8 characters of the session's key, which name it in lists and logs. */
+            key_prefix: string;
+            /**
+             * Format: date-time
+             * @description When the session expires: with the chain of the login that it comes from.
+             */
+            expires_at: string;
+        };
         WebhookAttempt: {
             /** @description The attempt's number, counted from 1. */
             number: number;

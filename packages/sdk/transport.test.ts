@@ -169,3 +169,18 @@ test("an id that a user typed stays one segment of the path", async () => {
   await expect(new Berth({ url }).jobs.get("../disks?x#y")).rejects.toThrow(NotFoundError);
   expect(seen[0]?.path).toBe("/v1/jobs/..%2Fdisks%3Fx%23y");
 });
+
+test("a page's client sends the browser's cookie in place of a key", async () => {
+  const sent: { readonly credentials?: string; readonly headers: Readonly<Record<string, string>> }[] = [];
+  const fetched = async (_: URL, init: (typeof sent)[number]) => {
+    sent.push(init);
+    return Response.json({});
+  };
+  const url = "https://berth.example";
+
+  await new Berth({ url, cookie: true, fetch: fetched }).me();
+  await new Berth({ url, key: "k".repeat(20), fetch: fetched }).me();
+
+  expect(sent.map(({ credentials }) => credentials)).toEqual(["same-origin", undefined]);
+  expect(sent.map(({ headers }) => headers.authorization)).toEqual([undefined, `Bearer ${"k".repeat(20)}`]);
+});

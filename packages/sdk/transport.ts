@@ -18,6 +18,8 @@ export interface FetchInit {
   readonly headers: Record<string, string>;
   readonly body: string | null;
   readonly redirect: "error";
+  /** Sends the cookie of a browser's session. */
+  readonly credentials?: "same-origin";
   readonly signal?: AbortSignal;
 }
 
@@ -34,6 +36,8 @@ export type Fetch = (url: URL, init: FetchInit) => Promise<FetchedAnswer>;
 export interface TransportOptions {
   readonly url: string;
   readonly key?: string | undefined;
+  /** Set in the pages of a deployment, which send the cookie of `web.openSession` in place of a key. */
+  readonly cookie?: true | undefined;
   readonly credentials?: ((options: CallOptions) => Promise<string>) | undefined;
   readonly fetch?: Fetch | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -146,7 +150,7 @@ export class Transport {
     for (const [name, value] of Object.entries(call.query ?? {})) {
       if (value !== undefined) url.searchParams.set(name, String(value));
     }
-    const { userAgent } = this.#options;
+    const { userAgent, cookie } = this.#options;
     // A plain object: the first `Headers` of a process in Node loads all of fetch.
     const headers = {
       accept: call.accept ?? "application/json",
@@ -157,7 +161,7 @@ export class Transport {
       ...(userAgent !== undefined && { "user-agent": userAgent }),
     };
     const body = call.body === undefined ? null : JSON.stringify(call.body);
-    return { url, init: { method, headers, body, redirect: "error" } };
+    return { url, init: { method, headers, body, redirect: "error", ...(cookie && { credentials: "same-origin" }) } };
   }
 
   async #attempt<Data>(path: string, { url, init }: SentRequest, call: Call) {
