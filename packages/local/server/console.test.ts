@@ -30,7 +30,7 @@ interface Asked {
 async function fixture() {
   // Sound because there are no endpoints.
   const runtime = (await fixtureRuntime()) as unknown as Runtime;
-  const server = await startServer(() => runtime, [], { port: 0, setting: "PORT", reach });
+  const server = await startServer(() => runtime, [], { port: 0, setting: "PORT", ways: { reach } });
   servers.push(server);
   const { port } = new URL(server.url);
   const ask = async (path: string, { host = "berth.localhost", method = "GET", headers = {} }: Asked = {}) => {
