@@ -18,11 +18,16 @@ test("a console with a host of its own sends its requests to that host", () => {
   expect(isOwn("POST", { Host: "BERTH.localhost:8080", Origin: "http://berth.localhost:8080" })).toBe(true);
 });
 
+test("a tunnel may lead to the console from another port, whose pages then have that port", () => {
+  expect(isOwn("POST", { Host: "berth.localhost:9000", Origin: "http://berth.localhost:9000" })).toBe(true);
+  expect(isOwn("POST", { Host: "berth.localhost", Origin: "http://berth.localhost" })).toBe(true);
+  expect(isOwn("POST", { Host: "berth.localhost:9000", Origin: "http://berth.localhost:8080" })).toBe(false);
+});
+
 test.each([
   "localhost:8080",
   "127.0.0.1:8080",
-  "berth.localhost",
-  "berth.localhost:8081",
+  "berth.localhost.:8080",
   "x.preview.localhost:8080",
   "preview.localhost:8080",
   "x.berth.localhost:8080",

@@ -38,13 +38,14 @@ export function isFromConsole(
   { consoleUrl }: Pick<Deployment, "consoleUrl">,
 ): boolean {
   if (headers.get("sec-fetch-site") !== "same-origin") return false;
-  const host = headers.get("host");
+  const host = headers.get("host")?.toLowerCase() ?? "";
   const own = consoleUrl === undefined ? undefined : new URL(consoleUrl);
-  // Behind the edge the Host header of a request without an Origin names the API (docs/architecture/edge.md).
-  if (own && own.host !== host?.toLowerCase()) return false;
+  // A tunnel may lead here from another port. Behind the edge, the Host header of a request without an Origin names the
+  // API (docs/architecture/edge.md).
+  if (own && host.replace(/:\d+$/, "") !== own.hostname) return false;
   const origin = headers.get("origin");
   if (origin === null) return method === "GET" || method === "HEAD";
-  return origin === (own?.origin ?? `https://${host}`);
+  return origin === `${own?.protocol ?? "https:"}//${host}`;
 }
 
 /** Returns the value of the only cookie of this name: a browser never sends two. */
