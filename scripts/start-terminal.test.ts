@@ -77,6 +77,7 @@ describe("npm start on a terminal", () => {
     const name = `developer/my-train ${job_id.slice(0, 8)}`;
     const [block = "", rest = ""] = text().split(/(?<= data .*\n)/);
     expect(block.trim().split("\n").length).toBeLessThan(15);
+    expect(block).toMatch(/^ {2}console +http:\/\/berth\.localhost:\d+\/login#code=[\w-]{43}$/m);
     expect(block).toMatch(/^ {2}docs +http:\/\/127\.0\.0\.1:\d+\/docs$/m);
     expect(block).toContain(`eval "$(BERTH_HOME='${home.replace("'", "'\\''")}' npm run --silent env)"`);
     expect(events(rest).map((line) => line.slice(10).replace(/ {2,}/, " "))).toEqual([

@@ -25,7 +25,7 @@ if (isCompileOnly) process.exit(0);
 // A closed log must not end environments (`npm start | head`).
 for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
 const { output, stack } = await start().catch(fail);
-output.started(stack, resolve(".berth"));
+output.started(stack, resolve(".berth"), await loginLink());
 
 const signal = await signals.first;
 const names = await Promise.race([stack.running(), sleep(300, undefined)]).catch(() => undefined);
@@ -56,6 +56,12 @@ function followStopSignals(): StopSignals {
         setTimeout(done, withinMs, undefined);
       }),
   };
+}
+
+/** Returns the link for a person at the terminal. A file or pipe that keeps the output gets none. */
+async function loginLink(): Promise<string | undefined> {
+  const { isTTY } = process.env.LOG_FORMAT === "json" || !process.stdout.isTTY ? process.stderr : process.stdout;
+  return isTTY ? stack.loginLink() : undefined;
 }
 
 /** Asks once on a terminal, so that an impatient second Ctrl-C does not lose work. */

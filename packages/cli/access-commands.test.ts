@@ -1,5 +1,7 @@
 import { spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -83,6 +85,52 @@ test("Jupyter is turned on, opened in the browser and turned off, and only its a
   await expect(fetch(url)).rejects.toThrow();
 });
 
+test("the console opens with a code that the words of no program show, and that works once", async () => {
+  const { env, opened } = desktop();
+  const { port } = new URL(cli.running.url);
+  const origin = `http://berth.localhost:${port}`;
+  const use = async (link: string) => {
+    const headers = { Host: `berth.localhost:${port}`, Origin: origin, "Sec-Fetch-Site": "same-origin" };
+    const body = JSON.stringify({ code: link.slice(link.indexOf("#code=") + "#code=".length) });
+    const input = request(`${cli.running.url}/v1/web/sessions`, { method: "POST", headers }).end(body);
+    const [response] = await once(input, "response");
+    return response.statusCode;
+  };
+
+  const answer = await cli.runWith({ env }, "web");
+  await expect.poll(opened).toBeDefined();
+  const [word = "", redirect = ""] = opened() ?? [];
+  const printed = await cli.run("web", "--no-open");
+  const elsewhere = await cli.runWith({ env: noDesktop }, "web");
+  const asJson = JSON.parse((await cli.run("web", "--json")).stdout);
+
+  expect(answer).toMatchObject({ code: 0, stdout: "" });
+  expect(word).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/[0-9a-f]{32}$/);
+  const links = [redirect.slice("302 ".length), printed.stdout.trim(), elsewhere.stdout.trim(), asJson.url];
+  for (const link of links) expect(link).toMatch(new RegExp(`^${origin}/login#code=[\\w-]{43}$`));
+  expect(elsewhere.stderr).toContain("No browser could be started here, so open the link yourself.\n");
+  for (const link of links) expect([await use(link), await use(link)]).toEqual([200, 401]);
+});
+
+test.each([null, "https://evil.example/", "//evil.example/", "http://127.0.0.1:1/", "javascript:alert(1)"])(
+  "no code is made for a console at %j",
+  async (address) => {
+    const server = await openServer(({ path }) => ({
+      body: { paths: { console: address }, version: "1.0.0", at: path },
+    }));
+
+    const answer = await cli.runWith(
+      { env: { BERTH_URL: server.url, BERTH_API_KEY: "k".repeat(20) } },
+      "web",
+      "--no-open",
+    );
+
+    server.close();
+    expect(answer).toMatchObject({ code: 1, stdout: "" });
+    expect(server.seen.map(({ path }) => path)).not.toContain("/v1/web/codes");
+  },
+);
+
 /** Runs `berth jupyter open` against a server that gives the job this address. */
 async function openAt(jupyter_url: string, env: Readonly<Record<string, string>>) {
   const id = JSON.parse((await cli.run("show", "lab", "--json")).stdout).job_id as string;
@@ -148,7 +196,7 @@ test("keys lists the keys of the user, and a revoked one needs a new login", asy
   const listed = JSON.parse((await cli.runWith({ env }, "keys", "--json")).stdout) as Record<string, unknown>[];
   const { key_prefix } = listed.find(({ current }) => current) ?? {};
   expect((await cli.runWith({ env }, "keys")).stdout).toMatch(
-    new RegExp(`^PREFIX +CREATED +EXPIRES +LAST USED *\\n[^]*(?<=\\n)${key_prefix} .* this one\\n`),
+    new RegExp(`^PREFIX +KIND +CREATED +EXPIRES +LAST USED *\\n[^]*(?<=\\n)${key_prefix} .* this one\\n`),
   );
 
   expect(await cli.run("keys", "revoke", String(key_prefix))).toMatchObject({

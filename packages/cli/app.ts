@@ -16,7 +16,7 @@ import { stack } from "./definitions/stack-commands.ts";
 import { code, cursor, rsync, run, sshConfig } from "./definitions/work-commands.ts";
 import { describeError, toExitCode } from "./failure.ts";
 
-const { login, logout, me, env, api, version } = account;
+const { login, logout, me, web, env, api, version } = account;
 const { up, attach, wait, ls, show, logs, extend, end, ssh, avail } = job;
 
 const routes = {
@@ -43,6 +43,7 @@ const routes = {
   login,
   logout,
   me,
+  web,
   env,
   keys,
   admin,

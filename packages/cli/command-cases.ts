@@ -101,6 +101,7 @@ const labLane: Lane = {
 const ownLane: Lane = {
   me: { out: /^Deployment +http:\S+\nUser +developer / },
   env: { out: /^export API_URL='?http:\S+\nexport API_KEY='?\S+\n$/, failing: [4, 0, 0] },
+  web: { words: () => ["--no-open"], out: /^http:\/\/berth\.localhost:\d+\/login#code=[\w-]{43}\n$/ },
   avail: { out: table("TYPE") },
   run: {
     words: ({ name, home }) => ["--type", "cpu", "--dir", join(home, "data"), `run-${name}`, "--", "cat file; exit 9"],

@@ -9,7 +9,8 @@ import type { Stack } from "./stack.ts";
 import type { StackOptions } from "./stack-start.ts";
 
 export interface StackOutput extends Required<Pick<StackOptions, "log">>, Pick<StackOptions, "onNews"> {
-  started(stack: Stack, usualHome: string): void;
+  /** `link` logs a browser in as the local user. No log gets it. */
+  started(stack: Stack, usualHome: string, link?: string): void;
   stopping(names: readonly string[] | undefined, fate?: Fate): void;
   asking(names: readonly string[] | undefined, seconds: number): void;
   stopped(home: string, fate?: Fate): void;
@@ -45,7 +46,7 @@ export function stackOutput(environment: Environment, { lines, notes }: Outputs)
     return {
       log: atLevel(log, LOG_LEVEL),
       onNews: showsNews ? log.tell : undefined,
-      started: (stack, usualHome) => lines.write(`${startLines(stack, usualHome)}\n`),
+      started: (stack, usualHome, link) => lines.write(`${startLines(stack, usualHome, link)}\n`),
       stopping: (names, fate) => lines.write(`\n${stopLine(names, fate)}\n`),
       asking: (names, seconds) => lines.write(`\n${choiceLine(names, seconds)}\n`),
       stopped: (home, fate) => lines.write(`${stoppedLine(home, fate)}\n`),
@@ -55,10 +56,10 @@ export function stackOutput(environment: Environment, { lines, notes }: Outputs)
   function jsonOutput(log: Log): StackOutput {
     return {
       log,
-      started(stack, usualHome) {
+      started(stack, usualHome, link) {
         const { url, metricsUrl, home, isolation, limits, cluster } = stack;
         log.info("started", { url, metricsUrl, home, isolation, limits, ...(cluster && { cluster: { ...cluster } }) });
-        notes.write(`${startLines(stack, usualHome)}\n`);
+        notes.write(`${startLines(stack, usualHome, link)}\n`);
       },
       stopping(names, fate) {
         log.info("stopping", { running: names });

@@ -9,6 +9,7 @@ import type { Clock } from "#core/ports/clock.ts";
 import { findUser } from "#core/users/record.ts";
 import { findOrCreateUser } from "#core/users/register.ts";
 import { parseAssumedRole } from "#core/users/username.ts";
+import { issueLoginCode } from "#core/users/web-sessions.ts";
 import { HttpError } from "#http/answers/http-error.ts";
 import { keyMemory } from "#http/keys/key-check.ts";
 import type { Runtime } from "#http/runtime.ts";
@@ -79,6 +80,14 @@ export async function localUser(ctx: Context<"table">, identity: LocalIdentity):
     if ((await findUser(ctx, uid))?.disabled !== false) throw new HttpError("disabledUser");
     return { uid, username, number, keyPrefix: "", keyHash: "", isAdmin: false };
   };
+}
+
+/** Returns a link that logs a browser in as the local user, once and within a minute. */
+export async function loginLink(ctx: Context<"table">, identity: LocalIdentity, consoleUrl: string): Promise<string> {
+  const role = parseAssumedRole(identity);
+  if (!role) throw new Error(`${identity.arn} is not an assumed role`);
+  const { code } = await issueLoginCode(ctx, await findOrCreateUser(ctx, role), role.role);
+  return `${consoleUrl}login#code=${code}`;
 }
 
 /**

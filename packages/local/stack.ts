@@ -22,7 +22,7 @@ import { batchesAtOnce, type Loop, startLoop, startTimer } from "./loops.ts";
 import { runningNames } from "./running-environments.ts";
 import { startServer } from "./server/server.ts";
 import { environmentsOnCluster, environmentsOnMachine } from "./stack-environments.ts";
-import { dropAwsEnvironment, localUser, stackRuntime } from "./stack-runtime.ts";
+import { dropAwsEnvironment, localUser, loginLink, stackRuntime } from "./stack-runtime.ts";
 import { type StackOptions, type StackStart, type Stoppable, stopAll, together } from "./stack-start.ts";
 
 export interface Stack extends Pick<Environments, "isolation" | "limits" | "sharedNetwork" | "sshPort" | "cluster"> {
@@ -32,6 +32,8 @@ export interface Stack extends Pick<Environments, "isolation" | "limits" | "shar
   readonly usersDirectory: string | undefined;
   readonly runtime: Runtime;
   running(): Promise<readonly string[]>;
+  /** Returns a new link that logs a browser in as the local user, once and within a minute. */
+  loginLink(): Promise<string>;
   /** Ends the server, the loops and every environment of this machine, in less than 2 s. */
   stop(): Promise<void>;
   leave(): Promise<void>;
@@ -144,6 +146,7 @@ async function startParts(start: StackStart): Promise<Stack> {
     home: path,
     usersDirectory,
     runtime: served,
+    loginLink: () => loginLink(createContext(served), identities[0], served.deployment.consoleUrl ?? ""),
     running: () => runningNames(createContext(served), environments.compute),
     stop: () => stopWith("shutdown"),
     leave: () => stopWith("leave"),

@@ -2,7 +2,18 @@ import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
 import * as z from "zod";
 
-const tags: readonly string[] = ["Jobs", "Disks", "Capacity", "Keys", "Browser", "Me", "Login", "Webhooks", "Admin", "Health"];
+const tags: readonly string[] = [
+  "Jobs",
+  "Disks",
+  "Capacity",
+  "Keys",
+  "Browser",
+  "Me",
+  "Login",
+  "Webhooks",
+  "Admin",
+  "Health",
+];
 
 interface Generator {
   readonly default: (document: unknown, options: object) => Promise<unknown>;

@@ -206,6 +206,8 @@ export const webCode = {
   uid,
   username,
   keyHash: hash,
+  role: "r".repeat(64),
+  issuedAt: at,
   expiresAt: at,
   isUsed: true,
   ttl,

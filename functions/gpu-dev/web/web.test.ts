@@ -1,5 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { disableUser } from "#core/users/disable.ts";
+import { getUserByName } from "#core/users/record.ts";
+import { issueLoginCode } from "#core/users/web-sessions.ts";
 import { consoleOrigin, fromConsole, makeWebCode, openBrowser } from "#tests/fixtures/browser.ts";
 import { callerNamed, type HttpWorld, httpWorld, second } from "#tests/worlds/http-world.ts";
 
@@ -67,6 +69,21 @@ describe("POST /v1/web/codes/show", () => {
     expect([await show(), await show()]).toEqual([{ username: "developer" }, { username: "developer" }]);
     expect(await opened(world, code)).toBe("200 ok");
     expect(await show()).toEqual({ detail: stale.slice(4) });
+  });
+});
+
+describe("a code of the local stack, without a key", () => {
+  test("begins a chain of its own, and adds no other key", async () => {
+    const world = await httpWorld();
+    await world.login();
+    const user = await getUserByName(world.ctx, "developer");
+    const { code } = await issueLoginCode(world.ctx, user, "Developers");
+    await world.advance(30 * SECOND);
+
+    const response = await world.request("POST", "/v1/web/sessions", { body: { code }, headers: fromConsole });
+
+    expect(await response.json()).toMatchObject({ username: "developer", expires_at: "2026-01-21T06:00:00Z" });
+    expect(await opened(world, code)).toBe(stale);
   });
 });
 

@@ -38,6 +38,19 @@ export const me = buildCommand({
   docs: { brief: "Show who you are, your key and your limits" },
 });
 
+export const web = buildCommand({
+  loader: async () => (await import("../commands/account/web.ts")).web,
+  parameters: {
+    flags: { noOpen: flag("Print the link instead of starting a browser"), json: flag("Print the link as JSON") },
+  },
+  docs: {
+    brief: "Open the web console, logged in",
+    fullDescription:
+      "Gets a code that logs one browser in as you, and opens the console with it. The link works once, for a minute. " +
+      "The browser keeps a session of its own until your login ends: berth keys ls shows it, and berth keys revoke ends it.",
+  },
+});
+
 export const env = buildCommand({
   loader: async () => (await load()).env,
   parameters: { flags: { json } },

@@ -44,7 +44,10 @@ export async function getOwnKey(ctx: UserContext<"table">): Promise<OwnKey> {
 }
 
 /** Returns the latest end of any key of this chain. */
-export function getChainEnd({ settings }: Pick<Context, "settings">, key: ApiKey): number {
+export function getChainEnd(
+  { settings }: Pick<Context, "settings">,
+  key: Pick<ApiKey, "expiresAt" | "loginAt">,
+): number {
   return Math.max(key.expiresAt, key.loginAt + settings.keyChainHours * HOUR_MS);
 }
 

@@ -30,6 +30,13 @@ test("the start lines show where the credentials of other users are, if there ar
   expect(startLines(stack, stack.home)).not.toContain("users");
 });
 
+test("the start lines show a link that logs a browser in, if there is one", () => {
+  const link = "http://berth.localhost:8080/login#code=x";
+
+  expect(startLines(stack, stack.home, link)).toMatch(/^ {2}console +http:\/\/berth\.localhost:8080\/login#code=x$/m);
+  expect(startLines(stack, stack.home)).not.toContain("console");
+});
+
 test.each([
   ["/data/.berth", "BERTH_HOME=/data/.berth npm run"],
   ["/my data/it's", "BERTH_HOME='/my data/it'\\''s' npm run"],

@@ -8,7 +8,8 @@ type Started = Pick<
   "url" | "home" | "isolation" | "limits" | "sharedNetwork" | "sshPort" | "usersDirectory" | "cluster"
 >;
 
-export function startLines(stack: Started, usualHome: string): string {
+/** `link` logs a browser in, so it is only for a terminal. */
+export function startLines(stack: Started, usualHome: string, link?: string): string {
   const { url, home, isolation, limits, sharedNetwork, sshPort, usersDirectory, cluster } = stack;
   const setsHome = home === usualHome ? "" : `BERTH_HOME=${shellWord(home)} `;
   const rows = [
@@ -16,6 +17,12 @@ export function startLines(stack: Started, usualHome: string): string {
     ["API key", `eval "$(${setsHome}npm run --silent env)"   (in a second shell)`],
     ...(sshPort === undefined ? [] : [["SSH", `port ${sshPort}; each job's ssh_command has the rest`]]),
     ...(usersDirectory === undefined ? [] : [["users", `credentials in ${usersDirectory}`]]),
+    ...(link === undefined
+      ? []
+      : [
+          ["console", link],
+          ["", "Logs a browser in, once and for a minute. Later: npx berth web"],
+        ]),
     ["first steps", "npx berth up, or docs/embedded-stack.md"],
     ["isolation", isolation],
     ...(sharedNetwork === undefined ? [] : [["", `Shared network: ${sharedNetwork}.`]]),

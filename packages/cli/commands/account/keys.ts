@@ -12,10 +12,11 @@ interface JsonFlags {
 export async function list({ json }: JsonFlags): Promise<void> {
   const keys = await collect((await connect()).keys.list());
   if (json) return outJson(keys);
-  const rows = keys.map(({ key_prefix, created_at, expires_at, last_used_at, current }) => {
-    return [key_prefix, ...[created_at, expires_at, last_used_at].map(shownTime), current ? "this one" : ""];
+  const rows = keys.map(({ key_prefix, kind, created_at, expires_at, last_used_at, current }) => {
+    const times = [created_at, expires_at, last_used_at].map(shownTime);
+    return [key_prefix, printable(kind), ...times, current ? "this one" : ""];
   });
-  out(table([["PREFIX", "CREATED", "EXPIRES", "LAST USED", ""], ...rows], outputColumns()));
+  out(table([["PREFIX", "KIND", "CREATED", "EXPIRES", "LAST USED", ""], ...rows], outputColumns()));
 }
 
 /** Revokes an API key. */
