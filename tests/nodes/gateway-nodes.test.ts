@@ -1,11 +1,17 @@
 import { once } from "node:events";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { WebSocket } from "ws";
+import { issueTerminalTicket } from "#core/environments/access/terminal-tickets.ts";
+import { reservation } from "#core/environments/record/policy.ts";
+import type { Run } from "#core/ports/compute.ts";
+import { MINUTE_MS } from "#core/units.ts";
 import { type AskOptions, ask, basic } from "#gateway/ingress/ingress-fixture.ts";
+import { connectTerminal, type TerminalClient } from "#gateway/terminal/terminal-client-fixture.ts";
 import type { KubeObject } from "../cluster/client.ts";
 import { removed, seen } from "../cluster/cluster.ts";
 import { type EchoSession, openEchoSession } from "../cluster/echo-session.ts";
 import { must } from "../cluster/objects.ts";
+import { leave } from "../conformance/web-terminal.ts";
 import { chromium, openPage } from "../e2e/browser-fixture.ts";
 import { system } from "./gateway-overlay.ts";
 import { type GatewayCluster, type GatewayPod, gatewayPods, isReady, openGatewayCluster } from "./gateway-pods.ts";
@@ -184,6 +190,52 @@ it("a deleted pod drains: its session goes on, new ones enter the pod in its pla
   expect(await log.logged("gateway ended")).toMatchObject({ isDrained: true });
   await removed(admin, `${gatewayPods}/${old.metadata.name}`);
 });
+
+it("a session, a web terminal and a request of a page reach the record, and only then auto-stop waits", async () => {
+  const [pod] = await bothReady();
+  const idle = { afterMs: 5 * MINUTE_MS, everyMs: MINUTE_MS };
+  const more = { policy: { ...reservation, time: "none", restarts: true, idle } } as const;
+  const served = { command: podServers, ports: [{ port: 8080, kind: "http" as const }] };
+  const names = ["unused", "by-ssh", "by-terminal", "by-page"];
+  const runs = new Map<string, Run>();
+  for (const name of names) runs.set(name, await gateways.startJob(name, 8080, served, more));
+  const count = async (name: string) => gateways.fixture.compute.countWork(runs.get(name)?.uid ?? "", 1);
+  const countAll = () => Promise.all(names.map(count));
+  const headers = { authorization: `Bearer ${gateways.key}` };
+  const { host, port } = gateways.getPlace(pod, "https");
+
+  const session = await openEchoSession(gateways.sshWords(pod, "by-ssh"));
+  const terminal = await openTerminal(pod, "by-terminal");
+  const page = await ask(port, "by-page.preview.test", { address: host, path: "/256", headers });
+  await expect.poll(countAll).toEqual([0, 1, 1, 1]);
+  await gateways.world.advance(12 * MINUTE_MS);
+  const used = await Promise.all(names.map((name) => gateways.world.read("alice", name)));
+  session.close();
+  await leave(terminal);
+  await expect.poll(countAll).toEqual([0, 0, 0, 1]);
+  await gateways.world.advance(12 * MINUTE_MS);
+  const left = await Promise.all(names.map((name) => gateways.world.read("alice", name)));
+
+  expect(page.status).toBe(200);
+  expect(used.map(({ phase, use }) => [phase, use.idle?.signal])).toEqual([
+    ["stopped", "start"],
+    ...Array(3).fill(["active", "sessions"]),
+  ]);
+  expect(left.map(({ phase }) => phase)).toEqual(["stopped", "stopped", "stopped", "active"]);
+});
+
+async function openTerminal(pod: GatewayPod, job: string): Promise<TerminalClient> {
+  const { world, key } = gateways;
+  const user = world.as("alice");
+  const caller = { ...user, actor: { ...user.actor, keyHash: world.ctx.ids.hash(key) } };
+  const request = { terminal: undefined, origin: null };
+  const { ticket, label, terminal } = await issueTerminalTicket(caller, job, request, ({ phase }) => phase);
+  const { host, port } = gateways.getPlace(pod, "https");
+  const url = `ws://${label}.preview.test:${port}/.berth/terminal`;
+  const client = await connectTerminal({ url, ticket, terminal_id: terminal }, { address: host });
+  await client.until(({ messages }) => messages.some(({ type }) => type === "opened"));
+  return client;
+}
 
 const slices = `/apis/discovery.k8s.io/v1/namespaces/${system}/endpointslices`;
 

@@ -1,7 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { dynamoClient, dynamoTable } from "#aws/dynamodb/table.ts";
-import { createEnvironment } from "#core/environments/verbs/create.ts";
+import { createEnvironment, type NewEnvironment } from "#core/environments/verbs/create.ts";
 import type { Run } from "#core/ports/compute.ts";
 import { newKey } from "#gateway/ingress/ingress-fixture.ts";
 import { newSshKey } from "#gateway/ssh/login/ssh-keys.ts";
@@ -32,12 +32,14 @@ export interface GatewayPod extends KubeObject {
 
 /** The objects of deploy/kubernetes/gateway on two real nodes, with a table and a user of OpenSSH outside. */
 export interface GatewayCluster {
+  /** The core over the table. Its worker runs nothing, but counts work in the pods. */
+  readonly world: MemoryWorld;
   readonly fixture: DriverFixture;
   readonly client: SshClient;
   /** Key of alice, who owns all jobs. */
   readonly key: string;
   /** Starts a job with this name, whose page is at the port and has the name as its label: its record, and its pod. */
-  startJob(name: string, port: number, changes?: Partial<Run>): Promise<Run>;
+  startJob(name: string, port: number, changes?: Partial<Run>, more?: Partial<NewEnvironment>): Promise<Run>;
   /** Returns the gateway's pods that are ready, in the order of their nodes. */
   listReady(): Promise<GatewayPod[]>;
   /** Returns the address and port of a node that lead to a port of its gateway. */
@@ -155,15 +157,17 @@ function entered({ fixture, client, world, ports }: Entered): Omit<GatewayCluste
     UserKnownHostsFile: client.file("known-hosts"),
     HostKeyAlias: "gateway",
   };
+  world.compute.countWork = (uid, run) => fixture.compute.countWork(uid, run);
   return {
     fixture,
     client,
+    world,
     getNode,
     getPlace,
-    startJob: async (name, port, changes = {}) => {
+    startJob: async (name, port, changes = {}, more = {}) => {
       const access = { login: `gpu-dev-${name}`, sshKeys: [client.key] };
       const page = { addressLabel: name, ports: [{ port, kind: "http" as const }] };
-      const input = { ...newEnvironment(name, { gpus: 1 }), ...access, ...page };
+      const input = { ...newEnvironment(name, { gpus: 1 }), ...access, ...page, ...more };
       const { uid } = await createEnvironment(world.as("alice"), input);
       await world.advance(60_000);
       const run = await fixture.applied({ command: undefined, ...changes, uid });

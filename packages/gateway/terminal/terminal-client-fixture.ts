@@ -9,6 +9,8 @@ export interface TicketReply {
 }
 
 export interface ClientOptions {
+  /** Address of the gateway, by default 127.0.0.1. */
+  readonly address?: string;
   readonly offset?: number;
   readonly columns?: number;
   readonly rows?: number;
@@ -39,12 +41,12 @@ export interface TerminalClient {
 /** Connects to this port, whatever host the address names, which has no entry in a test's resolver. */
 export async function connectTerminal(
   { url, ticket }: TicketReply,
-  { offset, columns = 80, rows = 24, origin, acks = true, opens = true }: ClientOptions = {},
+  { address = "127.0.0.1", offset, columns = 80, rows = 24, origin, acks = true, opens = true }: ClientOptions = {},
 ): Promise<TerminalClient> {
   const { host, port, pathname } = new URL(url);
   const headers = { host, ...(origin !== undefined && { origin }) };
   const protocols = ["berth.terminal.v1", `berth.ticket.${ticket}`];
-  const ws = new WebSocket(`ws://127.0.0.1:${port}${pathname}`, protocols, { headers });
+  const ws = new WebSocket(`ws://${address}:${port}${pathname}`, protocols, { headers });
   const messages: Readonly<Record<string, unknown>>[] = [];
   const parts: Buffer[] = [];
   let end = 0;
