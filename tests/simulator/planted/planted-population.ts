@@ -1,11 +1,8 @@
 import type { PlantedBug } from "./plant.ts";
 
 const day = { people: 40, days: 1 };
-/** Long enough for a few grants that cannot be bound. */
-const days = { people: 100, days: 3 };
-const week = { people: 40, days: 7 };
 
-/** Mistakes that need a long queue, many users or days. */
+/** Mistakes that need a long queue or many users. */
 export const populationBugs: readonly PlantedBug[] = [
   {
     name: "who holds most comes first",
@@ -58,7 +55,10 @@ export const populationBugs: readonly PlantedBug[] = [
   },
   {
     name: "a machine is set aside for ever",
-    population: days,
+    caughtBy: {
+      file: "pools/plan/planner.test.ts",
+      title: "grants a machine that was set aside as soon as its time is over, not at the next minute",
+    },
     edits: [
       {
         file: "pools/plan/plan-input.ts",
@@ -90,7 +90,10 @@ export const populationBugs: readonly PlantedBug[] = [
   },
   {
     name: "what ended is kept for ever",
-    population: week,
+    caughtBy: {
+      file: "environments/steps/end/retention.test.ts",
+      title: "the newest 1,000 of 1,100 ended environments are kept, and the others leave nothing",
+    },
     edits: [
       {
         file: "environments/steps/end/retention.ts",
