@@ -31,3 +31,43 @@ it.each([
   expect(sent).toMatchObject({ instanceId: id, data: ways });
   expect(keyless).toMatchObject({ status: "ready", connectionDetails: { ssh: null } });
 });
+
+it("an instance behind a gateway shows no address of its pod, and says how to reach a port without another one", async () => {
+  const sshGateway = { host: "ssh.berth.dev", port: 22 };
+  const settings = {
+    sshGateway,
+    userAccess: "gateway" as const,
+    domain: "preview.berth.dev",
+    scheme: "https" as const,
+  };
+  const { world, ask, create, show } = await instanceWorld({ settings, bodyOf: toInstanceEvent });
+  world.githubKeys.publish("octocat", `${publicKey}\n`);
+  const created = [await create({ githubUser: "octocat", webhookUrl }), await create()];
+  await world.advance(60_000);
+  const ids = created.map(({ body }) => String(body.instanceId));
+  const before = await show(ids[0]);
+  for (const id of ids) await ask("POST", `/api/instances/${id}/stop`);
+  await world.advance(60_000);
+  for (const id of ids) await ask("POST", `/api/instances/${id}/start`, { targetPort: 9000 });
+  await world.advance(120_000);
+
+  const [open, keyless] = [await show(ids[0]), await show(ids[1])];
+  const sent = world.fetch.posts.map(({ body }) => JSON.parse(body)).findLast(({ status }) => status === "ready");
+
+  const jupyter = expect.stringMatching(/^https:\/\/jupyter-[0-9a-f]{20}\.preview\.berth\.dev$/);
+  const portMappings = [
+    { port: 22, endpoint: "ssh.berth.dev:22", type: "tcp" },
+    { port: 8888, endpoint: jupyter, type: "http" },
+  ];
+  expect(before).toMatchObject({ status: "ready", statusReason: null, portMappings });
+  expect(open).toMatchObject({
+    status: "ready",
+    statusReason: `Not reachable from outside: port 9000. Forward it: ssh ${ids[0]}@ssh.berth.dev -L 9000:127.0.0.1:9000`,
+    portMappings,
+  });
+  expect(keyless.statusReason).toBe(
+    "Not reachable from outside: port 9000, unless githubUser names a user with SSH keys",
+  );
+  // Jupyter's address is known a moment later.
+  expect(sent.data).toMatchObject({ portMappings: [portMappings[0]], connectionDetails: { jupyter: null } });
+});

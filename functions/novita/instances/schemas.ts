@@ -88,7 +88,7 @@ export function toStatus(at: Standing): InstanceStatus {
 /** Decides with the record which addresses an instance shows. */
 export interface Ways {
   readonly jupyter: OpenJupyter | undefined;
-  readonly settings: Pick<Settings, "sshGateway">;
+  readonly settings: Pick<Settings, "sshGateway" | "userAccess">;
 }
 
 export function toConnection(
@@ -98,9 +98,9 @@ export function toConnection(
 ): Pick<z.infer<typeof Instance>, "portMappings" | "connectionDetails"> {
   if (status !== "ready") return { portMappings: [], connectionDetails: null };
   const { ports, run } = instance;
-  const page = run.ports.find(({ port, kind, address }) => address !== null && isFirstPage({ port, kind }, ports));
+  const page = run.ports.find((port) => port.address !== null && isFirstPage(port, ports) && !isShut(port, settings));
   return {
-    portMappings: run.ports.flatMap((port) => toPortMapping(port, settings)),
+    portMappings: run.ports.flatMap((port) => toPortMapping(port, { jupyter, settings })),
     connectionDetails: {
       ssh: settings.sshGateway ? formatSshCommand(instance, settings) : formatOwnSsh(instance),
       jupyter: jupyter ? jupyterUrl(jupyter) : page ? formatUrl(page.address ?? "") : null,
@@ -149,13 +149,35 @@ function isFirstPage({ port }: RunPort, ports: readonly RunPort[]): boolean {
   return ports.find(({ kind }) => kind === "http" || kind === "jupyter")?.port === port;
 }
 
-function toPortMapping(
-  { port, kind, address }: PortStatus,
-  { sshGateway }: Ways["settings"],
-): z.infer<typeof PortMapping>[] {
+/** An address of a pod, which a gateway serves only by SSH. A host name leads to an ingress controller. */
+function isShut({ kind, address }: PortStatus, { userAccess }: Ways["settings"]): boolean {
+  return kind !== "ssh" && userAccess === "gateway" && address !== null && isPodAddress.test(address);
+}
+
+const isPodAddress = /^(\[|[\d.]+:\d+$)/;
+
+/** Explains how to reach the ports of a ready instance that have no address outside. */
+export function findShutPorts(instance: Pick<Environment, "run" | "access">, { settings }: Ways): string | null {
+  // Jupyter gets a host name once it answers.
+  const shut = instance.run.ports.filter((port) => port.kind !== "jupyter" && isShut(port, settings));
+  if (shut.length === 0) return null;
+  const command = formatSshCommand(instance, settings);
+  const forwards = shut.map(({ port }) => `-L ${port}:127.0.0.1:${port}`).join(" ");
+  const said = `Not reachable from outside: port ${shut.map(({ port }) => port).join(", ")}`;
+  return command
+    ? `${said}. Forward it: ${command} ${forwards}`
+    : `${said}, unless githubUser names a user with SSH keys`;
+}
+
+function toPortMapping(status: PortStatus, { jupyter, settings }: Ways): z.infer<typeof PortMapping>[] {
+  const { port, kind, address } = status;
+  const { sshGateway } = settings;
   // A gateway serves SSH for runs that have no SSH server.
   if (kind === "ssh" && sshGateway) return [{ port, endpoint: `${sshGateway.host}:${sshGateway.port}`, type: "tcp" }];
   if (address === null) return [];
+  if (isShut(status, settings)) {
+    return kind === "jupyter" && jupyter ? [{ port, endpoint: jupyter.origin, type: "http" }] : [];
+  }
   const isPage = kind === "http" || kind === "jupyter";
   return [{ port, endpoint: isPage ? formatUrl(address) : address, type: isPage ? "http" : "tcp" }];
 }

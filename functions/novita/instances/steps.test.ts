@@ -43,7 +43,7 @@ test("a step is not reported again if only its reason changes", async () => {
     environment: head(),
     username: "alice",
     jupyter: undefined,
-    settings: { sshGateway: undefined },
+    settings: { sshGateway: undefined, userAccess: undefined },
   });
 
   expect(toInstanceEvent(event({ phase: "preparing", step: "image" }))).toBeUndefined();

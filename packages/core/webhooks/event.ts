@@ -16,7 +16,7 @@ export interface DeliveryEvent {
   /** null if the owner has no record. Clients choose environment ids, so only this name identifies the owner. */
   readonly username: string | null;
   readonly jupyter: OpenJupyter | undefined;
-  readonly settings: Pick<Settings, "sshGateway">;
+  readonly settings: Pick<Settings, "sshGateway" | "userAccess">;
 }
 
 export type FormatBody = (event: DeliveryEvent) => object | undefined;

@@ -6,7 +6,7 @@ import { readAdvice, type WaitAdvice } from "#core/pools/forecast/advice.ts";
 import { reasonText } from "#core/pools/plan/reasons.ts";
 import { milliseconds } from "#http/answers/timestamp.ts";
 import { openedJupyter } from "../../internal/lookup-cache.ts";
-import { type Instance, toConnection, toStatus, type Ways } from "../schemas.ts";
+import { findShutPorts, type Instance, toConnection, toStatus, type Ways } from "../schemas.ts";
 
 /** Formats instances with their wait advice from one batch read. */
 export async function showInstances(
@@ -53,12 +53,14 @@ async function findJupyter(ctx: UserContext<"sealer">, instance: Environment): P
 function toInstance(instance: Environment, advice: WaitAdvice | undefined, ways: Ways): z.infer<typeof Instance> {
   const { id, name, labels } = instance;
   const status = toStatus(instance);
+  const lost = ways.jupyter?.token === null ? LOST_TOKEN : null;
+  const shut = status === "ready" ? findShutPorts(instance, ways) : null;
   return {
     id,
     instanceId: id,
     name,
     status,
-    statusReason: findReason(instance, advice) ?? (ways.jupyter?.token === null ? LOST_TOKEN : null),
+    statusReason: findReason(instance, advice) ?? lost ?? shut,
     productName: labels.productName ?? "",
     templateId: labels.templateId ?? "",
     gpuNum: Number(labels.gpuNum ?? instance.size.gpus),
