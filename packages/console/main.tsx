@@ -9,10 +9,17 @@ import { takeCode } from "./data/session.ts";
 import { Announcer } from "./parts/announcer.tsx";
 import { Layout, Title } from "./parts/layout.tsx";
 import { Empty, Failure, Loaded } from "./parts/notices.tsx";
+import { Account } from "./screens/account.tsx";
+import { Audit } from "./screens/admin/audit.tsx";
+import { Operation } from "./screens/admin/operation.tsx";
+import { Cluster } from "./screens/cluster.tsx";
+import { DiskScreen } from "./screens/disk.tsx";
+import { Disks } from "./screens/disks.tsx";
 import { Environments } from "./screens/environments.tsx";
 import { JobScreen } from "./screens/job.tsx";
 import { Login } from "./screens/login.tsx";
 import { Logs } from "./screens/logs.tsx";
+import { NewScreen } from "./screens/new.tsx";
 
 takeCode();
 
@@ -46,8 +53,15 @@ function Inside() {
         <Layout me={me}>
           <Switch>
             <Route path="/" component={Environments} />
+            <Route path="/new" component={NewScreen} />
             <Route path="/jobs/:id">{({ id }) => <JobScreen key={id} id={id} />}</Route>
             <Route path="/jobs/:id/logs">{({ id }) => <Logs key={id} id={id} />}</Route>
+            <Route path="/disks" component={Disks} />
+            <Route path="/disks/:name">{({ name }) => <DiskScreen key={name} name={decodeURIComponent(name)} />}</Route>
+            <Route path="/cluster" component={Cluster} />
+            <Route path="/account" component={Account} />
+            <Route path="/admin" component={Operation} />
+            <Route path="/admin/audit" component={Audit} />
             <Route>
               <Title title="Nothing is here" />
               <Empty title="There is no such screen">

@@ -25,6 +25,8 @@ export interface ConsoleFixture {
   visit(path: string, options?: BrowserContextOptions): Promise<Page>;
   /** Opens a screen in a new browser that is logged in as the local user. */
   open(path: string, options?: BrowserContextOptions): Promise<Page>;
+  /** Stops the stack. */
+  stop(): Promise<unknown>;
   /** Returns what went wrong in all pages so far: errors, violations of the policy. */
   faults(): readonly string[];
 }
@@ -63,6 +65,7 @@ export async function openConsole(settings: Readonly<Record<string, string>> = {
       if (path !== "/") await page.goto(url + path);
       return page;
     },
+    stop: () => stack.kill("SIGTERM"),
     faults: () => faults,
   };
 }

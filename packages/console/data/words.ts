@@ -60,7 +60,9 @@ export function formatClock(time: string): string {
   return Number.isNaN(Date.parse(time)) ? printable(time) : clockTime.format(new Date(time));
 }
 
-export function describeMachine({ gpu_count, gpu_type, instance_type }: JobSummary): string {
+type MachineOfJob = Pick<JobSummary, "gpu_count" | "gpu_type" | "instance_type">;
+
+export function describeMachine({ gpu_count, gpu_type, instance_type }: MachineOfJob): string {
   return gpu_count === 0 ? instance_type : `${gpu_count} × ${gpu_type}`;
 }
 

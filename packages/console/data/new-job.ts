@@ -1,0 +1,90 @@
+import type { SubmitJob } from "../../sdk/jobs.ts";
+import { hasGpus, machines } from "./machines.ts";
+import { parseHours } from "./words.ts";
+
+/** The form of a new environment, as it is typed. */
+export interface NewJob {
+  readonly type: string;
+  readonly gpus: number;
+  readonly hours: string;
+  readonly name: string;
+  readonly image: string;
+  readonly disk: string;
+  readonly diskSize: string;
+  readonly github: string;
+  readonly jupyter: boolean;
+  readonly command: string;
+}
+
+export const usualJob: NewJob = {
+  type: "cpu-x86",
+  gpus: 1,
+  hours: "1h",
+  name: "",
+  image: "pytorch/pytorch:2.1.0-cuda12.1-cudnn8-runtime",
+  disk: "",
+  diskSize: "",
+  github: "",
+  jupyter: false,
+  command: "",
+};
+
+/** Returns the body of a submit, or undefined while the form holds no machine or no time. */
+export function submitBody(job: NewJob): SubmitJob | undefined {
+  const instanceType = machines[job.type];
+  const hours = parseHours(job.hours);
+  if (instanceType === undefined || hours === undefined) return undefined;
+  return {
+    image: job.image,
+    instance_type: instanceType,
+    gpu_count: hasGpus(job.type) ? job.gpus : 0,
+    duration_hours: hours,
+    ...(job.name.trim() && { name: job.name.trim() }),
+    ...(job.disk && { disk_name: job.disk }),
+    ...(job.disk && Number(job.diskSize) > 0 && { disk_size_gb: Number(job.diskSize) }),
+    ...(job.github && { github_user: job.github }),
+    ...(job.jupyter && { jupyter_enabled: true }),
+    ...(job.command.trim() && { command: job.command }),
+  };
+}
+
+/** Returns the line that submits the same from a terminal. */
+export function upLine(job: NewJob): string {
+  const words = ["berth", "up"];
+  if (/^[A-Za-z0-9]/.test(job.name)) words.push(job.name.trim());
+  words.push("--type", job.type);
+  if (hasGpus(job.type)) words.push("--gpus", String(job.gpus));
+  words.push("--hours", job.hours.trim());
+  if (job.image !== usualJob.image) words.push("--image", job.image);
+  if (job.disk) words.push("--disk", job.disk);
+  if (job.disk && job.diskSize) words.push("--disk-size", job.diskSize);
+  if (job.github) words.push("--github", job.github);
+  if (job.jupyter) words.push("--jupyter");
+  if (job.command.trim()) words.push("--", job.command);
+  return words.map(shellWord).join(" ");
+}
+
+/** Returns the same as the file `berth.yaml`. A JSON text is a YAML text, with the same meaning. */
+export function yamlFile(job: NewJob): string {
+  const body = submitBody(job);
+  if (!body) return "";
+  const entries: [string, unknown][] = [
+    ["name", body.name],
+    ["type", job.type],
+    ["gpus", hasGpus(job.type) ? job.gpus : undefined],
+    ["hours", body.duration_hours],
+    ["image", body.image],
+    ["disk", body.disk_name],
+    ["disk_size", body.disk_size_gb],
+    ["github", body.github_user],
+    ["jupyter", body.jupyter_enabled],
+    ["command", body.command],
+  ];
+  const lines = entries.filter(([, value]) => value !== undefined);
+  return lines.map(([name, value]) => `${name}: ${JSON.stringify(value)}`).join("\n");
+}
+
+/** Quotes a word so that every POSIX shell reads it unchanged. */
+function shellWord(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}

@@ -1,0 +1,168 @@
+import type { Me } from "../../sdk/berth.ts";
+import type { Key } from "../../sdk/keys.ts";
+import type { WebhookDelivery } from "../../sdk/webhooks.ts";
+import { useAct } from "../data/acts.ts";
+import { berth, collect } from "../data/client.ts";
+import { useLive, useOnce } from "../data/live.ts";
+import { printable } from "../data/words.ts";
+import { Ask } from "../parts/ask.tsx";
+import { At } from "../parts/clock.tsx";
+import { type Fact, Facts } from "../parts/facts.tsx";
+import { Title } from "../parts/layout.tsx";
+import { Empty, Loaded } from "../parts/notices.tsx";
+import { Outcome } from "../parts/state.tsx";
+import { type Column, Table } from "../parts/table.tsx";
+
+export function Account() {
+  const me = useOnce(["me"], (signal) => berth.me({ signal }));
+  const keys = useLive(["keys"], (signal) => collect(berth.keys.list({ signal })));
+  return (
+    <>
+      <Title title="Account" />
+      <Loaded query={me}>{(data) => <Facts facts={describe(data)} />}</Loaded>
+      <section>
+        <h2>Keys and browsers</h2>
+        <Loaded query={keys}>
+          {(rows) => (
+            <Table
+              caption="Keys and browsers"
+              columns={keyColumns}
+              rows={rows}
+              rowKey={({ key_prefix }) => key_prefix}
+            />
+          )}
+        </Loaded>
+      </section>
+      <Deliveries />
+    </>
+  );
+}
+
+function describe({ username, is_operator, key, limits }: Me): Fact[] {
+  return [
+    ["User", `${printable(username, 200)}${is_operator ? ", an operator" : ""}`],
+    ["This session", <SessionEnd key="session" time={key.expires_at} />],
+    [
+      "Limits",
+      `${limits.max_duration_hours} h at once, ${limits.max_total_hours} h with extensions, ${
+        limits.max_waiting_jobs ?? "any number of"
+      } waiting environments of a type, ${limits.max_keys} keys, ${limits.max_web_sessions} browsers`,
+    ],
+  ];
+}
+
+function SessionEnd({ time }: { readonly time: string }) {
+  return (
+    <>
+      ends at <At time={time} />, with the login that it came from
+    </>
+  );
+}
+
+const kinds: Readonly<Record<string, string>> = { web: "browser", login: "login", rotation: "rotated key" };
+
+const keyColumns: readonly Column<Key>[] = [
+  {
+    name: "Key",
+    cell: ({ key_prefix, current }) => (
+      <>
+        <code>{printable(key_prefix, 20)}</code>
+        {current && <strong> this browser</strong>}
+        <Outcome subject={`key ${key_prefix}`} />
+      </>
+    ),
+  },
+  { name: "Kind", cell: ({ kind }) => kinds[kind] ?? printable(kind, 40) },
+  { name: "Made", cell: ({ created_at }) => <At time={created_at} /> },
+  { name: "Last used", cell: ({ last_used_at }) => <At time={last_used_at} /> },
+  { name: "Ends", cell: ({ expires_at }) => <At time={expires_at} /> },
+  { name: "Actions", cell: (key) => <Revoke apiKey={key} /> },
+];
+
+function Revoke({ apiKey }: { readonly apiKey: Key }) {
+  const { key_prefix: prefix, current, kind } = apiKey;
+  const act = useAct(`key ${prefix}`);
+  return (
+    <Ask
+      title={`Revoke ${prefix}`}
+      label="Revoke"
+      isDangerous
+      words={`berth keys revoke ${prefix}`}
+      act={() => void act("Revoke", () => berth.keys.revoke(prefix))}
+    >
+      <p>
+        {current
+          ? "You are signed out of this browser."
+          : `The ${kind === "web" ? "browser" : "program"} that has it is refused within seconds. A login makes a new one.`}
+      </p>
+    </Ask>
+  );
+}
+
+function Deliveries() {
+  const query = useLive(["deliveries"], async (signal) => {
+    const found: WebhookDelivery[] = [];
+    for await (const delivery of berth.webhooks.list({ signal })) {
+      found.push(delivery);
+      if (found.length === 100) break;
+    }
+    return found;
+  });
+  return (
+    <section>
+      <h2>Webhook deliveries</h2>
+      <Loaded query={query}>
+        {(rows) =>
+          rows.length === 0 ? (
+            <Empty title="No webhook was called in the last seven days" />
+          ) : (
+            <Table
+              caption="Webhook deliveries"
+              columns={deliveryColumns}
+              rows={rows}
+              rowKey={({ delivery_id }) => delivery_id}
+            />
+          )
+        }
+      </Loaded>
+    </section>
+  );
+}
+
+const deliveryColumns: readonly Column<WebhookDelivery>[] = [
+  { name: "Environment", cell: ({ environment_name }) => <bdi>{printable(environment_name, 128)}</bdi> },
+  { name: "Phase", cell: ({ phase }) => printable(phase, 40) },
+  {
+    name: "State",
+    cell: ({ delivery_id, state, attempts }) => (
+      <>
+        {printable(state.replace("_", " "), 40)}
+        <LastError attempts={attempts} />
+        <Outcome subject={`delivery ${delivery_id}`} />
+      </>
+    ),
+  },
+  { name: "Attempts", isNumber: true, cell: ({ attempt_count }) => attempt_count },
+  { name: "Made", cell: ({ created_at }) => <At time={created_at} /> },
+  { name: "Actions", cell: ({ delivery_id }) => <Resend id={delivery_id} /> },
+];
+
+function LastError({ attempts }: Pick<WebhookDelivery, "attempts">) {
+  const last = attempts.at(-1);
+  const error = last?.error ?? (last?.status != null && last.status >= 300 ? `status ${last.status}` : null);
+  return error === null ? null : <span className="why">{printable(error, 300)}</span>;
+}
+
+function Resend({ id }: { readonly id: string }) {
+  const act = useAct(`delivery ${id}`);
+  return (
+    <Ask
+      title="Send it again"
+      label="Resend"
+      words={`berth api POST /v1/webhooks/deliveries/${id}/resend`}
+      act={() => void act("Resend", () => berth.webhooks.resend(id))}
+    >
+      <p>The receiver gets the same event with the same event_id.</p>
+    </Ask>
+  );
+}

@@ -1,0 +1,50 @@
+import type { components } from "../../../sdk/schema.ts";
+import { berth } from "../../data/client.ts";
+import { useLive } from "../../data/live.ts";
+import { printable } from "../../data/words.ts";
+import { At } from "../../parts/clock.tsx";
+import { CommandLine } from "../../parts/command-line.tsx";
+import { Title } from "../../parts/layout.tsx";
+import { Empty, Loaded } from "../../parts/notices.tsx";
+import { type Column, Table } from "../../parts/table.tsx";
+
+type AuditEntry = components["schemas"]["AuditEntry"];
+
+/** What operators did, newest first. */
+export function Audit() {
+  const query = useLive(["admin", "audit"], async (signal) => {
+    const entries: AuditEntry[] = [];
+    for await (const entry of berth.admin.audit({ signal })) {
+      entries.push(entry);
+      if (entries.length === 100) break;
+    }
+    return entries;
+  });
+  return (
+    <>
+      <Title title="Audit" />
+      <Loaded query={query}>
+        {(rows) =>
+          rows.length === 0 ? (
+            <Empty title="No operator did anything yet" />
+          ) : (
+            <Table caption="Acts of operators" columns={columns} rows={rows} rowKey={({ id }) => id} />
+          )
+        }
+      </Loaded>
+      <CommandLine words="berth admin audit" />
+    </>
+  );
+}
+
+const columns: readonly Column<AuditEntry>[] = [
+  { name: "At", cell: ({ at }) => <At time={at} /> },
+  { name: "Operator", cell: ({ operator }) => <bdi>{printable(operator, 100)}</bdi> },
+  {
+    name: "Act",
+    cell: ({ action, count }) => `${printable(action.replaceAll("_", " "), 60)}${count > 1 ? ` × ${count}` : ""}`,
+  },
+  { name: "On", cell: ({ target }) => (target === null ? "" : <bdi>{printable(target, 200)}</bdi>) },
+  { name: "Result", cell: ({ result }) => printable(result, 40) },
+  { name: "Reason", cell: ({ reason }) => printable(reason ?? "", 400) },
+];

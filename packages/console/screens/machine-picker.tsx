@@ -1,0 +1,94 @@
+import type { Availability } from "../../sdk/berth.ts";
+import { berth } from "../data/client.ts";
+import { useLive } from "../data/live.ts";
+import { hasGpus, machines } from "../data/machines.ts";
+import type { NewJob } from "../data/new-job.ts";
+import { printable } from "../data/words.ts";
+import { Loaded } from "../parts/notices.tsx";
+
+interface PickerProps {
+  readonly job: NewJob;
+  set(change: Partial<NewJob>): void;
+}
+
+type Type = Availability["availability"][string];
+
+/** Chooses a type of machine and a number of GPUs, beside what is free. */
+export function MachinePicker({ job, set }: PickerProps) {
+  const query = useLive(["availability"], (signal) => berth.availability({ signal }));
+  return (
+    <section>
+      <h2 id="machine-heading">Machine</h2>
+      <Loaded query={query}>
+        {({ availability }) => (
+          <>
+            <div role="radiogroup" aria-labelledby="machine-heading" className="choices">
+              {listTypes(availability).map(([name, type]) => (
+                <Choice
+                  key={name}
+                  name={name}
+                  type={type}
+                  isChosen={job.type === name}
+                  choose={() => set({ type: name, gpus: fitting(job.gpus, type) })}
+                />
+              ))}
+            </div>
+            {hasGpus(job.type) && <Counts job={job} set={set} type={availability[job.type]} />}
+          </>
+        )}
+      </Loaded>
+    </section>
+  );
+}
+
+/** Types that the deployment has come first. */
+function listTypes(availability: Availability["availability"]): [string, Type | undefined][] {
+  const names = [...Object.keys(availability), ...Object.keys(machines)];
+  return [...new Set(names)].filter((name) => name in machines).map((name) => [name, availability[name]]);
+}
+
+function fitting(gpus: number, type: Type | undefined): number {
+  const counts = type?.count_options ?? [1];
+  return counts.includes(gpus) ? gpus : (counts.at(0) ?? 1);
+}
+
+interface ChoiceProps {
+  readonly name: string;
+  readonly type: Type | undefined;
+  readonly isChosen: boolean;
+  choose(): void;
+}
+
+function Choice({ name, type, isChosen, choose }: ChoiceProps) {
+  return (
+    <label className={isChosen ? "choice chosen" : "choice"}>
+      <input type="radio" name="machine" checked={isChosen} onChange={choose} />
+      <span className="choice-name">{name}</span>
+      <span className="faint">{machines[name]}</span>
+      <span className="choice-free">{describeFree(name, type)}</span>
+      {type?.closed_reason != null && <span className="warning">{printable(type.closed_reason, 300)}</span>}
+    </label>
+  );
+}
+
+function describeFree(name: string, type: Type | undefined): string {
+  if (!type || type.total === 0) return hasGpus(name) ? "no machine now" : "no GPUs";
+  if (!hasGpus(name)) return "no GPUs";
+  const block = type.available > type.largest_free ? `, at most ${type.largest_free} together` : "";
+  const waiting = type.queued > 0 ? `, ${type.queued} wanted` : "";
+  return `${type.available} of ${type.total} free${block}${waiting}`;
+}
+
+function Counts({ job, set, type }: PickerProps & { readonly type: Type | undefined }) {
+  const counts = type?.count_options ?? [1, 2, 4, 8];
+  return (
+    <fieldset className="counts">
+      <legend>GPUs</legend>
+      {counts.map((count) => (
+        <label key={count} className="toggle">
+          <input type="radio" name="gpus" checked={job.gpus === count} onChange={() => set({ gpus: count })} /> {count}
+        </label>
+      ))}
+    </fieldset>
+  );
+}

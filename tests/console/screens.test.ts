@@ -1,0 +1,138 @@
+import { expect, test } from "vitest";
+import { noBrowser, openConsole, violations } from "./console-fixture.ts";
+
+const job = { image: "ubuntu:24.04", instance_type: "c7i.8xlarge" };
+
+test("a form shows the estimate and the same line, and leads to the page of the new environment", async ({ skip }) => {
+  skip(noBrowser !== undefined, noBrowser);
+  const { open, faults } = await openConsole();
+  const page = await open("/new");
+  await page
+    .getByText("Would start now")
+    .or(page.getByText("Now", { exact: true }))
+    .first()
+    .waitFor();
+  await page.getByLabel("Name", { exact: true }).fill("made-here");
+  await page.getByLabel("Disk", { exact: true }).fill("papers");
+  await page.getByText("There is none of this name: it is made").waitFor();
+  await page.getByLabel("Command").fill('echo "it\'s made"; sleep 600');
+  const line = await page.locator(".command code").innerText();
+
+  await page.getByRole("button", { name: "Start it" }).click();
+  await page.getByRole("heading", { name: "made-here" }).waitFor();
+  await page.getByText("berth ssh made-here").waitFor();
+  await page.getByRole("link", { name: "Log" }).click();
+  await page.getByText("it's made").waitFor();
+
+  expect(line).toBe(
+    "berth up made-here --type cpu-x86 --hours 1h --disk papers -- 'echo \"it'\\''s made\"; sleep 600'",
+  );
+  expect(faults()).toEqual([]);
+});
+
+test("a disk is made, deleted only by its typed name, and brought back", async ({ skip }) => {
+  skip(noBrowser !== undefined, noBrowser);
+  const { open, faults } = await openConsole();
+  const page = await open("/disks");
+  const dialog = page.getByRole("dialog");
+  await page.getByRole("button", { name: "New disk…" }).click();
+  await dialog.getByLabel("Name", { exact: true }).fill("data");
+  await dialog.getByText("berth disks create data --size 100").waitFor();
+  await dialog.getByRole("button", { name: "New disk", exact: true }).click();
+  await page.getByRole("link", { name: "data" }).click();
+
+  await page.getByRole("button", { name: "Delete…" }).click();
+  const sure = dialog.getByRole("button", { name: "Delete", exact: true });
+  const before = await sure.isEnabled();
+  await dialog.getByText("After that they are lost").waitFor();
+  await dialog.getByRole("textbox").fill("data");
+  await sure.click();
+  await page.getByText("Delete: done").waitFor();
+  await page.getByRole("button", { name: "Bring back…" }).click();
+  await dialog.getByRole("button", { name: "Bring back", exact: true }).click();
+  await page.getByRole("button", { name: "Rename…" }).waitFor();
+
+  expect(before).toBe(false);
+  expect(faults()).toEqual([]);
+});
+
+test("an operator closes a type with a reason, which the audit shows", async ({ skip }) => {
+  skip(noBrowser !== undefined, noBrowser);
+  const { open, faults } = await openConsole({ ADMIN_USERS: "developer" });
+  const page = await open("/admin");
+  const row = page.getByRole("row", { name: /^h100/ });
+  await row.getByRole("button", { name: "Drain…" }).click();
+  await page.getByRole("dialog").getByLabel("Reason").fill("new cooling");
+  await page.getByRole("dialog").getByRole("button", { name: "Drain", exact: true }).click();
+  await row.getByRole("button", { name: "Undrain…" }).waitFor();
+  await page.getByText(/No environment of type h100 starts.*new cooling/).waitFor();
+  await page.getByRole("link", { name: "Audit" }).click();
+  await page.getByRole("row", { name: /developer.*drain pool.*h100/ }).waitFor();
+
+  expect(faults()).toEqual([]);
+});
+
+test("a page of a stack that stops says how old it is", async ({ skip }) => {
+  skip(noBrowser !== undefined, noBrowser);
+  const { open, call, stop } = await openConsole();
+  await call("POST", "/v1/jobs/submit", { ...job, name: "stays" });
+  const page = await open("/");
+  await page.getByRole("row", { name: /stays.*active/ }).waitFor();
+  await stop();
+
+  await page.getByText(/^Seen \d+ .* ago\./).waitFor({ timeout: 90_000 });
+  expect(await page.getByRole("row", { name: /stays/ }).count()).toBe(1);
+});
+
+test("nothing is read while the page is hidden", async ({ skip }) => {
+  skip(noBrowser !== undefined, noBrowser);
+  const { open } = await openConsole();
+  const page = await open("/");
+  const read: number[] = [];
+  page.on("request", (request) => {
+    if (request.url().includes("/v1/")) read.push(Date.now());
+  });
+  await expect.poll(() => read.length).toBeGreaterThan(0);
+  const hide = (
+    state: string,
+  ) => `Object.defineProperty(document, "visibilityState", { value: "${state}", configurable: true });
+    document.dispatchEvent(new Event("visibilitychange"))`;
+  await page.evaluate(hide("hidden"));
+  const before = read.length;
+  // Longer than the longest time between two reads of a page that is shown.
+  await page.waitForTimeout(20_000);
+  const meanwhile = read.length - before;
+  await page.evaluate(hide("visible"));
+  await expect.poll(() => read.length).toBeGreaterThan(before + meanwhile);
+
+  // A read that had begun may end.
+  expect(meanwhile).toBeLessThanOrEqual(1);
+});
+
+test.for(["light", "dark"] as const)("axe finds nothing on the other screens in %s", async (colorScheme, { skip }) => {
+  skip(noBrowser !== undefined, noBrowser);
+  const { open, call, faults, url } = await openConsole({ ADMIN_USERS: "developer" });
+  await call("POST", "/v1/jobs/submit", { ...job, name: "runs", disk_name: "data" });
+  const page = await open("/", { colorScheme });
+  const found: string[] = [];
+  for (const [path, text] of [
+    ["/new", "no GPUs"],
+    ["/disks", "in use"],
+    ["/disks/data", "It has no snapshot yet"],
+    ["/cluster", "GPUs are free"],
+    ["/account", "this browser"],
+    ["/admin", "that nothing explains"],
+    ["/admin/audit", "show state"],
+    ["/jobs/00000000", "There is no such thing here"],
+  ] as const) {
+    await page.goto(url + path);
+    await page.getByText(text).first().waitFor();
+    found.push(...(await violations(page)).map((violation) => `${path} ${violation}`));
+  }
+  await page.goto(`${url}/`);
+  await page.getByRole("button", { name: "End…", exact: true }).click();
+  found.push(...(await violations(page)).map((violation) => `dialog ${violation}`));
+
+  expect(found).toEqual([]);
+  expect(faults()).toEqual([]);
+});
