@@ -7,7 +7,7 @@ import "./terminal.css";
 import { connectTerminal } from "./terminal/connection.ts";
 
 const [, id = ""] = /^\/jobs\/([^/]+)\/terminal$/.exec(location.pathname) ?? [];
-const berth = new Berth({ url: location.origin });
+const berth = new Berth({ url: location.origin, cookie: true });
 const root = document.getElementById("root");
 if (root) start(root);
 

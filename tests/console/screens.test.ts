@@ -47,7 +47,7 @@ test("a disk is made, deleted only by its typed name, and brought back", async (
   await dialog.getByText("After that they are lost").waitFor();
   await dialog.getByRole("textbox").fill("data");
   await sure.click();
-  await page.getByText("Delete: done").waitFor();
+  await page.locator(".outcome", { hasText: "Delete: done" }).waitFor();
   await page.getByRole("button", { name: "Bring back…" }).click();
   await dialog.getByRole("button", { name: "Bring back", exact: true }).click();
   await page.getByRole("button", { name: "Rename…" }).waitFor();

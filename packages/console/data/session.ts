@@ -14,24 +14,14 @@ export function heldCode(): string | undefined {
   return code;
 }
 
-export interface WebCode {
-  readonly username: string;
-}
-
-/** Says whose code it is, without using it up. */
-export async function showCode(held: string): Promise<WebCode> {
-  const call = { body: { code: held }, public: true, repeat: "never" } as const;
-  return (await berth.call("POST", "/v1/web/codes/show", call)) as WebCode;
-}
-
 /** Uses up the code. The answer sets the session's cookie. */
 export async function signIn(held: string): Promise<void> {
   code = undefined;
-  await berth.call("POST", "/v1/web/sessions", { body: { code: held }, public: true, repeat: "never" });
+  await berth.web.openSession(held);
 }
 
 /** Ends the session, and forgets all that this page has read. */
 export async function signOut(): Promise<void> {
-  await berth.call("DELETE", "/v1/web/sessions").catch(() => undefined);
+  await berth.web.closeSession().catch(() => undefined);
   location.assign("/login");
 }

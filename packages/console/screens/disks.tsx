@@ -132,7 +132,15 @@ const deletedColumns: readonly Column<Disk>[] = [
   nameColumn,
   { name: "Size", isNumber: true, cell: ({ size_gb }) => `${size_gb} GB` },
   { name: "Gone for good on", cell: ({ delete_date }) => printable(delete_date ?? "unknown", 40) },
-  { name: "Actions", cell: (disk) => <Undelete disk={disk} /> },
+  {
+    name: "Actions",
+    cell: (disk) => (
+      <>
+        <Undelete disk={disk} />
+        <Outcome subject={`disk ${disk.disk_name}`} />
+      </>
+    ),
+  },
 ];
 
 export function Undelete({ disk }: { readonly disk: Disk }) {
@@ -142,16 +150,13 @@ export function Undelete({ disk }: { readonly disk: Disk }) {
     await berth.disks.settle(await berth.disks.undelete(name));
   };
   return (
-    <>
-      <Ask
-        title={`Bring ${name} back`}
-        label="Bring back"
-        words={`berth disks undelete ${name}`}
-        act={() => void act("Bring back", undelete)}
-      >
-        <p>It has all its files and snapshots again.</p>
-      </Ask>
-      <Outcome subject={`disk ${name}`} />
-    </>
+    <Ask
+      title={`Bring ${name} back`}
+      label="Bring back"
+      words={`berth disks undelete ${name}`}
+      act={() => void act("Bring back", undelete)}
+    >
+      <p>It has all its files and snapshots again.</p>
+    </Ask>
   );
 }

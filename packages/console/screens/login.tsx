@@ -1,6 +1,7 @@
 import { useState } from "react";
+import { berth } from "../data/client.ts";
 import { useOnce } from "../data/live.ts";
-import { heldCode, showCode, signIn } from "../data/session.ts";
+import { heldCode, signIn } from "../data/session.ts";
 import { printable } from "../data/words.ts";
 import { CommandLine } from "../parts/command-line.tsx";
 import { Failure } from "../parts/notices.tsx";
@@ -30,7 +31,7 @@ function HowTo({ reason }: { readonly reason: string | undefined }) {
 }
 
 function Confirm({ code }: { readonly code: string }) {
-  const query = useOnce(["code"], () => showCode(code));
+  const query = useOnce(["code"], (signal) => berth.web.showCode(code, { signal }));
   const [error, setError] = useState<Error>();
   const [isBusy, setIsBusy] = useState(false);
   const { data } = query;

@@ -15,6 +15,7 @@ interface ServerFrame {
   readonly window?: number;
   readonly received?: number;
   readonly exit_code?: number;
+  readonly text?: string;
 }
 
 /** Close codes after which another connection is of no use (docs/apis/common.md#web-terminals). */
@@ -84,7 +85,7 @@ class Connection {
     socket.onclose = ({ code }) => this.#closed(code);
   }
 
-  #hear({ type, offset = 0, window = 0, received = 0, exit_code }: ServerFrame): void {
+  #hear({ type, offset = 0, window = 0, received = 0, exit_code, text = "" }: ServerFrame): void {
     if (type === "opened") {
       if (this.#received > 0 && offset > this.#received) {
         this.#terminal.write(`\r\n[${offset - this.#received} bytes are lost]\r\n`);
@@ -103,6 +104,7 @@ class Connection {
       this.#taken = received;
       this.#flush();
     }
+    if (type === "notice") this.#options.say(text);
     if (type === "exit") this.#terminal.write(`\r\n[the shell has ended with exit code ${exit_code}]\r\n`);
   }
 
