@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { gatewayCommand } from "#core/environments/access/ssh-command.ts";
 import type { Phase } from "#core/environments/record/phases.ts";
 import type { Environment } from "#core/environments/record/record.ts";
 import type { Settings } from "#core/settings.ts";
@@ -125,12 +126,18 @@ function getPage({ scheme, domain }: Settings, fqdn: string): string {
 }
 
 /**
- * Returns the SSH command. The contract's form needs a domain with an SSH endpoint at that port. Names below
- * localhost have none, so there it is the working command, once known.
+ * Returns the SSH command. In the contract's form all workspaces have one login, and SSH clients do not say which host
+ * they want. So no gateway can serve it, and the working command is shown where there is one.
  */
-function getSsh({ domain }: Settings, { run: { address }, access }: Environment, fqdn: string): string {
+function getSsh(
+  { domain, sshGateway, userAccess }: Settings,
+  { run: { address }, access }: Environment,
+  fqdn: string,
+): string {
+  if (sshGateway) return gatewayCommand(access, sshGateway);
   const isLocal = formatHost(domain).endsWith(".localhost") && address?.ip === "127.0.0.1";
-  if (isLocal && address.port !== null) return `ssh -p ${address.port} ${access.login}@${address.ip}`;
+  if ((isLocal || userAccess === "nodeport") && typeof address?.port === "number")
+    return `ssh -p ${address.port} ${access.login}@${address.ip}`;
   return `ssh -p 2222 dev8@${fqdn}`;
 }
 

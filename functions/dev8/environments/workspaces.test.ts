@@ -596,6 +596,18 @@ test.each([
   expect(body.data.environment.connectionUrls.ssh).toBe(ssh);
 });
 
+test.each([
+  ["a gateway at port 22", { sshGateway: { host: "ssh.berth.dev", port: 22 } }, "ssh LOGIN@ssh.berth.dev"],
+  ["a gateway at another port", { sshGateway: { host: "ssh.berth.dev", port: 99 } }, "ssh -p 99 LOGIN@ssh.berth.dev"],
+  ["node ports", { userAccess: "nodeport" }, "ssh -p 2201 LOGIN@127.0.0.1"],
+] as const)("the SSH command of a deployment with %s works there", async (_, access, command) => {
+  const world = await workspaceWorld({ settings: { domain: "dev.example.com", ...access }, access: { sshPort: 2201 } });
+
+  const { body } = await world.create({ cloudRegion: "eastus" });
+
+  expect(body.data.environment.connectionUrls.ssh).toBe(command.replace("LOGIN", `ws-${workspaceId}.eastus`));
+});
+
 /** Sends a request that fails after some of its writes, and repeats it with the same idempotency key. */
 async function twice(world: WorkspaceWorld, faults: PutFaults, died: number, action: "start" | "stop") {
   let writes = 0;

@@ -8,7 +8,15 @@ export function formatSshCommand(
   { sshGateway }: Pick<Settings, "sshGateway">,
 ): string | null {
   if (!letsSomebodyIn(access, run.n)) return null;
-  if (sshGateway?.port === 22) return `ssh ${access.login}@${sshGateway.host}`;
-  const { host, port } = sshGateway ?? { host: run.address?.ip, port: run.address?.port };
-  return port ? `ssh -p ${port} ${access.login}@${host}` : null;
+  if (sshGateway) return gatewayCommand(access, sshGateway);
+  const { ip, port } = run.address ?? {};
+  return port ? `ssh -p ${port} ${access.login}@${ip}` : null;
+}
+
+/** Returns the command for a gateway, which knows an environment by its login. */
+export function gatewayCommand(
+  { login }: Pick<Environment["access"], "login">,
+  { host, port }: NonNullable<Settings["sshGateway"]>,
+): string {
+  return port === 22 ? `ssh ${login}@${host}` : `ssh -p ${port} ${login}@${host}`;
 }
