@@ -34,6 +34,18 @@ it("a user of OpenSSH enters a pod through the program, whose log names the run 
   expect(gateway.lines[1]).toMatchObject({ run: fixture.run });
 });
 
+it("a session in a pod without the tools image goes on, and counts as no use, as docs/apis/novita.md says", async () => {
+  const gateway = await fixture.startGateway();
+  const session = await openSession(gateway);
+
+  const count = await fixture.cluster.compute.countWork(fixture.run.slice(0, -"-r1".length), 1);
+  const answer = await session.say("still here\n");
+  session.close();
+  await session.ended;
+
+  expect([count, answer]).toEqual([0, "still here\n"]);
+});
+
 it("SIGTERM refuses new connections, and an open session goes on until it ends", async () => {
   const gateway = await fixture.startGateway();
   const session = await openSession(gateway);
