@@ -16,8 +16,10 @@ function start(place: HTMLElement): void {
   const back = element("a", "Back to the environment");
   back.href = `/jobs/${id}`;
   const status = element("span");
-  status.setAttribute("role", "status");
-  header.append(back, status);
+  const notice = element("span");
+  for (const live of [notice, status]) live.setAttribute("role", "status");
+  notice.className = "notice";
+  header.append(back, notice, status);
   const main = element("main");
   main.setAttribute("aria-label", "Terminal");
   place.append(header, main);
@@ -41,6 +43,9 @@ function start(place: HTMLElement): void {
     open: (terminalId) => berth.jobs.openTerminal(decodeURIComponent(id), terminalId),
     say: (text) => {
       status.textContent = text;
+    },
+    announce: (text) => {
+      notice.textContent = text;
     },
     isFinal: (error) => error instanceof BerthError && !["unreachable", "unavailable", "rate"].includes(error.code),
   });

@@ -25,8 +25,10 @@ export interface ConsoleFixture {
   visit(path: string, options?: BrowserContextOptions): Promise<Page>;
   /** Opens a screen in a new browser that is logged in as the local user. */
   open(path: string, options?: BrowserContextOptions): Promise<Page>;
-  /** Stops the stack. */
-  stop(): Promise<unknown>;
+  /** Stops the stack, and with SIGUSR2 leaves its environments running. */
+  stop(signal?: "SIGTERM" | "SIGUSR2"): Promise<unknown>;
+  /** Starts the stack again, at the same port and with the same home. */
+  startAgain(): Promise<unknown>;
   /** Returns what went wrong in all pages so far: errors, violations of the policy. */
   faults(): readonly string[];
 }
@@ -65,7 +67,8 @@ export async function openConsole(settings: Readonly<Record<string, string>> = {
       if (path !== "/") await page.goto(url + path);
       return page;
     },
-    stop: () => stack.kill("SIGTERM"),
+    stop: (signal = "SIGTERM") => stack.kill(signal),
+    startAgain: () => stacks.start({ ...settings, PORT: new URL(stack.url).port }),
     faults: () => faults,
   };
 }

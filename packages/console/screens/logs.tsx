@@ -44,8 +44,8 @@ export function Logs({ id }: { readonly id: string }) {
         <span className="faint">{describe(state, lines.length, search)}</span>
       </div>
       {error && <Failure error={error} />}
-      {lines.length === 0 && state !== "reading" ? (
-        <Empty title={search === "" ? "It has printed nothing yet" : "No line has this text"} />
+      {lines.length === 0 ? (
+        <Empty title={search === "" ? "No output so far" : "No line has this text"} />
       ) : (
         // biome-ignore lint/a11y/noNoninteractiveTabindex: people scroll it by keyboard.
         <section className={wraps ? "log wraps" : "log"} tabIndex={0} aria-label="Log">

@@ -4,7 +4,10 @@ import type { JobTerminalTicket } from "../../sdk/jobs.ts";
 interface ConnectionOptions {
   /** Requests a ticket: for a new terminal, or for one to return to. */
   open(terminalId: string | undefined): Promise<JobTerminalTicket>;
+  /** Shows the state of the connection. */
   say(text: string): void;
+  /** Shows what the gateway announces: a warning, or that one does not hold any more. */
+  announce(text: string): void;
   /** Reports whether asking again for a ticket is of no use. */
   isFinal(error: unknown): boolean;
 }
@@ -104,7 +107,7 @@ class Connection {
       this.#taken = received;
       this.#flush();
     }
-    if (type === "notice") this.#options.say(text);
+    if (type === "notice") this.#options.announce(text);
     if (type === "exit") this.#terminal.write(`\r\n[the shell has ended with exit code ${exit_code}]\r\n`);
   }
 
