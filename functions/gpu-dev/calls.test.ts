@@ -132,3 +132,15 @@ test("a code for a browser = key + its record + one write; opening a session rea
   await world.request("DELETE", "/v1/web/sessions", { headers: { ...fromConsole, Cookie } });
   expect(counted()).toEqual([keyRead, "table.get", "table.get", "table.get", "table.put", "table.put"]);
 });
+
+test("environments = key + one query for each API, and the state of what is shown", async () => {
+  const { world, key, during } = await countedWorld();
+  const queries = Array.from({ length: 5 }, () => "table.query");
+  expect(await during("GET", "/v1/environments")).toEqual([keyRead, ...queries]);
+  await submitJob(world, key, { gpu_count: 16 });
+  world.clock.advance(1);
+  await submitJob(world, key);
+  await world.advance(5_000);
+
+  expect(await during("GET", "/v1/environments")).toEqual([keyRead, ...queries, "table.getMany", "table.getMany"]);
+});

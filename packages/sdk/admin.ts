@@ -13,6 +13,16 @@ interface ReasonOptions extends CallOptions {
   readonly reason?: string;
 }
 
+interface PoolOptions extends CallOptions {
+  readonly gpuType?: string | undefined;
+}
+
+interface DeliveriesOptions extends CallOptions {
+  readonly user?: string | undefined;
+  /** The value of `next` on the page before. */
+  readonly after?: string | undefined;
+}
+
 /** Calls for operators. Every other caller gets a `NotFoundError`. */
 export class Admin {
   readonly #transport: Transport;
@@ -56,6 +66,39 @@ export class Admin {
     return this.#pages((query) => {
       return this.#transport.send<Schemas["AdminNodeList"]>("GET", "/v1/admin/nodes", { ...options, query });
     }, "nodes");
+  }
+
+  /**
+   * Returns the types of GPUs: who holds each machine until when, and who waits for them.
+   *
+   * @example
+   * const { pools } = await berth.admin.pools();
+   */
+  pools({ gpuType, ...options }: PoolOptions = {}): Promise<Schemas["AdminPoolList"]> {
+    return this.#transport.send("GET", "/v1/admin/pools", { ...options, query: { gpu_type: gpuType } });
+  }
+
+  /**
+   * Yields the users by name.
+   *
+   * @example
+   * for await (const { username, disabled } of berth.admin.users()) console.log(username, disabled);
+   */
+  users(options: CallOptions = {}): AsyncGenerator<Schemas["AdminUser"]> {
+    return this.#pages((query) => {
+      return this.#transport.send<Schemas["AdminUserList"]>("GET", "/v1/admin/users", { ...options, query });
+    }, "users");
+  }
+
+  /**
+   * Returns webhook deliveries, newest first: those of all users that wait, or a page of one user's.
+   *
+   * @example
+   * const { deliveries } = await berth.admin.deliveries();
+   */
+  deliveries({ user, after, ...options }: DeliveriesOptions = {}): Promise<Schemas["AdminWebhookDeliveryList"]> {
+    const query = { user, after, limit: pageSize };
+    return this.#transport.send("GET", "/v1/admin/webhooks/deliveries", { ...options, query });
   }
 
   /**

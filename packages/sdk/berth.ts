@@ -12,6 +12,7 @@ export type Availability = Schemas["Availability"];
 export type GpuCapacity = Schemas["GpuCapacity"];
 export type Me = Schemas["Me"];
 export type Discovery = Schemas["Discovery"];
+export type EnvironmentSummary = Schemas["EnvironmentSummary"];
 export type ClusterStatus = Schemas["ClusterStatus"];
 
 /**
@@ -86,6 +87,22 @@ export class Berth {
    */
   status(options: CallOptions = {}): Promise<ClusterStatus> {
     return this.#transport.send("GET", "/v1/cluster/status", options);
+  }
+
+  /**
+   * Yields the caller's environments of all APIs, newest first.
+   *
+   * @example
+   * for await (const { api, name, phase } of berth.environments()) console.log(api, name, phase);
+   */
+  async *environments(options: CallOptions = {}): AsyncGenerator<EnvironmentSummary> {
+    const limit = 100;
+    for (let offset = 0; ; offset += limit) {
+      const call = { ...options, query: { limit, offset } };
+      const { environments } = await this.#transport.send<Schemas["AllEnvironments"]>("GET", "/v1/environments", call);
+      yield* environments;
+      if (environments.length < limit) return;
+    }
   }
 
   /**

@@ -4,6 +4,7 @@ export {
   type BerthOptions,
   type ClusterStatus,
   type Discovery,
+  type EnvironmentSummary,
   type GpuCapacity,
   type Me,
 } from "./berth.ts";

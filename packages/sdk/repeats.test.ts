@@ -35,6 +35,8 @@ const repeatable: Readonly<Record<string, Send>> = {
   "web.showCode": ({ web }) => web.showCode("c"),
   "admin.cancelJob": ({ admin }) => admin.cancelJob("9e41"),
   "admin.orphans": ({ admin }) => admin.orphans(),
+  "admin.pools": ({ admin }) => admin.pools(),
+  "admin.deliveries": ({ admin }) => admin.deliveries(),
   "admin.state": ({ admin }) => admin.state(),
   "admin.setDrained": ({ admin }) => admin.setDrained("h100", true),
   "admin.setPaused": ({ admin }) => admin.setPaused(true),
@@ -52,7 +54,16 @@ const sentOnce: Readonly<Record<string, Send>> = {
 
 /** Methods that send nothing but the calls above and reads. */
 const composed = ["jobs.act", "jobs.wait", "jobs.logs", "disks.settle", "disks.snapshots"];
-const iterators = ["jobs.list", "disks.list", "keys.list", "webhooks.list", "admin.jobs", "admin.nodes", "admin.audit"];
+const iterators = [
+  "jobs.list",
+  "disks.list",
+  "keys.list",
+  "webhooks.list",
+  "admin.jobs",
+  "admin.nodes",
+  "admin.audit",
+  "admin.users",
+];
 
 test("every method of the SDK is in one of these tables", () => {
   const berth = new Berth({ url: "http://127.0.0.1" });

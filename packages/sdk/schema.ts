@@ -141,6 +141,32 @@ export interface components {
             /** @description Number of entries to skip. */
             offset: number;
         };
+        AdminPool: {
+            /** @description The type of GPU. */
+            gpu_type: string;
+            /** @description What its machines offer, as of the last plan. */
+            total: number;
+            /** @description How much of that is free. */
+            free: number;
+            /** @description How much of that environments have. */
+            in_use: number;
+            /** @description Since when no new jobs are started on it; null while they are. */
+            drained: components["schemas"]["ClosedNote"] | null;
+            /** @description Number of machines; `nodes` lists at most 200. */
+            node_count: number;
+            /** @description The machines, with who has capacity there and until when. */
+            nodes: components["schemas"]["PoolNode"][];
+            /** @description Number of environments that wait; `queue` lists at most 100. */
+            waiting_count: number;
+            /** @description Those that wait, in the planner's order. */
+            queue: components["schemas"]["PoolWaiting"][];
+        };
+        AdminPoolList: {
+            /** @description Since when no new jobs are started at all; null while they are. */
+            paused: components["schemas"]["ClosedNote"] | null;
+            /** @description The types with machines, a queue or a closure. */
+            pools: components["schemas"]["AdminPool"][];
+        };
         AdminState: {
             /** @description Since when and why no new jobs are started at all; null while they are. */
             paused: {
@@ -161,11 +187,96 @@ export interface components {
             /** @description Number of machines that an operator called dead; `gone_nodes` may list fewer. */
             gone_node_count: number;
         };
+        AdminUser: {
+            /** @description The user's name. */
+            username: string;
+            /** @description The user's number. */
+            user_id: number;
+            /** @description Whether the user is disabled. */
+            disabled: boolean;
+            /** @description Number of API keys that have not expired, beside those of browsers. */
+            key_count: number;
+            /** @description Number of browsers that are logged in. */
+            web_session_count: number;
+            /**
+             * Format: date-time
+             * @description When the newest of these keys was issued; null if there is none.
+             */
+            last_issued_at: string | null;
+        };
+        AdminUserList: {
+            /** @description The users, by name. */
+            users: components["schemas"]["AdminUser"][];
+            /** @description Number of users. */
+            total: number;
+            /** @description Maximum number of entries to return, 1 to 500. */
+            limit: number;
+            /** @description Number of entries to skip. */
+            offset: number;
+        };
+        AdminWebhookDelivery: {
+            /** @description The id of the delivery: one event to one receiver. */
+            delivery_id: string;
+            /** @description The id of the job, instance or other environment that the event is about. */
+            environment_id: string;
+            /** @description The environment's name, for people. */
+            environment_name: string;
+            /** @description The API through which the environment was created. */
+            api: string;
+            /** @description Number of the environment's start, counted from 1. */
+            run: number;
+            /** @description The phase that the environment entered. */
+            phase: string;
+            /** @description The step of its preparation; null in other phases. */
+            step: string | null;
+            /**
+             * @description `waiting` for its next attempt, `delivered`, or `given_up`.
+             * @enum {string}
+             */
+            state: "waiting" | "delivered" | "given_up";
+            /** @description Number of attempts so far. */
+            attempt_count: number;
+            /** @description The latest attempts, oldest first. */
+            attempts: components["schemas"]["WebhookAttempt"][];
+            /**
+             * Format: date-time
+             * @description When it was created.
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description When the next attempt is due; null unless the delivery waits.
+             */
+            next_attempt_at: string | null;
+            /**
+             * Format: date-time
+             * @description When the delivery succeeded or was given up; null until then.
+             */
+            ended_at: string | null;
+            /** @description The user name of the owner. */
+            user_id: string;
+        };
+        AdminWebhookDeliveryList: {
+            /** @description The deliveries, newest first. */
+            deliveries: components["schemas"]["AdminWebhookDelivery"][];
+            /** @description With `user`: the value of `after` for the next page; null on the last one. */
+            next: string | null;
+        };
         AdmissionState: {
             /** @description Whether no new jobs are started at all. */
             paused: boolean;
             /** @description The GPU types on which no new jobs are started. */
             drained_gpu_types: string[];
+        };
+        AllEnvironments: {
+            /** @description Your environments of all APIs, newest first. */
+            environments: components["schemas"]["EnvironmentSummary"][];
+            /** @description Number of entries in all. */
+            total: number;
+            /** @description Maximum number of entries to return, 1 to 500. */
+            limit: number;
+            /** @description Number of entries to skip. */
+            offset: number;
         };
         Audit: {
             /** @description The entries, newest first. */
@@ -193,7 +304,7 @@ export interface components {
              * @description What the operator did.
              * @enum {string}
              */
-            action: "list_jobs" | "cancel_job" | "disable_user" | "enable_user" | "drain_pool" | "undrain_pool" | "pause_admission" | "resume_admission" | "list_orphans" | "end_record" | "declare_node_gone" | "return_node" | "list_nodes" | "show_state";
+            action: "list_jobs" | "cancel_job" | "disable_user" | "enable_user" | "drain_pool" | "undrain_pool" | "pause_admission" | "resume_admission" | "list_orphans" | "end_record" | "declare_node_gone" | "return_node" | "list_nodes" | "show_state" | "list_deliveries" | "list_pools" | "list_users";
             /** @description The target of the action; null if the action concerns everything. */
             target: string | null;
             /** @description The `X-Request-ID` of the operator's request. */
@@ -222,6 +333,19 @@ export interface components {
         CancelAnyJob: {
             /** @description The owner's user name. With it, a job that was submitted a second ago is found too. */
             user?: string | null;
+            /** @description Why, in the operator's words. The owner reads it. */
+            reason?: string | null;
+        };
+        ClosedNote: {
+            /**
+             * Format: date-time
+             * @description When an operator closed it; null if an older version noted no time.
+             */
+            since: string | null;
+            /** @description The operator who did; null if an older version noted no name. */
+            by: string | null;
+            /** @description Why, in the operator's words; null if none were given. */
+            reason: string | null;
         };
         ClusterStatus: {
             /** @description Number of GPUs in the cluster. */
@@ -530,6 +654,60 @@ export interface components {
                 /** @description The disk's snapshots. */
                 snapshots: string[];
             };
+        };
+        EnvironmentLinks: {
+            /** @description The path of its own call. */
+            self: string;
+            /** @description The address of its first HTTP port; null if it has none now. */
+            page: string | null;
+        };
+        EnvironmentSummary: {
+            /** @description The environment's id in its API. */
+            id: string;
+            /**
+             * @description The API that made it, and that changes it.
+             * @enum {string}
+             */
+            api: "gpu-dev" | "session-manager" | "onmemos" | "novita" | "dev8";
+            /** @description The environment's name, for people. */
+            name: string;
+            /**
+             * @description The state of its record, in the same words for all APIs.
+             * @enum {string}
+             */
+            phase: "queued" | "preparing" | "active" | "stopping" | "stopped" | "completed" | "expired" | "cancelled" | "failed" | "deleted";
+            /** @description Why it waits, what it is preparing, or why it ended. */
+            reason: string | null;
+            /** @description The type of GPU. */
+            gpu_type: string;
+            /** @description Number of GPUs. */
+            gpu_count: number;
+            /** @description Its place among those that wait for this type; null if it has none. */
+            queue_position: number | null;
+            /**
+             * Format: date-time
+             * @description When it should start; null unless it waits, or if unknown.
+             */
+            estimated_start_time: string | null;
+            /** @description Its named disk; null if it has none. */
+            disk_name: string | null;
+            /**
+             * Format: date-time
+             * @description When it was created.
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description When its time is over; null if it has no end, or before its start.
+             */
+            expires_at: string | null;
+            /**
+             * Format: date-time
+             * @description When it ended; null until then.
+             */
+            ended_at: string | null;
+            /** @description Where to go on. */
+            links: components["schemas"]["EnvironmentLinks"];
         };
         EstimateError: {
             /** @description Number of starts that the figures are computed from. */
@@ -1250,6 +1428,71 @@ export interface components {
             max_keys: number;
             /** @description In how many browsers you may be logged in. */
             max_web_sessions: number;
+        };
+        PoolHolder: {
+            /** @description The user name of the owner. */
+            user_id: string;
+            /** @description The environment's id in its API. */
+            environment_id: string;
+            /** @description The API through which the environment was created. */
+            api: string;
+            /** @description How much of this machine it has. */
+            units: number;
+            /**
+             * @description `granted` until the environment has taken what it was granted.
+             * @enum {string}
+             */
+            phase: "granted" | "preparing" | "active" | "stopping";
+            /**
+             * Format: date-time
+             * @description When its time is over; null if it has no end, or has not started.
+             */
+            until: string | null;
+        };
+        PoolNode: {
+            /** @description The machine's name. */
+            node: string;
+            /**
+             * @description As in the list of machines.
+             * @enum {string}
+             */
+            status: "ready" | "not_ready" | "cordoned" | "tainted" | "gone";
+            /** @description The machine's zone. */
+            zone: string;
+            /** @description What it offers: GPUs, vCPUs of a shared machine, 1 for another CPU machine. */
+            units: number;
+            /** @description Who has capacity there. */
+            holders: components["schemas"]["PoolHolder"][];
+        };
+        PoolWaiting: {
+            /** @description Its place in the planner's order; null if the plan does not reach it. */
+            position: number | null;
+            /** @description The user name of the owner. */
+            user_id: string;
+            /** @description The environment's id in its API. */
+            environment_id: string;
+            /** @description The environment's name, for people. */
+            name: string;
+            /** @description The API through which the environment was created. */
+            api: string;
+            /** @description Number of machines that it needs at once. */
+            machines: number;
+            /** @description What it needs of each. */
+            units: number;
+            /** @description The part of this type that its owner has now, 0 to 1. The planner prefers smaller ones. */
+            share: number;
+            /**
+             * Format: date-time
+             * @description Since when it waits.
+             */
+            queued_at: string;
+            /**
+             * Format: date-time
+             * @description When it should start; null if unknown.
+             */
+            estimated_start_time: string | null;
+            /** @description Why it waits, as its owner reads it. */
+            reason: string | null;
         };
         Readiness: {
             /**

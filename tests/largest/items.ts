@@ -27,6 +27,7 @@ export const largestItems = {
   user: owners.user,
   key: owners.key,
   username: owners.nameClaim,
+  "listed-user": owners.listedUser,
   identity: owners.identity,
   logins: owners.logins,
   ticket: owners.ticket,

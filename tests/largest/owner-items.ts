@@ -10,6 +10,7 @@ import {
   idempotencyKey,
   identityKey,
   keyText,
+  listedUserKey,
   loginsKey,
   operationKey,
   ownersReceiversKey,
@@ -20,7 +21,7 @@ import {
   usernameKey,
   webCodeKey,
 } from "#core/store/keys.ts";
-import type { ApiKey, NameClaim, User } from "#core/users/record.ts";
+import type { ApiKey, ListedUser, NameClaim, User } from "#core/users/record.ts";
 import type { WebCode } from "#core/users/web-sessions.ts";
 import {
   at,
@@ -180,6 +181,13 @@ export const nameClaim = {
   uid,
   identity: hash,
 } satisfies Written<NameClaim>;
+
+export const listedUser = {
+  ...base,
+  ...listedUserKey(username),
+  kind: "listed-user",
+  uid,
+} satisfies Written<ListedUser>;
 
 export const identity = { ...base, ...identityKey(hash), kind: "identity", uid };
 export const logins = { ...base, ...loginsKey("ffff:ffff:ffff:ffff", 1e8), kind: "logins", count: 60, ttl };

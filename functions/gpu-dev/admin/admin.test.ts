@@ -23,6 +23,9 @@ const operations = [
   ["GET", "/v1/admin/orphans"],
   ["POST", "/v1/admin/records/end"],
   ["GET", "/v1/admin/state"],
+  ["GET", "/v1/admin/pools"],
+  ["GET", "/v1/admin/users"],
+  ["GET", "/v1/admin/webhooks/deliveries"],
   ["GET", "/v1/admin/audit"],
 ] as const;
 
@@ -443,6 +446,9 @@ test("the audit records each operation with its user, key, action, target, time,
 
   const missing = `Job ${nobody} not found`;
   expect(entries.map(({ action, target, result, reason }) => [action, target, result, reason])).toEqual([
+    ["list_deliveries", null, "done", null],
+    ["list_users", null, "done", null],
+    ["list_pools", null, "done", null],
     ["show_state", null, "done", null],
     ["end_record", "no key", "failed", "key must be the key of a job's or a disk's record: <pk>|<sk>"],
     ["list_orphans", null, "done", null],

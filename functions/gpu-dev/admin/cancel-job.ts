@@ -9,6 +9,7 @@ import { jsonBody, jsonReply, problemReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { ActionRequested, exampleRequest, toActionRequested } from "../jobs/internal/action.ts";
 import { findJobId, JobRef } from "../jobs/internal/job-id.ts";
+import { OperatorReason } from "./schemas.ts";
 
 /** An optional user, which also finds a job before the index lists it. */
 const CancelJob = z
@@ -19,6 +20,7 @@ const CancelJob = z
       .max(255)
       .nullish()
       .describe("The owner's user name. With it, a job that was submitted a second ago is found too."),
+    reason: OperatorReason.shape.reason.describe("Why, in the operator's words. The owner reads it."),
   })
   .meta({ id: "CancelAnyJob" });
 
@@ -28,7 +30,14 @@ const route = createRoute({
   operationId: "cancelAnyJob",
   tags: ["Admin"],
   summary: "Cancel anybody's job",
-  request: { params: JobRef, body: jsonBody(CancelJob, { "Whoever has it": {}, "This user's": { user: "jschmidt" } }) },
+  request: {
+    params: JobRef,
+    body: jsonBody(CancelJob, {
+      "Whoever has it": {},
+      "This user's": { user: "jschmidt" },
+      "With a reason": { reason: "New driver" },
+    }),
+  },
   responses: {
     200: jsonReply(ActionRequested, exampleRequest("cancel", "Cancellation request submitted")),
     409: problemReply("Several jobs begin like this, several users have it, or it ended"),
@@ -39,10 +48,10 @@ export const endpoint = gpuDev.endpoint(
   route,
   { uses: ["table", "queue"], admin: true },
   async ({ ctx, params, body, requestId }) => {
-    const username = body.user ?? undefined;
+    const [username, reason] = [body.user ?? undefined, body.reason ?? undefined];
     const cancel = async () => {
       const id = await findJobId(ctx, params, (beginning) => findAnybodysIds(ctx, beginning, username));
-      return toActionRequested(id, await cancelAnybodys(ctx, id, username));
+      return toActionRequested(id, await cancelAnybodys(ctx, id, { username, reason }));
     };
     // An abbreviated id is ambiguous later, so the audit stores the whole one.
     const whole = ({ job_id }: { job_id: string }) => (job_id === params.job_id ? null : `Job ${job_id}`);

@@ -23,12 +23,18 @@ export const operatorActions = [
   "return_node",
   "list_nodes",
   "show_state",
+  "list_deliveries",
+  "list_pools",
+  "list_users",
 ] as const;
 
 export type OperatorAction = (typeof operatorActions)[number];
 
 /** Actions that change nothing. Clients repeat them every few seconds. */
-const reads: ReadonlySet<OperatorAction> = new Set(["list_jobs", "list_orphans", "list_nodes", "show_state"]);
+const reads: ReadonlySet<OperatorAction> = new Set([
+  ...(["list_jobs", "list_orphans", "list_nodes", "show_state"] as const),
+  ...(["list_deliveries", "list_pools", "list_users"] as const),
+]);
 
 /**
  * An operator's call and its result. Repeated reads share a record: `at` and `requestId` are those of the first call,

@@ -29,16 +29,16 @@ export async function listAnybodys(
 }
 
 /**
- * Cancels an environment on behalf of its owner. With a username it also reaches ended environments and ones missing in
+ * Cancels an environment on behalf of its owner, who reads the reason. With a username it also reaches ended environments and ones missing in
  * the index. Throws `notFound`, or `conflict` if it ended otherwise or its owner is ambiguous.
  */
 export async function cancelAnybodys(
   ctx: UserContext<"table" | "queue">,
   id: string,
-  username: string | undefined,
+  { username, reason }: { readonly username: string | undefined; readonly reason: string | undefined },
 ): Promise<Action> {
   const owner = username === undefined ? await findOwner(ctx, id) : (await getUserByName(ctx, username)).uid;
-  return requestCancel(inName(ctx, owner), id, "Cancelled by the operator");
+  return requestCancel(inName(ctx, owner), id, `Cancelled by the operator${reason === undefined ? "" : `: ${reason}`}`);
 }
 
 /**

@@ -208,6 +208,13 @@ export function usernameKey(name: string): Key {
   return single(`username#${name}`);
 }
 
+/** The partition that lists all users by name. */
+export const usersPartition = "users";
+
+export function listedUserKey(name: string): Key {
+  return { pk: usersPartition, sk: name };
+}
+
 export function identityKey(hash: string): Key {
   return single(`identity#${hash}`);
 }

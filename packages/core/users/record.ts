@@ -65,6 +65,14 @@ export interface NameClaim extends Stored {
   readonly identity: string;
 }
 
+/** The entry of a user in the list of all users, under the username. */
+export interface ListedUser extends Stored {
+  readonly kind: "listed-user";
+  readonly uid: string;
+}
+
+export const parseListedUser: (item: Item) => ListedUser = createParser("listed-user", { uid });
+
 /** Throws `Unreadable`, because an unreadable name still belongs to a user. */
 export const parseNameClaim: (item: Item) => NameClaim = createParser("username", { uid, identity: text });
 

@@ -1,11 +1,11 @@
 import type { Context } from "../context.ts";
 import type { Item, Stored } from "../ports/table.ts";
 import { getDueShard } from "../store/due.ts";
-import { identityKey, userCounterKey, userKey, usernameKey } from "../store/keys.ts";
+import { identityKey, listedUserKey, userCounterKey, userKey, usernameKey } from "../store/keys.ts";
 import { uid as isUid, ordinal } from "../store/shape.ts";
 import { createParser } from "../store/unreadable.ts";
 import { changeRecord, writeRecord } from "../store/write-record.ts";
-import { findUser, type NameClaim, parseNameClaim, type User } from "./record.ts";
+import { findUser, type ListedUser, type NameClaim, parseNameClaim, type User } from "./record.ts";
 import { type AssumedRole, usernameFor } from "./username.ts";
 
 interface IdentityClaim extends Stored {
@@ -25,12 +25,24 @@ export async function findOrCreateUser(ctx: Context<"table">, { account, session
   const identity = ctx.ids.hash(JSON.stringify([account, session]));
   const knownItem = await ctx.table.get(identityKey(identity));
   const user = knownItem && (await findUser(ctx, parseIdentityClaim(knownItem).uid));
-  if (user) return user;
+  if (user) {
+    await listUser(ctx, user);
+    return user;
+  }
   const { uid, name } = await claimUsername(ctx, session, identity);
   const made = (await findUser(ctx, uid)) ?? (await putUser(ctx, uid, name));
   const claim: IdentityClaim = { ...identityKey(identity), writers: [], kind: "identity", uid };
   await writeRecord(ctx, claim);
+  await listUser(ctx, made);
   return made;
+}
+
+/** Lists a user for operators. A login that died before this, or was of an older version, is made up for here. */
+async function listUser(ctx: Context<"table">, { uid, username }: User): Promise<void> {
+  const key = listedUserKey(username);
+  if (await ctx.table.get(key)) return;
+  const entry: ListedUser = { ...key, writers: [], kind: "listed-user", uid };
+  await writeRecord(ctx, entry);
 }
 
 /** Throws `Unreadable`: treating an unreadable identity as absent would create a second user for one person. */

@@ -26,6 +26,7 @@ export const bounds = {
   user: 64 * KB,
   key: 4 * KB,
   username: 2 * KB,
+  "listed-user": KB,
   identity: KB,
   logins: KB,
   ticket: 2 * KB,

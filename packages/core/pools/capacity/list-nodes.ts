@@ -20,13 +20,13 @@ export interface ListedNode {
 export async function listNodes(ctx: Context<"table">): Promise<ListedNode[]> {
   const now = ctx.clock.now();
   const ledgers = await Promise.all(poolTypes.map((type) => readLedger(ctx, emptyPool(ctx, type))));
-  const nodes = ledgers.flatMap((ledger) => ledger.nodes.map((node) => listed(node, now)));
+  const nodes = ledgers.flatMap((ledger) => ledger.nodes.map((node) => listedNode(node, now)));
   return nodes.toSorted(
     (a, b) => Number(b.state === "gone") - Number(a.state === "gone") || (a.name < b.name ? -1 : 1),
   );
 }
 
-function listed(node: NodeLedger, now: number): ListedNode {
+export function listedNode(node: NodeLedger, now: number): ListedNode {
   const { name, uid, type: pool, zone, units, granted, held, saidAt } = node;
   const unitsInUse = [...granted, ...held].reduce((sum, entry) => sum + entry.units, 0);
   const goneUntil = saidAt !== undefined && now < saidAt + WORD_MS ? saidAt + WORD_MS : null;

@@ -1,0 +1,125 @@
+import * as z from "zod";
+import { poolTypes } from "#core/fleet.ts";
+import { Timestamp } from "#http/answers/timestamp.ts";
+
+export const ListPools = z.object({
+  gpu_type: z.enum(poolTypes).optional().describe("Only this type, also if nothing is known of it."),
+});
+
+const ClosedNote = z
+  .object({
+    since: Timestamp.nullable().describe("When an operator closed it; null if an older version noted no time."),
+    by: z.string().nullable().describe("The operator who did; null if an older version noted no name."),
+    reason: z.string().nullable().describe("Why, in the operator's words; null if none were given."),
+  })
+  .meta({ id: "ClosedNote" });
+
+const Holder = z
+  .object({
+    user_id: z.string().describe("The user name of the owner."),
+    environment_id: z.string().describe("The environment's id in its API."),
+    api: z.string().describe("The API through which the environment was created."),
+    units: z.int().describe("How much of this machine it has."),
+    phase: z
+      .enum(["granted", "preparing", "active", "stopping"])
+      .describe("`granted` until the environment has taken what it was granted."),
+    until: Timestamp.nullable().describe("When its time is over; null if it has no end, or has not started."),
+  })
+  .meta({ id: "PoolHolder" });
+
+const PoolNode = z
+  .object({
+    node: z.string().describe("The machine's name."),
+    status: z.enum(["ready", "not_ready", "cordoned", "tainted", "gone"]).describe("As in the list of machines."),
+    zone: z.string().describe("The machine's zone."),
+    units: z.int().describe("What it offers: GPUs, vCPUs of a shared machine, 1 for another CPU machine."),
+    holders: z.array(Holder).describe("Who has capacity there."),
+  })
+  .meta({ id: "PoolNode" });
+
+const PoolWaiting = z
+  .object({
+    position: z.int().nullable().describe("Its place in the planner's order; null if the plan does not reach it."),
+    user_id: z.string().describe("The user name of the owner."),
+    environment_id: z.string().describe("The environment's id in its API."),
+    name: z.string().describe("The environment's name, for people."),
+    api: z.string().describe("The API through which the environment was created."),
+    machines: z.int().describe("Number of machines that it needs at once."),
+    units: z.int().describe("What it needs of each."),
+    share: z
+      .number()
+      .describe("The part of this type that its owner has now, 0 to 1. The planner prefers smaller ones."),
+    queued_at: Timestamp.describe("Since when it waits."),
+    estimated_start_time: Timestamp.nullable().describe("When it should start; null if unknown."),
+    reason: z.string().nullable().describe("Why it waits, as its owner reads it."),
+  })
+  .meta({ id: "PoolWaiting" });
+
+export const AdminPool = z
+  .object({
+    gpu_type: z.string().describe("The type of GPU."),
+    total: z.int().describe("What its machines offer, as of the last plan."),
+    free: z.int().describe("How much of that is free."),
+    in_use: z.int().describe("How much of that environments have."),
+    drained: z.union([ClosedNote, z.null()]).describe("Since when no new jobs are started on it; null while they are."),
+    node_count: z.int().describe("Number of machines; `nodes` lists at most 200."),
+    nodes: z.array(PoolNode).describe("The machines, with who has capacity there and until when."),
+    waiting_count: z.int().describe("Number of environments that wait; `queue` lists at most 100."),
+    queue: z.array(PoolWaiting).describe("Those that wait, in the planner's order."),
+  })
+  .meta({ id: "AdminPool" });
+
+export const AdminPools = z
+  .object({
+    paused: z.union([ClosedNote, z.null()]).describe("Since when no new jobs are started at all; null while they are."),
+    pools: z.array(AdminPool).describe("The types with machines, a queue or a closure."),
+  })
+  .meta({ id: "AdminPoolList" });
+
+export const examplePools = {
+  paused: null,
+  pools: [
+    {
+      gpu_type: "h100",
+      total: 8,
+      free: 0,
+      in_use: 8,
+      drained: { since: "2026-01-20T18:30:00Z", by: "alice", reason: "New driver" },
+      node_count: 1,
+      nodes: [
+        {
+          node: "ip-10-0-12-34.us-east-2.compute.internal",
+          status: "ready",
+          zone: "us-east-2a",
+          units: 8,
+          holders: [
+            {
+              user_id: "jschmidt",
+              environment_id: "9e41c7d3-5b00-4c1a-8000-0123456789ab",
+              api: "gpu-dev",
+              units: 8,
+              phase: "active",
+              until: "2026-01-21T02:00:00Z",
+            },
+          ],
+        },
+      ],
+      waiting_count: 1,
+      queue: [
+        {
+          position: 1,
+          user_id: "bob",
+          environment_id: "3b9f2c10-7a5e-4d21-9c44-56789abcdef0",
+          name: "sweep",
+          api: "gpu-dev",
+          machines: 1,
+          units: 4,
+          share: 0,
+          queued_at: "2026-01-20T18:10:00Z",
+          estimated_start_time: null,
+          reason: "h100 is drained",
+        },
+      ],
+    },
+  ],
+};
