@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 import { commandLine } from "#tests/bench/clients/command-line.ts";
 import { exec } from "#tests/bench/clients/exec.ts";
+import { gateway } from "#tests/bench/clients/gateway.ts";
 import { sessions, workspaces } from "#tests/bench/clients/sessions.ts";
 import { ssh } from "#tests/bench/clients/ssh.ts";
 import { sshd } from "#tests/bench/clients/sshd.ts";
@@ -57,6 +58,7 @@ const measures: readonly Measure[] = [
     refusals,
     ssh,
     sshd,
+    gateway,
     exec,
     sessions,
     workspaces,

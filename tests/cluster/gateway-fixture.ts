@@ -19,6 +19,8 @@ export interface GatewayFixture {
   readonly cluster: ClusterFixture;
   readonly records: TableDirectoryFixture;
   readonly run: string;
+  readonly login: string;
+  readonly userKey: SshKeyPair;
   startGateway(settings?: Readonly<Record<string, string>>): Promise<GatewayProcess>;
   /** Words of ssh for a gateway, up to the command. */
   sshWords(gateway: GatewayProcess): string[];
@@ -61,6 +63,8 @@ export async function openGatewayFixture(): Promise<GatewayFixture> {
     cluster,
     records,
     run,
+    login,
+    userKey,
     sshWords,
     startGateway: async (changes = {}) => {
       const gateway = await startGatewayProcess({ ...settings, ...changes });

@@ -14,6 +14,7 @@ import { enter, type SshTarget, withTarget } from "./ssh.ts";
 
 const ROUND_TRIPS = 200;
 const FILES = 300;
+const LOGINS = 20;
 const GIGABYTE = 1_000_000_000;
 const SSHD = "/usr/sbin/sshd";
 
@@ -29,17 +30,18 @@ export const sshd: Measure = {
   },
 };
 
-function compared({ name, value, unit }: Row, theirs: number): Row[] {
+export function compared({ name, value, unit }: Row, theirs: number, ours = "SSH"): Row[] {
   const note = `sshd: ${theirs.toFixed(2)} ${unit}; ratio ${(value / theirs).toFixed(2)}`;
-  return [{ name: `SSH beside sshd: ${name}`, value, unit, note }];
+  return [{ name: `${ours} beside sshd: ${name}`, value, unit, note }];
 }
 
-async function measure(target: SshTarget): Promise<Row[]> {
+export async function measure(target: SshTarget): Promise<Row[]> {
   const directory = mkdtempSync(join(tmpdir(), "berth-bench-sshd-"));
   // OpenSSH's client sets TCP_NODELAY too. Without it, Nagle's algorithm would delay small packets.
   const client = (await enter(target)).setNoDelay(true);
   try {
     return [
+      { name: "login and end p50", value: await logInAndOut(target, directory), unit: "s" },
       { name: "key echo p50", value: await echo(client), unit: "ms" },
       { name: "stat over SFTP p50", value: await stat(client), unit: "ms" },
       { name: `scp -r of ${FILES} files`, value: await copyFiles(target, directory), unit: "s" },
@@ -49,6 +51,13 @@ async function measure(target: SshTarget): Promise<Row[]> {
     client.destroy();
     rmSync(directory, { recursive: true });
   }
+}
+
+async function logInAndOut(target: SshTarget, directory: string): Promise<number> {
+  const words = ["-p", String(target.port), ...listOptions(target, directory), `${target.username}@127.0.0.1`, "true"];
+  const seconds: number[] = [];
+  for (let n = 0; n < LOGINS; n += 1) seconds.push(await timed("ssh", words));
+  return median(seconds);
 }
 
 /** Measures a key press from the client to the program and back. */
@@ -112,7 +121,7 @@ function listOptions({ key }: SshTarget, directory: string): string[] {
   return ["-F", "/dev/null", "-i", file, ...settings.flatMap((setting) => ["-o", setting])];
 }
 
-async function withSshd<Result>(use: (target: SshTarget) => Promise<Result>): Promise<Result> {
+export async function withSshd<Result>(use: (target: SshTarget) => Promise<Result>): Promise<Result> {
   const directory = mkdtempSync(join(tmpdir(), "berth-bench-sshd-"));
   const [key, hostKey, port] = [newSshKey(), newSshKey(), await findFreePort()];
   const at = (name: string, content: string) => {

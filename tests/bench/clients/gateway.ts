@@ -1,0 +1,104 @@
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { Client } from "ssh2";
+import { createEnvironment } from "#core/environments/verbs/create.ts";
+import { ask, newKey } from "#gateway/ingress/ingress-fixture.ts";
+import { fixtureRun } from "#kubernetes/fixtures/cluster-fixture.ts";
+import { type GatewayFixture, openGatewayFixture } from "../../cluster/gateway-fixture.ts";
+import type { GatewayProcess } from "../../cluster/gateway-process.ts";
+import { newEnvironment } from "../../worlds/memory-world.ts";
+import { type Measure, median, type Row } from "../measure.ts";
+import { enter, type SshTarget } from "./ssh.ts";
+import { compared, measure, withSshd } from "./sshd.ts";
+
+const IDLE = 100;
+const REQUESTS = 200;
+
+/**
+ * The gateway's program in front of a pod on a real control plane, and OpenSSH's server, measured one after the other.
+ * The pod is a process of this machine, so bytes pass the API server and a kubelet of the tests.
+ */
+export const gateway: Measure = {
+  name: "gateway",
+  async run() {
+    const fixture = await openGatewayFixture();
+    try {
+      const program = await fixture.startGateway();
+      const target = { port: program.sshPort, username: fixture.login, key: fixture.userKey };
+      const ours = await measure(target);
+      const theirs = await withSshd(measure);
+      return [
+        ...ours.flatMap((row, n) => compared(row, theirs[n]?.value ?? Number.NaN, "gateway")),
+        await idleSessions(program, target),
+        await pageLatency(fixture, program),
+      ];
+    } finally {
+      await fixture.stop();
+    }
+  },
+};
+
+async function idleSessions({ child }: GatewayProcess, target: SshTarget): Promise<Row> {
+  const before = readKilobytes(child.pid);
+  const clients: Client[] = [];
+  for (let n = 0; n < IDLE; n += 1) clients.push(await openIdle(target));
+  const value = (readKilobytes(child.pid) - before) / IDLE;
+  for (const client of clients) client.destroy();
+  return {
+    name: "gateway: memory of an idle session",
+    value,
+    unit: "kB",
+    note: `growth of resident memory by ${IDLE}`,
+  };
+}
+
+async function openIdle(target: SshTarget): Promise<Client> {
+  const client = await enter(target);
+  await new Promise<void>((resolve, reject) => {
+    client.exec("echo ready; exec cat", (error, channel) => {
+      if (error) reject(error);
+      else channel.once("data", () => resolve());
+    });
+  });
+  return client;
+}
+
+function readKilobytes(pid: number | undefined): number {
+  return Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]);
+}
+
+/** A page of a few bytes, directly and through the gateway. */
+async function pageLatency({ cluster, records }: GatewayFixture, { webPort }: GatewayProcess): Promise<Row> {
+  const page = createServer((_, response) => response.end("the page")).listen(0, "127.0.0.1");
+  await once(page, "listening");
+  const { port } = page.address() as AddressInfo;
+  const { world } = records;
+  const key = await newKey(world, "alice", { expiresAt: Date.now() + 3_600_000 });
+  const input = { addressLabel: "page", ports: [{ port, kind: "http" as const }] };
+  const { uid } = await createEnvironment(world.as("alice"), { ...newEnvironment("page", { gpus: 1 }), ...input });
+  await world.advance(60_000);
+  await cluster.compute.apply(fixtureRun({ uid }));
+  await cluster.eventually(
+    () => cluster.compute.observe(uid, 1),
+    (seen) => seen?.state === "ready",
+  );
+  const headers = { authorization: `Bearer ${key}` };
+  const direct = await latency(port, "127.0.0.1", {});
+  const value = await latency(webPort, "page.preview.test", headers);
+  page.close();
+  const note = `p50 of ${REQUESTS}; directly: ${direct.toFixed(2)} ms; difference ${(value - direct).toFixed(2)} ms`;
+  return { name: "gateway: a page", value, unit: "ms", note };
+}
+
+async function latency(port: number, host: string, headers: Readonly<Record<string, string>>): Promise<number> {
+  const durations: number[] = [];
+  for (let n = 0; n < REQUESTS; n += 1) {
+    const begun = performance.now();
+    const { status } = await ask(port, host, { headers });
+    if (status !== 200) throw new Error(`The page answered ${status}`);
+    durations.push(performance.now() - begun);
+  }
+  return median(durations);
+}
