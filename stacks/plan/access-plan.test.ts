@@ -6,7 +6,10 @@ import type { Prices } from "./costs.ts";
 const { gateway: prices } = JSON.parse(readFileSync(new URL("prices.json", import.meta.url), "utf8")) as Prices;
 
 test("the plan of a stage with a gateway names its hosts, and prices with their sources", () => {
-  const lines = accessLines({ access: "gateway", gateway: { ssh: "ssh.berth.dev", pages: "berth.dev" } }, prices);
+  const lines = accessLines(
+    { access: "gateway", gateway: { ssh: "ssh.berth.dev", pages: "berth.dev" }, domain: undefined },
+    prices,
+  );
 
   expect(lines.slice(0, 4)).toEqual([
     "ACCESS=gateway: SSH and pages, by the gateway's load balancer. Point these DNS names at it:",
@@ -21,7 +24,10 @@ test("the plan of a stage with a gateway names its hosts, and prices with their 
 });
 
 test("a name outside of the pages' domain is a DNS name of its own", () => {
-  const lines = accessLines({ access: "gateway", gateway: { ssh: "in.example", pages: "berth.dev" } }, prices);
+  const lines = accessLines(
+    { access: "gateway", gateway: { ssh: "in.example", pages: "berth.dev" }, domain: undefined },
+    prices,
+  );
 
   expect(lines).toContain("  in.example  SSH");
 });
@@ -33,5 +39,23 @@ test.each([
     "ACCESS=nodeport: SSH at a port of the job's node, from networks that reach nodes. No load balancer, no DNS names, no pages",
   ],
 ] as const)("the plan of a stage with ACCESS=%s says that it needs no load balancer", (access, line) => {
-  expect(accessLines({ access, gateway: undefined }, prices)).toEqual([line]);
+  expect(accessLines({ access, gateway: undefined, domain: undefined }, prices)).toEqual([line]);
+});
+
+test.each([
+  ["berth.dev", "berth.dev", true],
+  ["preview.berth.dev", "berth.dev", true],
+  ["berth.dev", "console.berth.dev", true],
+  ["Preview.Berth.dev", "console.berth.dev", true],
+  ["berth-pages.dev", "berth.dev", false],
+  ["preview.firm.co.uk", "berth.firm.co.uk", true],
+  ["pages.co.uk", "berth.co.uk", false],
+  ["berth.dev", undefined, false],
+])("pages below %s are same-site with a console at %s: %s", (pages, name, isSameSite) => {
+  const domain = name === undefined ? undefined : { name, certificateArn: "arn" };
+  const lines = accessLines({ access: "gateway", gateway: { ssh: `ssh.${pages}`, pages }, domain }, prices);
+
+  expect(lines.filter((line) => line.startsWith("WARNING"))).toEqual(
+    isSameSite ? [`WARNING: pages of jobs below ${pages} are same-site with the console at ${name}.`] : [],
+  );
 });

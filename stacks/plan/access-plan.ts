@@ -1,9 +1,12 @@
 import type { Stage } from "../stage.ts";
 import type { BesidePrice } from "./costs.ts";
 
-/** Returns the lines of a plan about access: the setting, the DNS names to create, and the prices of a month. */
+/**
+ * Returns the lines of a plan about access: the setting, the DNS names to create, a warning if pages are same-site with
+ * the console, and the prices of a month.
+ */
 export function accessLines(
-  { access, gateway }: Pick<Stage, "access" | "gateway">,
+  { access, gateway, domain }: Pick<Stage, "access" | "gateway" | "domain">,
   prices: readonly BesidePrice[],
 ): string[] {
   if (!gateway) return [`ACCESS=${access}: ${withoutGateway[access]}`];
@@ -12,9 +15,29 @@ export function accessLines(
     "ACCESS=gateway: SSH and pages, by the gateway's load balancer. Point these DNS names at it:",
     `  *.${pages}  pages`,
     `  ${ssh}  SSH${ssh.endsWith(`.${pages}`) ? ", which the first name includes" : ""}`,
+    ...sameSiteWarning(pages, domain?.name),
     "Its costs, a month of each unit:",
     ...prices.map(({ what: subject, usd, unit }) => `  ${`$${usd.toFixed(2)}`.padStart(10)}  ${subject}, each ${unit}`),
   ];
+}
+
+/** Without a domain of its own, the console has CloudFront's, which is a public suffix. */
+function sameSiteWarning(pages: string, console: string | undefined): string[] {
+  if (console === undefined || registrableDomain(pages) !== registrableDomain(console)) return [];
+  return [
+    `WARNING: pages of jobs below ${pages} are same-site with the console at ${console}.`,
+    "  Berth refuses their requests, but browsers then protect its cookie less. Use a DOMAIN of its own for pages.",
+  ];
+}
+
+/**
+ * Returns the domain that a browser takes for one site. Browsers use the Public Suffix List; this takes short second
+ * labels below a country for public suffixes, as in co.uk. A mistake costs a warning, and changes nothing else.
+ */
+function registrableDomain(host: string): string {
+  const labels = host.toLowerCase().split(".");
+  const [second = "", top = ""] = labels.slice(-2);
+  return labels.slice(top.length === 2 && second.length <= 3 ? -3 : -2).join(".");
 }
 
 const withoutGateway: Readonly<Record<Stage["access"], string>> = {
