@@ -109,6 +109,21 @@ test("nothing is read while the page is hidden", async ({ skip }) => {
   expect(meanwhile).toBeLessThanOrEqual(1);
 });
 
+test("an open page offers a reload once the deployment has another console", async ({ skip }) => {
+  skip(noBrowser !== undefined, noBrowser);
+  const { open, url, faults } = await openConsole();
+  const page = await open("/disks");
+  await page.getByText("You have no disk").waitFor();
+  const before = await page.getByText("Berth was updated").count();
+  const body = '<script type="module" src="/assets/main-OTHERONE.js"></script>';
+  await page.route(`${url}/`, (route) => route.fulfill({ contentType: "text/html", body }));
+  await page.reload();
+  await page.getByRole("button", { name: "Reload this page" }).waitFor();
+
+  expect(before).toBe(0);
+  expect(faults()).toEqual([]);
+});
+
 test.for(["light", "dark"] as const)("axe finds nothing on the other screens in %s", async (colorScheme, { skip }) => {
   skip(noBrowser !== undefined, noBrowser);
   const { open, call, faults, url } = await openConsole({ ADMIN_USERS: "developer" });

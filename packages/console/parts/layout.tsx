@@ -3,6 +3,7 @@ import { Link, useLocation } from "wouter";
 import type { Me } from "../../sdk/berth.ts";
 import { signOut } from "../data/session.ts";
 import { printable } from "../data/words.ts";
+import { Newer } from "./newer.tsx";
 
 const places = [
   ["/", "Environments"],
@@ -45,6 +46,7 @@ export function Layout({ me, children }: LayoutProps) {
           </button>
         </div>
       </header>
+      <Newer />
       <main id="main" tabIndex={-1}>
         {children}
       </main>
