@@ -269,6 +269,20 @@ describe("an SSH server", () => {
     await once(socket, "close");
   });
 
+  it.each([
+    ["an HTTP request", Buffer.from("GET / HTTP/1.1\r\nHost: berth\r\n\r\n")],
+    ["a name of the client without an end", Buffer.alloc(100_000, "S")],
+    ["bytes that are no packet", Buffer.concat([Buffer.from("SSH-2.0-x\r\n"), Buffer.alloc(1_000, 255)])],
+  ])("ends a connection that begins with %s, and goes on with others", async (_, bytes) => {
+    const socket = await silent();
+    socket.write(bytes);
+    await once(socket, "close");
+
+    const client = await connect();
+
+    expect((await outcomes([exec(client, "true")])).opened).toBe(1);
+  });
+
   it("checks each key once for all of its connections", async () => {
     await Promise.all(times(40, () => connect()));
 
