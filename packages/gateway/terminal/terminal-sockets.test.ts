@@ -109,18 +109,29 @@ const noDisk = {
   kind: "warning",
   text: "No disk: files in $WORKSPACE and the home are lost when the environment ends",
 };
-const heard = ({ messages }: TerminalClient) => messages.filter(({ type }) => type !== "opened");
+const heard = ({ messages }: TerminalClient) => messages.filter(({ type }) => type === "notice");
 const hears = (text: string) => (client: TerminalClient) =>
   heard(client).some((message) => String(message.text).includes(text));
+/** Lets the gateway check the terminal several times. */
+async function pause(client: TerminalClient): Promise<void> {
+  const pongs = () => client.messages.filter(({ type }) => type === "pong").length;
+  const before = pongs();
+  for (let n = 1; n <= 50; n += 1) {
+    client.say({ type: "ping" });
+    await client.until(() => pongs() === before + n);
+  }
+}
 const warn = () => fixture.world.advance(31 * MINUTE_MS);
 
 test("a client hears each warning, each extension and the end once, and then its terminal is closed", async () => {
   const client = await open("one");
   await warn();
   await client.until(hears("Expires in 30 minutes"));
+  await pause(client);
   await requestExtension(fixture.world.as("alice"), "one", HOUR_MS);
   await fixture.world.advance(10_000);
   await client.until(hears("Extended"));
+  await pause(client);
   await requestCancel(fixture.world.as("alice"), "one");
   fixture.world.clock.advance(6_000);
 
