@@ -6,7 +6,7 @@ import type { Answer } from "./answers/answer.ts";
 import type { IdForm } from "./answers/wire-id.ts";
 import type { Dialect } from "./dialect.ts";
 import type { AnyVerb, Endpoint, Method, Schema, VerbInput } from "./endpoint.ts";
-import type { OtherWays } from "./request/unknown-fields.ts";
+import type { OtherWays, UsualNames } from "./request/unknown-fields.ts";
 import { schemaMaker } from "./route.ts";
 import type { Served } from "./runtime.ts";
 
@@ -49,8 +49,11 @@ type Pace = keyof typeof seconds;
 /** `waits` stays below the 30 s limit of an HTTP API, and `execs` above the highest EXEC_CAP_SECONDS. */
 const seconds = { atOnce: 10, waits: 29, execs: 175 } as const;
 
-/** Returns the function that declares the endpoints of a dialect from their routes. */
-export function endpointsIn(dialect: Dialect) {
+/**
+ * Returns the function that declares the endpoints of a dialect from their routes. With `misspelt` they refuse unknown
+ * fields that resemble a known field or are a usual other word for it. All others are ignored.
+ */
+export function endpointsIn(dialect: Dialect, misspelt?: UsualNames) {
   const endpoint = <
     R extends RouteConfig,
     Uses extends PortName = never,
@@ -78,6 +81,7 @@ export function endpointsIn(dialect: Dialect) {
     return {
       kind: "endpoint",
       dialect,
+      misspelt,
       method: route.method as Method,
       path: route.path,
       route,

@@ -1,5 +1,4 @@
 import type { FieldProblem, ProblemKind } from "#core/problem.ts";
-import type { UsualNames } from "./request/unknown-fields.ts";
 
 /** The published APIs. */
 export const dialectNames = ["gpu-dev", "session-manager", "onmemos", "novita", "dev8"] as const;
@@ -45,8 +44,6 @@ export interface Dialect {
   readonly noun: string;
   /** Whether `//` and block comments are accepted outside strings (docs/apis/common.md#headers-and-bodies). */
   readonly commentsInJson: boolean;
-  /** Refuses unknown fields that resemble a known field or are a usual other word for it. Ignores all others. */
-  readonly misspelt?: UsualNames;
   /**
    * Whether an open local stack admits requests without a key, because the published clients cannot send one
    * (docs/apis/common.md#keys).

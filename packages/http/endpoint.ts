@@ -5,7 +5,7 @@ import type { NewResource } from "#core/store/idempotency.ts";
 import type { IdForm } from "./answers/wire-id.ts";
 import type { Dialect } from "./dialect.ts";
 import type { ServedSettings } from "./dialects/settings.ts";
-import type { OtherWays } from "./request/unknown-fields.ts";
+import type { OtherWays, UsualNames } from "./request/unknown-fields.ts";
 import type { Deployment, Served } from "./runtime.ts";
 
 export type Method = "get" | "post" | "put" | "delete";
@@ -31,6 +31,7 @@ export interface Endpoint<Needs extends PortName = PortName> {
   /** Accepts the key in the query, because it shares its address with a WebSocket (docs/apis/common.md#keys). */
   readonly keyInQuery: boolean;
   readonly reply: Schema;
+  readonly misspelt: UsualNames | undefined;
   readonly instead: OtherWays | undefined;
   /** Adds an ETag to answers, which covers all fields except these. */
   readonly etag: readonly string[] | undefined;

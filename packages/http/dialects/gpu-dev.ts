@@ -3,7 +3,7 @@ import { type Dialect, sharedTexts } from "../dialect.ts";
 import type { UsualNames } from "../request/unknown-fields.ts";
 
 /** Includes the names that fields have in sibling calls. */
-const misspelt: UsualNames = {
+export const misspelt: UsualNames = {
   gpu: ["gpu_count"],
   gpus: ["gpu_count"],
   numgpus: ["gpu_count"],
@@ -42,7 +42,6 @@ export const gpuDevDialect: Dialect = {
   name: "gpu-dev",
   noun: "job",
   commentsInJson: false,
-  misspelt,
   keylessLocally: false,
   takesCookie: true,
   statuses: { quota: 400 },
@@ -57,4 +56,5 @@ export const gpuDevDialect: Dialect = {
   }),
 };
 
-export const gpuDev = endpointsIn(gpuDevDialect);
+/** Pure, so that bundles of other dialects, which need only the envelope, omit the table of names. */
+export const gpuDev = /* @__PURE__ */ endpointsIn(gpuDevDialect, misspelt);

@@ -92,7 +92,7 @@ function requireStorableText(
 }
 
 function parseFields(
-  { dialect, instead }: Endpoint,
+  { misspelt, instead }: Endpoint,
   schema: Schema,
   input: Record<string, unknown>,
   place: FieldLocation,
@@ -100,7 +100,6 @@ function parseFields(
   const parsed = schema.safeParse(withoutNulls(schema, input), ownMessagesOnly);
   // If ignored, a misspelt field acts as absent: a job with `gpus` for `gpu_count` took the whole machine.
   const ownFields = fieldNames(schema);
-  const { misspelt } = dialect;
   const refused = misspelt ? misspeltFields(ownFields, input, { misspelt, instead, place }) : [];
   if (parsed.success && refused.length === 0) return parsed.data;
   const bad = parsed.success ? [] : fieldProblems(parsed.error.issues, place, schema, input);

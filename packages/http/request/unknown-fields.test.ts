@@ -1,11 +1,10 @@
 import { expect, test } from "vitest";
 import { Submission } from "#functions/gpu-dev/jobs/internal/submission.ts";
 import { testSettings } from "#tests/fixtures/settings.ts";
-import { gpuDevDialect } from "../dialects/gpu-dev.ts";
+import { misspelt as usual } from "../dialects/gpu-dev.ts";
 import { fieldNames } from "../schema.ts";
 import * as misspelt from "./unknown-fields.ts";
 
-const usual = gpuDevDialect.misspelt ?? {};
 type Input = Readonly<Record<string, unknown>>;
 const misspeltIn = (fields: readonly string[], body: Input) => misspelt.misspeltIn(fields, body, usual);
 const misspeltFields = (fields: readonly string[], body: Input) =>
