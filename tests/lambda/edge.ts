@@ -102,11 +102,13 @@ function runFunction(code: string, { method, headers, target }: ViewerRequest, u
     },
   };
   const made = runInNewContext(`${code}\nhandler(event)`, { event }) as typeof event.request;
-  const after = Object.entries(made.headers).map(([name, { value }]) => [name, value]);
+  // The origin request policy passes all headers except Host.
+  const { host: _, ...passed } = made.headers;
+  const after = Object.entries(passed).map(([name, { value }]) => [name, value]);
   return { uri: made.uri, headers: Object.fromEntries(after) as Record<string, string> };
 }
 
-const ofTheConnection = ["host", "connection", "keep-alive", "transfer-encoding", "upgrade", "expect"];
+const ofTheConnection = ["connection", "keep-alive", "transfer-encoding", "upgrade", "expect"];
 
 function splitAt(text: string, mark: string): [string, string?] {
   const at = text.indexOf(mark);

@@ -17,7 +17,7 @@ export function viewerRequest({ method, path, sent }: GoodRequest, changed: Part
       "x-correlation-id": "corr-1",
       ...(key !== undefined && { authorization: `Bearer ${key}` }),
       ...(bytes && { "content-type": "application/json", "content-length": String(bytes.byteLength) }),
-      ...headers,
+      ...Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value])),
     },
   } satisfies ViewerRequest;
 }

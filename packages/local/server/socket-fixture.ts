@@ -94,7 +94,12 @@ export async function openSocketFixture(
     },
     ask: async (path, headers = upgrade) => {
       const input = request(`http://${origin}${path}`, { headers }).end();
-      const [response] = (await once(input, "response")) as [IncomingMessage];
+      const opened = once(input, "upgrade").then(([, socket]) => {
+        socket.destroy();
+        throw new Error("The server opened a WebSocket");
+      });
+      opened.catch(() => undefined);
+      const [response] = (await Promise.race([once(input, "response"), opened])) as [IncomingMessage];
       return { status: response.statusCode ?? 0, body: (await response.toArray()).join("") };
     },
     connect: (path, headers = {}) => createClient(new WebSocket(`ws://${origin}${path}`, { headers })),

@@ -115,13 +115,15 @@ function ofType(resources: readonly Resource[], type: string): Resource[] {
 function toAnswer(answered: Answered, failed: number): OriginAnswer {
   const value = "value" in answered ? (answered.value as Partial<Result> | null) : undefined;
   if (typeof value?.statusCode !== "number") return gatewayAnswer(failed, "Internal Server Error");
-  const { statusCode: status, headers = {}, body = "", isBase64Encoded = false } = value;
+  const { statusCode: status, headers: named = {}, cookies = [], body = "", isBase64Encoded = false } = value;
+  const headers = { ...named, ...(cookies.length > 0 && { "set-cookie": cookies.join() }) };
   return { status, headers, body: Buffer.from(body, isBase64Encoded ? "base64" : "utf8") };
 }
 
 interface Result {
   readonly statusCode: number;
   readonly headers: Readonly<Record<string, string>>;
+  readonly cookies?: readonly string[];
   readonly body: string;
   readonly isBase64Encoded: boolean;
 }
