@@ -89,6 +89,7 @@ test("whole numbers are integers, and only these fields may be fractions", () =>
     "orphan_gpu_hours",
     "overallHitRatio",
     "rate",
+    "share",
     "uptime",
     "usage",
   ]);
