@@ -1,29 +1,39 @@
 import { FitAddon } from "@xterm/addon-fit";
 import { WebLinksAddon } from "@xterm/addon-web-links";
 import { Terminal } from "@xterm/xterm";
-import { Berth } from "../sdk/berth.ts";
 import { BerthError } from "../sdk/errors.ts";
+import { berth } from "./data/client.ts";
+import { printable } from "./data/words.ts";
 import "./terminal.css";
 import { connectTerminal } from "./terminal/connection.ts";
 
 const [, id = ""] = /^\/jobs\/([^/]+)\/terminal$/.exec(location.pathname) ?? [];
-const berth = new Berth({ url: location.origin, cookie: true });
 const root = document.getElementById("root");
 if (root) start(root);
 
 function start(place: HTMLElement): void {
   const header = element("header");
+  const heading = element("h1");
   const back = element("a", "Back to the environment");
   back.href = `/jobs/${id}`;
   const status = element("span");
   const notice = element("span");
   for (const live of [notice, status]) live.setAttribute("role", "status");
   notice.className = "notice";
-  header.append(back, notice, status);
+  header.append(back, heading, notice, status);
   const main = element("main");
   main.setAttribute("aria-label", "Terminal");
   place.append(header, main);
-  document.title = `Terminal of ${decodeURIComponent(id).slice(0, 8)} · Berth`;
+  const name = (text: string) => {
+    heading.textContent = `Terminal of ${printable(text, 60)}`;
+    document.title = `${heading.textContent} · Berth`;
+  };
+  name(decodeURIComponent(id).slice(0, 8));
+  berth.jobs.get(decodeURIComponent(id)).then(
+    (job) => name(job.name),
+    // The connection says what is wrong.
+    () => undefined,
+  );
 
   const terminal = new Terminal({
     fontFamily: 'ui-monospace, "SF Mono", "Cascadia Mono", "DejaVu Sans Mono", monospace',

@@ -1,4 +1,6 @@
+import type { Availability } from "../../sdk/berth.ts";
 import type { SubmitJob } from "../../sdk/jobs.ts";
+import { counted } from "./words.ts";
 
 /** The table of docs/apis/gpu-dev.md#instance-types: the machine of each type. */
 export const machines: Readonly<Record<string, SubmitJob["instance_type"]>> = {
@@ -13,6 +15,17 @@ export const machines: Readonly<Record<string, SubmitJob["instance_type"]>> = {
   "cpu-x86": "c7i.8xlarge",
   "cpu-arm": "c7g.8xlarge",
 };
+
+type Type = Availability["availability"][string];
+
+/** Says what machines a type lacks or may still get. Returns "" if its numbers say it all. */
+export function describeGrowth(name: string, type: Type | undefined): string {
+  if (!type) return "no machine, and none can be made";
+  const { total, scalable, max_per_node } = type;
+  if (scalable === 0) return hasGpus(name) && total === 0 ? "no machine now, and none can be made" : "";
+  const hasNone = hasGpus(name) && total <= scalable * max_per_node;
+  return hasNone ? `no machine yet: ${scalable} can be made` : `${counted(scalable, "more machine")} can be made`;
+}
 
 export function hasGpus(type: string): boolean {
   return !type.startsWith("cpu-");

@@ -17,6 +17,11 @@ export function printableLog(text: string): string {
   return withoutSequences.replace(/[^\P{C}\n\r\t\u200C\u200D]|[\u2028\u2029]/gu, "\uFFFD");
 }
 
+/** Returns a number with its noun: `1 run`, `2 runs`. */
+export function counted(count: number, one: string, many = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`;
+}
+
 /** Returns a time span in the two largest units that matter, as the command line does. */
 export function timeSpan(ms: number): string {
   const minutes = Math.max(0, Math.round(ms / 60_000));

@@ -1,8 +1,8 @@
-import type { ClusterStatus, GpuCapacity } from "../../sdk/berth.ts";
+import type { Availability, ClusterStatus, GpuCapacity } from "../../sdk/berth.ts";
 import { berth } from "../data/client.ts";
 import { useLive } from "../data/live.ts";
-import { hasGpus } from "../data/machines.ts";
-import { printable } from "../data/words.ts";
+import { describeGrowth, hasGpus } from "../data/machines.ts";
+import { counted, printable } from "../data/words.ts";
 import { Bar } from "../parts/bar.tsx";
 import { CommandLine } from "../parts/command-line.tsx";
 import { Title } from "../parts/layout.tsx";
@@ -17,9 +17,7 @@ export function Cluster() {
       <Title title="Cluster" />
       <Loaded query={status}>
         {(data) => (
-          <Loaded query={availability}>
-            {({ availability: types }) => <Types status={data} closed={closedReasons(types)} />}
-          </Loaded>
+          <Loaded query={availability}>{({ availability: types }) => <Types status={data} types={types} />}</Loaded>
         )}
       </Loaded>
       <CommandLine words="berth avail" />
@@ -27,25 +25,25 @@ export function Cluster() {
   );
 }
 
-type Closed = ReadonlyMap<string, string>;
-
-function closedReasons(types: Readonly<Record<string, { readonly closed_reason: string | null }>>): Closed {
-  const closed = Object.entries(types).filter(([, { closed_reason }]) => closed_reason !== null);
-  return new Map(closed.map(([name, { closed_reason }]) => [name, closed_reason ?? ""]));
+interface TypesProps {
+  readonly status: ClusterStatus;
+  readonly types: Availability["availability"];
 }
 
-function Types({ status, closed }: { readonly status: ClusterStatus; readonly closed: Closed }) {
+function Types({ status, types }: TypesProps) {
   const rows = Object.values(status.by_gpu_type);
   if (rows.length === 0) return <Empty title="No machine is known yet" />;
   return (
     <>
       <p className="headline">
-        {status.available_gpus} of {status.total_gpus} GPUs are free. {status.active_reservations} environments run,{" "}
-        {status.preparing_reservations} start, {status.queued_reservations} wait.
+        {status.available_gpus} of {status.total_gpus} GPUs {status.available_gpus === 1 ? "is" : "are"} free.{" "}
+        {counted(status.active_reservations, "environment runs", "environments run")},{" "}
+        {counted(status.preparing_reservations, "starts", "start")},{" "}
+        {counted(status.queued_reservations, "waits", "wait")}.
       </p>
       <Table
         caption="Machines by type"
-        columns={columnsFor(status, closed)}
+        columns={columnsFor({ status, types })}
         rows={rows}
         rowKey={({ gpu_type }) => gpu_type}
       />
@@ -53,7 +51,7 @@ function Types({ status, closed }: { readonly status: ClusterStatus; readonly cl
   );
 }
 
-function columnsFor({ estimate_errors }: ClusterStatus, closed: Closed): Column<GpuCapacity>[] {
+function columnsFor({ status: { estimate_errors }, types }: TypesProps): Column<GpuCapacity>[] {
   return [
     { name: "Type", cell: ({ gpu_type }) => <strong>{printable(gpu_type, 40)}</strong> },
     {
@@ -72,7 +70,10 @@ function columnsFor({ estimate_errors }: ClusterStatus, closed: Closed): Column<
       name: "Note",
       cell: ({ gpu_type, total, available, in_use }) => (
         <>
-          {closed.has(gpu_type) && <span className="why warning">{printable(closed.get(gpu_type) ?? "", 300)}</span>}
+          {types[gpu_type]?.closed_reason != null && (
+            <span className="why warning">{printable(types[gpu_type].closed_reason, 300)}</span>
+          )}
+          <span className="why">{describeGrowth(gpu_type, types[gpu_type])}</span>
           {total > available + in_use && (
             <span className="why">{total - available - in_use} on machines that are away</span>
           )}

@@ -66,6 +66,7 @@ function JobPage({ job }: { readonly job: Job }) {
 }
 
 function describe(job: Job): Fact[] {
+  const isolation = [job.isolation, job.limits].filter(Boolean).join("; ");
   const facts: (Fact | false)[] = [
     ["Machine", `${describeMachine(job)}${job.gpu_count > 0 ? ` (${job.instance_type})` : ""}`],
     ["Ends", <Ending key="ends" job={job} />],
@@ -73,7 +74,7 @@ function describe(job: Job): Fact[] {
     ["Image", printable(job.image ?? "unknown", 512)],
     job.command !== null && ["Command", <code key="command">{printable(job.command, 400)}</code>],
     job.env_names.length > 0 && ["Variables", printable(job.env_names.join(", "))],
-    ["Isolation", printable([job.isolation, job.limits].filter(Boolean).join("; ") || "unknown", 400)],
+    isolation !== "" && ["Isolation", printable(isolation, 400)],
     job.secondary_users.length > 0 && ["Shared with", printable(job.secondary_users.join(", "))],
     ["GPU-hours", String(job.gpu_hours)],
     job.exit_code !== null && ["Exit code", String(job.exit_code)],

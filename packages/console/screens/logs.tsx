@@ -1,7 +1,8 @@
 import { useEffect, useMemo, useRef, useState } from "react";
 import { Link } from "wouter";
 import { berth } from "../data/client.ts";
-import { printableLog } from "../data/words.ts";
+import { useOnce } from "../data/live.ts";
+import { jobWord, printableLog } from "../data/words.ts";
 import { CommandLine } from "../parts/command-line.tsx";
 import { Title } from "../parts/layout.tsx";
 import { Empty, Failure } from "../parts/notices.tsx";
@@ -12,6 +13,7 @@ const linesOfBlock = 400;
 
 export function Logs({ id }: { readonly id: string }) {
   const { text, state, error } = useLog(id);
+  const { data: job } = useOnce(["job", id], (signal) => berth.jobs.get(id, { signal }));
   const [search, setSearch] = useState("");
   const [follows, setFollows] = useState(true);
   const [wraps, setWraps] = useState(true);
@@ -23,7 +25,7 @@ export function Logs({ id }: { readonly id: string }) {
   }, [follows, lines]);
   return (
     <>
-      <Title title={`Log of ${id.slice(0, 8)}`}>
+      <Title title={`Log of ${job?.name ?? id.slice(0, 8)}`}>
         <Link className="button" href={`/jobs/${id}`}>
           Back to it
         </Link>
@@ -56,7 +58,7 @@ export function Logs({ id }: { readonly id: string }) {
         </section>
       )}
       <div ref={end} />
-      <CommandLine words={`berth logs -f ${id.slice(0, 8)}`} />
+      <CommandLine words={`berth logs -f ${job ? jobWord(job) : id.slice(0, 8)}`} />
     </>
   );
 }

@@ -1,7 +1,7 @@
 import type { Availability } from "../../sdk/berth.ts";
 import { berth } from "../data/client.ts";
 import { useLive } from "../data/live.ts";
-import { hasGpus, machines } from "../data/machines.ts";
+import { describeGrowth, hasGpus, machines } from "../data/machines.ts";
 import type { NewJob } from "../data/new-job.ts";
 import { printable } from "../data/words.ts";
 import { Loaded } from "../parts/notices.tsx";
@@ -72,11 +72,12 @@ function Choice({ name, type, isChosen, choose }: ChoiceProps) {
 }
 
 function describeFree(name: string, type: Type | undefined): string {
-  if (!type || type.total === 0) return hasGpus(name) ? "no machine now" : "no GPUs";
-  if (!hasGpus(name)) return "no GPUs";
+  const growth = describeGrowth(name, type);
+  if (!hasGpus(name)) return growth === "" ? "no GPUs" : `no GPUs; ${growth}`;
+  if (!type || type.total === 0) return growth;
   const block = type.available > type.largest_free ? `, at most ${type.largest_free} together` : "";
   const waiting = type.queued > 0 ? `, ${type.queued} wanted` : "";
-  return `${type.available} of ${type.total} free${block}${waiting}`;
+  return `${type.available} of ${type.total} free${block}${waiting}${growth && `; ${growth}`}`;
 }
 
 function Counts({ job, set, type }: PickerProps & { readonly type: Type | undefined }) {
