@@ -11,7 +11,9 @@ import { Layout, Title } from "./parts/layout.tsx";
 import { Empty, Failure, Loaded } from "./parts/notices.tsx";
 import { Account } from "./screens/account.tsx";
 import { Audit } from "./screens/admin/audit.tsx";
+import { AllDeliveries } from "./screens/admin/deliveries.tsx";
 import { Operation } from "./screens/admin/operation.tsx";
+import { Users } from "./screens/admin/users.tsx";
 import { Cluster } from "./screens/cluster.tsx";
 import { DiskScreen } from "./screens/disk.tsx";
 import { Disks } from "./screens/disks.tsx";
@@ -61,6 +63,8 @@ function Inside() {
             <Route path="/cluster" component={Cluster} />
             <Route path="/account" component={Account} />
             <Route path="/admin" component={Operation} />
+            <Route path="/admin/users" component={Users} />
+            <Route path="/admin/deliveries" component={AllDeliveries} />
             <Route path="/admin/audit" component={Audit} />
             <Route>
               <Title title="Nothing is here" />

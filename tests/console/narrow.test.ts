@@ -20,6 +20,8 @@ test("no screen is wider than a window of 320 pixels", async ({ skip }) => {
     ["/cluster", "GPUs are free"],
     ["/account", "this browser"],
     ["/admin", "that nothing explains"],
+    ["/admin/users", "may log in"],
+    ["/admin/deliveries", "No delivery waits"],
     ["/login", "berth web"],
   ] as const) {
     await page.goto(url + path);

@@ -137,7 +137,9 @@ test.for(["light", "dark"] as const)("axe finds nothing on the other screens in 
     ["/cluster", "GPUs are free"],
     ["/account", "this browser"],
     ["/admin", "that nothing explains"],
-    ["/admin/audit", "show state"],
+    ["/admin/users", "may log in"],
+    ["/admin/deliveries", "No delivery waits"],
+    ["/admin/audit", "list pools"],
     ["/jobs/00000000", "There is no such thing here"],
   ] as const) {
     await page.goto(url + path);

@@ -85,6 +85,6 @@ export function yamlFile(job: NewJob): string {
 }
 
 /** Quotes a word so that every POSIX shell reads it unchanged. */
-function shellWord(text: string): string {
+export function shellWord(text: string): string {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }

@@ -1,4 +1,5 @@
 import { type ReactNode, useEffect, useId, useRef, useState } from "react";
+import { printable } from "../data/words.ts";
 import { CommandLine } from "./command-line.tsx";
 
 interface AskProps {
@@ -59,7 +60,7 @@ function AskForm({ label, words, isDangerous, typed, isReady, children, act, can
       {typed !== undefined && (
         <p className="field">
           <label htmlFor={id}>
-            Type <code>{typed}</code> to go on
+            Type <code>{printable(typed, 300)}</code> to go on
           </label>
           <input id={id} autoComplete="off" value={text} onChange={({ target }) => setText(target.value)} />
         </p>

@@ -25,10 +25,12 @@ interface TextFieldProps extends Omit<FieldProps, "children"> {
   readonly value: string;
   readonly list?: string;
   readonly isRequired?: boolean;
+  /** The greatest number of characters. */
+  readonly most?: number;
   set(value: string): void;
 }
 
-export function TextField({ value, list, isRequired, set, ...field }: TextFieldProps) {
+export function TextField({ value, list, isRequired, most, set, ...field }: TextFieldProps) {
   return (
     <Field {...field}>
       {(id, hintId) => (
@@ -36,6 +38,7 @@ export function TextField({ value, list, isRequired, set, ...field }: TextFieldP
           id={id}
           list={list}
           required={isRequired}
+          maxLength={most}
           aria-invalid={field.isWrong || undefined}
           aria-describedby={hintId}
           autoComplete="off"

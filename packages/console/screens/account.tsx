@@ -12,6 +12,7 @@ import { Title } from "../parts/layout.tsx";
 import { Empty, Loaded } from "../parts/notices.tsx";
 import { Outcome } from "../parts/state.tsx";
 import { type Column, Table } from "../parts/table.tsx";
+import { LastError, Resend } from "./delivery-parts.tsx";
 
 export function Account() {
   const me = useOnce(["me"], (signal) => berth.me({ signal }));
@@ -146,23 +147,3 @@ const deliveryColumns: readonly Column<WebhookDelivery>[] = [
   { name: "Made", cell: ({ created_at }) => <At time={created_at} /> },
   { name: "Actions", cell: ({ delivery_id }) => <Resend id={delivery_id} /> },
 ];
-
-function LastError({ attempts }: Pick<WebhookDelivery, "attempts">) {
-  const last = attempts.at(-1);
-  const error = last?.error ?? (last?.status != null && last.status >= 300 ? `status ${last.status}` : null);
-  return error === null ? null : <span className="why">{printable(error, 300)}</span>;
-}
-
-function Resend({ id }: { readonly id: string }) {
-  const act = useAct(`delivery ${id}`);
-  return (
-    <Ask
-      title="Send it again"
-      label="Resend"
-      words={`berth api POST /v1/webhooks/deliveries/${id}/resend`}
-      act={() => void act("Resend", () => berth.webhooks.resend(id))}
-    >
-      <p>The receiver gets the same event with the same event_id.</p>
-    </Ask>
-  );
-}

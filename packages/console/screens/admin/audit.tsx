@@ -4,9 +4,9 @@ import { useLive } from "../../data/live.ts";
 import { printable } from "../../data/words.ts";
 import { At } from "../../parts/clock.tsx";
 import { CommandLine } from "../../parts/command-line.tsx";
-import { Title } from "../../parts/layout.tsx";
 import { Empty, Loaded } from "../../parts/notices.tsx";
 import { type Column, Table } from "../../parts/table.tsx";
+import { AdminTitle } from "./admin-title.tsx";
 
 type AuditEntry = components["schemas"]["AuditEntry"];
 
@@ -22,7 +22,7 @@ export function Audit() {
   });
   return (
     <>
-      <Title title="Audit" />
+      <AdminTitle title="Audit" />
       <Loaded query={query}>
         {(rows) =>
           rows.length === 0 ? (

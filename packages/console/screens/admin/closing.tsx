@@ -1,0 +1,59 @@
+import { useState } from "react";
+import type { components } from "../../../sdk/schema.ts";
+import { useAct } from "../../data/acts.ts";
+import { printable } from "../../data/words.ts";
+import { Ask } from "../../parts/ask.tsx";
+import { At } from "../../parts/clock.tsx";
+import { TextField } from "../../parts/field.tsx";
+import { Outcome } from "../../parts/state.tsx";
+
+/** The API takes no longer reason. */
+export const longestReason = 200;
+
+interface ClosedProps {
+  readonly what: string;
+  readonly note: components["schemas"]["ClosedNote"];
+}
+
+/** Says that something is closed: since when, by whom and why. */
+export function Closed({ what, note: { since, by, reason } }: ClosedProps) {
+  return (
+    <p className="stale">
+      {what}
+      {since !== null && (
+        <>
+          {" "}
+          since <At time={since} />
+        </>
+      )}
+      {by !== null && `, by ${printable(by, 100)}`}
+      {reason !== null && `: ${printable(reason, 400)}`}
+    </p>
+  );
+}
+
+interface ClosingProps {
+  readonly subject: string;
+  readonly label: string;
+  readonly words: string;
+  readonly effect: string;
+  readonly needsReason: boolean;
+  run(reason: string): Promise<unknown>;
+}
+
+/** Closes or opens something, with a reason that its users read. */
+export function Closing({ subject, label, words, effect, needsReason, run }: ClosingProps) {
+  const act = useAct(subject);
+  const [reason, setReason] = useState("");
+  return (
+    <>
+      <Ask title={label} label={label} words={words} act={() => void act(label, () => run(reason))}>
+        <p>{effect}</p>
+        {needsReason && (
+          <TextField label="Reason" hint="Those who wait read it" most={longestReason} value={reason} set={setReason} />
+        )}
+      </Ask>
+      <Outcome subject={subject} />
+    </>
+  );
+}

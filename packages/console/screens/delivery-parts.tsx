@@ -1,0 +1,27 @@
+import type { WebhookDelivery } from "../../sdk/webhooks.ts";
+import { useAct } from "../data/acts.ts";
+import { berth } from "../data/client.ts";
+import { printable } from "../data/words.ts";
+import { Ask } from "../parts/ask.tsx";
+
+/** Why the last attempt of a delivery failed. */
+export function LastError({ attempts }: Pick<WebhookDelivery, "attempts">) {
+  const last = attempts.at(-1);
+  const error = last?.error ?? (last?.status != null && last.status >= 300 ? `status ${last.status}` : null);
+  return error === null ? null : <span className="why">{printable(error, 300)}</span>;
+}
+
+/** Sends a delivery of the caller again. */
+export function Resend({ id }: { readonly id: string }) {
+  const act = useAct(`delivery ${id}`);
+  return (
+    <Ask
+      title="Send it again"
+      label="Resend"
+      words={`berth api POST /v1/webhooks/deliveries/${id}/resend`}
+      act={() => void act("Resend", () => berth.webhooks.resend(id))}
+    >
+      <p>The receiver gets the same event with the same event_id.</p>
+    </Ask>
+  );
+}
