@@ -15,6 +15,11 @@ export type Discovery = Schemas["Discovery"];
 export type EnvironmentSummary = Schemas["EnvironmentSummary"];
 export type ClusterStatus = Schemas["ClusterStatus"];
 
+interface PageOptions extends CallOptions {
+  /** How many environments one request fetches, 1 to 500. */
+  readonly pageSize?: number | undefined;
+}
+
 /**
  * `key` is a fixed key. `credentials` returns one, and is called again once the key has expired. In a page of the
  * deployment itself, `cookie` uses the session of the browser instead.
@@ -95,8 +100,7 @@ export class Berth {
    * @example
    * for await (const { api, name, phase } of berth.environments()) console.log(api, name, phase);
    */
-  async *environments(options: CallOptions = {}): AsyncGenerator<EnvironmentSummary> {
-    const limit = 100;
+  async *environments({ pageSize: limit = 100, ...options }: PageOptions = {}): AsyncGenerator<EnvironmentSummary> {
     for (let offset = 0; ; offset += limit) {
       const call = { ...options, query: { limit, offset } };
       const { environments } = await this.#transport.send<Schemas["AllEnvironments"]>("GET", "/v1/environments", call);

@@ -47,9 +47,12 @@ function readClock(headers: Headers): void {
 /** The browser sends the session's cookie, so there is no key. */
 export const berth = new Berth({ url: location.origin, cookie: true, fetch: fetchKept });
 
-/** Returns all items of a list of the SDK. */
-export async function collect<Item>(items: AsyncIterable<Item>): Promise<Item[]> {
+/** Returns the items of a list of the SDK, at most so many of them. */
+export async function collect<Item>(items: AsyncIterable<Item>, most = Number.POSITIVE_INFINITY): Promise<Item[]> {
   const found: Item[] = [];
-  for await (const item of items) found.push(item);
+  for await (const item of items) {
+    found.push(item);
+    if (found.length === most) break;
+  }
   return found;
 }

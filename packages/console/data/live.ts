@@ -9,6 +9,14 @@ interface Pace {
   delayMs: number;
 }
 
+interface LiveOptions<Data> {
+  readonly isPaused?: boolean;
+  /** Reports whether so little is expected to change that the next read may come after a minute. */
+  isQuiet?(data: Data): boolean;
+}
+
+const quietMs = 60_000;
+
 /** The state of each poll, by query key. */
 const paces = new Map<string, Pace>();
 
@@ -19,7 +27,7 @@ const paces = new Map<string, Pace>();
 export function useLive<Data>(
   key: QueryKey,
   read: (signal: AbortSignal) => Promise<Data>,
-  { isPaused = false } = {},
+  { isPaused = false, isQuiet }: LiveOptions<Data> = {},
 ): UseQueryResult<Data, Error> {
   const name = JSON.stringify(key);
   return useQuery({
@@ -29,8 +37,9 @@ export function useLive<Data>(
       keepPace(name, data);
       return data;
     },
-    refetchInterval: ({ state: { error } }) => {
+    refetchInterval: ({ state: { error, data } }) => {
       if (isPaused || !canRecover(error)) return false;
+      if (data !== undefined && isQuiet?.(data)) return quietMs;
       if (error) return longestDelayMs;
       return (paces.get(name)?.delayMs ?? firstDelayMs) * (0.9 + Math.random() / 5);
     },

@@ -1,4 +1,3 @@
-import type { JobSummary } from "../../sdk/jobs.ts";
 import { useShownAct } from "../data/acts.ts";
 import { printable } from "../data/words.ts";
 import { Until, usePassed } from "./clock.tsx";
@@ -7,14 +6,22 @@ const marks: Readonly<Record<string, string>> = {
   queued: "◌",
   preparing: "◔",
   active: "●",
+  stopping: "◔",
+  stopped: "○",
   completed: "✓",
   failed: "✕",
   cancelled: "–",
   expired: "–",
+  deleted: "–",
 };
 
-/** The state of a job as a word, with a mark and a colour that say the same. */
-export function State({ job }: { readonly job: Pick<JobSummary, "status" | "queue_position"> }) {
+interface Stated {
+  readonly status: string;
+  readonly queue_position: number | null;
+}
+
+/** The state of an environment as a word, with a mark and a colour that say the same. */
+export function State({ job }: { readonly job: Stated }) {
   const place = job.queue_position === null ? "" : ` #${job.queue_position}`;
   return (
     <span className={`state state-${job.status}`}>
@@ -24,7 +31,12 @@ export function State({ job }: { readonly job: Pick<JobSummary, "status" | "queu
   );
 }
 
-type Timed = Pick<JobSummary, "status" | "expires_at" | "estimated_start_time" | "estimated_start_latest">;
+interface Timed {
+  readonly status: string;
+  readonly expires_at: string | null;
+  readonly estimated_start_time: string | null;
+  readonly estimated_start_latest: string | null;
+}
 
 /** What comes next and when: the estimated start, or the time that is left. */
 export function Deadline({ job }: { readonly job: Timed }) {

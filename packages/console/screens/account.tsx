@@ -101,14 +101,7 @@ function Revoke({ apiKey }: { readonly apiKey: Key }) {
 }
 
 function Deliveries() {
-  const query = useLive(["deliveries"], async (signal) => {
-    const found: WebhookDelivery[] = [];
-    for await (const delivery of berth.webhooks.list({ signal })) {
-      found.push(delivery);
-      if (found.length === 100) break;
-    }
-    return found;
-  });
+  const query = useLive(["deliveries"], (signal) => collect(berth.webhooks.list({ signal }), 100));
   return (
     <section>
       <h2>Webhook deliveries</h2>

@@ -1,25 +1,26 @@
 import { useEffect, useRef, useState } from "react";
 import { Link } from "wouter";
+import type { EnvironmentSummary } from "../../sdk/berth.ts";
 import type { JobStatus, JobSummary } from "../../sdk/jobs.ts";
 import { berth, collect } from "../data/client.ts";
+import { searchedEnvironments, useLivingJobs, useOtherEnvironments } from "../data/environments.ts";
 import { useLive } from "../data/live.ts";
 import { describeMachine, jobWord, printable } from "../data/words.ts";
 import { announce } from "../parts/announcer.tsx";
 import { At } from "../parts/clock.tsx";
 import { CommandLine } from "../parts/command-line.tsx";
 import { Title } from "../parts/layout.tsx";
-import { Empty, Loaded } from "../parts/notices.tsx";
+import { Empty, Failure, Loaded } from "../parts/notices.tsx";
 import { Deadline, Outcome, State } from "../parts/state.tsx";
 import { type Column, Table } from "../parts/table.tsx";
 import { End, Extend, isLiving } from "./job-acts.tsx";
+import { describeOther, OtherLinks, OtherName } from "./other-environments.tsx";
 
-const livingStatus: readonly JobStatus[] = ["queued", "preparing", "active"];
 const endedStatus: readonly JobStatus[] = ["completed", "failed", "cancelled", "expired"];
 
 export function Environments() {
-  const query = useLive(["jobs", "living"], (signal) =>
-    collect(berth.jobs.list({ status: livingStatus, pageSize: 500, signal })),
-  );
+  const query = useLivingJobs();
+  const others = useOtherEnvironments();
   useSpokenStates(query.data);
   return (
     <>
@@ -30,7 +31,7 @@ export function Environments() {
       </Title>
       <Loaded query={query}>
         {(jobs) =>
-          jobs.length === 0 ? (
+          jobs.length + (others.data?.living.length ?? 0) === 0 ? (
             <Empty title="Nothing runs or waits">
               <p>Start an environment here, or from your terminal:</p>
               <CommandLine words="berth up" />
@@ -39,56 +40,98 @@ export function Environments() {
             <Table
               caption="Environments that run or wait"
               columns={columns}
-              rows={jobs}
-              rowKey={({ job_id }) => job_id}
+              rows={merge(jobs, others.data?.living ?? [])}
+              rowKey={keyOf}
             />
           )
         }
       </Loaded>
+      {others.error && <Failure error={others.error} />}
+      {others.data?.isCut && (
+        <p className="faint">
+          Those of other APIs are shown if they are among your newest {searchedEnvironments} environments.
+        </p>
+      )}
       <Ended />
     </>
   );
 }
 
-const nameColumn: Column<JobSummary> = {
+/** A job, or an environment that another API made and changes. */
+type Row = JobSummary | EnvironmentSummary;
+
+function isJob(row: Row): row is JobSummary {
+  return "job_id" in row;
+}
+
+function keyOf(row: Row): string {
+  return isJob(row) ? row.job_id : `${row.api} ${row.id}`;
+}
+
+/** Newest first. */
+function merge(jobs: readonly JobSummary[], others: readonly EnvironmentSummary[]): Row[] {
+  return [...jobs, ...others].sort((left, right) => Date.parse(right.created_at) - Date.parse(left.created_at));
+}
+
+const nameColumn: Column<Row> = {
   name: "Name",
-  cell: (job) => (
-    <Link href={`/jobs/${job.job_id}`} className="name">
-      <bdi>{printable(job.name, 128)}</bdi>
-    </Link>
-  ),
+  cell: (row) =>
+    isJob(row) ? (
+      <Link href={`/jobs/${row.job_id}`} className="name">
+        <bdi>{printable(row.name, 128)}</bdi>
+      </Link>
+    ) : (
+      <OtherName environment={row} />
+    ),
 };
 
-const columns: readonly Column<JobSummary>[] = [
-  nameColumn,
-  {
-    name: "State",
-    cell: (job) => (
+const stateColumn: Column<Row> = {
+  name: "State",
+  cell: (row) =>
+    isJob(row) ? (
       <>
-        <State job={job} />
-        <Why job={job} />
-        <Outcome subject={job.job_id} />
+        <State job={row} />
+        <Why job={row} />
+        <Outcome subject={row.job_id} />
+      </>
+    ) : (
+      <>
+        <State job={{ ...row, status: row.phase }} />
+        {row.reason !== null && <span className="why">{printable(row.reason, 400)}</span>}
       </>
     ),
-  },
-  { name: "Machine", cell: (job) => describeMachine(job) },
-  { name: "Time", cell: (job) => <Deadline job={job} /> },
-  { name: "Disk", cell: (job) => <DiskOf job={job} /> },
+};
+
+const machineColumn: Column<Row> = {
+  name: "Machine",
+  cell: (row) => (isJob(row) ? describeMachine(row) : describeOther(row)),
+};
+
+const columns: readonly Column<Row>[] = [
+  nameColumn,
+  stateColumn,
+  machineColumn,
   {
-    name: "Actions",
-    cell: (job) => (
-      <span className="buttons">
-        {job.status === "active" && (
-          <a className="button" href={`/jobs/${job.job_id}/terminal`}>
-            Terminal
-          </a>
-        )}
-        {isLiving(job) && <Extend job={job} />}
-        {isLiving(job) && <End job={job} />}
-      </span>
-    ),
+    name: "Time",
+    cell: (row) => <Deadline job={isJob(row) ? row : { ...row, status: row.phase, estimated_start_latest: null }} />,
   },
+  { name: "Disk", cell: (row) => <DiskOf row={row} /> },
+  { name: "Actions", cell: (row) => (isJob(row) ? <Actions job={row} /> : <OtherLinks environment={row} />) },
 ];
+
+function Actions({ job }: { readonly job: JobSummary }) {
+  return (
+    <span className="buttons">
+      {job.status === "active" && (
+        <a className="button" href={`/jobs/${job.job_id}/terminal`}>
+          Terminal
+        </a>
+      )}
+      {isLiving(job) && <Extend job={job} />}
+      {isLiving(job) && <End job={job} />}
+    </span>
+  );
+}
 
 function Why({ job }: { readonly job: JobSummary }) {
   const reason = job.status === "active" ? (job.warning ?? job.status_reason) : job.status_reason;
@@ -98,9 +141,11 @@ function Why({ job }: { readonly job: JobSummary }) {
   );
 }
 
-function DiskOf({ job }: { readonly job: JobSummary }) {
-  if (job.disk_name === null) return <span className="faint">none</span>;
-  return <Link href={`/disks/${encodeURIComponent(job.disk_name)}`}>{printable(job.disk_name, 64)}</Link>;
+/** The console has no screen for the disks of other APIs. */
+function DiskOf({ row }: { readonly row: Row }) {
+  if (row.disk_name === null) return <span className="faint">none</span>;
+  if (!isJob(row)) return <bdi>{printable(row.disk_name, 64)}</bdi>;
+  return <Link href={`/disks/${encodeURIComponent(row.disk_name)}`}>{printable(row.disk_name, 64)}</Link>;
 }
 
 /** Announces each job whose state changed since the last read. */
@@ -129,40 +174,41 @@ function Ended() {
 }
 
 function EndedList() {
-  const query = useLive(["jobs", "ended"], async (signal) => {
-    const jobs: JobSummary[] = [];
-    for await (const job of berth.jobs.list({ status: endedStatus, pageSize: 100, signal })) {
-      jobs.push(job);
-      if (jobs.length === 100) break;
-    }
-    return jobs;
-  });
+  const query = useLive(["jobs", "ended"], (signal) =>
+    collect(berth.jobs.list({ status: endedStatus, pageSize: 100, signal }), 100),
+  );
+  const { data: others } = useOtherEnvironments();
   return (
     <Loaded query={query}>
       {(jobs) =>
-        jobs.length === 0 ? (
+        jobs.length + (others?.ended.length ?? 0) === 0 ? (
           <Empty title="Nothing has ended yet" />
         ) : (
-          <Table caption="Ended environments" columns={endedColumns} rows={jobs} rowKey={({ job_id }) => job_id} />
+          <Table
+            caption="Ended environments"
+            columns={endedColumns}
+            rows={merge(jobs, others?.ended ?? [])}
+            rowKey={keyOf}
+          />
         )
       }
     </Loaded>
   );
 }
 
-const endedColumns: readonly Column<JobSummary>[] = [
+const endedColumns: readonly Column<Row>[] = [
   nameColumn,
+  stateColumn,
+  machineColumn,
+  { name: "Ended", cell: ({ ended_at }) => ended_at !== null && <At time={ended_at} /> },
+  { name: "GPU-hours", isNumber: true, cell: (row) => isJob(row) && row.gpu_hours },
   {
-    name: "State",
-    cell: (job) => (
-      <>
-        <State job={job} />
-        <Why job={job} />
-      </>
-    ),
+    name: "Log",
+    cell: (row) =>
+      isJob(row) ? (
+        <Link href={`/jobs/${row.job_id}/logs`}>Log of {printable(jobWord(row), 40)}</Link>
+      ) : (
+        <OtherLinks environment={row} />
+      ),
   },
-  { name: "Machine", cell: (job) => describeMachine(job) },
-  { name: "Ended", cell: (job) => job.ended_at !== null && <At time={job.ended_at} /> },
-  { name: "GPU-hours", isNumber: true, cell: (job) => job.gpu_hours },
-  { name: "Log", cell: (job) => <Link href={`/jobs/${job.job_id}/logs`}>Log of {printable(jobWord(job), 40)}</Link> },
 ];

@@ -1,4 +1,5 @@
 import type { Job } from "../../sdk/jobs.ts";
+import { webAddress } from "../data/address.ts";
 import { jobWord, printable } from "../data/words.ts";
 import { CommandLine } from "../parts/command-line.tsx";
 
@@ -33,11 +34,4 @@ function JupyterLink({ job }: { readonly job: Job }) {
       </span>
     </p>
   );
-}
-
-/** Returns the address if it is one of the web: over TLS, or on this machine. */
-function webAddress(text: string): URL | undefined {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  const isHere = /^(localhost|.+\.localhost|127(\.\d{1,3}){3})$/.test(url?.hostname ?? "");
-  return url?.protocol === "https:" || (url?.protocol === "http:" && isHere) ? url : undefined;
 }

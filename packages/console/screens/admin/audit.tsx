@@ -1,5 +1,5 @@
 import type { components } from "../../../sdk/schema.ts";
-import { berth } from "../../data/client.ts";
+import { berth, collect } from "../../data/client.ts";
 import { useLive } from "../../data/live.ts";
 import { printable } from "../../data/words.ts";
 import { At } from "../../parts/clock.tsx";
@@ -12,14 +12,7 @@ type AuditEntry = components["schemas"]["AuditEntry"];
 
 /** What operators did, newest first. */
 export function Audit() {
-  const query = useLive(["admin", "audit"], async (signal) => {
-    const entries: AuditEntry[] = [];
-    for await (const entry of berth.admin.audit({ signal })) {
-      entries.push(entry);
-      if (entries.length === 100) break;
-    }
-    return entries;
-  });
+  const query = useLive(["admin", "audit"], (signal) => collect(berth.admin.audit({ signal }), 100));
   return (
     <>
       <AdminTitle title="Audit" />
