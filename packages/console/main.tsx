@@ -22,6 +22,7 @@ import { JobScreen } from "./screens/job.tsx";
 import { Login } from "./screens/login.tsx";
 import { Logs } from "./screens/logs.tsx";
 import { NewScreen } from "./screens/new.tsx";
+import { Palette } from "./screens/palette.tsx";
 
 takeCode();
 
@@ -52,7 +53,7 @@ function Inside() {
   return (
     <Loaded query={query}>
       {(me) => (
-        <Layout me={me}>
+        <Layout me={me} palette={<Palette me={me} />}>
           <Switch>
             <Route path="/" component={Environments} />
             <Route path="/new" component={NewScreen} />

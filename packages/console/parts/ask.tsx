@@ -1,6 +1,10 @@
-import { type ReactNode, useEffect, useId, useRef, useState } from "react";
+import { createContext, type ReactNode, useContext, useId, useState } from "react";
 import { printable } from "../data/words.ts";
 import { CommandLine } from "./command-line.tsx";
+import { Dialog } from "./dialog.tsx";
+
+/** Closes an act that was opened by another part of the page than its button. Such an act has no button. */
+export const OpenedAct = createContext<(() => void) | undefined>(undefined);
 
 interface AskProps {
   readonly title: string;
@@ -16,19 +20,26 @@ interface AskProps {
 
 /** A button that asks in a dialog before it acts. The dialog says what is lost, and shows the line that does the same. */
 export function Ask({ title, label, words, isDangerous = false, typed, isReady = true, children, act }: AskProps) {
-  const [isOpen, setIsOpen] = useState(false);
+  const closeOpened = useContext(OpenedAct);
+  const [isOpen, setIsOpen] = useState(closeOpened !== undefined);
+  const close = () => {
+    setIsOpen(false);
+    closeOpened?.();
+  };
   return (
     <>
-      <button type="button" className={isDangerous ? "danger" : ""} onClick={() => setIsOpen(true)}>
-        {label}…
-      </button>
+      {!closeOpened && (
+        <button type="button" className={isDangerous ? "danger" : ""} onClick={() => setIsOpen(true)}>
+          {label}…
+        </button>
+      )}
       {isOpen && (
-        <Dialog title={title} close={() => setIsOpen(false)}>
+        <Dialog title={title} close={close}>
           <AskForm
             {...{ label, words, isDangerous, typed, isReady }}
-            cancel={() => setIsOpen(false)}
+            cancel={close}
             act={() => {
-              setIsOpen(false);
+              close();
               act();
             }}
           >
@@ -75,39 +86,5 @@ function AskForm({ label, words, isDangerous, typed, isReady, children, act, can
         </button>
       </div>
     </form>
-  );
-}
-
-interface DialogProps {
-  readonly title: string;
-  readonly children: ReactNode;
-  close(): void;
-}
-
-/** A modal dialog. The browser keeps the focus in it, and gives it back. */
-function Dialog({ title, children, close }: DialogProps) {
-  const ref = useRef<HTMLDialogElement>(null);
-  const id = useId();
-  useEffect(() => {
-    const dialog = ref.current;
-    const before = document.activeElement;
-    dialog?.showModal();
-    return () => {
-      dialog?.close();
-      if (before instanceof HTMLElement) before.focus();
-    };
-  }, []);
-  return (
-    <dialog
-      ref={ref}
-      aria-labelledby={id}
-      onCancel={(event) => {
-        event.preventDefault();
-        close();
-      }}
-    >
-      <h2 id={id}>{title}</h2>
-      {children}
-    </dialog>
   );
 }

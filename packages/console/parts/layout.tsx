@@ -14,10 +14,12 @@ const places = [
 
 interface LayoutProps {
   readonly me: Me;
+  /** Opens the palette. */
+  readonly palette: ReactNode;
   readonly children: ReactNode;
 }
 
-export function Layout({ me, children }: LayoutProps) {
+export function Layout({ me, palette, children }: LayoutProps) {
   const shown = me.is_operator ? [...places, ["/admin", "Operation"] as const] : places;
   return (
     <>
@@ -33,6 +35,7 @@ export function Layout({ me, children }: LayoutProps) {
             <Place key={path} path={path} name={name} />
           ))}
         </nav>
+        {palette}
         <button type="button" className="who quiet" popoverTarget="user-menu">
           <bdi>{printable(me.username, 60)}</bdi> ▾
         </button>

@@ -1,5 +1,5 @@
 import { useId, useState } from "react";
-import type { Job, JobSummary } from "../../sdk/jobs.ts";
+import type { JobSummary } from "../../sdk/jobs.ts";
 import { useAct } from "../data/acts.ts";
 import { berth } from "../data/client.ts";
 import { jobWord, parseHours, printable } from "../data/words.ts";
@@ -74,7 +74,7 @@ function Lost({ job }: JobProps) {
 }
 
 /** Lets another person in, by the keys of their GitHub account. */
-export function Share({ job }: { readonly job: Job }) {
+export function Share({ job }: JobProps) {
   const act = useAct(job.job_id);
   const [user, setUser] = useState("");
   const id = useId();
