@@ -59,11 +59,13 @@ function entriesOf(job: JobSummary): Entry[] {
   ];
 }
 
-/** Returns the entries that hold each word of a text. */
+/** Returns the entries that hold each word of a text. Those whose own words begin so come first: `end` before `extend`. */
 export function findEntries(entries: readonly Entry[], text: string): Entry[] {
   const words = text.toLowerCase().split(/\s+/).filter(Boolean);
-  return entries.filter(({ label, hint }) => {
-    const all = `${label} ${hint}`.toLowerCase();
-    return words.every((word) => all.includes(word));
-  });
+  const holding = (before: string) =>
+    entries.filter(({ label, hint }) => {
+      const all = ` ${label} ${hint}`.toLowerCase();
+      return words.every((word) => all.includes(before + word));
+    });
+  return [...new Set([...holding(" "), ...holding("")])];
 }

@@ -40,7 +40,10 @@ const poolColumns: readonly Column<Pool>[] = [
   {
     name: "Held",
     cell: ({ gpu_type, total, in_use, free }) => (
-      <Bar label={`${gpu_type}: ${in_use} held, ${free} free of ${total}`} {...{ total, in_use, available: free }} />
+      <Bar
+        label={`${printable(gpu_type, 40)}: ${in_use} held, ${free} free of ${total}`}
+        {...{ total, in_use, available: free }}
+      />
     ),
   },
   { name: "Free", isNumber: true, cell: ({ free, total }) => `${free} of ${total}` },
