@@ -32,10 +32,7 @@ export function Environments() {
       <Loaded query={query}>
         {(jobs) =>
           jobs.length + (others.data?.living.length ?? 0) === 0 ? (
-            <Empty title="Nothing runs or waits">
-              <p>Start an environment here, or from your terminal:</p>
-              <CommandLine words="berth up" />
-            </Empty>
+            !others.isPending && <NothingLives />
           ) : (
             <Table
               caption="Environments that run or wait"
@@ -46,7 +43,7 @@ export function Environments() {
           )
         }
       </Loaded>
-      {others.error && <Failure error={others.error} />}
+      {others.error && !others.data && !query.error && <Failure error={others.error} />}
       {others.data?.isCut && (
         <p className="faint">
           Those of other APIs are shown if they are among your newest {searchedEnvironments} environments.
@@ -54,6 +51,15 @@ export function Environments() {
       )}
       <Ended />
     </>
+  );
+}
+
+function NothingLives() {
+  return (
+    <Empty title="Nothing runs or waits">
+      <p>Start an environment here, or from your terminal:</p>
+      <CommandLine words="berth up" />
+    </Empty>
   );
 }
 
