@@ -87,7 +87,9 @@ function Finder({ me, choose, close }: FinderProps) {
   const found = findEntries(listEntries(me, jobs), text);
   const shown = found.slice(0, shownEntries);
   const active = Math.min(wanted, shown.length - 1);
-  useEffect(() => document.getElementById(`${id}-${active}`)?.scrollIntoView({ block: "nearest" }), [id, active]);
+  useEffect(() => {
+    document.getElementById(`${id}-${active}`)?.scrollIntoView({ block: "nearest" });
+  }, [id, active]);
   const press = (event: KeyboardEvent) => {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (event.nativeEvent.isComposing || (step === undefined && event.key !== "Enter")) return;
