@@ -125,7 +125,14 @@ test("a user of an earlier version, or whose first login died, is listed after t
 
 test("deliveries of all users that wait are listed without their URL, and with a user also ended ones", async () => {
   const { world, admin, user, ask } = await adminWorld();
-  const job = { ...smallJob, instance_type: "p5.48xlarge", webhook_url: "https://hooks.example/secret" };
+  const webhook_url = "https://hooks.example/secret";
+  const job = { ...smallJob, instance_type: "p5.48xlarge", webhook_url };
+  let isFirst = true;
+  world.fetch.answer(webhook_url, () => {
+    const status = isFirst ? 200 : 503;
+    isFirst = false;
+    return { status, retryAfterMs: null };
+  });
   const id = await submitJob(world, user, job);
   await world.advance(1_000);
 
@@ -138,10 +145,10 @@ test("deliveries of all users that wait are listed without their URL, and with a
   const own = (deliveries as object[]).map((delivery) => ({ ...delivery, user_id: "second" }));
   expect(own.length).toBeGreaterThan(1);
   expect(ofUser).toEqual({ deliveries: own, next: null });
-  expect(waiting).toEqual({
-    deliveries: own.filter((each) => "state" in each && each.state === "waiting"),
-    next: null,
-  });
+  const stillWaiting = own.filter((each) => "state" in each && each.state === "waiting");
+  expect(stillWaiting.length).toBeGreaterThan(0);
+  expect(stillWaiting.length).toBeLessThan(own.length);
+  expect(waiting).toEqual({ deliveries: stillWaiting, next: null });
   expect(JSON.stringify([waiting, ofUser])).toContain(id);
   expect(JSON.stringify([waiting, ofUser])).not.toContain("secret");
   expect(ofOther).toEqual({ deliveries: [], next: null });

@@ -1,7 +1,7 @@
 import type { Context } from "../context.ts";
 import { toKey } from "../environments/record/record.ts";
 import type { Key } from "../ports/table.ts";
-import { dueShards } from "../store/due.ts";
+import { deliveryShards, dueShards } from "../store/due.ts";
 import { keyText, kindOfKey, type RecordKind } from "../store/keys.ts";
 
 /**
@@ -13,9 +13,14 @@ export async function listLivingKeys(ctx: Context<"table">, dueUntil?: number): 
   return listDueKeys(ctx, "environment", dueUntil);
 }
 
-/** Lists the keys of all records of this kind that are in the `due` index. */
-export async function listDueKeys(ctx: Context<"table">, kind: RecordKind, dueUntil?: number): Promise<Key[]> {
-  const found = (await Promise.all(dueShards.map((shard) => keysIn(ctx, shard, kind, dueUntil)))).flat();
+/** Lists the keys of all records of this kind that are in the `due` index. Disks have other partitions. */
+export async function listDueKeys(
+  ctx: Context<"table">,
+  kind: Exclude<RecordKind, "disk">,
+  dueUntil?: number,
+): Promise<Key[]> {
+  const shards = kind === "delivery" ? deliveryShards : dueShards;
+  const found = (await Promise.all(shards.map((shard) => keysIn(ctx, shard, kind, dueUntil)))).flat();
   return [...new Map(found.map((key) => [keyText(key), key])).values()];
 }
 
