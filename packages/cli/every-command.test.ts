@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -10,13 +10,14 @@ import { systemClock } from "../aws/clock.ts";
 import type { Item } from "../core/ports/table.ts";
 import { apiKeyKey } from "../core/store/keys.ts";
 import { openStores } from "../local/home/stores.ts";
+import { writeJupyterStub } from "../process/pages/jupyter-stub.ts";
 import { openServer, type ServerFixture } from "../sdk/server-fixture.ts";
 import { berthApp } from "./app.ts";
 import { type CliAnswer, type CliFixture, openCliFixture, type RunningCli } from "./cli-fixture.ts";
 import { type CommandCase, commandCases, lanes, lastLane, type Room } from "./command-cases.ts";
 import { closeScreens, keys, openScreen } from "./screen-fixture.ts";
 
-const missing = missingPrograms("jupyter", "rsync");
+const missing = missingPrograms("rsync");
 const runningRooms = ["terminal", "pipe", "json"];
 /**
  * One test runs some fifty commands, so a busy machine needs three times the usual limit. A second try would find a room
@@ -27,20 +28,29 @@ const ofRoom = { timeout: 900_000, retry: 0 };
 let cli: CliFixture;
 let github: ServerFixture;
 let place: string;
+/** A fake Jupyter, because each room would wait seconds for a real one, which other tests of the command line start. */
+let programs: string;
 let url: string;
 let expiredKey: string;
 const rooms: Record<string, Room> = {};
 
 beforeAll(async () => {
   place = mkdtempSync(join(tmpdir(), "berth-every-"));
+  // Environments have a /tmp of their own.
+  programs = mkdtempSync("/var/tmp/berth-programs-");
+  chmodSync(programs, 0o755);
   spawnSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", join(place, "octocat")]);
   github = await openServer(() => ({ body: readFileSync(join(place, "octocat.pub"), "utf8") }));
   const settings = {
     ADMIN_USERS: "developer",
     LOCAL_NODES: "c7i.8xlarge=12,g4dn.2xlarge=3",
     GITHUB_KEYS_URL: `${github.url}/<user>.keys`,
+    LOCAL_PATH: programs,
   };
   cli = await openCliFixture(settings);
+  // A sandbox shows its own Node.
+  const shownNode = join(cli.stack.home, "tools/node");
+  writeJupyterStub(programs, `$([ -x ${shownNode} ] && echo ${shownNode} || echo ${process.execPath})`);
   expiredKey = (await cli.running.env()).API_KEY ?? "";
   await openRoom("down", cli.running.url);
   await run("down", {}, "login");
@@ -56,7 +66,7 @@ afterAll(async () => {
   closeScreens();
   await cli.close();
   github.close();
-  rmSync(place, { recursive: true });
+  for (const path of [place, programs]) rmSync(path, { recursive: true });
 });
 
 /** Moves the end of a key into the past while the stack is stopped. */

@@ -13,11 +13,16 @@ interface StubServer {
 export function jupyterStub({ shown, home, compute }: StubServer, source = serving): Readonly<Record<string, string>> {
   const bin = join(shown, "bin");
   mkdirSync(bin, { recursive: true });
-  writeFileSync(join(bin, "jupyter.cjs"), source);
-  writeFileSync(join(bin, "jupyter"), `#!/bin/sh\nexec "$STUB_NODE" ${join(bin, "jupyter.cjs")} "$@"\n`);
-  chmodSync(join(bin, "jupyter"), 0o755);
+  writeJupyterStub(bin, '"$STUB_NODE"', source);
   const node = compute.isolation === "none" ? process.execPath : join(home, "tools/node");
   return { STUB_NODE: node, PATH: [bin, systemPath].join(delimiter) };
+}
+
+/** Writes a fake Jupyter into a directory. `node` is a word of the shell that names its Node. */
+export function writeJupyterStub(bin: string, node: string, source = serving): void {
+  writeFileSync(join(bin, "jupyter.cjs"), source);
+  writeFileSync(join(bin, "jupyter"), `#!/bin/sh\nexec ${node} ${join(bin, "jupyter.cjs")} "$@"\n`);
+  chmodSync(join(bin, "jupyter"), 0o755);
 }
 
 /** Answers `/api` to all, and other paths to clients with the token, like Jupyter Server. */
