@@ -2,7 +2,7 @@ import { constants, setPriority } from "node:os";
 import { expect, test } from "vitest";
 import { runSchedules } from "./campaign.ts";
 
-/** Second half of the 500 schedules of every test run. `.ci/run` runs 6,000. */
+/** Second half of the 500 schedules of every test run. `.ci/run` runs 4,000. */
 const FROM = 251;
 const COUNT = 250;
 
