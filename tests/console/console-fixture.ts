@@ -19,12 +19,18 @@ export interface ConsoleFixture {
   readonly url: string;
   /** Calls the API with the local user's key. */
   call<Answer>(method: string, path: string, body?: unknown): Promise<Answer>;
+  /** Calls the API with the key of the user `second`. */
+  callAsSecond<Answer>(method: string, path: string, body?: unknown): Promise<Answer>;
+  /** The local user's key. */
+  readonly key: string;
   /** Issues the code of a login link. */
   issueCode(): Promise<string>;
   /** Opens a screen in a new browser that has no session. */
   visit(path: string, options?: BrowserContextOptions): Promise<Page>;
   /** Opens a screen in a new browser that is logged in as the local user. */
   open(path: string, options?: BrowserContextOptions): Promise<Page>;
+  /** Opens a screen in a new browser that is logged in as the user `second`. */
+  openAsSecond(path: string, options?: BrowserContextOptions): Promise<Page>;
   /** Stops the stack, and with SIGUSR2 leaves its environments running. */
   stop(signal?: "SIGTERM" | "SIGUSR2"): Promise<unknown>;
   /** Starts the stack again, at the same port and with the same home. */
@@ -43,33 +49,44 @@ export async function openConsole(settings: Readonly<Record<string, string>> = {
   const { API_KEY: key = "" } = await stack.env();
   const url = `http://berth.localhost:${new URL(stack.url).port}`;
   const faults: string[] = [];
-  const call = async <Answer>(method: string, path: string, body?: unknown) => {
-    const response = await fetch(stack.url + path, {
+  const call = callerFor(stack.url, async () => key);
+  const callAsSecond = callerFor(stack.url, async () => (await stack.env("--user", "second")).API_KEY ?? "");
+  const issueCode = async (caller: Caller = call) => (await caller<{ code: string }>("POST", "/v1/web/codes")).code;
+  const visit = (path: string, options: BrowserContextOptions = {}) =>
+    openPage(browser, { url: url + path, faults, options });
+  const openerFor = (caller: Caller) => async (path: string, options?: BrowserContextOptions) => {
+    const page = await visit(`/login#code=${await issueCode(caller)}`, options);
+    await page.getByRole("button", { name: "Continue" }).click();
+    await page.getByRole("heading", { name: "Environments", exact: true }).waitFor();
+    if (path !== "/") await page.goto(url + path);
+    return page;
+  };
+  return {
+    url,
+    call,
+    callAsSecond,
+    key,
+    issueCode: () => issueCode(),
+    visit,
+    open: openerFor(call),
+    openAsSecond: openerFor(callAsSecond),
+    stop: (signal = "SIGTERM") => stack.kill(signal),
+    startAgain: () => stacks.start({ ...settings, PORT: new URL(stack.url).port }),
+    faults: () => faults,
+  };
+}
+
+type Caller = ConsoleFixture["call"];
+
+function callerFor(url: string, getKey: () => Promise<string>): Caller {
+  return async <Answer>(method: string, path: string, body?: unknown) => {
+    const response = await fetch(url + path, {
       method,
-      headers: { authorization: `Bearer ${key}`, "content-type": "application/json" },
+      headers: { authorization: `Bearer ${await getKey()}`, "content-type": "application/json" },
       body: body === undefined ? null : JSON.stringify(body),
     });
     if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${await response.text()}`);
     return (await response.json()) as Answer;
-  };
-  const issueCode = async () => (await call<{ code: string }>("POST", "/v1/web/codes")).code;
-  const visit = (path: string, options: BrowserContextOptions = {}) =>
-    openPage(browser, { url: url + path, faults, options });
-  return {
-    url,
-    call,
-    issueCode,
-    visit,
-    open: async (path, options) => {
-      const page = await visit(`/login#code=${await issueCode()}`, options);
-      await page.getByRole("button", { name: "Continue" }).click();
-      await page.getByRole("heading", { name: "Environments" }).waitFor();
-      if (path !== "/") await page.goto(url + path);
-      return page;
-    },
-    stop: (signal = "SIGTERM") => stack.kill(signal),
-    startAgain: () => stacks.start({ ...settings, PORT: new URL(stack.url).port }),
-    faults: () => faults,
   };
 }
 

@@ -23,6 +23,7 @@ test("a form shows the estimate and the same line, and leads to the page of the 
   await page.getByText("berth ssh made-here").waitFor();
   await page.getByRole("link", { name: "Log" }).click();
   await page.getByText("it's made").waitFor();
+  await page.getByRole("heading", { name: "Log of made-here" }).waitFor();
 
   expect(line).toBe(
     "berth up made-here --type cpu-x86 --hours 1h --disk papers -- 'echo \"it'\\''s made\"; sleep 600'",

@@ -1,0 +1,123 @@
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { expect, onTestFinished, test } from "vitest";
+import { noBrowser, openConsole } from "./console-fixture.ts";
+
+const job = { image: "ubuntu:24.04", instance_type: "c7i.8xlarge" };
+const operators = { ADMIN_USERS: "developer" };
+
+test("an operator ends a job of another user, who reads the reason", async ({ skip }) => {
+  skip(noBrowser !== undefined, noBrowser);
+  const { open, openAsSecond, callAsSecond, faults } = await openConsole(operators);
+  const { job_id } = await callAsSecond<{ job_id: string }>("POST", "/v1/jobs/submit", { ...job, name: "theirs" });
+  const owners = await openAsSecond(`/jobs/${job_id}`);
+  await owners.locator(".headline").getByText("active").waitFor();
+  const page = await open("/admin");
+  const row = page.getByRole("row", { name: /^theirs second/ });
+  await row.getByRole("button", { name: "End…", exact: true }).click();
+  const sure = page.getByRole("dialog").getByRole("button", { name: "End", exact: true });
+  const before = await sure.isEnabled();
+  await page.getByRole("dialog").getByRole("textbox", { name: "Reason" }).fill("The rack <b>moves</b> at noon");
+  await sure.click();
+  await row.waitFor({ state: "detached" });
+
+  await owners.getByText("Cancelled by the operator: The rack <b>moves</b> at noon").first().waitFor();
+  const missing = await openAsSecond("/admin");
+  await missing.getByText("There is no such thing here").first().waitFor();
+  expect(before).toBe(false);
+  expect(await owners.getByRole("link", { name: "Operation" }).count()).toBe(0);
+  expect(faults()).toEqual([]);
+});
+
+test("an operator sees who holds which machine until when, and the queue with place, share and reason", async ({
+  skip,
+}) => {
+  skip(noBrowser !== undefined, noBrowser);
+  const settings = { ...operators, LOCAL_NODES: "p5.48xlarge=1,c7i.8xlarge=1" };
+  const { open, call, callAsSecond, url, faults } = await openConsole(settings);
+  const whole = { ...job, instance_type: "p5.48xlarge", gpu_count: 8 };
+  await callAsSecond("POST", "/v1/jobs/submit", { ...whole, name: "holds" });
+  const page = await open("/admin");
+  const node = page.getByRole("row", { name: /^p5-48xlarge-1 h100/ });
+  await node.getByText(/second: 8 of 8 GPUs, active, .* left/).waitFor();
+  await callAsSecond("POST", "/v1/jobs/submit", { ...whole, name: "again" });
+  await call("POST", "/v1/jobs/submit", { ...whole, name: "first-in-line" });
+
+  await page.getByRole("row", { name: /^h100 #[12] first-in-line developer 8 GPUs 0 % of the type/ }).waitFor();
+  await page.getByRole("row", { name: /^h100 #[12] again second 8 GPUs 100 % of the type .*Need 8 H100/ }).waitFor();
+  await page.getByRole("row", { name: /^h100 h100: 8 held, 0 free of 8 0 of 8 1 2 open/ }).waitFor();
+  await page.getByRole("button", { name: "Drain another type…" }).click();
+  await page.getByRole("dialog").getByLabel("Type").selectOption("t4");
+  await page.getByRole("dialog").getByRole("textbox", { name: "Reason" }).fill("not paid for");
+  await page.getByRole("dialog").getByRole("button", { name: "Drain another type", exact: true }).click();
+  await page.getByText(/No environment of type t4 starts since .*, by developer: not paid for/).waitFor();
+
+  await page.goto(`${url}/cluster`);
+  await page.getByText("0 of 8 GPUs are free. 1 environment runs, 0 start, 2 wait.").waitFor();
+  await page.goto(`${url}/new`);
+  await page.getByText("no machine, and none can be made").first().waitFor();
+  expect(faults()).toEqual([]);
+});
+
+test("an operator disables a user, whose browser is signed out, and enables the user again", async ({ skip }) => {
+  skip(noBrowser !== undefined, noBrowser);
+  const { open, openAsSecond, faults } = await openConsole(operators);
+  const theirs = await openAsSecond("/");
+  await theirs.getByText("Nothing runs or waits").waitFor();
+  const page = await open("/admin");
+  await page.getByRole("navigation", { name: "Operation" }).getByRole("link", { name: "Users" }).click();
+  const row = page.getByRole("row", { name: /^second/ });
+  await row.getByRole("button", { name: "Disable…" }).click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByText("berth admin user disable second").waitFor();
+  await dialog.getByRole("textbox").fill("second");
+  await dialog.getByRole("button", { name: "Disable", exact: true }).click();
+  await row.getByText("disabled", { exact: true }).waitFor();
+  await theirs.getByText("You are signed out here").waitFor();
+
+  await row.getByRole("button", { name: "Enable…" }).click();
+  await dialog.getByRole("button", { name: "Enable", exact: true }).click();
+  await row.getByText("may log in").waitFor();
+  expect(
+    await page
+      .getByRole("row", { name: /^developer.*you$/ })
+      .getByRole("button")
+      .count(),
+  ).toBe(0);
+  expect(faults()).toEqual([]);
+});
+
+test("waiting deliveries of all users show why they failed, and only the own ones can be sent again", async ({
+  skip,
+}) => {
+  skip(noBrowser !== undefined, noBrowser);
+  const { open, call, callAsSecond, faults } = await openConsole(operators);
+  const receiver = createServer((_, response) => response.writeHead(503).end());
+  receiver.listen(0, "127.0.0.1");
+  await once(receiver, "listening");
+  onTestFinished(() => void receiver.close());
+  const webhook_url = `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/hook`;
+  await call("POST", "/v1/jobs/submit", { ...job, name: "mine", webhook_url });
+  await callAsSecond("POST", "/v1/jobs/submit", { ...job, name: "others", webhook_url });
+  const page = await open("/admin/deliveries");
+  const own = page.getByRole("row", { name: /^developer mine/ }).first();
+  await own.getByText("waiting").waitFor({ timeout: 60_000 });
+  const theirs = page.getByRole("row", { name: /^second others.*its owner may resend it/ }).first();
+  await theirs.waitFor({ timeout: 60_000 });
+  await own.getByRole("button", { name: "Resend…" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Resend", exact: true }).click();
+  await page.getByText("Resend: done").first().waitFor();
+
+  await page.getByRole("textbox", { name: "User" }).fill("second");
+  await page.getByRole("button", { name: "Show", exact: true }).click();
+  await theirs.waitFor();
+  await page
+    .getByRole("row", { name: /^developer/ })
+    .first()
+    .waitFor({ state: "detached" });
+  await page.getByRole("textbox", { name: "User" }).fill("nobody");
+  await page.getByRole("button", { name: "Show", exact: true }).click();
+  await page.getByText("There is no such thing here").waitFor();
+  expect(faults()).toEqual([]);
+});

@@ -1,0 +1,29 @@
+import { expect, test } from "vitest";
+import { noBrowser, openConsole } from "./console-fixture.ts";
+
+test("environments of other APIs are in the list with their links, and are read only", async ({ skip }) => {
+  skip(noBrowser !== undefined, noBrowser);
+  const { open, call, faults } = await openConsole();
+  await call("POST", "/v1/jobs/submit", { image: "ubuntu:24.04", instance_type: "c7i.8xlarge", name: "own-job" });
+  const { uuid, workspace_url } = await call<{ uuid: string; workspace_url: string }>("POST", "/session/create", {
+    user_id: "user@example.com",
+  });
+  const instance = { name: "an-instance", productName: "L4 24GB", templateId: "ubuntu-ssh" };
+  const { instanceId } = await call<{ instanceId: string }>("POST", "/api/instances", instance);
+  const page = await open("/");
+  const session = page.getByRole("row", { name: /made through session-manager/ });
+  await session.getByText(`berth api /session/${uuid}`).waitFor();
+  const link = session.getByRole("link", { name: /^Page of / });
+  await link.waitFor({ timeout: 90_000 });
+  const novita = page.getByRole("row", { name: /^an-instance made through novita/ });
+  await novita.getByText(`berth api /api/instances/${instanceId}`).waitFor();
+  const own = page.getByRole("row", { name: /^own-job.*active/ });
+
+  await own.getByRole("button", { name: "End…", exact: true }).waitFor();
+  expect(await session.getByRole("button", { name: /…$/ }).count()).toBe(0);
+  expect(await link.getAttribute("href")).toBe(new URL(workspace_url).href);
+  expect(await link.getAttribute("rel")).toBe("noopener noreferrer");
+  await call("DELETE", `/session/${uuid}`);
+  await session.waitFor({ state: "detached", timeout: 90_000 });
+  expect(faults()).toEqual([]);
+});
