@@ -59,6 +59,15 @@ async function sendForm(page: Page, { url, jobId }: Target): Promise<number> {
   return status;
 }
 
+/** Returns the statuses of opaque reads that a page sends from now on. A refused read shows no status. */
+function watchReads(page: Page, { url }: Target): () => number[] {
+  const statuses: number[] = [];
+  page.on("response", (response) => {
+    if (response.url() === `${url}/v1/me`) statuses.push(response.status());
+  });
+  return () => statuses;
+}
+
 async function expectUntouched({ call }: ConsoleFixture, { jobId }: Target): Promise<void> {
   const { status, actions } = await call<{ status: string; actions: unknown[] }>("GET", `/v1/jobs/${jobId}`);
   expect([status, actions]).toEqual(["active", []]);
@@ -91,8 +100,10 @@ test("a page of an environment reads nothing and changes nothing with the consol
   await page.getByRole("row", { name: /target.*active/ }).waitFor();
   await expect.poll(async () => (await page.goto(workspace_url))?.status(), { timeout: 60_000 }).toBe(200);
 
+  const reads = watchReads(page, target);
   expect(await page.evaluate("location.origin")).toBe(origin);
   expect(await page.evaluate(attack(target))).toEqual(nothing);
+  expect(reads()).toEqual([401]);
   expect(await sendForm(page, target)).toBe(401);
   await expectUntouched(fixture, target);
   await expectAllowedInConsole(page, target);
@@ -112,7 +123,9 @@ test.for([
   await page.getByRole("row", { name: /target.*active/ }).waitFor();
   await page.goto(`http://${host}:${(server.address() as AddressInfo).port}/`);
 
+  const reads = watchReads(page, target);
   expect(await page.evaluate(attack(target))).toEqual(nothing);
+  expect(reads()).toEqual([401]);
   expect(await sendForm(page, target)).toBe(401);
   await expectUntouched(fixture, target);
   await expectAllowedInConsole(page, target);

@@ -9,7 +9,8 @@ const width = 160;
 
 /** A bar of held and free units. A hatch marks the units that are neither. */
 export function Bar({ label, total, in_use, available }: BarProps) {
-  const scale = total > 0 ? width / total : 0;
+  if (total === 0) return <span className="faint">no machine</span>;
+  const scale = width / total;
   const [held, free] = [in_use * scale, available * scale];
   return (
     <svg className="chart" role="img" aria-label={label} viewBox={`0 0 ${width} 12`} width={width} height={12}>
