@@ -42,7 +42,7 @@ const route = createRoute({
   },
 });
 
-/** Without `user`, lists only deliveries that wait, from an index with a lag of seconds. */
+/** Lists waiting deliveries only, unless `user` is given. Their index lags by seconds. */
 export const endpoint = gpuDev.endpoint(
   route,
   { uses: ["table"], admin: true, timeoutSeconds: 29 },

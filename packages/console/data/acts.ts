@@ -6,7 +6,7 @@ import { printable } from "./words.ts";
 export interface Act {
   /** The thing that is acted on, so that a list and a page show the same outcome. */
   readonly subject: string;
-  /** For example `End`. */
+  /** Label of the button, such as `End`. */
   readonly label: string;
   /** Requests the act, and resolves once the record says that it is done. */
   run(): Promise<unknown>;

@@ -2,7 +2,7 @@ import type { SubmitJob } from "../../sdk/jobs.ts";
 import { hasGpus, machines } from "./machines.ts";
 import { parseHours } from "./words.ts";
 
-/** The form of a new environment, as it is typed. */
+/** Typed values of the form for a new environment. */
 export interface NewJob {
   readonly type: string;
   readonly gpus: number;

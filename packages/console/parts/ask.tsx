@@ -18,7 +18,7 @@ interface AskProps {
   act(): void;
 }
 
-/** A button that asks in a dialog before it acts. The dialog says what is lost, and shows the line that does the same. */
+/** Button that asks for confirmation in a dialog, which names the loss and shows the equal `berth` line. */
 export function Ask({ title, label, words, isDangerous = false, typed, isReady = true, children, act }: AskProps) {
   const closeOpened = useContext(OpenedAct);
   const [isOpen, setIsOpen] = useState(closeOpened !== undefined);

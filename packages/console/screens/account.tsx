@@ -12,7 +12,7 @@ import { Title } from "../parts/layout.tsx";
 import { Empty, Loaded } from "../parts/notices.tsx";
 import { Outcome } from "../parts/state.tsx";
 import { type Column, Table } from "../parts/table.tsx";
-import { LastError, Resend } from "./delivery-parts.tsx";
+import { DeliveryState, Resend } from "./delivery.tsx";
 
 export function Account() {
   const me = useOnce(["me"], (signal) => berth.me({ signal }));
@@ -126,16 +126,7 @@ function Deliveries() {
 const deliveryColumns: readonly Column<WebhookDelivery>[] = [
   { name: "Environment", cell: ({ environment_name }) => <bdi>{printable(environment_name, 128)}</bdi> },
   { name: "Phase", cell: ({ phase }) => printable(phase, 40) },
-  {
-    name: "State",
-    cell: ({ delivery_id, state, attempts }) => (
-      <>
-        {printable(state.replace("_", " "), 40)}
-        <LastError attempts={attempts} />
-        <Outcome subject={`delivery ${delivery_id}`} />
-      </>
-    ),
-  },
+  { name: "State", cell: (delivery) => <DeliveryState delivery={delivery} /> },
   { name: "Attempts", isNumber: true, cell: ({ attempt_count }) => attempt_count },
   { name: "Made", cell: ({ created_at }) => <At time={created_at} /> },
   { name: "Actions", cell: ({ delivery_id }) => <Resend id={delivery_id} /> },

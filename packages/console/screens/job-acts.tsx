@@ -41,7 +41,7 @@ export function Extend({ job }: JobProps) {
   );
 }
 
-/** Ends a job, and says before what is lost with it. */
+/** Button that ends a job after naming the files that are lost. */
 export function End({ job }: JobProps) {
   const act = useAct(job.job_id);
   return (

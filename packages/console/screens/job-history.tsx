@@ -3,7 +3,7 @@ import type { Job } from "../../sdk/jobs.ts";
 import { formatClock, formatTime, printable, timeSince, timeSpan } from "../data/words.ts";
 import { useTimed } from "../parts/clock.tsx";
 
-/** What happened, with the time that each part took. */
+/** Timeline of a job with the duration of each phase. */
 export function Timeline({ job }: { readonly job: Job }) {
   const entries = job.timeline;
   return (
@@ -91,7 +91,7 @@ const actionWords: Readonly<Record<string, string>> = {
   add_user: "Share",
 };
 
-/** What was requested of the job, by any client, and how it went. */
+/** Table of the actions that clients requested of a job, with their outcomes. */
 export function Requests({ job }: { readonly job: Job }) {
   if (job.actions.length === 0) return null;
   return (

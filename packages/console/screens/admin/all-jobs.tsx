@@ -14,7 +14,7 @@ import { longestReason } from "./closing.tsx";
 
 type AdminJob = components["schemas"]["AdminJob"];
 
-/** What runs and waits, of all users. */
+/** Table of the running and waiting jobs of all users. */
 export function AllJobs() {
   const query = useLive(["admin", "jobs"], (signal) => collect(livingJobs(signal)));
   return (

@@ -10,7 +10,7 @@ import { AdminTitle } from "./admin-title.tsx";
 
 type AuditEntry = components["schemas"]["AuditEntry"];
 
-/** What operators did, newest first. */
+/** Screen with the audit log of operators, newest entry first. */
 export function Audit() {
   const query = useLive(["admin", "audit"], (signal) => collect(berth.admin.audit({ signal }), 100));
   return (

@@ -15,7 +15,7 @@ interface ClosedProps {
   readonly note: components["schemas"]["ClosedNote"];
 }
 
-/** Says that something is closed: since when, by whom and why. */
+/** Shows when, by which operator and why a type was closed. */
 export function Closed({ what, note: { since, by, reason } }: ClosedProps) {
   return (
     <p className="stale">

@@ -7,9 +7,8 @@ import { At } from "../../parts/clock.tsx";
 import { CommandLine } from "../../parts/command-line.tsx";
 import { TextField } from "../../parts/field.tsx";
 import { Empty, Loaded } from "../../parts/notices.tsx";
-import { Outcome } from "../../parts/state.tsx";
 import { type Column, Table } from "../../parts/table.tsx";
-import { LastError, Resend } from "../delivery-parts.tsx";
+import { DeliveryState, Resend } from "../delivery.tsx";
 import { AdminTitle } from "./admin-title.tsx";
 
 type Delivery = components["schemas"]["AdminWebhookDelivery"];
@@ -79,16 +78,7 @@ const columns: readonly Column<Delivery>[] = [
       </>
     ),
   },
-  {
-    name: "State",
-    cell: ({ delivery_id, state, attempts }) => (
-      <>
-        {printable(state.replace("_", " "), 40)}
-        <LastError attempts={attempts} />
-        <Outcome subject={`delivery ${delivery_id}`} />
-      </>
-    ),
-  },
+  { name: "State", cell: (delivery) => <DeliveryState delivery={delivery} /> },
   { name: "Attempts", isNumber: true, cell: ({ attempt_count }) => attempt_count },
   { name: "Next", cell: ({ next_attempt_at }) => next_attempt_at !== null && <At time={next_attempt_at} /> },
   { name: "Made", cell: ({ created_at }) => <At time={created_at} /> },

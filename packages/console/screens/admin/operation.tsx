@@ -11,7 +11,7 @@ import { Machines, Queue, Types } from "./pools.tsx";
 
 type PoolList = components["schemas"]["AdminPoolList"];
 
-/** What runs and waits, of all users, who holds which machine, and what is closed. */
+/** Screen with the jobs of all users, the holders of machines, and closed types. */
 export function Operation() {
   const query = useLive(["admin", "pools"], (signal) => berth.admin.pools({ signal }));
   return (

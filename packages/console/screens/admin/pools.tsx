@@ -100,7 +100,7 @@ function DrainOther({ pools }: PoolsProps) {
 
 type QueueRow = Waiting & { readonly gpu_type: string };
 
-/** Who waits, in the planner's order of each type. */
+/** Table of waiting jobs in the planner's order of each type. */
 export function Queue({ pools }: PoolsProps) {
   const rows = pools.flatMap(({ gpu_type, queue }) => queue.map((entry) => ({ ...entry, gpu_type })));
   const missing = pools.reduce((sum, { waiting_count, queue }) => sum + waiting_count - queue.length, 0);

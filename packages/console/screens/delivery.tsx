@@ -3,9 +3,26 @@ import { useAct } from "../data/acts.ts";
 import { berth } from "../data/client.ts";
 import { printable } from "../data/words.ts";
 import { Ask } from "../parts/ask.tsx";
+import { Outcome } from "../parts/state.tsx";
 
-/** Why the last attempt of a delivery failed. */
-export function LastError({ attempts }: Pick<WebhookDelivery, "attempts">) {
+/** State of a delivery, with the error of its last attempt and the outcome of an act on it. */
+export function DeliveryState({
+  delivery,
+}: {
+  readonly delivery: Pick<WebhookDelivery, "delivery_id" | "state" | "attempts">;
+}) {
+  const { delivery_id, state, attempts } = delivery;
+  return (
+    <>
+      {printable(state.replace("_", " "), 40)}
+      <LastError attempts={attempts} />
+      <Outcome subject={`delivery ${delivery_id}`} />
+    </>
+  );
+}
+
+/** Reason why the last attempt of a delivery failed. */
+function LastError({ attempts }: Pick<WebhookDelivery, "attempts">) {
   const last = attempts.at(-1);
   const error = last?.error ?? (last?.status != null && last.status >= 300 ? `status ${last.status}` : null);
   return error === null ? null : <span className="why">{printable(error, 300)}</span>;
