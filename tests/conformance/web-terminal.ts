@@ -56,14 +56,18 @@ export function webTerminalConformance(jobs: TerminalJobs): void {
     client.type("stty size; echo $TERM $((40+2))\n");
     await client.until(shows("xterm-256color 42"));
     client.say({ type: "resize", columns: 132, rows: 43 });
-    client.type("stty size; echo re''sized; sleep 600\n");
+    // The command says that it begins: a shell that is about to start a command may drop the interrupt.
+    client.type(`stty size; PS1='<$?>'; sh -c "echo re''sized; exec sleep 600"\n`);
     await client.until(shows("resized"));
-    client.type("\x03echo inter''rupted; exit 7\n");
+    client.type("\x03");
+    // A shell may discard what was typed before its prompt.
+    await client.until(shows("<130>"));
+    client.type("exit 7\n");
     const end = await client.closed;
 
     expect(client.messages[0]).toEqual({ type: "opened", terminal_id: id, offset: 0, window: 131_072 });
     expect(ws.protocol).toBe("berth.terminal.v1");
-    for (const text of ["17 91", "43 132", "interrupted"]) expect(client.output()).toContain(text);
+    for (const text of ["17 91", "43 132"]) expect(client.output()).toContain(text);
     expect(client.messages.at(-1)).toEqual({ type: "exit", exit_code: 7 });
     expect(end).toEqual([1000, "The shell has ended"]);
   });
