@@ -22,6 +22,7 @@ import {
   reservedConcurrency,
   subscribeConsumers,
 } from "./compute/triggers.ts";
+import { makeConsole, openConsole } from "./edge/console.ts";
 import { makeEdge } from "./edge/edge.ts";
 import { makeFirewall } from "./edge/firewall.ts";
 import { buildArns, makeRoles } from "./identities.ts";
@@ -51,9 +52,11 @@ export function makeApp(stage: Stage, root: string): Outputs {
   const getFunction = makeFunctions(stage, root, { ...stores, ...secrets, arns, socketApi });
   const api = makeApi(functions, getFunction);
   const failedSchedules = connectTriggers(getFunction, stores, socketApi);
+  const console = makeConsole(stage, root);
   const edge = makeEdge({
     functions,
     root,
+    console,
     originSecrets: secrets.originSecrets,
     domain: stage.domain,
     firewallArn: makeFirewall(stage, functions).arn,
@@ -62,6 +65,7 @@ export function makeApp(stage: Stage, root: string): Outputs {
     socketUrl: socketApi.url,
     getUrl: (entry) => getFunction(entry).url,
   });
+  openConsole(console, edge.arn);
   makeMonitoring(stage, getFunction, {
     queues: stores.queues,
     deadLetterQueues: { ...stores.deadLetterQueues, schedules: failedSchedules },

@@ -16,6 +16,8 @@ function handler(event) {
     request.headers["x-berth-key"] = { value: found[1] || "/" };
     request.uri = found[2] || "/";
   }
+  const page = !found && findPage(request);
+  if (page) return page;
   if ((request.uri === "/" || request.headers.origin) && request.headers.host) {
     // The page at / shows the address, and Origin is compared with it. The API behind the edge gets a host of its own.
     request.headers["x-berth-host"] = { value: request.headers.host.value };
@@ -41,4 +43,21 @@ function handler(event) {
   request.headers["x-berth-viewer"] = { value: event.viewer.ip };
   request.headers["x-berth-origin"] = { value: "<origin secret>" };
   return request;
+}
+
+/** The console's pages: paths, headers, html (edge.ts). */
+const pages = [
+  /* the pages of the console */
+];
+
+/** Returns the answer to a browser that opens a screen of the console. API clients accept JSON, or name no type. */
+function findPage(request) {
+  const accept = request.headers.accept ? request.headers.accept.value : "";
+  if (request.method !== "GET" && request.method !== "HEAD") return null;
+  if (!/\btext\/html\b/i.test(accept) || /\bapplication\/json\b/i.test(accept)) return null;
+  const page = pages.find((each) => each.paths.test(request.uri));
+  if (!page) return null;
+  const answer = { statusCode: 200, statusDescription: "OK", headers: page.headers };
+  if (request.method === "GET") answer.body = { encoding: "text", data: page.html };
+  return answer;
 }

@@ -2,27 +2,39 @@ import { readFileSync } from "node:fs";
 import { runInNewContext } from "node:vm";
 import { transform } from "esbuild";
 import { expect, test } from "vitest";
+import { consolePages } from "#http/console-pages.ts";
 import functionsFile from "../../functions.json" with { type: "json" };
+import { bundleConsole } from "../../scripts/bundling/console.ts";
+import { edgePages } from "./console.ts";
 import { edgeCode } from "./edge.ts";
 
 const secret = "s".repeat(32);
 const source = readFileSync(new URL("edge-function.js", import.meta.url), "utf8");
+const files = new Map((await bundleConsole()).map(({ path, contents }) => [path, new TextDecoder().decode(contents)]));
+const pages = edgePages((name) => files.get(name) ?? "");
+const browser = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8";
 
 interface EdgeRequest {
   readonly uri: string;
   readonly headers: Readonly<Record<string, { readonly value: string }>>;
 }
 
+interface EdgeAnswer {
+  readonly statusCode?: number;
+  readonly headers: EdgeRequest["headers"];
+  readonly body?: { readonly encoding: string; readonly data: string };
+}
+
 /** Returns the request after the edge function (CloudFront Developer Guide, "CloudFront Functions event structure"). */
-function requestAfter(uri: string, headers: EdgeRequest["headers"] = {}): EdgeRequest {
+function requestAfter(uri: string, headers: EdgeRequest["headers"] = {}, method = "GET"): EdgeRequest & EdgeAnswer {
   const event = {
     version: "1.0",
     context: { distributionDomainName: "d111111abcdef8.cloudfront.net", eventType: "viewer-request" },
     viewer: { ip: "198.51.100.11" },
-    request: { method: "GET", uri, querystring: { q: { value: "/k/x" } }, headers: { ...headers }, cookies: {} },
+    request: { method, uri, querystring: { q: { value: "/k/x" } }, headers: { ...headers }, cookies: {} },
   };
   // The edge has no globals of Node.
-  return runInNewContext(`${edgeCode(source, `${secret},${"o".repeat(32)}`)}\nhandler(event)`, { event });
+  return runInNewContext(`${edgeCode(source, `${secret},${"o".repeat(32)}`, pages)}\nhandler(event)`, { event });
 }
 
 test("the edge sets the client's address and the origin secret, which clients cannot set", () => {
@@ -158,6 +170,72 @@ test.each([
   expect([request.uri, request.headers["x-berth-path"]?.value]).toEqual([uri, path]);
 });
 
+test.each([
+  ["/", "index.html"],
+  ["/login", "index.html"],
+  ["/jobs/1234", "index.html"],
+  ["/jobs/a%2Fb/logs", "index.html"],
+  ["/disks/data", "index.html"],
+  ["/admin/users", "index.html"],
+  ["/jobs/1234/terminal", "terminal.html"],
+])("a browser at %s gets the console's %s, with the headers of the embedded stack", (uri, name) => {
+  const { statusCode, headers, body } = requestAfter(uri, { accept: { value: browser } });
+  const found = Object.entries(headers).map(([header, { value }]) => [header, value]);
+
+  expect([statusCode, body]).toEqual([200, { encoding: "text", data: files.get(name) }]);
+  expect(Object.fromEntries(found)).toEqual({
+    ...headersOf(name),
+    "strict-transport-security": "max-age=31536000",
+  });
+});
+
+function headersOf(name: string): Record<string, string> {
+  const { headers = {} } = consolePages.find((page) => page.name === name) ?? {};
+  return Object.fromEntries(Object.entries(headers).map(([header, value]) => [header.toLowerCase(), value]));
+}
+
+test("a page holds no secret, and a browser that asks for headers alone gets no body", () => {
+  const answer = requestAfter("/", { accept: { value: browser } }, "HEAD");
+
+  expect([answer.statusCode, answer.body]).toEqual([200, undefined]);
+  expect(JSON.stringify(requestAfter("/", { accept: { value: browser } }))).not.toContain(secret);
+});
+
+test.each(["*/*", "application/json", "application/json, text/html;q=0.5", "text/plain", "text/htmlx", undefined])(
+  "a client that accepts %j gets no page of the console",
+  (accept) => {
+    const requests = ["/", "/jobs/1234"].map((uri) =>
+      requestAfter(uri, accept === undefined ? {} : { accept: { value: accept } }),
+    );
+
+    expect(requests.map(({ uri, statusCode }) => [uri, statusCode])).toEqual([
+      ["/", undefined],
+      ["/jobs/1234", undefined],
+    ]);
+  },
+);
+
+test("no path of an API, with or without a key, and no other method leads to the console", () => {
+  const routes = functionsFile.flatMap(({ path }) => path ?? []).filter((path) => path !== "/");
+  const paths = [
+    ...routes.map((route) => route.replaceAll(/\{\w+\}/g, "x")),
+    "/v1",
+    "/jobsx",
+    "/assets/x",
+    "/k/abc/",
+    "/k/abc/jobs/x",
+    "//login",
+  ];
+
+  const answers = [
+    ...paths.map((path) => requestAfter(path, { accept: { value: browser } })),
+    ...["POST", "OPTIONS", "DELETE"].map((method) => requestAfter("/login", { accept: { value: browser } }, method)),
+  ];
+
+  expect(answers.length).toBeGreaterThan(50);
+  expect(answers.filter(({ statusCode }) => statusCode !== undefined)).toEqual([]);
+});
+
 /** Syntax beyond ES 5.1 that the edge supports (CloudFront Developer Guide, "JavaScript runtime 2.0 features"). */
 const syntax = {
   arrow: true,
@@ -169,34 +247,36 @@ const syntax = {
 };
 
 test("the code uses only syntax that the edge supports", async () => {
-  const atTheEdge = await transform(source, { target: "es5", supported: syntax });
+  const code = edgeCode(source, secret, pages);
+  const atTheEdge = await transform(code, { target: "es5", supported: syntax });
 
   // esbuild would rewrite or refuse other syntax.
-  expect(atTheEdge.code).toBe((await transform(source, { target: "esnext" })).code);
+  expect(atTheEdge.code).toBe((await transform(code, { target: "esnext" })).code);
 });
 
 test("the code uses only globals and methods of the edge", () => {
   const names = new Set<string>();
   const scope = new Proxy({}, { has: (_, name) => !names.add(String(name)) });
-  const paths = ["/k/abc/v1/jobs", "/v1/cloudrun/workspaces/ws-1/shell", "/v1/disks/a%2Fb"];
+  const paths = ["/k/abc/v1/jobs", "/v1/cloudrun/workspaces/ws-1/shell", "/v1/disks/a%2Fb", "/jobs/x"];
 
   for (const uri of paths) {
-    const request = { uri, headers: { "x-berth-key": { value: "forged" } } };
+    const headers = { "x-berth-key": { value: "forged" }, accept: { value: browser } };
+    const request = { method: "GET", uri, headers };
     const event = { viewer: { ip: "198.51.100.11" }, request };
-    runInNewContext(`with (scope) { ${source}; handler(event); }`, { scope, event });
+    runInNewContext(`with (scope) { ${edgeCode(source, secret, pages)}; handler(event); }`, { scope, event });
   }
 
   const methods = new Set([...source.matchAll(/\.(\w+)\(/g)].map(([, name]) => name));
   expect([...names].sort()).toEqual(["Object", "event"]);
   expect([...methods].sort()).toEqual([
-    ...["exec", "filter", "forEach", "includes", "keys", "replace", "slice", "startsWith", "test"],
+    ...["exec", "filter", "find", "forEach", "includes", "keys", "replace", "slice", "startsWith", "test"],
   ]);
 });
 
 test("the code is smaller than CloudFront's limit of 10 KB", () => {
-  expect(edgeCode(source, "s".repeat(128)).length).toBeLessThan(10_000);
+  expect(edgeCode(source, "s".repeat(128), pages).length).toBeLessThan(10_000);
 });
 
 test.each(["", "short", `"${"s".repeat(40)}`, `${"s".repeat(40)}"};`])("the secret %s cannot inject code", (bad) => {
-  expect(() => edgeCode(source, bad)).toThrow("OriginSecrets must be");
+  expect(() => edgeCode(source, bad, pages)).toThrow("OriginSecrets must be");
 });

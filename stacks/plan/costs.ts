@@ -4,7 +4,7 @@ import { runsAllTheTime } from "../compute/triggers.ts";
 export type PriceName =
   | ("lambdaRequest" | "lambdaGbSecond" | "apiRequest" | "cloudFrontRequest" | "cloudFrontFunction" | "wafRequest")
   | ("wafFixed" | "transferGb" | "tableWrite" | "tableRead" | "queueRequest" | "logGb" | "metric" | "alarm")
-  | ("dashboard" | "kmsKey" | "kmsRequest" | "socketMessage" | "socketMinute" | "healthCheck");
+  | ("dashboard" | "kmsKey" | "kmsRequest" | "socketMessage" | "socketMinute" | "healthCheck" | "storageGb");
 
 export interface Prices {
   readonly date: string;
@@ -68,6 +68,12 @@ const assumed = {
    */
   looksPerJob: 25,
   plansPerJob: 3,
+  /** Fraction of requests with which a browser loads the web console anew: three files of 110 KB, compressed. */
+  consoleLoads: 0.002,
+  consoleFiles: 3,
+  consoleKb: 110,
+  /** Files of former deployments stay: a hundred with 720 KB each. */
+  consoleStoredGb: 0.07,
   /** Six checkers in three regions, every half minute (canary.ts). */
   canaryPerMinute: 12,
   /** Per hour of an environment: minutes with an open web shell, and commands typed. */
@@ -179,6 +185,8 @@ function listCalls(month: Month, made: Readonly<Record<string, number>>): Amount
     ["requests at CloudFront", "cloudFrontRequest", requests],
     ["the edge function", "cloudFrontFunction", requests],
     ["answers", "transferGb", (requests * assumed.requestTransferKb) / KB_PER_GB],
+    ["loads of the web console", "cloudFrontRequest", requests * assumed.consoleLoads * assumed.consoleFiles],
+    ["the web console, its bytes", "transferGb", (requests * assumed.consoleLoads * assumed.consoleKb) / KB_PER_GB],
     ["the canary, its health check", "healthCheck", made["aws:route53/healthCheck:HealthCheck"] ?? 0],
     ["the canary at the HTTP API", "apiRequest", canary],
     ["the canary at CloudFront", "cloudFrontRequest", canary],
@@ -204,6 +212,7 @@ function listStorage(month: Month, functions: FunctionsFile, made: Readonly<Reco
     ["reads of the table", "tableRead", reads],
     ["messages", "queueRequest", (requests + passes + plans + commands) * assumed.requestsPerMessage],
     ["polls of queues", "queueRequest", queues * assumed.pollsPerMinute * MINUTES],
+    ["files of the web console", "storageGb", assumed.consoleStoredGb],
     ["logs", "logGb", logKb / KB_PER_GB],
     ["metrics", "metric", assumed.metrics],
     ["metrics of alarms", "alarm", made["aws:cloudwatch/metricAlarm:MetricAlarm"] ?? 0],

@@ -23,7 +23,10 @@ export interface EdgeResult {
   readonly request: OriginRequest;
 }
 
-/** Emulates the synthesized CloudFront distribution: refuses a request, or forwards it to an origin. */
+/**
+ * Emulates the synthesized CloudFront distribution: refuses a request, answers it by the edge function, or forwards it
+ * to an origin. Knows no bucket.
+ */
 export function createEdge(resources: readonly Resource[]): (request: ViewerRequest) => EdgeResult | OriginAnswer {
   const { inputs } = only(resources, "aws:cloudfront/distribution:Distribution");
   const { code } = only(resources, "aws:cloudfront/function:Function").inputs;
@@ -39,7 +42,9 @@ export function createEdge(resources: readonly Resource[]): (request: ViewerRequ
     if (!behaviour.allowedMethods.includes(viewer.method)) return refused;
     // CloudFront Developer Guide, "GET requests that include a body".
     if (viewer.method === "GET" && viewer.body !== undefined && viewer.body.byteLength > 0) return refused;
-    const { uri, headers } = runFunction(code, viewer, path);
+    const result = runFunction(code, viewer, path);
+    if ("status" in result) return result;
+    const { uri, headers } = result;
     return {
       host: origin.domainName,
       request: { method: viewer.method, path: `${origin.originPath ?? ""}${uri}`, query, headers, body: viewer.body },
@@ -85,8 +90,15 @@ function matches(pattern: string | undefined, path: string): boolean {
   return new RegExp(`^${parts.join(".*")}$`).test(path);
 }
 
-/** Runs the edge function without Node's globals, which CloudFront lacks. Drops hop-by-hop headers. */
-function runFunction(code: string, { method, headers, target }: ViewerRequest, uri: string) {
+/**
+ * Runs the edge function without Node's globals, which CloudFront lacks. Drops hop-by-hop headers. Returns the request
+ * to the origin, or the function's own answer.
+ */
+function runFunction(
+  code: string,
+  { method, headers, target }: ViewerRequest,
+  uri: string,
+): OriginAnswer | { readonly uri: string; readonly headers: Readonly<Record<string, string>> } {
   const [, query = ""] = splitAt(target, "?");
   const sent = Object.entries(headers).filter(([name]) => !ofTheConnection.includes(name));
   const event = {
@@ -101,11 +113,26 @@ function runFunction(code: string, { method, headers, target }: ViewerRequest, u
       headers: Object.fromEntries(sent.map(([name, value]) => [name, { value }])),
     },
   };
-  const made = runInNewContext(`${code}\nhandler(event)`, { event }) as typeof event.request;
+  const made = runInNewContext(`${code}\nhandler(event)`, { event }) as typeof event.request | FunctionAnswer;
+  if ("statusCode" in made) {
+    return { status: made.statusCode, headers: plainHeaders(made.headers), body: Buffer.from(made.body?.data ?? "") };
+  }
   // The origin request policy passes all headers except Host.
   const { host: _, ...passed } = made.headers;
-  const after = Object.entries(passed).map(([name, { value }]) => [name, value]);
-  return { uri: made.uri, headers: Object.fromEntries(after) as Record<string, string> };
+  return { uri: made.uri, headers: plainHeaders(passed) };
+}
+
+type EdgeHeaders = Readonly<Record<string, { readonly value: string }>>;
+
+/** CloudFront Developer Guide, "CloudFront Functions event structure", response object. */
+interface FunctionAnswer {
+  readonly statusCode: number;
+  readonly headers: EdgeHeaders;
+  readonly body?: { readonly encoding: "text"; readonly data: string };
+}
+
+function plainHeaders(headers: EdgeHeaders): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).map(([name, { value }]) => [name, value]));
 }
 
 const ofTheConnection = ["connection", "keep-alive", "transfer-encoding", "upgrade", "expect"];

@@ -40,12 +40,23 @@ export function makeOutputs(type: string, name: string, inputs: Inputs): Record<
     case "aws:cloudfront/function:Function":
       return { arn: `arn:aws:cloudfront::${ACCOUNT}:function/${name}` };
     case "aws:cloudfront/distribution:Distribution":
-      return { domainName: "d111111abcdef8.cloudfront.net", hostedZoneId: "Z2FDTNDATAQYW2" };
+      return {
+        arn: `arn:aws:cloudfront::${ACCOUNT}:distribution/EDFDVBD6EXAMPLE`,
+        domainName: "d111111abcdef8.cloudfront.net",
+        hostedZoneId: "Z2FDTNDATAQYW2",
+      };
+    case "aws:s3/bucket:Bucket":
+      return {
+        ...bucketNames(name, inputs),
+        bucketRegionalDomainName: `${name.toLowerCase()}.s3.${REGION}.amazonaws.com`,
+      };
     default:
-      return /bucket/i.test(type)
-        ? { arn: `arn:aws:s3:::${inputs.bucket ?? name.toLowerCase()}`, bucket: inputs.bucket ?? name.toLowerCase() }
-        : { arn: arn("other", name) };
+      return /bucket/i.test(type) ? bucketNames(name, inputs) : { arn: arn("other", name) };
   }
+}
+
+function bucketNames(name: string, { bucket = name.toLowerCase() }: Inputs): Record<string, unknown> {
+  return { arn: `arn:aws:s3:::${bucket}`, bucket };
 }
 
 export function answerCall(token: string, inputs: Inputs): Record<string, unknown> {

@@ -5,6 +5,7 @@ import { gpuDevDialect } from "#http/dialects/gpu-dev.ts";
 import { logicalName } from "../../stacks/compute/functions.ts";
 import type { EndpointEntry, FunctionsFile } from "../../stacks/compute/functions-file.ts";
 import { type Check, different, differentInOrder, functionIn, ofType } from "./checks.ts";
+import { assetNames } from "./console-checks.ts";
 import type { Resource } from "./synthesize.ts";
 
 const lambda = "aws:lambda/function:Function";
@@ -73,7 +74,9 @@ export const edgeChecks = {
   behaviours(resources, functions) {
     const { inputs } = ofType(resources, "aws:cloudfront/distribution:Distribution")[0] ?? { inputs: {} };
     const { defaultCacheBehavior, orderedCacheBehaviors = [], origins = [] } = inputs;
-    const made: Resource["inputs"][] = [{ pathPattern: "the rest", ...defaultCacheBehavior }, ...orderedCacheBehaviors];
+    const made = [{ pathPattern: "the rest", ...defaultCacheBehavior }, ...orderedCacheBehaviors].filter(
+      ({ targetOriginId }: Resource["inputs"]) => targetOriginId !== "console",
+    );
     const wanted = [
       { pattern: "the rest", host: "api.execute-api.us-east-1.amazonaws.com", seconds: 35 },
       ...slowEndpoints(functions).map((entry) => ({
@@ -110,7 +113,8 @@ export const edgeChecks = {
   /** Browsers return over HTTPS only, and custom domains require TLS 1.2. */
   transport(resources) {
     const [distribution] = ofType(resources, "aws:cloudfront/distribution:Distribution");
-    const [policy, ...others] = ofType(resources, "aws:cloudfront/responseHeadersPolicy:ResponseHeadersPolicy");
+    const policies = ofType(resources, "aws:cloudfront/responseHeadersPolicy:ResponseHeadersPolicy");
+    const [policy, ...others] = policies.filter(({ name }) => name !== "Console");
     const {
       defaultCacheBehavior,
       orderedCacheBehaviors = [],
@@ -125,9 +129,11 @@ export const edgeChecks = {
       // CloudFront Developer Guide, "Understand response headers policies".
       ...differentInOrder("HSTS", [accessControlMaxAgeSec, override], [31_536_000, true]),
       ...behaviours
+        .filter(({ targetOriginId }) => targetOriginId !== "console")
         .filter((each) => each.responseHeadersPolicyId !== `${policy?.name}-id`)
         .map(({ pathPattern = "*" }) => `${pathPattern} answers without HSTS`),
       ...origins
+        .filter(({ originId }: Resource["inputs"]) => originId !== "console")
         .filter(({ customOriginConfig: to }: Resource["inputs"]) => to.originSslProtocols?.join() !== "TLSv1.2")
         .map(({ originId }: Resource["inputs"]) => `${originId} is reached by an old TLS`),
       // CloudFront ignores the setting for its own domain (CloudFront API Reference, "ViewerCertificate",
@@ -234,17 +240,16 @@ export const edgeChecks = {
       "x-berth-viewer": { value: "198.51.100.11" },
       "x-berth-origin": { value: "s".repeat(32) },
     };
-    const waited = edge.after.filter((each) => each.startsWith(`${lambda} `));
+    const waited = edge.after.filter((each) => /^aws:(lambda|s3)/.test(each));
     const served = functions.filter(({ kind }) => ["endpoint", "fallback", "socket"].includes(kind));
     return [
       ...differentInOrder("the edge's function", [publish, runtime], [true, "cloudfront-js-2.0"]),
       ...differentInOrder("what it sends", [sent], [JSON.stringify({ uri: "/v1/jobs", headers: values })]),
-      // A function without the new secret would answer 403.
-      ...different(
-        "what takes the secret before it",
-        waited,
-        served.map((entry) => `${lambda} ${logicalName(entry)}Function`),
-      ),
+      // A function without the new secret would answer 403, and a page without its assets would stay empty.
+      ...different("what is replaced before it", waited, [
+        ...served.map((entry) => `${lambda} ${logicalName(entry)}Function`),
+        ...assetNames().map((name) => `aws:s3/bucketObjectv2:BucketObjectv2 Console-${name}`),
+      ]),
     ];
   },
 } as const satisfies Record<string, Check>;

@@ -30,6 +30,7 @@ const role = "aws:iam/role:Role";
 const queue = "aws:sqs/queue:Queue";
 const apiStage = "aws:apigatewayv2/stage:Stage";
 const table = "aws:dynamodb/table:Table";
+const asset = "aws:s3/bucketObjectv2:BucketObjectv2";
 const podIdentity = "aws:eks/podIdentityAssociation:PodIdentityAssociation";
 const withoutVariable = (name: string) => (inputs: Resource["inputs"]) => {
   delete inputs.environment.variables[name];
@@ -48,6 +49,14 @@ const widen = (inputs: Resource["inputs"], from: string | RegExp, to: string) =>
 const moveTickets = (inputs: Resource["inputs"], to: string) => widen(inputs, '["ticket#*"]', `["ticket#*","${to}"]`);
 const getQuery = (arn: string) =>
   JSON.stringify({ Sid: "TableIndexes", Effect: "Allow", Action: ["dynamodb:Query"], Resource: [arn] });
+
+const changeAssets = (to: (behaviour: Resource["inputs"]) => Resource["inputs"]): Fault =>
+  change(distribution, /./, (inputs) => ({
+    ...inputs,
+    orderedCacheBehaviors: inputs.orderedCacheBehaviors.map((each: Resource["inputs"]) =>
+      each.pathPattern === "/assets/*" ? to(each) : each,
+    ),
+  }));
 
 /** Mistakes in stacks/, for a stage without a network, with the check that finds each. */
 export const faults: Readonly<Record<string, readonly [check: string, fault: Fault]>> = {
@@ -81,6 +90,61 @@ export const faults: Readonly<Record<string, readonly [check: string, fault: Fau
   "looks that are throttled": [
     "reservations",
     change(lambda, /^ConsumersReconcileFunction$/, (inputs) => ({ ...inputs, reservedConcurrentExecutions: 10 })),
+  ],
+  "a console whose bucket anybody reads": [
+    "console",
+    change("aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock", /^Console$/, (inputs) => ({
+      ...inputs,
+      blockPublicPolicy: false,
+    })),
+  ],
+  "a console whose bucket every distribution of AWS reads": [
+    "console",
+    change("aws:s3/bucketPolicy:BucketPolicy", /^Console$/, (inputs) => ({
+      ...inputs,
+      policy: inputs.policy.replace(/,"Condition":\{.*?\}\}/, ""),
+    })),
+  ],
+  "a console whose bucket is asked without a signature": [
+    "console",
+    change("aws:cloudfront/originAccessControl:OriginAccessControl", /./, (inputs) => ({
+      ...inputs,
+      signingBehavior: "never",
+    })),
+  ],
+  "an origin secret that the console's bucket gets": [
+    "console",
+    changeAssets((each) => ({
+      ...each,
+      functionAssociations: [
+        { eventType: "viewer-request", functionArn: "arn:aws:cloudfront::123456789012:function/Edge" },
+      ],
+    })),
+  ],
+  "cookies and keys that the console's bucket gets": [
+    "console",
+    changeAssets((each) => ({ ...each, originRequestPolicyId: "b689b0a8-53d0-40ab-baf2-68738e2966ac" })),
+  ],
+  "an asset that every page load asks for anew": [
+    "console",
+    change(asset, /^Console-main-.*js$/, (inputs) => ({ ...inputs, cacheControl: "no-store" })),
+  ],
+  "an asset that a deployment takes from open pages": ["console", (resource) => ({ ...resource, retained: false })],
+  "a page of the console that runs any script": [
+    "console",
+    change(edge, /./, (inputs) => ({ ...inputs, code: inputs.code.replaceAll("script-src 'self'", "script-src *") })),
+  ],
+  "a page of the console that answers API clients": [
+    "console",
+    change(edge, /./, (inputs) => ({
+      ...inputs,
+      code: inputs.code.replace("!/\\btext\\/html\\b/i.test(accept) || ", ""),
+    })),
+  ],
+  "a page of the console before its assets": [
+    "edgeFunction",
+    (resource) =>
+      resource.type === edge ? { ...resource, after: resource.after.filter((each) => !/s3/.test(each)) } : resource,
   ],
   "an API that takes any number of requests": [
     "throttles",

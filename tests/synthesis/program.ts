@@ -16,23 +16,30 @@ interface Recorded {
   readonly inputs: unknown;
   /** Dependencies as `<type> <name>`. */
   readonly after: readonly string[];
+  /** Pulumi forgets the resource without deleting it. */
+  readonly retained: boolean;
 }
 
 /** This program runs sst.config.ts with SST's real components and records every resource. */
 const recorded: Recorded[] = [];
 const after = new Map<string, readonly string[]>();
-// Pulumi does not pass dependencies to mocks.
+const retained = new Set<string>();
+// Pulumi does not pass dependencies and options to mocks.
 const { registerResource } = MockMonitor.prototype;
 MockMonitor.prototype.registerResource = function (request, callback) {
   const names = request.getDependenciesList().map((urn: string) => urn.split("::").slice(2));
   const made = names.map(([types = "", name = ""]) => `${types.split("$").pop()} ${name}`);
-  after.set(`${request.getType()} ${request.getName()}`, made.toSorted());
+  const key = `${request.getType()} ${request.getName()}`;
+  after.set(key, made.toSorted());
+  if (request.getRetainondelete()) retained.add(key);
   return registerResource.call(this, request, callback);
 };
 runtime.setMocks(
   {
     newResource: ({ type, name, id, inputs }) => {
-      recorded.push({ type, name, read: Boolean(id), inputs, after: after.get(`${type} ${name}`) ?? [] });
+      const key = `${type} ${name}`;
+      const options = { after: after.get(key) ?? [], retained: retained.has(key) };
+      recorded.push({ type, name, read: Boolean(id), inputs, ...options });
       return { id: id || `${name}-id`, state: { ...inputs, ...makeOutputs(type, name, inputs) } };
     },
     call: ({ token, inputs }) => answerCall(token, inputs),
@@ -72,7 +79,14 @@ function serverAnswer(
 const outputs = await runtime.runInPulumiStack(() => run(config.run));
 // Components create resources in callbacks. Wait for all of them.
 await runtime.disconnect();
-recorded.push({ type: "berth:stage:Outputs", name: "outputs", read: true, inputs: outputs, after: [] });
+recorded.push({
+  type: "berth:stage:Outputs",
+  name: "outputs",
+  read: true,
+  inputs: outputs,
+  after: [],
+  retained: false,
+});
 writeFileSync(
   process.argv[2] ?? "",
   JSON.stringify(recorded, (_, value) => (isSecret(value) ? value.value : value)),

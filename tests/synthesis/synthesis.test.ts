@@ -9,6 +9,7 @@ import { alarmChecks } from "./alarm-checks.ts";
 import { callerChecks } from "./caller-checks.ts";
 import { type Check, checks, ofType } from "./checks.ts";
 import { concurrencyChecks } from "./concurrency-checks.ts";
+import { consoleChecks } from "./console-checks.ts";
 import { edgeChecks } from "./edge-checks.ts";
 import { refusalOfIam } from "./iam.ts";
 import { permissionChecks } from "./permission-checks.ts";
@@ -35,6 +36,7 @@ const all: Readonly<Record<string, Check>> = {
   ...callerChecks,
   ...checks,
   ...concurrencyChecks,
+  ...consoleChecks,
   ...edgeChecks,
   ...permissionChecks,
   ...recursionChecks,

@@ -13,6 +13,8 @@ export interface Resource {
   readonly inputs: Record<string, any>;
   /** Dependencies as `<type> <name>`. */
   readonly after: readonly string[];
+  /** Pulumi forgets the resource without deleting it. */
+  readonly retained?: boolean;
 }
 
 const root = fileURLToPath(new URL("../../", import.meta.url));

@@ -1,0 +1,54 @@
+/** A page of the web console. The embedded stack serves it, and at AWS the edge does. */
+interface ConsolePage {
+  readonly name: "index.html" | "terminal.html";
+  /** The paths of the page. They belong to no route of an API, apart from `/`. */
+  readonly paths: RegExp;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** Headers of pages and assets. */
+const common = { "Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff" };
+
+const policyParts = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "img-src 'self' data:",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+  "require-trusted-types-for 'script'",
+  "trusted-types 'none'",
+];
+
+/** xterm.js writes a style element of its own. The gateway's sockets have the names of environments. */
+const terminalPolicyParts = ["style-src 'self' 'unsafe-inline'", "connect-src 'self' ws://*.localhost:* wss:"];
+
+/** The console's pages. The first one whose paths match answers. */
+export const consolePages: readonly ConsolePage[] = [
+  { name: "terminal.html", paths: /^\/jobs\/[^/]+\/terminal$/, headers: pageHeaders(terminalPolicyParts) },
+  {
+    name: "index.html",
+    paths: /^\/(?:login|new|jobs\/.+|disks(?:\/.+)?|cluster|account|admin(?:\/.+)?)?$/,
+    headers: pageHeaders(["style-src 'self'", "connect-src 'self'"]),
+  },
+];
+
+function pageHeaders(ownParts: readonly string[]): Record<string, string> {
+  return {
+    ...common,
+    "Content-Type": "text/html; charset=utf-8",
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": [...policyParts, ...ownParts].join("; "),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+  };
+}
+
+/** Returns the headers of a script or stylesheet, whose name holds a hash of its content. */
+export function assetHeaders(name: string): Record<string, string> {
+  return {
+    ...common,
+    "Content-Type": `${name.endsWith(".js") ? "text/javascript" : "text/css"}; charset=utf-8`,
+    "Cache-Control": "public, max-age=31536000, immutable",
+  };
+}
