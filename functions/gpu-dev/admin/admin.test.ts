@@ -108,6 +108,7 @@ test("the operator lists all users' jobs by status and user, without credentials
 
   const all = await ask("GET", "/v1/admin/jobs", admin);
   const queued = await ask("GET", "/v1/admin/jobs?status=queued", admin);
+  const several = await ask("GET", "/v1/admin/jobs?status=queued,preparing", admin);
   const ofSecond = await ask("GET", "/v1/admin/jobs?user=second&limit=1&offset=1", admin);
 
   expect(all.body).toMatchObject({
@@ -119,6 +120,7 @@ test("the operator lists all users' jobs by status and user, without credentials
     ],
   });
   expect(queued.body).toMatchObject({ total: 1, jobs: [{ job_id: waits }] });
+  expect(several.body).toEqual(queued.body);
   expect(ofSecond.body).toMatchObject({ total: 2, limit: 1, offset: 1, jobs: [{ job_id: first }] });
   for (const word of ["secret-command", "hidden-value", "jupyter_token", "jupyter_url", "ssh_command"]) {
     expect(JSON.stringify(all.body)).not.toContain(word);
@@ -157,7 +159,7 @@ test("finished jobs are found by their user, who must exist", async () => {
 test("invalid filters and pages are refused before an audit entry is written", async () => {
   const { world, admin, ask } = await adminWorld();
 
-  for (const query of ["status=done", "limit=0", "limit=501", "offset=-1", "user="]) {
+  for (const query of ["status=done", "status=queued,done", "limit=0", "limit=501", "offset=-1", "user="]) {
     expect((await ask("GET", `/v1/admin/jobs?${query}`, admin)).status, query).toBe(400);
   }
   expect((await ask("GET", "/v1/admin/audit?limit=501", admin)).status).toBe(400);

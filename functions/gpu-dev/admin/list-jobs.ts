@@ -10,11 +10,12 @@ import { wholeNumber } from "#http/request/query.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { toJobSummary } from "../jobs/internal/job-summary.ts";
-import { jobStatuses, toStatus } from "../jobs/internal/status.ts";
+import { toStatus } from "../jobs/internal/status.ts";
+import { StatusFilter } from "../jobs/internal/status-filter.ts";
 import { exampleJob, JobSummary } from "../jobs/schemas.ts";
 
 const ListJobs = z.object({
-  status: z.enum(jobStatuses).optional().describe("Only jobs in this state."),
+  status: StatusFilter.describe("Only jobs in one of these states: one, or several separated by commas."),
   user: z.string().min(1).max(255).optional().describe("Only jobs of the user of this name."),
   limit: wholeNumber(1, 500).default(50).describe("Maximum number of entries to return, 1 to 500."),
   offset: wholeNumber(0).default(0).describe("Number of entries to skip."),
@@ -44,6 +45,7 @@ const route = createRoute({
   tags: ["Admin"],
   summary: "List the jobs of all users that are not done, or all jobs of one user",
   request: { query: ListJobs },
+  parameters: [{ name: "status", in: "query", example: "queued,active" }],
   responses: {
     200: jsonReply(Jobs, { "One job": { jobs: [AdminJob.parse(exampleJob)], total: 1, limit: 50, offset: 0 } }),
   },
@@ -56,7 +58,7 @@ export const endpoint = gpuDev.endpoint(
   async ({ ctx, query, requestId }) => {
     const { status, user, limit, offset } = query;
     return audited(ctx, { action: "list_jobs", target: user ?? null, requestId }, async () => {
-      const matches = (job: Brief) => status === undefined || status === toStatus(job);
+      const matches = (job: Brief) => status === undefined || status.includes(toStatus(job));
       const { shown, total } = await listAnybodys(ctx, user, { matches, offset, limit });
       const owners = shown.map((job) => job.owner);
       const [advice, names] = await Promise.all([readAdvice(ctx, shown), readUsernames(ctx, owners)]);

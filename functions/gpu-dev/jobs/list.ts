@@ -11,23 +11,12 @@ import { wholeNumber } from "#http/request/query.ts";
 import { AS_PRINTED, jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { toJobSummary } from "./internal/job-summary.ts";
-import { jobStatuses, toStatus } from "./internal/status.ts";
+import { toStatus } from "./internal/status.ts";
+import { StatusFilter } from "./internal/status-filter.ts";
 import { exampleJob, JobSummary, ownPace, printedJob } from "./schemas.ts";
 
-const words: readonly string[] = [...jobStatuses, "pending"];
-
-const Statuses = z
-  .string()
-  .transform((text) => text.split(",").map((word) => word.trim()))
-  .transform((list) => (list.length === 1 && list[0] === "" ? undefined : list))
-  .superRefine((list, ctx) => {
-    if (list?.every((word) => words.includes(word)) ?? true) return;
-    ctx.addIssue({ code: "custom", params: { type: "enum" }, message: `Input should be one of: ${words.join(", ")}` });
-  })
-  .optional();
-
 const ListJobs = z.object({
-  status: Statuses.describe("Only jobs in one of these states: one, or several separated by commas."),
+  status: StatusFilter.describe("Only jobs in one of these states: one, or several separated by commas."),
   name: z.string().min(1).max(128).optional().describe("Only jobs of exactly this name."),
   ended_after: z.iso
     .datetime({ offset: true, message: "Input should be a time such as 2026-01-20T18:30:00Z" })

@@ -54,6 +54,7 @@ test.each(everyCommand.map((words) => ({ words })))(
 test("an operator sees the jobs of all users and the machines", async () => {
   expect((await cli.run("admin", "jobs")).stdout).toMatch(/^USER +ID .*\nsecond +\w{8} +theirs +active +c7i\.8xlarge/);
   expect(JSON.parse((await cli.run("admin", "jobs", "--user", "developer", "--json")).stdout)).toEqual([]);
+  expect((await cli.run("admin", "jobs", "--status", "queued,active")).stdout).toMatch(/^second +\w{8} +theirs /m);
   expect(await cli.run("admin", "jobs", "--status", "nosuch")).toMatchObject({ code: 2, stdout: "" });
   expect((await cli.run("admin", "node")).stdout).toMatch(/^NODE +TYPE +ZONE +STATUS +IN USE\n/);
   expect(await cli.run("admin", "orphans")).toMatchObject({ code: 0, stderr: expect.stringMatching(/orphans\.\n$/) });

@@ -16,7 +16,7 @@ type AdminJob = components["schemas"]["AdminJob"];
 
 /** Table of the running and waiting jobs of all users. */
 export function AllJobs() {
-  const query = useLive(["admin", "jobs"], (signal) => collect(livingJobs(signal)));
+  const query = useLive(["admin", "jobs"], (signal) => collect(berth.admin.jobs({ status: living, signal })));
   return (
     <section>
       <h2>Environments of all users</h2>
@@ -38,11 +38,7 @@ export function AllJobs() {
   );
 }
 
-/** The API filters by one status at a time. */
-async function* livingJobs(signal: AbortSignal): AsyncGenerator<AdminJob> {
-  for (const status of ["queued", "preparing", "active"] as const)
-    yield* berth.admin.jobs({ status: [status], signal });
-}
+const living = ["queued", "preparing", "active"] as const;
 
 const columns: readonly Column<AdminJob>[] = [
   { name: "Name", cell: ({ name }) => <bdi className="name">{printable(name, 128)}</bdi> },
