@@ -2,6 +2,34 @@ import type { PlantedBug } from "./plant.ts";
 
 export const poolBugs: readonly PlantedBug[] = [
   {
+    name: "a try counted although no machine came",
+    caughtBy: {
+      file: "pools/capacity/shortage.test.ts",
+      title: "tries of a group without capacity become rarer, and only the limit of the queue ends the job",
+    },
+    edits: [
+      {
+        file: "pools/plan/revocation-cause.ts",
+        find: 'return blamesRun ? undefined : { why: "unmade" };',
+        replace: "return undefined;",
+      },
+    ],
+  },
+  {
+    name: "a shortage that a new machine does not end",
+    caughtBy: {
+      file: "pools/capacity/shortage.test.ts",
+      title: "a machine that comes during the pause starts the job, and ends the shortage for others",
+    },
+    edits: [
+      {
+        file: "pools/capacity/capacity.ts",
+        find: "return held && { ...makeable, shortage: undefined,",
+        replace: "return held && { ...makeable,",
+      },
+    ],
+  },
+  {
     name: "a refusal of the cluster that passes counted as a try",
     caughtBy: {
       file: "environments/steps/start/refused-for-now.test.ts",
@@ -173,8 +201,8 @@ export const poolBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/steps/start/preparing.ts",
-        find: "{ ...onItsMachines(moved, observed), looks: 0 }",
-        replace: "{ ...(observed.nodes.length < 0 ? onItsMachines(moved, observed) : moved), looks: 0 }",
+        find: "{ ...onItsMachines(moved, observed, now), looks: 0 }",
+        replace: "{ ...(observed.nodes.length < 0 ? onItsMachines(moved, observed, now) : moved), looks: 0 }",
       },
     ],
   },
@@ -201,8 +229,8 @@ export const poolBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "pools/plan/revocation-cause.ts",
-        find: "return isPinned && reason === null",
-        replace: 'return isPinned && reason === ""',
+        find: "return reason === null &&",
+        replace: 'return reason === "" &&',
       },
     ],
   },

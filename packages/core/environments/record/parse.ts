@@ -42,6 +42,7 @@ import {
   type Size,
   type Times,
   type Use,
+  type Withdrawn,
 } from "./record.ts";
 import type { Machine } from "./run/machine.ts";
 import type { RunState } from "./run/run-state.ts";
@@ -171,6 +172,7 @@ export const groups: { readonly [Group in keyof Groups]: Table<Groups[Group]> } 
     missedAt: moment,
     going: mark,
     readyAt: optional(number),
+    machineAt: optional(number),
     withdrawing: flag,
     lacksVolume: mark,
     refusedForNow: mark,
@@ -183,7 +185,7 @@ export const groups: { readonly [Group in keyof Groups]: Table<Groups[Group]> } 
     limits: orNull(text),
   },
   placement: {
-    withdrawn: orNull(shape<NonNullable<Placement["withdrawn"]>>({ run: ordinal, nodes: list(text), at: number })),
+    withdrawn: orNull(shape<Withdrawn>({ run: ordinal, nodes: list(text), at: number, lacksMachine: mark })),
     withdrawals: count,
     unseen: optional(count),
     refusals: optional(shape<NonNullable<Placement["refusals"]>>({ count, until: number })),

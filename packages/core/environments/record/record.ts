@@ -73,9 +73,19 @@ export interface Use {
   readonly gpus?: GpuUse | undefined;
 }
 
+/** The latest grant that led to no start. */
+export interface Withdrawn {
+  readonly run: number;
+  /** Machines to set aside. */
+  readonly nodes: readonly string[];
+  readonly at: number;
+  /** The machine that it waited for did not come. */
+  readonly lacksMachine?: true | undefined;
+}
+
 /** The history of grants that led to no start. */
 export interface Placement {
-  readonly withdrawn: { readonly run: number; readonly nodes: readonly string[]; readonly at: number } | null;
+  readonly withdrawn: Withdrawn | null;
   /** Grants withdrawn without another cause (revocation-cause.ts). The third fails the environment. */
   readonly withdrawals: number;
   /** Other withdrawn grants about which the cluster reported nothing; absent: none. */

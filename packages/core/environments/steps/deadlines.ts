@@ -54,10 +54,10 @@ export function findDeadline(environment: Environment, settings: Limits, keepsPl
 
 /**
  * Returns when a run is given up as not ready. Once the cluster was asked, only an answered check decides this: the run
- * may have become ready in an outage.
+ * may have become ready in an outage. `waitsForMachine`: its machine has not come, which is no failure of the run.
  */
-export function readyLimit(environment: Environment, settings: Limits): Deadline | undefined {
-  return earliest([readyBy(environment), preparingLimit(environment, settings)]);
+export function readyLimit(environment: Environment, settings: Limits, waitsForMachine = false): Deadline | undefined {
+  return earliest([readyBy(environment), waitsForMachine ? undefined : preparingLimit(environment, settings)]);
 }
 
 function earliest(deadlines: readonly (Deadline | undefined)[]): Deadline | undefined {
@@ -101,12 +101,10 @@ function queueLimit({ queuedAt, waitPool, reason: why }: Environment, { maxQueue
 }
 
 function preparingLimit(environment: Environment, { preparingMinutes }: Limits): Deadline | undefined {
-  const {
-    run: { preparingAt },
-  } = environment;
+  const { preparingAt, machineAt } = environment.run;
   return preparingAt === null
     ? undefined
-    : notReady(environment, preparingAt, preparingMinutes, environment.unseen?.runMs);
+    : notReady(environment, machineAt ?? preparingAt, preparingMinutes, environment.unseen?.runMs);
 }
 
 /** Applies before the first request to the cluster, when no part of the run can exist. */

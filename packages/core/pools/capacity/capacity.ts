@@ -224,7 +224,10 @@ async function makeableFor(
   }
 }
 
-/** Adds lost holdings to `makeable`: a waiting job that this machine was created for may be in no item any more. */
+/**
+ * Ends the shortage, and adds lost holdings to `makeable`: a waiting job that this machine was created for may be in no
+ * item any more.
+ */
 async function withTaken(
   ctx: Context<"table">,
   makeable: MakeableLedger,
@@ -233,7 +236,7 @@ async function withTaken(
   const grantIds = new Set([...makeable.granted, ...makeable.held].map(({ grant }) => grant));
   const lost = taken.of(keyText(makeable)).filter(({ grant }) => !grantIds.has(grant));
   const held = await stillHeldNowhere(ctx, lost);
-  return held && (held.length === 0 ? makeable : { ...makeable, held: [...makeable.held, ...held] });
+  return held && { ...makeable, shortage: undefined, held: [...makeable.held, ...held] };
 }
 
 function changedItem(

@@ -128,21 +128,6 @@ async function getPhase(world: MemoryWorld, name: string): Promise<string> {
   return (await world.read(owner, id)).phase;
 }
 
-test("a job that is not bound in twice a machine's start-up time returns to its place", async () => {
-  const world = await scaledToZero();
-  await createEnvironment(world.as("alice"), newEnvironment("one"));
-  await world.advance(9 * MINUTE);
-  const patient = await world.read("alice", "one");
-  await world.advance(2 * MINUTE);
-
-  expect([patient.phase, patient.placement.withdrawals]).toEqual(["preparing", 0]);
-  const { placement, events } = await world.read("alice", "one");
-  expect(placement.withdrawals).toBe(1);
-  expect(events.timeline.map(({ reason }) => reason)).toContain(
-    "Nothing could start on a new machine within 10 minutes; waiting again",
-  );
-});
-
 test("reports to a job whose disk is in another zone that no machine fits, and starts others", async () => {
   const settings = { nodeGroups: [{ ...group, mostNodes: 3, zones: ["zone-b"] }] };
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), settings });

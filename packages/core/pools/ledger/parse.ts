@@ -28,6 +28,7 @@ import type {
   Pool,
   PoolNode,
   PoolSummary,
+  Shortage,
 } from "./record.ts";
 import { type Tally, waitBounds } from "./run-outcomes.ts";
 import type { Round, ScanWindow } from "./waiting-list.ts";
@@ -83,10 +84,14 @@ export const parseNodeLedger: (item: Item) => NodeLedger = createParser(
 );
 
 /** Parses the ledger item of the machines still to be created. Throws `Unreadable`. */
-export const parseMakeable: (item: Item) => MakeableLedger = createParser("makeable", entries, {
-  "its key does not match its fields": ({ pk, type }) => pk === makeableKey(type).pk,
-  ...allNamed,
-});
+export const parseMakeable: (item: Item) => MakeableLedger = createParser(
+  "makeable",
+  { ...entries, shortage: optional(shape<Shortage>({ count: ordinal, until: number })) },
+  {
+    "its key does not match its fields": ({ pk, type }) => pk === makeableKey(type).pk,
+    ...allNamed,
+  },
+);
 
 const tally = shape<Tally>({ waits: list(count), waitedSeconds: number, ends: mapping(count) });
 

@@ -16,6 +16,7 @@ import {
   type NodeLedger,
   type Pool,
 } from "./record.ts";
+import { noteShortage } from "./shortage.ts";
 
 /** Reports whether the record differs from the pool or these items (docs/architecture/admission.md). */
 export function concerns(pool: Pool, items: readonly LedgerItem[], record: Environment): boolean {
@@ -91,8 +92,10 @@ export async function settleLedger(
     else kept.push(...stillHeld(old, knownEnvironments.get(old.key)));
   }
   const held = onTheirMachines(ctx, before, [...kept, ...taken], knownEnvironments);
-  const nodes = withoutLeftovers(afterWithdrawals(before, compared, knownEnvironments), held, before);
-  const ledger = { ...before, nodes, granted, held };
+  const returned = [...before.granted, ...compared].filter(({ key }) => knownEnvironments.has(key));
+  const nodes = withoutLeftovers(afterWithdrawals(before, returned, knownEnvironments), held, before);
+  const makeable = noteShortage(before.makeable, returned, knownEnvironments);
+  const ledger = { ...before, nodes, makeable, granted, held };
   raiseAlarm(ctx, ledger, now);
   const stay = compared.filter((old) => holding(old, knownEnvironments.get(old.key)).length > 0);
   await reconcileOutsideSweep(ctx, [...granted, ...stay, ...taken], knownEnvironments, now);
@@ -123,14 +126,13 @@ function inTurn({ pool: { compared }, nodes, makeable, held }: Ledger, now: numb
 /** Returns the machines. Machines on which nothing started are set aside or not ready. */
 function afterWithdrawals(
   { nodes, granted }: Ledger,
-  compared: readonly Holding[],
+  returned: readonly Grant[],
   knownEnvironments: ReadonlyMap<string, Environment>,
 ): readonly NodeLedger[] {
-  const isKnown = ({ key }: Grant) => knownEnvironments.has(key);
-  const knownHeld = compared.filter(isKnown);
-  const all = [...granted.filter(isKnown), ...knownHeld];
-  const aside = new Map(all.flatMap((old) => withdrawnNodes(old, knownEnvironments.get(old.key))));
-  const silent = new Set(knownHeld.flatMap((old) => silentNodes(old, knownEnvironments.get(old.key))));
+  const open = new Set(granted);
+  const aside = new Map(returned.flatMap((old) => withdrawnNodes(old, knownEnvironments.get(old.key))));
+  const taken = returned.filter((old) => !open.has(old));
+  const silent = new Set(taken.flatMap((old) => silentNodes(old, knownEnvironments.get(old.key))));
   if (aside.size + silent.size === 0) return nodes;
   return nodes.map((node) => {
     const asideUntil = aside.get(node.name);
@@ -208,7 +210,7 @@ function stillHeld(old: Holding, record: Environment | undefined): Holding[] {
 }
 
 /** Returns the uids of nodes that did not respond when given back. They stay unready until a listing. */
-function silentNodes(old: Holding, record: Environment | undefined): string[] {
+function silentNodes(old: Grant, record: Environment | undefined): string[] {
   if (record?.uid !== old.uid || holds(record, { uid: old.uid, grant: old.id })) return [];
   return record.run.machines.flatMap(({ uid, silent }) => (silent ? [uid] : []));
 }

@@ -72,6 +72,15 @@ export interface NodeLedger extends LedgerEntries, PoolNode {
 /** The ledger item of the machines that a pool's group has still to create. */
 export interface MakeableLedger extends LedgerEntries {
   readonly kind: "makeable";
+  /** Set while no new machine comes. */
+  readonly shortage?: Shortage | undefined;
+}
+
+/** The tries of a pool's group that brought no machine. The next machine ends the shortage. Times are ms. */
+export interface Shortage {
+  readonly count: number;
+  /** No machine is granted before it exists until then. */
+  readonly until: number;
 }
 
 export type LedgerItem = NodeLedger | MakeableLedger;

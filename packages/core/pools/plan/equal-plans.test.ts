@@ -16,6 +16,7 @@ import { plainPlan } from "./plain-plan-fixture.ts";
 import { plainJobs } from "./plain-pool-fixture.ts";
 import { plainRun } from "./plain-run-fixture.ts";
 import { halts, type Occupied, type PlanInput, plan, reasonCodes } from "./plan.ts";
+import { withoutNewMachines } from "./plan-input.ts";
 
 const NOW = Date.UTC(2026, 0, 20, 18);
 /** Skips shrinking: finding a smaller pool that fails would take minutes. */
@@ -52,18 +53,19 @@ const pools = fc
     makeable: fc.constantFrom(0, 0, 1, 3),
     makeableZone: fc.constantFrom("a", null),
     mostUnpinned: fc.constantFrom(Infinity, 1, 2),
+    retryAt: fc.constantFrom(null, null, null, NOW + 6 * MINUTE_MS),
     unreadable: fc.constantFrom(0, 0, 0, 1),
     head: fc.constantFrom(null, "w0", "w1", "w2"),
     used: fc.dictionary(owner, fc.integer({ max: 9 })),
     closed: fc.oneof({ weight: 7, arbitrary: fc.constant(null) }, fc.constantFrom(...halts)),
   })
-  .map(({ nodes, held: holdings, jobs, used, ...rest }): PlanInput => {
+  .map(({ nodes, held: holdings, jobs, used, retryAt, ...rest }): PlanInput => {
     const there = nodes.map((node, n) => ({
       ...node,
       name: `n${n}`,
       units: node.units - Math.min(node.units, node.foreign),
     }));
-    return {
+    const input = {
       ...rest,
       nodes: there.filter(({ isDrained }) => !isDrained).map(({ isDrained: _, ...entry }) => entry),
       occupied: occupiedOn(there, holdings),
@@ -73,6 +75,7 @@ const pools = fc
       used: new Map(Object.entries(used)),
       now: NOW,
     };
+    return retryAt === null ? input : withoutNewMachines(input, retryAt);
   });
 
 /** Returns the shares that fit on machines, drained ones included. The others are on machines still to be created. */

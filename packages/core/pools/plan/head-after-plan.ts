@@ -111,8 +111,10 @@ function isAdviceDue({ advisedAt }: Pool, now: number): boolean {
   return now - advisedAt >= ADVICE_MS || advisedAt > now;
 }
 
-function asideMs({ nodes }: Ledger, now: number): number {
-  return Math.min(...nodes.flatMap(({ asideUntil = 0 }) => (asideUntil > now ? [asideUntil - now] : [])));
+/** Returns the time until a machine that is set aside, or new machines, may be granted again. */
+function asideMs({ nodes, makeable }: Ledger, now: number): number {
+  const times = [...nodes.map(({ asideUntil = 0 }) => asideUntil), makeable.shortage?.until ?? 0];
+  return Math.min(...times.flatMap((until) => (until > now ? [until - now] : [])));
 }
 
 /** Returns the offers in unreadable ledger items. This plan does not see those grants, but they still stand. */

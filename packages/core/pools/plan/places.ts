@@ -38,10 +38,17 @@ export function listPlaces(input: PlanInput, planned: Planned): QueuePlace[] {
     if (hopeless.has(entry.uid) && planned.isForeign({ machines, units, zone: entry.zone }))
       return { ...base, code: "foreign", needed: machines * units, available: foreignUnits(input) };
     if (hopeless.has(entry.uid)) return { ...base, code: "never", needed: machines * units, available: nodes.length };
+    if (input.retryAt !== undefined && mayBeMade(input, entry) && !free.find({ machines, units, zone: entry.zone }))
+      return { ...base, code: "unmade", needed: machines * units, available: input.retryAt };
     if (total < machines * units) return { ...base, code: "short", needed: machines * units, available: total };
     if (largest < units) return { ...base, code: "split", needed: units, available: largest };
     return { ...base, code: why({ machines, units, zone: entry.zone }), needed: machines * units, available: total };
   });
+}
+
+/** Reports whether new machines are in a zone where the job can start. */
+function mayBeMade({ makeableZone = null }: PlanInput, { zone }: Waiting): boolean {
+  return zone === null || makeableZone === null || zone === makeableZone;
 }
 
 function foreignUnits({ nodes }: PlanInput): number {

@@ -60,6 +60,8 @@ export function plainPlaces(
     if (!fits(need) && canEverFit(nodes, { ...input, nodes: input.nodes.map(withoutForeign) }, need))
       return say("foreign", foreign);
     if (!fits(need)) return say("never", nodes.length);
+    const isNear = !need.zone || !input.makeableZone || need.zone === input.makeableZone;
+    if (input.retryAt && isNear && !plainFind(nodes, need)) return say("unmade", input.retryAt);
     if (total < whole) return say("short", total);
     if (largest < need.units) return say("split", largest, need.units);
     if (plainFind(nodes, need, (node) => nodes[node]?.name !== null)) return say("behind", total);

@@ -2,7 +2,7 @@ import { instanceTypeOfPool, unitsPerNode } from "../../fleet.ts";
 import type { PlannerContext } from "../../reconciler/step.ts";
 import type { Ledger, MakeableLedger, NodeLedger } from "../ledger/record.ts";
 import type { Candidate } from "../ledger/waiting-list.ts";
-import type { Occupied, PlanInput } from "./plan.ts";
+import { allNodes, type Occupied, type PlanInput } from "./plan.ts";
 import { isBlind, makeable, unreadableNodes } from "./summary.ts";
 import type { WaitingList } from "./waiting.ts";
 
@@ -21,7 +21,9 @@ export function buildPlanInput(
   const { pool } = ledger;
   const usable = usableNodes(ledger, now);
   const toMake = makeable(ctx, ledger);
-  return {
+  const { shortage } = ledger.makeable;
+  const mostUnpinned = (shortage ? MOST_TRIED : MOST_UNPINNED) - machinesIn(ledger.makeable);
+  const input: PlanInput = {
     nodes: usable.map((node) => ({
       name: node.name,
       zone: node.zone,
@@ -35,16 +37,34 @@ export function buildPlanInput(
     unreadable: unreadableNodes(ledger),
     unitsPerNode: unitsPerNode(instanceTypeOfPool(ledger.type)),
     startupMs: toMake.startupMs,
-    mostUnpinned: Math.max(0, MOST_UNPINNED - machinesIn(ledger.makeable)),
+    mostUnpinned: Math.max(0, mostUnpinned),
     head: pool.head?.uid ?? null,
     used,
     closed: pool.closed ?? (isBlind(ledger) ? "unreadable" : null),
     now,
   };
+  return shortage && shortage.until > now && toMake.nodes > 0 ? withoutNewMachines(input, shortage.until) : input;
 }
 
 /** All grants on machines still to be created are in one item. DynamoDB limits items to 400 KB. */
 const MOST_UNPINNED = 500;
+/** The most machines that a try after a shortage waits for: those of the largest job. */
+const MOST_TRIED = 8;
+
+/** Occupies the rest of the machines still to be created until one may be ready, for the plan and the forecast. */
+export function withoutNewMachines(input: PlanInput, retryAt: number): PlanInput {
+  const made = allNodes(input).nodes.slice(input.nodes.length);
+  // The largest first: `allNodes` puts each on the first machine with room.
+  const rests = made.map(({ free }) => free).sort((a, b) => b - a);
+  const endsAt = retryAt + input.startupMs;
+  const occupied = rests
+    .filter((units) => units > 0)
+    .map((units): Occupied => {
+      const shares = [{ node: null, units }];
+      return { owner: "", shares, endsAt, at: input.now, size: { wantedMs: 0 } };
+    });
+  return { ...input, occupied: [...input.occupied, ...occupied], retryAt };
+}
 
 function machinesIn({ granted, held }: MakeableLedger): number {
   return [...granted, ...held].reduce((sum, { machines }) => sum + machines, 0);

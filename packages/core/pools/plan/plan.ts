@@ -43,6 +43,8 @@ export interface PlanInput {
   readonly unreadable?: number;
   readonly unitsPerNode: number;
   readonly startupMs: number;
+  /** When machines may be created again, while none comes. `occupied` has them until then. */
+  readonly retryAt?: number | undefined;
   /** How many more machines still to be created may be granted. Absent: unlimited. */
   readonly mostUnpinned?: number;
   readonly head: string | null;
@@ -69,6 +71,7 @@ export const reasonCodes = [
   "short",
   "split",
   "making",
+  "unmade",
   "elsewhere",
   "behind",
   ...halts,
@@ -83,7 +86,7 @@ export interface QueuePlace {
   readonly code: ReasonCode;
   /** Requested units: per machine if the code is "split", otherwise in total. */
   readonly needed: number;
-  /** Free units, machines ("never", "unreadable"), or units that foreign pods hold ("foreign"). */
+  /** Free units, machines ("never", "unreadable"), units of foreign pods ("foreign"), or a time in ms ("unmade"). */
   readonly available: number;
 }
 

@@ -1,3 +1,4 @@
+import { utcText } from "../../text/utc.ts";
 import type { Closure, QueuePlace, ReasonCode } from "./plan.ts";
 
 type ReasonText = (place: Pick<QueuePlace, "position" | "needed" | "available">, kind: string, unit: string) => string;
@@ -14,6 +15,8 @@ const words = {
     `Need ${needed} ${kind} ${unit} on one machine, at most ${available} are free on one - position #${position}`,
   making: ({ position, needed }, kind, unit) =>
     `Need ${needed} ${kind} ${unit}, but no more jobs may wait for new machines - position #${position}`,
+  unmade: ({ position, available }, kind) =>
+    `No new ${kind} machine came; the next try is at ${utcText(available)} - position #${position}`,
   elsewhere: ({ position, needed }, kind, unit) =>
     `Need ${needed} ${kind} ${unit}, but they are not free on machines where it can start - position #${position}`,
   behind: ({ position, needed }, kind, unit) =>

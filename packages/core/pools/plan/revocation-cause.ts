@@ -1,19 +1,21 @@
 import type { Context } from "../../context.ts";
 import type { Environment } from "../../environments/record/record.ts";
-import type { Unready } from "../../ports/compute.ts";
+import type { Share, Unready } from "../../ports/compute.ts";
 import { parseNodeName } from "../../store/keys.ts";
-import { readLedgerItems } from "../ledger/ledger.ts";
+import { findLedger, readLedgerItems } from "../ledger/ledger.ts";
 import type { NodeLedger } from "../ledger/record.ts";
+import { usableNodes } from "./plan-input.ts";
 
 /**
  * Why an unbound run is not to blame. Its machine is full (`full`), may be full (`unreadable`: its ledger item is), or
  * accepts no new runs, with the reason if known (`closed`: unknown). Or the cluster gave no information about the run
- * in time (`unseen`), or refuses such runs for now (`refused`).
+ * in time (`unseen`), or refuses such runs for now (`refused`). Or the machine that it waited for did not come (`unmade`).
  */
 export type RevocationCause =
   | { readonly why: "full" | "unreadable" | "gone" | Unready | "closed"; readonly name: string }
   | { readonly why: "unseen" }
-  | { readonly why: "refused" };
+  | { readonly why: "refused" }
+  | { readonly why: "unmade" };
 
 /**
  * Each try takes a minute or more. A cluster without a scheduler recovers by then or starts no other run either. If the
@@ -24,7 +26,8 @@ const MOST_UNSEEN = 10;
 /** Returns why a withdrawn try does not count, or undefined if it does: the cluster lacks what the run asks for. */
 export async function findRevocationCause(
   ctx: Context<"table">,
-  environment: Pick<Environment, "uid" | "run" | "placement" | "reason">,
+  environment: Pick<Environment, "uid" | "run" | "placement" | "reason" | "size" | "zone">,
+  now: number,
 ): Promise<RevocationCause | undefined> {
   const { run, placement, reason } = environment;
   if (run.refusedForNow) return { why: "refused" };
@@ -42,9 +45,27 @@ export async function findRevocationCause(
   if (unread) return { why: "unreadable", name: unread };
   const closed = granted.find(({ node }) => !node.ready || node.gone)?.node;
   if (closed) return { why: closed.gone ? "gone" : (closed.unready ?? "closed"), name: closed.name };
-  // A job that waits for a new machine waits longer than the cluster takes to answer.
-  const isPinned = shares.every(({ node }) => node !== null) && (placement.unseen ?? 0) < MOST_UNSEEN;
-  return isPinned && reason === null ? { why: "unseen" } : undefined;
+  const awaited = shares.filter(({ node }) => node === null);
+  if (awaited.length > 0) {
+    const blamesRun = run.lacksVolume !== undefined || (await haveCome(ctx, environment, awaited, now));
+    return blamesRun ? undefined : { why: "unmade" };
+  }
+  return reason === null && (placement.unseen ?? 0) < MOST_UNSEEN ? { why: "unseen" } : undefined;
+}
+
+/** Reports whether the pool has room for these shares on existing machines. Then the cluster refused the run itself. */
+async function haveCome(
+  ctx: Context<"table">,
+  { uid, size, zone }: Pick<Environment, "uid" | "size" | "zone">,
+  awaited: readonly Share[],
+  now: number,
+): Promise<boolean> {
+  const ledger = await findLedger(ctx, size.pool);
+  const withRoom = (ledger ? usableNodes(ledger, now) : []).filter(
+    (node) =>
+      (zone === null || node.zone === zone) && awaited.every(({ units }) => othersOn(node, uid) + units <= node.units),
+  );
+  return withRoom.length >= awaited.length;
 }
 
 /**

@@ -32,6 +32,8 @@ export interface RunState {
   readonly appliedAt: number | null;
   /** When this run was first ready, if it then waited for Jupyter. */
   readonly readyAt?: number | undefined;
+  /** When the new machine that this run waited for had come. Absent if it waited for none. */
+  readonly machineAt?: number | undefined;
   readonly withdrawing: boolean;
   readonly lacksVolume?: true | undefined;
   readonly refusedForNow?: true | undefined;
@@ -54,6 +56,7 @@ export const noRun = {
   missedAt: null,
   going: undefined,
   readyAt: undefined,
+  machineAt: undefined,
   withdrawing: false,
   lacksVolume: undefined,
   refusedForNow: undefined,

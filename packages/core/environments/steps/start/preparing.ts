@@ -48,7 +48,8 @@ async function stepObserved(
   observed: Observation | undefined,
   now: number,
 ): Promise<Step<Environment>> {
-  const limit = isAnswered(environment) ? readyLimit(environment, ctx.settings) : undefined;
+  const waitsForMachine = isUnpinned(environment) && (environment.run.withdrawing || observed?.state === "unbound");
+  const limit = isAnswered(environment) ? readyLimit(environment, ctx.settings, waitsForMachine) : undefined;
   const isOver = observed?.state === "ready" || observed?.state === "ended";
   if (limit && now >= limit.at && !isOver) {
     return endByLimit(environment, { phase: "failed", reason: limit.reason, at: limit.at }, now);
@@ -162,7 +163,7 @@ async function follow(
     return toDo ? noLaterThan(toDo, waits.record.dueAt ?? now) : waits;
   }
   const moved = addEntry({ ...extended, step, reason: observed.reason }, now, observed.reason);
-  const waits = waitedToBind(ctx, { ...onItsMachines(moved, observed), looks: 0 }, observed, now, step);
+  const waits = waitedToBind(ctx, { ...onItsMachines(moved, observed, now), looks: 0 }, observed, now, step);
   return isUnpinned(environment) && observed.state !== "unbound" ? notifyPool(waits) : waits;
 }
 
@@ -172,9 +173,10 @@ function saysTheSame(left: string | null, right: string | null): boolean {
 }
 
 /** Records the machines of a run whose grant named none. From now on, its units count there. */
-function onItsMachines(environment: Environment, observed: Observation): Environment {
+function onItsMachines(environment: Environment, observed: Observation, now: number): Environment {
   if (observed.state === "unbound" || !isUnpinned(environment)) return environment;
-  return { ...environment, run: { ...environment.run, machines: listMachines(observed) } };
+  const machineAt = environment.run.machineAt ?? now;
+  return { ...environment, run: { ...environment.run, machines: listMachines(observed), machineAt } };
 }
 
 function isUnpinned({ run: { grant } }: Environment): boolean {

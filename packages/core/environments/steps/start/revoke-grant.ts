@@ -56,7 +56,7 @@ export async function withdraw(
 async function returnToQueue(ctx: WorkerContext, environment: Environment, now: number): Promise<Step<Environment>> {
   const { run, disk, size, placement } = environment;
   // Without a cause, this try counts as a failed one.
-  const uncountedBecause = await findRevocationCause(ctx, environment);
+  const uncountedBecause = await findRevocationCause(ctx, environment, now);
   if (!uncountedBecause && placement.withdrawals >= MOST_WITHDRAWALS) {
     return endRun(environment, now, unplaceable(environment));
   }
@@ -70,13 +70,18 @@ async function returnToQueue(ctx: WorkerContext, environment: Environment, now: 
     disk: disk && withoutRun(disk, size.machines),
     placement: {
       ...placement,
-      withdrawn: { run: run.n, nodes: setsNodesAside ? nodes : [], at: now },
+      withdrawn: {
+        run: run.n,
+        nodes: setsNodesAside ? nodes : [],
+        at: now,
+        ...(uncountedBecause?.why === "unmade" && { lacksMachine: true as const }),
+      },
       withdrawals: placement.withdrawals + (uncountedBecause ? 0 : 1),
       ...(uncountedBecause?.why === "unseen" && { unseen: (placement.unseen ?? 0) + 1 }),
     },
   };
   if (uncountedBecause?.why === "refused") return notifyPool(pause(back, now));
-  const reason = reasonOfReturn(uncountedBecause, nodes, bindMs(ctx, environment));
+  const reason = reasonOfReturn(environment, uncountedBecause, bindMs(ctx, environment));
   return notifyPool(changed(enter(back, "queued", now, reason), now, "queued again"));
 }
 
@@ -133,20 +138,22 @@ function unplaceable({ placement: { withdrawals, unseen = 0 }, reason }: Environ
   return `No machine could start it, ${withdrawals + unseen + 1} times${why ? `: ${why}` : ""}`;
 }
 
-/** `nodes` are those of its grant, which had `withinMs`. */
-function reasonOfReturn(excuse: RevocationCause | undefined, nodes: readonly string[], withinMs: number): string {
-  return `${whatFailed(excuse, nodes, withinMs)}; waiting again`;
+function reasonOfReturn(environment: Environment, excuse: RevocationCause | undefined, withinMs: number): string {
+  return `${whatFailed(environment, excuse, withinMs)}; waiting again`;
 }
 
-function whatFailed(excuse: RevocationCause | undefined, nodes: readonly string[], withinMs: number): string {
+function whatFailed({ run, size, reason }: Environment, excuse: RevocationCause | undefined, withinMs: number): string {
   const within = withinMs <= MINUTE_MS ? "a minute" : `${Math.round(withinMs / MINUTE_MS)} minutes`;
+  const nodes = (run.grant?.shares ?? []).flatMap((share) => share.node ?? []);
+  if (excuse?.why === "unmade")
+    return `No new ${size.instanceType} came within ${within}${reason ? `: ${reason}` : ""}`;
   if (!excuse) return `Nothing could start on ${nodes.join(", ") || "a new machine"} within ${within}`;
   if (excuse.why === "refused") return "The cluster does not accept this run now";
   if (excuse.why === "unseen") return `The cluster reported nothing about it within ${within}`;
   return words[excuse.why](excuse.name);
 }
 
-type Named = Exclude<RevocationCause["why"], "unseen" | "refused">;
+type Named = Exclude<RevocationCause["why"], "unseen" | "refused" | "unmade">;
 
 const words = {
   full: (name) => `Other runs were put on ${name}, which has no room left`,
@@ -159,5 +166,5 @@ const words = {
 } satisfies Record<Named, (name: string) => string>;
 
 function isUsable({ why }: RevocationCause): boolean {
-  return why === "full" || why === "unseen" || why === "refused";
+  return why === "full" || why === "unseen" || why === "refused" || why === "unmade";
 }

@@ -1,0 +1,171 @@
+import { expect, test } from "vitest";
+import { type MemoryWorld, memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
+import { viewPool } from "#tests/worlds/pool-view.ts";
+import { requestCancel } from "../../environments/verbs/actions.ts";
+import { createEnvironment } from "../../environments/verbs/create.ts";
+import type { NodeGroup } from "../../settings.ts";
+import { DAY_MS, HOUR_MS, MINUTE_MS } from "../../units.ts";
+import { readCapacity } from "../admission/availability.ts";
+import { readAdvice, type WaitAdvice } from "../forecast/advice.ts";
+import { estimateStart } from "../forecast/estimate.ts";
+import { readMakeable } from "../ledger/ledger.ts";
+import { reasonText } from "../plan/reasons.ts";
+
+const group: NodeGroup = { pool: "h100", mostNodes: 1, startupMs: 5 * MINUTE_MS, zones: [] };
+
+async function scaledToZero(mostNodes = 1, settings = {}): Promise<MemoryWorld> {
+  return memoryWorld({ nodes: [], settings: { nodeGroups: [{ ...group, mostNodes }], ...settings } });
+}
+
+function joins(world: MemoryWorld, name: string): void {
+  const [node] = newNodes({ h100: 1 });
+  if (node) world.compute.setNode({ ...node, name, uid: `uid-${name}`, providerId: `memory:///${name}` });
+}
+
+async function getPlace(world: MemoryWorld, id: string): Promise<WaitAdvice["place"]> {
+  const environment = await world.read("alice", id);
+  return (await readAdvice(world.ctx, [environment])).get(environment.uid)?.place;
+}
+
+const getShortage = async ({ ctx }: MemoryWorld) => (await readMakeable(ctx, "h100")).shortage;
+
+/** Advances minute by minute, and returns when the job got each of its grants, in minutes. */
+async function grantsWithin(world: MemoryWorld, minutes: number): Promise<number[]> {
+  const begunAt = world.clock.now();
+  for (let minute = 0; minute < minutes; minute++) await world.advance(MINUTE_MS);
+  const { timeline } = (await world.read("alice", "one")).events;
+  const granted = timeline.filter(({ reason }) => reason?.startsWith("Capacity granted"));
+  return granted.map(({ at }) => Math.round((at - begunAt) / MINUTE_MS));
+}
+
+test("a job whose new machine does not come returns to its place, says when it is tried again, and no try counts", async () => {
+  const world = await scaledToZero();
+  await createEnvironment(world.as("alice"), newEnvironment("one"));
+  await world.advance(9 * MINUTE_MS);
+  const patient = await world.read("alice", "one");
+  await world.advance(2 * MINUTE_MS);
+
+  const { phase, placement, queuedAt, events } = await world.read("alice", "one");
+  const place = await getPlace(world, "one");
+  expect([patient.phase, phase, queuedAt]).toEqual(["preparing", "queued", patient.queuedAt]);
+  expect(placement).toMatchObject({ withdrawals: 0, withdrawn: { nodes: [], lacksMachine: true } });
+  expect(events.timeline.map(({ reason }) => reason)).toContain(
+    "No new p5.48xlarge came within 10 minutes; waiting again",
+  );
+  expect(place && reasonText(place, "h100")).toMatch(
+    /^No new H100 machine came; the next try is at \d{4}-\d\d-\d\d \d\d:\d\d UTC - position #1$/,
+  );
+  const retryAt = (await getShortage(world))?.until ?? 0;
+  expect(place?.available).toBe(retryAt);
+  expect(place?.startsAt).toBeGreaterThanOrEqual(retryAt + group.startupMs);
+});
+
+test("tries of a group without capacity become rarer, and only the limit of the queue ends the job", async () => {
+  const world = await scaledToZero(1, { maxQueueHours: 6 });
+  await createEnvironment(world.as("alice"), newEnvironment("one"));
+
+  const granted = await grantsWithin(world, 5 * 60);
+  const before = await world.read("alice", "one");
+  await world.advance(DAY_MS);
+  const after = await world.read("alice", "one");
+
+  const pauses = granted.slice(1).map((at, index) => at - (granted[index] ?? 0) - 10);
+  expect(pauses.slice(0, 5).map((minutes) => Math.round(minutes / 3))).toEqual([1, 2, 4, 8, 10]);
+  expect([before.phase === "queued" || before.phase === "preparing", before.placement.withdrawals]).toEqual([true, 0]);
+  expect([after.phase, after.end.outcome?.reason]).toEqual([
+    "cancelled",
+    expect.stringContaining("Waited in the queue"),
+  ]);
+});
+
+test("shows a type without capacity at zero with what could be made, and estimates starts after the next try", async () => {
+  const world = await scaledToZero(3);
+  await createEnvironment(world.as("alice"), newEnvironment("one"));
+  await world.advance(11 * MINUTE_MS);
+
+  const { pools } = await readCapacity(world.ctx);
+  const retryAt = (await getShortage(world))?.until ?? 0;
+
+  expect(pools).toMatchObject([
+    { pool: "h100", hasMachines: true, total: 24, available: 0, largestFree: 0, makeable: 3 },
+  ]);
+  const { size } = await world.read("alice", "one");
+  const estimate = await estimateStart(world.as("bob"), { size, disk: undefined }, []);
+  const p50 = estimate.kind === "estimate" ? estimate.answer.p50 : null;
+  expect(p50).toBeGreaterThanOrEqual(retryAt + group.startupMs);
+});
+
+test("a machine that comes during the pause starts the job, and ends the shortage for others", async () => {
+  const world = await scaledToZero(3);
+  await createEnvironment(world.as("alice"), newEnvironment("one"));
+  await world.advance(11 * MINUTE_MS);
+  const waits = await world.read("alice", "one");
+
+  joins(world, "made-1");
+  await world.advance(2 * MINUTE_MS);
+  await createEnvironment(world.as("bob"), newEnvironment("two"));
+  await world.advance(MINUTE_MS);
+
+  expect([waits.phase, (await world.read("alice", "one")).phase]).toEqual(["queued", "active"]);
+  expect(await getShortage(world)).toBeUndefined();
+  expect((await world.read("bob", "two")).phase).toBe("preparing");
+});
+
+test("jobs that wait during a shortage start on existing machines that become free", async () => {
+  const world = await memoryWorld({
+    nodes: newNodes({ h100: 1 }),
+    settings: { nodeGroups: [{ ...group, mostNodes: 2 }] },
+  });
+  await createEnvironment(world.as("bob"), newEnvironment("before"));
+  await world.advance(MINUTE_MS);
+  await createEnvironment(world.as("alice"), newEnvironment("one"));
+  await world.advance(12 * MINUTE_MS);
+  const shortage = await getShortage(world);
+
+  await requestCancel(world.as("bob"), "before");
+  await world.advance(2 * MINUTE_MS);
+
+  expect(shortage?.count).toBe(1);
+  expect((await world.read("alice", "one")).run.machines.map(({ name }) => name)).toEqual(["h100-1"]);
+});
+
+test("a try after a shortage waits for at most eight machines", async () => {
+  const world = await scaledToZero(20);
+  await createEnvironment(world.as("alice"), newEnvironment("one"));
+  await world.advance(11 * MINUTE_MS);
+  for (let n = 0; n < 12; n++) await createEnvironment(world.as(`user-${n}`), newEnvironment("job"));
+  const { until = 0 } = (await getShortage(world)) ?? {};
+
+  await world.advance(until - world.clock.now() + MINUTE_MS);
+
+  const pool = await viewPool(world.ctx, "h100");
+  expect([(pool?.held.length ?? 0) + (pool?.granted.length ?? 0), pool?.summary.waiting]).toEqual([8, 5]);
+});
+
+test("a job with room on a machine that came, but refused there, fails after three tries", async () => {
+  const world = await scaledToZero();
+  const { uid } = await createEnvironment(world.as("alice"), newEnvironment("one"));
+  world.compute.program(uid, { kind: "neverBinds", reason: "0/1 nodes are available" });
+  await world.advance(MINUTE_MS);
+  joins(world, "made-1");
+
+  await world.advance(2 * HOUR_MS);
+
+  expect(await world.read("alice", "one")).toMatchObject({
+    phase: "failed",
+    end: { outcome: { reason: "No machine could start it, 3 times: 0/1 nodes are available" } },
+  });
+});
+
+test("a machine that comes after half an hour leaves its run the whole time to become ready", async () => {
+  const slow = { ...group, startupMs: 40 * MINUTE_MS };
+  const world = await memoryWorld({ nodes: [], settings: { nodeGroups: [slow], preparingMinutes: 30 } });
+  await createEnvironment(world.as("alice"), newEnvironment("one"));
+  await world.advance(45 * MINUTE_MS);
+  const waits = await world.read("alice", "one");
+  joins(world, "made-1");
+  await world.advance(2 * MINUTE_MS);
+
+  expect([waits.phase, waits.step]).toEqual(["preparing", "pod"]);
+  expect((await world.read("alice", "one")).phase).toBe("active");
+});
