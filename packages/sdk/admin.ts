@@ -10,7 +10,7 @@ interface ListAllJobsOptions extends CallOptions {
 
 interface ReasonOptions extends CallOptions {
   /** Why it is closed, for `state`. Opening again needs none. */
-  readonly reason?: string;
+  readonly reason?: string | undefined;
 }
 
 interface PoolOptions extends CallOptions {

@@ -50,6 +50,7 @@ test("an operator sees who holds which machine until when, and the queue with pl
   await page.getByRole("button", { name: "Drain another type…" }).click();
   await page.getByRole("dialog").getByLabel("Type").selectOption("t4");
   await page.getByRole("dialog").getByRole("textbox", { name: "Reason" }).fill("not paid for");
+  await page.getByRole("dialog").getByText("berth admin drain t4 --reason 'not paid for'").waitFor();
   await page.getByRole("dialog").getByRole("button", { name: "Drain another type", exact: true }).click();
   await page.getByText(/No environment of type t4 starts since .*, by developer: not paid for/).waitFor();
 
@@ -68,6 +69,7 @@ test("an operator disables a user, whose browser is signed out, and enables the 
   const page = await open("/admin");
   await page.getByRole("navigation", { name: "Operation" }).getByRole("link", { name: "Users" }).click();
   const row = page.getByRole("row", { name: /^second/ });
+  await page.getByText("berth admin users").waitFor();
   await row.getByRole("button", { name: "Disable…" }).click();
   const dialog = page.getByRole("dialog");
   await dialog.getByText("berth admin user disable second").waitFor();

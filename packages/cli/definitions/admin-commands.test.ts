@@ -17,6 +17,9 @@ const asPlain = (...words: string[]) => cli.runWith({ env: plain }, ...words);
 
 const everyCommand = [
   ["jobs"],
+  ["pools"],
+  ["users"],
+  ["deliveries"],
   ["drain", "t4", "--yes"],
   ["undrain", "t4"],
   ["pause", "--yes"],
@@ -50,6 +53,17 @@ test.each(everyCommand.map((words) => ({ words })))(
     expect(sentence(stderr)).toBe(sentence(unknown.stderr));
   },
 );
+
+test("an operator says why a type is drained, and all operators read it", async () => {
+  await cli.run("admin", "drain", "t4", "--yes", "--reason", "New \u202edriver");
+
+  expect((await cli.run("admin", "pools", "t4")).stdout).toMatch(
+    /^t4 .* drained since .* by developer: New \S*driver$/m,
+  );
+  await cli.run("admin", "undrain", "t4");
+  expect(await cli.run("admin", "drain", "t4", "--yes", "--reason", "x".repeat(201))).toMatchObject({ stdout: "" });
+  expect((await cli.run("admin", "pools", "t4")).stdout).toMatch(/^t4 .* open$/m);
+});
 
 test("an operator sees the jobs of all users and the machines", async () => {
   expect((await cli.run("admin", "jobs")).stdout).toMatch(/^USER +ID .*\nsecond +\w{8} +theirs +active +c7i\.8xlarge/);
@@ -87,6 +101,21 @@ test("an operator disables and enables a user", async () => {
   expect((await asPlain("ls")).code).toBe(4);
   expect((await cli.run("admin", "user", "enable", "second")).stdout).toBe("second is enabled.\n");
   expect((await asPlain("ls")).code).toBe(0);
+});
+
+test("an operator sees who holds and who waits for machines, who may log in, and the deliveries that wait", async () => {
+  await cli.runWith({ env: plain }, "up", "-t", "cpu", "waits", "--detach");
+  const pools = (await cli.run("admin", "pools")).stdout;
+
+  expect(pools).toMatch(/^TYPE +FREE +MACHINES +WAITING +STATE\n/);
+  expect(pools).toMatch(/^cpu-x86 +0 of 1 +1 +1 +open$/m);
+  expect(pools).toMatch(/^\S+ +cpu-x86 +\w+ +1 of 1 +second +gpu-dev +in \d/m);
+  expect(pools).toMatch(/^cpu-x86 +1 +second +waits +gpu-dev +1 /m);
+  expect((await cli.run("admin", "pools", "t4")).stdout).not.toContain("cpu-x86");
+  expect(await cli.run("admin", "pools", "h9000")).toMatchObject({ code: 2, stdout: "" });
+  expect((await cli.run("admin", "users")).stdout).toMatch(/^second +may log in +\d+ +0 +\d{4}-/m);
+  expect(await cli.run("admin", "deliveries")).toMatchObject({ code: 0, stdout: "", stderr: "No delivery waits.\n" });
+  await cli.runWith({ env: plain }, "cancel", "waits", "--yes");
 });
 
 test("an operator declares a machine gone and revokes that", async () => {

@@ -2,6 +2,7 @@ import { buildCommand, buildRouteMap } from "@stricli/core";
 import { json, text, wholeNumber, yes } from "./parameters.ts";
 
 const load = () => import("../commands/account/admin.ts");
+const loadLists = () => import("../commands/account/admin-lists.ts");
 
 /** Returns one required argument. */
 function oneWord(placeholder: string, brief: string) {
@@ -12,6 +13,10 @@ const gpuType = oneWord("type", "GPU type, such as h100");
 const username = oneWord("user", "Name of the user");
 const nodeName = oneWord("node", "Name of the machine");
 const asking = { flags: { yes, json }, aliases: { y: "yes" } } as const;
+const closing = {
+  flags: { yes, reason: text("Why, in words that users and operators read", "text"), json },
+  aliases: { y: "yes" },
+} as const;
 
 const user = buildRouteMap({
   routes: {
@@ -38,7 +43,7 @@ const node = buildRouteMap({
     }),
     gone: buildCommand({
       loader: async () => (await load()).declareGone,
-      parameters: { ...asking, positional: nodeName },
+      parameters: { ...closing, positional: nodeName },
       docs: { brief: "Declare that a machine will not come back, so that its jobs end" },
     }),
     back: buildCommand({
@@ -64,9 +69,32 @@ export const admin = buildRouteMap({
       },
       docs: { brief: "List the jobs of all users" },
     }),
+    pools: buildCommand({
+      loader: async () => (await loadLists()).listPools,
+      parameters: {
+        flags: { json },
+        positional: {
+          kind: "tuple",
+          parameters: [
+            { parse: String, optional: true, placeholder: "type", brief: "GPU type, such as h100. All by default" },
+          ],
+        },
+      },
+      docs: { brief: "List machines with their holders, and the queue of each type" },
+    }),
+    users: buildCommand({
+      loader: async () => (await loadLists()).listUsers,
+      parameters: { flags: { json } },
+      docs: { brief: "List the users, and whether they may log in" },
+    }),
+    deliveries: buildCommand({
+      loader: async () => (await loadLists()).listDeliveries,
+      parameters: { flags: { user: text("All of this user, ended ones too", "name"), json } },
+      docs: { brief: "List webhook deliveries that wait" },
+    }),
     drain: buildCommand({
       loader: async () => (await load()).drain,
-      parameters: { ...asking, positional: gpuType },
+      parameters: { ...closing, positional: gpuType },
       docs: { brief: "Start no more jobs on one type of machine" },
     }),
     undrain: buildCommand({
@@ -76,7 +104,7 @@ export const admin = buildRouteMap({
     }),
     pause: buildCommand({
       loader: async () => (await load()).pause,
-      parameters: asking,
+      parameters: closing,
       docs: { brief: "Start no more jobs at all" },
     }),
     resume: buildCommand({

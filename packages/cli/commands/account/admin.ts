@@ -17,6 +17,10 @@ interface YesFlags extends JsonFlags {
   readonly yes: boolean;
 }
 
+interface CloseFlags extends YesFlags {
+  readonly reason?: string;
+}
+
 type Admission = Awaited<ReturnType<Admin["setPaused"]>>;
 
 async function operator(): Promise<Admin> {
@@ -47,9 +51,9 @@ interface JobFilter {
 }
 
 /** Starts no more jobs on a type of machine. */
-export async function drain({ yes, json }: YesFlags, type: string): Promise<void> {
+export async function drain({ yes, reason, json }: CloseFlags, type: string): Promise<void> {
   await agree(yes, `Start no more jobs on ${printable(type)}?`);
-  printAdmission(await (await operator()).setDrained(type, true), json);
+  printAdmission(await (await operator()).setDrained(type, true, { reason }), json);
 }
 
 /** Starts jobs on a type of machine again. */
@@ -58,9 +62,9 @@ export async function undrain({ json }: JsonFlags, type: string): Promise<void> 
 }
 
 /** Starts no more jobs at all. */
-export async function pause({ yes, json }: YesFlags): Promise<void> {
+export async function pause({ yes, reason, json }: CloseFlags): Promise<void> {
   await agree(yes, "Start no more jobs of anybody?");
-  printAdmission(await (await operator()).setPaused(true), json);
+  printAdmission(await (await operator()).setPaused(true, { reason }), json);
 }
 
 /** Starts jobs again. */
@@ -111,20 +115,19 @@ export async function listNodes({ json }: JsonFlags): Promise<void> {
 }
 
 /** Declares a machine gone. */
-export async function declareGone({ yes, json }: YesFlags, name: string): Promise<void> {
+export async function declareGone({ yes, reason, json }: CloseFlags, name: string): Promise<void> {
   await agree(yes, `Declare ${printable(name)} gone, and end its jobs?`);
-  await setGone(name, true, json);
+  printNode(await (await operator()).setNodeGone(name, true, { reason }), json);
 }
 
 /** Takes back that a machine is gone. */
 export async function takeBack({ json }: JsonFlags, name: string): Promise<void> {
-  await setGone(name, false, json);
+  printNode(await (await operator()).setNodeGone(name, false), json);
 }
 
-async function setGone(name: string, isGone: boolean, json: boolean): Promise<void> {
-  const state = await (await operator()).setNodeGone(name, isGone);
-  if (json) return outJson(state);
-  out(told`${state.node} is ${state.status}.\n`);
+function printNode(state: Awaited<ReturnType<Admin["setNodeGone"]>>, json: boolean): void {
+  if (json) outJson(state);
+  else out(told`${state.node} is ${state.status}.\n`);
 }
 
 /** Prints what no record explains. */

@@ -1,6 +1,7 @@
 import { useState } from "react";
 import type { components } from "../../../sdk/schema.ts";
 import { useAct } from "../../data/acts.ts";
+import { shellWord } from "../../data/new-job.ts";
 import { printable } from "../../data/words.ts";
 import { Ask } from "../../parts/ask.tsx";
 import { At } from "../../parts/clock.tsx";
@@ -35,22 +36,29 @@ export function Closed({ what, note: { since, by, reason } }: ClosedProps) {
 interface ClosingProps {
   readonly subject: string;
   readonly label: string;
-  readonly words: string;
+  readonly command: string;
   readonly effect: string;
   readonly needsReason: boolean;
-  run(reason: string): Promise<unknown>;
+  run(reason: string | undefined): Promise<unknown>;
+}
+
+/** Returns a command with the reason behind it. Without a reason nothing is sent, because the API takes no empty one. */
+export function withReason(words: string, text: string) {
+  const reason = text.trim() || undefined;
+  return { reason, words: reason === undefined ? words : `${words} --reason ${shellWord(reason)}` };
 }
 
 /** Closes or opens something, with a reason that its users read. */
-export function Closing({ subject, label, words, effect, needsReason, run }: ClosingProps) {
+export function Closing({ subject, label, command, effect, needsReason, run }: ClosingProps) {
   const act = useAct(subject);
-  const [reason, setReason] = useState("");
+  const [text, setText] = useState("");
+  const { reason, words } = withReason(command, text);
   return (
     <>
       <Ask title={label} label={label} words={words} act={() => void act(label, () => run(reason))}>
         <p>{effect}</p>
         {needsReason && (
-          <TextField label="Reason" hint="Those who wait read it" most={longestReason} value={reason} set={setReason} />
+          <TextField label="Reason" hint="Those who wait read it" most={longestReason} value={text} set={setText} />
         )}
       </Ask>
       <Outcome subject={subject} />

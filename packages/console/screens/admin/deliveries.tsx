@@ -2,6 +2,7 @@ import { type FormEvent, useState } from "react";
 import type { components } from "../../../sdk/schema.ts";
 import { berth } from "../../data/client.ts";
 import { useLive, useOnce } from "../../data/live.ts";
+import { shellWord } from "../../data/new-job.ts";
 import { printable } from "../../data/words.ts";
 import { At } from "../../parts/clock.tsx";
 import { CommandLine } from "../../parts/command-line.tsx";
@@ -39,9 +40,7 @@ export function AllDeliveries() {
           </>
         )}
       </Loaded>
-      <CommandLine
-        words={`berth api /v1/admin/webhooks/deliveries${user === "" ? "" : `?user=${encodeURIComponent(user)}`}`}
-      />
+      <CommandLine words={`berth admin deliveries${user === "" ? "" : ` --user ${shellWord(user)}`}`} />
     </>
   );
 }

@@ -47,7 +47,7 @@ function Admission({ list: { paused, pools } }: { readonly list: PoolList }) {
       <Closing
         subject="admission"
         label={isOpen ? "Pause" : "Resume"}
-        words={isOpen ? "berth admin pause" : "berth admin resume"}
+        command={isOpen ? "berth admin pause" : "berth admin resume"}
         effect={isOpen ? "No environment starts until you resume. Those that run go on." : "Waiting ones start."}
         needsReason={isOpen}
         run={(reason) => berth.admin.setPaused(isOpen, { reason })}

@@ -11,7 +11,7 @@ import { TextField } from "../../parts/field.tsx";
 import { Empty } from "../../parts/notices.tsx";
 import { Deadline, Outcome } from "../../parts/state.tsx";
 import { type Column, Table } from "../../parts/table.tsx";
-import { Closing, longestReason } from "./closing.tsx";
+import { Closing, longestReason, withReason } from "./closing.tsx";
 
 type Pool = components["schemas"]["AdminPool"];
 type PoolNode = components["schemas"]["PoolNode"];
@@ -56,7 +56,7 @@ const poolColumns: readonly Column<Pool>[] = [
       <Closing
         subject={`pool ${gpu_type}`}
         label={drained ? "Undrain" : "Drain"}
-        words={`berth admin ${drained ? "undrain" : "drain"} ${gpu_type}`}
+        command={`berth admin ${drained ? "undrain" : "drain"} ${gpu_type}`}
         effect={drained ? "Waiting ones start." : "No environment of this type starts. Those that run go on."}
         needsReason={drained === null}
         run={(reason) => berth.admin.setDrained(gpu_type, drained === null, { reason })}
@@ -69,17 +69,18 @@ const poolColumns: readonly Column<Pool>[] = [
 function DrainOther({ pools }: PoolsProps) {
   const others = Object.keys(machines).filter((name) => pools.every(({ gpu_type }) => gpu_type !== name));
   const [chosen, setChosen] = useState("");
-  const [reason, setReason] = useState("");
+  const [text, setText] = useState("");
   const id = useId();
   const act = useAct("pool other");
   const type = others.includes(chosen) ? chosen : (others[0] ?? "");
   if (type === "") return null;
+  const { reason, words } = withReason(`berth admin drain ${type}`, text);
   return (
     <>
       <Ask
         title="Drain a type without machines"
         label="Drain another type"
-        words={`berth admin drain ${type}`}
+        words={words}
         act={() => void act(`Drain ${type}`, () => berth.admin.setDrained(type, true, { reason }))}
       >
         <p>No environment of this type starts, also if a machine comes.</p>
@@ -91,7 +92,7 @@ function DrainOther({ pools }: PoolsProps) {
             ))}
           </select>
         </p>
-        <TextField label="Reason" hint="Those who wait read it" most={longestReason} value={reason} set={setReason} />
+        <TextField label="Reason" hint="Those who wait read it" most={longestReason} value={text} set={setText} />
       </Ask>
       <Outcome subject="pool other" />
     </>

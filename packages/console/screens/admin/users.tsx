@@ -2,6 +2,7 @@ import type { components } from "../../../sdk/schema.ts";
 import { useAct } from "../../data/acts.ts";
 import { berth, collect } from "../../data/client.ts";
 import { useLive, useOnce } from "../../data/live.ts";
+import { shellWord } from "../../data/new-job.ts";
 import { printable } from "../../data/words.ts";
 import { Ask } from "../../parts/ask.tsx";
 import { At } from "../../parts/clock.tsx";
@@ -23,7 +24,7 @@ export function Users() {
         {(rows) => <Table caption="Users" columns={columns} rows={rows} rowKey={({ username }) => username} />}
       </Loaded>
       <p className="faint">Users appear here with their first login.</p>
-      <CommandLine words="berth api /v1/admin/users" />
+      <CommandLine words="berth admin users" />
     </>
   );
 }
@@ -61,7 +62,7 @@ function Admit({ user: { username, disabled } }: { readonly user: AdminUser }) {
       label={label}
       isDangerous={!disabled}
       {...(!disabled && { typed: username })}
-      words={`berth admin user ${label.toLowerCase()} ${username}`}
+      words={`berth admin user ${label.toLowerCase()} ${shellWord(username)}`}
       act={() => void act(label, () => berth.admin.setDisabled(username, !disabled))}
     >
       <p>

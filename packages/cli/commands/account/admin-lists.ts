@@ -1,0 +1,103 @@
+import type { Admin } from "../../../sdk/admin.ts";
+import { connect } from "../../login/connect.ts";
+import { collect } from "../../terminal/collect.ts";
+import { table } from "../../terminal/layout.ts";
+import { out, outJson, outputColumns, say } from "../../terminal/terminal.ts";
+import { booleanField, timeSpan, told } from "../../terminal/text.ts";
+
+interface JsonFlags {
+  readonly json: boolean;
+}
+
+type Pool = Awaited<ReturnType<Admin["pools"]>>["pools"][number];
+
+/** Prints the types of machines, the machines with their holders, and who waits. */
+export async function listPools({ json }: JsonFlags, gpuType?: string): Promise<void> {
+  const { admin } = await connect();
+  const found = await admin.pools({ gpuType });
+  if (json) return outJson(found.pools);
+  if (found.paused) say(`No new job starts${describeClosed(found.paused)}.`);
+  if (found.pools.length === 0) return say("There are no machines, and nothing waits.");
+  const columns = outputColumns();
+  const types = found.pools.map(({ gpu_type, free, total, node_count, waiting_count, drained }) => {
+    const state = drained ? `drained${describeClosed(drained)}` : "open";
+    return [gpu_type, told`${free} of ${total}`, told`${node_count}`, told`${waiting_count}`, state];
+  });
+  out(table([["TYPE", "FREE", "MACHINES", "WAITING", "STATE"], ...types], columns));
+  const holders = found.pools.flatMap(listHolders);
+  if (holders.length > 0)
+    out(`\n${table([["NODE", "TYPE", "STATUS", "UNITS", "HELD BY", "API", "ENDS"], ...holders], columns)}`);
+  const waiting = found.pools.flatMap(listWaiting);
+  if (waiting.length === 0) return;
+  out(
+    `\n${table([["TYPE", "PLACE", "USER", "NAME", "API", "UNITS", "SHARE", "START", "REASON"], ...waiting], columns)}`,
+  );
+}
+
+function describeClosed({ since, by, reason }: NonNullable<Pool["drained"]>): string {
+  const when = since === null ? "" : told` since ${since}`;
+  const who = by === null ? "" : told` by ${by}`;
+  return told`${when}${who}${reason === null ? "" : `: ${reason}`}`;
+}
+
+/** Returns a row for each holder, and one for each machine that nobody holds. */
+function listHolders({ gpu_type, nodes }: Pool): string[][] {
+  return nodes.flatMap(({ node, status, units, holders }) => {
+    const rows = holders.map(({ user_id, api, until, units: held }) => {
+      const end = until === null ? "" : `in ${timeSpan(Date.parse(until) - Date.now())}`;
+      return [node, gpu_type, status, told`${held} of ${units}`, user_id, api, end];
+    });
+    return rows.length > 0 ? rows : [[node, gpu_type, status, told`0 of ${units}`, "-", "", ""]];
+  });
+}
+
+function listWaiting({ gpu_type, queue }: Pool): string[][] {
+  return queue.map(({ position, user_id, name, api, machines, units, share, estimated_start_time: start, reason }) => [
+    gpu_type,
+    position === null ? "-" : told`${position}`,
+    user_id,
+    name,
+    api,
+    machines > 1 ? told`${machines} × ${units}` : told`${units}`,
+    `${Math.round(share * 100)} %`,
+    start === null ? "unknown" : `in ${timeSpan(Date.parse(start) - Date.now())}`,
+    reason ?? "",
+  ]);
+}
+
+/** Prints the users by name. */
+export async function listUsers({ json }: JsonFlags): Promise<void> {
+  const { admin } = await connect();
+  const users = await collect(admin.users());
+  if (json) return outJson(users);
+  if (users.length === 0) return say("No user has logged in yet.");
+  const rows = users.map(({ username, disabled, key_count, web_session_count, last_issued_at }) => [
+    username,
+    booleanField(disabled) ? "disabled" : "may log in",
+    told`${key_count}`,
+    told`${web_session_count}`,
+    last_issued_at ?? "-",
+  ]);
+  out(table([["USER", "STATE", "KEYS", "BROWSERS", "NEWEST KEY"], ...rows], outputColumns()));
+}
+
+/** Prints the webhook deliveries that wait, of all users, or all of one user. */
+export async function listDeliveries({ user, json }: JsonFlags & { readonly user?: string }): Promise<void> {
+  const { admin } = await connect();
+  const { deliveries, next } = await admin.deliveries({ user });
+  if (json) return outJson(deliveries);
+  if (deliveries.length === 0) return say(user === undefined ? "No delivery waits." : "This user has no deliveries.");
+  const rows = deliveries.map((delivery) => [
+    delivery.user_id,
+    delivery.environment_name,
+    delivery.api,
+    delivery.phase,
+    delivery.state,
+    told`${delivery.attempt_count}`,
+    delivery.next_attempt_at ?? "-",
+    delivery.created_at,
+  ]);
+  const header = ["USER", "ENVIRONMENT", "API", "PHASE", "STATE", "ATTEMPTS", "NEXT", "CREATED"];
+  out(table([header, ...rows], outputColumns()));
+  if (next !== null) say("Older deliveries of this user are not shown.");
+}
