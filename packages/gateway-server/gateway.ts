@@ -8,6 +8,7 @@ import { startWeb } from "./web-server.ts";
 
 export interface GatewayOptions extends GatewayPorts {
   readonly runtime: Runtime<"table">;
+  /** A connection never leads to another run. So it may be used again. */
   readonly connect: ConnectPage;
   /** Private key in the form of OpenSSH. */
   readonly hostKey: string;

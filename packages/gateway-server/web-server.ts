@@ -42,7 +42,7 @@ export async function startWeb(options: WebOptions): Promise<WebServer> {
     requireHostHeader: false,
   });
   const port = await listen(server, wanted, "PORT");
-  const pages = startIngress(runtime, { connect, reach });
+  const pages = startIngress(runtime, { connect, reach, isBoundToRun: true });
   const sockets = new Set<Duplex>();
   server.on("connection", (socket) => sockets.add(socket.once("close", () => sockets.delete(socket))));
   const work = openWork();

@@ -1,5 +1,12 @@
 import { once } from "node:events";
-import { createServer, type IncomingHttpHeaders, type IncomingMessage, type RequestListener, request } from "node:http";
+import {
+  type Agent,
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type RequestListener,
+  request,
+} from "node:http";
 import type { AddressInfo } from "node:net";
 import { createEnvironment, type NewEnvironment } from "#core/environments/verbs/create.ts";
 import type { Table } from "#core/ports/table.ts";
@@ -12,7 +19,6 @@ import { recordingLog } from "#tests/fixtures/log.ts";
 import { type MemoryWorld, memoryWorld, newActor, newEnvironment } from "#tests/worlds/memory-world.ts";
 import { NoTerminal } from "../ports/reach.ts";
 import { type IngressOptions, type IngressTimes, startIngress } from "./ingress.ts";
-import type { ConnectPage } from "./page-connection.ts";
 
 export interface Answer {
   readonly status: number;
@@ -23,6 +29,8 @@ export interface Answer {
 export interface AskOptions {
   /** Address of the server, by default 127.0.0.1. */
   readonly address?: string;
+  /** Connections to the server. By default each request has its own. */
+  readonly agent?: Agent;
   readonly method?: string;
   readonly path?: string;
   readonly headers?: Readonly<Record<string, string | string[]>>;
@@ -53,7 +61,7 @@ export interface IngressFixture {
 
 export async function openIngressFixture(
   times: Partial<IngressTimes> = {},
-  connect?: ConnectPage,
+  ways: Pick<IngressOptions, "connect" | "isBoundToRun"> = {},
   reach: IngressOptions["reach"] = { openTerminal: () => Promise.reject(new NoTerminal("gone")) },
   spoil: (table: Table) => Table = (table) => table,
 ): Promise<IngressFixture> {
@@ -65,7 +73,7 @@ export async function openIngressFixture(
   const reads: string[] = [];
   const table = countedPort("table", spoil(ports.table), reads);
   const runtime: Runtime = { ports: { ...ports, table, identity }, clock, ids, log, settings, deployment };
-  const pages = startIngress(runtime, { times, reach, ...(connect && { connect }) });
+  const pages = startIngress(runtime, { times, reach, ...ways });
   const server = createServer((incoming, outgoing) => {
     if (!pages.answer(incoming, outgoing)) outgoing.writeHead(418).end("the API");
   });
@@ -126,8 +134,9 @@ export function basic(key: string, user = "anybody"): string {
 }
 
 export async function ask(port: number, host: string, { path = "/", body, ...more }: AskOptions): Promise<Answer> {
-  const options = { host: more.address ?? "127.0.0.1", port, path, method: more.method ?? "GET", agent: false };
-  const input = request({ ...options, headers: { host, ...more.headers } }).end(body);
+  const options = { host: more.address ?? "127.0.0.1", port, path, method: more.method ?? "GET" };
+  const { agent = false } = more;
+  const input = request({ ...options, agent, headers: { host, ...more.headers } }).end(body);
   const [answer] = (await once(input, "response")) as [IncomingMessage];
   return {
     status: answer.statusCode ?? 0,

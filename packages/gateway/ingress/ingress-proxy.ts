@@ -8,19 +8,24 @@ import {
 import { type Duplex, pipeline } from "node:stream";
 import { getPath } from "./ingress-access.ts";
 import { badRequest, lateAnswer, noAnswer, type Page, show } from "./ingress-page.ts";
-import { PageAgent } from "./page-connection.ts";
+import { isRepeatable, type KeptConnections, type KeptPlace } from "./kept-connections.ts";
+import { type OpenPage, PageAgent } from "./page-connection.ts";
 
 export interface ProxyTimes {
   readonly answerMs: number;
   readonly idleMs: number;
+  /** How long a connection is kept for the next request. Servers of pages often close one after 5 s. */
+  readonly keptMs: number;
 }
 
-export const proxyTimes: ProxyTimes = { answerMs: 60_000, idleMs: 600_000 };
+export const proxyTimes: ProxyTimes = { answerMs: 60_000, idleMs: 600_000, keptMs: 4_000 };
 
 interface Passed {
   readonly incoming: IncomingMessage;
   readonly outgoing: ServerResponse;
-  readonly connect: () => Duplex | Promise<Duplex>;
+  readonly connect: OpenPage;
+  /** Connections that this request may use again. If undefined, it has one of its own. */
+  readonly kept?: { readonly connections: KeptConnections; readonly place: KeptPlace } | undefined;
   readonly host: string;
   readonly scheme: string;
   readonly times: ProxyTimes;
@@ -28,7 +33,8 @@ interface Passed {
 
 export function passOn(passed: Passed): void {
   const { incoming, outgoing, times } = passed;
-  const upstream = ask(passed);
+  const kept = isRepeatable(incoming) ? passed.kept : undefined;
+  const upstream = ask({ ...passed, kept });
   if (!upstream) return;
   upstream.once("response", (answer) => giveBack(answer, outgoing, times));
   // The client did not ask for an upgrade.
@@ -36,24 +42,36 @@ export function passOn(passed: Passed): void {
     socket.destroy();
     failed(outgoing, noAnswer);
   });
+  if (kept) return void upstream.end();
   incoming.pipe(upstream);
   // Drain the unread body, or it would be parsed as the client's next request.
   upstream.once("close", () => incoming.unpipe(upstream).resume());
 }
 
 function ask(passed: Passed, more: SentHeaders = {}): ClientRequest | undefined {
-  const { incoming, outgoing, connect, times } = passed;
+  const { incoming, outgoing, times } = passed;
   const headers = { ...requestHeaders(incoming, passed), ...more };
-  const options = { method: incoming.method ?? "GET", path: getPath(incoming), headers };
+  const options = { method: incoming.method ?? "GET", path: getPath(incoming), headers, setHost: false };
   try {
     const waiting = new AbortController();
-    const upstream = request({ ...options, agent: new PageAgent(connect, waiting.signal), setHost: false });
+    const upstream = request({ ...options, ...connectionOptions(passed, waiting.signal) });
     const late = setTimeout(() => {
       waiting.abort(new Error(LATE));
       upstream.destroy(new Error(LATE));
     }, times.answerMs);
-    const fail = (error: Error) => failed(outgoing, error.message === LATE ? lateAnswer : noAnswer);
+    const fail = (error: Error) => {
+      upstream.off("error", fail).on("error", () => undefined);
+      clearTimeout(late);
+      if (error.message === LATE) failed(outgoing, lateAnswer);
+      else if (canRepeat(passed, upstream)) passOn({ ...passed, kept: undefined });
+      else failed(outgoing, noAnswer);
+    };
     upstream.on("error", fail);
+    upstream.once("socket", (stream) => {
+      passed.kept?.connections.assign(upstream, stream);
+      // The request would wait for the end of a stream that has ended already.
+      if (stream.destroyed) fail(new Error("The connection was closed"));
+    });
     for (const event of ["response", "upgrade", "close"]) upstream.once(event, () => clearTimeout(late));
     // Ignore later request errors: the answer may be complete although the server did not read the whole request.
     for (const event of ["response", "upgrade"]) {
@@ -68,6 +86,15 @@ function ask(passed: Passed, more: SentHeaders = {}): ClientRequest | undefined 
     failed(outgoing, badRequest);
     return undefined;
   }
+}
+
+function connectionOptions({ connect: open, kept }: Passed, waiting: AbortSignal) {
+  return kept ? { agent: kept.connections, place: kept.place, open, waiting } : { agent: new PageAgent(open, waiting) };
+}
+
+/** Reports whether a kept connection was closed before a byte of its answer. */
+function canRepeat({ kept, outgoing }: Passed, upstream: ClientRequest): boolean {
+  return !outgoing.destroyed && kept?.connections.isUnanswered(upstream) === true;
 }
 
 function giveBack(answer: IncomingMessage, outgoing: ServerResponse, { idleMs }: ProxyTimes): void {

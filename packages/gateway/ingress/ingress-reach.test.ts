@@ -34,12 +34,13 @@ const begin = async (times: Parameters<typeof openIngressFixture>[0] = {}) => {
     return typeof address === "object" ? (address?.port ?? 0) : 0;
   };
   open = async () => forward(getPort());
-  fixture = await openIngressFixture(times, async (place) => {
+  const connectPage: ConnectPage = async (place) => {
     places.push(place);
     const stream = await open(place);
     streams.push(stream);
     return stream;
-  });
+  };
+  fixture = await openIngressFixture(times, { connect: connectPage });
   await fixture.environment(LABEL);
   bearer = { authorization: `Bearer ${fixture.key}` };
 };

@@ -20,6 +20,7 @@ import {
 } from "./ingress-access.ts";
 import { type Page, show } from "./ingress-page.ts";
 import { type ProxyTimes, passOn, passUpgrade, proxyTimes } from "./ingress-proxy.ts";
+import { KeptConnections } from "./kept-connections.ts";
 import { type ConnectPage, connectLocally } from "./page-connection.ts";
 
 export interface IngressTimes extends ProxyTimes, TerminalTimes {}
@@ -28,6 +29,8 @@ export interface IngressOptions {
   readonly times?: Partial<IngressTimes>;
   /** Connection to a page. The default connects to the page's address on this machine. */
   readonly connect?: ConnectPage;
+  /** Whether a connection never leads to another run than its own, so it may be used again. */
+  readonly isBoundToRun?: boolean;
   /** Ways into the terminals of runs. */
   readonly reach: Pick<Reach, "openTerminal">;
 }
@@ -47,12 +50,13 @@ export function startIngress(given: Runtime<"table">, options: IngressOptions): 
   const runtime = { ...given, keys: given.keys ?? keyMemory() };
   const { connect = connectLocally } = options;
   const times = { ...proxyTimes, checkMs: CHECK_MS, pingMs: PING_MS, ...options.times };
+  const kept = options.isBoundToRun ? new KeptConnections({ idleMs: times.keptMs }) : undefined;
   const findHost = ingressHosts(runtime.settings.domain);
   const authorize = ingressAccess(runtime);
   const tunnels: Tunnels = new Map();
   const polling = setInterval(() => void closeStrangers(tunnels, authorize), times.checkMs);
   const terminals = terminalSockets(runtime, options.reach, times);
-  const parts = { runtime, authorize, connect, times, tunnels, terminals };
+  const parts = { runtime, authorize, connect, kept, times, tunnels, terminals };
   return {
     answer: (incoming, outgoing) => {
       const host = findHost(incoming);
@@ -70,6 +74,7 @@ export function startIngress(given: Runtime<"table">, options: IngressOptions): 
     stop: () => {
       clearInterval(polling);
       terminals.stop();
+      kept?.stop();
       for (const socket of tunnels.keys()) socket.destroy();
     },
   };
@@ -79,6 +84,7 @@ interface Parts {
   readonly runtime: Runtime<"table">;
   readonly authorize: Authorize;
   readonly connect: ConnectPage;
+  readonly kept: KeptConnections | undefined;
   readonly times: ProxyTimes;
   readonly tunnels: Tunnels;
   readonly terminals: TerminalSockets;
@@ -107,10 +113,16 @@ async function serve(parts: Parts, pageRequest: PageRequest): Promise<void> {
   const { place } = verdict;
   const { scheme } = runtime.settings;
   const request = { incoming, outgoing, connect: () => connect(place), host: host.host, scheme, times };
-  if (!tunnel) return passOn(request);
+  if (!tunnel) return passOn({ ...request, kept: findKept(parts, incoming, verdict) });
   tunnels.set(tunnel.socket, pageRequest);
   tunnel.socket.once("close", () => tunnels.delete(tunnel.socket));
   passUpgrade({ ...request, ...tunnel });
+}
+
+function findKept({ kept }: Parts, { socket }: IncomingMessage, { actor, place }: Target) {
+  return (
+    kept && { connections: kept, place: { ...place, client: actor ? `user ${actor.uid}` : kept.clientAt(socket) } }
+  );
 }
 
 /** Reports whether the path is the gateway's own. A page of an environment cannot have it. */

@@ -21,42 +21,49 @@ export const connectLocally: ConnectPage = ({ address }) => {
   return connect({ port: Number(port), host: "127.0.0.1", noDelay: true });
 };
 
+export type OpenPage = () => Duplex | Promise<Duplex>;
+
+export type OnStream = (error: Error | null, stream: Duplex) => void;
+
 /** Uses one connection, because ports are reused by other runs. An aborted one fails with the signal's reason. */
 export class PageAgent extends Agent {
-  readonly #open: () => Duplex | Promise<Duplex>;
+  readonly #open: OpenPage;
   readonly #signal: AbortSignal;
 
-  constructor(open: () => Duplex | Promise<Duplex>, signal: AbortSignal) {
+  constructor(open: OpenPage, signal: AbortSignal) {
     super({ keepAlive: false });
     this.#open = open;
     this.#signal = signal;
   }
 
-  override createConnection(_: unknown, callback: (error: Error | null, stream: Duplex) => void): undefined {
-    const signal = this.#signal;
-    const fail = (error: Error) => callback(error, undefined as never);
-    // A request without a connection cannot fail by itself, however long it waits for one.
-    const abort = () => fail(signal.reason as Error);
-    signal.addEventListener("abort", abort, { once: true });
-    const open = async () => this.#open();
-    open().then(
-      (stream) => {
-        signal.removeEventListener("abort", abort);
-        // After its request a stream has no other listener, and an error then would end the process.
-        stream.on("error", () => undefined);
-        if (signal.aborted) stream.destroy();
-        else callback(null, withIdleTimeout(stream));
-      },
-      (error: Error) => {
-        signal.removeEventListener("abort", abort);
-        if (!signal.aborted) fail(error);
-      },
-    );
+  override createConnection(_: unknown, callback: OnStream): undefined {
+    openStream(this.#open, this.#signal, callback);
   }
 }
 
-/** Gives a stream the `setTimeout` of a socket, which an HTTP client needs. */
-function withIdleTimeout(stream: Duplex): Duplex {
+export function openStream(open: OpenPage, signal: AbortSignal, callback: OnStream): void {
+  const fail = (error: Error) => callback(error, undefined as never);
+  // A request without a connection cannot fail by itself, however long it waits for one.
+  const abort = () => fail(signal.reason as Error);
+  signal.addEventListener("abort", abort, { once: true });
+  const begin = async () => open();
+  begin().then(
+    (stream) => {
+      signal.removeEventListener("abort", abort);
+      // After its request a stream has no other listener, and an error then would end the process.
+      stream.on("error", () => undefined);
+      if (signal.aborted) stream.destroy();
+      else callback(null, withSocketMethods(stream));
+    },
+    (error: Error) => {
+      signal.removeEventListener("abort", abort);
+      if (!signal.aborted) fail(error);
+    },
+  );
+}
+
+/** Gives a stream the `setTimeout` and `ref` of a socket, which an HTTP client and its agent need. */
+function withSocketMethods(stream: Duplex): Duplex {
   if ("setTimeout" in stream) return stream;
   const { write } = stream;
   let timer: NodeJS.Timeout | undefined;
@@ -72,6 +79,7 @@ function withIdleTimeout(stream: Duplex): Duplex {
   };
   return Object.assign(stream, {
     setTimeout: setIdleTimeout,
+    ref: () => stream,
     write: (...input: Parameters<typeof write>) => {
       timer?.refresh();
       return write.apply(stream, input);
