@@ -137,10 +137,12 @@ test("environments = key + one query for each API, and the state of what is show
   const { world, key, during } = await countedWorld();
   const queries = Array.from({ length: 5 }, () => "table.query");
   expect(await during("GET", "/v1/environments")).toEqual([keyRead, ...queries]);
+  expect(await during("GET", "/v1/environments?api=novita,dev8")).toEqual([keyRead, ...queries.slice(3)]);
   await submitJob(world, key, { gpu_count: 16 });
   world.clock.advance(1);
   await submitJob(world, key);
   await world.advance(5_000);
 
+  expect(await during("GET", "/v1/environments?ended=true")).toEqual([keyRead, ...queries]);
   expect(await during("GET", "/v1/environments")).toEqual([keyRead, ...queries, "table.getMany", "table.getMany"]);
 });

@@ -15,6 +15,13 @@ export type Discovery = Schemas["Discovery"];
 export type EnvironmentSummary = Schemas["EnvironmentSummary"];
 export type ClusterStatus = Schemas["ClusterStatus"];
 
+interface EnvironmentsOptions extends PageOptions {
+  /** Whether they have ended. All of them by default. */
+  readonly ended?: boolean;
+  /** Those of these APIs. All by default. */
+  readonly apis?: readonly EnvironmentSummary["api"][];
+}
+
 interface PageOptions extends CallOptions {
   /** How many environments one request fetches, 1 to 500. */
   readonly pageSize?: number | undefined;
@@ -100,9 +107,10 @@ export class Berth {
    * @example
    * for await (const { api, name, phase } of berth.environments()) console.log(api, name, phase);
    */
-  async *environments({ pageSize: limit = 100, ...options }: PageOptions = {}): AsyncGenerator<EnvironmentSummary> {
+  async *environments(options: EnvironmentsOptions = {}): AsyncGenerator<EnvironmentSummary> {
+    const { pageSize: limit = 100, ended, apis, ...others } = options;
     for (let offset = 0; ; offset += limit) {
-      const call = { ...options, query: { limit, offset } };
+      const call = { ...others, query: { ended, api: apis?.join(","), limit, offset } };
       const { environments } = await this.#transport.send<Schemas["AllEnvironments"]>("GET", "/v1/environments", call);
       yield* environments;
       if (environments.length < limit) return;

@@ -269,9 +269,9 @@ export interface components {
             drained_gpu_types: string[];
         };
         AllEnvironments: {
-            /** @description Your environments of all APIs, newest first. */
+            /** @description Your environments, newest first. */
             environments: components["schemas"]["EnvironmentSummary"][];
-            /** @description Number of entries in all. */
+            /** @description Number of entries that match. */
             total: number;
             /** @description Maximum number of entries to return, 1 to 500. */
             limit: number;

@@ -27,3 +27,29 @@ test("environments of other APIs are in the list with their links, and are read 
   await session.waitFor({ state: "detached", timeout: 90_000 });
   expect(faults()).toEqual([]);
 });
+
+test("an environment that has ended is in one list, also while the other was not read again", async ({ skip }) => {
+  skip(noBrowser !== undefined, noBrowser);
+  const { open, call, faults } = await openConsole();
+  const { job_id } = await call<{ job_id: string }>("POST", "/v1/jobs/submit", {
+    image: "ubuntu:24.04",
+    instance_type: "c7i.8xlarge",
+    name: "ends",
+  });
+  const page = await open("/");
+  const living = page.getByRole("table", { name: "Environments that run or wait" });
+  await living.getByRole("row", { name: /^ends.*active/ }).waitFor();
+  // From now on the answer about living jobs is that of before.
+  const path = "/v1/jobs?status=queued%2Cpreparing%2Cactive&limit=500&offset=0";
+  const body = await page.evaluate(async (from) => (await fetch(from)).text(), path);
+  await page.route(`**${path}`, (route) => route.fulfill({ body, contentType: "application/json" }));
+  await call("POST", `/v1/jobs/${job_id}/cancel`);
+  await page.getByText("Ended environments", { exact: true }).first().click();
+  await page
+    .getByRole("table", { name: "Ended environments" })
+    .getByRole("row", { name: /^ends/ })
+    .waitFor({ timeout: 60_000 });
+
+  expect(await page.getByRole("row", { name: /^ends/ }).count()).toBe(1);
+  expect(faults()).toEqual([]);
+});

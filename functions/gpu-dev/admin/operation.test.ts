@@ -195,7 +195,33 @@ test("environments of all APIs are in one list with links, newest first, and onl
     total: 3,
   });
   expect(page).toMatchObject({ environments: [{ id: session }], total: 3, limit: 1, offset: 1 });
+  const ofTwo = await ask("GET", "/v1/environments?api=gpu-dev,onmemos", user);
+  expect(ofTwo).toMatchObject({ environments: [{ id: session }, { id: job }], total: 2 });
   for (const { links } of listed.environments as { links: { self: string } }[]) {
     expect((await world.request("GET", links.self, { key: user })).status).toBe(200);
   }
 });
+
+test("environments are listed by whether they have ended", async () => {
+  const { world, user, ask } = await adminWorld();
+  const gone = await submitJob(world, user);
+  world.clock.advance(1);
+  const lives = await submitJob(world, user);
+  await world.request("POST", `/v1/jobs/${gone}/cancel`, { key: user });
+  await world.advance(60_000);
+
+  const living = await ask("GET", "/v1/environments?ended=false", user);
+  const ended = await ask("GET", "/v1/environments?ended=true&api=gpu-dev", user);
+
+  expect(living).toMatchObject({ environments: [{ id: lives, ended_at: null }], total: 1 });
+  expect(ended).toMatchObject({ environments: [{ id: gone, phase: "cancelled" }], total: 1 });
+});
+
+test.each(["ended=maybe", "ended=", "api=nosuch", "api=dev8,nosuch", "api="])(
+  "environments by %s are refused",
+  async (query) => {
+    const { world, user } = await adminWorld();
+
+    expect((await world.request("GET", `/v1/environments?${query}`, { key: user })).status).toBe(400);
+  },
+);

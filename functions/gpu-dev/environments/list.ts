@@ -3,8 +3,8 @@ import * as z from "zod";
 import { table } from "#aws/dynamodb/table.ts";
 import type { UserContext } from "#core/context.ts";
 import { phases } from "#core/environments/record/phases.ts";
-import { listEnvironments } from "#core/environments/record/read.ts";
-import type { Environment } from "#core/environments/record/record.ts";
+import { type Brief, listEnvironments } from "#core/environments/record/read.ts";
+import { type Environment, isEnded } from "#core/environments/record/record.ts";
 import { readAdvice } from "#core/pools/forecast/advice.ts";
 import { Timestamp, wholeSeconds } from "#http/answers/timestamp.ts";
 import { type DialectName, dialectNames, isDialectName } from "#http/dialect.ts";
@@ -14,7 +14,18 @@ import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { statusReason } from "../jobs/internal/status.ts";
 
+const Apis = z
+  .string()
+  .transform((text) => text.split(",").map((word) => word.trim()))
+  .pipe(z.array(z.enum(dialectNames)))
+  .optional();
+
 const ListEnvironments = z.object({
+  ended: z
+    .enum(["true", "false"])
+    .optional()
+    .describe("`false`: only those that have not ended. `true`: only ended ones."),
+  api: Apis.describe("Only those of one of these APIs: one, or several separated by commas."),
   limit: wholeNumber(1, 500).default(50).describe("Maximum number of entries to return, 1 to 500."),
   offset: wholeNumber(0).default(0).describe("Number of entries to skip."),
 });
@@ -46,8 +57,8 @@ const EnvironmentSummary = z
 
 const Environments = z
   .object({
-    environments: z.array(EnvironmentSummary).describe("Your environments of all APIs, newest first."),
-    total: z.int().describe("Number of entries in all."),
+    environments: z.array(EnvironmentSummary).describe("Your environments, newest first."),
+    total: z.int().describe("Number of entries that match."),
     limit: z.int().describe("Maximum number of entries to return, 1 to 500."),
     offset: z.int().describe("Number of entries to skip."),
   })
@@ -78,6 +89,7 @@ const route = createRoute({
   summary: "List your environments of all APIs",
   description: "Read only: each environment is changed by the calls of the API that made it.",
   request: { query: ListEnvironments },
+  parameters: [{ name: "api", in: "query", example: "novita,dev8" }],
   responses: {
     200: jsonReply(Environments, { "One job": { environments: [example], total: 1, limit: 50, offset: 0 } }),
   },
@@ -86,9 +98,11 @@ const route = createRoute({
 export const endpoint = gpuDev.endpoint(
   route,
   { uses: ["table"], etag: ["estimated_start_time"] },
-  async ({ ctx, query: { limit, offset } }) => {
+  async ({ ctx, query: { ended, api, limit, offset } }) => {
+    const matches = (brief: Brief) => ended === undefined || isEnded(brief) === (ended === "true");
+    const dialects = dialectNames.filter((dialect) => api?.includes(dialect) ?? true);
     const lists = await Promise.all(
-      dialectNames.map((dialect) => listEnvironments({ ...ctx, dialect }, { limit: offset + limit })),
+      dialects.map((dialect) => listEnvironments({ ...ctx, dialect }, { matches, limit: offset + limit })),
     );
     const newestFirst = lists
       .flatMap(({ shown }) => shown)

@@ -1,10 +1,19 @@
-import type { UseQueryResult } from "@tanstack/react-query";
+import { type UseQueryResult, useQueryClient } from "@tanstack/react-query";
+import { useEffect, useRef } from "react";
 import type { EnvironmentSummary } from "../../sdk/berth.ts";
 import type { JobStatus, JobSummary } from "../../sdk/jobs.ts";
 import { berth, collect } from "./client.ts";
-import { useLive } from "./live.ts";
+import { useKept, useLive } from "./live.ts";
+
+/** A job, or an environment that another API made and changes. */
+export type Row = JobSummary | EnvironmentSummary;
 
 const livingStatus: readonly JobStatus[] = ["queued", "preparing", "active"];
+const endedStatus: readonly JobStatus[] = ["completed", "failed", "cancelled", "expired"];
+const otherApis: readonly EnvironmentSummary["api"][] = ["session-manager", "onmemos", "novita", "dev8"];
+
+/** So many ended jobs are listed, and as many ended environments of other APIs. */
+const endedCount = 100;
 
 /** Reads the jobs that run or wait. */
 export function useLivingJobs(): UseQueryResult<JobSummary[], Error> {
@@ -13,34 +22,52 @@ export function useLivingJobs(): UseQueryResult<JobSummary[], Error> {
   );
 }
 
-export interface OtherEnvironments {
-  readonly living: readonly EnvironmentSummary[];
-  readonly ended: readonly EnvironmentSummary[];
-  /** Whether there may be older ones, which were not read. */
-  readonly isCut: boolean;
-}
-
-/** How many of the newest environments are searched for those of other APIs. */
-export const searchedEnvironments = 500;
-
 /** Reads the environments of the other APIs, which the console does not change. A user without any is read seldom. */
-export function useOtherEnvironments(): UseQueryResult<OtherEnvironments, Error> {
+export function useOtherEnvironments(): UseQueryResult<EnvironmentSummary[], Error> {
   return useLive(
-    ["environments"],
-    async (signal) => {
-      const pages = berth.environments({ pageSize: searchedEnvironments, signal });
-      const newest = await collect(pages, searchedEnvironments);
-      const others = newest.filter(({ api }) => api !== "gpu-dev");
-      return {
-        living: others.filter(({ phase }) => !isEnded(phase)),
-        ended: others.filter(({ phase }) => isEnded(phase)),
-        isCut: newest.length === searchedEnvironments,
-      };
-    },
-    { isQuiet: ({ living }) => living.length === 0 },
+    ["environments", "living"],
+    (signal) => collect(berth.environments({ apis: otherApis, ended: false, pageSize: 500, signal })),
+    { isQuiet: (rows) => rows.length === 0 },
   );
 }
 
-function isEnded(phase: EnvironmentSummary["phase"]): boolean {
-  return ["completed", "expired", "cancelled", "failed", "deleted"].includes(phase);
+const endedKey = ["environments", "ended"];
+
+/** Reads the newest environments that have ended. */
+export function useEnded(): UseQueryResult<Row[], Error> {
+  return useLive(endedKey, async (signal) => {
+    const others = berth.environments({ apis: otherApis, ended: true, pageSize: endedCount, signal });
+    const jobs = berth.jobs.list({ status: endedStatus, pageSize: endedCount, signal });
+    return newestFirst((await Promise.all([collect(jobs, endedCount), collect(others, endedCount)])).flat());
+  });
+}
+
+/**
+ * Returns the rows that have not ended. The two lists are read at different times, so an environment that is in the
+ * list of ended ones has ended. One that leaves this list makes the other be read again.
+ */
+export function useLivingRows(jobs: readonly JobSummary[], others: readonly EnvironmentSummary[]): Row[] {
+  const client = useQueryClient();
+  const ended = new Set((useKept<Row[]>(endedKey) ?? []).map(rowKey));
+  const rows = newestFirst([...jobs, ...others]).filter((row) => !ended.has(rowKey(row)));
+  const before = useRef<readonly string[]>([]);
+  useEffect(() => {
+    const keys = [...jobs, ...others].map(rowKey);
+    const hasLeft = before.current.some((key) => !keys.includes(key));
+    before.current = keys;
+    if (hasLeft) void client.refetchQueries({ queryKey: endedKey, type: "active" });
+  }, [client, jobs, others]);
+  return rows;
+}
+
+export function isJob(row: Row): row is JobSummary {
+  return "job_id" in row;
+}
+
+export function rowKey(row: Row): string {
+  return isJob(row) ? row.job_id : `${row.api} ${row.id}`;
+}
+
+function newestFirst(rows: readonly Row[]): Row[] {
+  return rows.toSorted((left, right) => Date.parse(right.created_at) - Date.parse(left.created_at));
 }

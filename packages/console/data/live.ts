@@ -55,6 +55,11 @@ export function useOnce<Data>(
   return useQuery({ queryKey: key, queryFn: ({ signal }) => read(signal), staleTime: 5 * 60_000 });
 }
 
+/** Returns what another part of the page has read, without a read of its own. */
+export function useKept<Data>(key: QueryKey): Data | undefined {
+  return useQuery<Data>({ queryKey: key, enabled: false }).data;
+}
+
 /** Makes the next read of every poll come soon. */
 export function hurry(): void {
   for (const pace of paces.values()) pace.delayMs = firstDelayMs;

@@ -1,10 +1,15 @@
 import { useEffect, useRef, useState } from "react";
 import { Link } from "wouter";
-import type { EnvironmentSummary } from "../../sdk/berth.ts";
-import type { JobStatus, JobSummary } from "../../sdk/jobs.ts";
-import { berth, collect } from "../data/client.ts";
-import { searchedEnvironments, useLivingJobs, useOtherEnvironments } from "../data/environments.ts";
-import { useLive } from "../data/live.ts";
+import type { JobSummary } from "../../sdk/jobs.ts";
+import {
+  isJob,
+  type Row,
+  rowKey,
+  useEnded,
+  useLivingJobs,
+  useLivingRows,
+  useOtherEnvironments,
+} from "../data/environments.ts";
 import { describeMachine, jobWord, printable } from "../data/words.ts";
 import { announce } from "../parts/announcer.tsx";
 import { At } from "../parts/clock.tsx";
@@ -16,11 +21,12 @@ import { type Column, Table } from "../parts/table.tsx";
 import { End, Extend, isLiving } from "./job-acts.tsx";
 import { describeOther, OtherLinks, OtherName } from "./other-environments.tsx";
 
-const endedStatus: readonly JobStatus[] = ["completed", "failed", "cancelled", "expired"];
+const none: readonly never[] = [];
 
 export function Environments() {
   const query = useLivingJobs();
   const others = useOtherEnvironments();
+  const rows = useLivingRows(query.data ?? none, others.data ?? none);
   useSpokenStates(query.data);
   return (
     <>
@@ -30,25 +36,15 @@ export function Environments() {
         </Link>
       </Title>
       <Loaded query={query}>
-        {(jobs) =>
-          jobs.length + (others.data?.living.length ?? 0) === 0 ? (
+        {() =>
+          rows.length === 0 ? (
             !others.isPending && <NothingLives />
           ) : (
-            <Table
-              caption="Environments that run or wait"
-              columns={columns}
-              rows={merge(jobs, others.data?.living ?? [])}
-              rowKey={keyOf}
-            />
+            <Table caption="Environments that run or wait" columns={columns} rows={rows} rowKey={rowKey} />
           )
         }
       </Loaded>
       {others.error && !others.data && !query.error && <Failure error={others.error} />}
-      {others.data?.isCut && (
-        <p className="faint">
-          Those of other APIs are shown if they are among your newest {searchedEnvironments} environments.
-        </p>
-      )}
       <Ended />
     </>
   );
@@ -61,22 +57,6 @@ function NothingLives() {
       <CommandLine words="berth up" />
     </Empty>
   );
-}
-
-/** A job, or an environment that another API made and changes. */
-type Row = JobSummary | EnvironmentSummary;
-
-function isJob(row: Row): row is JobSummary {
-  return "job_id" in row;
-}
-
-function keyOf(row: Row): string {
-  return isJob(row) ? row.job_id : `${row.api} ${row.id}`;
-}
-
-/** Newest first. */
-function merge(jobs: readonly JobSummary[], others: readonly EnvironmentSummary[]): Row[] {
-  return [...jobs, ...others].sort((left, right) => Date.parse(right.created_at) - Date.parse(left.created_at));
 }
 
 const nameColumn: Column<Row> = {
@@ -180,22 +160,14 @@ function Ended() {
 }
 
 function EndedList() {
-  const query = useLive(["jobs", "ended"], (signal) =>
-    collect(berth.jobs.list({ status: endedStatus, pageSize: 100, signal }), 100),
-  );
-  const { data: others } = useOtherEnvironments();
+  const query = useEnded();
   return (
     <Loaded query={query}>
-      {(jobs) =>
-        jobs.length + (others?.ended.length ?? 0) === 0 ? (
+      {(rows) =>
+        rows.length === 0 ? (
           <Empty title="Nothing has ended yet" />
         ) : (
-          <Table
-            caption="Ended environments"
-            columns={endedColumns}
-            rows={merge(jobs, others?.ended ?? [])}
-            rowKey={keyOf}
-          />
+          <Table caption="Ended environments" columns={endedColumns} rows={rows} rowKey={rowKey} />
         )
       }
     </Loaded>
