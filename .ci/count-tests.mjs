@@ -62,7 +62,6 @@ const rootMaySkip = [
 /** Tests that only a plain user may skip. */
 const plainUserMaySkip = [
   "a user on another machine, by the guide for teams through the tunnel opens Jupyter",
-  "docs/log-in.md logs in without sending a secret, in Python",
   ...["bubblewrap", "none"].flatMap((isolation) => [
     `the work in a run, isolation ${isolation} includes a kernel of the real Jupyter while a cell runs, even after the browser is closed`,
     `the work in a run, isolation ${isolation} includes a terminal of the real Jupyter while a program runs in it`,
