@@ -59,7 +59,7 @@ describe("a step of the check", () => {
 describe("the count of tests", () => {
   const ofRoot =
     "the limits of environments are shown, and stop endless forks of one environment while others are served";
-  const ofPlain = "docs/log-in.md logs in without sending a secret, in Python";
+  const ofPlain = "a user on another machine, by the guide for teams through the tunnel opens Jupyter";
   const ofAll = "the table on DynamoDB Local needs Java";
 
   it.each([

@@ -52,7 +52,7 @@ export function comparable(output: string): string {
     .replace(/\b[0-9a-f]{8}\b/g, "<id>")
     .replace(/\b\d{4}-\d\d-\d\dT[\d:.]+Z/g, "<time>")
     .replace(/(127\.0\.0\.1|localhost):\d+|(-p) \d+/g, "$1$2:<port>")
-    .replace(/(token=|snap-|Host berth-)[\w…-]+/g, "$1<word>")
+    .replace(/(token=|code=|snap-|Host berth-)[\w…-]+/g, "$1<word>")
     .replace(/[\d.]+ (s|min|h)( \d+ min)? left/g, "<time> left")
     .replace(/(key prefix +)\S+/g, "$1<word>")
     .replace(/\b\d+(\.\d+)?( s\b|(?= GPU-hours)|( MB| kB))/g, "<number>$2")

@@ -16,8 +16,8 @@ import {
  * Runs the commands that README and guides show, and compares the pasted outputs. `UPDATE_DOCS=1` before a run pastes
  * the new outputs where they differ.
  */
-const guides = ["jobs", "disks-and-data", "ssh-and-vscode", "jupyter", "scripts-and-sdk", "team"];
-const needs: Readonly<Record<string, readonly string[]>> = { jupyter: ["ssh", "jupyter"] };
+const guides = ["jobs", "disks-and-data", "ssh-and-vscode", "jupyter", "scripts-and-sdk", "console", "team"];
+const needs: Readonly<Record<string, readonly string[]>> = { console: [], jupyter: ["ssh", "jupyter"] };
 const update = process.env.UPDATE_DOCS === "1";
 
 /** Words are what holds a letter or a digit, so the lines of a table count none. */
@@ -62,7 +62,7 @@ async function run(path: string, shown: readonly ShownCommand[]): Promise<string
       if (each.command.includes("berth end")) await expect.poll(() => disksAreBackedUp(cli)).toBe(true);
     }
     return printed.map((output) =>
-      output.replaceAll(cli.running.url, "http://127.0.0.1:8080").replace(/token=[\w-]+/g, "token=…"),
+      output.replaceAll(cli.running.url, "http://127.0.0.1:8080").replace(/(token|code)=[\w-]+/g, "$1=…"),
     );
   } finally {
     session.close();
