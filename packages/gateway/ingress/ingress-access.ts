@@ -9,6 +9,7 @@ import { type KeyCheck, keyCheck } from "#http/keys/key-check.ts";
 import { withoutKeys } from "#http/request/redaction.ts";
 import { createContext, type Runtime } from "#http/runtime.ts";
 import { nameOfRun } from "#kubernetes/names.ts";
+import { CHECKED_MS, sharedReads } from "../directory/shared-reads.ts";
 import { disabledUser, noKey, notRunning, otherSite, outage, type Page, unknown } from "./ingress-page.ts";
 import type { PagePlace } from "./page-connection.ts";
 
@@ -18,32 +19,100 @@ export interface Target {
   readonly place: PagePlace;
 }
 
+/** It never throws. */
 export type Authorize = (incoming: IncomingMessage, host: IngressHost) => Promise<Target | Page>;
 
 /**
  * Authorizes page requests: a key of the environment's owner opens its first HTTP port while it is running. A page
- * with its own password is open to all visitors. It never throws.
+ * with its own password is open to all visitors.
  */
-export function ingressAccess(runtime: Runtime<"table">): Authorize {
-  const { ids, clock, settings, log, keys, readsKeysOnly } = runtime;
-  const check = keyCheck({ table: runtime.ports.table, ids, clock, settings, memory: keys, readsKeysOnly });
+export interface IngressAccess {
+  /** Authorizes a request. */
+  readonly admit: Authorize;
+  /** Authorizes an open WebSocket once more. All of a replica share reads that are at most 5 s old. */
+  readonly check: Authorize;
+}
+
+/**
+ * If connections are bound to their run, a page may be admitted by a read of the last 5 s, because a later run never
+ * gets its connection. A refusal needs a newer one, so that a page opens as soon as it runs.
+ */
+export function ingressAccess(runtime: Runtime<"table">, isBoundToRun: boolean): IngressAccess {
+  const { ids, clock, settings, keys, readsKeysOnly } = runtime;
+  const key = keyCheck({ table: runtime.ports.table, ids, clock, settings, memory: keys, readsKeysOnly });
+  const reads = pageReads(runtime);
+  const decide = (find: FindPages) =>
+    guarded(runtime, (incoming, host) => authorize(runtime, key, find, incoming, host));
+  const [anew, check] = [decide(reads.anew), decide(reads.within(CHECKED_MS))];
+  if (!isBoundToRun) return { admit: anew, check };
+  const checkAgain = decide(reads.within(FRESH_MS));
+  const admit: Authorize = async (incoming, host) => {
+    const verdict = await check(incoming, host);
+    return "place" in verdict ? verdict : checkAgain(incoming, host);
+  };
+  return { admit, check };
+}
+
+/** A flood of refused requests for one name costs one read in this time. */
+const FRESH_MS = 500;
+
+interface FindPages {
+  findOwn(owner: string, label: string): Promise<Environment | undefined>;
+  findOpen(label: string): Promise<Environment | undefined>;
+}
+
+function pageReads(runtime: Runtime<"table">) {
+  const { clock } = runtime;
+  const own = sharedReads(clock, (name) => {
+    const [owner = "", label = ""] = name.split(" ");
+    return findAddressed(createContext(runtime), owner, label);
+  });
+  const open = sharedReads(clock, (label) => findPageWithLogin(createContext(runtime), label));
+  const anew: FindPages = {
+    findOwn: (owner, label) => own.readAnew(`${owner} ${label}`),
+    findOpen: open.readAnew,
+  };
+  const within = (maxAgeMs: number): FindPages => ({
+    findOwn: (owner, label) => own.read(`${owner} ${label}`, maxAgeMs),
+    findOpen: (label) => open.read(label, maxAgeMs),
+  });
+  return { anew, within };
+}
+
+/** Answers that the table is away, if it is. */
+function guarded({ log }: Runtime<"table">, authorize: Authorize): Authorize {
   return async (incoming, host) => {
     try {
-      // Check the key first: it is usually cached, and two reads find its owner's page.
-      const actor = await getActor(check, incoming).catch(asRefusal);
-      const isOther = isOtherSite(incoming, host);
-      const ownPage = actor instanceof HttpError || isOther ? undefined : await findOwn(runtime, actor, host);
-      if (ownPage) return ownPage;
-      const open = isLabel(host.label) ? await findPageWithLogin(createContext(runtime), host.label) : undefined;
-      if (open) return targetIn(runtime, open);
-      if (actor instanceof HttpError) return actor.situation === "disabledUser" ? disabledUser : noKey;
-      return isOther ? otherSite : unknown;
+      return await authorize(incoming, host);
     } catch (error) {
       const words = error instanceof Error ? (error.stack ?? error.message) : String(error);
       log.error("page failed", { outage: isOutage(error), error: withoutKeys(words) });
       return outage;
     }
   };
+}
+
+async function authorize(
+  runtime: Runtime<"table">,
+  check: KeyCheck,
+  { findOwn, findOpen }: FindPages,
+  incoming: IncomingMessage,
+  host: IngressHost,
+): Promise<Target | Page> {
+  // Check the key first: it is usually cached, and two reads find its owner's page.
+  const actor = await getActor(check, incoming).catch(asRefusal);
+  const isOther = isOtherSite(incoming, host);
+  const { label } = host;
+  const isOwner = !(actor instanceof HttpError) && !isOther && isLabel(label);
+  const own = isOwner ? await findOwn(actor.uid, label) : undefined;
+  if (own && isOwner) {
+    const target = targetIn(runtime, own);
+    return "place" in target ? { ...target, actor } : target;
+  }
+  const open = isLabel(label) ? await findOpen(label) : undefined;
+  if (open) return targetIn(runtime, open);
+  if (actor instanceof HttpError) return actor.situation === "disabledUser" ? disabledUser : noKey;
+  return isOther ? otherSite : unknown;
 }
 
 function getActor(check: KeyCheck, incoming: IncomingMessage): Promise<Actor> {
@@ -71,17 +140,6 @@ function isOtherSite({ headers }: IncomingMessage, { host }: IngressHost): boole
 function asRefusal(error: unknown): HttpError {
   if (error instanceof HttpError) return error;
   throw error;
-}
-
-async function findOwn(
-  runtime: Runtime<"table">,
-  actor: Actor,
-  { label }: IngressHost,
-): Promise<Target | Page | undefined> {
-  const environment = isLabel(label) ? await findAddressed(createContext(runtime), actor.uid, label) : undefined;
-  if (!environment) return undefined;
-  const target = targetIn(runtime, environment);
-  return "place" in target ? { ...target, actor } : target;
 }
 
 function targetIn(runtime: Pick<Runtime, "ids">, environment: Environment): Target | Page {

@@ -2,6 +2,7 @@ import { type IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import { keyMemory } from "#http/keys/key-check.ts";
 import type { Runtime } from "#http/runtime.ts";
+import { watch } from "../directory/watch.ts";
 import type { Reach } from "../ports/reach.ts";
 import {
   needsUpgrade,
@@ -18,7 +19,7 @@ import {
   ingressHosts,
   type Target,
 } from "./ingress-access.ts";
-import { type Page, show } from "./ingress-page.ts";
+import { outage, type Page, show } from "./ingress-page.ts";
 import { type ProxyTimes, passOn, passUpgrade, proxyTimes } from "./ingress-proxy.ts";
 import { KeptConnections } from "./kept-connections.ts";
 import { type ConnectPage, connectLocally } from "./page-connection.ts";
@@ -41,7 +42,7 @@ export interface Ingress {
   stop(): void;
 }
 
-/** A key that was revoked elsewhere stays cached for 5 s (key-check.ts). Open sockets close soon after that. */
+/** Key and environment of an open socket are read at most once in 5 s. It closes soon after that. */
 const CHECK_MS = 1_000;
 const PING_MS = 30_000;
 
@@ -52,11 +53,11 @@ export function startIngress(given: Runtime<"table">, options: IngressOptions): 
   const times = { ...proxyTimes, checkMs: CHECK_MS, pingMs: PING_MS, ...options.times };
   const kept = options.isBoundToRun ? new KeptConnections({ idleMs: times.keptMs }) : undefined;
   const findHost = ingressHosts(runtime.settings.domain);
-  const authorize = ingressAccess(runtime);
+  const { admit, check } = ingressAccess(runtime, options.isBoundToRun ?? false);
   const tunnels: Tunnels = new Map();
-  const polling = setInterval(() => void closeStrangers(tunnels, authorize), times.checkMs);
+  const stopChecks = watch(() => closeStrangers(tunnels, check), times.checkMs);
   const terminals = terminalSockets(runtime, options.reach, times);
-  const parts = { runtime, authorize, connect, kept, times, tunnels, terminals };
+  const parts = { runtime, admit, connect, kept, times, tunnels, terminals };
   return {
     answer: (incoming, outgoing) => {
       const host = findHost(incoming);
@@ -72,7 +73,7 @@ export function startIngress(given: Runtime<"table">, options: IngressOptions): 
       return true;
     },
     stop: () => {
-      clearInterval(polling);
+      stopChecks();
       terminals.stop();
       kept?.stop();
       for (const socket of tunnels.keys()) socket.destroy();
@@ -82,7 +83,7 @@ export function startIngress(given: Runtime<"table">, options: IngressOptions): 
 
 interface Parts {
   readonly runtime: Runtime<"table">;
-  readonly authorize: Authorize;
+  readonly admit: Authorize;
   readonly connect: ConnectPage;
   readonly kept: KeptConnections | undefined;
   readonly times: ProxyTimes;
@@ -100,13 +101,13 @@ interface PageRequest {
 type Tunnels = Map<Duplex, PageRequest>;
 
 async function serve(parts: Parts, pageRequest: PageRequest): Promise<void> {
-  const { runtime, authorize, connect, times, tunnels } = parts;
+  const { runtime, admit, connect, times, tunnels } = parts;
   const { incoming, outgoing, host, tunnel } = pageRequest;
   const startedAt = runtime.clock.monotonic();
   let target: Target | undefined;
   outgoing.once("close", () => logPage(runtime, pageRequest, startedAt, target));
   if (isTerminal(incoming)) return serveTerminal(parts, pageRequest);
-  const verdict = await authorize(incoming, host);
+  const verdict = await admit(incoming, host);
   if (outgoing.destroyed) return;
   if (isPage(verdict)) return show(outgoing, verdict);
   target = verdict;
@@ -162,10 +163,10 @@ function logPage(
   });
 }
 
-async function closeStrangers(tunnels: Tunnels, authorize: Authorize): Promise<void> {
+async function closeStrangers(tunnels: Tunnels, check: Authorize): Promise<void> {
   for (const [socket, { incoming, host }] of tunnels) {
-    const now = await authorize(incoming, host);
-    if (isPage(now) && now.status < 500) socket.destroy();
+    const now = await check(incoming, host);
+    if (isPage(now) && now !== outage) socket.destroy();
   }
 }
 

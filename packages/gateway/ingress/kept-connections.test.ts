@@ -91,6 +91,7 @@ describe("a connection to a page", () => {
     const item = await fixture.world.table.get(key);
     const next = { ...item, ...key, writers: ["w2"] };
     await fixture.world.table.put(Object.assign(next, { run: { ...(item?.run as object), n: 2 } }));
+    fixture.world.clock.advance(5_001);
     await ask("/");
 
     expect(refused.status).toBe(401);
