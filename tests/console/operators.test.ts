@@ -61,6 +61,32 @@ test("an operator sees who holds which machine until when, and the queue with pl
   expect(faults()).toEqual([]);
 });
 
+test("an operator declares a machine gone, whose environment is lost, and takes that back", async ({ skip }) => {
+  skip(noBrowser !== undefined, noBrowser);
+  const { open, call, faults } = await openConsole({ ...operators, LOCAL_NODES: "c7i.8xlarge=1,g4dn.2xlarge=1" });
+  const { job_id } = await call<{ job_id: string }>("POST", "/v1/jobs/submit", { ...job, name: "lost" });
+  const page = await open("/admin");
+  const machine = page.getByRole("row", { name: /^c7i-8xlarge-1 cpu-x86/ });
+  await machine.getByText(/developer: 1 of 1 unit, active/).waitFor();
+  await machine.getByRole("button", { name: "Declare gone…" }).click();
+  const dialog = page.getByRole("dialog");
+  const sure = dialog.getByRole("button", { name: "Declare gone", exact: true });
+  await dialog.getByRole("textbox", { name: "Reason" }).fill("burnt");
+  await dialog.getByText("berth admin node gone c7i-8xlarge-1 --reason burnt").waitFor();
+  const before = await sure.isEnabled();
+  await dialog.getByRole("textbox").last().fill("c7i-8xlarge-1");
+  await sure.click();
+  await machine.getByText("gone", { exact: true }).waitFor();
+  await machine.getByRole("button", { name: "Take back…" }).click();
+  await dialog.getByRole("button", { name: "Take back", exact: true }).click();
+  // The next listing of the cluster, within a minute, has the machine again.
+  await machine.getByText("ready", { exact: true }).waitFor({ timeout: 90_000 });
+
+  const { status } = await call<{ status: string }>("GET", `/v1/jobs/${job_id}`);
+  expect([before, status]).toEqual([false, "failed"]);
+  expect(faults()).toEqual([]);
+});
+
 test("an operator disables a user, whose browser is signed out, and enables the user again", async ({ skip }) => {
   skip(noBrowser !== undefined, noBrowser);
   const { open, openAsSecond, faults } = await openConsole(operators);

@@ -136,7 +136,7 @@ test.for(["light", "dark"] as const)("axe finds nothing on the other screens in 
     ["/disks", "in use"],
     ["/disks/data", "It has no snapshot yet"],
     ["/cluster", "GPUs are free"],
-    ["/account", "this browser"],
+    ["/account", "In use: 1 of 5 browsers and 1 of 10 keys."],
     ["/admin", "that nothing explains"],
     ["/admin/users", "may log in"],
     ["/admin/deliveries", "No delivery waits"],

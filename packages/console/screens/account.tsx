@@ -25,14 +25,21 @@ export function Account() {
         <h2>Keys and browsers</h2>
         <Loaded query={keys}>
           {(rows) => (
-            <Table
-              caption="Keys and browsers"
-              columns={keyColumns}
-              rows={rows}
-              rowKey={({ key_prefix }) => key_prefix}
-            />
+            <>
+              <Table
+                caption="Keys and browsers"
+                columns={keyColumns}
+                rows={rows}
+                rowKey={({ key_prefix }) => key_prefix}
+              />
+              {me.data && <p className="faint">{describeUse(rows, me.data)}</p>}
+            </>
           )}
         </Loaded>
+        <p className="faint">
+          berth replaces its own key before it ends, and other programs by <code>POST /v1/keys/rotate</code>. A browser
+          cannot: its session ends with the login that it came from.
+        </p>
       </section>
       <Deliveries />
     </>
@@ -58,6 +65,11 @@ function SessionEnd({ time }: { readonly time: string }) {
       ends at <At time={time} />, with the login that it came from
     </>
   );
+}
+
+function describeUse(keys: readonly Key[], { limits: { max_keys, max_web_sessions } }: Me): string {
+  const browsers = keys.filter(({ kind }) => kind === "web").length;
+  return `In use: ${browsers} of ${max_web_sessions} browsers and ${keys.length - browsers} of ${max_keys} keys.`;
 }
 
 const kinds: Readonly<Record<string, string>> = { web: "browser", login: "login", rotation: "rotated key" };

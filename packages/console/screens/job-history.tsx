@@ -1,5 +1,6 @@
 import { useEffect, useState } from "react";
 import type { Job } from "../../sdk/jobs.ts";
+import { serverNow } from "../data/client.ts";
 import { formatClock, formatTime, printable, timeSince, timeSpan } from "../data/words.ts";
 import { useTimed } from "../parts/clock.tsx";
 
@@ -63,7 +64,7 @@ function Moved({ job }: { readonly job: Job }) {
     const known = seen.get(job_id) ?? [];
     const last = known.at(-1);
     if (start === null || (last && Math.abs(Date.parse(last.start) - Date.parse(start)) < 30_000)) return;
-    const more = [...known, { seenAt: new Date().toISOString(), start }].slice(-10);
+    const more = [...known, { seenAt: new Date(serverNow()).toISOString(), start }].slice(-10);
     seen.set(job_id, more);
     setEstimates(more);
   }, [job_id, start]);

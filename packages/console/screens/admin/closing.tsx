@@ -39,6 +39,10 @@ interface ClosingProps {
   readonly command: string;
   readonly effect: string;
   readonly needsReason: boolean;
+  /** Who reads the reason. */
+  readonly readers?: string;
+  /** A text that must be typed before, for what loses something. */
+  readonly typed?: string;
   run(reason: string | undefined): Promise<unknown>;
 }
 
@@ -49,16 +53,31 @@ export function withReason(words: string, text: string) {
 }
 
 /** Closes or opens something, with a reason that its users read. */
-export function Closing({ subject, label, command, effect, needsReason, run }: ClosingProps) {
+export function Closing({
+  subject,
+  label,
+  command,
+  effect,
+  needsReason,
+  readers = "Those who wait",
+  typed,
+  run,
+}: ClosingProps) {
   const act = useAct(subject);
   const [text, setText] = useState("");
   const { reason, words } = withReason(command, text);
   return (
     <>
-      <Ask title={label} label={label} words={words} act={() => void act(label, () => run(reason))}>
+      <Ask
+        title={label}
+        label={label}
+        words={words}
+        {...(typed !== undefined && { typed, isDangerous: true })}
+        act={() => void act(label, () => run(reason))}
+      >
         <p>{effect}</p>
         {needsReason && (
-          <TextField label="Reason" hint="Those who wait read it" most={longestReason} value={text} set={setText} />
+          <TextField label="Reason" hint={`${readers} read it`} most={longestReason} value={text} set={setText} />
         )}
       </Ask>
       <Outcome subject={subject} />

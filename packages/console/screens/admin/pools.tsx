@@ -3,6 +3,7 @@ import type { components } from "../../../sdk/schema.ts";
 import { useAct } from "../../data/acts.ts";
 import { berth } from "../../data/client.ts";
 import { hasGpus, machines } from "../../data/machines.ts";
+import { shellWord } from "../../data/new-job.ts";
 import { counted, printable } from "../../data/words.ts";
 import { Ask } from "../../parts/ask.tsx";
 import { Bar } from "../../parts/bar.tsx";
@@ -191,7 +192,28 @@ const nodeColumns: readonly Column<NodeRow>[] = [
       status === "ready" ? "ready" : <span className="warning">{printable(status.replace("_", " "), 40)}</span>,
   },
   { name: "Held by", cell: (node) => <Holders node={node} /> },
+  { name: "Actions", cell: ({ node, status }) => <GoneOrBack node={node} isGone={status === "gone"} /> },
 ];
+
+/** Declares a machine dead, or takes that back. */
+function GoneOrBack({ node, isGone }: { readonly node: string; readonly isGone: boolean }) {
+  return (
+    <Closing
+      subject={`node ${node}`}
+      label={isGone ? "Take back" : "Declare gone"}
+      command={`berth admin node ${isGone ? "back" : "gone"} ${shellWord(node)}`}
+      effect={
+        isGone
+          ? `${printable(node, 253)} takes environments again once the cluster lists it as ready.`
+          : `For a machine that does not come back: all environments on ${printable(node, 253)} are lost at once.`
+      }
+      {...(!isGone && { typed: node })}
+      needsReason={!isGone}
+      readers="Operators"
+      run={(reason) => berth.admin.setNodeGone(node, !isGone, { reason })}
+    />
+  );
+}
 
 function Holders({ node: { holders, units, gpu_type } }: { readonly node: NodeRow }) {
   if (holders.length === 0) return <span className="faint">no one</span>;
