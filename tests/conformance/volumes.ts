@@ -324,7 +324,7 @@ function makesSnapshots(test: () => Subject & { ended(id: string): Promise<Volum
       await ended(untagged);
       await volumes.removeVolume(id);
 
-      const listed = await volumes.listOwnedSnapshots();
+      const { snapshots: listed } = await volumes.listOwnedSnapshots();
       await volumes.tagSnapshot(untagged, { name: "data", disk, key: "owner#é b#disk|y" });
       await volumes.removeSnapshot(snapshot);
 
@@ -335,7 +335,9 @@ function makesSnapshots(test: () => Subject & { ended(id: string): Promise<Volum
       expect(listed).toHaveLength(2);
       expect(listed).toEqual(expect.arrayContaining(rows));
       const changed = { ...before, name: "data", disk, key: "owner#é b#disk|y" };
-      expect(await volumes.listOwnedSnapshots()).toEqual([{ id: untagged, key: changed.key, tags: changed }]);
+      expect((await volumes.listOwnedSnapshots()).snapshots).toEqual([
+        { id: untagged, key: changed.key, tags: changed },
+      ]);
     });
 
     it("are refused for a missing volume", async () => {
@@ -402,7 +404,7 @@ function keepsNamesakesApart(test: () => VolumesUnderTest & { ended(id: string):
       expect(await volumes.listVolumes(`${old.uid}-1`)).toEqual([]);
       expect(await volumes.listVolumes(`${next.uid}-1`)).toMatchObject([{ id: next.id }]);
       expect(await volumes.listOwned()).toMatchObject([{ id: next.id, key: next.key }]);
-      expect(await volumes.listOwnedSnapshots()).toEqual([
+      expect((await volumes.listOwnedSnapshots()).snapshots).toEqual([
         { id: next.snapshot, key: next.key, tags: expect.objectContaining({ disk: next.uid }) },
       ]);
       expect((await ended(next.snapshot)).tags).toMatchObject({ name: "data", disk: next.uid });

@@ -187,11 +187,12 @@ export function memoryVolumes(options: {
     },
     listSnapshots: async (volume) =>
       [...snapshots.values()].filter((snapshot) => snapshot.volume === volume && isShown(snapshot)).map(shown),
-    listOwnedSnapshots: async () =>
-      [...snapshots.values()].filter(isShown).map((snapshot) => {
+    listOwnedSnapshots: async () => ({
+      snapshots: [...snapshots.values()].filter(isShown).map((snapshot) => {
         const owned = { id: snapshot.id, key: snapshot.tags.key ?? null, tags: { ...snapshot.tags } };
         return shown(snapshot).state === "pending" ? { ...owned, isPending: true as const } : owned;
       }),
+    }),
     async findSnapshot(id) {
       const snapshot = snapshots.get(id);
       return isShown(snapshot) ? shown(snapshot) : undefined;

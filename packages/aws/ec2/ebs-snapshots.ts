@@ -7,7 +7,7 @@ import {
   type Filter,
   paginateDescribeSnapshots,
 } from "@aws-sdk/client-ec2";
-import type { OwnedSnapshot, SnapshotTags, VolumeSnapshot, Volumes } from "#core/ports/volumes.ts";
+import type { OwnedSnapshot, SnapshotPage, SnapshotTags, VolumeSnapshot, Volumes } from "#core/ports/volumes.ts";
 import { VolumeRefused } from "#core/problem.ts";
 import { findRecordKey, hasTag, recordTag, specified, tagged, tagName, tagValue } from "./ebs-tags.ts";
 import { type EbsOptions, isId, isNotFound, throwDescribed, unlessNotFound } from "./ec2-client.ts";
@@ -22,7 +22,7 @@ export function ebsSnapshots(options: EbsOptions): EbsSnapshots {
   return {
     createSnapshot: (volumeId, tags) => createSnapshot(options, volumeId, tags),
     listSnapshots: (volumeId) => listSnapshots(options, volumeId),
-    listOwnedSnapshots: () => listOwnedSnapshots(options),
+    listOwnedSnapshots: (after) => listOwnedSnapshots(options, after),
     findSnapshot: (id) => findSnapshot(options, id),
     removeSnapshot: (id) => removeSnapshot(options, id),
     tagSnapshot: (id, tags) => tagSnapshot(options, id, tags),
@@ -64,18 +64,28 @@ async function listSnapshots(options: EbsOptions, volumeId: string): Promise<Vol
 }
 
 /** Lists the snapshots with their owners. Omits those without tags, which name no record. */
-async function listOwnedSnapshots(options: EbsOptions): Promise<OwnedSnapshot[]> {
-  const snapshots = await describeAll(options, hasTag(tagName.deployment, options.deployment));
-  return snapshots.flatMap((snapshot) => toOwnSnapshots(snapshot, options.deployment)).map(toOwnedSnapshot);
+async function listOwnedSnapshots({ client, deployment }: EbsOptions, after?: string): Promise<SnapshotPage> {
+  const query = ownQuery(hasTag(tagName.deployment, deployment));
+  const page = { MaxResults: PAGE_SIZE, ...(after !== undefined && { NextToken: after }) };
+  const { Snapshots = [], NextToken: next } = await client.send(new DescribeSnapshotsCommand({ ...query, ...page }));
+  const snapshots = Snapshots.flatMap((snapshot) => toOwnSnapshots(snapshot, deployment)).map(toOwnedSnapshot);
+  // EC2 sends an empty token with the last page (EC2 API reference, DescribeSnapshots).
+  return { snapshots, ...(next && { next }) };
 }
 
 async function describeAll({ client }: EbsOptions, filter: Filter): Promise<Ec2Snapshot[]> {
-  const query = { OwnerIds: ["self"], Filters: [filter] };
   const found: Ec2Snapshot[] = [];
-  for await (const { Snapshots = [] } of paginateDescribeSnapshots({ client, pageSize: 500 }, query)) {
-    found.push(...Snapshots);
+  for await (const page of paginateDescribeSnapshots({ client, pageSize: PAGE_SIZE }, ownQuery(filter))) {
+    found.push(...(page.Snapshots ?? []));
   }
   return found;
+}
+
+/** With more than 1,000 a page, EC2 may time out (EC2 API reference, DescribeSnapshots). */
+const PAGE_SIZE = 500;
+
+function ownQuery(filter: Filter) {
+  return { OwnerIds: ["self"], Filters: [filter] };
 }
 
 async function describe({ client }: EbsOptions, id: string): Promise<Ec2Snapshot | undefined> {

@@ -79,6 +79,21 @@ describe("EBS", () => {
     expect(ec2.calls.filter((call) => call === "DescribeSnapshots")).toHaveLength(3);
   });
 
+  it("lists the snapshots of all volumes in pages, each from the place of the one before", async () => {
+    ec2.settings.pageSize = 2;
+    const { id } = await volumes.createVolume(wanted);
+    for (let n = 0; n < 5; n++) await volumes.createSnapshot(id, { ...tags, attempt: `a-r1-${n}` });
+
+    const first = await volumes.listOwnedSnapshots();
+    const second = await volumes.listOwnedSnapshots(first.next);
+    const last = await volumes.listOwnedSnapshots(second.next);
+
+    const pages = [first, second, last].map(({ snapshots }) => snapshots.map(({ tags }) => tags.attempt));
+    expect(pages.map(({ length }) => length)).toEqual([2, 2, 1]);
+    expect(new Set(pages.flat()).size).toBe(5);
+    expect(last.next).toBeUndefined();
+  });
+
   it("shows no foreign or shared snapshot of the volume, whatever its tags say", async () => {
     const { id } = await volumes.createVolume(wanted);
     const ownSnapshot = await volumes.createSnapshot(id, tags);
@@ -104,10 +119,10 @@ describe("EBS", () => {
     Object.assign(ec2.snapshots.get(stripped.id) ?? {}, { tags: {} });
     const theirs = await others.createSnapshot((await others.createVolume(wanted)).id, { ...tags, key });
 
-    const listed = await volumes.listOwnedSnapshots();
+    const { snapshots: listed } = await volumes.listOwnedSnapshots();
 
     expect(listed).toEqual([{ id: ownSnapshot.id, key, tags: { ...tags, key }, isPending: true }]);
-    expect(await others.listOwnedSnapshots()).toEqual([
+    expect((await others.listOwnedSnapshots()).snapshots).toEqual([
       { id: theirs.id, key, tags: { ...tags, key }, isPending: true },
     ]);
   });

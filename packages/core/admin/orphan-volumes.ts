@@ -1,8 +1,9 @@
 import type { Context } from "../context.ts";
+import type { SnapshotPage } from "../ports/volumes.ts";
 import { count, list, number, optional, orNull, shape, type Table, text } from "../store/shape.ts";
 import { HOUR_MS } from "../units.ts";
 import { firstThatFit } from "./listed.ts";
-import { findUnowned, UNOWNED_LISTED, type Unowned } from "./unowned.ts";
+import { earlierFirst, findUnowned, UNOWNED_LISTED, type Unowned } from "./unowned.ts";
 
 export interface OrphanVolume extends Omit<Unowned, "id"> {
   readonly volume: string;
@@ -78,26 +79,42 @@ export interface SnapshotsReport {
   readonly snapshots?: readonly OrphanSnapshot[] | undefined;
   /** The number before the list was cut. */
   readonly snapshotCount?: number | undefined;
+  /** How far the comparison of all snapshots came, if it takes several. */
+  readonly snapshotPass?: SnapshotPass | undefined;
 }
 
+/** A comparison of all snapshots, and its findings so far. */
+interface SnapshotPass {
+  /** Where the listing goes on. */
+  readonly next: string;
+  readonly snapshots: readonly OrphanSnapshot[];
+  readonly snapshotCount: number;
+}
+
+const orphanSnapshots = list(
+  shape<OrphanSnapshot>({ snapshot: text, key: orNull(text), why: text, firstSeenAt: number, sightings: count }),
+);
+
 export const snapshotsReport: Table<SnapshotsReport> = {
-  snapshots: optional(
-    list(
-      shape<OrphanSnapshot>({ snapshot: text, key: orNull(text), why: text, firstSeenAt: number, sightings: count }),
-    ),
-  ),
+  snapshots: optional(orphanSnapshots),
   snapshotCount: optional(count),
+  snapshotPass: optional(shape<SnapshotPass>({ next: text, snapshots: orphanSnapshots, snapshotCount: count })),
 };
 
 /** Returns the snapshots of the previous report, for use until they are listed. */
 export function snapshotsBefore(before: SnapshotsReport | undefined): Required<SnapshotsReport> {
-  const { snapshots = [], snapshotCount = 0 } = before ?? {};
-  return { snapshots, snapshotCount };
+  const { snapshots = [], snapshotCount = 0, snapshotPass } = before ?? {};
+  return { snapshots, snapshotCount, snapshotPass };
 }
 
+/** Of at most 500 snapshots each on AWS, each with one read of its disk at most. */
+const PAGES_AT_ONCE = 10;
+
 /**
- * Compares the existing snapshots with the records. A snapshot without a key is no orphan: its disk's next reconcile
- * may tag it, or its tags were removed. If the listing fails, returns the previous findings.
+ * Compares the existing snapshots with the records. After `PAGES_AT_ONCE` pages it leaves the rest to the next
+ * comparison, and the report has the previous findings until all are compared. A snapshot without a key is no orphan:
+ * its disk's next reconcile may tag it, or its tags were removed. If the listing fails, returns the previous findings.
+ * The next comparison then goes on after the last page, or begins anew if there was none, as its place may have expired.
  */
 export async function reportSnapshots(
   ctx: Context<"table" | "volumes">,
@@ -105,19 +122,42 @@ export async function reportSnapshots(
   now: number,
 ): Promise<Required<SnapshotsReport>> {
   const noted = snapshotsBefore(before);
-  const owned = await unlessRefused(ctx, "snapshots not listed", () => ctx.volumes.listOwnedSnapshots());
-  if (!owned) return noted;
-  const pending = owned.filter(({ isPending }) => isPending).length;
+  let pass: Pass = noted.snapshotPass ?? { next: undefined, snapshots: [], snapshotCount: 0 };
+  for (let pages = 0; pages < PAGES_AT_ONCE; pages++) {
+    const { next } = pass;
+    const page = await unlessRefused(ctx, "snapshots not listed", () => ctx.volumes.listOwnedSnapshots(next));
+    if (!page) return { ...noted, snapshotPass: pages > 0 ? unfinished(pass) : undefined };
+    pass = await addPage(ctx, pass, page, noted.snapshots ?? [], now);
+    if (pass.next === undefined) break;
+  }
+  const rest = unfinished(pass);
+  const { snapshots, snapshotCount } = rest ? noted : pass;
+  return { snapshots, snapshotCount, snapshotPass: rest };
+}
+
+type Pass = Omit<SnapshotPass, "next"> & { readonly next: string | undefined };
+
+function unfinished({ next, ...findings }: Pass): SnapshotPass | undefined {
+  return next === undefined ? undefined : { ...findings, next };
+}
+
+async function addPage(
+  ctx: Context<"table">,
+  { snapshots, snapshotCount }: Pass,
+  page: SnapshotPage,
+  earlier: readonly OrphanSnapshot[],
+  now: number,
+): Promise<Pass> {
+  const pending = page.snapshots.filter(({ isPending }) => isPending).length;
   if (pending > 0) ctx.log.info("snapshots pending", { count: pending });
-  const named = owned.filter(({ key }) => key !== null);
-  const earlier = (noted.snapshots ?? []).map(({ snapshot, ...fields }) => ({ ...fields, id: snapshot }));
-  const found = await findUnowned(ctx, named, earlier, now);
+  const named = page.snapshots.filter(({ key }) => key !== null);
+  const seenBefore = earlier.map(({ snapshot, ...fields }) => ({ ...fields, id: snapshot }));
+  const found = await findUnowned(ctx, named, seenBefore, now);
+  const all = earlierFirst([...snapshots, ...found.map(({ id, ...fields }) => ({ snapshot: id, ...fields }))]);
   return {
-    snapshots: firstThatFit(
-      found.map(({ id, ...fields }) => ({ snapshot: id, ...fields })),
-      UNOWNED_LISTED,
-    ),
-    snapshotCount: found.length,
+    next: page.next,
+    snapshots: firstThatFit(all, UNOWNED_LISTED),
+    snapshotCount: snapshotCount + found.length,
   };
 }
 

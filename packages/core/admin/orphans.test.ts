@@ -223,7 +223,7 @@ test("lists and keeps a snapshot whose disk has no record, but not one without a
   expect(world.volumes.snapshotIds()).toHaveLength(4);
   const uid = (await world.volumes.findSnapshot(backup ?? ""))?.tags.disk ?? "";
   const owner = world.as("alice").actor.uid;
-  expect((await world.volumes.listOwnedSnapshots())[0]).toEqual({
+  expect((await world.volumes.listOwnedSnapshots()).snapshots[0]).toEqual({
     id: backup,
     key: keyText(diskKey(owner, uid)),
     tags: expect.objectContaining({ disk: uid }),
@@ -241,7 +241,7 @@ test("lists leftovers of a purged disk, and resources that a restored record doe
   await world.advance(HOUR / 4);
   const { disk } = await getDisk(alice, "purged");
   const owned = await world.volumes.listOwned();
-  const snapshots = await world.volumes.listOwnedSnapshots();
+  const { snapshots } = await world.volumes.listOwnedSnapshots();
   await deleteDisk(alice, "purged");
   await world.advance(HOUR);
   const { writers } = (await getDisk(alice, "kept")).disk;
@@ -250,7 +250,7 @@ test("lists leftovers of a purged disk, and resources that a restored record doe
   const volumes = {
     ...world.volumes,
     listOwned: async () => owned,
-    listOwnedSnapshots: async () => snapshots,
+    listOwnedSnapshots: async () => ({ snapshots }),
   };
 
   await compareOrphans({ ...world.ctx, volumes });
@@ -282,6 +282,65 @@ test("keeps snapshots in the report when they cannot be listed, and compares eve
     snapshots: before?.snapshots,
     snapshotCount: 1,
     volumes: [{ volume: id, sightings: 2 }],
+  });
+});
+
+describe("snapshots of many pages", () => {
+  /** A hundred thousand snapshots of a disk without a record, in pages of 500. Counts the pages that were read. */
+  function endlessSnapshots(world: MemoryWorld, total = 100_000) {
+    const stub = { pages: 0, failsAfter: Infinity };
+    const key = keyText(diskKey("0".repeat(32), "1".repeat(32)));
+    const listOwnedSnapshots = async (after = "0") => {
+      stub.pages += 1;
+      if (stub.pages > stub.failsAfter) throw new Error("RequestLimitExceeded");
+      const last = Math.min(Number(after) + 500, total);
+      const ids = Array.from({ length: last - Number(after) }, (_, at) => `snap-${Number(after) + at}`);
+      const snapshots = ids.map((id) => ({ id, key, tags: { key } }));
+      return { snapshots, ...(last < total && { next: `${last}` }) };
+    };
+    return { stub, ctx: { ...world.ctx, volumes: { ...world.volumes, listOwnedSnapshots } } };
+  }
+
+  test("are compared in slices of ten pages, and reported once all are compared", async () => {
+    const world = await memoryWorld();
+    const { stub, ctx } = endlessSnapshots(world);
+    const pages: number[] = [];
+    const counts: (number | undefined)[] = [];
+
+    for (let slice = 0; slice < 40; slice++) {
+      stub.pages = 0;
+      await compareOrphans(ctx);
+      pages.push(stub.pages);
+      counts.push((await readOrphans(world.ctx))?.snapshotCount);
+      world.clock.advance(5 * MINUTE);
+    }
+
+    expect(pages).toEqual(Array<number>(40).fill(10));
+    expect(counts).toEqual([...Array<number>(19).fill(0), ...Array<number>(20).fill(100_000), 100_000]);
+    const report = await readOrphans(world.ctx);
+    expect(report?.snapshots).toHaveLength(50);
+    expect(report?.snapshots?.[0]).toMatchObject({ snapshot: "snap-0", why: "it has no record", sightings: 2 });
+    expect(report?.snapshotPass).toBeUndefined();
+  });
+
+  test("go on after the last page that was listed, and begin anew if the listing cannot go on", async () => {
+    const world = await memoryWorld();
+    const { stub, ctx } = endlessSnapshots(world, 6_000);
+    const passes: unknown[] = [];
+    for (const failsAfter of [3, 0, 3, Infinity, Infinity]) {
+      Object.assign(stub, { pages: 0, failsAfter });
+      await compareOrphans(ctx);
+      const { snapshotPass: pass, snapshotCount } = (await readOrphans(world.ctx)) ?? {};
+      passes.push([pass?.next, pass?.snapshotCount, snapshotCount]);
+    }
+
+    expect(passes).toEqual([
+      ["1500", 1_500, 0],
+      [undefined, undefined, 0],
+      ["1500", 1_500, 0],
+      [undefined, undefined, 6_000],
+      ["5000", 5_000, 6_000],
+    ]);
   });
 });
 
@@ -620,7 +679,7 @@ test("lists as many long names as fit an item, counts all, and logs how many are
   const endless = { uid: "漢".repeat(100_000), run: 1, key: "k" };
   const compute = { ...world.compute, listRuns: async () => [endless, ...runs] };
   const snapshots = owned.map(({ id, key }) => ({ id, key, tags: { key } }));
-  const volumes = { ...world.volumes, listOwned: async () => owned, listOwnedSnapshots: async () => snapshots };
+  const volumes = { ...world.volumes, listOwned: async () => owned, listOwnedSnapshots: async () => ({ snapshots }) };
 
   await compareOrphans({ ...world.ctx, compute, volumes, log });
 

@@ -46,9 +46,9 @@ export interface OrphanReport extends Stored, VolumesReport, SnapshotsReport {
   readonly gpuHours: number;
 }
 
-/** Limits that keep the report below DynamoDB's 400 KB per item, with 50 volumes and 50 snapshots. */
-const RUNS_LISTED = { most: 500, bytes: 183_000 };
-const RECORDS_LISTED = { most: 500, bytes: 142_500 };
+/** Limits that keep the report below DynamoDB's 400 KB per item, with three lists of volumes and snapshots. */
+const RUNS_LISTED = { most: 500, bytes: 170_000 };
+const RECORDS_LISTED = { most: 500, bytes: 125_000 };
 const REMOVED_LISTED = { most: 50, bytes: 13_900 };
 /** A listing may miss a run that was just created. */
 const SETTLED_MS = 60_000;

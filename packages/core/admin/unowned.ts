@@ -50,12 +50,12 @@ export async function findUnowned(
     const { firstSeenAt = now, sightings = 0 } = knownSeenBefores.get(id) ?? {};
     return [{ id, key: resource.key?.slice(0, LONGEST) ?? null, why, firstSeenAt, sightings: sightings + 1 }];
   });
-  // Keep earlier findings first, so that the cut does not replace them.
-  return unowned.toSorted((left, right) => rank(left) - rank(right));
+  return earlierFirst(unowned);
 }
 
-function rank({ sightings }: Unowned): number {
-  return sightings > 1 ? 0 : 1;
+/** Puts earlier findings first, so that the cut of a list does not replace them. */
+export function earlierFirst<Found extends Pick<Unowned, "sightings">>(all: readonly Found[]): Found[] {
+  return all.toSorted((left, right) => Number(right.sightings > 1) - Number(left.sightings > 1));
 }
 
 async function endedDisks(ctx: Context<"table">, missing: readonly Key[]): Promise<ReadonlySet<string>> {

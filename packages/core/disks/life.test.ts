@@ -244,7 +244,7 @@ describe("names", () => {
     await world.advance(DAY + 60_000);
 
     const { owner, uid } = (await getDisk(world.as("alice"), "data")).disk;
-    expect(await world.volumes.listOwnedSnapshots()).toEqual([
+    expect((await world.volumes.listOwnedSnapshots()).snapshots).toEqual([
       { id, key: keyText(diskKey(owner, uid)), tags: expect.objectContaining({ name: "data" }) },
     ]);
     expect(key).toBe(keyText(diskKey(owner, uid)));

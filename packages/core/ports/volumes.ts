@@ -29,6 +29,12 @@ export interface OwnedSnapshot extends Owned {
   readonly isPending?: true;
 }
 
+export interface SnapshotPage {
+  readonly snapshots: readonly OwnedSnapshot[];
+  /** Absent on the last page. */
+  readonly next?: string | undefined;
+}
+
 /** Tags of a snapshot. Only `attempt` is used for decisions. */
 export interface SnapshotTags {
   readonly name: string;
@@ -84,8 +90,11 @@ export interface Volumes {
   createSnapshot(volumeId: string, tags: SnapshotTags): Promise<VolumeSnapshot>;
   /** Lists every snapshot of this volume made through this port, regardless of its tags. */
   listSnapshots(volumeId: string): Promise<VolumeSnapshot[]>;
-  /** Lists all snapshots of this deployment, with their tags and their disk's key. Throws rather than return a part. */
-  listOwnedSnapshots(): Promise<OwnedSnapshot[]>;
+  /**
+   * Lists this deployment's snapshots page by page, with their tags and their disk's key: first without `after`, then
+   * with the page before's `next`, which may expire. Throws rather than leave one out.
+   */
+  listOwnedSnapshots(after?: string): Promise<SnapshotPage>;
   findSnapshot(id: string): Promise<VolumeSnapshot | undefined>;
   /** Does nothing if the snapshot is gone. */
   removeSnapshot(id: string): Promise<void>;

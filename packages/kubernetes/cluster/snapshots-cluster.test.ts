@@ -137,10 +137,10 @@ describe("a backup of a claim", () => {
     const key = `owner#x#disk|${tags.disk}`;
     const ownSnapshot = await volumes.createSnapshot(id, { ...tags, key });
 
-    const listed = await volumes.listOwnedSnapshots();
+    const { snapshots: listed } = await volumes.listOwnedSnapshots();
 
     expect(listed).toEqual([{ id: ownSnapshot.id, key, tags: { ...tags, key } }]);
-    expect(await others.listOwnedSnapshots()).toEqual([]);
+    expect((await others.listOwnedSnapshots()).snapshots).toEqual([]);
     await clear();
   });
 

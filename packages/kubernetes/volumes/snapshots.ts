@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { OwnedSnapshot, SnapshotTags, VolumeSnapshot, Volumes } from "#core/ports/volumes.ts";
+import type { OwnedSnapshot, SnapshotPage, SnapshotTags, VolumeSnapshot, Volumes } from "#core/ports/volumes.ts";
 import { VolumeRefused } from "#core/problem.ts";
 import { ApiRefused, alreadyExists, isAnother, isForGood, isNotFound } from "../client/api-error.ts";
 import { describeMessage } from "../client/describe-message.ts";
@@ -111,8 +111,11 @@ async function listSnapshots(place: ClusterContext, volumeId: string): Promise<r
   }
 }
 
-/** Lists the deployment's snapshots. The volume label excludes foreign VolumeSnapshots with the deployment's labels. */
-async function listOwnedSnapshots(place: ClusterContext): Promise<OwnedSnapshot[]> {
+/**
+ * Lists the deployment's snapshots as one page: an API server forgets its place in a list within minutes. The volume
+ * label excludes foreign VolumeSnapshots with the deployment's labels.
+ */
+async function listOwnedSnapshots(place: ClusterContext): Promise<SnapshotPage> {
   const keep = ({ metadata }: Snapshot): OwnedSnapshot[] => {
     if (metadata.deletionTimestamp !== undefined) return [];
     const tags = readTags(metadata);
@@ -120,9 +123,9 @@ async function listOwnedSnapshots(place: ClusterContext): Promise<OwnedSnapshot[
   };
   try {
     const path = `${place.paths.snapshots}?${deploymentSelector(place.deployment, mark.volume)}`;
-    return [...(await place.client.list<Snapshot, OwnedSnapshot>(path, keep, { part: "metadata" })).items];
+    return { snapshots: (await place.client.list<Snapshot, OwnedSnapshot>(path, keep, { part: "metadata" })).items };
   } catch (error) {
-    if (await isWithoutApi(place, error)) return [];
+    if (await isWithoutApi(place, error)) return { snapshots: [] };
     throw error;
   }
 }

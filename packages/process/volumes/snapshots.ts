@@ -40,10 +40,11 @@ export function snapshotMethods(host: SnapshotHost) {
     },
     listOwnedSnapshots: async () => {
       requirePlaces(home);
-      return listSnapshotIds(home).flatMap((id) => {
+      const snapshots = listSnapshotIds(home).flatMap((id) => {
         const found = readSnapshot(home, id);
         return found ? [{ id, key: found.tags.key ?? null, tags: found.tags }] : [];
       });
+      return { snapshots };
     },
     findSnapshot: async (id) => {
       requirePlaces(home);

@@ -120,7 +120,7 @@ export function faultyPorts(sim: Scheduler, host: Host, ports: TruePorts): TrueP
         return sim.call(host, `createSnapshot ${id} ${tags.attempt}`, effect, createMs(sim));
       },
       listSnapshots: (id) => call(`listSnapshots ${id}`, () => volumes.listSnapshots(id)),
-      listOwnedSnapshots: () => call("listOwnedSnapshots", () => volumes.listOwnedSnapshots()),
+      listOwnedSnapshots: (after) => call("listOwnedSnapshots", () => volumes.listOwnedSnapshots(after)),
       findSnapshot: (id) => call(`findSnapshot ${id}`, () => volumes.findSnapshot(id)),
       removeSnapshot: (id) => call(`removeSnapshot ${id}`, () => volumes.removeSnapshot(id)),
       startArchive: (id, blob, owner) => call(`startArchive ${id}`, () => volumes.startArchive(id, blob, owner)),

@@ -90,7 +90,7 @@ test("a snapshot that no listing shows yet, or that is gone, is left to its disk
   const world = await backedUpWorld("data", "other");
   world.volumes.loseSnapshot(await backupOf(world, "other"));
   await reconcile(world.ctx, { look: keyText(await disk(world, "other")), hint: true });
-  const listOwnedSnapshots = async () => [];
+  const listOwnedSnapshots = async () => ({ snapshots: [] });
   const late = { ...world.volumes, listedWithinMs: 2 * HOUR, listOwnedSnapshots };
 
   expect((await disk(world, "other")).snapshots[0]?.missedAt).toBeDefined();

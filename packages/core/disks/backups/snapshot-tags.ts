@@ -21,8 +21,7 @@ const READ_AT_ONCE = 100;
  */
 export async function mendSnapshotTags(ctx: Context<"table" | "queue" | "volumes">): Promise<number> {
   const listedAt = ctx.clock.now();
-  const listed = await ctx.volumes.listOwnedSnapshots();
-  const tags: Tags = new Map(listed.map((snapshot) => [snapshot.id, snapshot.tags]));
+  const tags = await listTags(ctx);
   const disks = await listDisks(ctx);
   const before = listedAt - ctx.volumes.listedWithinMs;
   const wrong = disks.filter((disk) => hasWrongTags(disk, tags, before));
@@ -31,7 +30,7 @@ export async function mendSnapshotTags(ctx: Context<"table" | "queue" | "volumes
       return requestReconcile(ctx, diskKey(owner, uid), { isHint: true, delayMs: place * PACE_MS });
     }),
   );
-  if (wrong.length > 0) ctx.log.warn("snapshot tags wrong", { disks: wrong.length, snapshots: listed.length });
+  if (wrong.length > 0) ctx.log.warn("snapshot tags wrong", { disks: wrong.length, snapshots: tags.size });
   return wrong.length;
 }
 
@@ -41,6 +40,17 @@ export function isTagged(tags: Partial<SnapshotTags>, wanted: Partial<SnapshotTa
 }
 
 type Tags = ReadonlyMap<string, Partial<SnapshotTags>>;
+
+async function listTags(ctx: Context<"volumes">): Promise<Tags> {
+  const tags = new Map<string, Partial<SnapshotTags>>();
+  let after: string | undefined;
+  do {
+    const page = await ctx.volumes.listOwnedSnapshots(after);
+    for (const snapshot of page.snapshots) tags.set(snapshot.id, snapshot.tags);
+    after = page.next;
+  } while (after !== undefined);
+  return tags;
+}
 
 /** A snapshot that is newer than `before` may not be listed yet, and one that was missed before may be gone. */
 function hasWrongTags(disk: Disk, tags: Tags, before: number): boolean {
