@@ -57,6 +57,22 @@ describe("a stream of a pod", () => {
     expect(tokens).toEqual(["Bearer old", "Bearer new"]);
   });
 
+  it("trusts the certificate of its own access, whatever others have trusted before", async () => {
+    const accept: Upgrading = (request, socket, head) => sockets.handleUpgrade(request, socket, head, () => undefined);
+    await open(accept);
+    const otherServer = await loopbackServer((_, response) => response.end());
+    const stranger = apiClient({ ...server.access, ca: otherServer.access.ca });
+
+    const trusted = [await client.socket("/a", "v5.channel.k8s.io"), await client.socket("/b", "v5.channel.k8s.io")];
+    const refused = stranger.socket("/pods/a/exec", "v5.channel.k8s.io");
+
+    await expect(refused).rejects.toMatchObject({ name: "ApiUnreachable" });
+    expect(trusted.map(({ readyState, OPEN }) => readyState === OPEN)).toEqual([true, true]);
+    for (const socket of trusted) socket.terminate();
+    stranger.close();
+    await otherServer.close();
+  });
+
   it("fails without an answer, and with a cut connection", async () => {
     let count = 0;
     await open(
