@@ -39,6 +39,12 @@ test.each([
   ["dev", { KEY_TTL_HOURS: "x" }, "KEY_TTL_HOURS must be a whole number from 1 to 168"],
   ["dev", { LOGIN_SERVER_ID: "a b" }, "LOGIN_SERVER_ID must be 1 to 128 letters"],
   ["dev", { NODE_TYPES: "a=b" }, "NODE_TYPES must name known types"],
+  ["dev", { NODE_TOLERATIONS: "team:Never" }, "NODE_TOLERATIONS must be taints like dedicated=research:NoSchedule"],
+  [
+    "dev",
+    { NODE_TOLERATIONS: "node.kubernetes.io/not-ready" },
+    "NODE_TOLERATIONS must be taints like dedicated=research:NoSchedule",
+  ],
   // By an alias or an id alone no policy could name the key.
   ["dev", { EBS_KMS_KEY_ID: "alias/disks" }, "EBS_KMS_KEY_ID must be the ARN of a KMS key"],
   ["dev", { EBS_KMS_KEY_ID: "0a1b2c3d-1111-2222-3333-444455556666" }, "EBS_KMS_KEY_ID must be the ARN of a KMS key"],
@@ -136,6 +142,7 @@ const valid = {
   ADMIN_ROLES: "Admin",
   NODE_GROUPS: "p5.48xlarge=1",
   NODE_TYPES: "a=p5.48xlarge",
+  NODE_TOLERATIONS: "team",
   EKS_ENDPOINT: "https://eks.example",
   EKS_CA: "YQ==",
   TOOLS_IMAGE: "tools",

@@ -72,6 +72,7 @@ const passedOn = [
   "EKS_ENDPOINT",
   "EKS_CA",
   "NODE_TYPES",
+  "NODE_TOLERATIONS",
   "TOOLS_IMAGE",
   "GITHUB_KEYS_URL",
   "EBS_KMS_KEY_ID",

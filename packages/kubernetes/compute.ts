@@ -19,6 +19,7 @@ import { listNodes } from "./nodes/capacity.ts";
 import { nodeSlices } from "./nodes/node-slices.ts";
 import type { NodeTypeRule } from "./nodes/node-type.ts";
 import { machineStates, type ReadNodes, readNodes, recentNodes } from "./nodes/read-nodes.ts";
+import type { Toleration } from "./nodes/tolerations.ts";
 import type { Job } from "./objects.ts";
 import { buildPaths } from "./paths.ts";
 import { applyRun } from "./runs/apply-run.ts";
@@ -50,6 +51,8 @@ export interface KubernetesComputeOptions {
   now(): number;
   /** Node types of nodes without a cloud label. The first matching rule counts. */
   readonly nodeTypes?: readonly NodeTypeRule[] | undefined;
+  /** Taints of nodes that are this deployment's own. */
+  readonly tolerations?: readonly Toleration[] | undefined;
   /** Whether `observe` asks supervisors for the GPU idle time, which costs one call per machine. */
   readonly watchesGpus?: boolean | undefined;
   /** Image of images/tools, copied into every run. If undefined, further commands need a shell of the run's image. */
@@ -91,6 +94,7 @@ export function kubernetesCompute(options: KubernetesComputeOptions): Compute {
         now: now(),
         readNodes: readRecentNodes,
         nodeTypes: options.nodeTypes,
+        tolerations: options.tolerations,
         toolsImage: options.toolsImage,
         sshPort,
         web: options.web,
@@ -118,6 +122,7 @@ export function kubernetesCompute(options: KubernetesComputeOptions): Compute {
     listNodes: () =>
       listNodes(place, {
         nodeTypes: options.nodeTypes,
+        tolerations: options.tolerations,
         leaveOut: (pod) => options.log?.warn("pod too large to be counted", { pod }),
         slices,
       }),

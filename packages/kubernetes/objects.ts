@@ -106,7 +106,7 @@ export interface Node extends KubeObject {
   readonly spec: {
     readonly providerID?: string;
     readonly unschedulable?: boolean;
-    readonly taints?: readonly { readonly key: string; readonly effect: string }[];
+    readonly taints?: readonly { readonly key: string; readonly value?: string; readonly effect: string }[];
   };
   readonly status?: {
     readonly allocatable?: Quantities;

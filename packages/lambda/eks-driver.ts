@@ -14,8 +14,8 @@ interface EksSurroundings {
 
 /** Returns the full driver for this deployment's EKS cluster. Throws if the deployment's name is not a valid label. */
 export function eksCompute({ getMachineState, blobs }: EksSurroundings): Compute {
-  const config = readConfig(["NODE_TYPES", "TOOLS_IMAGE", "IDLE_GPU_MINUTES", "CLUSTER_SSH"]);
-  const { NODE_TYPES, TOOLS_IMAGE, IDLE_GPU_MINUTES, CLUSTER_SSH } = config;
+  const config = readConfig(["NODE_TYPES", "NODE_TOLERATIONS", "TOOLS_IMAGE", "IDLE_GPU_MINUTES", "CLUSTER_SSH"]);
+  const { NODE_TYPES, NODE_TOLERATIONS, TOOLS_IMAGE, IDLE_GPU_MINUTES, CLUSTER_SSH } = config;
   const { client, deployment } = eksPlace();
   const { now } = systemClock();
   return kubernetesCompute({
@@ -27,6 +27,7 @@ export function eksCompute({ getMachineState, blobs }: EksSurroundings): Compute
     blobs,
     log: jsonLog(),
     nodeTypes: NODE_TYPES,
+    tolerations: NODE_TOLERATIONS,
     toolsImage: TOOLS_IMAGE,
     // Nothing forwards SSH here. A gateway needs no SSH server in the run.
     sshPort: CLUSTER_SSH === "nodeport" ? RUN_SSH_PORT : undefined,

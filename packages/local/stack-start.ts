@@ -33,6 +33,7 @@ export interface StackStart {
     readonly KUBECONFIG?: string | undefined;
     readonly KUBE_CONTEXT?: string | undefined;
     readonly NODE_TYPES: Config["NODE_TYPES"];
+    readonly NODE_TOLERATIONS: Config["NODE_TOLERATIONS"];
     readonly TOOLS_IMAGE?: string | undefined;
     readonly CLUSTER_SSH: Config["CLUSTER_SSH"];
     readonly INGRESS_CLASS?: string | undefined;

@@ -95,6 +95,7 @@ const settingsOfStack = [
   "KUBECONFIG",
   "KUBE_CONTEXT",
   "NODE_TYPES",
+  "NODE_TOLERATIONS",
   "TOOLS_IMAGE",
   "CLUSTER_SSH",
   "INGRESS_CLASS",

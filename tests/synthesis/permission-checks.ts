@@ -228,7 +228,7 @@ function environmentProblems({ name, inputs }: Resource, entry: FunctionEntry): 
   const names = [
     ...entry.uses.flatMap((port) => settingsOfPort[port]),
     ...(serves ? (["ORIGIN_SECRETS"] as const) : []),
-    ...(entry.uses.includes("compute") && !serves ? (["NODE_TYPES", "TOOLS_IMAGE"] as const) : []),
+    ...(entry.uses.includes("compute") && !serves ? (["NODE_TYPES", "NODE_TOLERATIONS", "TOOLS_IMAGE"] as const) : []),
     ...(entry.kind === "socket" ? (["SHELL_QUEUE_URL", "SOCKET_API_URL"] as const) : []),
   ];
   const secrets = [

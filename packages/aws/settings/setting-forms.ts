@@ -136,6 +136,13 @@ export function nodeTypes() {
     .refine((rules) => rules.every(({ instanceType }) => findInstanceType(instanceType)), "must name known types");
 }
 
+/** Parses NODE_TOLERATIONS: taints of nodes that are the deployment's own. The cluster sets some taints itself. */
+export function nodeTolerations() {
+  return list(TOLERATION, "taints like dedicated=research:NoSchedule or team, none of node.kubernetes.io")
+    .default([])
+    .transform((texts) => texts.map(getToleration));
+}
+
 const NODE_GROUP = /^[a-z0-9.-]{1,40}=\d{1,5}(:\d{1,4}(:[a-z0-9-]{1,40}(\+[a-z0-9-]{1,40})*)?)?$/;
 const STARTUP_SECONDS = 300;
 
@@ -154,6 +161,18 @@ function isOfKnownTypes(groups: readonly NodeGroup[]): boolean {
 }
 
 const NODE_TYPE = /^[A-Za-z0-9][A-Za-z0-9._/-]{0,316}(=[A-Za-z0-9._-]{0,63})?=[a-z0-9.-]{1,40}$/;
+
+const TOLERATION =
+  /^(?!node\.kubernetes)[A-Za-z0-9][A-Za-z0-9._/-]{0,316}(=[A-Za-z0-9._-]{0,63})?(:(PreferNoSchedule|NoSchedule|NoExecute))?$/;
+
+type Effect = "NoSchedule" | "PreferNoSchedule" | "NoExecute" | undefined;
+
+/** Parses `<key>[=<value>][:<effect>]`. Without a value or an effect, each one is tolerated. */
+function getToleration(text: string): { key: string; value: string | undefined; effect: Effect } {
+  const [taint = "", effect] = text.split(":");
+  const [key = "", value] = taint.split("=");
+  return { key, value, effect: effect as Effect };
+}
 
 /** Parses `<label>=<instance type>` or `<label>=<value>=<instance type>`. */
 function getNodeType(text: string): { label: string; value: string | null; instanceType: string } {

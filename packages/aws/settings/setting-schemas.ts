@@ -9,6 +9,7 @@ import {
   list,
   networks,
   nodeGroups,
+  nodeTolerations,
   nodeTypes,
   number,
   sshAddress,
@@ -61,6 +62,7 @@ export const settingSchemas = {
   PREPARING_MINUTES: () => number({ min: 0.01, max: 240 }).default(30),
   NODE_GROUPS: nodeGroups,
   NODE_TYPES: nodeTypes,
+  NODE_TOLERATIONS: nodeTolerations,
   SWEEP_SECONDS: () => number({ min: 1, max: 60, whole: true }).default(60),
   DISK_RETENTION_DAYS: () => number({ min: 0, max: 365 }).default(30),
   DOMAIN: () =>

@@ -3,6 +3,7 @@ import type { Observation, Run } from "#core/ports/compute.ts";
 import { removed } from "#tests/cluster/cluster.ts";
 import { must } from "#tests/cluster/objects.ts";
 import { logText } from "#tests/fixtures/log-text.ts";
+import { kubernetesCompute } from "../compute.ts";
 import { type ClusterFixture, fixtureRun, namespace, openClusterFixture } from "../fixtures/cluster-fixture.ts";
 import type { Pod } from "../objects.ts";
 import { buildPaths } from "../paths.ts";
@@ -186,6 +187,22 @@ describe("a machine", () => {
 
     expect(during).toMatchObject({ ready: false });
     expect(await fixture.eventually(node, (seen) => seen?.ready ?? false)).toMatchObject({ units: 8, foreignUnits: 0 });
+  });
+
+  it("that is tainted for this deployment is offered to it, and its runs start there", async () => {
+    const key = "dedicated";
+    const own = kubernetesCompute({ ...fixture.options, tolerations: [{ key, value: "research" }] });
+    await change({ taints: [gpuTaint, { key, value: "research", effect: "NoSchedule" }] });
+    const forOthers = await node();
+    const offered = (await own.listNodes()).find(({ name }) => name === "two");
+
+    const run = fixtureRun({ shares: [{ node: "two", units: 1 }] });
+    await own.apply(run);
+    const seen = await until(run, ({ state }) => state === "ready");
+    await change({ taints: [gpuTaint] });
+
+    expect([forOthers?.unready, offered?.ready]).toEqual(["tainted", true]);
+    expect(seen).toMatchObject({ started: true });
   });
 
   it("with false labels is offered with its actual resources, and a run that it attracted shows why it does not start", async () => {

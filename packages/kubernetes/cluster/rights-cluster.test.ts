@@ -91,6 +91,7 @@ it("the driver uses each of its rights, and fails without it", { retry: 0 }, asy
     context: undefined,
     environment: {},
     nodeTypes: [],
+    tolerations: [],
     log: silentLog(),
     signal: new AbortController().signal,
     toolsImage: undefined,

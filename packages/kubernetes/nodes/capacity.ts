@@ -9,9 +9,11 @@ import type { ClusterContext } from "../runs/read-run.ts";
 import { countUnits, foreignUnits, unitsTaken } from "./machine-share.ts";
 import { type NodeSlices, nodeSlices } from "./node-slices.ts";
 import { type NodeTypeRule, typeOfNode, zoneOfNode } from "./node-type.ts";
+import { isKeptForOthers, type Toleration } from "./tolerations.ts";
 
 export interface ListingOptions {
   readonly nodeTypes?: readonly NodeTypeRule[] | undefined;
+  readonly tolerations?: readonly Toleration[] | undefined;
   /** Receives the name of each pod that is too large to read. Such a pod counts as nothing, so it blocks no run. */
   readonly leaveOut?: (name: string) => void;
   readonly slices?: NodeSlices;
@@ -26,8 +28,8 @@ const MOST_NODES_AT_ONCE = 1_000;
 const LIST_PODS_MS = 25_000;
 
 export async function listNodes(place: ClusterContext, options: ListingOptions = {}): Promise<ComputeNode[]> {
-  const { nodeTypes = [], mostNodesAtOnce = MOST_NODES_AT_ONCE, enough = AbortSignal.timeout(LIST_PODS_MS) } = options;
-  const nodes = await place.client.list<Node, Offer | null>("/api/v1/nodes", (node) => [findOffer(node, nodeTypes)]);
+  const { mostNodesAtOnce = MOST_NODES_AT_ONCE, enough = AbortSignal.timeout(LIST_PODS_MS) } = options;
+  const nodes = await place.client.list<Node, Offer | null>("/api/v1/nodes", (node) => [findOffer(node, options)]);
   const offers = nodes.items.flatMap((offer) => offer ?? []);
   if (nodes.items.length > mostNodesAtOnce)
     return listSliced(place, offers, nodes.resourceVersion, { ...options, enough });
@@ -124,7 +126,7 @@ interface Offer {
 }
 
 /** Returns null if Berth does not know the node's type. */
-function findOffer(node: Node, nodeTypes: readonly NodeTypeRule[]): Offer | null {
+function findOffer(node: Node, { nodeTypes = [], tolerations }: ListingOptions): Offer | null {
   const type = typeOfNode(node, nodeTypes);
   if (!type) return null;
   const allocatable = node.status?.allocatable ?? {};
@@ -134,7 +136,7 @@ function findOffer(node: Node, nodeTypes: readonly NodeTypeRule[]): Offer | null
     providerId: node.spec.providerID ?? null,
     instanceType: type.name,
     zone: zoneOfNode(node),
-    ...getReadiness(node),
+    ...getReadiness(node, tolerations),
     units: countUnits(allocatable, type),
   };
   return { type, node: offered, allocatable, mark: markOfNode(node) };
@@ -151,21 +153,14 @@ function computeNode({ type, node, allocatable, mark }: Offer, taken: readonly T
   };
 }
 
-function getReadiness(node: Node): Pick<ComputeNode, "ready" | "unready"> {
-  const unready = whyUnready(node);
+function getReadiness(node: Node, tolerations?: readonly Toleration[]): Pick<ComputeNode, "ready" | "unready"> {
+  const unready = whyUnready(node, tolerations);
   return unready ? { ready: false, unready } : { ready: true };
 }
 
 /** Checks taints last, because the cluster taints unready and cordoned nodes itself. */
-function whyUnready(node: Node): Unready | undefined {
+function whyUnready(node: Node, tolerations?: readonly Toleration[]): Unready | undefined {
   if (!holds(node, "Ready")) return "notReady";
   if (node.spec.unschedulable === true) return "cordoned";
-  return isKeptForOthers(node) ? "tainted" : undefined;
-}
-
-/** Reports whether taints exclude runs. Their pods tolerate only the GPU taint. */
-function isKeptForOthers({ spec }: Node): boolean {
-  return (spec.taints ?? []).some(
-    ({ key, effect }) => effect !== "PreferNoSchedule" && !(key === "nvidia.com/gpu" && effect === "NoSchedule"),
-  );
+  return isKeptForOthers(node, tolerations) ? "tainted" : undefined;
 }

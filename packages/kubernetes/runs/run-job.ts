@@ -14,6 +14,7 @@ import {
 } from "../names.ts";
 import { computeQuantities, computeStorage } from "../nodes/machine-share.ts";
 import { type NodeTypeRule, termsOfType } from "../nodes/node-type.ts";
+import { podTolerations, type Toleration } from "../nodes/tolerations.ts";
 import type { Node } from "../objects.ts";
 import { buildVariables } from "./run-env.ts";
 import { hasEnv } from "./run-parts.ts";
@@ -30,6 +31,7 @@ export interface JobSurroundings {
   readonly deployment: string;
   readonly now: number;
   readonly nodeTypes?: readonly NodeTypeRule[] | undefined;
+  readonly tolerations?: readonly Toleration[] | undefined;
   /** Existing nodes of the run's shares. */
   readonly nodes?: readonly Node[];
   readonly toolsImage?: string | undefined;
@@ -104,7 +106,7 @@ function buildPod(run: Run, machine: number, surroundings: JobSurroundings): obj
         requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: getNode(run, machine, surroundings) },
       },
     },
-    tolerations,
+    tolerations: [...podTolerations(surroundings.tolerations), ...ofSilentNodes],
     ...(tools ? { initContainers: tools.initContainers } : {}),
     containers: [
       {
@@ -129,8 +131,7 @@ function buildPod(run: Run, machine: number, surroundings: JobSurroundings): obj
 const writable = { fsGroup: 1000, fsGroupChangePolicy: "OnRootMismatch" };
 
 /** Keeps pods on a silent node: only the core declares it lost (docs/architecture/failures.md#lost-nodes). */
-const tolerations = [
-  { key: "nvidia.com/gpu", operator: "Exists", effect: "NoSchedule" },
+const ofSilentNodes = [
   { key: "node.kubernetes.io/not-ready", operator: "Exists", effect: "NoExecute" },
   { key: "node.kubernetes.io/unreachable", operator: "Exists", effect: "NoExecute" },
 ];

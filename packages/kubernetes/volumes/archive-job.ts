@@ -3,6 +3,7 @@ import type { BlobUpload } from "#core/ports/blobs.ts";
 import type { RunRef } from "#core/ports/compute.ts";
 import type { ArchiveOwner } from "#core/ports/volumes.ts";
 import { buildMarks, deploymentLabels, everyRunSelector, labelledRun, mountLabel, type RunId } from "../names.ts";
+import { podTolerations, type Toleration } from "../nodes/tolerations.ts";
 import type { Job, KubeObject, Metadata } from "../objects.ts";
 import type { ClusterContext } from "../runs/read-run.ts";
 import { keptByAutoscalers, MAIN, priorityClass } from "../runs/run-job.ts";
@@ -49,6 +50,7 @@ interface WantedArchive {
   readonly volume: string;
   readonly blob: string;
   readonly claim: string;
+  readonly tolerations?: readonly Toleration[] | undefined;
 }
 
 /** Returns a suspended Job, which waits for its upload address. The pod can read the volume and nothing else. */
@@ -81,7 +83,7 @@ export function archiveJob({ deployment }: Pick<ClusterContext, "deployment">, w
   };
 }
 
-function buildPod(name: string, { image, claim }: WantedArchive): object {
+function buildPod(name: string, { image, claim, tolerations }: WantedArchive): object {
   return {
     restartPolicy: "Never",
     priorityClassName: priorityClass,
@@ -90,7 +92,7 @@ function buildPod(name: string, { image, claim }: WantedArchive): object {
     enableServiceLinks: false,
     securityContext: { seccompProfile: { type: "RuntimeDefault" } },
     // The volume's zone may have only GPU machines.
-    tolerations: [{ key: "nvidia.com/gpu", operator: "Exists", effect: "NoSchedule" }],
+    tolerations: podTolerations(tolerations),
     containers: [
       {
         name: MAIN,

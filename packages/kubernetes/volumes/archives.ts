@@ -4,6 +4,7 @@ import type { Archive, ArchiveOwner, Volume, VolumeRef, Volumes } from "#core/po
 import { isBlobName } from "#core/store/blob-name.ts";
 import { alreadyExists } from "../client/api-error.ts";
 import { machineStates, readNodes } from "../nodes/read-nodes.ts";
+import type { Toleration } from "../nodes/tolerations.ts";
 import { holds, type Job, listClaimNames, type Pod } from "../objects.ts";
 import { type ClusterContext, isLiving } from "../runs/read-run.ts";
 import { archiveJob, archiveLabel, archiveName, archiveSecret, toArchiveRun } from "./archive-job.ts";
@@ -15,6 +16,7 @@ export type Archives = Pick<Volumes, "startArchive" | "findArchive" | "endArchiv
 
 export interface ArchiveOptions {
   readonly image: string;
+  readonly tolerations?: readonly Toleration[] | undefined;
   /** The store must offer upload addresses. */
   readonly blobs: Pick<Blobs, "urlToPut" | "getSize">;
   /** Returns the name of the claim that mounts the volume. Throws if there is no such volume. */
@@ -35,7 +37,7 @@ export function kubernetesArchives(place: ClusterContext, options: ArchiveOption
   };
 }
 
-interface EbsArchiveOptions extends Pick<ArchiveOptions, "image" | "blobs" | "getMachineState"> {
+interface EbsArchiveOptions extends Pick<ArchiveOptions, "image" | "tolerations" | "blobs" | "getMachineState"> {
   findVolume(id: string): Promise<Volume | undefined>;
 }
 
@@ -68,7 +70,7 @@ interface Wanted {
 /** Creates the Job suspended, so that it can own the Secret with its address, then resumes it. Idempotent. */
 async function startArchive(
   place: ClusterContext,
-  { image, blobs, getClaimName }: ArchiveOptions,
+  { image, tolerations, blobs, getClaimName }: ArchiveOptions,
   { volume, blob, owner }: Wanted,
 ): Promise<void> {
   const { client, paths } = place;
@@ -78,8 +80,11 @@ async function startArchive(
   if (!found && (await blobs.getSize(blob)) !== undefined) return;
   const upload = await blobs.urlToPut(blob);
   if (!upload) throw new Error("This blob store has no upload addresses");
-  const job =
-    found ?? (await makeJob(place, { image, volume, blob, owner, claim: await getClaimName(volume, owner) }, deadline));
+  const make = async () => {
+    const claim = await getClaimName(volume, owner);
+    return makeJob(place, { image, tolerations, volume, blob, owner, claim }, deadline);
+  };
+  const job = found ?? (await make());
   if (!isSuspended(job)) return;
   await client.apply(`${paths.secrets}/${job.metadata.name}`, archiveSecret(place, job, upload), deadline);
   const { name, uid } = job.metadata;

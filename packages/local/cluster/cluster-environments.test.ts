@@ -67,6 +67,7 @@ function open(exposure: Exposure = { sshPort: undefined, web: undefined }) {
     context: undefined,
     environment: {},
     nodeTypes: [],
+    tolerations: [],
     log: silentLog(),
     signal: new AbortController().signal,
     toolsImage: undefined,

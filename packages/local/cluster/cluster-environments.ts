@@ -13,6 +13,7 @@ import { readKubeconfig } from "#kubernetes/client/kubeconfig.ts";
 import { kubernetesCompute } from "#kubernetes/compute.ts";
 import { streamedLogs } from "#kubernetes/exec/streamed-logs.ts";
 import type { NodeTypeRule } from "#kubernetes/nodes/node-type.ts";
+import type { Toleration } from "#kubernetes/nodes/tolerations.ts";
 import { buildPaths } from "#kubernetes/paths.ts";
 import { podLimits } from "#kubernetes/status/observation.ts";
 import { findSnapshotClass } from "#kubernetes/volumes/volume-classes.ts";
@@ -42,6 +43,7 @@ export interface ClusterOptions {
   /** Environment of the kubeconfig's credential plugin. */
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly nodeTypes: readonly NodeTypeRule[];
+  readonly tolerations: readonly Toleration[];
   readonly log: Log;
   readonly signal: AbortSignal;
   startSsh(ports: GatewayPorts): Promise<SshServer>;
@@ -110,7 +112,7 @@ interface Server {
 async function environmentsOn(
   { client, logClient, close, url, context }: Server,
   deployment: string,
-  { home, nodeTypes, log, startSsh, toolsImage, blobs, watchesGpus, exposure }: ClusterOptions,
+  { home, nodeTypes, tolerations, log, startSsh, toolsImage, blobs, watchesGpus, exposure }: ClusterOptions,
 ): Promise<Environments> {
   const { now } = systemClock();
   // No cloud provider is available to ask about a machine.
@@ -124,6 +126,7 @@ async function environmentsOn(
     now,
     getMachineState,
     nodeTypes,
+    tolerations,
     log,
     toolsImage,
     blobs,
