@@ -259,6 +259,19 @@ describe("a request for a page", () => {
     expect(names.filter((name) => name === "x-twice")).toHaveLength(2);
   });
 
+  it.each([
+    ...["/../../etc/passwd", "/./..", "//evil.example/x", "/a//../b", "/..\\..\\x", "/%2e%2e/%2e%2e/x", "/..%2f..%2fx"],
+    ...["/%252e%252e/x", "/.berth/../x", "/.berth%2fterminal", "/x/.berth/terminal", "/;/../x", "/?/../../x"],
+  ])("reaches its own environment with the path %s as it is", async (path) => {
+    await fixture.environment("other", { at: 1 });
+    const arrived = seen();
+
+    const { status } = await fixture.ask(HOST, { path, headers: bearer });
+
+    const { url, headers } = await arrived;
+    expect([status, url, headers.host]).toEqual([200, path, HOST]);
+  });
+
   it("keeps the end of its body, in chunks and if its Connection header lists content-length", async () => {
     const begun = (head: string, body: string) => {
       const socket = connect(fixture.port, "127.0.0.1");

@@ -55,56 +55,70 @@ interface Internals {
 }
 
 interface Change {
-  readonly file: string;
   readonly from: string;
   readonly to: string;
 }
 
+interface ChangedFile {
+  readonly file: string;
+  readonly changes: readonly Change[];
+}
+
 /** In the order of loading: `Protocol.js` loads the other two. */
-const changes: readonly Change[] = [
+const changedFiles: readonly ChangedFile[] = [
   {
     file: "ssh2/lib/protocol/crypto.js",
-    from: "> MAX_PACKET_SIZE",
-    to: "> (this.mostBytes ?? MAX_PACKET_SIZE)",
+    changes: [{ from: "> MAX_PACKET_SIZE", to: "> (this.mostBytes ?? MAX_PACKET_SIZE)" }],
   },
   {
     // The original closes the connection at an unknown terminal mode. RFC 4254, section 8, stops reading there.
     file: "ssh2/lib/protocol/handlers.misc.js",
-    from: "modes = undefined;",
-    to: "",
+    changes: [{ from: "modes = undefined;", to: "" }],
   },
   {
-    // The original text lacks a comma, and names SHA-1 and DSA, which are refused.
     file: "ssh2/lib/protocol/Protocol.js",
-    from: "'ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521'\n      + 'rsa-sha2-512,rsa-sha2-256,ssh-rsa,ssh-dss'",
-    to: "'ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521,rsa-sha2-512,rsa-sha2-256,sk-ssh-ed25519@openssh.com,sk-ecdsa-sha2-nistp256@openssh.com'",
+    changes: [
+      {
+        // The original text lacks a comma, and names SHA-1 and DSA, which are refused.
+        from: "'ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521'\n      + 'rsa-sha2-512,rsa-sha2-256,ssh-rsa,ssh-dss'",
+        to: "'ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521,rsa-sha2-512,rsa-sha2-256,sk-ssh-ed25519@openssh.com,sk-ecdsa-sha2-nistp256@openssh.com'",
+      },
+      // The original keeps the first part of a client's name only, and never ends a name in three parts.
+      {
+        from: "  if (!this._buffer)\n    this._buffer = bufferSlice(data, op);",
+        to: "  this._buffer = bufferSlice(data, op);",
+      },
+    ],
   },
 ];
 
 /**
- * The server of ssh2 with three changes for which it has no option: a packet limit per connection, signature
- * algorithms in the form that clients read (RFC 8308, 3.1), and unknown terminal modes. Throws if the installed ssh2
- * has another text.
+ * The server of ssh2 with four changes for which it has no option: a packet limit per connection, signature
+ * algorithms in the form that clients read (RFC 8308, 3.1), unknown terminal modes, and names that arrive in parts.
+ * Throws if the installed ssh2 has another text.
  */
 export const Ssh2Server: typeof ssh2.Server = loadServer();
 
 function loadServer(): typeof ssh2.Server {
   const root = dirname(require.resolve("ssh2/package.json"));
   for (const path of Object.keys(require.cache)) if (path.startsWith(root)) delete require.cache[path];
-  for (const change of changes) loadChanged(change);
+  for (const changed of changedFiles) loadChanged(changed);
   return (require("ssh2") as typeof ssh2).Server;
 }
 
-function loadChanged({ file, from, to }: Change): void {
+function loadChanged({ file, changes }: ChangedFile): void {
   const path = require.resolve(file);
-  const text = readFileSync(path, "utf8");
-  if (!text.includes(from)) throw new Error(`${path} is from another release of ssh2 than Berth was built with`);
+  let text = readFileSync(path, "utf8");
+  for (const { from, to } of changes) {
+    if (!text.includes(from)) throw new Error(`${path} is from another release of ssh2 than Berth was built with`);
+    text = text.replaceAll(from, to);
+  }
   const module = { exports: {}, filename: path, id: path, loaded: false } as NodeJS.Module;
   require.cache[path] = module;
   const words = ["exports", "require", "module"];
   const ownRequire = createRequire(path);
   const requireWithKeys = (name: string) => (name === "crypto" ? cryptoWithKeyObjects() : ownRequire(name));
-  compileFunction(text.replaceAll(from, to), words, { filename: path })(module.exports, requireWithKeys, module);
+  compileFunction(text, words, { filename: path })(module.exports, requireWithKeys, module);
   module.loaded = true;
 }
 
