@@ -1,0 +1,172 @@
+import type { EC2Client } from "@aws-sdk/client-ec2";
+import { EKSClient, type Issue, type Nodegroup } from "@aws-sdk/client-eks";
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { type FakeAnswer, type FakeService, fakeKey, startFakeService } from "#tests/aws/fake-service.ts";
+import { patient } from "#tests/aws/patient.ts";
+import { clientOptions } from "../client-options.ts";
+import { ec2Clients } from "../ec2/ec2-client.ts";
+import { eksMachineGroups } from "./eks-machine-groups.ts";
+
+let eks: FakeService;
+let ec2: FakeService;
+let clients: { readonly eks: EKSClient; readonly ec2: EC2Client };
+let groups: Map<string, Nodegroup>;
+/** Names that are listed although they were deleted since. */
+let stale: string[];
+
+const json = (value: unknown, status = 200): FakeAnswer => ({
+  status,
+  headers: { "content-type": "application/json" },
+  body: JSON.stringify(value),
+});
+
+function refusal(code: string, status: number, message = code): FakeAnswer {
+  return { ...json({ message, code }, status), headers: { "x-amzn-errortype": code } };
+}
+
+function answer(path: string): FakeAnswer {
+  const name = /^\/clusters\/gpus\/node-groups\/([^?]+)/.exec(path)?.[1];
+  if (name === undefined) return json({ nodegroups: [...groups.keys(), ...stale] });
+  const nodegroup = groups.get(name);
+  return nodegroup ? json({ nodegroup }) : refusal("ResourceNotFoundException", 404);
+}
+
+const subnets = `<DescribeSubnetsResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><subnetSet>
+  <item><subnetId>subnet-1</subnetId><availabilityZone>us-east-1b</availabilityZone></item>
+  <item><subnetId>subnet-2</subnetId><availabilityZone>us-east-1a</availabilityZone></item>
+</subnetSet></DescribeSubnetsResponse>`;
+
+beforeAll(async () => {
+  eks = await startFakeService(
+    "eks",
+    (code) => refusal(code, 403),
+    ({ path }) => answer(path),
+  );
+  ec2 = await startFakeService(
+    "ec2",
+    (code) => refusal(code, 403),
+    () => ({ status: 200, body: subnets }),
+  );
+  const address = { region: "us-east-1", credentials: fakeKey };
+  const { client } = ec2Clients({ ...address, endpoint: ec2.endpoint }, patient);
+  clients = { eks: new EKSClient(clientOptions({ ...address, endpoint: eks.endpoint }, patient)), ec2: client };
+});
+beforeEach(() => {
+  groups = new Map();
+  stale = [];
+});
+afterAll(async () => {
+  clients.eks.destroy();
+  clients.ec2.destroy();
+  await Promise.all([eks.stop(), ec2.stop()]);
+});
+
+const list = () => eksMachineGroups({ ...clients, cluster: "gpus" }).list();
+
+function add(changes: Partial<Nodegroup>): void {
+  groups.set("p5", {
+    nodegroupName: "p5",
+    status: "ACTIVE",
+    instanceTypes: ["p5.48xlarge"],
+    subnets: ["subnet-1", "subnet-2", "subnet-gone"],
+    scalingConfig: { minSize: 0, desiredSize: 1, maxSize: 4 },
+    ...changes,
+  });
+}
+
+test("reads zones from subnets, and leaves out a subnet that is gone", async () => {
+  add({});
+
+  expect(await list()).toMatchObject([{ name: "p5", zones: ["us-east-1a", "us-east-1b"], mostNodes: 4 }]);
+});
+
+test("a group with its machine type in a launch template has no types", async () => {
+  add({ instanceTypes: undefined });
+
+  expect(await list()).toMatchObject([{ name: "p5", instanceTypes: [] }]);
+});
+
+test.each<[Nodegroup["status"], boolean]>([
+  ["ACTIVE", true],
+  ["UPDATING", true],
+  ["DEGRADED", true],
+  ["CREATING", false],
+  ["CREATE_FAILED", false],
+  ["DELETING", false],
+  ["DELETE_FAILED", false],
+])("a group that is %s creates machines: %s", async (status, isActive) => {
+  add({ status });
+
+  expect(await list()).toMatchObject([{ isActive }]);
+});
+
+/** The forms of messages are those of Amazon EKS User Guide, "Troubleshoot problems with node groups". */
+const launch = (text: string): Issue => ({
+  code: "AsgInstanceLaunchFailures",
+  message: `Could not launch On-Demand Instances. ${text} Launching EC2 instance failed.`,
+  resourceIds: ["eks-p5-1234"],
+});
+
+test.each<[string, Issue, string | undefined]>([
+  [
+    "no machines in a zone",
+    launch("InsufficientInstanceCapacity - We currently do not have sufficient p5.48xlarge capacity in us-east-1a."),
+    "machines",
+  ],
+  ["no spot machines", launch("UnfulfillableCapacity - Unable to fulfill capacity."), "machines"],
+  [
+    "the account's quota of vCPUs",
+    launch("VcpuLimitExceeded - You have requested more vCPU capacity than your current vCPU limit of 0 allows."),
+    "quota",
+  ],
+  ["the quota of spot machines", launch("MaxSpotInstanceCountExceeded - Max spot instance count exceeded."), "quota"],
+  ["no address at a launch", launch("InsufficientFreeAddressesInSubnet - Not enough free addresses."), "addresses"],
+  ["another failed launch", launch("InvalidParameterValue - Value () is invalid."), "other"],
+  ["a full subnet", { code: "InsufficientFreeAddresses", message: "subnet-1" }, "addresses"],
+  ["the limit of instances", { code: "InstanceLimitExceeded", message: "" }, "quota"],
+  ["a missing launch template", { code: "Ec2LaunchTemplateNotFound", message: "" }, "other"],
+  ["a node that does not join", { code: "NodeCreationFailure", message: "Unhealthy nodes" }, undefined],
+  ["an eviction that failed", { code: "PodEvictionFailure", message: "Reached max retries" }, undefined],
+])("reads from a health issue about %s what the group lacks", async (_, issue, lacks) => {
+  add({ status: "DEGRADED", health: { issues: [issue] } });
+
+  expect((await list())?.map((group) => group.lacks)).toEqual([lacks]);
+});
+
+test("leaves out a group that was deleted after it was listed", async () => {
+  add({});
+  stale = ["deleted"];
+
+  expect((await list())?.map(({ name }) => name)).toEqual(["p5"]);
+});
+
+test("throws if one group is refused, instead of leaving it out", async () => {
+  add({});
+  eks.trouble([json({ nodegroups: ["p5"] }), refusal("AccessDeniedException", 403)]);
+
+  await expect(list()).rejects.toMatchObject({ name: "AccessDeniedException" });
+});
+
+test("throws for a cluster that does not exist, instead of reporting that it has no groups", async () => {
+  eks.trouble([refusal("ResourceNotFoundException", 404, "No cluster found for name: gpus.")]);
+
+  await expect(list()).rejects.toMatchObject({ name: "ResourceNotFoundException" });
+});
+
+test("retries a throttled call, and throws if it stays throttled", async () => {
+  add({});
+  const throttled = refusal("ThrottlingException", 429, "Rate exceeded");
+  eks.trouble([json({ nodegroups: ["p5"] }), throttled]);
+  expect(await list()).toHaveLength(1);
+
+  eks.trouble([json({ nodegroups: ["p5"] }), throttled, throttled, throttled]);
+  await expect(list()).rejects.toMatchObject({ name: "ThrottlingException" });
+});
+
+test("throws if the zones are refused", async () => {
+  add({});
+  const body = "<Response><Errors><Error><Code>UnauthorizedOperation</Code></Error></Errors></Response>";
+  ec2.trouble([{ status: 403, body }]);
+
+  await expect(list()).rejects.toMatchObject({ name: "UnauthorizedOperation" });
+});

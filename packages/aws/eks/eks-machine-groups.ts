@@ -1,0 +1,105 @@
+import { DescribeSubnetsCommand, type EC2Client } from "@aws-sdk/client-ec2";
+import {
+  DescribeNodegroupCommand,
+  type EKSClient,
+  type Issue,
+  type Nodegroup,
+  paginateListNodegroups,
+  ResourceNotFoundException,
+  type Taint,
+} from "@aws-sdk/client-eks";
+import type { Lack, MachineGroup, MachineGroups } from "#core/ports/machine-groups.ts";
+
+export interface EksMachineGroupsOptions {
+  readonly eks: EKSClient;
+  readonly ec2: EC2Client;
+  readonly cluster: string;
+}
+
+/** EKS limits DescribeNodegroup for the account, so few run at once. */
+const AT_ONCE = 5;
+
+/** Returns the managed node groups of an EKS cluster. Self-managed groups and Karpenter's pools are not among them. */
+export function eksMachineGroups({ eks, ec2, cluster }: EksMachineGroupsOptions): MachineGroups {
+  return {
+    async list() {
+      const names = await listNames(eks, cluster);
+      const found: Nodegroup[] = [];
+      for (let first = 0; first < names.length; first += AT_ONCE) {
+        const some = names.slice(first, first + AT_ONCE);
+        found.push(...(await Promise.all(some.map((name) => describe(eks, cluster, name)))).flat());
+      }
+      const zones = await findZones(ec2, new Set(found.flatMap(({ subnets = [] }) => subnets)));
+      return found.map((group) => toMachineGroup(group, zones)).sort((a, b) => (a.name < b.name ? -1 : 1));
+    },
+  };
+}
+
+async function listNames(client: EKSClient, clusterName: string): Promise<string[]> {
+  const names: string[] = [];
+  for await (const { nodegroups = [] } of paginateListNodegroups({ client }, { clusterName }))
+    names.push(...nodegroups);
+  return names;
+}
+
+/** Returns no group if it was deleted since it was listed. */
+async function describe(eks: EKSClient, clusterName: string, nodegroupName: string): Promise<Nodegroup[]> {
+  try {
+    const { nodegroup } = await eks.send(new DescribeNodegroupCommand({ clusterName, nodegroupName }));
+    return nodegroup ? [nodegroup] : [];
+  } catch (error) {
+    if (error instanceof ResourceNotFoundException) return [];
+    throw error;
+  }
+}
+
+/** Filters by id, because a call with ids fails if one of them is gone. */
+async function findZones(ec2: EC2Client, subnets: ReadonlySet<string>): Promise<ReadonlyMap<string, string>> {
+  if (subnets.size === 0) return new Map();
+  const { Subnets = [] } = await ec2.send(
+    new DescribeSubnetsCommand({ Filters: [{ Name: "subnet-id", Values: [...subnets] }] }),
+  );
+  return new Map(Subnets.map(({ SubnetId = "", AvailabilityZone = "" }) => [SubnetId, AvailabilityZone]));
+}
+
+function toMachineGroup(group: Nodegroup, zones: ReadonlyMap<string, string>): MachineGroup {
+  const { nodegroupName = "", instanceTypes = [], subnets = [], scalingConfig, status, taints = [], health } = group;
+  const lacks = (health?.issues ?? []).map(findLack).find((lack) => lack !== undefined);
+  return {
+    name: nodegroupName,
+    instanceTypes,
+    zones: [...new Set(subnets.flatMap((subnet) => zones.get(subnet) || []))].sort(),
+    mostNodes: scalingConfig?.maxSize ?? 0,
+    isActive: status === "ACTIVE" || status === "UPDATING" || status === "DEGRADED",
+    admitsRuns: taints.every(isTolerated),
+    ...(lacks && { lacks }),
+  };
+}
+
+/** Pods of runs tolerate only the GPU taint (packages/kubernetes/nodes/capacity.ts). */
+function isTolerated({ key, effect }: Taint): boolean {
+  return effect === "PREFER_NO_SCHEDULE" || (key === "nvidia.com/gpu" && effect === "NO_SCHEDULE");
+}
+
+/** Issues that keep a group from creating machines (Amazon EKS API Reference, "Issue"). */
+const lackOfCode: Readonly<Record<string, Lack>> = {
+  InstanceLimitExceeded: "quota",
+  InsufficientFreeAddresses: "addresses",
+  AutoScalingGroupNotFound: "other",
+  Ec2LaunchTemplateNotFound: "other",
+  Ec2SecurityGroupNotFound: "other",
+  Ec2SubnetNotFound: "other",
+  IamInstanceProfileNotFound: "other",
+};
+
+/** The codes of EC2 in the message of a failed launch (Amazon EC2 API Reference, error codes). */
+const lackOfLaunch: readonly (readonly [RegExp, Lack])[] = [
+  [/InsufficientInstanceCapacity|InsufficientHostCapacity|InsufficientCapacity|UnfulfillableCapacity/, "machines"],
+  [/LimitExceeded|MaxSpotInstanceCountExceeded/, "quota"],
+  [/InsufficientFreeAddresses/, "addresses"],
+];
+
+function findLack({ code, message = "" }: Issue): Lack | undefined {
+  if (code !== "AsgInstanceLaunchFailures") return lackOfCode[code ?? ""];
+  return lackOfLaunch.find(([pattern]) => pattern.test(message))?.[1] ?? "other";
+}

@@ -1,0 +1,24 @@
+/** What a provider lacks to create a machine: machines, the account's quota, addresses, or something else. */
+export const lackKinds = ["machines", "quota", "addresses", "other"] as const;
+export type Lack = (typeof lackKinds)[number];
+
+/** A group that creates machines on demand, such as a managed node group of EKS. */
+export interface MachineGroup {
+  readonly name: string;
+  readonly instanceTypes: readonly string[];
+  /** Sorted. Empty if unknown. */
+  readonly zones: readonly string[];
+  readonly mostNodes: number;
+  /** False while it is being created or deleted, or has failed. */
+  readonly isActive: boolean;
+  /** False if its taints keep runs out. */
+  readonly admitsRuns: boolean;
+  /** What it lacks to create a machine now, as its provider reports. */
+  readonly lacks?: Lack | undefined;
+}
+
+/** The provider's groups that create machines for the cluster. */
+export interface MachineGroups {
+  /** Lists all groups by name, or returns undefined without a provider. Throws if one cannot be read. */
+  list(): Promise<readonly MachineGroup[] | undefined>;
+}
