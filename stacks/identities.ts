@@ -81,6 +81,7 @@ export function buildArns(made: {
     bucketObjects: $util.interpolate`${made.bucket.arn}/*`,
     sealerKey: made.sealerKey.arn,
     cluster: arn("eks", `cluster/${made.eksCluster}`),
+    nodeGroups: arn("eks", `nodegroup/${made.eksCluster}/*/*`),
     logGroups: arn("logs", `log-group:/berth/${made.stage}/*:*`),
     volumes: arn("ec2", "volume/*"),
     // A snapshot's ARN names no account.

@@ -5,6 +5,7 @@ import type { Fetch } from "./ports/fetch.ts";
 import type { GithubKeys, Identity } from "./ports/identity.ts";
 import type { Ids } from "./ports/ids.ts";
 import type { Log } from "./ports/log.ts";
+import type { MachineGroups } from "./ports/machine-groups.ts";
 import type { Queue } from "./ports/queue.ts";
 import type { Sealer } from "./ports/sealer.ts";
 import type { Table } from "./ports/table.ts";
@@ -16,6 +17,7 @@ export interface Ports {
   readonly table: Table;
   readonly queue: Queue;
   readonly compute: Compute;
+  readonly machineGroups: MachineGroups;
   readonly volumes: Volumes;
   readonly blobs: Blobs;
   readonly identity: Identity;

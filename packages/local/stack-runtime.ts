@@ -42,6 +42,8 @@ export function stackRuntime(parts: RuntimeParts) {
       table,
       queue,
       compute,
+      // NODE_GROUPS names the groups of a cluster.
+      machineGroups: { list: async () => undefined },
       volumes,
       identity,
       blobs: directoryBlobs(blobs),

@@ -18,7 +18,7 @@ interface Entry<Kind extends string> {
 }
 
 export type PortName =
-  | ("table" | "queue" | "compute" | "volumes" | "blobs")
+  | ("table" | "queue" | "compute" | "machineGroups" | "volumes" | "blobs")
   | ("identity" | "sealer" | "githubKeys" | "fetch");
 
 export interface EndpointEntry extends Entry<"endpoint"> {

@@ -13,6 +13,7 @@ const arns: Arns<string> = {
   bucketObjects: "arn:bucket/*",
   sealerKey: "arn:key",
   cluster: "arn:cluster",
+  nodeGroups: "arn:node-groups",
   logGroups: "arn:log-group:/berth/dev/*:*",
   volumes: "arn:volume/*",
   snapshots: "arn:snapshot/*",
@@ -62,6 +63,25 @@ test.each(["onmemos/sessions/execute", "socket/shell", "schedules/watch"])(
     expect(listActions(name).filter((action) => action.startsWith("ec2:"))).toEqual([]);
   },
 );
+
+test("only the capacity schedule may read node groups and subnets, also from its own code in a network", () => {
+  const readers = functions.filter(({ name }) => listActions(name).some((action) => action.startsWith("eks:List")));
+  const names = (inNetwork: boolean, effect: "Allow" | "Deny") =>
+    buildStatements(findRole(entryNamed("schedules/capacity")), { ...arns, inNetwork })
+      .filter(({ Effect }) => Effect === effect)
+      .flatMap(({ Action }) => Action);
+
+  expect(readers.map(({ name }) => name)).toEqual(["schedules/capacity"]);
+  expect(listActions("schedules/capacity").filter((action) => /^e(ks|c2):/.test(action))).toEqual([
+    "eks:DescribeCluster",
+    "eks:ListNodegroups",
+    "eks:DescribeNodegroup",
+    "ec2:DescribeSubnets",
+  ]);
+  expect(names(true, "Allow")).toContain("ec2:DescribeSubnets");
+  expect(names(true, "Deny")).toContain("ec2:CreateNetworkInterface");
+  expect(names(true, "Deny")).not.toContain("ec2:DescribeSubnets");
+});
 
 test("no role has an action of its ports that is listed as withheld", () => {
   for (const [name, actions] of Object.entries(withheldActions)) {

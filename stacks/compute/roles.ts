@@ -33,6 +33,8 @@ export interface Arns<Text> {
   readonly bucketObjects: Text;
   readonly sealerKey: Text;
   readonly cluster: Text;
+  /** All of the cluster: groups are created and deleted outside of Berth. */
+  readonly nodeGroups: Text;
   /** All of the stage: each function of a role has its own group. */
   readonly logGroups: Text;
   /** All, because EBS chooses the ids: the deployment's tag is required. */
@@ -112,12 +114,18 @@ const statementsOfPort: Readonly<Record<PortName, OfPort>> = {
       StringEquals: { "kms:EncryptionContext:berth": "data-key" },
     }),
   ],
-  compute: ({ cluster, inNetwork }, { kind }) => [
+  compute: ({ cluster, inNetwork }, { kind, uses }) => [
     // Lambda creates a function's interfaces with the function's own role (AWSLambdaVPCAccessExecutionRole).
-    ...(inNetwork ? [allow("Interfaces", interfaces, ["*"]), interfacesNotByCode] : []),
+    ...(inNetwork ? [allow("Interfaces", interfaces, ["*"]), interfacesNotByCode(uses)] : []),
     allow("Cluster", ["eks:DescribeCluster"], [cluster]),
     // Only reconciles query machines, to end runs on a lost one.
     ...(kind === "consumer" ? [allow("Machines", ["ec2:DescribeInstances"], ["*"])] : []),
+  ],
+  machineGroups: ({ cluster, nodeGroups }) => [
+    allow("NodeGroups", ["eks:ListNodegroups"], [cluster]),
+    allow("NodeGroup", ["eks:DescribeNodegroup"], [nodeGroups]),
+    // A node group names its subnets, and only these have zones.
+    allow("Zones", [SUBNETS], ["*"]),
   ],
   volumes: (arns, { kind }) => volumeStatements[kind](arns),
   // No permission: these calls are signed with the caller's own credentials, or not signed.
@@ -151,7 +159,7 @@ const queryIndexes: readonly string[] = [
   "EndpointQueueSealerTable",
   "EndpointQueueTable",
   "EndpointTable",
-  "ScheduleComputeQueueTable",
+  "ScheduleComputeMachineGroupsQueueTable",
   "ScheduleComputeTableVolumes",
   "ScheduleQueueTable",
   "ScheduleQueueTableVolumes",
@@ -165,20 +173,23 @@ const interfaces = [
   "AssignPrivateIpAddresses",
   "UnassignPrivateIpAddresses",
 ].map(of("ec2"));
+const SUBNETS = "ec2:DescribeSubnets";
 
 /**
  * Lambda's own service creates the interfaces, and the code of a function never does. Only a call from a function's
  * code has `lambda:SourceFunctionArn`, so this denies only these calls (Lambda Developer Guide, "Giving Lambda
  * functions access to resources in an Amazon VPC" and "Using source function ARN to control function access
- * behavior").
+ * behavior"). The code that reads node groups describes subnets.
  */
-const interfacesNotByCode: Statement<string> = {
-  Sid: "InterfacesNotByCode",
-  Effect: "Deny",
-  Action: interfaces,
-  Resource: ["*"],
-  Condition: { Null: { "lambda:SourceFunctionArn": "false" } },
-};
+function interfacesNotByCode(uses: RoleKind["uses"]): Statement<string> {
+  return {
+    Sid: "InterfacesNotByCode",
+    Effect: "Deny",
+    Action: interfaces.filter((action) => action !== SUBNETS || !uses.includes("machineGroups")),
+    Resource: ["*"],
+    Condition: { Null: { "lambda:SourceFunctionArn": "false" } },
+  };
+}
 
 const readsBlobs = ["GetObject"];
 const changesBlobs = ["GetObject", "PutObject", "DeleteObject"];

@@ -26,7 +26,11 @@ export const withheldActions: Readonly<Record<string, readonly string[]>> = {
   EndpointQueueTableVolumes: ["dynamodb:DeleteItem", "sqs:GetQueueAttributes"],
   EndpointSealerTable: ["dynamodb:DeleteItem", "kms:GenerateDataKey"],
   EndpointTable: ["dynamodb:DeleteItem"],
-  ScheduleComputeQueueTable: ["sqs:GetQueueAttributes"],
+  ScheduleComputeMachineGroupsQueueTable: ["sqs:GetQueueAttributes"],
+  ScheduleComputeQueueTable: [
+    ...["dynamodb:BatchGetItem", "dynamodb:DeleteItem", "dynamodb:Query"],
+    ...["sqs:GetQueueAttributes"],
+  ],
   ScheduleComputeTableVolumes: ["dynamodb:DeleteItem"],
   ScheduleQueueTable: ["dynamodb:BatchGetItem", "dynamodb:DeleteItem"],
   ScheduleQueueTableVolumes: [

@@ -87,11 +87,16 @@ function findAction({ method, path, headers, body }: Call): string | undefined {
   const [, service] = /Credential=[^/]+\/\d+\/[^/]+\/([^/]+)\//.exec(headers.authorization ?? "") ?? [];
   if (service === undefined || service === "sts") return undefined;
   if (service === "execute-api") return "execute-api:ManageConnections";
-  if (service === "eks") return "eks:DescribeCluster";
+  if (service === "eks") return getActionOfEks(path);
   if (service === "s3") return `s3:${path.includes("list-type=2") ? "ListBucket" : actionsOfS3[method]}`;
   const [, target] = /\.(\w+)$/.exec(String(headers["x-amz-target"] ?? "")) ?? [];
   const name = target ?? new URLSearchParams(body.toString()).get("Action") ?? "unknown";
   return `${service}:${name === "TransactWriteItems" ? "PutItem" : name}`;
+}
+
+function getActionOfEks(path: string): string {
+  if (!path.includes("/node-groups")) return "eks:DescribeCluster";
+  return /\/node-groups\/[^?]/.test(path) ? "eks:DescribeNodegroup" : "eks:ListNodegroups";
 }
 
 const actionsOfS3: Readonly<Record<string, string>> = { GET: "GetObject", PUT: "PutObject", DELETE: "DeleteObject" };

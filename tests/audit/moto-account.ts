@@ -154,6 +154,10 @@ async function makeCluster(eks: AwsService, name: string): Promise<void> {
   const roleArn = `arn:aws:iam::${MOTO_ACCOUNT}:role/workers`;
   const body = JSON.stringify({ name, roleArn, resourcesVpcConfig: {} });
   await callService(eks, { name: "CreateCluster", method: "POST", path: "/clusters", body });
+  // Berth knows no such machine type, so no pool grows.
+  const group = { nodegroupName: "system", nodeRole: roleArn, subnets: ["subnet-1"], instanceTypes: ["t3.large"] };
+  const path = `/clusters/${name}/node-groups`;
+  await callService(eks, { name: "CreateNodegroup", method: "POST", path, body: JSON.stringify(group) });
 }
 
 async function makeKey(kms: AwsService): Promise<string> {

@@ -10,6 +10,7 @@ import type { Log } from "#core/ports/log.ts";
 import { loadCatalog } from "#http/catalog.ts";
 import { version } from "#http/version.ts";
 import { startServer } from "#local/server/server.ts";
+import { memoryMachineGroups } from "../fakes/memory-machine-groups.ts";
 import { REGION } from "../synthesis/cloud.ts";
 import type { DeployedStage } from "./deployed-stage.ts";
 import type { OriginAnswer, ViewerRequest } from "./edge.ts";
@@ -32,7 +33,7 @@ export async function startLocal(
   const clock = systemClock();
   const identity = stsIdentity({ endpoint: services.stsEndpoint, region: REGION });
   const runtime = {
-    ports: { ...services.ports, ...others, identity },
+    ports: { ...services.ports, ...others, identity, machineGroups: memoryMachineGroups() },
     clock,
     ids: systemIds(),
     log,

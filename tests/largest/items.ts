@@ -48,5 +48,6 @@ export const largestItems = {
   sweep: operators.sweep,
   watch: operators.watch,
   cluster: operators.cluster,
+  "machine-groups": operators.machineGroups,
   "sealing-key": operators.sealingKey,
 } satisfies Readonly<Record<ItemKind, Stored>>;

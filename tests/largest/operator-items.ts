@@ -1,9 +1,19 @@
 import type { AuditRecord } from "#core/admin/audit.ts";
 import type { OrphanReport } from "#core/admin/orphans.ts";
+import type { MachineGroupsItem } from "#core/pools/capacity/machine-groups.ts";
+import type { MachineGroup } from "#core/ports/machine-groups.ts";
 import type { ClusterState } from "#core/reconciler/cluster-state.ts";
 import type { WatchItem } from "#core/reconciler/watcher-lease.ts";
 import { dueShards } from "#core/store/due.ts";
-import { auditPartition, clusterKey, orphansKey, sealingKeyKey, sweepKey, watchKey } from "#core/store/keys.ts";
+import {
+  auditPartition,
+  clusterKey,
+  machineGroupsKey,
+  orphansKey,
+  sealingKeyKey,
+  sweepKey,
+  watchKey,
+} from "#core/store/keys.ts";
 import { at, base, homeText, many, ttl, uid, username, uuid, type Written } from "./parts.ts";
 
 export const audit = {
@@ -89,5 +99,25 @@ export const cluster = {
   since: at,
   hintedAt: at,
 } satisfies Written<ClusterState>;
+
+const group: MachineGroup = {
+  name: "x".repeat(63),
+  instanceTypes: Array.from({ length: 20 }, () => "p6-b200.48xlarge"),
+  zones: Array.from({ length: 6 }, () => "ap-northeast-1-wl1-kix-wlz-1"),
+  mostNodes: 10_000,
+  isActive: true,
+  admitsRuns: false,
+  lacks: "addresses",
+};
+
+/** As many groups as one answer keeps. */
+export const machineGroups = {
+  ...base,
+  ...machineGroupsKey,
+  kind: "machine-groups",
+  groups: Array.from({ length: 100 }, () => group),
+  readAt: at,
+  triedAt: at,
+} satisfies Written<MachineGroupsItem>;
 
 export const sealingKey = { ...base, ...sealingKeyKey, kind: "sealing-key", id: "f".repeat(16) };

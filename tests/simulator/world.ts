@@ -1,3 +1,4 @@
+import type { Context } from "#core/context.ts";
 import type { Environment } from "#core/environments/record/record.ts";
 import type { Compute, ComputeNode } from "#core/ports/compute.ts";
 import type { Queue, ReconcileRequest } from "#core/ports/queue.ts";
@@ -8,6 +9,7 @@ import { keyCheck } from "#http/keys/key-check.ts";
 import { memoryBlobs } from "../fakes/memory-blobs.ts";
 import { type MemoryCompute, memoryCompute } from "../fakes/memory-compute.ts";
 import { memoryGithubKeys } from "../fakes/memory-github-keys.ts";
+import { memoryMachineGroups } from "../fakes/memory-machine-groups.ts";
 import { memoryQueue } from "../fakes/memory-queue.ts";
 import type { Outcome, StepDelays } from "../fakes/memory-run.ts";
 import { memorySealer } from "../fakes/memory-sealer.ts";
@@ -159,6 +161,7 @@ export function createWorld(sim: Scheduler, seed: number, around: Surroundings) 
     blobs: there(memoryBlobs(), "blobs"),
     sealer: there(memorySealer(), "sealer"),
     githubKeys: there(memoryGithubKeys(), "githubKeys"),
+    machineGroups: memoryMachineGroups(),
   };
   /** Hides active runs from some observations. A missing run may still exist. */
   const seldomBlind =
@@ -175,7 +178,7 @@ export function createWorld(sim: Scheduler, seed: number, around: Surroundings) 
   const machines = { hearsay: new Map() as Hearsay, areChanging: around.hasGroup === true };
   const getMachineState = provider(watched.compute, machines.hearsay, sim.time);
   const cluster = there({ ...watched.compute, getMachineState }, "cluster");
-  const contexts = new Map<Host, WorkerContext & DelivererContext>(
+  const contexts = new Map<Host, WorkerContext & DelivererContext & Context<"machineGroups">>(
     hosts.map((host) => {
       const ports = faultyPorts(sim, host, {
         queue: there(announcing(queue, around.sent), "queue"),

@@ -27,7 +27,7 @@ const actionsByService = {
     ...["CreateNetworkInterface", "DeleteNetworkInterface", "DescribeNetworkInterfaces", "DescribeSubnets"],
     ...["AssignPrivateIpAddresses", "UnassignPrivateIpAddresses"],
   ],
-  eks: ["DescribeCluster"],
+  eks: ["DescribeCluster", "DescribeNodegroup", "ListNodegroups"],
   "execute-api": ["ManageConnections"],
   kms: [
     ...["Decrypt", "GenerateDataKey"],
@@ -195,6 +195,7 @@ const settingsOfPort: Readonly<Record<PortName, readonly ConfigName[]>> = {
   table: ["TABLE_NAME"],
   queue: ["WORK_QUEUE_URL", "POOLS_QUEUE_URL", "WEBHOOKS_QUEUE_URL"],
   compute: ["TABLE_NAME", "EKS_CLUSTER", "EKS_ENDPOINT", "EKS_CA"],
+  machineGroups: ["EKS_CLUSTER"],
   volumes: ["TABLE_NAME", "EBS_KMS_KEY_ID"],
   blobs: ["BLOBS_BUCKET"],
   sealer: ["SEALER_KEY_ID"],

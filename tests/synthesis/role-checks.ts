@@ -134,6 +134,7 @@ const servicesOfPort: Readonly<Record<PortName, readonly string[]>> = {
   table: ["dynamodb"],
   queue: ["sqs"],
   compute: ["eks"],
+  machineGroups: ["ec2", "eks"],
   volumes: ["ec2"],
   blobs: ["s3"],
   sealer: ["kms"],

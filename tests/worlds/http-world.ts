@@ -46,14 +46,25 @@ export interface HttpWorldOptions extends WorldOptions {
 export async function httpWorld(options: HttpWorldOptions = {}): Promise<HttpWorld> {
   const log = recordingLog();
   const world = await memoryWorld({ ...options, log });
-  const { clock, table, queue, compute, blobs, volumes, githubKeys, fetch } = world;
+  const { clock, table, queue, compute, blobs, volumes, githubKeys, machineGroups, fetch } = world;
   const { ids, sealer, settings } = world.ctx;
   const identity = memoryIdentity({
     callers: [developer, second, ...(options.callers ?? [])],
     now: () => clock.now(),
     isDown: options.isStsDown ?? (() => false),
   });
-  const memoryPorts: Ports = { table, queue, compute, blobs, volumes, identity, sealer, githubKeys, fetch };
+  const memoryPorts: Ports = {
+    table,
+    queue,
+    compute,
+    machineGroups,
+    blobs,
+    volumes,
+    identity,
+    sealer,
+    githubKeys,
+    fetch,
+  };
   const ports = options.wrap?.(memoryPorts) ?? memoryPorts;
   const live = options.streams && { streams: true as const, liveLogs: memoryLiveLogs(compute, clock) };
   const about = { version, startedAt: clock.now(), isolation: "none", limits: "none", cli: testCliPackage };

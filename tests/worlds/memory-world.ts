@@ -21,6 +21,7 @@ import { type MemoryBlobs, memoryBlobs } from "../fakes/memory-blobs.ts";
 import { type MemoryCompute, memoryCompute } from "../fakes/memory-compute.ts";
 import { type MemoryFetch, memoryFetch } from "../fakes/memory-fetch.ts";
 import { type MemoryGithubKeys, memoryGithubKeys } from "../fakes/memory-github-keys.ts";
+import { type MemoryMachineGroups, memoryMachineGroups } from "../fakes/memory-machine-groups.ts";
 import { type MemoryQueue, memoryQueue } from "../fakes/memory-queue.ts";
 import type { AccessOptions, StepDelays } from "../fakes/memory-run.ts";
 import { memorySealer } from "../fakes/memory-sealer.ts";
@@ -40,10 +41,13 @@ export interface MemoryWorld {
   readonly volumes: MemoryVolumes;
   readonly blobs: MemoryBlobs;
   readonly githubKeys: MemoryGithubKeys;
+  readonly machineGroups: MemoryMachineGroups;
   readonly fetch: MemoryFetch;
-  readonly ctx: Served<WorkerContext & Context<"fetch">>;
+  readonly ctx: Served<WorkerContext & Context<"fetch" | "machineGroups">>;
   /** Returns the context of a request by this user. */
-  as(name: string): UserContext<"table" | "queue" | "sealer" | "volumes" | "compute" | "blobs" | "fetch">;
+  as(
+    name: string,
+  ): UserContext<"table" | "queue" | "sealer" | "volumes" | "compute" | "blobs" | "fetch" | "machineGroups">;
   /** Delivers all visible messages, and those that they cause. */
   deliver(): Promise<void>;
   /** Moves time on, and delivers messages and runs both schedules in order. */
@@ -99,9 +103,10 @@ export async function memoryWorld(options: WorldOptions = {}): Promise<MemoryWor
   const ids = seededIds(7, clock);
   const log = options.log ?? silentLog();
   const githubKeys = memoryGithubKeys();
+  const machineGroups = memoryMachineGroups();
   const fetch = memoryFetch();
-  const ports = { table, queue, compute, githubKeys, volumes, blobs, sealer: memorySealer(), fetch };
-  const ctx: Served<WorkerContext & Context<"fetch">> = { ...ports, clock, ids, log, settings };
+  const ports = { table, queue, compute, machineGroups, githubKeys, volumes, blobs, sealer: memorySealer(), fetch };
+  const ctx: Served<WorkerContext & Context<"fetch" | "machineGroups">> = { ...ports, clock, ids, log, settings };
   let nextSweep = clock.now();
 
   async function signalChanges(): Promise<void> {
@@ -166,6 +171,7 @@ export async function memoryWorld(options: WorldOptions = {}): Promise<MemoryWor
     volumes,
     blobs,
     githubKeys,
+    machineGroups,
     fetch,
     ctx,
     as: (name) => ({ ...ctx, actor: newActor(name), dialect: "gpu-dev", noun: "job" }),

@@ -1,7 +1,7 @@
-import { DescribeSubnetsCommand, type EC2Client } from "@aws-sdk/client-ec2";
+import { DescribeSubnetsCommand, EC2Client } from "@aws-sdk/client-ec2";
 import {
   DescribeNodegroupCommand,
-  type EKSClient,
+  EKSClient,
   type Issue,
   type Nodegroup,
   paginateListNodegroups,
@@ -9,6 +9,8 @@ import {
   type Taint,
 } from "@aws-sdk/client-eks";
 import type { Lack, MachineGroup, MachineGroups } from "#core/ports/machine-groups.ts";
+import { clientOptions } from "../client-options.ts";
+import { readConfig } from "../settings/config.ts";
 
 export interface EksMachineGroupsOptions {
   readonly eks: EKSClient;
@@ -18,6 +20,13 @@ export interface EksMachineGroupsOptions {
 
 /** EKS limits DescribeNodegroup for the account, so few run at once. */
 const AT_ONCE = 5;
+
+/** Returns this deployment's EKS cluster's node groups. */
+export function machineGroups(): MachineGroups {
+  const { EKS_CLUSTER: cluster } = readConfig(["EKS_CLUSTER"]);
+  const options = clientOptions(undefined);
+  return eksMachineGroups({ eks: new EKSClient(options), ec2: new EC2Client(options), cluster });
+}
 
 /** Returns the managed node groups of an EKS cluster. Self-managed groups and Karpenter's pools are not among them. */
 export function eksMachineGroups({ eks, ec2, cluster }: EksMachineGroupsOptions): MachineGroups {

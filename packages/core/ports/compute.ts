@@ -153,6 +153,8 @@ export interface NodeRef {
 export interface ComputeNode extends NodeRef {
   readonly instanceType: string;
   readonly zone: string;
+  /** The provider's group that created it, by name. Absent if unknown. */
+  readonly group?: string | undefined;
   readonly ready: boolean;
   /** Why it is not ready. Absent if it is ready, or if the reason is unknown. */
   readonly unready?: Unready | undefined;

@@ -123,6 +123,8 @@ export const orphansKey: Key = single("orphans");
 
 export const clusterKey: Key = single("cluster");
 
+export const machineGroupsKey: Key = single("machine-groups");
+
 export const watchKey: Key = single("watch");
 
 /** The records that have a sweep of their own. The key of a sweep's position holds its name. */

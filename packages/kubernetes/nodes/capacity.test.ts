@@ -133,6 +133,18 @@ describe("the nodes of a cluster", () => {
     ]);
   });
 
+  it("name their managed node group of EKS by its label", async () => {
+    const node = getNode("a");
+    const labels = { ...node.metadata.labels, "eks.amazonaws.com/nodegroup": "p5-a" };
+
+    const nodes = await listed([{ ...node, metadata: { ...node.metadata, labels } }, getNode("b")]);
+
+    expect(nodes.map(({ name, group }) => [name, group])).toEqual([
+      ["a", "p5-a"],
+      ["b", undefined],
+    ]);
+  });
+
   it("take three requests each minute for a thousand environments and as many foreign pods", async () => {
     const nodes = Array.from({ length: 125 }, (_, at) => getNode(`n${at}`));
     const pods = nodes.flatMap(({ metadata: { name } }) =>

@@ -125,6 +125,9 @@ interface Offer {
   readonly mark: string;
 }
 
+/** The label that EKS gives to nodes of a managed group (EKS User Guide, "Managed node groups"). */
+const GROUP_LABEL = "eks.amazonaws.com/nodegroup";
+
 /** Returns null if Berth does not know the node's type. */
 function findOffer(node: Node, { nodeTypes = [], tolerations }: ListingOptions): Offer | null {
   const type = typeOfNode(node, nodeTypes);
@@ -136,6 +139,7 @@ function findOffer(node: Node, { nodeTypes = [], tolerations }: ListingOptions):
     providerId: node.spec.providerID ?? null,
     instanceType: type.name,
     zone: zoneOfNode(node),
+    group: node.metadata.labels?.[GROUP_LABEL],
     ...getReadiness(node, tolerations),
     units: countUnits(allocatable, type),
   };

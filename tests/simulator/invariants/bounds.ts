@@ -47,6 +47,7 @@ export const bounds = {
   sweep: 8 * KB,
   watch: 2 * KB,
   cluster: KB,
+  "machine-groups": 96 * KB,
   "sealing-key": KB,
 } as const satisfies Readonly<Record<string, number>>;
 

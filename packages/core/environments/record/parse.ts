@@ -45,7 +45,7 @@ import {
   type Withdrawn,
 } from "./record.ts";
 import type { Machine } from "./run/machine.ts";
-import type { RunState } from "./run/run-state.ts";
+import type { RunGrant, RunState } from "./run/run-state.ts";
 import type { Unseen } from "./run/unseen.ts";
 import type { TimelineEntry } from "./timeline.ts";
 
@@ -160,7 +160,7 @@ export const groups: { readonly [Group in keyof Groups]: Table<Groups[Group]> } 
     preparingAt: moment,
     startedAt: moment,
     leftoversAt: moment,
-    grant: orNull(shape<NonNullable<RunState["grant"]>>({ id: text, shares, at: number })),
+    grant: orNull(shape<RunGrant>({ id: text, shares, at: number, startupMs: optional(number) })),
     machines: list(machine),
     applyingAt: moment,
     appliedAt: moment,

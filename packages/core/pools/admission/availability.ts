@@ -68,7 +68,7 @@ function buildCapacity(ctx: Context, items: readonly Item[]): CapacityReport {
     const { total, free, mostFree, makeable = 0, inUse, waiting, waitingUnits, preparing, active } = pool.summary;
     return {
       pool: pool.type,
-      hasMachines: total > 0 || inUse > 0 || findGroup(ctx, pool.type) !== undefined,
+      hasMachines: total > 0 || inUse > 0 || grows(ctx, pool),
       gpusPerMachine,
       total: gpus(total),
       // A job on a lost node counts as in use but takes no units from other jobs, as in the plan.
@@ -88,8 +88,13 @@ function buildCapacity(ctx: Context, items: readonly Item[]): CapacityReport {
   return { pools, countedAt };
 }
 
-function getRank(ctx: Context, { type, summary: { total, makeable = 0 } }: Pool): number {
+function grows(ctx: Context, { type, summary }: Pool): boolean {
+  return summary.grows === true || findGroup(ctx, type) !== undefined;
+}
+
+function getRank(ctx: Context, pool: Pool): number {
+  const { total, makeable = 0 } = pool.summary;
   // The total includes machines that can still be created.
-  if (total > makeable * unitsPerNode(instanceTypeOfPool(type))) return 0;
-  return findGroup(ctx, type) ? 1 : 2;
+  if (total > makeable * unitsPerNode(instanceTypeOfPool(pool.type))) return 0;
+  return grows(ctx, pool) ? 1 : 2;
 }

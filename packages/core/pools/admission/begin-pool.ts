@@ -19,12 +19,16 @@ export async function beginPool(ctx: Context<"table" | "queue">, type: string): 
 }
 
 /**
- * Creates and plans the pools of node groups that are missing from `items`. Types whose group has no machine yet get
+ * Creates and plans the pools of NODE_GROUPS and of `found` that are missing from `items`. Types whose group has no machine yet get
  * counts before the first job asks for them.
  */
-export async function beginGroupPools(ctx: Context<"table" | "queue">, items: readonly Key[]): Promise<void> {
+export async function beginGroupPools(
+  ctx: Context<"table" | "queue">,
+  items: readonly Key[],
+  found: Iterable<string>,
+): Promise<void> {
   const there = new Set(items.map(keyText));
-  const types = new Set(ctx.settings.nodeGroups.map(({ pool }) => pool));
+  const types = new Set([...ctx.settings.nodeGroups.map(({ pool }) => pool), ...found]);
   const missing = [...types].filter((type) => !there.has(keyText(poolKey(type))));
   await Promise.all(
     missing.map(async (type) => {

@@ -4,7 +4,7 @@ import { poolTypes } from "../../fleet.ts";
 import type { ComputeNode } from "../../ports/compute.ts";
 import { type Item, MOST_PUT_AT_ONCE } from "../../ports/table.ts";
 import { noteListing } from "../../reconciler/cluster-state.ts";
-import { clusterKey, keyText, nodeIdentity, poolKey } from "../../store/keys.ts";
+import { clusterKey, keyText, kindOfKey, machineGroupsKey, nodeIdentity, poolKey } from "../../store/keys.ts";
 import { readEach, unlessUnreadable } from "../../store/readable.ts";
 import { sameData } from "../../store/same-data.ts";
 import { Unreadable } from "../../store/unreadable.ts";
@@ -22,6 +22,7 @@ import { parsePool } from "../ledger/parse.ts";
 import type { Ledger, MakeableLedger, NodeLedger, PoolNode } from "../ledger/record.ts";
 import { planSoon } from "../plan/plan-soon.ts";
 import { findGroup } from "./groups.ts";
+import { findPoolGroups, readMachineGroups, writePoolGroups } from "./machine-groups.ts";
 import { readGoneNodes, WORD_MS } from "./node-gone.ts";
 import { type Listing, poolNodes } from "./pool-nodes.ts";
 
@@ -30,14 +31,21 @@ import { type Listing, poolNodes } from "./pool-nodes.ts";
  * reads the ledgers before the cluster, so a change between the two reads is left to the next run. It creates missing
  * pools, and copies the operator's setting into pools that lack it.
  */
-export async function refreshCapacity(ctx: Context<"table" | "queue" | "compute">): Promise<void> {
-  const items = await ctx.table.getMany([...poolTypes.map(poolKey), clusterKey]);
+export async function refreshCapacity(ctx: Context<"table" | "queue" | "compute" | "machineGroups">): Promise<void> {
+  const items = await ctx.table.getMany([...poolTypes.map(poolKey), clusterKey, machineGroupsKey]);
   const cluster = items.find(({ pk }) => pk === clusterKey.pk);
-  const pools = items.filter((item) => item !== cluster);
+  const pools = items.filter((item) => kindOfKey(item) === "pool");
   const heads = readEach(ctx, pools, parsePool);
   const ledgers = await Promise.all(heads.records.map((pool) => readLedger(ctx, pool)));
   const [startedAt, listedAt] = [ctx.clock.monotonic(), ctx.clock.now()];
-  const listed = await listNodes(ctx, cluster);
+  const [listed, groups] = await Promise.all([
+    listNodes(ctx, cluster),
+    readMachineGroups(
+      ctx,
+      items.find(({ pk }) => pk === machineGroupsKey.pk),
+      ledgers,
+    ),
+  ]);
   const said = saidInItems(ctx, ledgers);
   const { nodes, leftOut } = poolNodes(listed, ledgers, said);
   if (leftOut.length > 0)
@@ -51,11 +59,14 @@ export async function refreshCapacity(ctx: Context<"table" | "queue" | "compute"
     const seconds = Math.round(tookMs / 1000);
     return ctx.log.error("capacity listed too slowly", { seconds, nodes: listed.length });
   }
+  const poolGroups = findPoolGroups(ctx, groups ?? [], listed, nodes);
+  if (groups) await writePoolGroups(ctx, ledgers, poolGroups);
+  const grows = (type: string) => poolGroups.has(type) || findGroup(ctx, type) !== undefined;
   const isKnown = knownIn(ctx, ledgers);
   await Promise.all(
     ledgers.map((ledger) => {
       const found = (nodes.get(ledger.type) ?? []).filter((node) => isKnown(ledger.type, node));
-      return writePool(ctx, ledger, found, nothingHeld);
+      return writePool(ctx, { ...ledger, grows: grows(ledger.type) }, found, nothingHeld);
     }),
   );
   const newIn = (all: Listing["nodes"]) =>
@@ -63,7 +74,7 @@ export async function refreshCapacity(ctx: Context<"table" | "queue" | "compute"
       const added = found.filter((node) => !isKnown(type, node));
       return added.length === 0 || heads.unreadable.has(keyText(poolKey(type))) ? [] : [[type, added]];
     });
-  if (newIn(nodes).length === 0) return beginGroupPools(ctx, pools);
+  if (newIn(nodes).length === 0) return beginGroupPools(ctx, pools, poolGroups.keys());
   // Read after the known machines, because these larger reads may fail. They have no time limit: with very many living
   // environments, no new machine would ever be added.
   const taken = await readHeldByRecords(ctx, ledgers);
@@ -71,8 +82,8 @@ export async function refreshCapacity(ctx: Context<"table" | "queue" | "compute"
   // item exists.
   const words = await readGoneNodes(ctx, newIn(nodes).flatMap(uidsIn), ctx.clock.now());
   const added = newIn(poolNodes(listed, ledgers, new Map([...words, ...said])).nodes);
-  await Promise.all(added.map(([type, found]) => addToPool(ctx, ledgers, type, found, taken)));
-  await beginGroupPools(ctx, pools);
+  await Promise.all(added.map(([type, found]) => addToPool(ctx, { ledgers, type, grows: grows(type) }, found, taken)));
+  await beginGroupPools(ctx, pools, poolGroups.keys());
 }
 
 async function listNodes(
@@ -89,9 +100,12 @@ async function listNodes(
   }
 }
 
+/** A pool to write to. `grows`: a group creates its machines. */
+type Target = Pick<Ledger, "type" | "nodes"> & { readonly grows: boolean };
+
 async function writePool(
   ctx: Context<"table" | "queue">,
-  ledger: Pick<Ledger, "type" | "nodes">,
+  ledger: Target,
   found: readonly PoolNode[],
   taken: HeldByRecords,
 ): Promise<void> {
@@ -100,14 +114,13 @@ async function writePool(
 
 async function addToPool(
   ctx: Context<"table" | "queue">,
-  ledgers: readonly Ledger[],
-  type: string,
+  { ledgers, type, grows }: { readonly ledgers: readonly Ledger[]; readonly type: string; readonly grows: boolean },
   found: readonly PoolNode[],
   taken: HeldByRecords,
 ): Promise<void> {
-  const isThere = ledgers.some((ledger) => ledger.type === type);
-  const ledger = isThere ? { type, nodes: [] } : await begin(ctx, type);
-  if (ledger) await writePool(ctx, ledger, found, taken);
+  const isThere = ledgers.some((ledger) => ledger.type === type) || (await beginPool(ctx, type));
+  // A new pool is written without reading its ledger: items that exist by now are newer than the listing.
+  if (isThere) await writePool(ctx, { type, nodes: [], grows }, found, taken);
 }
 
 function knownIn(ctx: Context, ledgers: readonly Ledger[]): (type: string, node: PoolNode) => boolean {
@@ -117,14 +130,6 @@ function knownIn(ctx: Context, ledgers: readonly Ledger[]): (type: string, node:
 
 function uidsIn([, nodes]: readonly [type: string, nodes: readonly PoolNode[]]): string[] {
   return nodes.map(({ uid }) => uid);
-}
-
-/** Creates a pool without reading its ledger: items that exist by now are newer than the listing. */
-async function begin(
-  ctx: Context<"table" | "queue">,
-  type: string,
-): Promise<Pick<Ledger, "type" | "nodes"> | undefined> {
-  return (await beginPool(ctx, type)) && { type, nodes: [] };
 }
 
 /** Copies the operator's setting into ledgers that differ. If it is unreadable, closed pools stay closed. */
@@ -156,7 +161,7 @@ const AT_ONCE = 50;
 /** Writes the changed items, and reports whether any was written. A lost race is left to the next run. */
 async function writeNodes(
   ctx: Context<"table">,
-  ledger: Pick<Ledger, "type" | "nodes">,
+  ledger: Target,
   found: readonly PoolNode[],
   taken: HeldByRecords,
 ): Promise<boolean> {
@@ -166,9 +171,7 @@ async function writeNodes(
   const changed = found.flatMap((node) => changedItem(ctx, ledger.type, node, before.get(nodeIdentity(node)), taken));
   // Each new machine lowers the number that the group may still create.
   const isThere = (node: NodeLedger | undefined) => node !== undefined && !node.gone;
-  const came = new Set(
-    findGroup(ctx, ledger.type) ? changed.filter((node) => isThere(node) && !isThere(before.get(node.sk))) : [],
-  );
+  const came = new Set(ledger.grows ? changed.filter((node) => isThere(node) && !isThere(before.get(node.sk))) : []);
   const writes = [
     ...gone.map((node) => () => removeRecord(ctx, node)),
     ...changed

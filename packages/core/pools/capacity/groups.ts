@@ -1,6 +1,6 @@
-import type { Context } from "../../context.ts";
 import type { Share } from "../../ports/compute.ts";
 import type { NodeGroup, Settings } from "../../settings.ts";
+import type { MakeableLedger } from "../ledger/record.ts";
 
 export function findGroup(
   { settings }: { readonly settings: Pick<Settings, "nodeGroups"> },
@@ -9,9 +9,12 @@ export function findGroup(
   return settings.nodeGroups.find(({ pool }) => pool === type);
 }
 
-/** Returns the zone for the volumes of a run on a machine still to be created, or null if it is unknown. */
-export function zoneOfNewMachine(ctx: Pick<Context, "settings">, type: string): string | null {
-  return findGroup(ctx, type)?.zones[0] ?? null;
+/** Returns how a pool grows: by the group of NODE_GROUPS, or else the provider's. */
+export function getGrowth(
+  ctx: { readonly settings: Pick<Settings, "nodeGroups"> },
+  { type, group }: Pick<MakeableLedger, "type" | "group">,
+): Omit<NodeGroup, "pool"> | undefined {
+  return findGroup(ctx, type) ?? group;
 }
 
 const BIND_MS = 60_000;
@@ -20,7 +23,6 @@ const BIND_MS = 60_000;
  * Returns how long a run may stay unbound before its grant is withdrawn: a minute, or twice the start-up time of a
  * machine that must be created first.
  */
-export function longestToBindMs(ctx: Pick<Context, "settings">, type: string, shares: readonly Share[]): number {
-  const startupMs = shares.some(({ node }) => node === null) ? (findGroup(ctx, type)?.startupMs ?? 0) : 0;
-  return Math.max(BIND_MS, 2 * startupMs);
+export function longestToBindMs(shares: readonly Share[], startupMs: number): number {
+  return shares.some(({ node }) => node === null) ? Math.max(BIND_MS, 2 * startupMs) : BIND_MS;
 }

@@ -48,6 +48,7 @@ export async function writeAdvice(
         kind: "plan",
         at: now,
         complete: advice.namesAll,
+        lacks: advice.lacks,
         entries,
       };
       await ctx.table.put(item);
@@ -105,7 +106,8 @@ function placeIn(item: Item | undefined, uid: string): Pick<WaitAdvice, "place" 
   const entry = isEntry(stored) ? stored : undefined;
   if (!entry) return { place: undefined, farBack: item?.complete === false };
   const [position, startsAt, code, needed, available] = entry;
-  return { place: { position, startsAt, code, needed, available }, farBack: false };
+  const lacks = code === "unmade" && typeof item?.lacks === "string" ? { lacks: item.lacks } : {};
+  return { place: { position, startsAt, code, needed, available, ...lacks }, farBack: false };
 }
 
 type Entry = readonly [position: number, startsAt: number | null, code: ReasonCode, needed: number, available: number];

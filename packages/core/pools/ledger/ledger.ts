@@ -54,7 +54,11 @@ export async function readLedger(ctx: Context<"table">, pool: Pool): Promise<Led
  * if a machine arrived since. Throws `Conflict` if `makeable` changed during the read.
  */
 export async function readLedgerForPlan(ctx: Context<"table">, pool: Pool): Promise<Ledger> {
-  if (!findGroup(ctx, pool.type)) return readLedger(ctx, pool);
+  if (!findGroup(ctx, pool.type) && !pool.summary.grows) {
+    const ledger = await readLedger(ctx, pool);
+    // Its group is new: read again in the safe order.
+    if (!ledger.makeable.group) return ledger;
+  }
   const key = makeableKey(pool.type);
   const first = await ctx.table.get(key);
   const ledger = await readLedger(ctx, pool);

@@ -1,4 +1,5 @@
 import { unreadies } from "../../ports/compute.ts";
+import { lackKinds } from "../../ports/machine-groups.ts";
 import type { Item } from "../../ports/table.ts";
 import { makeableKey, nodeIdentity, poolKey } from "../../store/keys.ts";
 import {
@@ -26,6 +27,7 @@ import type {
   MakeableLedger,
   NodeLedger,
   Pool,
+  PoolGroup,
   PoolNode,
   PoolSummary,
   Shortage,
@@ -86,7 +88,18 @@ export const parseNodeLedger: (item: Item) => NodeLedger = createParser(
 /** Parses the ledger item of the machines still to be created. Throws `Unreadable`. */
 export const parseMakeable: (item: Item) => MakeableLedger = createParser(
   "makeable",
-  { ...entries, shortage: optional(shape<Shortage>({ count: ordinal, until: number })) },
+  {
+    ...entries,
+    group: optional(
+      shape<PoolGroup>({
+        mostNodes: count,
+        startupMs: number,
+        zones: list(text),
+        lacks: optional(literal(...lackKinds)),
+      }),
+    ),
+    shortage: optional(shape<Shortage>({ count: ordinal, failedAt: number, until: number })),
+  },
   {
     "its key does not match its fields": ({ pk, type }) => pk === makeableKey(type).pk,
     ...allNamed,
@@ -100,6 +113,7 @@ const summary = shape<PoolSummary>({
   free: number,
   mostFree: optional(list(count)),
   makeable: optional(count),
+  grows: mark,
   inUse: count,
   waiting: count,
   waitingUnits: count,

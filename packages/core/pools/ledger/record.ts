@@ -1,7 +1,9 @@
 import type { Context } from "../../context.ts";
 import type { Environment, Size } from "../../environments/record/record.ts";
 import type { NodeRef, Share, Unready } from "../../ports/compute.ts";
+import type { Lack } from "../../ports/machine-groups.ts";
 import type { Key, Stored } from "../../ports/table.ts";
+import type { NodeGroup } from "../../settings.ts";
 import { getDueShard } from "../../store/due.ts";
 import { poolKey } from "../../store/keys.ts";
 import type { Closure } from "../plan/plan.ts";
@@ -72,13 +74,22 @@ export interface NodeLedger extends LedgerEntries, PoolNode {
 /** The ledger item of the machines that a pool's group has still to create. */
 export interface MakeableLedger extends LedgerEntries {
   readonly kind: "makeable";
+  /** Absent if the provider knows none, or if NODE_GROUPS names one. */
+  readonly group?: PoolGroup | undefined;
   /** Set while no new machine comes. */
   readonly shortage?: Shortage | undefined;
+}
+
+/** The machines that the provider's groups may create for a pool. */
+export interface PoolGroup extends Omit<NodeGroup, "pool"> {
+  /** What all of these groups lack to create one now. */
+  readonly lacks?: Lack | undefined;
 }
 
 /** The tries of a pool's group that brought no machine. The next machine ends the shortage. Times are ms. */
 export interface Shortage {
   readonly count: number;
+  readonly failedAt: number;
   /** No machine is granted before it exists until then. */
   readonly until: number;
 }
@@ -113,6 +124,8 @@ export interface PoolSummary {
   readonly mostFree?: readonly number[] | undefined;
   /** Machines that its node group may still create. Absent in items of earlier versions. */
   readonly makeable?: number | undefined;
+  /** Set if the provider's groups create its machines. */
+  readonly grows?: true | undefined;
   readonly inUse: number;
   readonly waiting: number;
   readonly waitingUnits: number;

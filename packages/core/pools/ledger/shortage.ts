@@ -23,9 +23,15 @@ export function noteShortage(
   return shortage === makeable.shortage ? makeable : { ...makeable, shortage };
 }
 
+/** Returns the shortage of a group that reports that it can create no machine. */
+export function beginShortage(at: number): Shortage {
+  return afterFailedTry(undefined, at);
+}
+
 /** Counts all runs that return during the pause as one try: they waited at the same time. */
 function afterFailedTry(before: Shortage | undefined, at: number): Shortage {
   if (before && at <= before.until) return before;
   const count = before && at - before.until < REMEMBERED_MS ? before.count + 1 : 1;
-  return { count, until: at + Math.min(LEAST_PAUSE_MS * 2 ** (count - 1), LONGEST_PAUSE_MS) };
+  const until = at + Math.min(LEAST_PAUSE_MS * 2 ** (count - 1), LONGEST_PAUSE_MS);
+  return { count, failedAt: at, until };
 }

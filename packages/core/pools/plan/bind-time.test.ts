@@ -1,37 +1,31 @@
 import { expect, test } from "vitest";
 import type { Share } from "../../ports/compute.ts";
 import type { NodeGroup } from "../../settings.ts";
-import { findGroup, longestToBindMs, zoneOfNewMachine } from "../capacity/groups.ts";
+import { findGroup, getGrowth, longestToBindMs } from "../capacity/groups.ts";
 
 const MINUTE = 60_000;
 
 const group: NodeGroup = { pool: "h100", mostNodes: 4, startupMs: 5 * MINUTE, zones: ["zone-b", "zone-c"] };
 const settings = { nodeGroups: [group, { ...group, pool: "a100", startupMs: 10_000, zones: [] }] };
-const ctx = { settings } as unknown as Parameters<typeof longestToBindMs>[0];
-const [there, made]: Share[] = [
-  { node: "h100-1", units: 8 },
-  { node: null, units: 8 },
-];
+const ctx = { settings };
+const there: Share = { node: "h100-1", units: 8 };
+const made: Share = { node: null, units: 8 };
 
-test.each<[string, string, (Share | undefined)[], number]>([
-  ["on machines that are there", "h100", [there, there], MINUTE],
-  ["on machines still to be made", "h100", [made, made], 10 * MINUTE],
-  ["on both kinds of machines", "h100", [there, made], 10 * MINUTE],
-  ["on both kinds, the new one first", "h100", [made, there], 10 * MINUTE],
-  ["on a machine that is made within a few seconds", "a100", [made], MINUTE],
-  ["on a new machine of a pool without a group", "b200", [made], MINUTE],
-])("a run %s has the expected time to be bound", (_, type, shares, ms) => {
-  expect(
-    longestToBindMs(
-      ctx,
-      type,
-      shares.filter((share) => share !== undefined),
-    ),
-  ).toBe(ms);
+test.each<[string, number, Share[], number]>([
+  ["on machines that are there", 5 * MINUTE, [there, there], MINUTE],
+  ["on machines still to be made", 5 * MINUTE, [made, made], 10 * MINUTE],
+  ["on both kinds of machines", 5 * MINUTE, [there, made], 10 * MINUTE],
+  ["on both kinds, the new one first", 5 * MINUTE, [made, there], 10 * MINUTE],
+  ["on a machine that is made within a few seconds", 10_000, [made], MINUTE],
+  ["on a new machine of a pool without a group", 0, [made], MINUTE],
+])("a run %s has the expected time to be bound", (_, startupMs, shares, ms) => {
+  expect(longestToBindMs(shares, startupMs)).toBe(ms);
 });
 
-test("each pool has a group, and a new machine is in the group's first zone", () => {
-  expect(findGroup(ctx, "a100")?.startupMs).toBe(10_000);
+test("a pool grows by its group of NODE_GROUPS, or else by the provider's", () => {
+  const found = { mostNodes: 9, startupMs: MINUTE, zones: ["zone-a"] };
   expect(findGroup(ctx, "b200")).toBeUndefined();
-  expect(["h100", "a100", "b200"].map((type) => zoneOfNewMachine(ctx, type))).toEqual(["zone-b", null, null]);
+  expect(getGrowth(ctx, { type: "a100", group: found })?.startupMs).toBe(10_000);
+  expect(getGrowth(ctx, { type: "b200", group: found })).toBe(found);
+  expect(getGrowth(ctx, { type: "b200" })).toBeUndefined();
 });

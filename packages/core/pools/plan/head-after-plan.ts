@@ -5,12 +5,15 @@ import type { Grant, Ledger, Pool } from "../ledger/record.ts";
 import { type Candidate, nextRound, type ScanWindow } from "../ledger/waiting-list.ts";
 import type { Written } from "../ledger/write-ledger.ts";
 import type { Plan, QueuePlace } from "./plan.ts";
+import { lackText } from "./reasons.ts";
 import { summarize } from "./summary.ts";
 
 export interface Advice {
   readonly places: readonly QueuePlace[];
   /** False if more jobs wait than one plan reads. */
   readonly namesAll: boolean;
+  /** Why no new machine can be created, as text. */
+  readonly lacks: string | undefined;
 }
 
 /** Interval between plans while a grant is open. */
@@ -77,7 +80,10 @@ export function headAfterPlan(
 }
 
 export function findAdvice(pool: Pool, { ledger, planned, waiting }: Decision, now: number): Advice | undefined {
-  return isAdviceDue(pool, now) ? { places: listPlaces(ledger, planned), namesAll: isWhole(waiting.reach) } : undefined;
+  if (!isAdviceDue(pool, now)) return undefined;
+  const { group } = ledger.makeable;
+  const lacks = group && lackText(group, pool.type);
+  return { places: listPlaces(ledger, planned), namesAll: isWhole(waiting.reach), lacks };
 }
 
 /** Returns the places to show. While the pool is closed, jobs with a grant wait too, before all others. */

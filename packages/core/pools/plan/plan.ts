@@ -88,6 +88,8 @@ export interface QueuePlace {
   readonly needed: number;
   /** Free units, machines ("never", "unreadable"), units of foreign pods ("foreign"), or a time in ms ("unmade"). */
   readonly available: number;
+  /** Why no new machine can be created ("unmade"), as text. Absent if unknown. */
+  readonly lacks?: string | undefined;
 }
 
 export interface Plan {

@@ -1,7 +1,11 @@
+import { instanceTypeOfPool } from "../../fleet.ts";
+import type { Lack } from "../../ports/machine-groups.ts";
 import { utcText } from "../../text/utc.ts";
+import type { PoolGroup } from "../ledger/record.ts";
 import type { Closure, QueuePlace, ReasonCode } from "./plan.ts";
 
-type ReasonText = (place: Pick<QueuePlace, "position" | "needed" | "available">, kind: string, unit: string) => string;
+type Place = Pick<QueuePlace, "position" | "needed" | "available" | "lacks">;
+type ReasonText = (place: Place, kind: string, unit: string) => string;
 
 const words = {
   none: ({ position }, kind) => `No ${kind} nodes available - position #${position} in queue`,
@@ -15,8 +19,8 @@ const words = {
     `Need ${needed} ${kind} ${unit} on one machine, at most ${available} are free on one - position #${position}`,
   making: ({ position, needed }, kind, unit) =>
     `Need ${needed} ${kind} ${unit}, but no more jobs may wait for new machines - position #${position}`,
-  unmade: ({ position, available }, kind) =>
-    `No new ${kind} machine came; the next try is at ${utcText(available)} - position #${position}`,
+  unmade: ({ position, available, lacks }, kind) =>
+    `${lacks ?? `No new ${kind} machine came`}; the next try is at ${utcText(available)} - position #${position}`,
   elsewhere: ({ position, needed }, kind, unit) =>
     `Need ${needed} ${kind} ${unit}, but they are not free on machines where it can start - position #${position}`,
   behind: ({ position, needed }, kind, unit) =>
@@ -29,15 +33,25 @@ const words = {
       : `No new ${kind} jobs are started at the moment: a record of ${kind} capacity is unreadable - position #${position}`,
 } satisfies Record<ReasonCode, ReasonText>;
 
+const lackWords = {
+  machines: (type, where) => `AWS has no ${type}${where} now`,
+  quota: (type) => `The AWS account's quota for ${type} is used up`,
+  addresses: (type, where) => `The subnets of ${type}${where} have no free addresses`,
+  other: (type, where) => `AWS cannot create a ${type}${where} now`,
+} satisfies Record<Lack, (type: string, where: string) => string>;
+
+/** Returns why the groups of a pool create no machine: `AWS has no p5.48xlarge in us-east-1a now`. */
+export function lackText({ lacks, zones }: PoolGroup, pool: string): string | undefined {
+  const where = zones.length > 0 ? ` in ${zones.join(" and ")}` : "";
+  return lacks && lackWords[lacks](instanceTypeOfPool(pool).name, where);
+}
+
 export function closedText(closed: Closure, pool: string): string {
   return `No new ${pool.toUpperCase()} jobs are started at the moment: ${closed} by the operator`;
 }
 
 /** Returns why a job waits: `Need 8 H100 GPUs, only 3 available - position #1`. */
-export function reasonText(
-  place: Pick<QueuePlace, "position" | "code" | "needed" | "available">,
-  pool: string,
-): string {
+export function reasonText(place: Place & Pick<QueuePlace, "code">, pool: string): string {
   const unit = getUnit(pool);
   return words[place.code](place, pool.toUpperCase(), unit);
 }

@@ -1,7 +1,7 @@
 import type { Context } from "../../context.ts";
 import { instanceTypeOfPool, unitsPerNode } from "../../fleet.ts";
 import { keyText } from "../../store/keys.ts";
-import { findGroup } from "../capacity/groups.ts";
+import { getGrowth } from "../capacity/groups.ts";
 import { unreadableUnits } from "../ledger/reconcile-ledger.ts";
 import type { Grant, Ledger, PoolNode, PoolSummary } from "../ledger/record.ts";
 import type { Lines } from "../ledger/waiting-list.ts";
@@ -25,6 +25,7 @@ export function summarize(ctx: Context, ledger: Ledger, list: Lines, planned: Pl
     free: isBlind(ledger) ? 0 : planned.freeUnits,
     mostFree: isBlind(ledger) ? [] : planned.mostFree,
     makeable: makeableNodes,
+    ...(ledger.makeable.group && { grows: true as const }),
     inUse,
     waiting: notYet.length + list.behind.count,
     waitingUnits: sum(notYet.map((uid) => getUnits(sizes.get(uid)))) + list.behind.units,
@@ -58,7 +59,7 @@ export interface Makeable {
 
 /** Returns the machines that the group can still create. Unreadable ledger items count as existing machines. */
 export function makeable(ctx: Context, ledger: Pick<Ledger, "type" | "nodes" | "makeable" | "unreadable">): Makeable {
-  const group = findGroup(ctx, ledger.type);
+  const group = getGrowth(ctx, ledger.makeable);
   if (!group) return { nodes: 0, startupMs: 0, zone: null };
   const { mostNodes, startupMs, zones } = group;
   const zone = zones.length === 1 ? (zones[0] ?? null) : null;

@@ -1,6 +1,14 @@
 import type { PortStatus, Resources, RunAddress, Share } from "../../../ports/compute.ts";
 import type { Machine } from "./machine.ts";
 
+export interface RunGrant {
+  readonly id: string;
+  readonly shares: readonly Share[];
+  readonly at: number;
+  /** The start-up time of the new machine that it waits for. */
+  readonly startupMs?: number | undefined;
+}
+
 export interface RunState {
   readonly n: number;
   readonly resized: Resources | null;
@@ -12,7 +20,7 @@ export interface RunState {
   /** Next search for leftovers of earlier runs (docs/architecture/consistency.md#paused-workers). */
   readonly leftoversAt: number | null;
   /** The capacity it holds, from preparing until its compute is gone. */
-  readonly grant: { readonly id: string; readonly shares: readonly Share[]; readonly at: number } | null;
+  readonly grant: RunGrant | null;
   /** Written before the first call that can start this run. While it is null, the run has no objects anywhere. */
   readonly applyingAt: number | null;
   /** First reconcile after which no new worker starts this run. Earlier readers may for some seconds. */

@@ -1,4 +1,4 @@
-import { zoneOfNewMachine } from "../../../pools/capacity/groups.ts";
+import { getGrowth } from "../../../pools/capacity/groups.ts";
 import { readLedgerItems, wholeGrants } from "../../../pools/ledger/ledger.ts";
 import { findPool, type Grant } from "../../../pools/ledger/record.ts";
 import type { ReconcileRequest } from "../../../ports/queue.ts";
@@ -69,6 +69,8 @@ interface Offer {
   readonly grant: Grant;
   readonly machines: readonly Machine[];
   readonly zone: string | null;
+  /** The start-up time of a new machine, if it waits for one. */
+  readonly startupMs: number | undefined;
 }
 
 /**
@@ -91,8 +93,10 @@ async function findGrant(
   const granted = grant.items.map((key) => items.find((item) => keyText(item) === key));
   const pinned = granted.filter((item) => item?.kind === "node");
   const nodes = pinned.length === granted.length ? pinned : [];
-  const zone = granted[0]?.kind === "node" ? granted[0].zone : zoneOfNewMachine(ctx, size.pool);
-  return { grant, machines: listMachines({ nodes }), zone };
+  const makeable = granted.find((item) => item?.kind === "makeable");
+  const growth = makeable && getGrowth(ctx, makeable);
+  const zone = granted[0]?.kind === "node" ? granted[0].zone : (growth?.zones[0] ?? null);
+  return { grant, machines: listMachines({ nodes }), zone, startupMs: growth?.startupMs };
 }
 
 /**
@@ -140,12 +144,13 @@ function takeGrant(environment: Environment, offer: Offer, now: number): Environ
     grant: { id, shares, items },
     machines,
     zone,
+    startupMs,
   } = offer;
   const nodes = shares.map((share) => share.node ?? "a node still to be made");
   const ledgers = [...new Set([...items, ...environment.placement.ledgers])].slice(0, MOST_LEDGERS);
   const taken: Environment = {
     ...environment,
-    run: { ...environment.run, grant: { id, shares, at: now }, machines, preparingAt: now, ...noRun },
+    run: { ...environment.run, grant: { id, shares, at: now, startupMs }, machines, preparingAt: now, ...noRun },
     placement: { ...environment.placement, ledgers },
     unseen: environment.unseen && { ms: environment.unseen.ms, runMs: 0 },
     zone: environment.disk || environment.volumes.length > 0 ? (zone ?? environment.zone) : environment.zone,

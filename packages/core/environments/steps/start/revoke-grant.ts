@@ -1,4 +1,4 @@
-import { longestToBindMs } from "../../../pools/capacity/groups.ts";
+import { findGroup, longestToBindMs } from "../../../pools/capacity/groups.ts";
 import { findRevocationCause, type RevocationCause } from "../../../pools/plan/revocation-cause.ts";
 import type { Observation } from "../../../ports/compute.ts";
 import { RunBound } from "../../../problem.ts";
@@ -100,7 +100,8 @@ function pause(environment: Environment, now: number): Step<Environment> {
 }
 
 export function bindMs(ctx: WorkerContext, { size, run }: Environment): number {
-  return longestToBindMs(ctx, size.pool, run.grant?.shares ?? []);
+  const { shares = [], startupMs } = run.grant ?? {};
+  return longestToBindMs(shares, startupMs ?? findGroup(ctx, size.pool)?.startupMs ?? 0);
 }
 
 /**

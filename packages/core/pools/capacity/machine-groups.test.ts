@@ -1,0 +1,203 @@
+import { expect, test } from "vitest";
+import { recordingLog, silentLog } from "#tests/fixtures/log.ts";
+import { type MemoryWorld, memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
+import { createEnvironment } from "../../environments/verbs/create.ts";
+import type { MachineGroup } from "../../ports/machine-groups.ts";
+import type { Item } from "../../ports/table.ts";
+import { machineGroupsKey } from "../../store/keys.ts";
+import { HOUR_MS, MINUTE_MS } from "../../units.ts";
+import { readCapacity } from "../admission/availability.ts";
+import { readAdvice } from "../forecast/advice.ts";
+import { readMakeable } from "../ledger/ledger.ts";
+import { reasonText } from "../plan/reasons.ts";
+
+const group: MachineGroup = {
+  name: "p5-a",
+  instanceTypes: ["p5.48xlarge"],
+  zones: ["zone-a"],
+  mostNodes: 2,
+  isActive: true,
+  admitsRuns: true,
+};
+
+async function worldWith(groups: readonly MachineGroup[], settings = {}, log = silentLog()): Promise<MemoryWorld> {
+  const world = await memoryWorld({ nodes: [], settings, log });
+  world.machineGroups.set(groups);
+  await world.advance(2 * MINUTE_MS);
+  return world;
+}
+
+function joins(world: MemoryWorld, name: string, group: string): void {
+  const [node] = newNodes({ h100: 1 });
+  if (node) world.compute.setNode({ ...node, name, uid: `uid-${name}`, providerId: `memory:///${name}`, group });
+}
+
+async function getMakeable(world: MemoryWorld): Promise<number | undefined> {
+  return (await readCapacity(world.ctx)).pools.find(({ pool }) => pool === "h100")?.makeable;
+}
+
+async function getReason(world: MemoryWorld, owner: string, id: string): Promise<string | undefined> {
+  const environment = await world.read(owner, id);
+  const place = (await readAdvice(world.ctx, [environment])).get(environment.uid)?.place;
+  return place && reasonText(place, "h100");
+}
+
+test("counts what a node group may create, and starts a job on a machine that it creates", async () => {
+  const world = await worldWith([group]);
+  const before = await readCapacity(world.ctx);
+
+  await createEnvironment(world.as("alice"), newEnvironment("one"));
+  await world.advance(MINUTE_MS);
+  joins(world, "made-1", "p5-a");
+  await world.advance(2 * MINUTE_MS);
+
+  expect(before.pools).toMatchObject([{ pool: "h100", hasMachines: true, total: 16, available: 16, makeable: 2 }]);
+  expect((await world.read("alice", "one")).phase).toBe("active");
+  expect(await getMakeable(world)).toBe(1);
+});
+
+test("a machine of no group leaves a group as much to create as before", async () => {
+  const world = await worldWith([group]);
+
+  const [node] = newNodes({ h100: 1 });
+  if (node) world.compute.setNode(node);
+  await world.advance(2 * MINUTE_MS);
+
+  expect((await readCapacity(world.ctx)).pools).toMatchObject([{ total: 24, available: 24, makeable: 2 }]);
+});
+
+test("gives a run on a new machine of a node group twice its start-up time to be bound", async () => {
+  const world = await worldWith([group]);
+  await createEnvironment(world.as("alice"), newEnvironment("one"));
+  await world.advance(9 * MINUTE_MS);
+  const patient = await world.read("alice", "one");
+  await world.advance(2 * MINUTE_MS);
+
+  expect([patient.phase, (await world.read("alice", "one")).phase]).toEqual(["preparing", "queued"]);
+});
+
+test.each<[string, Partial<MachineGroup>]>([
+  ["that may have no machine", { mostNodes: 0 }],
+  ["that is being deleted", { isActive: false }],
+  ["whose taints keep runs out", { admitsRuns: false }],
+  ["of several machine types", { instanceTypes: ["p5.48xlarge", "p4d.24xlarge"] }],
+  ["whose machine type is in a launch template", { instanceTypes: [] }],
+  ["of an unknown machine type", { instanceTypes: ["x9.metal"] }],
+])("counts nothing for a group %s", async (_, changes) => {
+  const world = await worldWith([{ ...group, ...changes }]);
+  await createEnvironment(world.as("alice"), newEnvironment("one"));
+  await world.advance(MINUTE_MS);
+
+  expect(await getMakeable(world)).toBe(0);
+  expect((await world.read("alice", "one")).phase).toBe("queued");
+});
+
+test("NODE_GROUPS overrides the group of its pool, and no other", async () => {
+  const nodeGroups = [{ pool: "h100", mostNodes: 5, startupMs: MINUTE_MS, zones: [] }];
+  const world = await worldWith([group, { ...group, name: "p4", instanceTypes: ["p4d.24xlarge"] }], { nodeGroups });
+
+  const { pools } = await readCapacity(world.ctx);
+
+  expect(pools.map(({ pool, makeable }) => [pool, makeable])).toEqual([
+    ["a100", 2],
+    ["h100", 5],
+  ]);
+});
+
+test("a group that disappears is no longer granted, and its machines stay", async () => {
+  const world = await worldWith([group]);
+  joins(world, "made-1", "p5-a");
+  await world.advance(2 * MINUTE_MS);
+  world.machineGroups.set([]);
+  await world.advance(7 * MINUTE_MS);
+
+  expect((await readCapacity(world.ctx)).pools).toMatchObject([{ total: 8, available: 8, makeable: 0 }]);
+});
+
+test("keeps the last answer while the provider refuses for an hour, and logs its age", async () => {
+  const log = recordingLog();
+  const world = await worldWith([group], {}, log);
+  world.machineGroups.set(Object.assign(new Error("Rate exceeded"), { name: "ThrottlingException" }));
+  for (let minute = 0; minute < 60; minute++) await world.advance(MINUTE_MS);
+  const calls = world.machineGroups.calls;
+
+  const { readAt, triedAt } = (await world.table.get(machineGroupsKey)) as Item & { readAt: number; triedAt: number };
+  expect(await getMakeable(world)).toBe(2);
+  expect(triedAt - readAt).toBeGreaterThan(50 * MINUTE_MS);
+  expect(calls).toBeLessThan(16);
+  const warning = log.lines.findLast(({ event }) => event === "machine groups not read");
+  expect(warning).toMatchObject({ level: "warn", fields: { error: "ThrottlingException" } });
+  expect(warning?.fields.ageSeconds).toBeGreaterThan(3000);
+
+  world.machineGroups.set([{ ...group, mostNodes: 4 }]);
+  await world.advance(6 * MINUTE_MS);
+  expect(await getMakeable(world)).toBe(4);
+});
+
+test("asks at once again after a machine did not come", async () => {
+  const world = await worldWith([group]);
+  await createEnvironment(world.as("alice"), newEnvironment("one"));
+  await world.advance(9 * MINUTE_MS);
+  const begun = world.machineGroups.calls;
+  world.machineGroups.set([{ ...group, mostNodes: 7 }]);
+  await world.advance(3 * MINUTE_MS);
+
+  expect((await readMakeable(world.ctx, "h100")).shortage?.count).toBe(1);
+  expect(world.machineGroups.calls).toBeGreaterThan(begun);
+  expect(await getMakeable(world)).toBe(7);
+});
+
+test.each<[MachineGroup["lacks"], string]>([
+  ["machines", "AWS has no p5.48xlarge in zone-a now"],
+  ["quota", "The AWS account's quota for p5.48xlarge is used up"],
+  ["addresses", "The subnets of p5.48xlarge in zone-a have no free addresses"],
+  ["other", "AWS cannot create a p5.48xlarge in zone-a now"],
+])("a job waits at once for a group that lacks %s, and says why and when it is tried again", async (lacks, words) => {
+  const world = await worldWith([{ ...group, lacks }]);
+  await createEnvironment(world.as("alice"), newEnvironment("one"));
+  await world.advance(10_000);
+
+  const { until = 0 } = (await readMakeable(world.ctx, "h100")).shortage ?? {};
+  expect((await world.read("alice", "one")).phase).toBe("queued");
+  expect(await getReason(world, "alice", "one")).toMatch(
+    new RegExp(`^${words}; the next try is at \\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d UTC - position #1$`),
+  );
+  expect(await getMakeable(world)).toBe(2);
+
+  await world.advance(until - world.clock.now() + 10_000);
+  expect((await world.read("alice", "one")).phase).toBe("preparing");
+});
+
+test("uses another group of the type while one lacks machines", async () => {
+  const world = await worldWith([
+    { ...group, lacks: "machines" },
+    { ...group, name: "p5-b", zones: ["zone-b"], mostNodes: 3 },
+  ]);
+  await createEnvironment(world.as("alice"), newEnvironment("one"));
+  await world.advance(10_000);
+
+  expect(await getMakeable(world)).toBe(3);
+  expect((await world.read("alice", "one")).phase).toBe("preparing");
+});
+
+test("a group that no longer lacks machines is granted at the next answer", async () => {
+  const world = await worldWith([{ ...group, lacks: "machines" }]);
+  await createEnvironment(world.as("alice"), newEnvironment("one"));
+  const getCount = async () => (await readMakeable(world.ctx, "h100")).shortage?.count;
+  while ((await getCount()) !== 4) await world.advance(MINUTE_MS);
+  world.machineGroups.set([group]);
+  for (let minute = 0; minute < 6; minute++) await world.advance(MINUTE_MS);
+
+  expect((await readMakeable(world.ctx, "h100")).shortage).toBeUndefined();
+  expect((await world.read("alice", "one")).phase).toBe("preparing");
+});
+
+test("changes no ledger while the stored answer has a newer format", async () => {
+  const world = await worldWith([group]);
+  const item = await world.table.get(machineGroupsKey);
+  await world.table.put({ ...item, ...machineGroupsKey, format: 1_000_000, groups: "new" } as Item);
+  world.machineGroups.set([]);
+  await world.advance(HOUR_MS);
+
+  expect(await getMakeable(world)).toBe(2);
+});

@@ -1,0 +1,140 @@
+import type { Context } from "../../context.ts";
+import { findInstanceType } from "../../fleet.ts";
+import type { ComputeNode } from "../../ports/compute.ts";
+import { lackKinds, type MachineGroup } from "../../ports/machine-groups.ts";
+import type { Item, Stored } from "../../ports/table.ts";
+import { kindOfError } from "../../problem.ts";
+import { keyText, machineGroupsKey } from "../../store/keys.ts";
+import { unlessUnreadable } from "../../store/readable.ts";
+import { sameData } from "../../store/same-data.ts";
+import { count, flag, list, literal, number, optional, shape, text } from "../../store/shape.ts";
+import { createParser } from "../../store/unreadable.ts";
+import { writeRecord } from "../../store/write-record.ts";
+import { MINUTE_MS } from "../../units.ts";
+import type { Ledger, MakeableLedger, PoolGroup } from "../ledger/record.ts";
+import { beginShortage } from "../ledger/shortage.ts";
+import { planSoon } from "../plan/plan-soon.ts";
+import { findGroup } from "./groups.ts";
+import type { Listing } from "./pool-nodes.ts";
+
+/** The provider's last answer. It stays while the provider does not answer. */
+export interface MachineGroupsItem extends Stored {
+  readonly kind: "machine-groups";
+  readonly groups: readonly MachineGroup[];
+  /** Time of the answer, and of the last question. */
+  readonly readAt: number;
+  readonly triedAt: number;
+}
+
+const parseMachineGroups: (item: Item) => MachineGroupsItem = createParser("machine-groups", {
+  groups: list(
+    shape<MachineGroup>({
+      name: text,
+      instanceTypes: list(text),
+      zones: list(text),
+      mostNodes: count,
+      isActive: flag,
+      admitsRuns: flag,
+      lacks: optional(literal(...lackKinds)),
+    }),
+  ),
+  readAt: number,
+  triedAt: number,
+});
+
+/** EKS allows 30 groups in a cluster by default. One item holds all. */
+const MOST_GROUPS = 100;
+const MOST_LOGGED = 20;
+const READ_EVERY_MS = 5 * MINUTE_MS;
+/** The schedule runs each minute, a little early or late. */
+const TOLERANCE_MS = 10_000;
+
+/**
+ * Returns the groups of the provider, or undefined if they are unknown. Asks every 5 minutes, and after a machine did
+ * not come. If the provider does not answer, its last answer stays.
+ */
+export async function readMachineGroups(
+  ctx: Context<"table" | "machineGroups">,
+  item: Item | undefined,
+  ledgers: readonly Pick<Ledger, "makeable">[],
+): Promise<readonly MachineGroup[] | undefined> {
+  const read = await unlessUnreadable(ctx, async () => ({ before: item && parseMachineGroups(item) }));
+  if (!read) return undefined;
+  const { before } = read;
+  const now = ctx.clock.now();
+  const failedAt = Math.max(...ledgers.map(({ makeable }) => makeable.shortage?.failedAt ?? 0));
+  const isFresh = before && now - before.triedAt < READ_EVERY_MS - TOLERANCE_MS && before.triedAt <= now;
+  if (isFresh && failedAt <= before.triedAt) return before.groups;
+  const common = { ...machineGroupsKey, writers: before?.writers ?? [], kind: "machine-groups" as const, triedAt: now };
+  try {
+    const groups = (await ctx.machineGroups.list())?.slice(0, MOST_GROUPS);
+    const unclear = (groups ?? []).filter(({ instanceTypes }) => instanceTypes.length !== 1).map(({ name }) => name);
+    if (unclear.length > 0) ctx.log.info("machine groups without one type", { groups: unclear.slice(0, MOST_LOGGED) });
+    if (groups) await writeRecord<MachineGroupsItem>(ctx, { ...common, groups, readAt: now });
+    return groups ?? before?.groups;
+  } catch (error) {
+    const ageSeconds = before && Math.round((now - before.readAt) / 1000);
+    ctx.log.warn("machine groups not read", { error: kindOfError(error), ageSeconds });
+    if (before) await writeRecord<MachineGroupsItem>(ctx, { ...before, ...common });
+    return before?.groups;
+  }
+}
+
+/**
+ * Returns the group of each pool that NODE_GROUPS does not name: the sum of the provider's groups. Groups that lack
+ * something count only if all do. A group of several machine types is left out, because it may create either.
+ */
+export function findPoolGroups(
+  ctx: Pick<Context, "settings">,
+  groups: readonly MachineGroup[],
+  listed: readonly ComputeNode[],
+  nodes: Listing["nodes"],
+): ReadonlyMap<string, PoolGroup> {
+  const usable = groups.filter(({ isActive, admitsRuns, instanceTypes }) => {
+    return isActive && admitsRuns && instanceTypes.length === 1;
+  });
+  const byPool = Map.groupBy(usable, ({ instanceTypes: [type = ""] }) => findInstanceType(type)?.pool ?? "");
+  byPool.delete("");
+  const members = Map.groupBy(listed, ({ group }) => group ?? "");
+  const growth = ({ name, mostNodes }: MachineGroup) => Math.max(0, mostNodes - (members.get(name)?.length ?? 0));
+  const found = [...byPool].flatMap(([pool, all]): [string, PoolGroup][] => {
+    if (findGroup(ctx, pool)) return [];
+    const healthy = all.filter((group) => group.lacks === undefined);
+    const counted = healthy.length > 0 ? healthy : all;
+    const there = (nodes.get(pool) ?? []).filter((node) => !node.gone).length;
+    const mostNodes = counted.reduce((sum, group) => sum + growth(group), there);
+    const zones = [...new Set(counted.flatMap((group) => group.zones))].sort();
+    const why = healthy.length > 0 ? {} : { lacks: all[0]?.lacks };
+    return [[pool, { mostNodes, startupMs: STARTUP_MS, zones, ...why }]];
+  });
+  return new Map(found);
+}
+
+/** The default of NODE_GROUPS. */
+const STARTUP_MS = 5 * MINUTE_MS;
+
+/** Writes the groups into the ledgers that differ. A lost race is left to the next run. */
+export async function writePoolGroups(
+  ctx: Context<"table" | "queue">,
+  ledgers: readonly Ledger[],
+  groups: ReadonlyMap<string, PoolGroup>,
+): Promise<void> {
+  const now = ctx.clock.now();
+  const readable = ledgers.filter(({ unreadable, makeable }) => !unreadable.has(keyText(makeable)));
+  await Promise.all(
+    readable.map(async ({ type, makeable }) => {
+      const next = withGroup(makeable, groups.get(type), now);
+      if (next !== makeable && (await writeRecord(ctx, next))) await planSoon(ctx, type);
+    }),
+  );
+}
+
+/** Begins a shortage if the group begins to lack something, and ends it once the group lacks nothing. */
+function withGroup(makeable: MakeableLedger, group: PoolGroup | undefined, now: number): MakeableLedger {
+  if (sameData(makeable.group, group)) return makeable;
+  const before = makeable.group?.lacks;
+  const begins = group?.lacks !== undefined && makeable.shortage === undefined;
+  const ends = before !== undefined && group?.lacks === undefined;
+  const shortage = begins ? beginShortage(now) : makeable.shortage;
+  return { ...makeable, group, shortage: ends ? undefined : shortage };
+}
