@@ -3,12 +3,10 @@ import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Client } from "ssh2";
-import { createEnvironment } from "#core/environments/verbs/create.ts";
-import { ask, newKey } from "#gateway/ingress/ingress-fixture.ts";
-import { fixtureRun } from "#kubernetes/fixtures/cluster-fixture.ts";
+import { ask } from "#gateway/ingress/ingress-fixture.ts";
 import { type GatewayFixture, openGatewayFixture } from "../../cluster/gateway-fixture.ts";
+import { startPage } from "../../cluster/gateway-page.ts";
 import type { GatewayProcess } from "../../cluster/gateway-process.ts";
-import { newEnvironment } from "../../worlds/memory-world.ts";
 import { type Measure, median, type Row } from "../measure.ts";
 import { enter, type SshTarget } from "./ssh.ts";
 import { compared, measure, withSshd } from "./sshd.ts";
@@ -70,23 +68,13 @@ function readKilobytes(pid: number | undefined): number {
 }
 
 /** A page of a few bytes, directly and through the gateway. */
-async function pageLatency({ cluster, records }: GatewayFixture, { webPort }: GatewayProcess): Promise<Row> {
+async function pageLatency(fixture: GatewayFixture, { webPort }: GatewayProcess): Promise<Row> {
   const page = createServer((_, response) => response.end("the page")).listen(0, "127.0.0.1");
   await once(page, "listening");
   const { port } = page.address() as AddressInfo;
-  const { world } = records;
-  const key = await newKey(world, "alice", { expiresAt: Date.now() + 3_600_000 });
-  const input = { addressLabel: "page", ports: [{ port, kind: "http" as const }] };
-  const { uid } = await createEnvironment(world.as("alice"), { ...newEnvironment("page", { gpus: 1 }), ...input });
-  await world.advance(60_000);
-  await cluster.compute.apply(fixtureRun({ uid }));
-  await cluster.eventually(
-    () => cluster.compute.observe(uid, 1),
-    (seen) => seen?.state === "ready",
-  );
-  const headers = { authorization: `Bearer ${key}` };
+  const { host, headers } = await startPage(fixture, port);
   const direct = await latency(port, "127.0.0.1", {});
-  const value = await latency(webPort, "page.preview.test", headers);
+  const value = await latency(webPort, host, headers);
   page.close();
   const note = `p50 of ${REQUESTS}; directly: ${direct.toFixed(2)} ms; difference ${(value - direct).toFixed(2)} ms`;
   return { name: "gateway: a page", value, unit: "ms", note };
