@@ -133,6 +133,23 @@ test.each<[string, Issue, string | undefined]>([
   expect((await list())?.map((group) => group.lacks)).toEqual([lacks]);
 });
 
+test.each<[string, string | undefined, "NoSchedule" | undefined, boolean]>([
+  ["of its key", undefined, undefined, true],
+  ["of its key, value and effect", "ml", "NoSchedule", true],
+  ["of another value", "web", undefined, false],
+])(
+  "a group whose taint a toleration %s matches admits runs: it does so with %s, %s: %s",
+  async (_, value, effect, is) => {
+    add({ taints: [{ key: "team", value: "ml", effect: "NO_SCHEDULE" }] });
+    const tolerations = [{ key: "team", value, effect }];
+
+    expect(await list()).toMatchObject([{ admitsRuns: false }]);
+    expect(await eksMachineGroups({ ...clients, cluster: "gpus", tolerations }).list()).toMatchObject([
+      { admitsRuns: is },
+    ]);
+  },
+);
+
 test("leaves out a group that was deleted after it was listed", async () => {
   add({});
   stale = ["deleted"];

@@ -16,20 +16,24 @@ export interface EksMachineGroupsOptions {
   readonly eks: EKSClient;
   readonly ec2: EC2Client;
   readonly cluster: string;
+  /** Tolerations of runs beside that of the GPU taint, as NODE_TOLERATIONS has them. */
+  readonly tolerations?: readonly Toleration[];
 }
+
+type Toleration = ReturnType<typeof readConfig<"NODE_TOLERATIONS">>["NODE_TOLERATIONS"][number];
 
 /** EKS limits DescribeNodegroup for the account, so few run at once. */
 const AT_ONCE = 5;
 
 /** Returns this deployment's EKS cluster's node groups. */
 export function machineGroups(): MachineGroups {
-  const { EKS_CLUSTER: cluster } = readConfig(["EKS_CLUSTER"]);
+  const { EKS_CLUSTER: cluster, NODE_TOLERATIONS: tolerations } = readConfig(["EKS_CLUSTER", "NODE_TOLERATIONS"]);
   const options = clientOptions(undefined);
-  return eksMachineGroups({ eks: new EKSClient(options), ec2: new EC2Client(options), cluster });
+  return eksMachineGroups({ eks: new EKSClient(options), ec2: new EC2Client(options), cluster, tolerations });
 }
 
 /** Returns the managed node groups of an EKS cluster. Self-managed groups and Karpenter's pools are not among them. */
-export function eksMachineGroups({ eks, ec2, cluster }: EksMachineGroupsOptions): MachineGroups {
+export function eksMachineGroups({ eks, ec2, cluster, tolerations = [] }: EksMachineGroupsOptions): MachineGroups {
   return {
     async list() {
       const names = await listNames(eks, cluster);
@@ -39,7 +43,7 @@ export function eksMachineGroups({ eks, ec2, cluster }: EksMachineGroupsOptions)
         found.push(...(await Promise.all(some.map((name) => describe(eks, cluster, name)))).flat());
       }
       const zones = await findZones(ec2, new Set(found.flatMap(({ subnets = [] }) => subnets)));
-      return found.map((group) => toMachineGroup(group, zones)).sort((a, b) => (a.name < b.name ? -1 : 1));
+      return found.map((group) => toMachineGroup(group, zones, tolerations)).sort((a, b) => (a.name < b.name ? -1 : 1));
     },
   };
 }
@@ -71,7 +75,11 @@ async function findZones(ec2: EC2Client, subnets: ReadonlySet<string>): Promise<
   return new Map(Subnets.map(({ SubnetId = "", AvailabilityZone = "" }) => [SubnetId, AvailabilityZone]));
 }
 
-function toMachineGroup(group: Nodegroup, zones: ReadonlyMap<string, string>): MachineGroup {
+function toMachineGroup(
+  group: Nodegroup,
+  zones: ReadonlyMap<string, string>,
+  tolerations: readonly Toleration[],
+): MachineGroup {
   const { nodegroupName = "", instanceTypes = [], subnets = [], scalingConfig, status, taints = [], health } = group;
   const lacks = (health?.issues ?? []).map(findLack).find((lack) => lack !== undefined);
   return {
@@ -80,14 +88,23 @@ function toMachineGroup(group: Nodegroup, zones: ReadonlyMap<string, string>): M
     zones: [...new Set(subnets.flatMap((subnet) => zones.get(subnet) || []))].sort(),
     mostNodes: scalingConfig?.maxSize ?? 0,
     isActive: status === "ACTIVE" || status === "UPDATING" || status === "DEGRADED",
-    admitsRuns: taints.every(isTolerated),
+    admitsRuns: taints.every((taint) => isTolerated(taint, tolerations)),
     ...(lacks && { lacks }),
   };
 }
 
-/** Pods of runs tolerate only the GPU taint (packages/kubernetes/nodes/capacity.ts). */
-function isTolerated({ key, effect }: Taint): boolean {
-  return effect === "PREFER_NO_SCHEDULE" || (key === "nvidia.com/gpu" && effect === "NO_SCHEDULE");
+const effects: Readonly<Record<string, string>> = { NO_SCHEDULE: "NoSchedule", NO_EXECUTE: "NoExecute" };
+
+/** Applies the rules of the scheduler to a taint of EKS, as packages/kubernetes/nodes/tolerations.ts does for nodes. */
+function isTolerated(taint: Taint, tolerations: readonly Toleration[]): boolean {
+  if (taint.effect === "PREFER_NO_SCHEDULE") return true;
+  if (taint.key === "nvidia.com/gpu" && taint.effect === "NO_SCHEDULE") return true;
+  return tolerations.some(
+    ({ key, value, effect }) =>
+      key === taint.key &&
+      (effect === undefined || effect === effects[taint.effect ?? ""]) &&
+      (value === undefined || value === (taint.value ?? "")),
+  );
 }
 
 /** Issues that keep a group from creating machines (Amazon EKS API Reference, "Issue"). */
