@@ -16,6 +16,34 @@ export const poolBugs: readonly PlantedBug[] = [
     ],
   },
   {
+    name: "a run that waits a minute on a machine that refuses it",
+    caughtBy: {
+      file: "environments/steps/start/return-reason.test.ts",
+      title: "a run that its own machine refuses is withdrawn as soon as the pool knows, and starts on another",
+    },
+    edits: [
+      {
+        file: "environments/steps/start/preparing.ts",
+        find: "if (reason === null || isUnpinned(environment)) return false;",
+        replace: "if (reason !== undefined) return false;",
+      },
+    ],
+  },
+  {
+    name: "a group without machines counted beside a healthy one",
+    caughtBy: {
+      file: "pools/capacity/machine-groups.test.ts",
+      title: "uses another group of the type while one lacks machines",
+    },
+    edits: [
+      {
+        file: "pools/capacity/machine-groups.ts",
+        find: "const counted = healthy.length > 0 ? healthy : all;",
+        replace: "const counted = all;",
+      },
+    ],
+  },
+  {
     name: "a shortage that a new machine does not end",
     caughtBy: {
       file: "pools/capacity/shortage.test.ts",

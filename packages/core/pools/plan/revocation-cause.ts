@@ -1,6 +1,6 @@
 import type { Context } from "../../context.ts";
 import type { Environment } from "../../environments/record/record.ts";
-import type { Share, Unready } from "../../ports/compute.ts";
+import { type Share, type Unready, unreadies } from "../../ports/compute.ts";
 import { parseNodeName } from "../../store/keys.ts";
 import { findLedger, readLedgerItems } from "../ledger/ledger.ts";
 import type { NodeLedger } from "../ledger/record.ts";
@@ -51,6 +51,13 @@ export async function findRevocationCause(
     return blamesRun ? undefined : { why: "unmade" };
   }
   return reason === null && (placement.unseen ?? 0) < MOST_UNSEEN ? { why: "unseen" } : undefined;
+}
+
+const refusals: ReadonlySet<RevocationCause["why"]> = new Set(["full", "gone", "closed", ...unreadies]);
+
+/** Reports whether the run's own machine takes it no more. */
+export function isRefusedByMachine(cause: RevocationCause | undefined): boolean {
+  return cause !== undefined && refusals.has(cause.why);
 }
 
 /** Reports whether the pool has room for these shares on existing machines. Then the cluster refused the run itself. */

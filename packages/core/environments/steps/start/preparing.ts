@@ -1,3 +1,4 @@
+import { findRevocationCause, isRefusedByMachine } from "../../../pools/plan/revocation-cause.ts";
 import type { Observation } from "../../../ports/compute.ts";
 import type { Step, WorkerContext } from "../../../reconciler/step.ts";
 import type { PreparingStep } from "../../record/phases.ts";
@@ -135,7 +136,7 @@ async function follow(
   observed: Observation,
   now: number,
 ): Promise<Step<Environment>> {
-  if (observed.state === "unbound" && now - (environment.run.appliedAt ?? now) >= bindMs(ctx, environment)) {
+  if (observed.state === "unbound" && (await givesUpMachine(ctx, environment, observed, now))) {
     return changed(
       {
         ...environment,
@@ -165,6 +166,18 @@ async function follow(
   const moved = addEntry({ ...extended, step, reason: observed.reason }, now, observed.reason);
   const waits = waitedToBind(ctx, { ...onItsMachines(moved, observed, now), looks: 0 }, observed, now, step);
   return isUnpinned(environment) && observed.state !== "unbound" ? notifyPool(waits) : waits;
+}
+
+/** Reports whether its time to be bound is over, or whether its own machine refuses it: another one would not. */
+async function givesUpMachine(
+  ctx: WorkerContext,
+  environment: Environment,
+  { reason }: Observation,
+  now: number,
+): Promise<boolean> {
+  if (now - (environment.run.appliedAt ?? now) >= bindMs(ctx, environment)) return true;
+  if (reason === null || isUnpinned(environment)) return false;
+  return isRefusedByMachine(await findRevocationCause(ctx, { ...environment, reason }, now));
 }
 
 /** Compares two reasons without their numbers, because the scheduler counts the machines again at every retry. */

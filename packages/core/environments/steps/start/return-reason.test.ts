@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
+import { refreshCapacity } from "../../../pools/capacity/capacity.ts";
 import type { ComputeNode } from "../../../ports/compute.ts";
 import { createEnvironment } from "../../verbs/create.ts";
 
@@ -33,6 +34,35 @@ test.each<[why: string, changes: Partial<ComputeNode>]>([
   expect(environment.events.timeline.map(({ reason }) => reason)).toContain(
     `Nothing could start on h100-1, ${why}; waiting again`,
   );
+});
+
+test("a run that its own machine refuses is withdrawn as soon as the pool knows, and starts on another", async () => {
+  const nodes = newNodes({ h100: 2 });
+  const world = await memoryWorld({ nodes });
+  const { uid } = await createEnvironment(world.as("alice"), newEnvironment("one"));
+  world.compute.program(uid, { kind: "neverBinds", reason: "0/2 nodes are available: 1 node(s) were unschedulable" });
+  await world.advance(5_000);
+  const granted = (await world.read("alice", "one")).run.grant?.shares[0]?.node;
+  const node = nodes.find(({ name }) => name === granted);
+  if (!node) throw new Error("It has no machine");
+  world.compute.setNode({ ...node, ready: false, unready: "cordoned" });
+  await refreshCapacity(world.ctx);
+  await world.advance(25_000);
+
+  const { placement, run, events } = await world.read("alice", "one");
+  expect([run.n, placement.withdrawals]).toEqual([2, 0]);
+  expect(events.timeline.map(({ reason }) => reason)).toContain(
+    `Nothing could start on ${granted}, which is cordoned; waiting again`,
+  );
+});
+
+test("a run that no machine takes stays with its grant for a minute while the pool knows no reason", async () => {
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
+  const { uid } = await createEnvironment(world.as("alice"), newEnvironment("one"));
+  world.compute.program(uid, { kind: "neverBinds", reason: "0/1 nodes are available" });
+  await world.advance(50_000);
+
+  expect((await world.read("alice", "one")).run.n).toBe(1);
 });
 
 test("a try is excused by a machine without its node object, with that reason", async () => {
