@@ -4,6 +4,7 @@ import { createRoot } from "react-dom/client";
 import { Redirect, Route, Switch } from "wouter";
 import "./console.css";
 import { berth } from "./data/client.ts";
+import { prefetchLivingJobs } from "./data/environments.ts";
 import { needsLogin, useOnce } from "./data/live.ts";
 import { takeCode } from "./data/session.ts";
 import { Announcer } from "./parts/announcer.tsx";
@@ -33,6 +34,10 @@ const client = new QueryClient({
     mutations: { retry: false, networkMode: "always" },
   },
 });
+
+/** The first reads begin before React draws anything. */
+void client.prefetchQuery({ queryKey: ["me"], queryFn: ({ signal }) => berth.me({ signal }) });
+if (location.pathname === "/") prefetchLivingJobs(client);
 
 function App() {
   return (

@@ -1,4 +1,4 @@
-import { type UseQueryResult, useQueryClient } from "@tanstack/react-query";
+import { type QueryClient, type UseQueryResult, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useRef } from "react";
 import type { EnvironmentSummary } from "../../sdk/berth.ts";
 import type { JobStatus, JobSummary } from "../../sdk/jobs.ts";
@@ -15,11 +15,20 @@ const otherApis: readonly EnvironmentSummary["api"][] = ["session-manager", "onm
 /** So many ended jobs are listed, and as many ended environments of other APIs. */
 const endedCount = 100;
 
+const livingKey = ["jobs", "living"];
+
 /** Reads the jobs that run or wait. */
 export function useLivingJobs(): UseQueryResult<JobSummary[], Error> {
-  return useLive(["jobs", "living"], (signal) =>
-    collect(berth.jobs.list({ status: livingStatus, pageSize: 500, signal })),
-  );
+  return useLive(livingKey, readLivingJobs);
+}
+
+function readLivingJobs(signal: AbortSignal): Promise<JobSummary[]> {
+  return collect(berth.jobs.list({ status: livingStatus, pageSize: 500, signal }));
+}
+
+/** Begins to read the jobs before anything is drawn, so that the list need not wait for the name of the user. */
+export function prefetchLivingJobs(client: QueryClient): void {
+  void client.prefetchQuery({ queryKey: livingKey, queryFn: ({ signal }) => readLivingJobs(signal) });
 }
 
 /** Reads the environments of the other APIs, which the console does not change. A user without any is read seldom. */

@@ -44,6 +44,8 @@ export function useLive<Data>(
       return (paces.get(name)?.delayMs ?? firstDelayMs) * (0.9 + Math.random() / 5);
     },
     refetchIntervalInBackground: false,
+    // What was read before a screen appears is not read again with it.
+    staleTime: firstDelayMs,
   });
 }
 
