@@ -222,6 +222,26 @@ describe("an environment", () => {
     expect((await berth.get(`${getClaims(namespace)}/disk`)).status).toBe(200);
   });
 
+  it("is not evicted before it has ended", async () => {
+    const { metadata: job } = await makeJob(berth, namespace, "drained", { labels: { "berth/uid": "drained" } });
+    const isRunning = ({ status }: Pod) => status.phase === "Running";
+    const { metadata } = await seen<Pod>(berth, podsOfJob(namespace, "drained"), isRunning);
+    const pod = `${getPods(namespace)}/${metadata.name}`;
+    const eviction = { apiVersion: "policy/v1", kind: "Eviction", metadata: { name: metadata.name, namespace } };
+
+    const refused = await cluster.admin.post<{ message: string }>(`${pod}/eviction`, eviction);
+    const after = must(await berth.get<Pod>(pod));
+    must(await berth.patch(`${getJobs(namespace)}/drained`, { spec: { activeDeadlineSeconds: 1 } }));
+    await seen<Pod>(berth, podsOfJob(namespace, "drained"), ({ status }) => status.phase === "Failed");
+    const ended = await cluster.admin.post(`${pod}/eviction`, eviction);
+
+    expect(refused.status).toBe(429);
+    expect(refused.body.message).toContain("disruption budget");
+    expect(after.metadata).not.toHaveProperty("deletionTimestamp");
+    expect(ended.status).toBe(201);
+    await berth.remove(`${getJobs(namespace)}/drained`, { preconditions: { uid: job.uid } });
+  });
+
   it("cannot access its node", async () => {
     await makeJob(berth, namespace, "host", { pod: { hostNetwork: true } });
 

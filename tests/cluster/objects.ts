@@ -27,6 +27,8 @@ export const podsOfJob = (namespace: string, job: string): string =>
 export interface JobOptions {
   readonly script?: PodScript;
   readonly gpus?: number;
+  /** Labels of the pod. */
+  readonly labels?: Readonly<Record<string, string>>;
   /** Further fields of the Job's spec, the pod's and the container's. */
   readonly spec?: object;
   readonly pod?: object;
@@ -44,10 +46,11 @@ export async function makeJob(
 }
 
 /** Returns the object of such a Job. */
-export function jobNamed(name: string, { script = {}, gpus = 0, spec = {}, pod = {}, container = {} }: JobOptions) {
+export function jobNamed(name: string, options: JobOptions) {
+  const { script = {}, gpus = 0, spec = {}, labels = {}, pod = {}, container = {} } = options;
   const limits = { cpu: "1", memory: "1Gi", ...(gpus === 0 ? {} : { "nvidia.com/gpu": String(gpus) }) };
   const template = {
-    metadata: { annotations: scripted(script) },
+    metadata: { annotations: scripted(script), labels },
     spec: {
       restartPolicy: "Never",
       terminationGracePeriodSeconds: 2,

@@ -86,7 +86,7 @@ describe("a job whose node loses a program", () => {
 });
 
 describe("a job whose machine is drained", () => {
-  it("ends for that reason, its follower gets its last words, and its node is not offered", async () => {
+  it("ends only without its disruption budget: its follower gets its last words, its node is not offered", async () => {
     const run = await fixture.applied({ command: counting });
     await fixture.begun(run);
     const read = followLog(fixture, run);
@@ -99,14 +99,18 @@ describe("a job whose machine is drained", () => {
     const metadata = { name: items[0]?.metadata.name ?? "", namespace: "berth-environments" };
 
     must(await admin.patch("/api/v1/nodes/one", { spec: { unschedulable: true } }));
-    must(
-      await admin.post(`${pods}/${metadata.name}/eviction`, { apiVersion: "policy/v1", kind: "Eviction", metadata }),
-    );
+    const evict = () =>
+      admin.post(`${pods}/${metadata.name}/eviction`, { apiVersion: "policy/v1", kind: "Eviction", metadata });
+    const refused = await evict();
+    const budget = "/apis/policy/v1/namespaces/berth-environments/poddisruptionbudgets/berth-environments";
+    must(await admin.remove(budget));
+    must(await evict());
     const ended = await fixture.until(run, isEnded);
     const followed = String(await read((text) => text.endsWith("saved\n")));
     const offered = await fixture.compute.listNodes();
     must(await admin.patch("/api/v1/nodes/one", { spec: { unschedulable: null } }));
 
+    expect(refused.status).toBe(429);
     expect(ended).toMatchObject({ started: true, exitCode: null, reason: "it was evicted from its machine" });
     expect(followed).toBe(`${countedTo(followed.slice(0, -"saved\n".length))}saved\n`);
     expect(offered.map(({ name, ready, unready }) => ({ name, ready, unready }))).toEqual([
