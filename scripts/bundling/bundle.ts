@@ -147,12 +147,18 @@ const clientOfWs: Plugin = {
   },
 };
 
-/** Removes the cache of DynamoDB's endpoint discovery, which is not used. Saves 8 kB. */
+/**
+ * Removes the cache of DynamoDB's endpoint discovery, which is not used, and the names of regions, which nothing shows.
+ * Saves 10 kB.
+ */
 const knownEndpoints: Plugin = {
   name: "known-endpoints",
   setup({ onLoad }) {
     onLoad({ filter: /@aws-sdk\/endpoint-cache\/dist-es\/index\.js$/ }, () => ({
       contents: "export class EndpointCache {}",
+    }));
+    onLoad({ filter: /@aws-sdk\/core\/dist-es\/.*\/lib\/aws\/partitions\.js$/ }, ({ path }) => ({
+      contents: readFileSync(path, "utf8").replaceAll(/"description": "[^"]*"/g, ""),
     }));
   },
 };
