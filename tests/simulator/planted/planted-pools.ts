@@ -143,8 +143,10 @@ export const poolBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "pools/capacity/capacity.ts",
-        find: "return (await beginPool(ctx, type)) && { type, nodes: [] };",
-        replace: "const begun = await beginPool(ctx, type);\n  return begun && readLedger(ctx, begun);",
+        find: "if (isThere) await writePool(ctx, { type, nodes: [], grows }, found, taken);",
+        replace:
+          "const begun = isThere && typeof isThere === 'object' ? (await readLedger(ctx, isThere)).nodes : [];\n" +
+          "  if (isThere) await writePool(ctx, { type, nodes: begun, grows }, found, taken);",
       },
     ],
   },
