@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
 import { commandLine } from "#tests/bench/clients/command-line.ts";
+import { webConsole } from "#tests/bench/clients/console.ts";
 import { exec } from "#tests/bench/clients/exec.ts";
 import { gateway } from "#tests/bench/clients/gateway.ts";
 import { sessions, workspaces } from "#tests/bench/clients/sessions.ts";
@@ -65,6 +66,7 @@ const measures: readonly Measure[] = [
     population,
     kubernetes,
     commandLine,
+    webConsole,
   ],
 ];
 

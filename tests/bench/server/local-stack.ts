@@ -95,7 +95,8 @@ async function readOutput(child: ChildProcess, lines: LogLine[]): Promise<string
     lines.push(parsed);
     if (parsed.event === "started") url ??= parsed.url;
   });
-  return until(() => url);
+  // On a busy machine the first start bundles for half a minute.
+  return until(() => url, 60_000);
 }
 
 /** Returns the CPU time of all threads in ms (proc(5), stat: utime and stime in ticks of 10 ms). */
