@@ -153,8 +153,7 @@ describe("a run whose machine", () => {
     const taints = [{ key: "aws-node-termination-handler/spot-itn", value: "spot-itn-1", effect: "NoSchedule" }];
     must(await fixture.cluster.admin.patch("/api/v1/nodes/one", { spec: { taints, unschedulable: true } }));
     const { name } = (await getPod(run)).metadata;
-    const eviction = { apiVersion: "policy/v1", kind: "Eviction", metadata: { name, namespace } };
-    must(await fixture.cluster.admin.post(`${core}/pods/${name}/eviction`, eviction));
+    await fixture.evict(name);
 
     const seen = await until(run, ({ state }) => state === "ended");
     const offered = (await fixture.compute.listNodes()).find((node) => node.name === "one");

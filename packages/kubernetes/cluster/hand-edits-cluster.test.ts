@@ -92,9 +92,7 @@ const deeds: readonly {
     async does({ pod, node }) {
       await patch(`/api/v1/nodes/${node}`, { spec: { unschedulable: true } });
       await keepVisible(pod);
-      const name = pod.split("/").at(-1);
-      const eviction = { apiVersion: "policy/v1", kind: "Eviction", metadata: { name, namespace } };
-      must(await fixture.cluster.admin.post(`${pod}/eviction`, eviction));
+      await fixture.evict(pod.split("/").at(-1) ?? "");
     },
     phase: "failed",
     reason: "it was evicted from its machine",

@@ -460,8 +460,7 @@ describe("the reason of a failure", () => {
     const { run } = await applied({ command }, ({ state }) => state === "ready");
     const { name } = (await getPod(run)).metadata;
 
-    const eviction = { apiVersion: "policy/v1", kind: "Eviction", metadata: { name, namespace } };
-    must(await fixture.cluster.admin.post(`${core}/pods/${name}/eviction`, eviction));
+    await fixture.evict(name);
 
     expect(await until(run, (seen) => seen?.state === "ended")).toMatchObject({
       exitCode: null,
