@@ -14,6 +14,8 @@ const starred = [
   /:log-group:\/berth\/[a-z0-9-]+\/\*:\*$/,
   /^arn:aws:ec2:[^*]*:(volume|snapshot|instance)\/\*$/,
   /^arn:aws:execute-api:[^*]*\/\*\/@connections\/\*$/,
+  // Node groups of one cluster: their names and ids are chosen outside of Berth.
+  /^arn:aws:eks:[^*]*:nodegroup\/[^*/]+\/\*\/\*$/,
 ];
 /** EC2 actions without resource-level permissions, and those that Lambda needs for a network. */
 const onAnything = /^ec2:(Describe[A-Z][A-Za-z]+|(Create|Delete)NetworkInterface|(Una|A)ssignPrivateIpAddresses)$/;

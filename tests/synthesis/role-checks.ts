@@ -70,7 +70,10 @@ export const roleChecks = {
     const [first, second] = [inside, wanted].map((all) => all.map(({ name }) => name));
     return [
       ...different("functions in the network", first ?? [], second ?? []),
-      ...inside.flatMap((each) => interfaceProblems(each, resources)),
+      ...inside.flatMap((each) => {
+        const readsGroups = findEntry(each, functions)?.uses.includes("machineGroups") ?? false;
+        return interfaceProblems(each, resources, readsGroups);
+      }),
     ];
   },
 
@@ -92,8 +95,11 @@ export const roleChecks = {
   },
 } as const satisfies Record<string, Check>;
 
-/** Lambda creates network interfaces with the function's role, but the function's own code must not. */
-function interfaceProblems(resource: Resource, resources: readonly Resource[]): string[] {
+/**
+ * Lambda creates network interfaces with the function's role, but the function's own code must not. Only code that reads
+ * node groups describes subnets.
+ */
+function interfaceProblems(resource: Resource, resources: readonly Resource[], readsGroups: boolean): string[] {
   const statements = listStatements(resource, resources);
   const allowed = statements
     .filter(({ Effect, Condition }) => Effect === "Allow" && !Condition)
@@ -105,7 +111,7 @@ function interfaceProblems(resource: Resource, resources: readonly Resource[]): 
   return [
     ...(allowed.includes("ec2:CreateNetworkInterface") ? [] : [`${resource.name} cannot get into its network`]),
     ...allowed
-      .filter((action) => !denied.includes(action))
+      .filter((action) => !denied.includes(action) && !(readsGroups && action === "ec2:DescribeSubnets"))
       .map((action) => `the code of ${resource.name} may ${action}`),
   ];
 }
