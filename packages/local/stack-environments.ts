@@ -25,7 +25,12 @@ export async function environmentsOnCluster(start: StackStart, blobs: string): P
   const { config, environment, home, log, parts, settings, signal } = start;
   const exposure = chooseExposure(config, config.hasDomain ? settings.domain : undefined);
   const { clusterEnvironments } = await import("./cluster/cluster-environments.ts");
-  const { KUBECONFIG: kubeconfig, KUBE_CONTEXT: context, NODE_TYPES: nodeTypes, NODE_TOLERATIONS: tolerations } = config;
+  const {
+    KUBECONFIG: kubeconfig,
+    KUBE_CONTEXT: context,
+    NODE_TYPES: nodeTypes,
+    NODE_TOLERATIONS: tolerations,
+  } = config;
   const cluster = { kubeconfig, context, environment, nodeTypes, tolerations, log, toolsImage: config.TOOLS_IMAGE };
   const where = { home: home.path, isUsed: home.earlier !== undefined };
   const kept = { blobs: directoryBlobs(blobs), watchesGpus: settings.idleGpuMinutes !== undefined };
