@@ -107,11 +107,13 @@ export function snapshotsBefore(before: SnapshotsReport | undefined): Required<S
   return { snapshots, snapshotCount, snapshotPass };
 }
 
-/** Of at most 500 snapshots each on AWS, each with one read of its disk at most. */
+/** On AWS a page has at most 500 snapshots, and each costs at most one read of its disk. */
 const PAGES_AT_ONCE = 10;
+/** The function has 50 s (functions/schedules/orphans.ts), and what it found is written at its end. */
+const MOST_MS = 15_000;
 
 /**
- * Compares the existing snapshots with the records. After `PAGES_AT_ONCE` pages it leaves the rest to the next
+ * Compares the existing snapshots with the records. After `PAGES_AT_ONCE` pages or `MOST_MS` it leaves the rest to the next
  * comparison, and the report has the previous findings until all are compared. A snapshot without a key is no orphan:
  * its disk's next reconcile may tag it, or its tags were removed. If the listing fails, returns the previous findings.
  * The next comparison then goes on after the last page, or begins anew if there was none, as its place may have expired.
@@ -123,7 +125,9 @@ export async function reportSnapshots(
 ): Promise<Required<SnapshotsReport>> {
   const noted = snapshotsBefore(before);
   let pass: Pass = noted.snapshotPass ?? { next: undefined, snapshots: [], snapshotCount: 0 };
+  const startedAt = ctx.clock.monotonic();
   for (let pages = 0; pages < PAGES_AT_ONCE; pages++) {
+    if (pages > 0 && ctx.clock.monotonic() - startedAt > MOST_MS) break;
     const { next } = pass;
     const page = await unlessRefused(ctx, "snapshots not listed", () => ctx.volumes.listOwnedSnapshots(next));
     if (!page) return { ...noted, snapshotPass: pages > 0 ? unfinished(pass) : undefined };

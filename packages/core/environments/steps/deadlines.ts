@@ -54,10 +54,15 @@ export function findDeadline(environment: Environment, settings: Limits, keepsPl
 
 /**
  * Returns when a run is given up as not ready. Once the cluster was asked, only an answered check decides this: the run
- * may have become ready in an outage. `waitsForMachine`: its machine has not come, which is no failure of the run.
+ * may have become ready in an outage. `since`: when it began to get ready, or null while its machine has not come, which
+ * is no failure of the run.
  */
-export function readyLimit(environment: Environment, settings: Limits, waitsForMachine = false): Deadline | undefined {
-  return earliest([readyBy(environment), waitsForMachine ? undefined : preparingLimit(environment, settings)]);
+export function readyLimit(
+  environment: Environment,
+  settings: Limits,
+  since: number | null = environment.run.machineAt ?? environment.run.preparingAt,
+): Deadline | undefined {
+  return earliest([readyBy(environment), preparingLimit(environment, settings, since)]);
 }
 
 function earliest(deadlines: readonly (Deadline | undefined)[]): Deadline | undefined {
@@ -100,11 +105,12 @@ function queueLimit({ queuedAt, waitPool, reason: why }: Environment, { maxQueue
   return { at: queuedAt + maxQueueHours * HOUR_MS, outcome: "cancelled", reason };
 }
 
-function preparingLimit(environment: Environment, { preparingMinutes }: Limits): Deadline | undefined {
-  const { preparingAt, machineAt } = environment.run;
-  return preparingAt === null
-    ? undefined
-    : notReady(environment, machineAt ?? preparingAt, preparingMinutes, environment.unseen?.runMs);
+function preparingLimit(
+  environment: Environment,
+  { preparingMinutes }: Limits,
+  since: number | null,
+): Deadline | undefined {
+  return since === null ? undefined : notReady(environment, since, preparingMinutes, environment.unseen?.runMs);
 }
 
 /** Applies before the first request to the cluster, when no part of the run can exist. */

@@ -61,7 +61,9 @@ export async function refreshCapacity(ctx: Context<"table" | "queue" | "compute"
   }
   const poolGroups = findPoolGroups(ctx, groups ?? [], listed, nodes);
   if (groups) await writePoolGroups(ctx, ledgers, poolGroups);
-  const grows = (type: string) => poolGroups.has(type) || findGroup(ctx, type) !== undefined;
+  // The group that a ledger knows is still granted from, also while the provider's answer cannot be read.
+  const hasGroup = new Set(ledgers.filter(({ makeable }) => makeable.group).map(({ type }) => type));
+  const grows = (type: string) => poolGroups.has(type) || hasGroup.has(type) || findGroup(ctx, type) !== undefined;
   const isKnown = knownIn(ctx, ledgers);
   await Promise.all(
     ledgers.map((ledger) => {

@@ -180,6 +180,16 @@ test("uses another group of the type while one lacks machines", async () => {
   expect((await world.read("alice", "one")).phase).toBe("preparing");
 });
 
+test("tries a group that lacks machines while the others are full, and names no zone of those", async () => {
+  const lacking = { ...group, name: "p5-b", zones: ["zone-b"], lacks: "machines" as const };
+  const world = await worldWith([{ ...group, mostNodes: 1 }, lacking]);
+  joins(world, "made-1", "p5-a");
+  await world.advance(10 * MINUTE_MS);
+
+  expect(await getMakeable(world)).toBe(2);
+  expect((await readMakeable(world.ctx, "h100")).group).toMatchObject({ zones: ["zone-b"], lacks: "machines" });
+});
+
 test("a group that no longer lacks machines is granted at the next answer", async () => {
   const world = await worldWith([{ ...group, lacks: "machines" }]);
   await createEnvironment(world.as("alice"), newEnvironment("one"));

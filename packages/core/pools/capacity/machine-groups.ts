@@ -81,8 +81,9 @@ export async function readMachineGroups(
 }
 
 /**
- * Returns the group of each pool that NODE_GROUPS does not name: the sum of the provider's groups. Groups that lack
- * something count only if all do. A group of several machine types is left out, because it may create either.
+ * Returns the group of each pool that NODE_GROUPS does not name: the sum of the provider's groups that may still grow.
+ * Of these, groups that lack something count only if all do. A group of several machine types is left out, because it
+ * may create either.
  */
 export function findPoolGroups(
   ctx: Pick<Context, "settings">,
@@ -99,12 +100,13 @@ export function findPoolGroups(
   const growth = ({ name, mostNodes }: MachineGroup) => Math.max(0, mostNodes - (members.get(name)?.length ?? 0));
   const found = [...byPool].flatMap(([pool, all]): [string, PoolGroup][] => {
     if (findGroup(ctx, pool)) return [];
-    const healthy = all.filter((group) => group.lacks === undefined);
-    const counted = healthy.length > 0 ? healthy : all;
+    const growing = all.filter((group) => growth(group) > 0);
+    const healthy = growing.filter((group) => group.lacks === undefined);
+    const counted = healthy.length > 0 ? healthy : growing;
     const there = (nodes.get(pool) ?? []).filter((node) => !node.gone).length;
     const mostNodes = counted.reduce((sum, group) => sum + growth(group), there);
     const zones = [...new Set(counted.flatMap((group) => group.zones))].sort();
-    const why = healthy.length > 0 ? {} : { lacks: all[0]?.lacks };
+    const why = healthy.length > 0 ? {} : { lacks: growing[0]?.lacks };
     return [[pool, { mostNodes, startupMs: STARTUP_MS, zones, ...why }]];
   });
   return new Map(found);

@@ -159,13 +159,45 @@ test("a job with room on a machine that came, but refused there, fails after thr
 
 test("a machine that comes after half an hour leaves its run the whole time to become ready", async () => {
   const slow = { ...group, startupMs: 40 * MINUTE_MS };
-  const world = await memoryWorld({ nodes: [], settings: { nodeGroups: [slow], preparingMinutes: 30 } });
+  const settings = { nodeGroups: [slow], preparingMinutes: 30 };
+  const world = await memoryWorld({ nodes: [], settings, delays: { imageMs: 20 * MINUTE_MS } });
   await createEnvironment(world.as("alice"), newEnvironment("one"));
   await world.advance(45 * MINUTE_MS);
   const waits = await world.read("alice", "one");
   joins(world, "made-1");
-  await world.advance(2 * MINUTE_MS);
+  await world.advance(10 * MINUTE_MS);
+  const pulls = await world.read("alice", "one");
+  await world.advance(12 * MINUTE_MS);
 
   expect([waits.phase, waits.step]).toEqual(["preparing", "pod"]);
+  expect([pulls.phase, pulls.step]).toEqual(["preparing", "image"]);
+  expect((await world.read("alice", "one")).phase).toBe("active");
+});
+
+test("a run on a new machine that never becomes ready fails after its time", async () => {
+  const settings = { nodeGroups: [group], preparingMinutes: 30 };
+  const world = await memoryWorld({ nodes: [], settings, delays: { imageMs: DAY_MS } });
+  await createEnvironment(world.as("alice"), newEnvironment("one"));
+  await world.advance(8 * MINUTE_MS);
+  joins(world, "made-1");
+  await world.advance(29 * MINUTE_MS);
+  const patient = await world.read("alice", "one");
+  await world.advance(3 * MINUTE_MS);
+
+  expect(patient.phase).toBe("preparing");
+  expect((await world.read("alice", "one")).end.outcome?.reason).toBe("Not ready after 30 minutes, at step image");
+});
+
+test("a job of two machines waits for its second one, and its first one counts as no room for that", async () => {
+  const settings = { nodeGroups: [{ ...group, mostNodes: 2 }], maxQueueHours: 24 };
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), settings });
+  await createEnvironment(world.as("alice"), newEnvironment("one", { gpus: 16 }));
+
+  await world.advance(3 * HOUR_MS);
+  const waits = await world.read("alice", "one");
+  joins(world, "made-1");
+  await world.advance(HOUR_MS);
+
+  expect(waits.placement).toMatchObject({ withdrawals: 0, withdrawn: { nodes: [] } });
   expect((await world.read("alice", "one")).phase).toBe("active");
 });

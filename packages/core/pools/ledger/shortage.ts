@@ -2,7 +2,7 @@ import type { Environment } from "../../environments/record/record.ts";
 import { HOUR_MS, MINUTE_MS } from "../../units.ts";
 import type { Grant, MakeableLedger, Shortage } from "./record.ts";
 
-/** As Karpenter, which does not ask for a type that EC2 lacks for 3 minutes (its cache of unavailable offerings). */
+/** Karpenter does not ask again for 3 minutes for a type that EC2 lacks (its cache of unavailable offerings). */
 const LEAST_PAUSE_MS = 3 * MINUTE_MS;
 const LONGEST_PAUSE_MS = 30 * MINUTE_MS;
 /** A try begins soon after the pause and may wait for hours. A try that fails later than this begins a new shortage. */

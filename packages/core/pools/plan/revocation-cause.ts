@@ -45,9 +45,8 @@ export async function findRevocationCause(
   if (unread) return { why: "unreadable", name: unread };
   const closed = granted.find(({ node }) => !node.ready || node.gone)?.node;
   if (closed) return { why: closed.gone ? "gone" : (closed.unready ?? "closed"), name: closed.name };
-  const awaited = shares.filter(({ node }) => node === null);
-  if (awaited.length > 0) {
-    const blamesRun = run.lacksVolume !== undefined || (await haveCome(ctx, environment, awaited, now));
+  if (shares.some(({ node }) => node === null)) {
+    const blamesRun = run.lacksVolume !== undefined || (await haveCome(ctx, environment, shares, now));
     return blamesRun ? undefined : { why: "unmade" };
   }
   return reason === null && (placement.unseen ?? 0) < MOST_UNSEEN ? { why: "unseen" } : undefined;
@@ -60,17 +59,24 @@ export function isRefusedByMachine(cause: RevocationCause | undefined): boolean 
   return cause !== undefined && refusals.has(cause.why);
 }
 
-/** Reports whether the pool has room for these shares on existing machines. Then the cluster refused the run itself. */
+/**
+ * Reports whether the pool has room for the shares without a machine on others than the run's own. Then the cluster
+ * refused the run itself.
+ */
 async function haveCome(
   ctx: Context<"table">,
   { uid, size, zone }: Pick<Environment, "uid" | "size" | "zone">,
-  awaited: readonly Share[],
+  shares: readonly Share[],
   now: number,
 ): Promise<boolean> {
   const ledger = await findLedger(ctx, size.pool);
+  const awaited = shares.filter(({ node }) => node === null);
+  const own = new Set(shares.map(({ node }) => node));
   const withRoom = (ledger ? usableNodes(ledger, now) : []).filter(
     (node) =>
-      (zone === null || node.zone === zone) && awaited.every(({ units }) => othersOn(node, uid) + units <= node.units),
+      !own.has(node.name) &&
+      (zone === null || node.zone === zone) &&
+      awaited.every(({ units }) => othersOn(node, uid) + units <= node.units),
   );
   return withRoom.length >= awaited.length;
 }

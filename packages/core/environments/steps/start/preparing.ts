@@ -45,12 +45,13 @@ export async function stepPreparing(
 
 async function stepObserved(
   ctx: WorkerContext,
-  environment: Environment,
+  before: Environment,
   observed: Observation | undefined,
   now: number,
 ): Promise<Step<Environment>> {
-  const waitsForMachine = isUnpinned(environment) && (environment.run.withdrawing || observed?.state === "unbound");
-  const limit = isAnswered(environment) ? readyLimit(environment, ctx.settings, waitsForMachine) : undefined;
+  const environment = noteMachine(before, observed, now);
+  const since = startsSince(ctx, environment);
+  const limit = isAnswered(environment) ? readyLimit(environment, ctx.settings, since) : undefined;
   const isOver = observed?.state === "ready" || observed?.state === "ended";
   if (limit && now >= limit.at && !isOver) {
     return endByLimit(environment, { phase: "failed", reason: limit.reason, at: limit.at }, now);
@@ -164,11 +165,11 @@ async function follow(
     return toDo ? noLaterThan(toDo, waits.record.dueAt ?? now) : waits;
   }
   const moved = addEntry({ ...extended, step, reason: observed.reason }, now, observed.reason);
-  const waits = waitedToBind(ctx, { ...onItsMachines(moved, observed, now), looks: 0 }, observed, now, step);
+  const waits = waitedToBind(ctx, { ...onItsMachines(moved, observed), looks: 0 }, observed, now, step);
   return isUnpinned(environment) && observed.state !== "unbound" ? notifyPool(waits) : waits;
 }
 
-/** Reports whether its time to be bound is over, or whether its own machine refuses it: another one would not. */
+/** Reports whether its time to be bound is over, or whether its own machine refuses it, which another one may not do. */
 async function givesUpMachine(
   ctx: WorkerContext,
   environment: Environment,
@@ -186,10 +187,27 @@ function saysTheSame(left: string | null, right: string | null): boolean {
 }
 
 /** Records the machines of a run whose grant named none. From now on, its units count there. */
-function onItsMachines(environment: Environment, observed: Observation, now: number): Environment {
+function onItsMachines(environment: Environment, observed: Observation): Environment {
   if (observed.state === "unbound" || !isUnpinned(environment)) return environment;
-  const machineAt = environment.run.machineAt ?? now;
-  return { ...environment, run: { ...environment.run, machines: listMachines(observed), machineAt } };
+  return { ...environment, run: { ...environment.run, machines: listMachines(observed) } };
+}
+
+/** Notes when a run that waited for a new machine was first seen on one. */
+function noteMachine(environment: Environment, observed: Observation | undefined, now: number): Environment {
+  const { run } = environment;
+  if (!observed || observed.state === "unbound" || !isUnpinned(environment) || run.machineAt !== undefined)
+    return environment;
+  return { ...environment, run: { ...run, machineAt: now } };
+}
+
+/**
+ * Returns when the run began to get ready, or null while its new machine has not come. A withdrawal has as long again
+ * after the end of that wait, because its pod may never go.
+ */
+function startsSince(ctx: WorkerContext, environment: Environment): number | null {
+  const { machineAt, preparingAt, appliedAt, withdrawing } = environment.run;
+  if (!isUnpinned(environment) || machineAt !== undefined || appliedAt === null) return machineAt ?? preparingAt;
+  return withdrawing ? appliedAt + bindMs(ctx, environment) : null;
 }
 
 function isUnpinned({ run: { grant } }: Environment): boolean {

@@ -1,3 +1,4 @@
+import { zonePinnedBy } from "../../../disks/record.ts";
 import { getGrowth } from "../../../pools/capacity/groups.ts";
 import { readLedgerItems, wholeGrants } from "../../../pools/ledger/ledger.ts";
 import { findPool, type Grant } from "../../../pools/ledger/record.ts";
@@ -148,12 +149,14 @@ function takeGrant(environment: Environment, offer: Offer, now: number): Environ
   } = offer;
   const nodes = shares.map((share) => share.node ?? "a node still to be made");
   const ledgers = [...new Set([...items, ...environment.placement.ledgers])].slice(0, MOST_LEDGERS);
+  // A new machine may come in any zone of its group, and volumes stay where they are.
+  const pinned = zonePinnedBy(environment.volumes.find(({ volume }) => volume)?.volume);
   const taken: Environment = {
     ...environment,
     run: { ...environment.run, grant: { id, shares, at: now, startupMs }, machines, preparingAt: now, ...noRun },
     placement: { ...environment.placement, ledgers },
     unseen: environment.unseen && { ms: environment.unseen.ms, runMs: 0 },
-    zone: environment.disk || environment.volumes.length > 0 ? (zone ?? environment.zone) : environment.zone,
+    zone: environment.disk || environment.volumes.length > 0 ? (pinned ?? zone ?? environment.zone) : environment.zone,
   };
   const step = environment.disk || lacksVolumes(environment) ? "disk" : "pod";
   // The timeline notes the grant. From here on, the record's reason is its present obstacle.
