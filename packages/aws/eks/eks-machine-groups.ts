@@ -24,6 +24,8 @@ type Toleration = ReturnType<typeof readConfig<"NODE_TOLERATIONS">>["NODE_TOLERA
 
 /** EKS limits DescribeNodegroup for the account, so few run at once. */
 const AT_ONCE = 5;
+/** The capacity schedule waits for the answer, and drops what took longer than 40 s. */
+const MOST_MS = 15_000;
 
 /** Returns this deployment's EKS cluster's node groups. */
 export function machineGroups(): MachineGroups {
@@ -36,29 +38,35 @@ export function machineGroups(): MachineGroups {
 export function eksMachineGroups({ eks, ec2, cluster, tolerations = [] }: EksMachineGroupsOptions): MachineGroups {
   return {
     async list() {
-      const names = await listNames(eks, cluster);
+      const abortSignal = AbortSignal.timeout(MOST_MS);
+      const names = await listNames(eks, cluster, abortSignal);
       const found: Nodegroup[] = [];
       for (let first = 0; first < names.length; first += AT_ONCE) {
         const some = names.slice(first, first + AT_ONCE);
-        found.push(...(await Promise.all(some.map((name) => describe(eks, cluster, name)))).flat());
+        found.push(...(await Promise.all(some.map((name) => describe(eks, cluster, name, abortSignal)))).flat());
       }
-      const zones = await findZones(ec2, new Set(found.flatMap(({ subnets = [] }) => subnets)));
+      const zones = await findZones(ec2, new Set(found.flatMap(({ subnets = [] }) => subnets)), abortSignal);
       return found.map((group) => toMachineGroup(group, zones, tolerations)).sort((a, b) => (a.name < b.name ? -1 : 1));
     },
   };
 }
 
-async function listNames(client: EKSClient, clusterName: string): Promise<string[]> {
+async function listNames(client: EKSClient, clusterName: string, abortSignal: AbortSignal): Promise<string[]> {
   const names: string[] = [];
-  for await (const { nodegroups = [] } of paginateListNodegroups({ client }, { clusterName }))
+  for await (const { nodegroups = [] } of paginateListNodegroups({ client }, { clusterName }, { abortSignal }))
     names.push(...nodegroups);
   return names;
 }
 
 /** Returns no group if it was deleted since it was listed. */
-async function describe(eks: EKSClient, clusterName: string, nodegroupName: string): Promise<Nodegroup[]> {
+async function describe(
+  eks: EKSClient,
+  clusterName: string,
+  nodegroupName: string,
+  abortSignal: AbortSignal,
+): Promise<Nodegroup[]> {
   try {
-    const { nodegroup } = await eks.send(new DescribeNodegroupCommand({ clusterName, nodegroupName }));
+    const { nodegroup } = await eks.send(new DescribeNodegroupCommand({ clusterName, nodegroupName }), { abortSignal });
     return nodegroup ? [nodegroup] : [];
   } catch (error) {
     if (error instanceof ResourceNotFoundException) return [];
@@ -67,10 +75,15 @@ async function describe(eks: EKSClient, clusterName: string, nodegroupName: stri
 }
 
 /** Filters by id, because a call with ids fails if one of them is gone. */
-async function findZones(ec2: EC2Client, subnets: ReadonlySet<string>): Promise<ReadonlyMap<string, string>> {
+async function findZones(
+  ec2: EC2Client,
+  subnets: ReadonlySet<string>,
+  abortSignal: AbortSignal,
+): Promise<ReadonlyMap<string, string>> {
   if (subnets.size === 0) return new Map();
   const { Subnets = [] } = await ec2.send(
     new DescribeSubnetsCommand({ Filters: [{ Name: "subnet-id", Values: [...subnets] }] }),
+    { abortSignal },
   );
   return new Map(Subnets.map(({ SubnetId = "", AvailabilityZone = "" }) => [SubnetId, AvailabilityZone]));
 }

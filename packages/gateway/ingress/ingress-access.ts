@@ -41,8 +41,10 @@ export function ingressAccess(runtime: Runtime<"table">, isBoundToRun: boolean):
   const { ids, clock, settings, keys, readsKeysOnly } = runtime;
   const key = keyCheck({ table: runtime.ports.table, ids, clock, settings, memory: keys, readsKeysOnly });
   const reads = pageReads(runtime);
+  const actors = sharedReads(clock, (presented) => getActor(key, JSON.parse(presented)).catch(asRefusal));
+  const findActor: FindActor = (incoming) => actors.read(JSON.stringify(presentedKeys(incoming)), FRESH_MS);
   const decide = (find: FindPages) =>
-    guarded(runtime, (incoming, host) => authorize(runtime, key, find, incoming, host));
+    guarded(runtime, (incoming, host) => authorize(runtime, findActor, find, incoming, host));
   const [anew, check] = [decide(reads.anew), decide(reads.within(CHECKED_MS))];
   if (!isBoundToRun) return { admit: anew, check };
   const checkAgain = decide(reads.within(FRESH_MS));
@@ -53,8 +55,10 @@ export function ingressAccess(runtime: Runtime<"table">, isBoundToRun: boolean):
   return { admit, check };
 }
 
-/** A flood of refused requests for one name costs one read in this time. */
+/** A flood of refused requests, or WebSockets, for one name or with one key costs one read in this time. */
 const FRESH_MS = 500;
+
+type FindActor = (incoming: IncomingMessage) => Promise<Actor | HttpError>;
 
 interface FindPages {
   findOwn(owner: string, label: string): Promise<Environment | undefined>;
@@ -94,13 +98,13 @@ function guarded({ log }: Runtime<"table">, authorize: Authorize): Authorize {
 
 async function authorize(
   runtime: Runtime<"table">,
-  check: KeyCheck,
+  findActor: FindActor,
   { findOwn, findOpen }: FindPages,
   incoming: IncomingMessage,
   host: IngressHost,
 ): Promise<Target | Page> {
   // Check the key first: it is usually cached, and two reads find its owner's page.
-  const actor = await getActor(check, incoming).catch(asRefusal);
+  const actor = await findActor(incoming);
   const isOther = isOtherSite(incoming, host);
   const { label } = host;
   const isOwner = !(actor instanceof HttpError) && !isOther && isLabel(label);
@@ -115,11 +119,15 @@ async function authorize(
   return isOther ? otherSite : unknown;
 }
 
-function getActor(check: KeyCheck, incoming: IncomingMessage): Promise<Actor> {
-  const { authorization, "x-api-key": apiKey } = incoming.headers;
-  const presented = Object.entries({ authorization, "x-api-key": [apiKey].flat()[0] });
-  const headers = new Headers(presented.flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])));
-  return check(headers, [basicPassword(authorization)]);
+type PresentedKeys = Readonly<Record<string, string>>;
+
+function presentedKeys({ headers: { authorization, "x-api-key": apiKey } }: IncomingMessage): PresentedKeys {
+  const [first] = [apiKey].flat();
+  return { ...(authorization !== undefined && { authorization }), ...(first !== undefined && { "x-api-key": first }) };
+}
+
+async function getActor(check: KeyCheck, presented: PresentedKeys): Promise<Actor> {
+  return check(new Headers(presented), [basicPassword(presented.authorization)]);
 }
 
 /** Returns the part after the first colon (RFC 7617). */

@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import { type IncomingMessage, request } from "node:http";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
 import { requestCancel } from "#core/environments/verbs/actions.ts";
@@ -14,11 +15,14 @@ let echoes: WebSocketServer;
 let isAway: boolean;
 
 beforeEach(async () => {
-  isAway = false;
+  [isAway, hung] = [false, undefined];
   const ways = { connect: connectLocally, isBoundToRun: true };
   fixture = await openIngressFixture({ checkMs: 1 }, ways, undefined, (table) => ({
     ...table,
-    get: (key) => (isAway ? Promise.reject(new Error("away")) : table.get(key)),
+    get: async (key) => {
+      if (isAway) throw new Error("away");
+      return hung !== undefined && key.sk.includes(hung) ? new Promise<never>(() => undefined) : table.get(key);
+    },
   }));
   for (const label of LABELS) await fixture.environment(label);
   echoes = new WebSocketServer({ server: fixture.page });
@@ -29,11 +33,14 @@ afterEach(async () => {
   await fixture.close();
 });
 
+/** Reads of this environment never answer. */
+let hung: string | undefined;
+
 const headers = () => ({ authorization: `Bearer ${fixture.key}` });
 const get = (label: string) => fixture.ask(`${label}.preview.localhost`, { headers: headers() });
-async function open(label: string): Promise<WebSocket> {
-  const host = `${label}.preview.localhost`;
-  const ws = new WebSocket(`ws://127.0.0.1:${fixture.port}/`, { headers: { host, ...headers() } });
+async function open(label: string, key = fixture.key): Promise<WebSocket> {
+  const sent = { host: `${label}.preview.localhost`, authorization: `Bearer ${key}` };
+  const ws = new WebSocket(`ws://127.0.0.1:${fixture.port}/`, { headers: sent });
   await once(
     ws.on("error", () => undefined),
     "open",
@@ -92,6 +99,46 @@ describe("WebSockets of pages", () => {
 
     expect([String(echo), page.status, answer.statusCode]).toEqual(["still here", 503, 503]);
     expect(page.body).toContain("Try again in a moment.");
+  });
+});
+
+describe("the check of a WebSocket", () => {
+  it("shares the read of a key that does not exist, which an open page admits", async () => {
+    await fixture.environment("notebook", { hasLogin: true });
+    await Promise.all(Array.from({ length: EACH }, () => open("notebook", "x".repeat(43))));
+    fixture.reads.length = 0;
+
+    fixture.world.clock.advance(501);
+    await expect.poll(() => fixture.reads.length).toBe(1);
+    fixture.world.clock.advance(501);
+    await expect.poll(() => fixture.reads.length).toBe(2);
+  });
+
+  it("does not wait for the read of another one", async () => {
+    const [other, ended] = [await open("two"), await open("one")];
+    hung = "two";
+    await requestCancel(fixture.world.as("alice"), "one");
+
+    await pass([ended]);
+
+    expect(other.readyState).toBe(WebSocket.OPEN);
+  });
+});
+
+describe("a stream of events", () => {
+  it("ends with its environment", async () => {
+    fixture.serve((_, outgoing) => void outgoing.write("data: begun\n\n"));
+    const host = "one.preview.localhost";
+    const asked = request({ port: fixture.port, headers: { host, ...headers() } }).end();
+    const [answer] = (await once(asked, "response")) as [IncomingMessage];
+    await once(answer, "data");
+    await requestCancel(fixture.world.as("alice"), "one");
+
+    const closed = new Promise((resolve) => answer.on("error", () => undefined).once("close", resolve));
+    fixture.world.clock.advance(5_001);
+    await closed;
+
+    expect(answer.errored).toMatchObject({ code: "ECONNRESET" });
   });
 });
 

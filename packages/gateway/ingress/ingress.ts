@@ -2,7 +2,6 @@ import { type IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import { keyMemory } from "#http/keys/key-check.ts";
 import type { Runtime } from "#http/runtime.ts";
-import { watch } from "../directory/watch.ts";
 import type { Reach } from "../ports/reach.ts";
 import {
   needsUpgrade,
@@ -54,10 +53,11 @@ export function startIngress(given: Runtime<"table">, options: IngressOptions): 
   const kept = options.isBoundToRun ? new KeptConnections({ idleMs: times.keptMs }) : undefined;
   const findHost = ingressHosts(runtime.settings.domain);
   const { admit, check } = ingressAccess(runtime, options.isBoundToRun ?? false);
-  const tunnels: Tunnels = new Map();
-  const stopChecks = watch(() => closeStrangers(tunnels, check), times.checkMs);
+  const open: OpenPages = new Map();
+  const checking = new Set<PageRequest>();
+  const checks = setInterval(() => closeStrangers(open, checking, check), times.checkMs);
   const terminals = terminalSockets(runtime, options.reach, times);
-  const parts = { runtime, admit, connect, kept, times, tunnels, terminals };
+  const parts = { runtime, admit, connect, kept, times, open, terminals };
   return {
     answer: (incoming, outgoing) => {
       const host = findHost(incoming);
@@ -73,10 +73,10 @@ export function startIngress(given: Runtime<"table">, options: IngressOptions): 
       return true;
     },
     stop: () => {
-      stopChecks();
+      clearInterval(checks);
       terminals.stop();
       kept?.stop();
-      for (const socket of tunnels.keys()) socket.destroy();
+      for (const { tunnel } of open.values()) tunnel?.socket.destroy();
     },
   };
 }
@@ -87,7 +87,7 @@ interface Parts {
   readonly connect: ConnectPage;
   readonly kept: KeptConnections | undefined;
   readonly times: ProxyTimes;
-  readonly tunnels: Tunnels;
+  readonly open: OpenPages;
   readonly terminals: TerminalSockets;
 }
 
@@ -98,14 +98,22 @@ interface PageRequest {
   readonly tunnel?: { readonly socket: Duplex; readonly head: Buffer };
 }
 
-type Tunnels = Map<Duplex, PageRequest>;
+/** Open WebSockets, and answers that go on, such as streams of events. */
+type OpenPages = Map<Duplex, PageRequest>;
 
 async function serve(parts: Parts, pageRequest: PageRequest): Promise<void> {
-  const { runtime, admit, connect, times, tunnels } = parts;
+  const { runtime, admit, connect, times, open } = parts;
   const { incoming, outgoing, host, tunnel } = pageRequest;
   const startedAt = runtime.clock.monotonic();
   let target: Target | undefined;
-  outgoing.once("close", () => logPage(runtime, pageRequest, startedAt, target));
+  const socket = tunnel?.socket ?? incoming.socket;
+  const forget = () => {
+    if (open.get(socket) === pageRequest) open.delete(socket);
+  };
+  outgoing.once("close", () => {
+    if (!tunnel) forget();
+    logPage(runtime, pageRequest, startedAt, target);
+  });
   if (isTerminal(incoming)) return serveTerminal(parts, pageRequest);
   const verdict = await admit(incoming, host);
   if (outgoing.destroyed) return;
@@ -114,9 +122,9 @@ async function serve(parts: Parts, pageRequest: PageRequest): Promise<void> {
   const { place } = verdict;
   const { scheme } = runtime.settings;
   const request = { incoming, outgoing, connect: () => connect(place), host: host.host, scheme, times };
+  open.set(socket, pageRequest);
   if (!tunnel) return passOn({ ...request, kept: findKept(parts, incoming, verdict) });
-  tunnels.set(tunnel.socket, pageRequest);
-  tunnel.socket.once("close", () => tunnels.delete(tunnel.socket));
+  tunnel.socket.once("close", forget);
   passUpgrade({ ...request, ...tunnel });
 }
 
@@ -163,10 +171,15 @@ function logPage(
   });
 }
 
-async function closeStrangers(tunnels: Tunnels, check: Authorize): Promise<void> {
-  for (const [socket, { incoming, host }] of tunnels) {
-    const now = await check(incoming, host);
-    if (isPage(now) && now !== outage) socket.destroy();
+/** Checks each open WebSocket and answer by itself, so that one slow read delays no other. */
+function closeStrangers(open: OpenPages, checking: Set<PageRequest>, check: Authorize): void {
+  for (const [socket, request] of open) {
+    if (checking.has(request)) continue;
+    checking.add(request);
+    void check(request.incoming, request.host).then((now) => {
+      checking.delete(request);
+      if (isPage(now) && now !== outage && open.get(socket) === request) socket.destroy();
+    });
   }
 }
 

@@ -82,7 +82,13 @@ export class KeptConnections extends Agent {
     openStream(open, waiting, (error, stream) => {
       if (!error) this.#observe(stream, { run: place.run });
       callback(error, stream);
+      if (error) this.#forget(this.getName(options));
     });
+  }
+
+  /** Node keeps the empty list of a connection that was never made. Every visitor has a name of its own. */
+  #forget(name: string): void {
+    if (this.sockets[name]?.length === 0) delete (this.sockets as Record<string, unknown>)[name];
   }
 
   override keepSocketAlive(stream: Duplex): boolean {
