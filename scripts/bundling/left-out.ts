@@ -7,6 +7,7 @@ const awsPorts = {
   "#aws/sqs/queue.ts": ["queue"],
   "#aws/socket-gateway.ts": ["socketGateway"],
   "#aws/ec2/ebs-volumes.ts": ["volumes"],
+  "#aws/eks/eks-machine-groups.ts": ["machineGroups"],
   "#lambda/request-compute.ts": ["compute"],
   "#lambda/schedule-compute.ts": ["compute"],
   "#lambda/worker-ports.ts": ["compute", "volumes"],
