@@ -121,7 +121,7 @@ export const machineBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/steps/start/preparing.ts",
-        find: "...onItsMachines(moved, observed, now), looks",
+        find: "...onItsMachines(moved, observed), looks",
         replace: "...moved, looks",
       },
     ],

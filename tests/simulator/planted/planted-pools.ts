@@ -38,8 +38,8 @@ export const poolBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "pools/capacity/machine-groups.ts",
-        find: "const counted = healthy.length > 0 ? healthy : all;",
-        replace: "const counted = all;",
+        find: "const counted = healthy.length > 0 ? healthy : growing;",
+        replace: "const counted = growing;",
       },
     ],
   },
@@ -231,8 +231,8 @@ export const poolBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/steps/start/preparing.ts",
-        find: "{ ...onItsMachines(moved, observed, now), looks: 0 }",
-        replace: "{ ...(observed.nodes.length < 0 ? onItsMachines(moved, observed, now) : moved), looks: 0 }",
+        find: "{ ...onItsMachines(moved, observed), looks: 0 }",
+        replace: "{ ...(observed.nodes.length < 0 ? onItsMachines(moved, observed) : moved), looks: 0 }",
       },
     ],
   },
