@@ -20,7 +20,7 @@ const policyParts = [
   "trusted-types 'none'",
 ];
 
-/** xterm.js writes a style element of its own. The gateway's sockets have the names of environments. */
+/** xterm.js adds a style element to the page. The gateway's sockets have the names of environments. */
 const terminalPolicyParts = ["style-src 'self' 'unsafe-inline'", "connect-src 'self' ws://*.localhost:* wss:"];
 
 /** The console's pages. The first one whose paths match answers. */

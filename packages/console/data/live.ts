@@ -44,7 +44,7 @@ export function useLive<Data>(
       return (paces.get(name)?.delayMs ?? firstDelayMs) * (0.9 + Math.random() / 5);
     },
     refetchIntervalInBackground: false,
-    // What was read before a screen appears is not read again with it.
+    // A screen does not repeat a read that was made before it appeared.
     staleTime: firstDelayMs,
   });
 }
@@ -57,7 +57,7 @@ export function useOnce<Data>(
   return useQuery({ queryKey: key, queryFn: ({ signal }) => read(signal), staleTime: 5 * 60_000 });
 }
 
-/** Returns what another part of the page has read, without a read of its own. */
+/** Returns data that another part of the page has read. It starts no read. */
 export function useKept<Data>(key: QueryKey): Data | undefined {
   return useQuery<Data>({ queryKey: key, enabled: false }).data;
 }

@@ -85,7 +85,7 @@ export interface SnapshotsReport {
 
 /** A comparison of all snapshots, and its findings so far. */
 interface SnapshotPass {
-  /** Where the listing goes on. */
+  /** The place in the list at which the next comparison continues. */
   readonly next: string;
   readonly snapshots: readonly OrphanSnapshot[];
   readonly snapshotCount: number;
@@ -113,10 +113,11 @@ const PAGES_AT_ONCE = 10;
 const MOST_MS = 15_000;
 
 /**
- * Compares the existing snapshots with the records. After `PAGES_AT_ONCE` pages or `MOST_MS` it leaves the rest to the next
- * comparison, and the report has the previous findings until all are compared. A snapshot without a key is no orphan:
- * its disk's next reconcile may tag it, or its tags were removed. If the listing fails, returns the previous findings.
- * The next comparison then goes on after the last page, or begins anew if there was none, as its place may have expired.
+ * Compares the existing snapshots with the records. After `PAGES_AT_ONCE` pages or `MOST_MS` it leaves the rest to the
+ * next comparison, and the report has the previous findings until all are compared. A snapshot without a key is no
+ * orphan: its disk's next reconcile may tag it, or its tags were removed. If the listing fails, returns the previous
+ * findings. The next comparison continues after the last page. If there was none, it begins anew: the place may have
+ * expired.
  */
 export async function reportSnapshots(
   ctx: Context<"table" | "volumes">,

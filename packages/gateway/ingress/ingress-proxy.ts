@@ -24,7 +24,7 @@ interface Passed {
   readonly incoming: IncomingMessage;
   readonly outgoing: ServerResponse;
   readonly connect: OpenPage;
-  /** Connections that this request may use again. If undefined, it has one of its own. */
+  /** Connections that this request may use again. If undefined, it opens a new one. */
   readonly kept?: { readonly connections: KeptConnections; readonly place: KeptPlace } | undefined;
   readonly host: string;
   readonly scheme: string;

@@ -46,7 +46,7 @@ const CHECK_MS = 1_000;
 const PING_MS = 30_000;
 
 export function startIngress(given: Runtime<"table">, options: IngressOptions): Ingress {
-  // Pages and terminals share what is read of a key.
+  // Pages and terminals share the reads of keys.
   const runtime = { ...given, keys: given.keys ?? keyMemory() };
   const { connect = connectLocally } = options;
   const times = { ...proxyTimes, checkMs: CHECK_MS, pingMs: PING_MS, ...options.times };

@@ -86,7 +86,10 @@ export class KeptConnections extends Agent {
     });
   }
 
-  /** Node keeps the empty list of a connection that was never made. Every visitor has a name of its own. */
+  /**
+   * Node keeps the empty list of a connection that was never made. Each visitor has another name, so these lists would
+   * fill the memory.
+   */
   #forget(name: string): void {
     if (this.sockets[name]?.length === 0) delete (this.sockets as Record<string, unknown>)[name];
   }
@@ -130,7 +133,7 @@ export class KeptConnections extends Agent {
   }
 }
 
-/** What `request` needs to use kept connections. */
+/** Options of `request` for kept connections. */
 export interface KeptOptions {
   readonly place: KeptPlace;
   readonly open: OpenPage;

@@ -39,7 +39,7 @@ interface ClosingProps {
   readonly command: string;
   readonly effect: string;
   readonly needsReason: boolean;
-  /** Who reads the reason. */
+  /** The people who can read the reason. */
   readonly readers?: string;
   /** A text that must be typed before, for what loses something. */
   readonly typed?: string;
