@@ -1,5 +1,6 @@
 import functionsFile from "../functions.json" with { type: "json" };
 import { problemsOnLambda } from "../packages/aws/settings/config.ts";
+import { podSettingNames } from "../packages/aws/settings/pod-settings.ts";
 import {
   type Access,
   accessProblems,
@@ -73,6 +74,7 @@ const passedOn = [
   "EKS_CA",
   "NODE_TYPES",
   "NODE_TOLERATIONS",
+  ...podSettingNames,
   "TOOLS_IMAGE",
   "GITHUB_KEYS_URL",
   "EBS_KMS_KEY_ID",

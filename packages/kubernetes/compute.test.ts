@@ -1,4 +1,5 @@
 import type { IncomingMessage } from "node:http";
+import { json } from "node:stream/consumers";
 import { describe, expect, it } from "vitest";
 import { logText } from "#tests/fixtures/log-text.ts";
 import {
@@ -238,5 +239,30 @@ describe("the list of runs", () => {
     expect(await compute.listRuns()).toEqual([{ uid, run: 1, key: "" }]);
     const metadataOnly = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json";
     expect(accepted).toEqual([metadataOnly, metadataOnly]);
+  });
+});
+
+describe("a resize", () => {
+  it.each([
+    ["keeps the limit of processors equal to the request", { cpu: "1" }, { cpu: "2000m", memory: "4096Mi" }],
+    ["gives a pod without a limit of processors none", {}, { memory: "4096Mi" }],
+  ])("%s", async (_, cpu, limits) => {
+    const main = { name: "main", resources: { requests: { cpu: "1" }, limits: { ...cpu, memory: "1Gi" } } };
+    const patched: Promise<unknown>[] = [];
+    const compute = await opened({
+      "GET jobs": object(job),
+      "GET pods": list({ ...pod, spec: { ...pod.spec, containers: [main] } }),
+      "PATCH jobs": object(job),
+      "PATCH pods": (response, request) => {
+        patched.push(json(request));
+        object(pod)(response, request);
+      },
+    });
+
+    await compute.resize(uid, 1, { cpus: 2, memoryMb: 4096 }, 1);
+
+    const resources = { requests: { cpu: "2000m", memory: "4096Mi" }, limits };
+    expect(await Promise.all(patched)).toMatchObject([{ spec: { containers: [{ name: "main", resources }] } }]);
+    expect(await patched[0]).toHaveProperty("spec.containers.0.resources.limits", limits);
   });
 });

@@ -27,6 +27,7 @@ import { boundNodes, listNodeNames, silenceIn, unkeptNodes } from "./runs/bound-
 import { extendRun, resizeRun, terminateRun } from "./runs/change-run.ts";
 import { listParts, listRuns } from "./runs/list-runs.ts";
 import { annotate, unlessOvertaken } from "./runs/patch-job.ts";
+import type { PodSettings } from "./runs/pod-settings.ts";
 import { type ClusterContext, getLivingPod, isLeftAlone, isLiving, readRun, readRunBriefly } from "./runs/read-run.ts";
 import { removeRun } from "./runs/remove-run.ts";
 import { failedPulls, podRefusals } from "./status/events.ts";
@@ -53,6 +54,7 @@ export interface KubernetesComputeOptions {
   readonly nodeTypes?: readonly NodeTypeRule[] | undefined;
   /** Taints of nodes that are this deployment's own. */
   readonly tolerations?: readonly Toleration[] | undefined;
+  readonly pods?: PodSettings | undefined;
   /** Whether `observe` asks supervisors for the GPU idle time, which costs one call per machine. */
   readonly watchesGpus?: boolean | undefined;
   /** Image of images/tools, copied into every run. If undefined, further commands need a shell of the run's image. */
@@ -95,6 +97,7 @@ export function kubernetesCompute(options: KubernetesComputeOptions): Compute {
         readNodes: readRecentNodes,
         nodeTypes: options.nodeTypes,
         tolerations: options.tolerations,
+        pods: options.pods,
         toolsImage: options.toolsImage,
         sshPort,
         web: options.web,

@@ -76,7 +76,7 @@ export interface PodContainer {
   readonly envFrom?: readonly object[];
   /** `Always` makes an init container a sidecar. */
   readonly restartPolicy?: string;
-  readonly resources?: { readonly requests?: Quantities };
+  readonly resources?: { readonly requests?: Quantities; readonly limits?: Quantities };
 }
 
 /** Amounts by resource: `{ "nvidia.com/gpu": "8", cpu: "500m" }`. */

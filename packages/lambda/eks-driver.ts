@@ -1,6 +1,7 @@
 import { systemClock } from "#aws/clock.ts";
 import { jsonLog } from "#aws/log.ts";
 import { readConfig } from "#aws/settings/config.ts";
+import { readPodSettings } from "#aws/settings/pod-settings.ts";
 import type { Blobs } from "#core/ports/blobs.ts";
 import type { Compute, MachineState, NodeRef } from "#core/ports/compute.ts";
 import { RUN_SSH_PORT } from "#kubernetes/access/ssh-service.ts";
@@ -28,6 +29,7 @@ export function eksCompute({ getMachineState, blobs }: EksSurroundings): Compute
     log: jsonLog(),
     nodeTypes: NODE_TYPES,
     tolerations: NODE_TOLERATIONS,
+    pods: readPodSettings(),
     toolsImage: TOOLS_IMAGE,
     // Nothing forwards SSH here. A gateway needs no SSH server in the run.
     sshPort: CLUSTER_SSH === "nodeport" ? RUN_SSH_PORT : undefined,

@@ -1,4 +1,5 @@
 import { directoryBlobs } from "#aws/s3/directory-blobs.ts";
+import { toPodSettings } from "#aws/settings/pod-settings.ts";
 import type { GatewayPorts } from "#gateway/ports/reach.ts";
 import type { SshServer } from "#gateway/ssh/ssh.ts";
 import { processCompute } from "#process/compute.ts";
@@ -31,7 +32,17 @@ export async function environmentsOnCluster(start: StackStart, blobs: string): P
     NODE_TYPES: nodeTypes,
     NODE_TOLERATIONS: tolerations,
   } = config;
-  const cluster = { kubeconfig, context, environment, nodeTypes, tolerations, log, toolsImage: config.TOOLS_IMAGE };
+  const pods = toPodSettings(config);
+  const cluster = {
+    kubeconfig,
+    context,
+    environment,
+    nodeTypes,
+    tolerations,
+    pods,
+    log,
+    toolsImage: config.TOOLS_IMAGE,
+  };
   const where = { home: home.path, isUsed: home.earlier !== undefined };
   const kept = { blobs: directoryBlobs(blobs), watchesGpus: settings.idleGpuMinutes !== undefined };
   const whenStopped = (stop: () => Promise<void>) => parts.push({ stop });

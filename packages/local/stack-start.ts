@@ -1,4 +1,5 @@
 import type { Config, Environment } from "#aws/settings/config.ts";
+import type { PodConfig } from "#aws/settings/pod-settings.ts";
 import type { Log } from "#core/ports/log.ts";
 import type { Catalog } from "#http/catalog.ts";
 import type { ServedSettings } from "#http/dialects/settings.ts";
@@ -22,7 +23,7 @@ export interface StackOptions {
 type Isolated = Awaited<ReturnType<typeof findIsolation>>;
 
 export interface StackStart {
-  readonly config: {
+  readonly config: PodConfig & {
     readonly PORT: number;
     readonly METRICS_PORT?: number | undefined;
     readonly SSH_PORT?: number | undefined;

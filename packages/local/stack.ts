@@ -3,6 +3,7 @@ import { systemClock } from "#aws/clock.ts";
 import { systemIds } from "#aws/ids.ts";
 import { jsonLog } from "#aws/log.ts";
 import { readConfig } from "#aws/settings/config.ts";
+import { podSettingNames } from "#aws/settings/pod-settings.ts";
 import { readSettings } from "#aws/settings/settings.ts";
 import { releaseWatcherLease } from "#core/reconciler/watcher-lease.ts";
 import { connectLocally } from "#gateway/ingress/page-connection.ts";
@@ -96,6 +97,7 @@ const settingsOfStack = [
   "KUBE_CONTEXT",
   "NODE_TYPES",
   "NODE_TOLERATIONS",
+  ...podSettingNames,
   "TOOLS_IMAGE",
   "CLUSTER_SSH",
   "INGRESS_CLASS",

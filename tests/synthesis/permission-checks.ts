@@ -1,4 +1,5 @@
 import { type ConfigName, readConfig } from "#aws/settings/config.ts";
+import { podSettingNames } from "#aws/settings/pod-settings.ts";
 import { readSettings } from "#aws/settings/settings.ts";
 import type { FunctionEntry, PortName } from "../../stacks/compute/functions-file.ts";
 import { findRole } from "../../stacks/compute/roles.ts";
@@ -231,7 +232,9 @@ function environmentProblems({ name, inputs }: Resource, entry: FunctionEntry): 
   const names = [
     ...entry.uses.flatMap((port) => settingsOfPort[port]),
     ...(serves ? (["ORIGIN_SECRETS"] as const) : []),
-    ...(entry.uses.includes("compute") && !serves ? (["NODE_TYPES", "NODE_TOLERATIONS", "TOOLS_IMAGE"] as const) : []),
+    ...(entry.uses.includes("compute") && !serves
+      ? (["NODE_TYPES", "NODE_TOLERATIONS", "TOOLS_IMAGE", ...podSettingNames] as const)
+      : []),
     ...(entry.kind === "socket" ? (["SHELL_QUEUE_URL", "SOCKET_API_URL"] as const) : []),
   ];
   const secrets = [

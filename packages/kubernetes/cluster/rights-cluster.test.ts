@@ -92,6 +92,7 @@ it("the driver uses each of its rights, and fails without it", { retry: 0 }, asy
     environment: {},
     nodeTypes: [],
     tolerations: [],
+    pods: {},
     log: silentLog(),
     signal: new AbortController().signal,
     toolsImage: undefined,

@@ -11,20 +11,30 @@ describe("a machine's share", () => {
     const { cpu, memory, "nvidia.com/gpu": gpus } = computeQuantities(all);
 
     expect(gpus).toBe(String(type.gpus));
-    expect(cpu).toBe(`${Math.floor(type.vcpus * 900)}m`);
+    expect(cpu).toBe(`${Math.floor(type.vcpus * 0.9)}000m`);
     expect(memory).toBe(`${Math.floor(type.memoryGb * 1024 * 0.9)}Mi`);
   });
 
-  it("with one of eight GPUs includes an eighth of its processors and memory", () => {
+  it("with one of eight GPUs includes an eighth of its memory, and of its processors the whole ones", () => {
     const run = { instanceType: "p5.48xlarge", shares: [share(1)], gpusPerMachine: 1, resources: null };
 
-    expect(computeQuantities(run)).toEqual({ cpu: "21600m", memory: "235929Mi", "nvidia.com/gpu": "1" });
+    expect(computeQuantities(run)).toEqual({ cpu: "21000m", memory: "235929Mi", "nvidia.com/gpu": "1" });
+  });
+
+  it.each([1, 2, 4])("with %i GPUs has a whole number of processors, of any type", (gpus) => {
+    const cpus = instanceTypes
+      .filter((type) => type.gpus >= gpus)
+      .map(({ name }) => ({ instanceType: name, shares: [share(gpus)], gpusPerMachine: gpus, resources: null }))
+      .map((run) => computeQuantities(run).cpu);
+
+    expect(cpus).not.toEqual([]);
+    expect(cpus.filter((cpu) => !/^[1-9]\d*000m$/.test(cpu ?? ""))).toEqual([]);
   });
 
   it("without GPUs is everything that it offers to pods", () => {
     const whole = { instanceType: "c7i.8xlarge", shares: [share(1)], gpusPerMachine: 0, resources: null };
 
-    expect(computeQuantities(whole)).toEqual({ cpu: "28800m", memory: "58982Mi" });
+    expect(computeQuantities(whole)).toEqual({ cpu: "28000m", memory: "58982Mi" });
   });
 
   it("of a shared machine is the request, by default 4 GB for each vCPU", () => {

@@ -39,7 +39,9 @@ type ShareOfRun = Pick<Run, "instanceType" | "shares" | "gpusPerMachine" | "reso
 function buildPart(type: InstanceType, gpus: number): Quantities {
   const { cpus, memoryMb } = type.gpus === 0 ? ofWholeMachine(type) : ofOneGpu(type);
   const times = type.gpus === 0 ? 1 : gpus;
-  return quantities({ cpus: cpus * times, memoryMb: memoryMb * times });
+  // The static CPU manager gives a container processors of its own only for a whole number (Kubernetes, "Control CPU
+  // Management Policies on the Node").
+  return quantities({ cpus: Math.floor(cpus * times), memoryMb: memoryMb * times });
 }
 
 function ofOneGpu(type: InstanceType): Resources {
@@ -53,6 +55,10 @@ function ofWholeMachine({ vcpus, memoryGb }: InstanceType): Resources {
 
 export function quantities({ cpus, memoryMb }: Resources): Quantities {
   return { cpu: `${Math.floor(cpus * 1000)}m`, memory: `${Math.floor(memoryMb)}Mi` };
+}
+
+export function withoutCpu({ cpu, ...others }: Quantities): Quantities {
+  return others;
 }
 
 /** Returns the units that the kubelet offers, at most those of a machine of this type. */

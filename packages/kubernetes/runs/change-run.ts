@@ -3,7 +3,7 @@ import type { Resources } from "#core/ports/compute.ts";
 import { isAnother, isNotFound } from "../client/api-error.ts";
 import { unlessForbidden } from "../client/forbidden.ts";
 import { annotation, getMachine, type RunId } from "../names.ts";
-import { quantities } from "../nodes/machine-share.ts";
+import { quantities, withoutCpu } from "../nodes/machine-share.ts";
 import type { Pod } from "../objects.ts";
 import { parseTime } from "../status/end-reason.ts";
 import { isTerminated, toMachineStatus } from "../status/machine-status.ts";
@@ -43,15 +43,23 @@ export async function resizeRun(
     await patchAsRead(place, job, { metadata: { annotations: { [annotation.resized]: String(revision) } } });
   }
   const amounts = quantities(resources);
-  const spec = { containers: [{ name: MAIN, resources: { limits: amounts, requests: amounts } }] };
   const living = pods.filter(({ status }) => status?.phase === "Running");
   await Promise.all(
-    living.map(({ metadata: { name, uid, resourceVersion } }) => {
+    living.map((pod) => {
+      const { name, uid, resourceVersion } = pod.metadata;
+      const limits = hasCpuLimit(pod) ? amounts : withoutCpu(amounts);
+      const spec = { containers: [{ name: MAIN, resources: { limits, requests: amounts } }] };
       // A late patch must not undo a higher revision, so it applies only to the version that was read.
       const body = { metadata: { uid, resourceVersion }, spec };
       return place.client.patch(`${place.paths.pods}/${name}/resize`, body, "strategic-merge");
     }),
   );
+}
+
+/** Reads the pod, because the setting may have changed. A resize must not change a pod's QoS class. */
+function hasCpuLimit({ spec }: Pod): boolean {
+  const main = spec.containers?.find(({ name }) => name === MAIN);
+  return main?.resources?.limits?.cpu !== undefined;
 }
 
 /**

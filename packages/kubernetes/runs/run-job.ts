@@ -12,10 +12,11 @@ import {
   mountLabel,
   nameOfRun,
 } from "../names.ts";
-import { computeQuantities, computeStorage } from "../nodes/machine-share.ts";
+import { computeQuantities, computeStorage, withoutCpu } from "../nodes/machine-share.ts";
 import { type NodeTypeRule, termsOfType } from "../nodes/node-type.ts";
 import { podTolerations, type Toleration } from "../nodes/tolerations.ts";
 import type { Node } from "../objects.ts";
+import type { PodSettings } from "./pod-settings.ts";
 import { buildVariables } from "./run-env.ts";
 import { hasEnv } from "./run-parts.ts";
 
@@ -32,6 +33,7 @@ export interface JobSurroundings {
   readonly now: number;
   readonly nodeTypes?: readonly NodeTypeRule[] | undefined;
   readonly tolerations?: readonly Toleration[] | undefined;
+  readonly pods?: PodSettings | undefined;
   /** Existing nodes of the run's shares. */
   readonly nodes?: readonly Node[];
   readonly toolsImage?: string | undefined;
@@ -144,16 +146,16 @@ function getNode({ shares, instanceType, mounts }: Run, machine: number, { nodeT
   return termsOfType(instanceType, zones, nodeTypes ?? []);
 }
 
-function buildMain(run: Run, machine: number, { nodes = [] }: JobSurroundings): object {
+function buildMain(run: Run, machine: number, { nodes = [], pods }: JobSurroundings): object {
   const node = nodes.find(({ metadata }) => metadata.name === run.shares[machine]?.node);
-  const quantities = { ...computeQuantities(run), ...computeStorage(run, node) };
+  const requests = { ...computeQuantities(run), ...computeStorage(run, node) };
   return {
     name: MAIN,
     image: run.image,
     ...getCommand(run),
     env: buildVariables(run, machine),
     ...(hasEnv(run) ? { envFrom: [{ secretRef: { name: nameOfRun(run) } }] } : {}),
-    resources: { limits: quantities, requests: quantities },
+    resources: { limits: pods?.cpuLimit === "none" ? withoutCpu(requests) : requests, requests },
     securityContext: { allowPrivilegeEscalation: false },
   };
 }

@@ -68,6 +68,7 @@ function open(exposure: Exposure = { sshPort: undefined, web: undefined }) {
     environment: {},
     nodeTypes: [],
     tolerations: [],
+    pods: {},
     log: silentLog(),
     signal: new AbortController().signal,
     toolsImage: undefined,

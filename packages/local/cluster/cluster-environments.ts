@@ -15,6 +15,7 @@ import { streamedLogs } from "#kubernetes/exec/streamed-logs.ts";
 import type { NodeTypeRule } from "#kubernetes/nodes/node-type.ts";
 import type { Toleration } from "#kubernetes/nodes/tolerations.ts";
 import { buildPaths } from "#kubernetes/paths.ts";
+import type { PodSettings } from "#kubernetes/runs/pod-settings.ts";
 import { podLimits } from "#kubernetes/status/observation.ts";
 import { findSnapshotClass } from "#kubernetes/volumes/volume-classes.ts";
 import { kubernetesVolumes } from "#kubernetes/volumes.ts";
@@ -44,6 +45,7 @@ export interface ClusterOptions {
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly nodeTypes: readonly NodeTypeRule[];
   readonly tolerations: readonly Toleration[];
+  readonly pods: PodSettings;
   readonly log: Log;
   readonly signal: AbortSignal;
   startSsh(ports: GatewayPorts): Promise<SshServer>;
@@ -112,7 +114,7 @@ interface Server {
 async function environmentsOn(
   { client, logClient, close, url, context }: Server,
   deployment: string,
-  { home, nodeTypes, tolerations, log, startSsh, toolsImage, blobs, watchesGpus, exposure }: ClusterOptions,
+  { home, nodeTypes, tolerations, pods, log, startSsh, toolsImage, blobs, watchesGpus, exposure }: ClusterOptions,
 ): Promise<Environments> {
   const { now } = systemClock();
   // No cloud provider is available to ask about a machine.
@@ -127,6 +129,7 @@ async function environmentsOn(
     getMachineState,
     nodeTypes,
     tolerations,
+    pods,
     log,
     toolsImage,
     blobs,

@@ -1,0 +1,15 @@
+import { type Config, type ConfigName, readConfig } from "./config.ts";
+
+/** Settings of the pods of environments. */
+export const podSettingNames = ["POD_CPU_LIMIT"] as const satisfies readonly ConfigName[];
+
+export type PodConfig = Pick<Config, (typeof podSettingNames)[number]>;
+
+/** Returns the settings of pods as the Kubernetes driver takes them. */
+export function toPodSettings(config: PodConfig) {
+  return { cpuLimit: config.POD_CPU_LIMIT };
+}
+
+export function readPodSettings() {
+  return toPodSettings(readConfig(podSettingNames));
+}

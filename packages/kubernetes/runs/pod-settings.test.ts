@@ -1,0 +1,51 @@
+import { describe, expect, it } from "vitest";
+import type { Run } from "#core/ports/compute.ts";
+import type { PodSettings } from "./pod-settings.ts";
+import { type JobSurroundings, jobOfRun } from "./run-job.ts";
+
+const run: Run = {
+  uid: "a".repeat(32),
+  run: 1,
+  key: "owner#o#env#gpu-dev|j",
+  name: "training",
+  pool: "h100",
+  instanceType: "p5.48xlarge",
+  image: "docker.io/library/busybox",
+  command: "train",
+  env: {},
+  shares: [{ node: "one", units: 4 }],
+  gpusPerMachine: 4,
+  mounts: [],
+  ports: [],
+  resources: null,
+  until: 3_600_000,
+};
+
+interface MadePod {
+  readonly containers: readonly [
+    { readonly resources: Record<"limits" | "requests", Record<string, string>>; readonly securityContext: object },
+  ];
+}
+
+function buildPod(pods: PodSettings, changes: Partial<Run> = {}, more: Partial<JobSurroundings> = {}): MadePod {
+  const surroundings = { deployment: "one", now: 0, pods, ...more };
+  const job = jobOfRun({ ...run, ...changes }, 0, surroundings) as { spec: { template: { spec: MadePod } } };
+  return job.spec.template.spec;
+}
+
+describe("the processors of a pod", () => {
+  it("are limited to its share", () => {
+    const { limits, requests } = buildPod({}).containers[0].resources;
+
+    expect(limits).toEqual({ cpu: "86000m", memory: "943718Mi", "nvidia.com/gpu": "4" });
+    expect(requests).toEqual(limits);
+    expect(buildPod({ cpuLimit: "share" })).toEqual(buildPod({}));
+  });
+
+  it("have no limit if the setting says so, while memory and GPUs have theirs", () => {
+    const { limits, requests } = buildPod({ cpuLimit: "none" }).containers[0].resources;
+
+    expect(limits).toEqual({ memory: "943718Mi", "nvidia.com/gpu": "4" });
+    expect(requests).toEqual({ cpu: "86000m", ...limits });
+  });
+});

@@ -1,0 +1,5 @@
+/** Settings of a deployment for the pods of its environments. */
+export interface PodSettings {
+  /** `share`: an environment gets the processors of its share, and no more. `none`: also those that are idle. */
+  readonly cpuLimit?: "share" | "none" | undefined;
+}
