@@ -280,7 +280,10 @@ export interface Compute {
    * leave the session end with the run.
    */
   startExec(uid: string, run: number, exec: Exec): Promise<void>;
-  /** Returns when the exec has ended, or after `waitMs` (at most 4 s). Returns undefined for an unknown exec. */
+  /**
+   * Returns when the exec has ended, or after `waitMs` (at most 4 s). Returns undefined for an unknown exec. Throws if
+   * its state cannot be read now, for example because the run has no process left for that.
+   */
   readExec(uid: string, run: number, id: string, waitMs: number): Promise<ExecStatus | undefined>;
   /** Posts JSON to a port of the run. Gives up after `timeoutMs` (at most 5 s). Throws if there is no answer. */
   postToPort(uid: string, run: number, request: PortRequest): Promise<PortAnswer>;

@@ -138,6 +138,35 @@ test("a mark that moves by at most a minute is not written", async () => {
   expect((await world.read("alice", "one")).writers).toEqual(writers);
 });
 
+/** Fails the first reads of each command. */
+function failingReads(world: MemoryWorld, fails: number) {
+  let reads = 0;
+  const readExec: typeof world.compute.readExec = async (...input) => {
+    reads += 1;
+    if (reads <= fails) throw new Error("The state of the command is unknown");
+    return world.compute.readExec(...input);
+  };
+  return { ...world.as("alice"), compute: { ...world.compute, readExec } };
+}
+
+test("a command keeps its result while reads of its state fail, for example because no process is left", async () => {
+  const world = await activeWorld();
+
+  const result = await executeIn(failingReads(world, 20), "one", echo);
+
+  expect(result).toMatchObject({ stdout: "hello\n", returncode: 0, timedOut: false });
+});
+
+test("a command whose state cannot be read fails, but only after its time", async () => {
+  const world = await activeWorld();
+  const begunAt = world.clock.now();
+
+  const executed = executeIn(failingReads(world, Number.POSITIVE_INFINITY), "one", echo);
+
+  await expect(executed).rejects.toThrow("The state of the command is unknown");
+  expect(world.clock.now() - begunAt).toBeGreaterThan(echo.timeoutSeconds * 1000);
+});
+
 test("the same id is run once and both get its result", async () => {
   const world = await activeWorld();
   let runs = 0;

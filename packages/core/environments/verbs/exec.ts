@@ -35,6 +35,8 @@ const READ_MS = 4_000;
 /** How long to wait for a result after the time-out of a command. */
 const LATE_MS = 10_000;
 const PAUSE_MS = 50;
+/** Pause after a failed read. */
+const FAILED_PAUSE_MS = 1_000;
 const RETRY_SECONDS = 5;
 
 /**
@@ -105,7 +107,11 @@ async function start(
   }
 }
 
-/** Returns undefined if the run is gone, and its output with it. */
+/**
+ * Returns undefined if the run is gone, and its output with it. Failed reads are repeated for as long as the command
+ * may run, since its answer exists nowhere else: a command that uses up the processes of its environment leaves none
+ * for a read, and a cluster may be unreachable for a time. Throws if the last read fails too.
+ */
 async function readUntilEnded(
   ctx: ExecContext,
   { uid, run: { n: run } }: Environment,
@@ -117,7 +123,12 @@ async function readUntilEnded(
     const askedAt = ctx.clock.monotonic();
     // Read once more past the deadline: a paused caller has not yet seen how the command ended.
     const isLast = askedAt > deadline;
-    const status = await ctx.compute.readExec(uid, run, execId, isLast ? 0 : READ_MS);
+    const read = ctx.compute.readExec(uid, run, execId, isLast ? 0 : READ_MS);
+    const status = isLast ? await read : await read.catch(() => "unknown" as const);
+    if (status === "unknown") {
+      await ctx.clock.sleep(FAILED_PAUSE_MS);
+      continue;
+    }
     if (status?.state !== "running") return status;
     if (isLast) return { ...status, timedOut: true };
     if (ctx.clock.monotonic() - askedAt < PAUSE_MS) await ctx.clock.sleep(PAUSE_MS);
