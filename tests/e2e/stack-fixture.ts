@@ -54,8 +54,7 @@ export function openStackFixture(prefix = "berth-e2e-", place = tmpdir()): Stack
     runs,
     processes,
     async start(settings = {}, { under = [] } = {}) {
-      const [program = "", ...words] = [...under, process.execPath, "scripts/start.mjs"];
-      const child = spawn(program, words, { cwd: root, env: environmentFor(home, settings) });
+      const child = startProcess(under, environmentFor(home, settings));
       const output = collect(child);
       children.push(child);
       outputs.push(output);
@@ -97,6 +96,19 @@ export function exportedIn(text: string): Record<string, string> {
   return Object.fromEntries(
     Array.from(text.matchAll(/^export ([A-Z_]+)='([^']*)'$/gm), ([, name, value]) => [name, value]),
   );
+}
+
+/** A stack without words before its command line ends with this process, however this one ends. */
+function startProcess(under: readonly string[], env: NodeJS.ProcessEnv): ChildProcess {
+  const [program, ...words] = under;
+  const start = "scripts/start.mjs";
+  if (program !== undefined) return spawn(program, [...words, process.execPath, start], { cwd: root, env });
+  const ending = join(import.meta.dirname, "end-with-parent.mjs");
+  return spawn(process.execPath, ["--import", ending, start], {
+    cwd: root,
+    env,
+    stdio: ["pipe", "pipe", "pipe", "ipc"],
+  });
 }
 
 function collect(child: ChildProcess): () => string {
