@@ -28,6 +28,8 @@ export interface Settings {
   /** The most environments of one owner that may wait in one pool. 0: unlimited. */
   readonly maxWaitingPerUser: number;
   readonly preparingMinutes: number;
+  /** The time from SIGTERM to SIGKILL of a command that is ended. */
+  readonly graceSeconds: number;
   /** Groups that can create machines. A pool without a group has only the machines that the cluster lists. */
   readonly nodeGroups: readonly NodeGroup[];
   readonly sweepSeconds: number;

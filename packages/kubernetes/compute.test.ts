@@ -266,3 +266,23 @@ describe("a resize", () => {
     expect(await patched[0]).toHaveProperty("spec.containers.0.resources.limits", limits);
   });
 });
+
+describe("a removal of a living run", () => {
+  it.each([
+    ["leaves a pod to the garbage collector if its own grace period is short enough", 10, 0],
+    ["ends a pod itself that would take longer", 600, 1],
+  ])("%s", async (_, terminationGracePeriodSeconds, deletions) => {
+    const compute = await opened({
+      "GET jobs": object(job),
+      "GET pods": list({ ...pod, spec: { ...pod.spec, terminationGracePeriodSeconds } }),
+      "DELETE jobs": object({}),
+      "DELETE pods": object({}),
+      "DELETE undefined": object({}),
+    });
+
+    await compute.remove(uid, 1, { graceSeconds: 60, force: false });
+
+    expect(countRequests("DELETE", "jobs")).toBe(1);
+    expect(countRequests("DELETE", "pods")).toBe(deletions);
+  });
+});

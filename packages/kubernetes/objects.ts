@@ -45,6 +45,7 @@ export interface Pod extends KubeObject {
     readonly nodeName?: string;
     /** Seconds since the pod's start, after which the kubelet ends it. */
     readonly activeDeadlineSeconds?: number;
+    readonly terminationGracePeriodSeconds?: number;
     readonly containers?: readonly PodContainer[];
     readonly initContainers?: readonly PodContainer[];
     readonly volumes?: readonly PodVolume[];

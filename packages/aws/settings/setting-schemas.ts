@@ -63,6 +63,8 @@ export const settingSchemas = {
   NODE_GROUPS: nodeGroups,
   NODE_TYPES: nodeTypes,
   NODE_TOLERATIONS: nodeTolerations,
+  // Longer ones would meet the cluster's own deadline, 15 minutes after the job's end.
+  POD_GRACE_SECONDS: () => number({ min: 1, max: 600, whole: true }).default(10),
   POD_CPU_LIMIT: () => z.enum(["share", "none"], { error: "must be share or none" }).default("share"),
   SWEEP_SECONDS: () => number({ min: 1, max: 60, whole: true }).default(60),
   DISK_RETENTION_DAYS: () => number({ min: 0, max: 365 }).default(30),

@@ -16,6 +16,7 @@ export const settingNames = {
   maxQueueHours: "MAX_QUEUE_HOURS",
   maxWaitingPerUser: "MAX_WAITING_PER_USER",
   preparingMinutes: "PREPARING_MINUTES",
+  graceSeconds: "POD_GRACE_SECONDS",
   nodeGroups: "NODE_GROUPS",
   sweepSeconds: "SWEEP_SECONDS",
   diskRetentionDays: "DISK_RETENTION_DAYS",

@@ -22,8 +22,13 @@ const run: Run = {
 };
 
 interface MadePod {
+  readonly terminationGracePeriodSeconds: number;
   readonly containers: readonly [
-    { readonly resources: Record<"limits" | "requests", Record<string, string>>; readonly securityContext: object },
+    {
+      readonly command: readonly string[];
+      readonly resources: Record<"limits" | "requests", Record<string, string>>;
+      readonly securityContext: object;
+    },
   ];
 }
 
@@ -47,5 +52,17 @@ describe("the processors of a pod", () => {
 
     expect(limits).toEqual({ memory: "943718Mi", "nvidia.com/gpu": "4" });
     expect(requests).toEqual({ cpu: "86000m", ...limits });
+  });
+});
+
+describe("the grace period of a pod", () => {
+  it.each([
+    [undefined, 10],
+    [120, 120],
+  ])("with the setting %s is %i seconds, for the kubelet and the supervisor", (graceSeconds, seconds) => {
+    const pod = buildPod({ graceSeconds }, {}, { toolsImage: "tools" });
+
+    expect(pod.terminationGracePeriodSeconds).toBe(seconds);
+    expect(pod.containers[0].command.join(" ")).toContain(`--grace ${seconds}s `);
   });
 });

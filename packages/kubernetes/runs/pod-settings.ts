@@ -2,4 +2,6 @@
 export interface PodSettings {
   /** `share`: an environment gets the processors of its share, and no more. `none`: also those that are idle. */
   readonly cpuLimit?: "share" | "none" | undefined;
+  /** Time from SIGTERM to SIGKILL, as the core's settings have it. */
+  readonly graceSeconds?: number | undefined;
 }

@@ -151,9 +151,10 @@ async function removeTracking({ client, paths }: ClusterContext, { metadata }: P
   }
 }
 
-function goesInTime({ metadata }: Pod, seconds: number, hadJob: boolean): boolean {
+/** Compares with the pod's own grace period, because the setting may have changed since its creation. */
+function goesInTime({ metadata, spec }: Pod, seconds: number, hadJob: boolean): boolean {
   if (metadata.deletionTimestamp !== undefined) return (metadata.deletionGracePeriodSeconds ?? 0) <= seconds;
-  return hadJob && seconds >= GRACE_SECONDS;
+  return hadJob && seconds >= (spec.terminationGracePeriodSeconds ?? GRACE_SECONDS);
 }
 
 /**

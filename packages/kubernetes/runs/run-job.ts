@@ -20,7 +20,7 @@ import type { PodSettings } from "./pod-settings.ts";
 import { buildVariables } from "./run-env.ts";
 import { hasEnv } from "./run-parts.ts";
 
-/** Time from SIGTERM to SIGKILL of a pod whose Job is deleted. The core uses the same. */
+/** Default of the time from SIGTERM to SIGKILL. The core has the same. */
 export const GRACE_SECONDS = 10;
 export const MAIN = "main";
 
@@ -93,12 +93,13 @@ export function secondsUntil(until: number, from: number): number {
 function buildPod(run: Run, machine: number, surroundings: JobSurroundings): object {
   const { mounts, ports } = machine === 0 ? run : { mounts: [], ports: [] };
   const words = run.command === undefined ? undefined : getShell(run.command);
-  const supervision = { graceSeconds: GRACE_SECONDS, words, listed: mounts[0]?.path };
+  const { graceSeconds = GRACE_SECONDS } = surroundings.pods ?? {};
+  const supervision = { graceSeconds, words, listed: mounts[0]?.path };
   const tools = supervisedBy(surroundings.toolsImage, run, served(ports), supervision);
   return {
     restartPolicy: "Never",
     priorityClassName: priorityClass,
-    terminationGracePeriodSeconds: GRACE_SECONDS,
+    terminationGracePeriodSeconds: graceSeconds,
     automountServiceAccountToken: false,
     enableServiceLinks: false,
     ...(run.shares.length > 1 ? { hostname: formatHostName(machine), subdomain: formatNetworkName(run) } : {}),

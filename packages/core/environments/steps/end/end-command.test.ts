@@ -111,6 +111,19 @@ describe("the log of a command that is being ended", () => {
     expect(await getPhase(world)).toBe("cancelled");
   });
 
+  test("waits for a command that ignores SIGTERM as long as the setting says", async () => {
+    const { world, calls, shown } = await started({ ignoresTerm: true }, { settings: { graceSeconds: 120 } });
+    await requestCancel(world.as("alice"), "one");
+    await world.advance(119 * SECOND);
+    expect(calls).not.toContain("readLog");
+    expect(calls).not.toContain("remove");
+
+    await world.advance(60 * SECOND);
+
+    expect(await shown()).toBe("epoch 1\nsaved\n");
+    expect(await getPhase(world)).toBe("cancelled");
+  });
+
   test("is kept without the last output of a command that cannot get SIGTERM", async () => {
     const log = recordingLog();
     const { world, calls, shown } = await started({}, { log });

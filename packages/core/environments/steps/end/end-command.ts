@@ -6,7 +6,6 @@ import type { Environment } from "../../record/record.ts";
 import { changed, requeueAt, waitMs } from "../../record/step-result.ts";
 import { copyLastLog } from "./log.ts";
 
-export const GRACE_SECONDS = 10;
 /** Time that a cluster may take after the grace period to report the end of the command. */
 const SEEN_WITHIN_MS = 5_000;
 
@@ -33,7 +32,7 @@ async function endCommand(
   const isSilent = seen.nodes.some(({ silent }) => silent !== null);
   if (!seen.started || seen.state === "ended" || seen.terminating || isSilent) return undefined;
   const terminatedAt = run.terminatedAt ?? now;
-  const until = terminatedAt + GRACE_SECONDS * 1000 + SEEN_WITHIN_MS;
+  const until = terminatedAt + ctx.settings.graceSeconds * 1000 + SEEN_WITHIN_MS;
   if (now >= until || !(await terminate(ctx, environment))) return undefined;
   const stopping: Environment = {
     ...environment,
@@ -45,7 +44,7 @@ async function endCommand(
 
 async function terminate(ctx: WorkerContext, { uid, run: { n: run } }: Environment): Promise<boolean> {
   try {
-    return await ctx.compute.terminate(uid, run, GRACE_SECONDS);
+    return await ctx.compute.terminate(uid, run, ctx.settings.graceSeconds);
   } catch (error) {
     if (error instanceof StepTooOld) throw error;
     ctx.log.warn("command not asked to end", { uid, run, error: String(error) });

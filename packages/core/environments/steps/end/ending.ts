@@ -20,7 +20,7 @@ import { observeRun } from "../observe-run.ts";
 import { releaseUnused } from "../start/disk.ts";
 import { detachOwn } from "../start/own-volumes.ts";
 import { backUp } from "./backup.ts";
-import { GRACE_SECONDS, keepLastLog } from "./end-command.ts";
+import { keepLastLog } from "./end-command.ts";
 import { outcomeForExitCode } from "./end-run.ts";
 import { CHECKS_AFTER_END_MS, finalize } from "./finalize.ts";
 import { removeLeftoverRuns } from "./leftover-runs.ts";
@@ -92,7 +92,7 @@ async function removeRun(
     const seen = machines.length > 0 ? { ...environment, run: { ...environment.run, machines } } : environment;
     const observed = left && seen.log?.failed ? await copyLastLog(ctx, seen, now) : seen;
     const hasTombstones = await ctx.compute.remove(uid, run, {
-      graceSeconds: GRACE_SECONDS,
+      graceSeconds: ctx.settings.graceSeconds,
       force: mayForce(environment, lost, now),
       ...tombstonesFor(environment, now),
     });
@@ -148,8 +148,11 @@ function endedByItself(environment: Environment, { exitCode, endedAt }: Observat
   return { ...environment, end: { ...environment.end, outcome: { ...outcomeForExitCode(exitCode), at: endedAt } } };
 }
 
+/** Time for an ordinary removal of a run on a lost machine. Its command ended with the machine, so it needs no grace. */
+const FORCE_AFTER_MS = 10_000;
+
 function mayForce({ run: { removedAt } }: Environment, lost: Machine | undefined, now: number): boolean {
-  return lost !== undefined && now - (removedAt ?? now) >= GRACE_SECONDS * 1000;
+  return lost !== undefined && now - (removedAt ?? now) >= FORCE_AFTER_MS;
 }
 
 /** Searches twice for objects that came back after the end, and waits until the pool has released it. */

@@ -15,7 +15,6 @@ import { checkMachines, nextMachineCheckAt } from "../lost-node.ts";
 
 /** More would let a run that never binds block one machine after another. */
 const MOST_WITHDRAWALS = 2;
-const REMOVAL_GRACE_SECONDS = 10;
 const LEAST_PAUSE_MS = 60_000;
 const LONGEST_PAUSE_MS = 600_000;
 
@@ -124,7 +123,7 @@ async function removeUnbound(
   now: number,
 ): Promise<Environment | undefined> {
   const { uid, run } = environment;
-  const removal = { graceSeconds: REMOVAL_GRACE_SECONDS, force: false, unlessBound: true } as const;
+  const removal = { graceSeconds: ctx.settings.graceSeconds, force: false, unlessBound: true } as const;
   try {
     const hasTombstones = await ctx.compute.remove(uid, run.n, { ...removal, ...tombstonesFor(environment, now) });
     return { ...environment, run: noteRemoval(run, hasTombstones, now) };
