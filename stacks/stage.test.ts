@@ -39,6 +39,7 @@ test.each([
   ["dev", { KEY_TTL_HOURS: "x" }, "KEY_TTL_HOURS must be a whole number from 1 to 168"],
   ["dev", { LOGIN_SERVER_ID: "a b" }, "LOGIN_SERVER_ID must be 1 to 128 letters"],
   ["dev", { NODE_TYPES: "a=b" }, "NODE_TYPES must name known types"],
+  ["dev", { MACHINE_RESOURCES: "cpu" }, "MACHINE_RESOURCES must be none, or resources like vpc.amazonaws.com/efa"],
   ["dev", { POD_GRACE_SECONDS: "601" }, "POD_GRACE_SECONDS must be a whole number from 1 to 600"],
   ["dev", { POD_CPU_LIMIT: "2" }, "POD_CPU_LIMIT must be share or none"],
   ["dev", { NODE_TOLERATIONS: "team:Never" }, "NODE_TOLERATIONS must be taints like dedicated=research:NoSchedule"],

@@ -108,6 +108,7 @@ const changes: Readonly<Record<string, string>> = {
   NODE_TOLERATIONS: "team",
   POD_CPU_LIMIT: "none",
   POD_GRACE_SECONDS: "30",
+  MACHINE_RESOURCES: "none",
   TOOLS_IMAGE: "tools",
   GITHUB_KEYS_URL: "https://github.test/<user>.keys",
   EBS_KMS_KEY_ID: "arn:aws:kms:us-east-1:111111111111:key/0a1b2c3d",

@@ -5,10 +5,25 @@ import { podSettingNames, toPodSettings } from "./pod-settings.ts";
 const read = (environment: Readonly<Record<string, string>>) => toPodSettings(readConfig(podSettingNames, environment));
 
 it("leaves pods as they are without any setting", () => {
-  expect(read({})).toEqual({ cpuLimit: "share", graceSeconds: 10 });
+  expect(read({})).toEqual({
+    cpuLimit: "share",
+    graceSeconds: 10,
+    machineResources: ["vpc.amazonaws.com/efa", "hugepages-2Mi"],
+  });
+});
+
+it("reads resources of whole machines", () => {
+  expect(read({ MACHINE_RESOURCES: "none" }).machineResources).toEqual([]);
+  expect(read({ MACHINE_RESOURCES: "rdma/hca, hugepages-1Gi" }).machineResources).toEqual([
+    "rdma/hca",
+    "hugepages-1Gi",
+  ]);
 });
 
 it.each([
+  ["MACHINE_RESOURCES", "cpu", "must be none, or resources like"],
+  ["MACHINE_RESOURCES", "nvidia.com/gpu", "must be none, or resources like"],
+  ["MACHINE_RESOURCES", "rdma/hca,none", "must be none, or resources like"],
   ["POD_CPU_LIMIT", "2", "must be share or none"],
   ["POD_GRACE_SECONDS", "0", "must be a whole number from 1 to 600"],
   ["POD_GRACE_SECONDS", "601", "must be a whole number from 1 to 600"],

@@ -1,13 +1,21 @@
 import { type Config, type ConfigName, readConfig } from "./config.ts";
 
 /** Settings of the pods of environments. */
-export const podSettingNames = ["POD_CPU_LIMIT", "POD_GRACE_SECONDS"] as const satisfies readonly ConfigName[];
+export const podSettingNames = [
+  "POD_CPU_LIMIT",
+  "POD_GRACE_SECONDS",
+  "MACHINE_RESOURCES",
+] as const satisfies readonly ConfigName[];
 
 export type PodConfig = Pick<Config, (typeof podSettingNames)[number]>;
 
 /** Returns the settings of pods as the Kubernetes driver takes them. */
 export function toPodSettings(config: PodConfig) {
-  return { cpuLimit: config.POD_CPU_LIMIT, graceSeconds: config.POD_GRACE_SECONDS };
+  return {
+    cpuLimit: config.POD_CPU_LIMIT,
+    graceSeconds: config.POD_GRACE_SECONDS,
+    machineResources: config.MACHINE_RESOURCES,
+  };
 }
 
 export function readPodSettings() {

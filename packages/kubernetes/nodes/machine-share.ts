@@ -32,6 +32,24 @@ export function computeStorage(
   return megabytes > 0 ? { [STORAGE]: `${megabytes}Mi` } : {};
 }
 
+/** Network adapters, and memory of 2 MiB pages that their library uses (AWS, "EFA on Amazon EKS"). */
+const usualResources = ["vpc.amazonaws.com/efa", "hugepages-2Mi"];
+
+/**
+ * Returns what the node offers of these resources, for a run that has all of its GPUs. A part of a machine gets none: only
+ * runs of whole machines reach each other. A future node offers an unknown amount.
+ */
+export function computeExtras(
+  { instanceType, gpusPerMachine }: ShareOfRun,
+  node: Node | undefined,
+  names: readonly string[] = usualResources,
+): Quantities {
+  const isWhole = gpusPerMachine > 0 && gpusPerMachine === findInstanceType(instanceType)?.gpus;
+  const { allocatable = {} } = node?.status ?? {};
+  const offered = isWhole ? names.filter((name) => parseQuantity(allocatable[name]) > 0) : [];
+  return Object.fromEntries(offered.map((name) => [name, allocatable[name] ?? ""]));
+}
+
 const STORAGE = "ephemeral-storage";
 
 type ShareOfRun = Pick<Run, "instanceType" | "shares" | "gpusPerMachine" | "resources">;

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Run } from "#core/ports/compute.ts";
+import type { Node } from "../objects.ts";
 import type { PodSettings } from "./pod-settings.ts";
 import { type JobSurroundings, jobOfRun } from "./run-job.ts";
 
@@ -64,5 +65,37 @@ describe("the grace period of a pod", () => {
 
     expect(pod.terminationGracePeriodSeconds).toBe(seconds);
     expect(pod.containers[0].command.join(" ")).toContain(`--grace ${seconds}s `);
+  });
+});
+
+describe("EFA and huge pages", () => {
+  const nodeWith = (name: string, allocatable: Record<string, string>) =>
+    ({ metadata: { name }, status: { allocatable } }) as unknown as Node;
+  const nodes = [
+    nodeWith("one", { "vpc.amazonaws.com/efa": "32", "hugepages-2Mi": "10256Mi", "rdma/hca": "8" }),
+    nodeWith("two", { "vpc.amazonaws.com/efa": "0", "hugepages-2Mi": "0" }),
+  ];
+  const extras = (changes: Partial<Run>, pods: PodSettings = {}) => {
+    const { limits, requests } = buildPod(pods, changes, { nodes }).containers[0].resources;
+    expect(limits).toEqual(requests);
+    const { cpu, memory, "nvidia.com/gpu": gpus, ...others } = limits;
+    return others;
+  };
+  const whole = { gpusPerMachine: 8, shares: [{ node: "one", units: 8 }] };
+
+  it("are those that the node offers, for a run of the whole machine", () => {
+    expect(extras(whole)).toEqual({ "vpc.amazonaws.com/efa": "32", "hugepages-2Mi": "10256Mi" });
+  });
+
+  it("are left out for a part of a machine, a node without them and one that does not exist yet", () => {
+    expect(extras({})).toEqual({});
+    expect(extras({ ...whole, shares: [{ node: "two", units: 8 }] })).toEqual({});
+    expect(extras({ ...whole, shares: [{ node: null, units: 8 }] })).toEqual({});
+    expect(extras({ instanceType: "c7i.8xlarge", gpusPerMachine: 0, shares: [{ node: "one", units: 1 }] })).toEqual({});
+  });
+
+  it("can be other resources, or none", () => {
+    expect(extras(whole, { machineResources: ["rdma/hca"] })).toEqual({ "rdma/hca": "8" });
+    expect(extras(whole, { machineResources: [] })).toEqual({});
   });
 });

@@ -2,6 +2,8 @@
 export interface PodSettings {
   /** `share`: an environment gets the processors of its share, and no more. `none`: also those that are idle. */
   readonly cpuLimit?: "share" | "none" | undefined;
+  /** Resources of nodes that runs of whole GPU machines get all of. Default: EFA and huge pages. */
+  readonly machineResources?: readonly string[] | undefined;
   /** Time from SIGTERM to SIGKILL, as the core's settings have it. */
   readonly graceSeconds?: number | undefined;
 }

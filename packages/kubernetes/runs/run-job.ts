@@ -12,7 +12,7 @@ import {
   mountLabel,
   nameOfRun,
 } from "../names.ts";
-import { computeQuantities, computeStorage, withoutCpu } from "../nodes/machine-share.ts";
+import { computeExtras, computeQuantities, computeStorage, withoutCpu } from "../nodes/machine-share.ts";
 import { type NodeTypeRule, termsOfType } from "../nodes/node-type.ts";
 import { podTolerations, type Toleration } from "../nodes/tolerations.ts";
 import type { Node } from "../objects.ts";
@@ -149,7 +149,8 @@ function getNode({ shares, instanceType, mounts }: Run, machine: number, { nodeT
 
 function buildMain(run: Run, machine: number, { nodes = [], pods }: JobSurroundings): object {
   const node = nodes.find(({ metadata }) => metadata.name === run.shares[machine]?.node);
-  const requests = { ...computeQuantities(run), ...computeStorage(run, node) };
+  const extras = computeExtras(run, node, pods?.machineResources);
+  const requests = { ...computeQuantities(run), ...computeStorage(run, node), ...extras };
   return {
     name: MAIN,
     image: run.image,
