@@ -1,5 +1,5 @@
 import type { Clock } from "#core/ports/clock.ts";
-import type { ComputeNode, MachineState, NodeRef, RunRef, Silence } from "#core/ports/compute.ts";
+import type { ComputeNode, MachineState, NodeRef, RunRef, Share, Silence } from "#core/ports/compute.ts";
 import type { RunLog } from "#core/ports/run-log.ts";
 import {
   type AccessOptions,
@@ -150,8 +150,9 @@ function begin(world: World, it: MemoryRun): void {
 function bind(world: World, it: MemoryRun): boolean {
   if (it.nodes.length === 0 && isMountedElsewhere(world, it)) return false;
   const most = bindable(it);
-  for (const { node, units } of it.run.shares.slice(it.nodes.length, most)) {
-    const name = node === null ? roomyNode(world, it.run.instanceType, units, it.nodes) : node;
+  for (const share of it.run.shares.slice(it.nodes.length, most)) {
+    const { node, units } = share;
+    const name = node === null ? roomyNode(world, it, share) : node;
     const found = name === undefined ? undefined : world.nodes.get(name);
     if (!found?.ready || (node !== null && isTaken(world, found, units))) return false;
     it.partSince ??= world.clock.now();
@@ -186,9 +187,12 @@ function isMountedElsewhere(world: World, it: MemoryRun): boolean {
   });
 }
 
-function roomyNode(world: World, type: string, units: number, taken: readonly NodeRef[]): string | undefined {
+/** Finds a node with room in the zones of the share and of the volumes. */
+function roomyNode(world: World, { run, nodes: taken }: MemoryRun, { units, zone }: Share): string | undefined {
+  const zones = [zone, ...run.mounts.map(({ volume }) => volume.zone)].filter(Boolean);
   for (const node of world.nodes.values()) {
-    if (!node.ready || node.instanceType !== type || taken.some(({ uid }) => uid === node.uid)) continue;
+    if (!node.ready || node.instanceType !== run.instanceType || taken.some(({ uid }) => uid === node.uid)) continue;
+    if (zones.some((name) => name !== node.zone)) continue;
     if (unitsOn(world, node.name) + node.foreignUnits + units <= node.units) return node.name;
   }
   return undefined;

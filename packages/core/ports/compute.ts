@@ -7,6 +7,8 @@ export interface Share {
   readonly node: string | null;
   /** GPUs, or whole machines in a pool of CPU machines. */
   readonly units: number;
+  /** The zone in which a machine still to be created must be. Absent: any. */
+  readonly zone?: string | undefined;
 }
 
 export interface Run {

@@ -205,6 +205,15 @@ describe("the Job of a run", () => {
 
     expect(getNodes({ shares: [{ node: null, units: 4 }] })).toEqual([{ matchExpressions: [ofType] }]);
     expect(getNodes({ shares: [{ node: null, units: 4 }], mounts })).toEqual([{ matchExpressions: [ofType, zone] }]);
+    const shares = [
+      { node: "one", units: 8 },
+      { node: null, units: 8, zone: "us-east-1b" },
+    ];
+    expect([getNodes({ shares }), getNodes({ shares }, 1)]).toEqual([
+      [name("one")],
+      [{ matchExpressions: [ofType, zone] }],
+    ]);
+    expect(getNodes({ shares: shares.slice(1), mounts })).toEqual([{ matchExpressions: [ofType, zone] }]);
     expect(getNodes({ mounts })).toEqual([name("one")]);
   });
 

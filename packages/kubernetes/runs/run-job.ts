@@ -139,11 +139,11 @@ const ofSilentNodes = [
   { key: "node.kubernetes.io/unreachable", operator: "Exists", effect: "NoExecute" },
 ];
 
-/** Returns the terms for the granted node, or for any node of its type in the volumes' zone before one starts. */
+/** Returns the terms for the granted node, or for any node of its type in the zone of the grant or of the volumes. */
 function getNode({ shares, instanceType, mounts }: Run, machine: number, { nodeTypes }: JobSurroundings): object[] {
-  const node = shares[machine]?.node ?? null;
+  const { node = null, zone: granted = "" } = shares[machine] ?? {};
   if (node !== null) return [{ matchFields: [{ key: "metadata.name", operator: "In", values: [node] }] }];
-  const zones = [...new Set(mounts.flatMap(({ volume: { zone } }) => (zone === "" ? [] : [zone])))];
+  const zones = [...new Set([granted, ...mounts.map(({ volume }) => volume.zone)])].filter((zone) => zone !== "");
   return termsOfType(instanceType, zones, nodeTypes ?? []);
 }
 

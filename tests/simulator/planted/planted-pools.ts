@@ -2,6 +2,20 @@ import type { PlantedBug } from "./plant.ts";
 
 export const poolBugs: readonly PlantedBug[] = [
   {
+    name: "machines of one job in two zones",
+    caughtBy: {
+      file: "pools/plan/plan.test.ts",
+      title: "the machines of a job are of one zone: the one with the least left over, else it waits for one",
+    },
+    edits: [
+      {
+        file: "pools/plan/zones.ts",
+        find: "if (machines === 1 || zone !== null) return [zone];",
+        replace: "if (machines >= 1 || zone !== null) return [zone];",
+      },
+    ],
+  },
+  {
     name: "a try counted although no machine came",
     caughtBy: {
       file: "pools/capacity/shortage.test.ts",

@@ -22,9 +22,9 @@ async function scaledToZero(mostNodes = 1): Promise<MemoryWorld> {
   return memoryWorld({ nodes: [], settings: { nodeGroups: [{ ...group, mostNodes }] } });
 }
 
-function joins(world: MemoryWorld, name: string): void {
+function joins(world: MemoryWorld, name: string, zone = "zone-a"): void {
   const [node] = newNodes({ h100: 1 });
-  if (node) world.compute.setNode({ ...node, name, uid: `uid-${name}`, providerId: `memory:///${name}` });
+  if (node) world.compute.setNode({ ...node, name, zone, uid: `uid-${name}`, providerId: `memory:///${name}` });
 }
 
 const namesIn = async ({ ctx }: MemoryWorld) =>
@@ -274,4 +274,23 @@ test("grants nothing in a pool whose item of new machines is unreadable, and say
     ["active", 0],
     ["active", 0],
   ]);
+});
+
+test("a job of two machines waits for its second one in the zone of its first", async () => {
+  const zones = ["zone-a", "zone-b"];
+  const nodes = newNodes({ h100: 1 }).map((node) => ({ ...node, zone: "zone-b" }));
+  const world = await memoryWorld({ nodes, settings: { nodeGroups: [{ ...group, mostNodes: 3, zones }] } });
+  await createEnvironment(world.as("alice"), newEnvironment("one", { gpus: 16 }));
+  await world.advance(MINUTE);
+
+  joins(world, "made-a", "zone-a");
+  await world.advance(3 * MINUTE);
+  const waits = await world.read("alice", "one");
+  joins(world, "made-b", "zone-b");
+  await world.advance(2 * MINUTE);
+
+  const started = await world.read("alice", "one");
+  expect([waits.phase, waits.run.grant?.shares[1]]).toEqual(["preparing", { node: null, units: 8, zone: "zone-b" }]);
+  expect([started.phase, started.run.machines.map(({ name }) => name)]).toEqual(["active", ["h100-1", "made-b"]]);
+  expect((await viewPool(world.ctx, "h100"))?.summary).toMatchObject({ free: 8, inUse: 16 });
 });

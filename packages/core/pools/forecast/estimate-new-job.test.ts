@@ -15,6 +15,8 @@ function held(node: string, units: number, hours: number, owner = "x"): Occupied
   return { owner, shares: [{ node, units }], endsAt, at: NOW - HOUR, size: { wantedMs: endsAt - NOW + HOUR } };
 }
 
+const sameZone = ["n-a", "n-b"].map((name) => ({ name, zone: "a", units: 8 }));
+
 function waiting(uid: string, units: number, owner = uid): Waiting {
   return { uid, owner, zone: null, queuedAt: NOW - 1_000, size: { machines: 1, units, wantedMs: HOUR } };
 }
@@ -85,8 +87,8 @@ describe("an estimate for a job not yet submitted", () => {
 
   test("uses the start of a waiting job only if that job requests as much", () => {
     const occupied = [held("n-a", 1, 1, "rich"), held("n-a", 7, 3, "rich"), held("n-b", 8, 5, "rich")];
-    const small = standing({ occupied, waiting: [waiting("small", 1, "rich")] });
-    const large = standing({ occupied, waiting: [waiting("large", 8, "rich")] });
+    const small = standing({ nodes: sameZone, occupied, waiting: [waiting("small", 1, "rich")] });
+    const large = standing({ nodes: sameZone, occupied, waiting: [waiting("large", 8, "rich")] });
 
     expect(small.turns).toMatchObject([{ p50: NOW + HOUR }]);
     expect(estimateFor(small, ask(8))).toMatchObject({ position: 1, p50: NOW + 3 * HOUR });
@@ -95,10 +97,18 @@ describe("an estimate for a job not yet submitted", () => {
   });
 
   test("does not say that too little is free if enough is free on several machines", () => {
-    const parts = standing({ occupied: [held("n-a", 4, 3), held("n-b", 4, 5)] });
+    const parts = standing({ nodes: sameZone, occupied: [held("n-a", 4, 3), held("n-b", 4, 5)] });
 
     expect(estimateFor(parts, ask(8))).toMatchObject({ code: "elsewhere", needed: 8, available: 8 });
     expect(estimateFor(parts, ask(8, { machines: 2 }))).toMatchObject({ code: "short", needed: 16, available: 8 });
+  });
+
+  test("says that two machines of different zones never fit a job of two", () => {
+    expect(estimateFor(standing({}), ask(8, { machines: 2 }))).toMatchObject({
+      p50: null,
+      code: "never",
+      available: 2,
+    });
   });
 
   test("counts its owner's units although more than 400 owners hold some", () => {
@@ -150,7 +160,7 @@ describe("an estimate for a job not yet submitted", () => {
   });
 
   test("says that a job bound to another zone never fits machines that can still be created", () => {
-    const made = standing({ nodes: [], makeable: 1, makeableZone: "a", startupMs: HOUR });
+    const made = standing({ nodes: [], makeable: 1, makeableZones: ["a"], startupMs: HOUR });
 
     expect(estimateFor(made, ask(8, { zone: "b" }))).toMatchObject({ p50: null, code: "never" });
     expect(estimateFor(made, ask(8, { zone: "a" }))).toMatchObject({ p50: NOW + HOUR });

@@ -1,6 +1,8 @@
 import { unitsByOwner } from "../ledger/units-by-owner.ts";
+import { withoutForeign } from "../plan/ever-fits.ts";
 import type { Need } from "../plan/free-units.ts";
-import { type Halt, type PlanInput, type QueuePlace, type ReasonCode, withoutForeign } from "../plan/plan.ts";
+import type { Halt, PlanInput, QueuePlace, ReasonCode } from "../plan/plan.ts";
+import { isInZone, zonesToTry } from "../plan/zones.ts";
 import { latestStart } from "./calibration.ts";
 import type { Expected, Forecast, Gap, Room } from "./forecast.ts";
 
@@ -160,10 +162,12 @@ function rounded(time: number | null): number | null {
   return time === null ? null : Math.round(time);
 }
 
-function getMachines({ nodes, makeable, makeableZone = null, unitsPerNode }: PlanInput): Machines {
+function getMachines({ nodes, makeable, makeableZones = [], unitsPerNode }: PlanInput): Machines {
   const counts = new Map<string, [zone: string | null, units: number, count: number]>();
   const kinds = nodes.map(({ zone, units }) => ({ zone: zone as string | null, units }));
-  const made = Array.from({ length: makeable }, () => ({ zone: makeableZone, units: unitsPerNode }));
+  // A group of several zones may be in any of them, and `room` names them.
+  const madeIn = makeableZones.length === 1 ? (makeableZones[0] ?? null) : null;
+  const made = Array.from({ length: makeable }, () => ({ zone: madeIn, units: unitsPerNode }));
   for (const { zone, units } of [...kinds, ...made]) {
     const key = `${units} ${zone ?? ""}`;
     const count = counts.get(key) ?? [zone, units, 0];
@@ -174,8 +178,11 @@ function getMachines({ nodes, makeable, makeableZone = null, unitsPerNode }: Pla
 }
 
 function everFits({ machines }: Pick<QueueSnapshot, "machines">, need: Need): boolean {
-  const fitting = machines.filter(([zone, units]) => units >= need.units && isIn(zone, need.zone));
-  return fitting.reduce((sum, [, , count]) => sum + count, 0) >= need.machines;
+  const large = machines.filter(([, units]) => units >= need.units).map(([zone, , count]) => ({ zone, count }));
+  return zonesToTry(need, large).some((zone) => {
+    const inZone = large.filter((some) => isInZone(some, zone));
+    return inZone.reduce((sum, { count }) => sum + count, 0) >= need.machines;
+  });
 }
 
 /** Returns the times of the smallest room that includes the need, or of an earlier gap that lasts long enough. */
@@ -187,10 +194,6 @@ function roomFor({ room }: QueueSnapshot, need: EstimateRequest, now: number): E
 
 function includes(a: Pick<Need, "machines" | "units">, b: Pick<Need, "machines" | "units">): boolean {
   return a.machines >= b.machines && a.units >= b.units;
-}
-
-function isIn(zone: string | null, wanted: string | null): boolean {
-  return zone === null || wanted === null || zone === wanted;
 }
 
 function earlier(a: number | null = null, b: number | null = null): number | null {

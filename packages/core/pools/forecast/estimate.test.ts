@@ -73,7 +73,7 @@ function grantsAfter(input: PlanInput, mine: Waiting): ReturnType<typeof plan>["
 test.each<[string, number | null, Partial<PlanInput>]>([
   ["a type that is scaled to zero", 5, {}],
   ["a type with machines only in another zone", 5, { nodes: [{ name: "n9", zone: "zone-z", units: 8 }] }],
-  ["a type whose machines can be created only elsewhere", null, { makeableZone: "zone-z" }],
+  ["a type whose machines can be created only elsewhere", null, { makeableZones: ["zone-z"] }],
   ["a type without creatable machines", null, { makeable: 0, nodes: [{ name: "n9", zone: "zone-z", units: 8 }] }],
 ])("estimates for a disk's owner when a machine in its zone is free: %s, %j minutes", async (_, minutes, options) => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });

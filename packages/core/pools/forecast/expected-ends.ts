@@ -1,6 +1,7 @@
 import { type IndexedHeap, indexedHeap } from "../../heap.ts";
-import type { FreeUnits, Need } from "../plan/free-units.ts";
+import type { FreeNode, FreeUnits, Need } from "../plan/free-units.ts";
 import { REMOVAL_MS, type Reservation } from "../plan/reservation.ts";
+import { isInZone, zonesToTry } from "../plan/zones.ts";
 
 /** Units of one job on one node. `number` counts the starts from 0: of equal ends, the earlier start comes first. */
 export interface NodeShare {
@@ -12,7 +13,7 @@ export interface NodeShare {
 
 /** Units in use and their expected ends, by node. Updated as jobs start and end, and used to reserve a start. */
 export interface ExpectedEnds {
-  readonly zones: readonly (string | null)[];
+  readonly nodes: readonly FreeNode[];
   readonly free: FreeUnits;
   /** The shares of each node, the earliest end first. Copies use the same lists, so a change replaces a list. */
   readonly shares: (readonly NodeShare[])[];
@@ -34,12 +35,12 @@ interface Times {
   seen: number;
 }
 
-export function expectedEnds(zones: readonly (string | null)[], free: FreeUnits): ExpectedEnds {
-  return { zones, free, shares: zones.map(() => []), changed: [], times: [], added: 0 };
+export function expectedEnds(nodes: readonly FreeNode[], free: FreeUnits): ExpectedEnds {
+  return { nodes, free, shares: nodes.map(() => []), changed: [], times: [], added: 0 };
 }
 
-export function copyEnds({ zones, shares, added }: ExpectedEnds, free: FreeUnits): ExpectedEnds {
-  return { zones, free, shares: shares.slice(), changed: [], times: [], added };
+export function copyEnds({ nodes, shares, added }: ExpectedEnds, free: FreeUnits): ExpectedEnds {
+  return { nodes, free, shares: shares.slice(), changed: [], times: [], added };
 }
 
 export function addShare(ends: ExpectedEnds, node: number, units: number, endsAt: number): NodeShare {
@@ -62,21 +63,53 @@ export function endShare({ shares, changed, free }: ExpectedEnds, share: NodeSha
 
 /** Does the same as `reserve` in plan/reservation.ts, for a need that does not fit now. */
 export function reserveStart(ends: ExpectedEnds, need: Need, now: number): Reservation | undefined {
-  const { at, last, order } = getTimes(ends, need);
-  const nodes = order.first(need.machines);
-  const latest = nodes.at(-1);
-  if (nodes.length < need.machines || latest === undefined || at[latest] === Infinity) return undefined;
-  const startsAt = Math.max(at[latest] ?? 0, now + REMOVAL_MS);
+  let first: Start | undefined;
+  for (const zone of zonesToTry(need, ends.nodes)) {
+    const start = findStart(ends, { ...need, zone });
+    if (start && (!first || isBefore(ends, start, first))) first = start;
+  }
+  if (!first) return undefined;
+  const { nodes, at, last } = first;
+  const startsAt = Math.max(at, now + REMOVAL_MS);
   const released = new Map<number, number>();
   for (const node of nodes) {
     let units = 0;
     for (const share of ends.shares[node] ?? []) {
       const goneAt = Math.max(share.endsAt, now + REMOVAL_MS);
-      if (goneAt < startsAt || (goneAt === startsAt && share.number <= (last[latest] ?? 0))) units += share.units;
+      if (goneAt < startsAt || (goneAt === startsAt && share.number <= last)) units += share.units;
     }
     released.set(node, units);
   }
   return { startsAt, needs: new Map(nodes.map((node) => [node, need.units])), released };
+}
+
+/** The nodes that are the first to have the units of a need. Share number `last` frees the last of them, at `at`. */
+interface Start {
+  readonly nodes: readonly number[];
+  readonly at: number;
+  readonly last: number;
+}
+
+function findStart(ends: ExpectedEnds, need: Need): Start | undefined {
+  const { at, last, order } = getTimes(ends, need);
+  const nodes = order.first(need.machines);
+  const latest = nodes.at(-1);
+  if (nodes.length < need.machines || latest === undefined || at[latest] === Infinity) return undefined;
+  return { nodes, at: at[latest] ?? 0, last: last[latest] ?? 0 };
+}
+
+/** Reports which zone comes first. One share frees several if its node can be created in several: then as `take`. */
+function isBefore(ends: ExpectedEnds, a: Start, b: Start): boolean {
+  const made = ({ nodes }: Start) => nodes.filter((node) => ends.nodes[node]?.name === null).length;
+  return (a.at - b.at || a.last - b.last || made(a) - made(b) || freeAt(ends, a) - freeAt(ends, b)) < 0;
+}
+
+/** Returns the free units of the nodes at this start. */
+function freeAt({ free, shares }: ExpectedEnds, { nodes, at, last }: Start): number {
+  return nodes.reduce((sum, node) => {
+    const ended = (shares[node] ?? []).filter(({ endsAt, number }) => (endsAt - at || number - last) <= 0);
+    return ended.reduce((units, share) => units + share.units, sum + free.freeOn(node));
+  }, 0);
 }
 
 function getTimes(ends: ExpectedEnds, { units, zone }: Need): Times {
@@ -91,12 +124,12 @@ function getTimes(ends: ExpectedEnds, { units, zone }: Need): Times {
 }
 
 function newTimes(ends: ExpectedEnds, units: number, zone: string | null): Times {
-  const { zones, changed } = ends;
-  const [at, last] = [new Float64Array(zones.length), new Int32Array(zones.length)];
+  const { changed } = ends;
+  const [at, last] = [new Float64Array(ends.nodes.length), new Int32Array(ends.nodes.length)];
   const nodes: number[] = [];
-  for (const [node, its] of zones.entries()) {
-    setTime({ units, at, last }, ends, node);
-    if (zone === null || its === null || its === zone) nodes.push(node);
+  for (const [index, node] of ends.nodes.entries()) {
+    setTime({ units, at, last }, ends, index);
+    if (isInZone(node, zone)) nodes.push(index);
   }
   const isSooner = (a: number, b: number) =>
     ((at[a] ?? 0) - (at[b] ?? 0) || (last[a] ?? 0) - (last[b] ?? 0) || a - b) < 0;

@@ -1,8 +1,9 @@
 import type { Share } from "../../ports/compute.ts";
 import { countUnitsByOwner } from "../ledger/units-by-owner.ts";
+import { canEverFit } from "../plan/ever-fits.ts";
 import { byAge } from "../plan/fair-order.ts";
 import { type FreeNode, type FreeUnits, formatNeed, freeUnits, type Need } from "../plan/free-units.ts";
-import { type AllNodes, allNodes, canEverFit, type PlanInput, type Waiting } from "../plan/plan.ts";
+import { type AllNodes, allNodes, type PlanInput, type Waiting } from "../plan/plan.ts";
 import { endTime, goneAt } from "../plan/reservation.ts";
 import { addShare, type ExpectedEnds, expectedEnds, type NodeShare } from "./expected-ends.ts";
 import type { Arrivals } from "./workload.ts";
@@ -60,10 +61,7 @@ export interface Line {
 export function buildForecastPool(input: PlanInput, { nodes, unpinned }: AllNodes = allNodes(input)): ForecastPool {
   const holders = countUnitsByOwner(input.occupied);
   const free = freeUnits(nodes);
-  const ends = expectedEnds(
-    nodes.map(({ zone }) => zone),
-    free,
-  );
+  const ends = expectedEnds(nodes, free);
   const occupants = getOccupants(input, { nodes, unpinned, ends, owners: holders.numbers });
   const line = listLines(
     { owners: holders.names, needs: [], canFit: [], waiters: [], nodes },

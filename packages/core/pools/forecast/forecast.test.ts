@@ -168,15 +168,15 @@ describe("an estimate", () => {
     expect(starts.get("long")).toBeGreaterThanOrEqual(starts.get("big") ?? Infinity);
   });
 
-  test("waits for the zone of the disk, and for several machines at once", () => {
-    const nodes = ["a", "b"].map((zone) => ({ name: `n-${zone}`, zone, units: 8 }));
-    const occupied = [held("n-a", 8, NOW + HOUR), held("n-b", 8, NOW + 3 * HOUR)];
+  test("waits for the zone of the disk, and for several machines of one zone at once", () => {
+    const nodes = ["a", "b", "b2"].map((name) => ({ name: `n-${name}`, zone: name.slice(0, 1), units: 8 }));
+    const occupied = [held("n-a", 8, NOW + HOUR), held("n-b", 8, NOW + 3 * HOUR), held("n-b2", 8, NOW + 4 * HOUR)];
 
     const pinned = listStarts(poolWith({ nodes, occupied, waiting: [waiting("b", 1, { zone: "b" })] }));
     const two = listStarts(poolWith({ nodes, occupied, waiting: [waiting("two", 8, { machines: 2 })] }));
 
     expect(pinned.get("b")).toBe(NOW + 3 * HOUR);
-    expect(two.get("two")).toBe(NOW + 3 * HOUR);
+    expect(two.get("two")).toBe(NOW + 4 * HOUR);
   });
 
   test("includes the start-up time of a new machine once, also for the one on its way", () => {
@@ -289,8 +289,8 @@ describe("an estimate", () => {
   });
 
   test("finds room after all waiting jobs, for each common size and zone", () => {
-    const nodes = ["a", "b"].map((zone) => ({ name: `n-${zone}`, zone, units: 8 }));
-    const occupied = [held("n-a", 6, NOW + HOUR), held("n-b", 8, NOW + 3 * HOUR)];
+    const nodes = ["a", "b", "b2"].map((name) => ({ name: `n-${name}`, zone: name.slice(0, 1), units: 8 }));
+    const occupied = [held("n-a", 6, NOW + HOUR), held("n-b", 8, NOW + 3 * HOUR), held("n-b2", 8, NOW + 4 * HOUR)];
 
     const { room } = getForecast(poolWith({ nodes, occupied, waiting: [waiting("one", 1)] }));
 
@@ -298,7 +298,7 @@ describe("an estimate", () => {
     expect(at.get("1x1 null")).toBe(NOW);
     expect(at.get("1x4 null")).toBe(NOW + HOUR);
     expect(at.get("1x4 b")).toBe(NOW + 3 * HOUR);
-    expect(at.get("2x8 null")).toBe(NOW + 3 * HOUR);
+    expect(at.get("2x8 null")).toBe(NOW + 4 * HOUR);
     expect(at.get("4x8 null")).toBeNull();
   });
 });

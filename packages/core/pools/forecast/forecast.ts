@@ -135,13 +135,13 @@ function buildOptions(
 }
 
 /** Returns common sizes, in any zone and in each: parts of a machine by powers of two, and 1, 2 or 4 machines. */
-function usualNeeds({ nodes, makeable, makeableZone, unitsPerNode }: PlanInput): Need[] {
+function usualNeeds({ nodes, makeable, makeableZones = [], unitsPerNode }: PlanInput): Need[] {
   const sizes: Omit<Need, "zone">[] = [];
   for (let units = 1; units < unitsPerNode; units *= 2) sizes.push({ machines: 1, units });
   for (const machines of [1, 2, 4]) sizes.push({ machines, units: unitsPerNode });
-  const all = new Set([...nodes.map(({ zone }) => zone), ...(makeableZone ? [makeableZone] : [])]);
+  const all = new Set([...nodes.map(({ zone }) => zone), ...makeableZones]);
   const zones = [...all].sort().slice(0, MOST_ZONES);
-  const elsewhere = makeable > 0 && !makeableZone ? [ELSEWHERE] : [];
+  const elsewhere = makeable > 0 && makeableZones.length === 0 ? [ELSEWHERE] : [];
   return [null, ...zones, ...elsewhere].flatMap((zone) => sizes.map((size) => ({ ...size, zone })));
 }
 

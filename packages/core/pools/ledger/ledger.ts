@@ -130,10 +130,11 @@ function getReader(item: LedgerItem, itemKey: string) {
     last = { pool: type, instanceType, machines, units, gpus: gpus > 0 ? machines * units : 0, wantedMs };
     return last;
   };
-  const listShares = ({ items, units }: Entry): readonly Share[] => {
-    if (items) return items.map((key) => ({ node: parseNodeName(key), units }));
+  const listShares = ({ items, units, zone }: Entry): readonly Share[] => {
+    const toMake = zone === undefined ? { node: null, units } : { node: null, units, zone };
+    if (items) return items.map(parseNodeName).map((name) => (name === null ? { ...toMake } : { node: name, units }));
     // A plan must tell the shares of machines still to be created apart (plan.ts, `allNodes`).
-    if (node === null) return [{ node, units }];
+    if (node === null) return [toMake];
     if (lastShares?.[0]?.units !== units) lastShares = [{ node, units }];
     return lastShares;
   };
@@ -157,8 +158,10 @@ export function toEntry({ id, key, uid, run, owner, size, items, shares, at, unr
   const { machines, wantedMs } = size;
   const units = shares[0]?.units ?? size.units;
   const several = machines > 1 ? { items } : {};
+  const zone = shares.find(({ node }) => node === null)?.zone;
+  const where = zone === undefined ? {} : { zone };
   const since = unreadableSince === undefined ? {} : { unreadableSince };
-  return { key, uid, run, grant: id, owner, units, machines, ...several, wantedMs, at, ...since };
+  return { key, uid, run, grant: id, owner, units, machines, ...several, ...where, wantedMs, at, ...since };
 }
 
 /** Reads the ledger items of these keys, in the form that messages and records use. */

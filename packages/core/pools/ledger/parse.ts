@@ -44,6 +44,7 @@ const entry: Table<Entry> = {
   units: ordinal,
   machines: ordinal,
   items: optional(list(text)),
+  zone: optional(text),
   wantedMs: number,
   at: number,
   unreadableSince: optional(number),

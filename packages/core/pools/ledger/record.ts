@@ -42,6 +42,8 @@ export interface Entry {
   /** The number of machines. If more than one, `items` names the ledger item of each, by rank. */
   readonly machines: number;
   readonly items?: readonly string[] | undefined;
+  /** The zone in which its machines still to be created must be. Absent: any. */
+  readonly zone?: string | undefined;
   readonly wantedMs: number;
   readonly at: number;
   /** Since when its record cannot be read, ms. The entry stays unchanged until it is readable. */

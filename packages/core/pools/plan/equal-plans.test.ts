@@ -51,7 +51,7 @@ const pools = fc
     held: fc.array(held, { maxLength: 25, size: "max" }),
     jobs: fc.array(job, { maxLength: 16, size: "max" }),
     makeable: fc.constantFrom(0, 0, 1, 3),
-    makeableZone: fc.constantFrom("a", null),
+    makeableZones: fc.constantFrom(["a"], ["a", "b"], ["b", "c"], []),
     mostUnpinned: fc.constantFrom(Infinity, 1, 2),
     retryAt: fc.constantFrom(null, null, null, NOW + 6 * MINUTE_MS),
     unreadable: fc.constantFrom(0, 0, 0, 1),

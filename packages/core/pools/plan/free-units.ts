@@ -1,11 +1,10 @@
 import { popHeap, pushHeap } from "../../heap.ts";
 import type { Share } from "../../ports/compute.ts";
+import { isInZone, type Zoned, zonesToTry } from "./zones.ts";
 
 /** A machine that can be granted and its free units. Name null: a machine that its group can still create. */
-export interface FreeNode {
+export interface FreeNode extends Zoned {
   readonly name: string | null;
-  /** null if it can be created in any zone. */
-  readonly zone: string | null;
   readonly free: number;
 }
 
@@ -42,7 +41,8 @@ export interface Placement {
 export interface FreeUnits {
   /**
    * Takes each machine from a different node: the fullest that fits, then the first, and existing nodes before nodes
-   * still to be created. Takes nothing and returns undefined if the need does not fit.
+   * still to be created. Several machines are of one zone: the one with the fewest nodes still to be created, then with
+   * the least left over. Takes nothing and returns undefined if the need does not fit.
    */
   take(need: Need, allowed?: (node: number) => boolean): Placement | undefined;
   /** Returns what `take` would take. */
@@ -60,8 +60,7 @@ export interface FreeUnits {
  * Existing or creatable nodes of one zone: per number of free units, a heap of node indexes. A node stays in its former
  * heaps until it reaches the top there.
  */
-interface Group {
-  readonly zone: string | null;
+interface Group extends Zoned {
   readonly isMakeable: boolean;
   readonly byFree: number[][];
 }
@@ -69,6 +68,12 @@ interface Group {
 interface Groups {
   readonly groups: readonly Group[];
   readonly groupOf: Uint16Array;
+}
+
+/** Nodes for a need, in `zone` if the need is bound to one or has several machines. */
+interface Found {
+  readonly nodes: readonly number[];
+  readonly zone: string | null;
 }
 
 interface State extends Groups {
@@ -97,12 +102,12 @@ function freeAs(nodes: readonly FreeNode[], free: number[], { groups, groupOf }:
   for (let index = 0; index < free.length; index++) enter(state, index, free[index] ?? 0);
   return {
     take(need, allowed) {
-      const taken = find(state, need, allowed);
-      if (!taken) return undefined;
-      for (const index of taken) change(state, index, -need.units);
-      return { nodes: taken, shares: taken.map((index) => ({ node: nodes[index]?.name ?? null, units: need.units })) };
+      const found = find(state, need, allowed);
+      if (!found) return undefined;
+      for (const index of found.nodes) change(state, index, -need.units);
+      return { nodes: found.nodes, shares: found.nodes.map((index) => toShare(nodes[index], need.units, found.zone)) };
     },
-    find: (need, allowed) => find(state, need, allowed),
+    find: (need, allowed) => find(state, need, allowed)?.nodes,
     give: (index, units) => change(state, index, units),
     freeOn: (index) => free[index] ?? 0,
     total: () => state.total,
@@ -129,7 +134,29 @@ function change(state: State, index: number, units: number): void {
   enter(state, index, before + units);
 }
 
-function find(state: State, need: Need, allowed?: Allowed): readonly number[] | undefined {
+function toShare(node: FreeNode | undefined, units: number, zone: string | null): Share {
+  const name = node?.name ?? null;
+  return name !== null || zone === null ? { node: name, units } : { node: null, units, zone };
+}
+
+function find(state: State, need: Need, allowed?: Allowed): Found | undefined {
+  let best: (Found & { readonly cost: readonly number[] }) | undefined;
+  for (const zone of zonesToTry(need, state.groups)) {
+    const nodes = findIn(state, { ...need, zone }, allowed);
+    if (!nodes) continue;
+    if (need.machines === 1) return { nodes, zone };
+    const made = nodes.filter((node) => state.groups[state.groupOf[node] ?? 0]?.isMakeable).length;
+    const cost = [made, nodes.reduce((sum, node) => sum + (state.free[node] ?? 0), 0)];
+    if (!best || isCheaper(cost, best.cost)) best = { nodes, zone, cost };
+  }
+  return best;
+}
+
+function isCheaper([made = 0, units = 0]: readonly number[], [otherMade = 0, otherUnits = 0]: readonly number[]) {
+  return (made - otherMade || units - otherUnits) < 0;
+}
+
+function findIn(state: State, need: Need, allowed?: Allowed): readonly number[] | undefined {
   const { counts } = state;
   const found: number[] = [];
   const popped: { index: number; heap: number[] }[] = [];
@@ -151,7 +178,7 @@ function find(state: State, need: Need, allowed?: Allowed): readonly number[] | 
 function groupsFor({ groups, byZone }: State, zone: string | null): readonly (readonly Group[])[] {
   const cached = byZone.get(zone);
   if (cached) return cached;
-  const fits = groups.filter((group) => zone === null || group.zone === null || group.zone === zone);
+  const fits = groups.filter((group) => isInZone(group, zone));
   const kinds = [fits.filter(({ isMakeable }) => !isMakeable), fits.filter(({ isMakeable }) => isMakeable)];
   byZone.set(zone, kinds);
   return kinds;
@@ -189,10 +216,10 @@ function most({ counts }: State, count: number): number[] {
 function getGroups(nodes: readonly FreeNode[]): Groups {
   const groups: Group[] = [];
   const groupOf = new Uint16Array(nodes.length);
-  for (const [index, { name, zone }] of nodes.entries()) {
+  for (const [index, { name, zone, zones, lacking }] of nodes.entries()) {
     const isMakeable = name === null;
     const groupIndex = groups.findIndex((group) => group.zone === zone && group.isMakeable === isMakeable);
-    groupOf[index] = groupIndex >= 0 ? groupIndex : groups.push({ zone, isMakeable, byFree: [] }) - 1;
+    groupOf[index] = groupIndex >= 0 ? groupIndex : groups.push({ zone, zones, lacking, isMakeable, byFree: [] }) - 1;
   }
   return { groups, groupOf };
 }

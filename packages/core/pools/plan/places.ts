@@ -47,8 +47,8 @@ export function listPlaces(input: PlanInput, planned: Planned): QueuePlace[] {
 }
 
 /** Reports whether new machines are in a zone where the job can start. */
-function mayBeMade({ makeableZone = null }: PlanInput, { zone }: Waiting): boolean {
-  return zone === null || makeableZone === null || zone === makeableZone;
+function mayBeMade({ makeableZones = [] }: PlanInput, { zone }: Waiting): boolean {
+  return zone === null || makeableZones.length === 0 || makeableZones.includes(zone);
 }
 
 function foreignUnits({ nodes }: PlanInput): number {

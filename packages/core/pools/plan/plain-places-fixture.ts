@@ -1,6 +1,7 @@
+import { canEverFit, withoutForeign } from "./ever-fits.ts";
 import { freeUnits, type Need } from "./free-units.ts";
 import { addTo, type PlainJob, type PlainNode, type PlainShare, plainFind, plainFirst } from "./plain-pool-fixture.ts";
-import { canEverFit, type Plan, type PlanInput, type Waiting, withoutForeign } from "./plan.ts";
+import type { Plan, PlanInput, Waiting } from "./plan.ts";
 import { startTimes } from "./reservation.ts";
 
 /** Returns the places of jobs without a grant. */
@@ -20,12 +21,15 @@ export function plainPlaces(
   const fits = (need: Need) => canEverFit(nodes, input, need);
   const unread = { name: "", units: input.unitsPerNode };
   const isUnread = ({ need }: PlainJob) => {
-    const more = Array.from({ length: unreadable }, () => ({ ...unread, zone: need.zone ?? "" }));
-    return (
-      !fits(need) &&
-      more.length > 0 &&
-      canEverFit([{ name: "", zone: "", free: 0 }], { ...input, nodes: [...input.nodes, ...more] }, need)
-    );
+    if (fits(need) || unreadable === 0) return false;
+    const { makeableZones = [] } = input;
+    const all = ["", ...input.nodes.map((node) => node.zone), ...(input.makeable > 0 ? makeableZones : [])];
+    const zones = need.zone === null && need.machines > 1 ? all : [need.zone];
+    return zones.some((zone) => {
+      const more = Array.from({ length: unreadable }, () => ({ ...unread, zone: zone ?? "" }));
+      const nodes = [...input.nodes, ...more];
+      return canEverFit([{ name: "", zone: "", free: 0 }], { ...input, nodes }, { ...need, zone });
+    });
   };
   const isKept = left.some((job) => job.uid === input.head && isUnread(job));
   const head = isKept ? input.head : found.reserved;
@@ -60,7 +64,8 @@ export function plainPlaces(
     if (!fits(need) && canEverFit(nodes, { ...input, nodes: input.nodes.map(withoutForeign) }, need))
       return say("foreign", foreign);
     if (!fits(need)) return say("never", nodes.length);
-    const isNear = !need.zone || !input.makeableZone || need.zone === input.makeableZone;
+    const { makeableZones = [] } = input;
+    const isNear = !need.zone || makeableZones.length === 0 || makeableZones.includes(need.zone);
     if (input.retryAt && isNear && !plainFind(nodes, need)) return say("unmade", input.retryAt);
     if (total < whole) return say("short", total);
     if (largest < need.units) return say("split", largest, need.units);

@@ -1,3 +1,5 @@
+import type { Share } from "../../ports/compute.ts";
+import { canEverFit } from "./ever-fits.ts";
 import { plainPlaces } from "./plain-places-fixture.ts";
 import {
   addTo,
@@ -12,7 +14,7 @@ import {
   plainPasses,
   plainReserve,
 } from "./plain-pool-fixture.ts";
-import { canEverFit, type Plan, type PlanInput } from "./plan.ts";
+import type { Plan, PlanInput } from "./plan.ts";
 import { endTime, goneAt } from "./reservation.ts";
 
 /** Plans a pool without shortcuts. Must return the same as `plan`. */
@@ -30,7 +32,7 @@ export function plainPlan(input: PlanInput): Plan {
       if (node !== undefined && node >= 0) addShare(node, share.units, endTime(occupied, input));
     }
   }
-  const grants: { uid: string; shares: { node: string | null; units: number }[] }[] = [];
+  const grants: { uid: string; shares: Share[] }[] = [];
   const left: PlainJob[] = [];
   let reserved: (PlainReservation & { uid: string }) | undefined;
   let [unpinnedLeft, kept] = [input.mostUnpinned ?? Infinity, 0];
@@ -51,13 +53,15 @@ export function plainPlan(input: PlanInput): Plan {
       reserved = start && { ...start, uid };
       continue;
     }
-    for (const node of found) {
+    for (const node of found.nodes) {
       (nodes[node] as PlainNode).free -= need.units;
       addShare(node, need.units, endsAt);
       if (nodes[node]?.name === null) unpinnedLeft -= 1;
     }
     addTo(units, owner, need.machines * need.units);
-    grants.push({ uid, shares: found.map((node) => ({ node: nodes[node]?.name ?? null, units: need.units })) });
+    const inZone = found.zone === null ? {} : { zone: found.zone };
+    const toShare = (name: string | null) => ({ node: name, units: need.units, ...(name === null && inZone) });
+    grants.push({ uid, shares: found.nodes.map((node) => toShare(nodes[node]?.name ?? null)) });
   }
   return {
     grants,

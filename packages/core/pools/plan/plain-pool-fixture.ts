@@ -1,14 +1,14 @@
 import type { Need } from "./free-units.ts";
 import { allNodes, type PlanInput, type Waiting } from "./plan.ts";
+import { isInZone, type Zoned } from "./zones.ts";
 
 /*
  * Planner and forecast without shortcuts: each step visits all machines and all jobs again. Tests compare the results
  * of plan.ts and forecast.ts with these.
  */
 
-export interface PlainNode {
+export interface PlainNode extends Zoned {
   readonly name: string | null;
-  readonly zone: string | null;
   free: number;
 }
 
@@ -35,15 +35,32 @@ export function plainNodes(input: PlanInput) {
   return { nodes: nodes.map((node): PlainNode => ({ ...node, free: Math.max(0, node.free) })), unpinned };
 }
 
-/** Finds the fullest machines that fit: existing machines first, then in their order. */
+/**
+ * Finds the fullest machines that fit: existing machines first, then in their order. Several are of one zone: the first
+ * with the fewest machines still to be created, then with the fewest free units on them.
+ */
 export function plainFind(nodes: readonly PlainNode[], need: Need, isAllowed: (node: number) => boolean = () => true) {
-  const isInZone = ({ zone }: PlainNode) => need.zone === null || zone === null || zone === need.zone;
+  const named = nodes.flatMap(({ zone, zones = [] }) => (zone === null ? zones : [zone]));
+  const zones = need.machines === 1 || need.zone !== null || named.length === 0 ? [need.zone] : [...new Set(named)];
+  const found = zones.flatMap((zone) => {
+    const machines = findInZone(nodes, { ...need, zone }, isAllowed);
+    return machines ? [{ zone, nodes: machines, made: machines.filter((node) => nodes[node]?.name === null) }] : [];
+  });
+  const freeOn = (all: readonly number[]) => all.reduce((sum, node) => sum + (nodes[node]?.free ?? 0), 0);
+  return found.toSorted((a, b) => a.made.length - b.made.length || freeOn(a.nodes) - freeOn(b.nodes))[0];
+}
+
+function findInZone(
+  nodes: readonly PlainNode[],
+  { zone, units, machines }: Need,
+  isAllowed: (node: number) => boolean,
+) {
   const kind = ({ name }: PlainNode) => (name === null ? 1 : 0);
   const fitting = [...nodes.entries()].filter(
-    ([index, node]) => node.free >= need.units && isInZone(node) && isAllowed(index),
+    ([index, node]) => node.free >= units && isInZone(node, zone) && isAllowed(index),
   );
   fitting.sort(([a, node], [b, otherNode]) => kind(node) - kind(otherNode) || node.free - otherNode.free || a - b);
-  return fitting.length < need.machines ? undefined : fitting.slice(0, need.machines).map(([index]) => index);
+  return fitting.length < machines ? undefined : fitting.slice(0, machines).map(([index]) => index);
 }
 
 /** Returns the head, else the job of the owner with the fewest units, then the least use, then the oldest. */
@@ -81,7 +98,7 @@ export function plainReserve(
     const later = last && (getTime(share) - getTime(last) || share.number - last.number);
     if (later !== undefined && later <= 0) released.set(share.node, (released.get(share.node) ?? 0) + share.units);
   }
-  return { startsAt: last ? getTime(last) : now, nodes: found, needed: need.units, released };
+  return { startsAt: last ? getTime(last) : now, nodes: found.nodes, needed: need.units, released };
 }
 
 /**

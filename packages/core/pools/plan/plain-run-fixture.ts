@@ -1,5 +1,6 @@
 import { HOUR_MS } from "../../units.ts";
 import { type FoundGap, isLonger } from "../forecast/forecast-run.ts";
+import { canEverFit } from "./ever-fits.ts";
 import type { Need } from "./free-units.ts";
 import {
   addTo,
@@ -14,7 +15,7 @@ import {
   plainPasses,
   plainReserve,
 } from "./plain-pool-fixture.ts";
-import { canEverFit, type PlanInput } from "./plan.ts";
+import type { PlanInput } from "./plan.ts";
 import { endTime, goneAt, REMOVAL_MS } from "./reservation.ts";
 
 interface PlainRunning {
@@ -97,7 +98,7 @@ export function plainRun(input: PlanInput, { coming, zones, asked: needs, until,
       const tried = job;
       left = left.filter((job) => job !== tried);
       const found = plainFind(nodes, job.need, plainPasses(reserved, nodes, job.need, now + job.size.wantedMs));
-      if (found) begin(job, found);
+      if (found) begin(job, found.nodes);
       if (job === head && (found || !reserved)) head = undefined;
       if (found || reserved) continue;
       reserved = reserve(job.need);
@@ -106,10 +107,10 @@ export function plainRun(input: PlanInput, { coming, zones, asked: needs, until,
     for (const [index, need] of needs.entries()) {
       if (roomAt[index] !== Infinity) continue;
       const found = plainFind(nodes, need, plainPasses(reserved, nodes, need, Infinity));
-      if (found) roomAt[index] = readyOn(found);
+      if (found) roomAt[index] = readyOn(found.nodes);
       const lastsMs = (reserved?.startsAt ?? now) - now;
       const gap = !found && reserved && isLonger(gaps[index] ?? [], lastsMs) && plainFind(nodes, need);
-      if (gap) gaps[index]?.push({ startsAt: readyOn(gap), lastsMs });
+      if (gap) gaps[index]?.push({ startsAt: readyOn(gap.nodes), lastsMs });
     }
   }
 

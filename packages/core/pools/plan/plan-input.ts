@@ -5,6 +5,7 @@ import type { Candidate } from "../ledger/waiting-list.ts";
 import { allNodes, type Occupied, type PlanInput } from "./plan.ts";
 import { isBlind, makeable, unreadableNodes } from "./summary.ts";
 import type { WaitingList } from "./waiting.ts";
+import { isInZone } from "./zones.ts";
 
 export interface PlanSources {
   readonly ledger: Ledger;
@@ -33,7 +34,7 @@ export function buildPlanInput(
     occupied: occupiedOn(ledger, usable),
     waiting,
     makeable: toMake.nodes,
-    makeableZone: toMake.zone,
+    makeableZones: toMake.zones,
     unreadable: unreadableNodes(ledger),
     unitsPerNode: unitsPerNode(instanceTypeOfPool(ledger.type)),
     startupMs: toMake.startupMs,
@@ -84,12 +85,14 @@ function occupiedOn({ held, granted }: Ledger, usable: readonly NodeLedger[]): O
   const free = new Map(usable.map((node) => [node.name, node.units - node.foreignUnits - node.leftoverUnits]));
   const take = (name: string, units: number) => free.set(name, (free.get(name) ?? 0) - units);
   for (const { node, units } of all.flatMap(({ shares }) => shares)) if (node !== null) take(node, units);
-  const newest = usable.toSorted((a, b) => b.since - a.since).map(({ name }) => name);
+  const newest = usable.toSorted((a, b) => b.since - a.since);
   return all.map((occupied) => {
     const ownNodes = new Set(occupied.shares.map(({ node }) => node));
     const shares = occupied.shares.map((share) => {
       const { node, units } = share;
-      const there = node === null && newest.find((name) => !ownNodes.has(name) && (free.get(name) ?? 0) >= units);
+      const isPossible = ({ name, zone }: NodeLedger) =>
+        !ownNodes.has(name) && (free.get(name) ?? 0) >= units && isInZone({ zone }, share.zone ?? null);
+      const there = node === null ? newest.find(isPossible)?.name : undefined;
       if (!there) return share;
       ownNodes.add(there);
       take(there, units);

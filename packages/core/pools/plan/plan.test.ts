@@ -53,6 +53,45 @@ describe("the grants of a plan", () => {
     expect(grants[0]?.shares.map((share) => share.node).sort()).toEqual(["n1", "n2"]);
   });
 
+  test("the machines of a job are of one zone: the one with the least left over, else it waits for one", () => {
+    const nodes = [node("a1", "a"), node("b1", "b"), node("a2", "a"), node("b2", "b")];
+    const two = [waiting("two", 6, { machines: 2 })];
+
+    const { grants } = getPlan({ nodes, waiting: two, occupied: [held("x", "b1", 2, 1), held("x", "b2", 2, 2)] });
+    const split = getPlan({ nodes, waiting: two, occupied: [held("x", "a1", 8, 3), held("x", "b2", 8, 2)] });
+
+    expect(grants[0]?.shares.map((share) => share.node)).toEqual(["b1", "b2"]);
+    expect(split).toMatchObject({ grants: [], head: "two", places: [{ code: "elsewhere", startsAt: NOW + 2 * HOUR }] });
+  });
+
+  test("a job whose machines exist only in two zones never starts", () => {
+    const { places } = getPlan({
+      nodes: [node("a1", "a"), node("b1", "b")],
+      waiting: [waiting("two", 8, { machines: 2 })],
+    });
+
+    expect(places).toMatchObject([{ code: "never", startsAt: null }]);
+  });
+
+  test("machines still to be created come in the zone of the job's others, and in a zone of their group", () => {
+    const nodes = [node("a1", "a"), node("c1", "c")];
+    const group = { makeable: 2, makeableZones: ["b", "c"] };
+    const waits = [waiting("one", 8, { machines: 2 }), waiting("two", 8, { queuedAt: NOW + 1, zone: "b" })];
+
+    const { grants } = getPlan({ nodes, waiting: waits, ...group });
+
+    expect(grants).toEqual([
+      {
+        uid: "one",
+        shares: [
+          { node: "c1", units: 8 },
+          { node: null, units: 8, zone: "c" },
+        ],
+      },
+      { uid: "two", shares: [{ node: null, units: 8, zone: "b" }] },
+    ]);
+  });
+
   test("a disk binds its job to its zone", () => {
     const nodes = [node("n1", "a"), node("n2", "b")];
 

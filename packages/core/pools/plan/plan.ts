@@ -1,6 +1,7 @@
 import type { Size } from "../../environments/record/record.ts";
 import type { Share } from "../../ports/compute.ts";
 import { unitsByOwner } from "../ledger/units-by-owner.ts";
+import { canEverFit, mayFitUnread, withoutForeign, zoneOfNew } from "./ever-fits.ts";
 import { fairOrder } from "./fair-order.ts";
 import { byNeed, type FreeNode, type FreeUnits, freeUnits, type Need } from "./free-units.ts";
 import { charge, listPlaces, type Planned } from "./places.ts";
@@ -37,8 +38,8 @@ export interface PlanInput {
   readonly occupied: readonly Occupied[];
   readonly waiting: readonly Waiting[];
   readonly makeable: number;
-  /** The zone in which they are created. null or absent: any zone. */
-  readonly makeableZone?: string | null;
+  /** The zones in which they can be created. Empty or absent: any zone. */
+  readonly makeableZones?: readonly string[];
   /** Machines whose ledger items cannot be read. Nothing is granted on them. */
   readonly unreadable?: number;
   readonly unitsPerNode: number;
@@ -200,7 +201,7 @@ export interface AllNodes {
 }
 
 export function allNodes(
-  input: Pick<PlanInput, "nodes" | "occupied" | "makeable" | "makeableZone" | "unitsPerNode">,
+  input: Pick<PlanInput, "nodes" | "occupied" | "makeable" | "makeableZones" | "unitsPerNode">,
 ): AllNodes {
   const indexes = new Map(input.nodes.map(({ name }, index) => [name, index]));
   const used = new Int32Array(input.nodes.length);
@@ -225,34 +226,8 @@ export function allNodes(
     made[index] = (made[index] ?? 0) - share.units;
     unpinned.set(share, existing.length + index);
   }
-  const zone = input.makeableZone ?? null;
-  return { nodes: [...existing, ...made.map((free) => ({ name: null, zone, free }))], unpinned };
-}
-
-/** Reports whether a need fits on empty machines. */
-export function canEverFit(nodes: readonly FreeNode[], input: PlanInput, need: Need): boolean {
-  const { makeableZone = null } = input;
-  const isElsewhere = need.zone !== null && makeableZone !== null && need.zone !== makeableZone;
-  let fitting = isElsewhere ? 0 : input.makeable;
-  if (need.units > input.unitsPerNode) return false;
-  for (const node of input.nodes) {
-    if (fitting >= need.machines) return true;
-    if (node.units >= need.units && (need.zone === null || node.zone === need.zone)) fitting += 1;
-  }
-  return nodes.length > 0 && fitting >= need.machines;
-}
-
-export function withoutForeign(node: PlanNode): PlanNode {
-  return node.foreign ? { ...node, units: node.units + node.foreign, foreign: 0 } : node;
-}
-
-/** Reports whether a need may fit once the machines with unreadable ledger items count. */
-function mayFitUnread(nodes: readonly FreeNode[], input: PlanInput, need: Need): boolean {
-  const { unreadable = 0 } = input;
-  if (unreadable === 0) return false;
-  const [name, zone] = ["", need.zone ?? ""];
-  const any = Array.from({ length: unreadable }, () => ({ name, zone, units: input.unitsPerNode }));
-  return canEverFit([...nodes, { name, zone, free: 0 }], { ...input, nodes: [...input.nodes, ...any] }, need);
+  const where = zoneOfNew(input);
+  return { nodes: [...existing, ...made.map((free) => ({ name: null, ...where, free }))], unpinned };
 }
 
 /** Returns where a job may be backfilled: on other nodes, before the reserved start, or beside the reserved units. */

@@ -5,6 +5,7 @@ import { parseNodeName } from "../../store/keys.ts";
 import { findLedger, readLedgerItems } from "../ledger/ledger.ts";
 import type { NodeLedger } from "../ledger/record.ts";
 import { usableNodes } from "./plan-input.ts";
+import { isInZone } from "./zones.ts";
 
 /**
  * Why an unbound run is not to blame. Its machine is full (`full`), may be full (`unreadable`: its ledger item is), or
@@ -72,10 +73,11 @@ async function haveCome(
   const ledger = await findLedger(ctx, size.pool);
   const awaited = shares.filter(({ node }) => node === null);
   const own = new Set(shares.map(({ node }) => node));
+  const wanted = zone ?? awaited[0]?.zone ?? null;
   const withRoom = (ledger ? usableNodes(ledger, now) : []).filter(
     (node) =>
       !own.has(node.name) &&
-      (zone === null || node.zone === zone) &&
+      isInZone(node, wanted) &&
       awaited.every(({ units }) => othersOn(node, uid) + units <= node.units),
   );
   return withRoom.length >= awaited.length;

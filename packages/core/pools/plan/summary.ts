@@ -53,18 +53,17 @@ function presentNodes({ nodes }: Pick<Ledger, "nodes">): readonly PoolNode[] {
 export interface Makeable {
   readonly nodes: number;
   readonly startupMs: number;
-  /** The zone, or null for any. A group with several zones chooses one itself. */
-  readonly zone: string | null;
+  /** Empty for any zone. A group with several zones chooses one itself. */
+  readonly zones: readonly string[];
 }
 
 /** Returns the machines that the group can still create. Unreadable ledger items count as existing machines. */
 export function makeable(ctx: Context, ledger: Pick<Ledger, "type" | "nodes" | "makeable" | "unreadable">): Makeable {
   const group = getGrowth(ctx, ledger.makeable);
-  if (!group) return { nodes: 0, startupMs: 0, zone: null };
+  if (!group) return { nodes: 0, startupMs: 0, zones: [] };
   const { mostNodes, startupMs, zones } = group;
-  const zone = zones.length === 1 ? (zones[0] ?? null) : null;
   const there = presentNodes(ledger).length + unreadableNodes(ledger);
-  return { nodes: Math.max(0, mostNodes - there), startupMs, zone };
+  return { nodes: Math.max(0, mostNodes - there), startupMs, zones };
 }
 
 function getUnits(size: Pick<Grant["size"], "machines" | "units"> = { machines: 0, units: 0 }): number {

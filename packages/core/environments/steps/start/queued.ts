@@ -96,7 +96,8 @@ async function findGrant(
   const nodes = pinned.length === granted.length ? pinned : [];
   const makeable = granted.find((item) => item?.kind === "makeable");
   const growth = makeable && getGrowth(ctx, makeable);
-  const zone = granted[0]?.kind === "node" ? granted[0].zone : (growth?.zones[0] ?? null);
+  const awaited = grant.shares.find((share) => share.node === null)?.zone;
+  const zone = pinned[0]?.zone ?? awaited ?? growth?.zones[0] ?? null;
   return { grant, machines: listMachines({ nodes }), zone, startupMs: growth?.startupMs };
 }
 

@@ -1,0 +1,43 @@
+import type { FreeNode, Need } from "./free-units.ts";
+import type { PlanInput, PlanNode } from "./plan.ts";
+import { isInZone, type Zoned, zonesToTry } from "./zones.ts";
+
+/** Reports whether a need fits on empty machines. */
+export function canEverFit(nodes: readonly FreeNode[], input: PlanInput, need: Need): boolean {
+  if (nodes.length === 0 || need.units > input.unitsPerNode) return false;
+  return zonesFor(input, need).some((zone) => hasMachines(input, { ...need, zone }));
+}
+
+function zonesFor(input: PlanInput, need: Need): readonly (string | null)[] {
+  return zonesToTry(need, input.makeable > 0 ? [...input.nodes, zoneOfNew(input)] : input.nodes);
+}
+
+function hasMachines(input: PlanInput, { machines, units, zone }: Need): boolean {
+  let fitting = isInZone(zoneOfNew(input), zone) ? input.makeable : 0;
+  for (const node of input.nodes) {
+    if (fitting >= machines) return true;
+    if (node.units >= units && isInZone(node, zone)) fitting += 1;
+  }
+  return fitting >= machines;
+}
+
+export function withoutForeign(node: PlanNode): PlanNode {
+  return node.foreign ? { ...node, units: node.units + node.foreign, foreign: 0 } : node;
+}
+
+/** Reports whether a need may fit once the machines with unreadable ledger items count. */
+export function mayFitUnread(nodes: readonly FreeNode[], input: PlanInput, need: Need): boolean {
+  const { unreadable = 0 } = input;
+  if (unreadable === 0) return false;
+  return zonesFor(input, need).some((zone) => {
+    const unread = { name: "", zone: zone ?? "", units: input.unitsPerNode, free: 0 };
+    const more = Array.from({ length: unreadable }, () => unread);
+    return canEverFit([...nodes, unread], { ...input, nodes: [...input.nodes, ...more] }, { ...need, zone });
+  });
+}
+
+/** Returns the zone of machines still to be created. */
+export function zoneOfNew({ makeableZones: zones = [] }: Pick<PlanInput, "makeableZones">): Zoned {
+  const [zone = null] = zones;
+  return zones.length > 1 ? { zone: null, zones } : { zone };
+}
