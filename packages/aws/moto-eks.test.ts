@@ -57,7 +57,7 @@ describe("node groups on moto's EKS", () => {
     const clusterName = await makeCluster();
     const subnets = await findSubnets();
     return {
-      machineGroups: eksMachineGroups({ eks, ec2, cluster: clusterName }),
+      machineGroups: eksMachineGroups({ eks, ec2, cluster: clusterName, mostMs: 240_000 }),
       zones,
       async create({ name, instanceTypes, mostNodes, taint }) {
         await eks.send(

@@ -1,0 +1,92 @@
+import {
+  DescribeNodegroupCommand,
+  type EKSClient,
+  type Issue,
+  type Nodegroup,
+  paginateListNodegroups,
+  ResourceNotFoundException,
+  type Taint,
+} from "@aws-sdk/client-eks";
+import type { Lack } from "#core/ports/machine-groups.ts";
+import type { readConfig } from "../settings/config.ts";
+
+export type Toleration = ReturnType<typeof readConfig<"NODE_TOLERATIONS">>["NODE_TOLERATIONS"][number];
+
+/** EKS limits DescribeNodegroup for the account, so few run at once. */
+const AT_ONCE = 5;
+
+/** Lists the managed node groups of a cluster. Throws if one of them cannot be read. */
+export async function listNodeGroups(
+  client: EKSClient,
+  clusterName: string,
+  abortSignal: AbortSignal,
+): Promise<Nodegroup[]> {
+  const names: string[] = [];
+  for await (const { nodegroups = [] } of paginateListNodegroups({ client }, { clusterName }, { abortSignal }))
+    names.push(...nodegroups);
+  const found: Nodegroup[] = [];
+  for (let first = 0; first < names.length; first += AT_ONCE) {
+    const some = names.slice(first, first + AT_ONCE);
+    found.push(...(await Promise.all(some.map((name) => describe(client, clusterName, name, abortSignal)))).flat());
+  }
+  return found;
+}
+
+/** Returns no group if it was deleted since it was listed. */
+async function describe(
+  eks: EKSClient,
+  clusterName: string,
+  nodegroupName: string,
+  abortSignal: AbortSignal,
+): Promise<Nodegroup[]> {
+  try {
+    const { nodegroup } = await eks.send(new DescribeNodegroupCommand({ clusterName, nodegroupName }), { abortSignal });
+    return nodegroup ? [nodegroup] : [];
+  } catch (error) {
+    if (error instanceof ResourceNotFoundException) return [];
+    throw error;
+  }
+}
+
+/** Reports whether a group creates machines in its present state. */
+export function createsMachines({ status }: Nodegroup): boolean {
+  return status === "ACTIVE" || status === "UPDATING" || status === "DEGRADED";
+}
+
+const effects: Readonly<Record<string, string>> = { NO_SCHEDULE: "NoSchedule", NO_EXECUTE: "NoExecute" };
+
+/** Applies the rules of the scheduler to a taint of EKS, as packages/kubernetes/nodes/tolerations.ts does for nodes. */
+export function isTolerated(taint: Taint, tolerations: readonly Toleration[]): boolean {
+  if (taint.effect === "PREFER_NO_SCHEDULE") return true;
+  if (taint.key === "nvidia.com/gpu" && taint.effect === "NO_SCHEDULE") return true;
+  return tolerations.some(
+    ({ key, value, effect }) =>
+      key === taint.key &&
+      (effect === undefined || effect === effects[taint.effect ?? ""]) &&
+      (value === undefined || value === (taint.value ?? "")),
+  );
+}
+
+/** Issues that keep a group from creating machines (Amazon EKS API Reference, "Issue"). */
+const lackOfCode: Readonly<Record<string, Lack>> = {
+  InstanceLimitExceeded: "quota",
+  InsufficientFreeAddresses: "addresses",
+  AutoScalingGroupNotFound: "other",
+  Ec2LaunchTemplateNotFound: "other",
+  Ec2SecurityGroupNotFound: "other",
+  Ec2SubnetNotFound: "other",
+  IamInstanceProfileNotFound: "other",
+};
+
+/** The codes of EC2 in the message of a failed launch (Amazon EC2 API Reference, error codes). */
+const lackOfLaunch: readonly (readonly [RegExp, Lack])[] = [
+  [/InsufficientInstanceCapacity|InsufficientHostCapacity|InsufficientCapacity|UnfulfillableCapacity/, "machines"],
+  [/LimitExceeded|MaxSpotInstanceCountExceeded/, "quota"],
+  [/InsufficientFreeAddresses/, "addresses"],
+];
+
+/** Returns what a group lacks to create a machine according to a health issue. */
+export function findLack({ code, message = "" }: Issue): Lack | undefined {
+  if (code !== "AsgInstanceLaunchFailures") return lackOfCode[code ?? ""];
+  return lackOfLaunch.find(([pattern]) => pattern.test(message))?.[1] ?? "other";
+}
