@@ -27,7 +27,7 @@ export interface ClusterAnswers {
   readonly nodeGroups: Answer<readonly Nodegroup[]>;
 }
 
-const addonNames = ["aws-ebs-csi-driver", "vpc-cni", "eks-pod-identity-agent"] as const;
+export const addonNames = ["aws-ebs-csi-driver", "vpc-cni", "eks-pod-identity-agent"] as const;
 
 const MOST_MS = 30_000;
 /** A cluster has an entry for each role and user. Few have the names of a stage's roles. */

@@ -1,0 +1,81 @@
+import type { Addon } from "@aws-sdk/client-eks";
+import { parse } from "yaml";
+import type { addonNames } from "./answers.ts";
+import { type ClusterNeeds, type ClusterReport, describeIssue, type Finding, type LeftOut } from "./findings.ts";
+
+type AddonName = (typeof addonNames)[number];
+
+/** `isAuto`: the cluster is in EKS Auto Mode, which has its own network and Pod Identity, but not this driver of EBS. */
+export function checkAddons(addons: readonly Addon[], needs: ClusterNeeds, isAuto: boolean): ClusterReport {
+  const find = (name: AddonName) => addons.find(({ addonName }) => addonName === name);
+  const [driver, network, agent] = [find("aws-ebs-csi-driver"), find("vpc-cni"), find("eks-pod-identity-agent")];
+  const { cluster, hasGateway } = needs;
+  const ebs = "the EBS CSI driver attaches the disks of jobs";
+  return {
+    findings: [
+      ...addons.flatMap((addon) => findHealth(addon, cluster)),
+      ...(driver ? [] : [absent("aws-ebs-csi-driver", ebs, cluster)]),
+      ...(isAuto ? [] : findPolicies(network, cluster)),
+      ...(isAuto || !hasGateway || agent
+        ? []
+        : [absent("eks-pod-identity-agent", "it gives the gateway's pods their role", cluster)]),
+    ],
+    leftOut: [...(isAuto ? [policiesOfAutoMode] : []), ...(driver ? findDriverRole(driver) : [])],
+  };
+}
+
+/** EKS User Guide, "Use Network Policies with EKS Auto Mode". */
+const policiesOfAutoMode: LeftOut = {
+  what: "network policies",
+  why: "EKS does not say whether Auto Mode enforces them: look for enable-network-policy-controller in kube-system's ConfigMap amazon-vpc-cni",
+};
+
+function absent(name: AddonName, why: string, cluster: string): Finding {
+  return {
+    what: `add-on ${name}`,
+    missing: `EKS manages none in this cluster, and ${why}`,
+    todo: `aws eks create-addon --cluster-name ${cluster} --addon-name ${name}, unless you installed it otherwise`,
+  };
+}
+
+function findHealth({ addonName = "", status, health }: Addon, cluster: string): Finding[] {
+  const issues = (health?.issues ?? []).map((issue) => describeIssue(issue));
+  if (issues.length === 0 && (status === "ACTIVE" || status === "UPDATING")) return [];
+  const missing = [`it is ${status}`, ...issues].join("; ");
+  const todo = `aws eks describe-addon --cluster-name ${cluster} --addon-name ${addonName} has the details`;
+  return [{ what: `add-on ${addonName}`, missing, todo }];
+}
+
+/** EKS User Guide, "Limit Pod traffic with Kubernetes network policies": without this setting nothing enforces them. */
+function findPolicies(network: Addon | undefined, cluster: string): Finding[] {
+  const values = `--configuration-values '{"enableNetworkPolicy":"true"}'`;
+  const place = `--cluster-name ${cluster} --addon-name vpc-cni`;
+  const what = "network policies";
+  if (!network) {
+    const missing = "EKS manages no add-on vpc-cni here, so nothing shows that jobs are kept apart";
+    return [{ what, missing, todo: `aws eks create-addon ${place} ${values}, unless Calico or Cilium enforces them` }];
+  }
+  if (enforcesPolicies(network.configurationValues)) return [];
+  const missing = "the add-on vpc-cni does not enforce them, so nothing keeps jobs apart";
+  // An update replaces all configuration values.
+  const kept = network.configurationValues ? ", with the present values beside it" : "";
+  return [{ what, missing, todo: `aws eks update-addon ${place} ${values}${kept}, unless Calico or Cilium does` }];
+}
+
+/** Configuration values are JSON or YAML, and the add-on's schema has the flag as a string. */
+function enforcesPolicies(configurationValues = ""): boolean {
+  try {
+    const values: unknown = parse(configurationValues);
+    if (typeof values !== "object" || values === null || !("enableNetworkPolicy" in values)) return false;
+    return String(values.enableNetworkPolicy) === "true";
+  } catch {
+    return false;
+  }
+}
+
+/** Without a role of its own, the driver has the rights of its node. */
+function findDriverRole({ serviceAccountRoleArn, podIdentityAssociations = [] }: Addon): LeftOut[] {
+  if (serviceAccountRoleArn || podIdentityAssociations.length > 0) return [];
+  const why = "it has no role of its own, so its nodes' role must have the rights that the driver needs";
+  return [{ what: "rights of the EBS CSI driver", why }];
+}

@@ -1,0 +1,106 @@
+import type { Issue, Nodegroup } from "@aws-sdk/client-eks";
+import { findInstanceType } from "#core/fleet.ts";
+import type { Lack } from "#core/ports/machine-groups.ts";
+import { createsMachines, findLack, isTolerated } from "../eks/node-groups.ts";
+import { type ClusterNeeds, type ClusterReport, describeIssue, type Finding, type LeftOut } from "./findings.ts";
+
+/** `isAuto`: the cluster is in EKS Auto Mode, whose machines belong to no node group. */
+export function checkNodeGroups(groups: readonly Nodegroup[], needs: ClusterNeeds, isAuto: boolean): ClusterReport {
+  const perGroup = groups.flatMap((group) => [...findHealth(group, needs), ...findUse(group, needs)]);
+  return { findings: [...findNoGpus(groups, needs, isAuto), ...perGroup], leftOut: findDevicePlugin(groups) };
+}
+
+/** Returns the types of a group that Berth knows. */
+function knownTypes({ instanceTypes = [] }: Nodegroup) {
+  return instanceTypes.flatMap((name) => findInstanceType(name) ?? []);
+}
+
+function hasGpus(group: Nodegroup): boolean {
+  return knownTypes(group).some(({ gpus }) => gpus > 0);
+}
+
+function findNoGpus(groups: readonly Nodegroup[], { otherPools }: ClusterNeeds, isAuto: boolean): Finding[] {
+  if (isAuto || otherPools.length > 0 || groups.some(hasGpus)) return [];
+  const missing = groups.length === 0 ? "the cluster has none" : "none of them has a GPU type that Berth knows";
+  const todo =
+    "Create one with a type of docs/apis/gpu-dev.md#instance-types, or name Karpenter's types in NODE_GROUPS";
+  return [{ what: "node groups", missing, todo }];
+}
+
+const place = ({ cluster }: ClusterNeeds, { nodegroupName }: Nodegroup) =>
+  `--cluster-name ${cluster} --nodegroup-name ${nodegroupName}`;
+
+/** Returns what AWS reports about any group, because pods of the cluster itself run on groups of other types too. */
+function findHealth(group: Nodegroup, needs: ClusterNeeds): Finding[] {
+  const what = `node group ${group.nodegroupName}`;
+  const details = `aws eks describe-nodegroup ${place(needs, group)} has the details`;
+  const issues = (group.health?.issues ?? []).map((issue) => ({
+    what,
+    missing: `EKS reports ${describeIssue(issue)}`,
+    todo: adviceFor(issue) ?? details,
+  }));
+  if (createsMachines(group)) return issues;
+  return [{ what, missing: `it is ${group.status}, so it creates no machines`, todo: details }, ...issues];
+}
+
+const advice: Readonly<Record<Lack, string | undefined>> = {
+  machines: "AWS has no such machines now: jobs wait. Add subnets in other zones, another type, or a capacity block",
+  quota: "Ask AWS for a higher quota of vCPUs of this family (Service Quotas, EC2), on demand or spot",
+  addresses: "Free addresses in the group's subnets, or add subnets",
+  other: undefined,
+};
+
+function adviceFor(issue: Issue): string | undefined {
+  const lack = findLack(issue);
+  return lack && advice[lack];
+}
+
+/** Returns why the capacity schedule does not count a group with types of Berth, unless NODE_GROUPS overrides it. */
+function findUse(group: Nodegroup, needs: ClusterNeeds): Finding[] {
+  const { nodegroupName, instanceTypes = [], scalingConfig, taints = [] } = group;
+  const what = `node group ${nodegroupName}`;
+  if (instanceTypes.length === 0) {
+    const missing = "its machine type is in its launch template, which Berth does not read";
+    return [{ what, missing, todo: "If jobs are to use it, name the type in NODE_GROUPS" }];
+  }
+  const types = knownTypes(group);
+  if (types.length === 0 || types.every(({ pool }) => needs.otherPools.includes(pool))) return [];
+  const found: Finding[] = [];
+  if (instanceTypes.length > 1) {
+    const missing = `it has ${instanceTypes.length} machine types, and Berth counts only groups of one`;
+    found.push({ what, missing, todo: "Create a group for each type" });
+  }
+  if (scalingConfig?.maxSize === 0) {
+    const todo = `aws eks update-nodegroup-config ${place(needs, group)} --scaling-config maxSize=<machines>`;
+    found.push({ what, missing: "its maximum is 0, so it creates no machines", todo });
+  }
+  const taint = taints.find((each) => !isTolerated(each, needs.tolerations));
+  if (taint) {
+    const missing = `its taint ${taint.key} keeps jobs out`;
+    found.push({ what, missing, todo: `Add ${taint.key} to NODE_TOLERATIONS, or remove the taint` });
+  }
+  return [...found, ...findDriver(group)];
+}
+
+/** EKS User Guide, "Use EKS-optimized accelerated AMIs for GPU instances": only these bring NVIDIA's driver. */
+const BRINGS_DRIVER = /NVIDIA|^AL2_x86_64_GPU$/;
+
+function findDriver(group: Nodegroup): Finding[] {
+  const { nodegroupName, amiType = "CUSTOM" } = group;
+  if (!hasGpus(group) || amiType === "CUSTOM" || BRINGS_DRIVER.test(amiType)) return [];
+  const todo =
+    "Create the group with AL2023_x86_64_NVIDIA or BOTTLEROCKET_x86_64_NVIDIA, unless the GPU Operator installs it";
+  return [{ what: `node group ${nodegroupName}`, missing: `its AMI type ${amiType} has no NVIDIA driver`, todo }];
+}
+
+/**
+ * Bottlerocket's AMIs include NVIDIA's device plugin, those of Amazon Linux do not (EKS User Guide, "Install Kubernetes
+ * device plugin for GPUs"). EKS does not tell whether the cluster has it.
+ */
+function findDevicePlugin(groups: readonly Nodegroup[]): LeftOut[] {
+  const without = groups.filter((group) => hasGpus(group) && !/^BOTTLEROCKET_.*NVIDIA/.test(group.amiType ?? ""));
+  if (without.length === 0) return [];
+  const names = without.map(({ nodegroupName, amiType }) => `${nodegroupName} (${amiType})`).join(", ");
+  const why = `${names} need it installed, which EKS does not show: kubectl get daemonsets -A | grep nvidia-device-plugin`;
+  return [{ what: "NVIDIA's device plugin", why }];
+}

@@ -1,0 +1,62 @@
+import { printableText } from "#core/text/printable-text.ts";
+import type { Toleration } from "../eks/node-groups.ts";
+import type { Answer } from "./answers.ts";
+
+/** Something that a cluster lacks for a stage. */
+export interface Finding {
+  readonly what: string;
+  readonly missing: string;
+  readonly todo: string;
+}
+
+/** A check that was not made. */
+export interface LeftOut {
+  readonly what: string;
+  readonly why: string;
+}
+
+export interface ClusterReport {
+  readonly findings: readonly Finding[];
+  readonly leftOut: readonly LeftOut[];
+}
+
+/** What a stage needs of its cluster. */
+export interface ClusterNeeds {
+  readonly cluster: string;
+  readonly stage: string;
+  /** The account that the stage is deployed to, if it is configured. */
+  readonly account: string | undefined;
+  /** The stage's roles that reach the cluster, each with its group in the cluster. */
+  readonly roles: readonly { readonly name: string; readonly group: string }[];
+  /** Functions reach the API server in its network, and not at its public endpoint. */
+  readonly isPrivate: boolean;
+  readonly hasGateway: boolean;
+  readonly tolerations: readonly Toleration[];
+  /** Pools whose machines NODE_GROUPS names, so no node group has to create them. */
+  readonly otherPools: readonly string[];
+}
+
+/** Checks an answer, or reports the check as left out if EKS gave none. */
+export function checkAnswer<T>(what: string, answer: Answer<T>, check: (value: T) => ClusterReport): ClusterReport {
+  if ("value" in answer) return check(answer.value);
+  return { findings: [], leftOut: [{ what, why: answer.refusal }] };
+}
+
+export function joinReports(reports: readonly ClusterReport[]): ClusterReport {
+  return {
+    findings: reports.flatMap(({ findings }) => findings),
+    leftOut: reports.flatMap(({ leftOut }) => leftOut),
+  };
+}
+
+interface Issue {
+  readonly code?: string | undefined;
+  readonly message?: string | undefined;
+}
+
+const MOST_CHARACTERS = 300;
+
+/** Returns a health issue of EKS in one line. */
+export function describeIssue({ code, message }: Issue): string {
+  return printableText([code, message].filter(Boolean).join(": ")).slice(0, MOST_CHARACTERS);
+}
