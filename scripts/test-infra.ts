@@ -35,7 +35,8 @@ say("Bundling the functions");
 run("node", ["scripts/bundle-all.ts"]);
 say("Checking the types of stacks/");
 run("tsc", ["-p", "stacks"]);
-if (wanted === "--plan") run("node", ["stacks/plan/plan.ts", ...rest]);
+// The plan may ask EKS, with any credentials of the deployer.
+if (wanted === "--plan") run("node", ["stacks/plan/plan.ts", ...rest], ".", {});
 else if (wanted === "--audit") run("node", ["tests/audit/audit.ts", ...rest]);
 else run("vitest", ["run", "--project", "infra", ...process.argv.slice(2)]);
 
@@ -44,8 +45,8 @@ function say(step: string): void {
   process.stderr.write(`${step}\n`);
 }
 
-function run(command: string, args: readonly string[], cwd = "."): void {
-  const { status, error } = spawnSync(command, args, { cwd, stdio: "inherit", env: { ...process.env, ...offline } });
+function run(command: string, args: readonly string[], cwd = ".", more: NodeJS.ProcessEnv = offline): void {
+  const { status, error } = spawnSync(command, args, { cwd, stdio: "inherit", env: { ...process.env, ...more } });
   if (error) throw error;
   if (status !== 0) process.exit(status ?? 1);
 }

@@ -1,16 +1,11 @@
 import type { FunctionEntry } from "./compute/functions-file.ts";
-import { type Arns, buildStatements, findRole, onlyRunsCommands, type RoleKind } from "./compute/roles.ts";
+import { type Arns, buildStatements, findRole, getClusterGroup, type RoleKind } from "./compute/roles.ts";
 
 /** Trusts only Lambda: SST's own roles trust the whole account too, for its live functions. */
 const trust = {
   Version: "2012-10-17",
   Statement: [{ Effect: "Allow", Principal: { Service: "lambda.amazonaws.com" }, Action: "sts:AssumeRole" }],
 };
-
-/** The groups that deploy/kubernetes binds to rights in a cluster. */
-function getClusterGroup({ kind }: RoleKind): string {
-  return onlyRunsCommands(kind) ? "berth:commands" : "berth:controller";
-}
 
 /**
  * Returns a function that creates each role on first use. Roles that use compute get access to the cluster, whose

@@ -65,6 +65,11 @@ export function onlyRunsCommands(kind: RoleKind["kind"]): boolean {
   return kind === "endpoint" || kind === "socket";
 }
 
+/** Returns the group that deploy/kubernetes binds to a role's rights in a cluster. */
+export function getClusterGroup({ kind }: RoleKind): string {
+  return onlyRunsCommands(kind) ? "berth:commands" : "berth:controller";
+}
+
 export function queuesSentTo(entry: FunctionEntry): readonly QueueName[] {
   const { name, kind, uses } = findRole(entry);
   const ownQueueNames: readonly QueueName[] = kind === "socket" ? ["shell"] : [];

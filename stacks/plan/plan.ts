@@ -5,13 +5,14 @@ import { readAccess } from "../access.ts";
 import type { FunctionsFile } from "../compute/functions-file.ts";
 import { readStage } from "../stage.ts";
 import { accessLines } from "./access-plan.ts";
+import { clusterLines, findClusterNeeds, findEksClient } from "./cluster-plan.ts";
 import { countAlarmMetrics, estimateCosts, type Load, type Prices } from "./costs.ts";
 import { quotaLines } from "./quota.ts";
 
 /**
  * `npm run deploy:plan -- --stage dev` lists the resources of a deployment and their monthly cost. It needs no
- * account, so it does not know existing resources. It invents and names settings that neither `.env` nor
- * `.env.<stage>` has.
+ * account, so it does not know existing resources. With AWS credentials it also checks the stage's EKS cluster, which
+ * it only reads. It invents and names settings that neither `.env` nor `.env.<stage>` has.
  */
 const madeUp = {
   DOMAIN: "berth.example",
@@ -62,7 +63,12 @@ for (const { type, read: result } of resources)
 print(`Stage ${stage} would have:`);
 for (const [type, count] of Object.entries(made)) print(`${String(count).padStart(6)}  ${type}`);
 print("");
-for (const line of [...quotaLines(resources), "", ...accessLines(planned, prices.gateway)]) print(line);
+const functions = JSON.parse(readFileSync("functions.json", "utf8")) as FunctionsFile;
+const hasCluster = !unset.some(([name]) => name === "EKS_CLUSTER");
+const eks = hasCluster ? await findEksClient({ ...process.env, ...settings }) : "EKS_CLUSTER is not set";
+const cluster = await clusterLines(eks, findClusterNeeds(planned, functions, settings.DEPLOY_ACCOUNT));
+for (const lines of [quotaLines(resources), accessLines(planned, prices.gateway), cluster])
+  print(`${lines.join("\n")}\n`);
 
 const loads: Readonly<Record<string, Load>> = {
   "Nobody asks": { requestsPerDay: 0, activeEnvironments: 0 },
@@ -74,10 +80,9 @@ const loads: Readonly<Record<string, Load>> = {
 const alarmType = "aws:cloudwatch/metricAlarm:MetricAlarm";
 const alarms = resources.filter(({ type, read: result }) => type === alarmType && !result);
 const priced = { ...made, [alarmType]: alarms.reduce((sum, { inputs }) => sum + countAlarmMetrics(inputs), 0) };
-const functions = JSON.parse(readFileSync("functions.json", "utf8")) as FunctionsFile;
 const places = { minimumFractionDigits: 2, maximumFractionDigits: 2 };
 const dollars = (usd: number) => `$${usd.toLocaleString("en", places)}`;
-print(`\nA month in ${prices.region} by the prices of ${prices.date}, free tiers left out, and without what`);
+print(`A month in ${prices.region} by the prices of ${prices.date}, free tiers left out, and without what`);
 print(
   "the list at the end names. Writes of beginnings and ends of jobs were measured. How long requests, looks and plans",
 );

@@ -1,0 +1,71 @@
+import { EKSClient } from "@aws-sdk/client-eks";
+import { clientOptions } from "../../packages/aws/client-options.ts";
+import { readCluster } from "../../packages/aws/cluster-check/answers.ts";
+import { checkCluster } from "../../packages/aws/cluster-check/check-cluster.ts";
+import type { ClusterNeeds, ClusterReport } from "../../packages/aws/cluster-check/findings.ts";
+import { readConfig } from "../../packages/aws/settings/config.ts";
+import type { FunctionsFile } from "../compute/functions-file.ts";
+import { findRole, getClusterGroup } from "../compute/roles.ts";
+import type { Stage } from "../stage.ts";
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Returns a client of EKS with the deployer's credentials, or why there is none. */
+export async function findEksClient({ AWS_REGION, AWS_PROFILE }: Environment): Promise<EKSClient | string> {
+  const place = { ...(AWS_REGION && { region: AWS_REGION }), ...(AWS_PROFILE && { profile: AWS_PROFILE }) };
+  const client = new EKSClient({ ...clientOptions(undefined), ...place });
+  try {
+    await client.config.credentials();
+  } catch {
+    return "there are no AWS credentials";
+  }
+  try {
+    await client.config.region();
+  } catch {
+    return "no AWS_REGION is set";
+  }
+  return client;
+}
+
+/** Returns the lines of a plan about the stage's cluster: what it lacks, and which checks were left out. */
+export async function clusterLines(client: EKSClient | string, needs: ClusterNeeds): Promise<string[]> {
+  if (typeof client === "string") return leftOutLines(needs.cluster, client);
+  const roleNames = needs.roles.map(({ name }) => name);
+  return reportLines(needs.cluster, checkCluster(await readCluster(client, needs.cluster, roleNames), needs));
+}
+
+export function reportLines(cluster: string, { findings, leftOut }: ClusterReport): string[] {
+  return [
+    `The cluster ${cluster}, as EKS describes it:`,
+    ...findings.flatMap(({ what, missing, todo }) => [`  MISSING: ${what}: ${missing}.`, `    ${todo}`]),
+    ...(findings.length === 0 ? ["  Nothing is missing of what was checked."] : []),
+    ...leftOut.map(({ what, why }) => `  Not checked: ${what}: ${why}.`),
+  ];
+}
+
+function leftOutLines(cluster: string, why: string): string[] {
+  return [
+    `The cluster ${cluster} was not checked, because ${why}. Left out:`,
+    "  that it exists, in the stage's account, with an endpoint that the functions reach",
+    "  its authentication mode, and the access entries of the stage's roles",
+    "  the add-ons for disks, network policies and the gateway's role",
+    "  node groups with GPU types, their maximum, taints and health, and their device plugin",
+  ];
+}
+
+/** Returns what a stage needs of its cluster. */
+export function findClusterNeeds(stage: Stage, functions: FunctionsFile, account: string | undefined): ClusterNeeds {
+  const { NODE_TOLERATIONS, NODE_GROUPS } = readConfig(["NODE_TOLERATIONS", "NODE_GROUPS"], stage.settings);
+  const kinds = functions.map(findRole).filter(({ uses }) => uses.includes("compute"));
+  const groups = new Map(kinds.map((kind) => [kind.name, getClusterGroup(kind)]));
+  return {
+    cluster: stage.eksCluster,
+    stage: stage.name,
+    account: account || undefined,
+    roles: [...groups].map(([name, group]) => ({ name, group })),
+    isPrivate: stage.network !== undefined,
+    hasGateway: stage.gateway !== undefined,
+    tolerations: NODE_TOLERATIONS,
+    otherPools: NODE_GROUPS.map(({ pool }) => pool),
+  };
+}
