@@ -211,3 +211,34 @@ test("changes no ledger while the stored answer has a newer format", async () =>
 
   expect(await getMakeable(world)).toBe(2);
 });
+
+test("replaces a damaged answer at the next question, and then asks no more often than before", async () => {
+  const world = await worldWith([group]);
+  const item = await world.table.get(machineGroupsKey);
+  await world.table.put({ ...item, ...machineGroupsKey, groups: "damaged" } as Item);
+  world.machineGroups.set([{ ...group, mostNodes: 4 }]);
+  const before = world.machineGroups.calls;
+
+  for (let minute = 0; minute < 10; minute++) await world.advance(MINUTE_MS);
+
+  expect(await getMakeable(world)).toBe(4);
+  expect(world.machineGroups.calls - before).toBeLessThanOrEqual(3);
+});
+
+test.each([
+  ["without a stored answer", undefined],
+  ["whose stored answer is damaged", "damaged"],
+])("asks a provider %s every 5 minutes while it refuses, and changes no ledger", async (_, groups) => {
+  const world = await worldWith([group]);
+  const item = await world.table.get(machineGroupsKey);
+  if (groups === undefined) await world.table.remove(machineGroupsKey, { ifWriter: item?.writers[0] ?? "" });
+  else await world.table.put({ ...item, ...machineGroupsKey, groups } as Item);
+  world.machineGroups.set(Object.assign(new Error("no"), { name: "AccessDeniedException" }));
+  const before = world.machineGroups.calls;
+
+  for (let minute = 0; minute < 10; minute++) await world.advance(MINUTE_MS);
+
+  expect(await getMakeable(world)).toBe(2);
+  expect(world.machineGroups.calls - before).toBeLessThanOrEqual(3);
+  expect(await world.table.get(machineGroupsKey)).toMatchObject({ groups: [], failure: "AccessDeniedException" });
+});

@@ -8,7 +8,7 @@ import { keyText, machineGroupsKey } from "../../store/keys.ts";
 import { unlessUnreadable } from "../../store/readable.ts";
 import { sameData } from "../../store/same-data.ts";
 import { count, flag, list, literal, number, optional, shape, text } from "../../store/shape.ts";
-import { createParser } from "../../store/unreadable.ts";
+import { createParser, isNewer } from "../../store/unreadable.ts";
 import { writeRecord } from "../../store/write-record.ts";
 import { MINUTE_MS } from "../../units.ts";
 import type { Ledger, MakeableLedger, PoolGroup } from "../ledger/record.ts";
@@ -21,9 +21,12 @@ import type { Listing } from "./pool-nodes.ts";
 export interface MachineGroupsItem extends Stored {
   readonly kind: "machine-groups";
   readonly groups: readonly MachineGroup[];
-  /** Time of the answer, and of the last question. */
-  readonly readAt: number;
+  /** Time of the answer, if there was one. */
+  readonly readAt?: number | undefined;
+  /** Time of the last question. */
   readonly triedAt: number;
+  /** Kind of the error that was the reply to the last question. */
+  readonly failure?: string | undefined;
 }
 
 const parseMachineGroups: (item: Item) => MachineGroupsItem = createParser("machine-groups", {
@@ -38,8 +41,9 @@ const parseMachineGroups: (item: Item) => MachineGroupsItem = createParser("mach
       lacks: optional(literal(...lackKinds)),
     }),
   ),
-  readAt: number,
+  readAt: optional(number),
   triedAt: number,
+  failure: optional(text),
 });
 
 /** EKS allows 30 groups in a cluster by default. One item holds all. */
@@ -58,25 +62,28 @@ export async function readMachineGroups(
   item: Item | undefined,
   ledgers: readonly Pick<Ledger, "makeable">[],
 ): Promise<readonly MachineGroup[] | undefined> {
-  const read = await unlessUnreadable(ctx, async () => ({ before: item && parseMachineGroups(item) }));
-  if (!read) return undefined;
-  const { before } = read;
+  const before = item && (await unlessUnreadable(ctx, async () => parseMachineGroups(item)));
+  if (item && !before && isNewer(item)) return undefined;
   const now = ctx.clock.now();
+  const known = before?.readAt === undefined ? undefined : before.groups;
   const failedAt = Math.max(...ledgers.map(({ makeable }) => makeable.shortage?.failedAt ?? 0));
   const isFresh = before && now - before.triedAt < READ_EVERY_MS - TOLERANCE_MS && before.triedAt <= now;
-  if (isFresh && failedAt <= before.triedAt) return before.groups;
-  const common = { ...machineGroupsKey, writers: before?.writers ?? [], kind: "machine-groups" as const, triedAt: now };
+  if (isFresh && failedAt <= before.triedAt) return known;
+  // The next answer replaces a damaged item, which holds nothing else.
+  const common = { ...machineGroupsKey, writers: item?.writers ?? [], kind: "machine-groups" as const, triedAt: now };
   try {
     const groups = (await ctx.machineGroups.list())?.slice(0, MOST_GROUPS);
     const unclear = (groups ?? []).filter(({ instanceTypes }) => instanceTypes.length !== 1).map(({ name }) => name);
     if (unclear.length > 0) ctx.log.info("machine groups without one type", { groups: unclear.slice(0, MOST_LOGGED) });
     if (groups) await writeRecord<MachineGroupsItem>(ctx, { ...common, groups, readAt: now });
-    return groups ?? before?.groups;
+    return groups ?? known;
   } catch (error) {
-    const ageSeconds = before && Math.round((now - before.readAt) / 1000);
-    ctx.log.warn("machine groups not read", { error: kindOfError(error), ageSeconds });
-    if (before) await writeRecord<MachineGroupsItem>(ctx, { ...before, ...common });
-    return before?.groups;
+    const failure = kindOfError(error);
+    const readAt = before?.readAt;
+    const ageSeconds = readAt === undefined ? undefined : Math.round((now - readAt) / 1000);
+    ctx.log.warn("machine groups not read", { error: failure, ageSeconds });
+    await writeRecord<MachineGroupsItem>(ctx, { ...before, ...common, groups: known ?? [], readAt, failure });
+    return known;
   }
 }
 
