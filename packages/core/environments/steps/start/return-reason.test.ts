@@ -36,6 +36,19 @@ test.each<[why: string, changes: Partial<ComputeNode>]>([
   );
 });
 
+test("a machine that was not ready gets runs again as soon as it is, for example after an outage of the API server", async () => {
+  const { world, node } = await withdrawnFrom((world, node) =>
+    world.compute.setNode({ ...node, ready: false, unready: "notReady" }),
+  );
+
+  world.compute.setNode(node);
+  await refreshCapacity(world.ctx);
+  await world.advance(1_000);
+
+  const { run } = await world.read("alice", "one");
+  expect([run.n, run.grant?.shares[0]?.node]).toEqual([2, "h100-1"]);
+});
+
 test("a run that its own machine refuses is withdrawn as soon as the pool knows, and starts on another", async () => {
   const nodes = newNodes({ h100: 2 });
   const world = await memoryWorld({ nodes });

@@ -60,8 +60,9 @@ async function returnToQueue(ctx: WorkerContext, environment: Environment, now: 
     return endRun(environment, now, unplaceable(environment));
   }
   const nodes = (run.grant?.shares ?? []).flatMap((share) => share.node ?? []);
-  // Do not set nodes aside if another run could start there.
-  const setsNodesAside = run.lacksVolume === undefined && !(uncountedBecause && isUsable(uncountedBecause));
+  // Another cause is no fault of the node, or the listing tracks it and shows when the node accepts runs again.
+  const blamesNodes = !uncountedBecause || uncountedBecause.why === "unreadable";
+  const setsNodesAside = run.lacksVolume === undefined && blamesNodes;
   const back: Environment = {
     ...environment,
     ...waitingFields(environment),
@@ -164,7 +165,3 @@ const words = {
   tainted: (name) => `Nothing could start on ${name}, whose taint keeps it for other runs`,
   closed: (name) => `Nothing could start on ${name}, which accepts no new runs now`,
 } satisfies Record<Named, (name: string) => string>;
-
-function isUsable({ why }: RevocationCause): boolean {
-  return why === "full" || why === "unseen" || why === "refused" || why === "unmade";
-}
