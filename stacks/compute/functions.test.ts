@@ -109,6 +109,8 @@ const changes: Readonly<Record<string, string>> = {
   POD_CPU_LIMIT: "none",
   POD_GRACE_SECONDS: "30",
   MACHINE_RESOURCES: "none",
+  POD_CAPABILITIES: "SYS_PTRACE",
+  POD_USER_NAMESPACES: "1",
   TOOLS_IMAGE: "tools",
   GITHUB_KEYS_URL: "https://github.test/<user>.keys",
   EBS_KMS_KEY_ID: "arn:aws:kms:us-east-1:111111111111:key/0a1b2c3d",

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { list } from "./setting-forms.ts";
 
 const RESOURCE =
   /^(hugepages-[1-9]\d{0,9}[KMGT]i|(?!nvidia\.com\/)[a-z0-9][a-z0-9.-]{0,251}\/[A-Za-z0-9][A-Za-z0-9._-]{0,62})$/;
@@ -14,4 +15,12 @@ export function machineResources() {
       "must be none, or resources like vpc.amazonaws.com/efa,hugepages-2Mi",
     )
     .default(["vpc.amazonaws.com/efa", "hugepages-2Mi"]);
+}
+
+/** Parses POD_CAPABILITIES. No other capability is harmless outside of its container. */
+export function podCapabilities() {
+  return list(
+    /^(SYS_PTRACE|IPC_LOCK|SYS_RESOURCE)$/,
+    "capabilities among SYS_PTRACE, IPC_LOCK and SYS_RESOURCE",
+  ).default([]);
 }

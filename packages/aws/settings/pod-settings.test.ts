@@ -9,6 +9,8 @@ it("leaves pods as they are without any setting", () => {
     cpuLimit: "share",
     graceSeconds: 10,
     machineResources: ["vpc.amazonaws.com/efa", "hugepages-2Mi"],
+    capabilities: [],
+    userNamespaces: false,
   });
 });
 
@@ -24,6 +26,9 @@ it.each([
   ["MACHINE_RESOURCES", "cpu", "must be none, or resources like"],
   ["MACHINE_RESOURCES", "nvidia.com/gpu", "must be none, or resources like"],
   ["MACHINE_RESOURCES", "rdma/hca,none", "must be none, or resources like"],
+  ["POD_CAPABILITIES", "SYS_ADMIN", "must be capabilities among SYS_PTRACE, IPC_LOCK and SYS_RESOURCE"],
+  ["POD_CAPABILITIES", "SYS_PTRACE,ALL", "must be capabilities among SYS_PTRACE, IPC_LOCK and SYS_RESOURCE"],
+  ["POD_USER_NAMESPACES", "yes", "must be 0 or 1"],
   ["POD_CPU_LIMIT", "2", "must be share or none"],
   ["POD_GRACE_SECONDS", "0", "must be a whole number from 1 to 600"],
   ["POD_GRACE_SECONDS", "601", "must be a whole number from 1 to 600"],

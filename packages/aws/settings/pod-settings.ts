@@ -5,6 +5,8 @@ export const podSettingNames = [
   "POD_CPU_LIMIT",
   "POD_GRACE_SECONDS",
   "MACHINE_RESOURCES",
+  "POD_CAPABILITIES",
+  "POD_USER_NAMESPACES",
 ] as const satisfies readonly ConfigName[];
 
 export type PodConfig = Pick<Config, (typeof podSettingNames)[number]>;
@@ -15,6 +17,8 @@ export function toPodSettings(config: PodConfig) {
     cpuLimit: config.POD_CPU_LIMIT,
     graceSeconds: config.POD_GRACE_SECONDS,
     machineResources: config.MACHINE_RESOURCES,
+    capabilities: config.POD_CAPABILITIES,
+    userNamespaces: config.POD_USER_NAMESPACES,
   };
 }
 

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { machineResources } from "./pod-setting-forms.ts";
+import { machineResources, podCapabilities } from "./pod-setting-forms.ts";
 import {
   annotations,
   endpointUrl,
@@ -68,6 +68,8 @@ export const settingSchemas = {
   POD_GRACE_SECONDS: () => number({ min: 1, max: 600, whole: true }).default(10),
   POD_CPU_LIMIT: () => z.enum(["share", "none"], { error: "must be share or none" }).default("share"),
   MACHINE_RESOURCES: machineResources,
+  POD_CAPABILITIES: podCapabilities,
+  POD_USER_NAMESPACES: () => flag().default(false),
   SWEEP_SECONDS: () => number({ min: 1, max: 60, whole: true }).default(60),
   DISK_RETENTION_DAYS: () => number({ min: 0, max: 365 }).default(30),
   DOMAIN: () =>

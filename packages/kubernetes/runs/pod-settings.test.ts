@@ -23,6 +23,7 @@ const run: Run = {
 };
 
 interface MadePod {
+  readonly hostUsers?: boolean;
   readonly terminationGracePeriodSeconds: number;
   readonly containers: readonly [
     {
@@ -97,5 +98,28 @@ describe("EFA and huge pages", () => {
   it("can be other resources, or none", () => {
     expect(extras(whole, { machineResources: ["rdma/hca"] })).toEqual({ "rdma/hca": "8" });
     expect(extras(whole, { machineResources: [] })).toEqual({});
+  });
+});
+
+describe("the privileges of a pod", () => {
+  it("are those of the container runtime, and its users those of the node", () => {
+    const pod = buildPod({ capabilities: [], userNamespaces: false });
+
+    expect(pod.containers[0].securityContext).toEqual({ allowPrivilegeEscalation: false });
+    expect(pod).not.toHaveProperty("hostUsers");
+  });
+
+  it("include the capabilities of the setting, in its main container alone", () => {
+    const pod = buildPod({ capabilities: ["SYS_PTRACE", "IPC_LOCK"] }, {}, { toolsImage: "tools" });
+
+    expect(pod.containers[0].securityContext).toEqual({
+      allowPrivilegeEscalation: false,
+      capabilities: { add: ["SYS_PTRACE", "IPC_LOCK"] },
+    });
+    expect(JSON.stringify(pod).match(/SYS_PTRACE/g)).toHaveLength(1);
+  });
+
+  it("are those of users of its own if the setting says so", () => {
+    expect(buildPod({ userNamespaces: true }).hostUsers).toBe(false);
   });
 });

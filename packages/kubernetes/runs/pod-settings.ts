@@ -4,6 +4,10 @@ export interface PodSettings {
   readonly cpuLimit?: "share" | "none" | undefined;
   /** Resources of nodes that runs of whole GPU machines get all of. Default: EFA and huge pages. */
   readonly machineResources?: readonly string[] | undefined;
+  /** Capabilities of processes of root, beside the container runtime's own. */
+  readonly capabilities?: readonly string[] | undefined;
+  /** Whether users in a container are none of its node. */
+  readonly userNamespaces?: boolean | undefined;
   /** Time from SIGTERM to SIGKILL, as the core's settings have it. */
   readonly graceSeconds?: number | undefined;
 }

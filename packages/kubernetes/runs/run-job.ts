@@ -93,7 +93,8 @@ export function secondsUntil(until: number, from: number): number {
 function buildPod(run: Run, machine: number, surroundings: JobSurroundings): object {
   const { mounts, ports } = machine === 0 ? run : { mounts: [], ports: [] };
   const words = run.command === undefined ? undefined : getShell(run.command);
-  const { graceSeconds = GRACE_SECONDS } = surroundings.pods ?? {};
+  const { pods = {} } = surroundings;
+  const { graceSeconds = GRACE_SECONDS } = pods;
   const supervision = { graceSeconds, words, listed: mounts[0]?.path };
   const tools = supervisedBy(surroundings.toolsImage, run, served(ports), supervision);
   return {
@@ -102,6 +103,7 @@ function buildPod(run: Run, machine: number, surroundings: JobSurroundings): obj
     terminationGracePeriodSeconds: graceSeconds,
     automountServiceAccountToken: false,
     enableServiceLinks: false,
+    ...(pods.userNamespaces && { hostUsers: false }),
     ...(run.shares.length > 1 ? { hostname: formatHostName(machine), subdomain: formatNetworkName(run) } : {}),
     securityContext: { seccompProfile: { type: "RuntimeDefault" }, ...(mounts.length > 0 ? writable : {}) },
     affinity: {
@@ -147,9 +149,9 @@ function getNode({ shares, instanceType, mounts }: Run, machine: number, { nodeT
   return termsOfType(instanceType, zones, nodeTypes ?? []);
 }
 
-function buildMain(run: Run, machine: number, { nodes = [], pods }: JobSurroundings): object {
+function buildMain(run: Run, machine: number, { nodes = [], pods = {} }: JobSurroundings): object {
   const node = nodes.find(({ metadata }) => metadata.name === run.shares[machine]?.node);
-  const extras = computeExtras(run, node, pods?.machineResources);
+  const extras = computeExtras(run, node, pods.machineResources);
   const requests = { ...computeQuantities(run), ...computeStorage(run, node), ...extras };
   return {
     name: MAIN,
@@ -157,8 +159,11 @@ function buildMain(run: Run, machine: number, { nodes = [], pods }: JobSurroundi
     ...getCommand(run),
     env: buildVariables(run, machine),
     ...(hasEnv(run) ? { envFrom: [{ secretRef: { name: nameOfRun(run) } }] } : {}),
-    resources: { limits: pods?.cpuLimit === "none" ? withoutCpu(requests) : requests, requests },
-    securityContext: { allowPrivilegeEscalation: false },
+    resources: { limits: pods.cpuLimit === "none" ? withoutCpu(requests) : requests, requests },
+    securityContext: {
+      allowPrivilegeEscalation: false,
+      ...(pods.capabilities?.length && { capabilities: { add: pods.capabilities } }),
+    },
   };
 }
 
