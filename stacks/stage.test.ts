@@ -142,6 +142,7 @@ const elsewhere =
 
 /** Values for settings that have none in .env.example. */
 const valid = {
+  IMAGE_PULL_SECRETS: "registry",
   POD_CAPABILITIES: "SYS_PTRACE",
   ADMIN_USERS: "ada",
   ADMIN_ROLES: "Admin",

@@ -18,7 +18,8 @@ export const compute = (): Compute => eksCompute({ getMachineState: ec2Machines(
 
 /** Returns the volumes for workers, with file lists for backups. Pods of TOOLS_IMAGE zip volumes, if it is set. */
 export const volumes = (): Volumes => {
-  const { TOOLS_IMAGE: image, NODE_TOLERATIONS: tolerations } = readConfig(["TOOLS_IMAGE", "NODE_TOLERATIONS"]);
+  const config = readConfig(["TOOLS_IMAGE", "NODE_TOLERATIONS", "IMAGE_PULL_SECRETS"]);
+  const { TOOLS_IMAGE: image, NODE_TOLERATIONS: tolerations, IMAGE_PULL_SECRETS: pullSecrets } = config;
   const [ebs, store] = [ebsVolumes(), blobs()];
   const listed = withListings(ebs, store);
   if (image === undefined) return listed;
@@ -26,6 +27,13 @@ export const volumes = (): Volumes => {
   const getMachineState = withOperatorWord({ table: table(), clock: systemClock() }, ec2Machines(ec2Clients().client));
   return {
     ...listed,
-    ...ebsArchives(eksPlace(), { image, tolerations, blobs: store, findVolume: ebs.findVolume, getMachineState }),
+    ...ebsArchives(eksPlace(), {
+      image,
+      tolerations,
+      pullSecrets,
+      blobs: store,
+      findVolume: ebs.findVolume,
+      getMachineState,
+    }),
   };
 };

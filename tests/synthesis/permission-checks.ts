@@ -247,7 +247,8 @@ function environmentProblems({ name, inputs }: Resource, entry: FunctionEntry): 
   const environment = { ...variables, AWS_LAMBDA_FUNCTION_NAME: name, AWS_REGION: "us-east-1" };
   const saysUptime = name === "SharedHealthFunction";
   if (saysUptime !== Number.isFinite(Date.parse(variables.DEPLOYED_AT ?? ""))) return [`${name}: DEPLOYED_AT`];
-  const has = Object.keys(variables).filter((each) => each.includes("SECRET"));
+  // IMAGE_PULL_SECRETS has only names of Secrets in the cluster.
+  const has = Object.keys(variables).filter((each) => each.includes("SECRET") && each !== "IMAGE_PULL_SECRETS");
   try {
     readSettings(environment);
     readConfig(names, environment);

@@ -11,6 +11,7 @@ it("leaves pods as they are without any setting", () => {
     machineResources: ["vpc.amazonaws.com/efa", "hugepages-2Mi"],
     capabilities: [],
     userNamespaces: false,
+    pullSecrets: [],
   });
 });
 
@@ -29,6 +30,7 @@ it.each([
   ["POD_CAPABILITIES", "SYS_ADMIN", "must be capabilities among SYS_PTRACE, IPC_LOCK and SYS_RESOURCE"],
   ["POD_CAPABILITIES", "SYS_PTRACE,ALL", "must be capabilities among SYS_PTRACE, IPC_LOCK and SYS_RESOURCE"],
   ["POD_USER_NAMESPACES", "yes", "must be 0 or 1"],
+  ["IMAGE_PULL_SECRETS", "../registry", "must be names of Secrets of the namespace berth-environments"],
   ["POD_CPU_LIMIT", "2", "must be share or none"],
   ["POD_GRACE_SECONDS", "0", "must be a whole number from 1 to 600"],
   ["POD_GRACE_SECONDS", "601", "must be a whole number from 1 to 600"],

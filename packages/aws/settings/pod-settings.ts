@@ -7,6 +7,7 @@ export const podSettingNames = [
   "MACHINE_RESOURCES",
   "POD_CAPABILITIES",
   "POD_USER_NAMESPACES",
+  "IMAGE_PULL_SECRETS",
 ] as const satisfies readonly ConfigName[];
 
 export type PodConfig = Pick<Config, (typeof podSettingNames)[number]>;
@@ -19,6 +20,7 @@ export function toPodSettings(config: PodConfig) {
     machineResources: config.MACHINE_RESOURCES,
     capabilities: config.POD_CAPABILITIES,
     userNamespaces: config.POD_USER_NAMESPACES,
+    pullSecrets: config.IMAGE_PULL_SECRETS,
   };
 }
 

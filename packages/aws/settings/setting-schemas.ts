@@ -69,6 +69,8 @@ export const settingSchemas = {
   POD_CPU_LIMIT: () => z.enum(["share", "none"], { error: "must be share or none" }).default("share"),
   MACHINE_RESOURCES: machineResources,
   POD_CAPABILITIES: podCapabilities,
+  IMAGE_PULL_SECRETS: () =>
+    list(/^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/, "names of Secrets of the namespace berth-environments").default([]),
   POD_USER_NAMESPACES: () => flag().default(false),
   SWEEP_SECONDS: () => number({ min: 1, max: 60, whole: true }).default(60),
   DISK_RETENTION_DAYS: () => number({ min: 0, max: 365 }).default(30),

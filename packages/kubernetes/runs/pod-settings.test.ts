@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Run } from "#core/ports/compute.ts";
 import type { Node } from "../objects.ts";
+import { archiveJob } from "../volumes/archive-job.ts";
 import type { PodSettings } from "./pod-settings.ts";
 import { type JobSurroundings, jobOfRun } from "./run-job.ts";
 
@@ -121,5 +122,25 @@ describe("the privileges of a pod", () => {
 
   it("are those of users of its own if the setting says so", () => {
     expect(buildPod({ userNamespaces: true }).hostUsers).toBe(false);
+  });
+});
+
+describe("credentials of private registries", () => {
+  it("are named in the pods of environments and of archives", () => {
+    const pullSecrets = ["registry", "mirror"];
+    const archive = {
+      image: "tools",
+      volume: "vol-1",
+      blob: "b.zip",
+      claim: "vol-1",
+      owner: { uid: run.uid, key: run.key },
+      pullSecrets,
+    };
+    const job = archiveJob({ deployment: "one" }, archive) as unknown as { spec: { template: { spec: object } } };
+
+    const named = { imagePullSecrets: [{ name: "registry" }, { name: "mirror" }] };
+    expect(buildPod({ pullSecrets })).toMatchObject(named);
+    expect(job.spec.template.spec).toMatchObject(named);
+    expect(buildPod({ pullSecrets: [] })).not.toHaveProperty("imagePullSecrets");
   });
 });

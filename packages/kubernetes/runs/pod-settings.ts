@@ -8,6 +8,13 @@ export interface PodSettings {
   readonly capabilities?: readonly string[] | undefined;
   /** Whether users in a container are none of its node. */
   readonly userNamespaces?: boolean | undefined;
+  /** Names of Secrets with the credentials of registries. */
+  readonly pullSecrets?: readonly string[] | undefined;
   /** Time from SIGTERM to SIGKILL, as the core's settings have it. */
   readonly graceSeconds?: number | undefined;
+}
+
+/** Returns the part of a pod's spec that names the credentials of registries. */
+export function pullingWith(secrets: readonly string[] = []): object {
+  return secrets.length === 0 ? {} : { imagePullSecrets: secrets.map((name) => ({ name })) };
 }

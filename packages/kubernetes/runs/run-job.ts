@@ -16,7 +16,7 @@ import { computeExtras, computeQuantities, computeStorage, withoutCpu } from "..
 import { type NodeTypeRule, termsOfType } from "../nodes/node-type.ts";
 import { podTolerations, type Toleration } from "../nodes/tolerations.ts";
 import type { Node } from "../objects.ts";
-import type { PodSettings } from "./pod-settings.ts";
+import { type PodSettings, pullingWith } from "./pod-settings.ts";
 import { buildVariables } from "./run-env.ts";
 import { hasEnv } from "./run-parts.ts";
 
@@ -103,6 +103,7 @@ function buildPod(run: Run, machine: number, surroundings: JobSurroundings): obj
     terminationGracePeriodSeconds: graceSeconds,
     automountServiceAccountToken: false,
     enableServiceLinks: false,
+    ...pullingWith(pods.pullSecrets),
     ...(pods.userNamespaces && { hostUsers: false }),
     ...(run.shares.length > 1 ? { hostname: formatHostName(machine), subdomain: formatNetworkName(run) } : {}),
     securityContext: { seccompProfile: { type: "RuntimeDefault" }, ...(mounts.length > 0 ? writable : {}) },

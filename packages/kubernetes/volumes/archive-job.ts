@@ -5,6 +5,7 @@ import type { ArchiveOwner } from "#core/ports/volumes.ts";
 import { buildMarks, deploymentLabels, everyRunSelector, labelledRun, mountLabel, type RunId } from "../names.ts";
 import { podTolerations, type Toleration } from "../nodes/tolerations.ts";
 import type { Job, KubeObject, Metadata } from "../objects.ts";
+import { pullingWith } from "../runs/pod-settings.ts";
 import type { ClusterContext } from "../runs/read-run.ts";
 import { keptByAutoscalers, MAIN, priorityClass } from "../runs/run-job.ts";
 import { claimAnnotation } from "./claim.ts";
@@ -51,6 +52,7 @@ interface WantedArchive {
   readonly blob: string;
   readonly claim: string;
   readonly tolerations?: readonly Toleration[] | undefined;
+  readonly pullSecrets?: readonly string[] | undefined;
 }
 
 /** Returns a suspended Job, which waits for its upload address. The pod can read the volume and nothing else. */
@@ -83,13 +85,14 @@ export function archiveJob({ deployment }: Pick<ClusterContext, "deployment">, w
   };
 }
 
-function buildPod(name: string, { image, claim, tolerations }: WantedArchive): object {
+function buildPod(name: string, { image, claim, tolerations, pullSecrets }: WantedArchive): object {
   return {
     restartPolicy: "Never",
     priorityClassName: priorityClass,
     terminationGracePeriodSeconds: 1,
     automountServiceAccountToken: false,
     enableServiceLinks: false,
+    ...pullingWith(pullSecrets),
     securityContext: { seccompProfile: { type: "RuntimeDefault" } },
     // The volume's zone may have only GPU machines.
     tolerations: podTolerations(tolerations),

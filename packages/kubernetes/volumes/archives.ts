@@ -17,6 +17,7 @@ export type Archives = Pick<Volumes, "startArchive" | "findArchive" | "endArchiv
 export interface ArchiveOptions {
   readonly image: string;
   readonly tolerations?: readonly Toleration[] | undefined;
+  readonly pullSecrets?: readonly string[] | undefined;
   /** The store must offer upload addresses. */
   readonly blobs: Pick<Blobs, "urlToPut" | "getSize">;
   /** Returns the name of the claim that mounts the volume. Throws if there is no such volume. */
@@ -37,7 +38,7 @@ export function kubernetesArchives(place: ClusterContext, options: ArchiveOption
   };
 }
 
-interface EbsArchiveOptions extends Pick<ArchiveOptions, "image" | "tolerations" | "blobs" | "getMachineState"> {
+interface EbsArchiveOptions extends Omit<ArchiveOptions, "getClaimName" | "release"> {
   findVolume(id: string): Promise<Volume | undefined>;
 }
 
@@ -70,7 +71,7 @@ interface Wanted {
 /** Creates the Job suspended, so that it can own the Secret with its address, then resumes it. Idempotent. */
 async function startArchive(
   place: ClusterContext,
-  { image, tolerations, blobs, getClaimName }: ArchiveOptions,
+  { image, tolerations, pullSecrets, blobs, getClaimName }: ArchiveOptions,
   { volume, blob, owner }: Wanted,
 ): Promise<void> {
   const { client, paths } = place;
@@ -82,7 +83,7 @@ async function startArchive(
   if (!upload) throw new Error("This blob store has no upload addresses");
   const make = async () => {
     const claim = await getClaimName(volume, owner);
-    return makeJob(place, { image, tolerations, volume, blob, owner, claim }, deadline);
+    return makeJob(place, { image, tolerations, pullSecrets, volume, blob, owner, claim }, deadline);
   };
   const job = found ?? (await make());
   if (!isSuspended(job)) return;
