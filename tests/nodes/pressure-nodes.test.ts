@@ -102,14 +102,43 @@ describe("a command on a real node", () => {
   });
 });
 
+/**
+ * Starts processes that sleep for 15 s, until one is refused. Says so in the log of the job, and fails. A helper takes
+ * each place that becomes free meanwhile, also that of the program itself.
+ */
+const usesUpProcesses = `
+import os, time
+end = time.time() + 15
+def start():
+    if os.fork() == 0:
+        time.sleep(max(0, end - time.time()))
+        os._exit(0)
+if os.fork() == 0:
+    while time.time() < end:
+        try:
+            start()
+        except BlockingIOError:
+            time.sleep(0.001)
+    os._exit(0)
+try:
+    while True:
+        start()
+except BlockingIOError:
+    open("/proc/1/fd/1", "w").write("full\\n")
+    raise
+`;
+
 describe("a job on a real node with a limit of processes", () => {
   it("starts no more than that, goes on, and takes none from another job", async () => {
-    const forks = "for at in range(150): os.fork() or (time.sleep(60), os._exit(0))";
-    const [greedy, other] = [await applied({ command: waits }), await applied({ command: waits })];
+    // It never starts another process, which would end it now.
+    const command = "echo begun; exec sleep 1000";
+    const [greedy, other] = [await applied({ command }), await applied({ command })];
     await Promise.all([fixture.begun(greedy), fixture.begun(other)]);
 
-    const refused = await fixture.exec(greedy, ["python3", "-c", `import os, time\n${forks}`]);
+    const executed = fixture.exec(greedy, ["python3", "-c", usesUpProcesses]);
+    await fixture.logUntil(greedy, (text) => text.includes("full"));
     const started = await fixture.exec(other, ["sh", "-c", "sleep 0.1 & wait; echo started"]);
+    const refused = await executed;
 
     expect(refused).toMatchObject({ exitCode: 1, stderr: expect.stringContaining("BlockingIOError") });
     expect(started).toMatchObject({ exitCode: 0, stdout: "started\n" });

@@ -17,7 +17,8 @@ export const exitCodes = { noPlace: 70, noTools: 71, cutOff: 72, unknown: 66 } a
 /**
  * Starts a command: `<base> <id> <seconds> <bytes of the input> <bytes of the directory> <number of variables> <bytes
  * of each …> <bytes of each word …>`. Standard input holds these values in order, then the command's input. Only the
- * first call with an id creates the directory. Output goes to files that are truncated once a second.
+ * first call with an id creates the directory. Output goes to files that are truncated once a second. The end needs no
+ * new process, because the command may have used up all that its container may have.
  */
 export const startScript = `
 base=$1 place=$1/$2 limit=$3 total=$4
@@ -59,9 +60,9 @@ wait "$child"
 code=$?
 kill -9 "-$watch" || kill -9 "$watch"
 [ -e "$place/late" ] && code=124
-rm -f "$place/input"
+: >"$place/input"
 echo "$code" >"$place/end"
-mv "$place/end" "$place/ended"
+exec mv "$place/end" "$place/ended"
 SUPERVISOR
 )
 setsid sh -c "$supervisor" sh "$place" "$limit" "$directory" "$@" </dev/null >/dev/null 2>&1 &
