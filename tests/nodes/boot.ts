@@ -1,5 +1,6 @@
 import { dirname, join } from "node:path";
 import { findInstanceType } from "#core/fleet.ts";
+import { runtimeAnswers } from "./cri.ts";
 import { type Machine, type MachineProcess, startMachine } from "./machine.ts";
 import { writeConfig } from "./node-config.ts";
 import type { NodeSurroundings, RealNodeOptions } from "./real-node.ts";
@@ -43,6 +44,7 @@ export async function bootNode(options: RealNodeOptions, settings: BootSettings)
     programs.containerd.start();
     await programs.containerd.whileRunning(containerdAnswers(machine));
     if (isNew) for (const image of settings.images) await importImage(machine, image);
+    await programs.containerd.whileRunning(runtimeAnswers(machine));
     if (options.gpuPlugin) programs.gpus.start();
     programs.kubelet.start();
     return { machine, programs };
