@@ -2,6 +2,20 @@ import type { PlantedBug } from "./plant.ts";
 
 export const poolBugs: readonly PlantedBug[] = [
   {
+    name: "a zone without machines pauses all zones",
+    caughtBy: {
+      file: "pools/capacity/shortage.test.ts",
+      title: "a job whose disk is in an empty zone pauses no job that can run in another, and says where it waits",
+    },
+    edits: [
+      {
+        file: "pools/ledger/shortage.ts",
+        find: "if (zone === undefined) return { ...makeable, shortage };",
+        replace: "if (zone !== '') return { ...makeable, shortage };",
+      },
+    ],
+  },
+  {
     name: "machines of one job in two zones",
     caughtBy: {
       file: "pools/plan/plan.test.ts",
@@ -66,8 +80,8 @@ export const poolBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "pools/capacity/capacity.ts",
-        find: "return held && { ...makeable, shortage: undefined,",
-        replace: "return held && { ...makeable,",
+        find: "{ ...whole, ...endShortages(whole, zones) }",
+        replace: "zones.length > 0 ? whole : { ...whole, ...endShortages(whole, zones) }",
       },
     ],
   },

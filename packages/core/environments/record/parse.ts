@@ -185,7 +185,9 @@ export const groups: { readonly [Group in keyof Groups]: Table<Groups[Group]> } 
     limits: orNull(text),
   },
   placement: {
-    withdrawn: orNull(shape<Withdrawn>({ run: ordinal, nodes: list(text), at: number, lacksMachine: mark })),
+    withdrawn: orNull(
+      shape<Withdrawn>({ run: ordinal, nodes: list(text), at: number, lacksMachine: mark, zone: optional(text) }),
+    ),
     withdrawals: count,
     unseen: optional(count),
     refusals: optional(shape<NonNullable<Placement["refusals"]>>({ count, until: number })),

@@ -81,6 +81,8 @@ export interface Withdrawn {
   readonly at: number;
   /** The machine that it waited for did not come. */
   readonly lacksMachine?: true | undefined;
+  /** The zone in which that machine had to come. Absent: any. */
+  readonly zone?: string | undefined;
 }
 
 /** The history of grants that led to no start. */

@@ -20,6 +20,7 @@ import {
 import { nodeLedgerKey, readLedger, readMakeable } from "../ledger/ledger.ts";
 import { parsePool } from "../ledger/parse.ts";
 import type { Ledger, MakeableLedger, NodeLedger, PoolNode } from "../ledger/record.ts";
+import { endShortages } from "../ledger/shortage.ts";
 import { planSoon } from "../plan/plan-soon.ts";
 import { findGroup } from "./groups.ts";
 import { findPoolGroups, readMachineGroups, writePoolGroups } from "./machine-groups.ts";
@@ -203,7 +204,7 @@ async function writeCame(
   let written = 0;
   for (let first = 0; first < nodes.length; first += MOST_PUT_AT_ONCE - 1) {
     const some = nodes.slice(first, first + MOST_PUT_AT_ONCE - 1);
-    const makeable = await makeableFor(ctx, type, taken);
+    const makeable = await makeableFor(ctx, type, some, taken);
     // The next run adds them.
     if (!makeable) continue;
     if (await writeRecords(ctx, [...makeable, ...some])) written += some.length;
@@ -212,17 +213,19 @@ async function writeCame(
 }
 
 /**
- * Returns the item to write with a new machine. If `makeable` is damaged, the list is empty, because nothing is granted
+ * Returns the item to write with new machines, which end the shortages there. If `makeable` is damaged, the list is empty, because nothing is granted
  * from it then. Returns undefined if it has a newer format: newer workers still grant from it and add the machine.
  */
 async function makeableFor(
   ctx: Context<"table">,
   type: string,
+  came: readonly NodeLedger[],
   taken: HeldByRecords,
 ): Promise<MakeableLedger[] | undefined> {
   try {
     const whole = await withTaken(ctx, await readMakeable(ctx, type), taken);
-    return whole && [whole];
+    const zones = came.map(({ zone }) => zone);
+    return whole && [{ ...whole, ...endShortages(whole, zones) }];
   } catch (error) {
     if (!(error instanceof Unreadable)) throw error;
     return error.isNewer ? undefined : [];
@@ -230,8 +233,7 @@ async function makeableFor(
 }
 
 /**
- * Ends the shortage, and adds lost holdings to `makeable`: a waiting job that this machine was created for may be in no
- * item any more.
+ * Adds lost holdings to `makeable`: a waiting job that this machine was created for may be in no item any more.
  */
 async function withTaken(
   ctx: Context<"table">,
@@ -241,7 +243,7 @@ async function withTaken(
   const grantIds = new Set([...makeable.granted, ...makeable.held].map(({ grant }) => grant));
   const lost = taken.of(keyText(makeable)).filter(({ grant }) => !grantIds.has(grant));
   const held = await stillHeldNowhere(ctx, lost);
-  return held && { ...makeable, shortage: undefined, held: [...makeable.held, ...held] };
+  return held && { ...makeable, held: [...makeable.held, ...held] };
 }
 
 function changedItem(

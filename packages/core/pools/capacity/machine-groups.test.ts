@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { recordingLog, silentLog } from "#tests/fixtures/log.ts";
 import { type MemoryWorld, memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
+import { requestCancel } from "../../environments/verbs/actions.ts";
 import { createEnvironment } from "../../environments/verbs/create.ts";
 import type { MachineGroup } from "../../ports/machine-groups.ts";
 import type { Item } from "../../ports/table.ts";
@@ -178,6 +179,34 @@ test("uses another group of the type while one lacks machines", async () => {
 
   expect(await getMakeable(world)).toBe(3);
   expect((await world.read("alice", "one")).phase).toBe("preparing");
+});
+
+test("names only the zone that lacks machines, to jobs that must be there, and grants others", async () => {
+  const healthy = { ...group, name: "p5-b", zones: ["zone-b"], mostNodes: 3 };
+  const world = await worldWith([group]);
+  await createEnvironment(world.as("alice"), newEnvironment("first", { disk: "data" }));
+  await world.advance(MINUTE_MS);
+  joins(world, "made-1", "p5-a");
+  await world.advance(2 * MINUTE_MS);
+  await requestCancel(world.as("alice"), "first");
+  await world.advance(5 * MINUTE_MS);
+  world.compute.removeNode("made-1");
+  world.machineGroups.set([{ ...group, lacks: "machines" }, healthy]);
+  await world.advance(6 * MINUTE_MS);
+
+  await createEnvironment(world.as("alice"), newEnvironment("pinned", { disk: "data" }));
+  await createEnvironment(world.as("carol"), newEnvironment("free"));
+  await world.advance(MINUTE_MS);
+  const [pinned, free] = [await world.read("alice", "pinned"), await world.read("carol", "free")];
+
+  expect([pinned.phase, pinned.zone, free.phase]).toEqual(["queued", "zone-a", "preparing"]);
+  expect(await getReason(world, "alice", "pinned")).toMatch(
+    /^AWS has no p5.48xlarge in zone-a now; the next try is at .* UTC - position #1$/,
+  );
+  world.machineGroups.set([group, healthy]);
+  await world.advance(6 * MINUTE_MS);
+  expect((await readMakeable(world.ctx, "h100")).zoneShortages).toBeUndefined();
+  expect((await world.read("alice", "pinned")).phase).toBe("preparing");
 });
 
 test("tries a group that lacks machines while the others are full, and names no zone of those", async () => {

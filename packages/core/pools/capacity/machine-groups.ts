@@ -1,7 +1,7 @@
 import type { Context } from "../../context.ts";
 import { findInstanceType } from "../../fleet.ts";
 import type { ComputeNode } from "../../ports/compute.ts";
-import { lackKinds, type MachineGroup } from "../../ports/machine-groups.ts";
+import { type Lack, lackKinds, type MachineGroup } from "../../ports/machine-groups.ts";
 import type { Item, Stored } from "../../ports/table.ts";
 import { kindOfError } from "../../problem.ts";
 import { keyText, machineGroupsKey } from "../../store/keys.ts";
@@ -11,7 +11,7 @@ import { count, flag, list, literal, number, optional, shape, text } from "../..
 import { createParser, isNewer } from "../../store/unreadable.ts";
 import { writeRecord } from "../../store/write-record.ts";
 import { MINUTE_MS } from "../../units.ts";
-import type { Ledger, MakeableLedger, PoolGroup } from "../ledger/record.ts";
+import type { Ledger, MakeableLedger, PoolGroup, Shortage } from "../ledger/record.ts";
 import { beginShortage } from "../ledger/shortage.ts";
 import { planSoon } from "../plan/plan-soon.ts";
 import { findGroup } from "./groups.ts";
@@ -66,7 +66,11 @@ export async function readMachineGroups(
   if (item && !before && isNewer(item)) return undefined;
   const now = ctx.clock.now();
   const known = before?.readAt === undefined ? undefined : before.groups;
-  const failedAt = Math.max(...ledgers.map(({ makeable }) => makeable.shortage?.failedAt ?? 0));
+  const shortages = ledgers.flatMap(({ makeable: { shortage, zoneShortages = {} } }) => [
+    ...(shortage ? [shortage] : []),
+    ...Object.values(zoneShortages),
+  ]);
+  const failedAt = Math.max(0, ...shortages.map((shortage) => shortage.failedAt));
   const isFresh = before && now - before.triedAt < READ_EVERY_MS - TOLERANCE_MS && before.triedAt <= now;
   if (isFresh && failedAt <= before.triedAt) return known;
   // The next answer replaces a damaged item, which holds nothing else.
@@ -89,8 +93,8 @@ export async function readMachineGroups(
 
 /**
  * Returns the group of each pool that NODE_GROUPS does not name: the sum of the provider's groups that may still grow.
- * Of these, groups that lack something count only if all do. A group of several machine types is left out, because it
- * may create either.
+ * Of these, groups that lack something count only if all do; otherwise their zones lack it, as far as no other group is
+ * there. A group of several machine types is left out, because it may create either.
  */
 export function findPoolGroups(
   ctx: Pick<Context, "settings">,
@@ -112,11 +116,24 @@ export function findPoolGroups(
     const counted = healthy.length > 0 ? healthy : growing;
     const there = (nodes.get(pool) ?? []).filter((node) => !node.gone).length;
     const mostNodes = counted.reduce((sum, group) => sum + growth(group), there);
-    const zones = [...new Set(counted.flatMap((group) => group.zones))].sort();
-    const why = healthy.length > 0 ? {} : { lacks: growing[0]?.lacks };
+    const zones = [...new Set(growing.flatMap((group) => group.zones))].sort();
+    const why = healthy.length > 0 ? findZoneLacks(growing, healthy) : { lacks: growing[0]?.lacks };
     return [[pool, { mostNodes, startupMs: STARTUP_MS, zones, ...why }]];
   });
   return new Map(found);
+}
+
+/** Returns what each zone without a healthy group lacks. A healthy group of unknown zones may be in any. */
+function findZoneLacks(
+  growing: readonly MachineGroup[],
+  healthy: readonly MachineGroup[],
+): Pick<PoolGroup, "zoneLacks"> {
+  if (healthy.some(({ zones }) => zones.length === 0)) return {};
+  const covered = new Set(healthy.flatMap(({ zones }) => zones));
+  const lacking = growing.flatMap(({ zones, lacks }) =>
+    zones.flatMap((zone): [string, Lack][] => (lacks === undefined || covered.has(zone) ? [] : [[zone, lacks]])),
+  );
+  return lacking.length > 0 ? { zoneLacks: Object.fromEntries(lacking) } : {};
 }
 
 /** The default of NODE_GROUPS. */
@@ -138,12 +155,26 @@ export async function writePoolGroups(
   );
 }
 
-/** Begins a shortage if the group begins to lack something, and ends it once the group lacks nothing. */
+/** Begins a shortage if the group begins to lack something, there or anywhere, and ends it once it lacks nothing. */
 function withGroup(makeable: MakeableLedger, group: PoolGroup | undefined, now: number): MakeableLedger {
   if (sameData(makeable.group, group)) return makeable;
-  const before = makeable.group?.lacks;
-  const begins = group?.lacks !== undefined && makeable.shortage === undefined;
-  const ends = before !== undefined && group?.lacks === undefined;
-  const shortage = begins ? beginShortage(now) : makeable.shortage;
-  return { ...makeable, group, shortage: ends ? undefined : shortage };
+  const before = makeable.group;
+  const shortage = shortageAfter(makeable.shortage, before?.lacks, group?.lacks, now);
+  const { zoneShortages = {} } = makeable;
+  const names = new Set([...Object.keys(zoneShortages), ...Object.keys(group?.zoneLacks ?? {})]);
+  const zones = [...names].flatMap((zone): [string, Shortage][] => {
+    const after = shortageAfter(zoneShortages[zone], before?.zoneLacks?.[zone], group?.zoneLacks?.[zone], now);
+    return after ? [[zone, after]] : [];
+  });
+  return { ...makeable, group, shortage, zoneShortages: zones.length > 0 ? Object.fromEntries(zones) : undefined };
+}
+
+function shortageAfter(
+  shortage: Shortage | undefined,
+  before: Lack | undefined,
+  lacks: Lack | undefined,
+  now: number,
+): Shortage | undefined {
+  if (lacks !== undefined) return shortage ?? beginShortage(now);
+  return before === undefined ? shortage : undefined;
 }

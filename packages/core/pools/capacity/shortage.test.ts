@@ -17,9 +17,9 @@ async function scaledToZero(mostNodes = 1, settings = {}): Promise<MemoryWorld> 
   return memoryWorld({ nodes: [], settings: { nodeGroups: [{ ...group, mostNodes }], ...settings } });
 }
 
-function joins(world: MemoryWorld, name: string): void {
+function joins(world: MemoryWorld, name: string, zone = "zone-a"): void {
   const [node] = newNodes({ h100: 1 });
-  if (node) world.compute.setNode({ ...node, name, uid: `uid-${name}`, providerId: `memory:///${name}` });
+  if (node) world.compute.setNode({ ...node, name, zone, uid: `uid-${name}`, providerId: `memory:///${name}` });
 }
 
 async function getPlace(world: MemoryWorld, id: string): Promise<WaitAdvice["place"]> {
@@ -199,5 +199,74 @@ test("a job of two machines waits for its second one, and its first one counts a
   await world.advance(HOUR_MS);
 
   expect(waits.placement).toMatchObject({ withdrawals: 0, withdrawn: { nodes: [] } });
+  expect((await world.read("alice", "one")).phase).toBe("active");
+});
+
+/** Returns a pool scaled to zero in two zones, after alice used her disk on a machine of the first, which is gone. */
+async function withDiskInZoneA(mostNodes: number): Promise<MemoryWorld> {
+  const nodeGroups = [{ ...group, mostNodes, zones: ["zone-a", "zone-b"] }];
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), settings: { nodeGroups } });
+  await createEnvironment(world.as("alice"), newEnvironment("first", { disk: "data" }));
+  await world.advance(MINUTE_MS);
+  await requestCancel(world.as("alice"), "first");
+  await world.advance(5 * MINUTE_MS);
+  world.compute.removeNode("h100-1");
+  await world.advance(2 * MINUTE_MS);
+  return world;
+}
+
+test("a job whose disk is in an empty zone pauses no job that can run in another, and says where it waits", async () => {
+  const world = await withDiskInZoneA(3);
+  await createEnvironment(world.as("alice"), newEnvironment("pinned", { disk: "data" }));
+  await world.advance(11 * MINUTE_MS);
+  const pinned = await world.read("alice", "pinned");
+  const place = await getPlace(world, "pinned");
+  const { shortage, zoneShortages = {} } = await readMakeable(world.ctx, "h100");
+
+  await createEnvironment(world.as("bob"), newEnvironment("free"));
+  await world.advance(MINUTE_MS);
+  const granted = await world.read("bob", "free");
+  joins(world, "made-b", "zone-b");
+  await world.advance(2 * MINUTE_MS);
+
+  expect([pinned.phase, pinned.placement]).toMatchObject(["queued", { withdrawals: 0, withdrawn: { zone: "zone-a" } }]);
+  expect([shortage, Object.keys(zoneShortages)]).toEqual([undefined, ["zone-a"]]);
+  expect(place && reasonText(place, "h100")).toMatch(
+    /^No new H100 machine came in zone-a; the next try is at .* UTC - position #1$/,
+  );
+  expect(place?.startsAt).toBe((zoneShortages["zone-a"]?.until ?? 0) + group.startupMs);
+  expect([granted.phase, (await world.read("bob", "free")).phase]).toEqual(["preparing", "active"]);
+  expect((await readMakeable(world.ctx, "h100")).zoneShortages).toEqual(zoneShortages);
+});
+
+test("tries in an empty zone become rarer, and a machine there ends its shortage", async () => {
+  const world = await withDiskInZoneA(3);
+  await createEnvironment(world.as("alice"), newEnvironment("one", { disk: "data" }));
+  const getCount = async () => (await readMakeable(world.ctx, "h100")).zoneShortages?.["zone-a"]?.count;
+
+  for (let minute = 0; minute < 80; minute++) await world.advance(MINUTE_MS);
+  const count = await getCount();
+  joins(world, "made-a", "zone-a");
+  await world.advance(3 * MINUTE_MS);
+
+  expect([count, await getCount()]).toEqual([4, undefined]);
+  expect((await world.read("alice", "one")).phase).toBe("active");
+});
+
+test("a job of two machines tries another zone while the first lacks machines", async () => {
+  const world = await scaledToZero(2, { nodeGroups: [{ ...group, mostNodes: 2, zones: ["zone-a", "zone-b"] }] });
+  await createEnvironment(world.as("alice"), newEnvironment("one", { gpus: 16 }));
+  await world.advance(MINUTE_MS);
+  const first = await world.read("alice", "one");
+  await world.advance(11 * MINUTE_MS);
+  const second = await world.read("alice", "one");
+  for (const name of ["made-1", "made-2"]) joins(world, name, "zone-b");
+  await world.advance(3 * MINUTE_MS);
+
+  const zonesOf = ({ run }: typeof first) => run.grant?.shares.map(({ zone }) => zone);
+  expect([zonesOf(first), zonesOf(second)]).toEqual([
+    ["zone-a", "zone-a"],
+    ["zone-b", "zone-b"],
+  ]);
   expect((await world.read("alice", "one")).phase).toBe("active");
 });

@@ -49,6 +49,7 @@ export async function writeAdvice(
         at: now,
         complete: advice.namesAll,
         lacks: advice.lacks,
+        zoneLacks: advice.zoneLacks,
         entries,
       };
       await ctx.table.put(item);
@@ -80,7 +81,7 @@ function adviceKeys({ size, uid }: Environment): [plan: Key, forecast: Key] {
 /** Returns the advice in items already read, by `pk`. Starts in the past are moved to now. */
 function adviceIn(stored: ReadonlyMap<string, Item>, environment: Environment, now: number): WaitAdvice {
   const [plan, forecast] = adviceKeys(environment);
-  const { place, farBack } = placeIn(stored.get(plan.pk), environment.uid);
+  const { place, farBack } = placeIn(stored.get(plan.pk), environment);
   const start = startForecastIn(stored.get(forecast.pk), environment.uid, now);
   const startsAt = (start ? start.p50 : place?.startsAt) ?? now;
   return {
@@ -100,14 +101,20 @@ export function notBefore(now: number, time: number | null): number | null {
   return time === null ? null : Math.max(time, now);
 }
 
-function placeIn(item: Item | undefined, uid: string): Pick<WaitAdvice, "place" | "farBack"> {
+function placeIn(item: Item | undefined, { uid, zone }: Environment): Pick<WaitAdvice, "place" | "farBack"> {
   const entries = new Map(Object.entries(item?.entries ?? {}));
   const stored: unknown = entries.get(uid);
   const entry = isEntry(stored) ? stored : undefined;
   if (!entry) return { place: undefined, farBack: item?.complete === false };
   const [position, startsAt, code, needed, available] = entry;
-  const lacks = code === "unmade" && typeof item?.lacks === "string" ? { lacks: item.lacks } : {};
-  return { place: { position, startsAt, code, needed, available, ...lacks }, farBack: false };
+  const lacks = code === "unmade" ? lacksIn(item, zone) : undefined;
+  return { place: { position, startsAt, code, needed, available, ...(lacks && { lacks }) }, farBack: false };
+}
+
+function lacksIn(item: Item | undefined, zone: string | null): string | undefined {
+  const zoneLacks = new Map<string, unknown>(Object.entries(item?.zoneLacks ?? {}));
+  const found = zoneLacks.get(zone ?? "") ?? item?.lacks;
+  return typeof found === "string" ? found : undefined;
 }
 
 type Entry = readonly [position: number, startsAt: number | null, code: ReasonCode, needed: number, available: number];

@@ -41,7 +41,8 @@ export async function refreshForecast(ctx: Context<"table">, outset: ForecastOut
     return hasChanged(before, outset) ? before.at + EVERY_MS : undefined;
   const { items, starts } = await readLast(ctx, type);
   const promised = new Map(items.flatMap(readPromises));
-  const plan = afterGrants(outset.plan, planned);
+  // A zone that lacks machines is tried again soon, and a forecast goes on for days.
+  const plan = { ...afterGrants(outset.plan, planned), lackingZones: undefined };
   const knownCalibration = outset.started.reduce((calibration, { uid, at }) => {
     const promise = promised.get(uid);
     return promise ? addStart(calibration, promise, at) : calibration;
@@ -54,7 +55,7 @@ export async function refreshForecast(ctx: Context<"table">, outset: ForecastOut
   const durations = await outset.durations();
   const nodes = allNodes(plan);
   const made = forecast({ plan, nodes, durations, arrivals, seed: outset.number, clock: ctx.clock });
-  const found = withReserved(made, planned);
+  const found = withRetries(withReserved(made, planned), planned);
   const kept = planned.places.filter(() => !isClosed(plan)).map(({ uid }) => uid);
   const entries = entriesFor(found, { promised, factor, kept, moves: planMoves(plan, planned.places) });
   const byKey = new Map(items.map(({ pk }) => [pk, [] as (readonly [string, Entry])[]]));
@@ -172,6 +173,17 @@ function withReserved(found: Forecast, { head, places }: Plan): Forecast {
         }
       : waitingJob,
   );
+  return { ...found, waiting };
+}
+
+/** Moves starts on new machines behind the next try in a zone that lacks machines. */
+function withRetries(found: Forecast, { places }: Plan): Forecast {
+  const tried = new Map(places.filter(({ code }) => code === "unmade").map(({ uid, startsAt }) => [uid, startsAt]));
+  if (tried.size === 0) return found;
+  const waiting = found.waiting.map((job) => {
+    const notBefore = (time: number | null) => time && Math.max(time, tried.get(job.uid) ?? 0);
+    return { ...job, p50: notBefore(job.p50), p90: notBefore(job.p90) };
+  });
   return { ...found, waiting };
 }
 

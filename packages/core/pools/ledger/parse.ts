@@ -86,6 +86,8 @@ export const parseNodeLedger: (item: Item) => NodeLedger = createParser(
   },
 );
 
+const shortage = shape<Shortage>({ count: ordinal, failedAt: number, until: number });
+
 /** Parses the ledger item of the machines still to be created. Throws `Unreadable`. */
 export const parseMakeable: (item: Item) => MakeableLedger = createParser(
   "makeable",
@@ -97,9 +99,11 @@ export const parseMakeable: (item: Item) => MakeableLedger = createParser(
         startupMs: number,
         zones: list(text),
         lacks: optional(literal(...lackKinds)),
+        zoneLacks: optional(mapping(literal(...lackKinds))),
       }),
     ),
-    shortage: optional(shape<Shortage>({ count: ordinal, failedAt: number, until: number })),
+    shortage: optional(shortage),
+    zoneShortages: optional(mapping(shortage)),
   },
   {
     "its key does not match its fields": ({ pk, type }) => pk === makeableKey(type).pk,

@@ -78,17 +78,21 @@ export interface MakeableLedger extends LedgerEntries {
   readonly kind: "makeable";
   /** Absent if the provider knows none, or if NODE_GROUPS names one. */
   readonly group?: PoolGroup | undefined;
-  /** Set while no new machine comes. */
+  /** Set while no new machine comes in any zone. */
   readonly shortage?: Shortage | undefined;
+  /** The zones in which no new machine comes for jobs that must be there. */
+  readonly zoneShortages?: Readonly<Record<string, Shortage>> | undefined;
 }
 
 /** The machines that the provider's groups may create for a pool. */
 export interface PoolGroup extends Omit<NodeGroup, "pool"> {
   /** What all of these groups lack to create one now. */
   readonly lacks?: Lack | undefined;
+  /** What the groups lack in zones where none of them can create one, if others can elsewhere. */
+  readonly zoneLacks?: Readonly<Record<string, Lack>> | undefined;
 }
 
-/** The tries of a pool's group that brought no machine. The next machine ends the shortage. Times are ms. */
+/** The tries of a pool's group that brought no machine. The next machine there ends the shortage. Times are ms. */
 export interface Shortage {
   readonly count: number;
   readonly failedAt: number;

@@ -8,24 +8,55 @@ const LONGEST_PAUSE_MS = 30 * MINUTE_MS;
 /** A try begins soon after the pause and may wait for hours. A try that fails later than this begins a new shortage. */
 const REMEMBERED_MS = 12 * HOUR_MS;
 
-/** Returns the item with the shortage that these returned grants show: the machines that they waited for did not come. */
+type Shortages = Pick<MakeableLedger, "shortage" | "zoneShortages">;
+
+interface FailedTry {
+  readonly at: number;
+  /** The zone in which the machines had to come. Absent: any. */
+  readonly zone?: string | undefined;
+}
+
+/**
+ * Returns the item with the shortages that these returned grants show: the machines that they waited for did not come.
+ * A run that had to be in one zone says nothing about the others.
+ */
 export function noteShortage(
   makeable: MakeableLedger,
   returned: readonly Grant[],
   knownEnvironments: ReadonlyMap<string, Environment>,
 ): MakeableLedger {
-  const failedAt = returned.flatMap((old): number[] => {
+  const failed = returned.flatMap((old): FailedTry[] => {
     const record = knownEnvironments.get(old.key);
     const withdrawn = record?.uid === old.uid ? record.placement.withdrawn : null;
-    return withdrawn?.run === old.run && withdrawn.lacksMachine ? [withdrawn.at] : [];
+    return withdrawn?.run === old.run && withdrawn.lacksMachine ? [withdrawn] : [];
   });
-  const shortage = failedAt.sort((a, b) => a - b).reduce(afterFailedTry, makeable.shortage);
-  return shortage === makeable.shortage ? makeable : { ...makeable, shortage };
+  return failed.toSorted((a, b) => a.at - b.at).reduce(withFailedTry, makeable);
+}
+
+function withFailedTry(makeable: MakeableLedger, { at, zone }: FailedTry): MakeableLedger {
+  const before = zone === undefined ? makeable.shortage : makeable.zoneShortages?.[zone];
+  const shortage = afterFailedTry(before, at);
+  if (shortage === before) return makeable;
+  if (zone === undefined) return { ...makeable, shortage };
+  const remembered = Object.entries(makeable.zoneShortages ?? {}).filter(([, { until }]) => at - until < REMEMBERED_MS);
+  return { ...makeable, zoneShortages: { ...Object.fromEntries(remembered), [zone]: shortage } };
 }
 
 /** Returns the shortage of a group that reports that it can create no machine. */
 export function beginShortage(at: number): Shortage {
   return afterFailedTry(undefined, at);
+}
+
+/** Returns the shortages after new machines came in these zones. */
+export function endShortages({ zoneShortages }: Shortages, zones: readonly string[]): Shortages {
+  const left = Object.entries(zoneShortages ?? {}).filter(([zone]) => !zones.includes(zone));
+  return { shortage: undefined, zoneShortages: left.length > 0 ? Object.fromEntries(left) : undefined };
+}
+
+/** Returns the zones where no new machine comes now, and when the next try is, ms. */
+export function getLackingZones({ zoneShortages = {} }: Shortages, now: number): ReadonlyMap<string, number> {
+  const lacking = Object.entries(zoneShortages).filter(([, { until }]) => until > now);
+  return new Map(lacking.map(([zone, { until }]) => [zone, until]));
 }
 
 /** Counts all runs that return during the pause as one try: they waited at the same time. */

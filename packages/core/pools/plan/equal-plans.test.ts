@@ -52,6 +52,7 @@ const pools = fc
     jobs: fc.array(job, { maxLength: 16, size: "max" }),
     makeable: fc.constantFrom(0, 0, 1, 3),
     makeableZones: fc.constantFrom(["a"], ["a", "b"], ["b", "c"], []),
+    lackingZones: fc.constantFrom(undefined, undefined, new Map([["b", NOW + 9 * MINUTE_MS]])),
     mostUnpinned: fc.constantFrom(Infinity, 1, 2),
     retryAt: fc.constantFrom(null, null, null, NOW + 6 * MINUTE_MS),
     unreadable: fc.constantFrom(0, 0, 0, 1),
@@ -59,7 +60,7 @@ const pools = fc
     used: fc.dictionary(owner, fc.integer({ max: 9 })),
     closed: fc.oneof({ weight: 7, arbitrary: fc.constant(null) }, fc.constantFrom(...halts)),
   })
-  .map(({ nodes, held: holdings, jobs, used, retryAt, ...rest }): PlanInput => {
+  .map(({ nodes, held: holdings, jobs, used, retryAt, lackingZones, ...rest }): PlanInput => {
     const there = nodes.map((node, n) => ({
       ...node,
       name: `n${n}`,
@@ -67,6 +68,7 @@ const pools = fc
     }));
     const input = {
       ...rest,
+      ...(lackingZones && rest.makeable > 0 && { lackingZones }),
       nodes: there.filter(({ isDrained }) => !isDrained).map(({ isDrained: _, ...entry }) => entry),
       occupied: occupiedOn(there, holdings),
       waiting: jobs.map((job, n) => ({ ...job, uid: `w${n}` })),

@@ -9,16 +9,21 @@ export function canEverFit(nodes: readonly FreeNode[], input: PlanInput, need: N
 }
 
 function zonesFor(input: PlanInput, need: Need): readonly (string | null)[] {
-  return zonesToTry(need, input.makeable > 0 ? [...input.nodes, zoneOfNew(input)] : input.nodes);
+  return zonesToTry(need, input.makeable > 0 ? [...input.nodes, madeIn(input)] : input.nodes);
 }
 
 function hasMachines(input: PlanInput, { machines, units, zone }: Need): boolean {
-  let fitting = isInZone(zoneOfNew(input), zone) ? input.makeable : 0;
+  let fitting = isInZone(madeIn(input), zone) ? input.makeable : 0;
   for (const node of input.nodes) {
     if (fitting >= machines) return true;
     if (node.units >= units && isInZone(node, zone)) fitting += 1;
   }
   return fitting >= machines;
+}
+
+/** Zones that lack machines now may have some later. */
+function madeIn({ makeableZones = [] }: PlanInput): Zoned {
+  return zoneOfNew({ makeableZones });
 }
 
 export function withoutForeign(node: PlanNode): PlanNode {
@@ -36,8 +41,15 @@ export function mayFitUnread(nodes: readonly FreeNode[], input: PlanInput, need:
   });
 }
 
-/** Returns the zone of machines still to be created. */
-export function zoneOfNew({ makeableZones: zones = [] }: Pick<PlanInput, "makeableZones">): Zoned {
-  const [zone = null] = zones;
-  return zones.length > 1 ? { zone: null, zones } : { zone };
+/** Returns the zone of machines still to be created, or the zones in which they can be created now. */
+export function zoneOfNew({
+  makeableZones = [],
+  lackingZones,
+}: Pick<PlanInput, "makeableZones" | "lackingZones">): Zoned {
+  const [zone = null] = makeableZones;
+  if (makeableZones.length === 1) return { zone };
+  const lacking = lackingZones ? [...lackingZones.keys()] : [];
+  const zones = makeableZones.filter((name) => !lacking.includes(name));
+  if (makeableZones.length > 0) return { zone: null, zones };
+  return lacking.length > 0 ? { zone: null, lacking } : { zone: null };
 }

@@ -2,10 +2,11 @@ import type { PlannerContext } from "../../reconciler/step.ts";
 import { sameData } from "../../store/same-data.ts";
 import type { Decision } from "../admission/decide.ts";
 import type { Grant, Ledger, Pool } from "../ledger/record.ts";
+import { getLackingZones } from "../ledger/shortage.ts";
 import { type Candidate, nextRound, type ScanWindow } from "../ledger/waiting-list.ts";
 import type { Written } from "../ledger/write-ledger.ts";
 import type { Plan, QueuePlace } from "./plan.ts";
-import { lackText } from "./reasons.ts";
+import { lackText, zoneLackText } from "./reasons.ts";
 import { summarize } from "./summary.ts";
 
 export interface Advice {
@@ -14,6 +15,8 @@ export interface Advice {
   readonly namesAll: boolean;
   /** Why no new machine can be created, as text. */
   readonly lacks: string | undefined;
+  /** The same for jobs that must be in one of these zones. */
+  readonly zoneLacks: Readonly<Record<string, string>>;
 }
 
 /** Interval between plans while a grant is open. */
@@ -79,11 +82,13 @@ export function headAfterPlan(
   };
 }
 
-export function findAdvice(pool: Pool, { ledger, planned, waiting }: Decision, now: number): Advice | undefined {
+export function findAdvice(pool: Pool, { ledger, input, planned, waiting }: Decision, now: number): Advice | undefined {
   if (!isAdviceDue(pool, now)) return undefined;
   const { group } = ledger.makeable;
   const lacks = group && lackText(group, pool.type);
-  return { places: listPlaces(ledger, planned), namesAll: isWhole(waiting.reach), lacks };
+  const zones = [...(input.lackingZones?.keys() ?? [])];
+  const zoneLacks = Object.fromEntries(zones.map((zone) => [zone, zoneLackText(group ?? {}, zone, pool.type)]));
+  return { places: listPlaces(ledger, planned), namesAll: isWhole(waiting.reach), lacks, zoneLacks };
 }
 
 /** Returns the places to show. While the pool is closed, jobs with a grant wait too, before all others. */
@@ -119,7 +124,8 @@ function isAdviceDue({ advisedAt }: Pool, now: number): boolean {
 
 /** Returns the time until a machine that is set aside, or new machines, may be granted again. */
 function asideMs({ nodes, makeable }: Ledger, now: number): number {
-  const times = [...nodes.map(({ asideUntil = 0 }) => asideUntil), makeable.shortage?.until ?? 0];
+  const retries = getLackingZones(makeable, now).values();
+  const times = [...nodes.map(({ asideUntil = 0 }) => asideUntil), makeable.shortage?.until ?? 0, ...retries];
   return Math.min(...times.flatMap((until) => (until > now ? [until - now] : [])));
 }
 

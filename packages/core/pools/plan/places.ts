@@ -38,17 +38,25 @@ export function listPlaces(input: PlanInput, planned: Planned): QueuePlace[] {
     if (hopeless.has(entry.uid) && planned.isForeign({ machines, units, zone: entry.zone }))
       return { ...base, code: "foreign", needed: machines * units, available: foreignUnits(input) };
     if (hopeless.has(entry.uid)) return { ...base, code: "never", needed: machines * units, available: nodes.length };
-    if (input.retryAt !== undefined && mayBeMade(input, entry) && !free.find({ machines, units, zone: entry.zone }))
-      return { ...base, code: "unmade", needed: machines * units, available: input.retryAt };
+    const retryAt = findRetry(input, entry);
+    if (retryAt !== undefined && !free.find({ machines, units, zone: entry.zone })) {
+      // A pause of all zones is in the starts already.
+      const triedAt = input.retryAt === undefined ? retryAt + input.startupMs : base.startsAt;
+      const startsAt = base.startsAt === null ? triedAt : Math.min(base.startsAt, triedAt ?? Infinity);
+      return { ...base, startsAt, code: "unmade", needed: machines * units, available: retryAt };
+    }
     if (total < machines * units) return { ...base, code: "short", needed: machines * units, available: total };
     if (largest < units) return { ...base, code: "split", needed: units, available: largest };
     return { ...base, code: why({ machines, units, zone: entry.zone }), needed: machines * units, available: total };
   });
 }
 
-/** Reports whether new machines are in a zone where the job can start. */
-function mayBeMade({ makeableZones = [] }: PlanInput, { zone }: Waiting): boolean {
-  return zone === null || makeableZones.length === 0 || makeableZones.includes(zone);
+/** Returns when a new machine is tried again where the job can start, ms, or undefined if one may come now or never. */
+function findRetry({ makeableZones = [], lackingZones, retryAt }: PlanInput, { zone }: Waiting): number | undefined {
+  if (zone === null) return retryAt;
+  if (makeableZones.length > 0 && !makeableZones.includes(zone)) return undefined;
+  const inZone = lackingZones?.get(zone);
+  return retryAt === undefined ? inZone : Math.max(retryAt, inZone ?? 0);
 }
 
 function foreignUnits({ nodes }: PlanInput): number {

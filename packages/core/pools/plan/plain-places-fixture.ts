@@ -66,7 +66,13 @@ export function plainPlaces(
     if (!fits(need)) return say("never", nodes.length);
     const { makeableZones = [] } = input;
     const isNear = !need.zone || makeableZones.length === 0 || makeableZones.includes(need.zone);
-    if (input.retryAt && isNear && !plainFind(nodes, need)) return say("unmade", input.retryAt);
+    const inZone = need.zone ? (input.lackingZones?.get(need.zone) ?? 0) : 0;
+    const retryAt = Math.max(input.retryAt ?? 0, inZone);
+    if (retryAt > 0 && isNear && !plainFind(nodes, need)) {
+      const known = starts.get(uid);
+      const startsAt = input.retryAt ? known : Math.min(known ?? Infinity, retryAt + input.startupMs);
+      return { ...say("unmade", retryAt), startsAt: startsAt ?? null };
+    }
     if (total < whole) return say("short", total);
     if (largest < need.units) return say("split", largest, need.units);
     if (plainFind(nodes, need, (node) => nodes[node]?.name !== null)) return say("behind", total);

@@ -1,6 +1,7 @@
 import { instanceTypeOfPool, unitsPerNode } from "../../fleet.ts";
 import type { PlannerContext } from "../../reconciler/step.ts";
 import type { Ledger, MakeableLedger, NodeLedger } from "../ledger/record.ts";
+import { getLackingZones } from "../ledger/shortage.ts";
 import type { Candidate } from "../ledger/waiting-list.ts";
 import { allNodes, type Occupied, type PlanInput } from "./plan.ts";
 import { isBlind, makeable, unreadableNodes } from "./summary.ts";
@@ -23,6 +24,7 @@ export function buildPlanInput(
   const usable = usableNodes(ledger, now);
   const toMake = makeable(ctx, ledger);
   const { shortage } = ledger.makeable;
+  const lacking = getLackingZones(ledger.makeable, now);
   const mostUnpinned = (shortage ? MOST_TRIED : MOST_UNPINNED) - machinesIn(ledger.makeable);
   const input: PlanInput = {
     nodes: usable.map((node) => ({
@@ -35,6 +37,7 @@ export function buildPlanInput(
     waiting,
     makeable: toMake.nodes,
     makeableZones: toMake.zones,
+    ...(lacking.size > 0 && toMake.nodes > 0 && { lackingZones: lacking }),
     unreadable: unreadableNodes(ledger),
     unitsPerNode: unitsPerNode(instanceTypeOfPool(ledger.type)),
     startupMs: toMake.startupMs,
@@ -44,7 +47,13 @@ export function buildPlanInput(
     closed: pool.closed ?? (isBlind(ledger) ? "unreadable" : null),
     now,
   };
-  return shortage && shortage.until > now && toMake.nodes > 0 ? withoutNewMachines(input, shortage.until) : input;
+  const retryAt = Math.max(shortage?.until ?? 0, firstRetryAt(toMake.zones, lacking));
+  return retryAt > now && toMake.nodes > 0 ? withoutNewMachines(input, retryAt) : input;
+}
+
+/** Returns when the first of the zones may have machines again, ms: 0 if one may have some now, or if they are unknown. */
+function firstRetryAt(zones: readonly string[], lacking: ReadonlyMap<string, number>): number {
+  return zones.length === 0 ? 0 : Math.min(...zones.map((zone) => lacking.get(zone) ?? 0));
 }
 
 /** All grants on machines still to be created are in one item. DynamoDB limits items to 400 KB. */

@@ -40,6 +40,8 @@ export interface PlanInput {
   readonly makeable: number;
   /** The zones in which they can be created. Empty or absent: any zone. */
   readonly makeableZones?: readonly string[];
+  /** Zones in which none can be created now, and when they may be again, ms. */
+  readonly lackingZones?: ReadonlyMap<string, number> | undefined;
   /** Machines whose ledger items cannot be read. Nothing is granted on them. */
   readonly unreadable?: number;
   readonly unitsPerNode: number;
@@ -201,7 +203,7 @@ export interface AllNodes {
 }
 
 export function allNodes(
-  input: Pick<PlanInput, "nodes" | "occupied" | "makeable" | "makeableZones" | "unitsPerNode">,
+  input: Pick<PlanInput, "nodes" | "occupied" | "makeable" | "makeableZones" | "lackingZones" | "unitsPerNode">,
 ): AllNodes {
   const indexes = new Map(input.nodes.map(({ name }, index) => [name, index]));
   const used = new Int32Array(input.nodes.length);

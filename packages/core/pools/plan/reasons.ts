@@ -41,9 +41,15 @@ const lackWords = {
 } satisfies Record<Lack, (type: string, where: string) => string>;
 
 /** Returns why the groups of a pool create no machine: `AWS has no p5.48xlarge in us-east-1a now`. */
-export function lackText({ lacks, zones }: PoolGroup, pool: string): string | undefined {
+export function lackText({ lacks, zones }: Pick<PoolGroup, "lacks" | "zones">, pool: string): string | undefined {
   const where = zones.length > 0 ? ` in ${zones.join(" and ")}` : "";
   return lacks && lackWords[lacks](instanceTypeOfPool(pool).name, where);
+}
+
+/** Returns why no machine is created in a zone: `No new H100 machine came in us-east-1a` if the groups do not say. */
+export function zoneLackText({ lacks, zoneLacks }: Pick<PoolGroup, "lacks" | "zoneLacks">, zone: string, pool: string) {
+  const known = lackText({ lacks: zoneLacks?.[zone] ?? lacks, zones: [zone] }, pool);
+  return known ?? `No new ${pool.toUpperCase()} machine came in ${zone}`;
 }
 
 export function closedText(closed: Closure, pool: string): string {

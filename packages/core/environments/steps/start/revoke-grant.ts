@@ -5,7 +5,7 @@ import { RunBound } from "../../../problem.ts";
 import type { Step, WorkerContext } from "../../../reconciler/step.ts";
 import { MINUTE_MS } from "../../../units.ts";
 import type { DiskUse } from "../../record/disk/disk-use.ts";
-import { type Environment, waitingFields } from "../../record/record.ts";
+import { type Environment, type Withdrawn, waitingFields } from "../../record/record.ts";
 import { noRun } from "../../record/run/run-state.ts";
 import { changed, notifyPool, requeueAt, waited } from "../../record/step-result.ts";
 import { enter } from "../../record/transitions.ts";
@@ -74,7 +74,7 @@ async function returnToQueue(ctx: WorkerContext, environment: Environment, now: 
         run: run.n,
         nodes: setsNodesAside ? nodes : [],
         at: now,
-        ...(uncountedBecause?.why === "unmade" && { lacksMachine: true as const }),
+        ...(uncountedBecause?.why === "unmade" && lackingMachine(environment)),
       },
       withdrawals: placement.withdrawals + (uncountedBecause ? 0 : 1),
       ...(uncountedBecause?.why === "unseen" && { unseen: (placement.unseen ?? 0) + 1 }),
@@ -83,6 +83,11 @@ async function returnToQueue(ctx: WorkerContext, environment: Environment, now: 
   if (uncountedBecause?.why === "refused") return notifyPool(pause(back, now));
   const reason = reasonOfReturn(environment, uncountedBecause, bindMs(ctx, environment));
   return notifyPool(changed(enter(back, "queued", now, reason), now, "queued again"));
+}
+
+function lackingMachine({ run, zone }: Environment): Pick<Withdrawn, "lacksMachine" | "zone"> {
+  const awaited = run.grant?.shares.find(({ node }) => node === null)?.zone ?? zone;
+  return { lacksMachine: true, ...(awaited !== null && { zone: awaited }) };
 }
 
 /** Leaves the line for a while, longer each time, because the cluster would refuse the next try, too. */
