@@ -41,6 +41,7 @@ test.each([
   ["dev", { NODE_TYPES: "a=b" }, "NODE_TYPES must name known types"],
   ["dev", { MACHINE_RESOURCES: "cpu" }, "MACHINE_RESOURCES must be none, or resources like vpc.amazonaws.com/efa"],
   ["dev", { POD_CAPABILITIES: "SYS_ADMIN" }, "POD_CAPABILITIES must be capabilities among SYS_PTRACE, IPC_LOCK"],
+  ["dev", { POD_PATCH: '{"spec":{"hostPID":true}}' }, "Refused: spec.hostPID"],
   ["dev", { POD_GRACE_SECONDS: "601" }, "POD_GRACE_SECONDS must be a whole number from 1 to 600"],
   ["dev", { POD_CPU_LIMIT: "2" }, "POD_CPU_LIMIT must be share or none"],
   ["dev", { NODE_TOLERATIONS: "team:Never" }, "NODE_TOLERATIONS must be taints like dedicated=research:NoSchedule"],
@@ -142,6 +143,7 @@ const elsewhere =
 
 /** Values for settings that have none in .env.example. */
 const valid = {
+  POD_PATCH: '{"metadata":{"labels":{"team":"research"}}}',
   IMAGE_PULL_SECRETS: "registry",
   POD_CAPABILITIES: "SYS_PTRACE",
   ADMIN_USERS: "ada",

@@ -126,6 +126,7 @@ export function kubernetesCompute(options: KubernetesComputeOptions): Compute {
       listNodes(place, {
         nodeTypes: options.nodeTypes,
         tolerations: options.tolerations,
+        nodeSelector: options.pods?.patch?.spec?.nodeSelector,
         leaveOut: (pod) => options.log?.warn("pod too large to be counted", { pod }),
         slices,
       }),

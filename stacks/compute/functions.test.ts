@@ -110,6 +110,7 @@ const changes: Readonly<Record<string, string>> = {
   POD_GRACE_SECONDS: "30",
   MACHINE_RESOURCES: "none",
   IMAGE_PULL_SECRETS: "registry",
+  POD_PATCH: '{"metadata":{"labels":{"team":"research"}}}',
   POD_CAPABILITIES: "SYS_PTRACE",
   POD_USER_NAMESPACES: "1",
   TOOLS_IMAGE: "tools",

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { list } from "./setting-forms.ts";
+import { jsonIn, list } from "./setting-forms.ts";
 
 const RESOURCE =
   /^(hugepages-[1-9]\d{0,9}[KMGT]i|(?!nvidia\.com\/)[a-z0-9][a-z0-9.-]{0,251}\/[A-Za-z0-9][A-Za-z0-9._-]{0,62})$/;
@@ -23,4 +23,55 @@ export function podCapabilities() {
     /^(SYS_PTRACE|IPC_LOCK|SYS_RESOURCE)$/,
     "capabilities among SYS_PTRACE, IPC_LOCK and SYS_RESOURCE",
   ).default([]);
+}
+
+const NAME = /^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?\/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/;
+/**
+ * Names that Berth, Kubernetes and container runtimes give a meaning: an annotation can switch AppArmor off or add a
+ * network beside the network policy.
+ */
+const RESERVED = /^([^/]*\.)?(berth|kubernetes\.io|k8s\.io|cncf\.io)\/|^io\.|^(job-name|controller-uid)$/;
+
+/** Parses POD_PATCH, a JSON merge patch (RFC 7396) for pods. */
+export function podPatch() {
+  return z.string().transform((text, ctx) => {
+    const parsed = patchSchema().safeParse(jsonIn(text));
+    if (parsed.success) return parsed.data;
+    const fields = [...new Set(parsed.error.issues.map(getField))].join(", ");
+    ctx.addIssue({
+      code: "custom",
+      message: `must be JSON like {"metadata":{"labels":{"team":"a"}}}. Refused: ${fields}`,
+    });
+    return z.NEVER;
+  });
+}
+
+/** Allows the fields of a pod that do not weaken its isolation. */
+function patchSchema() {
+  const own = z
+    .string()
+    .regex(NAME)
+    .refine((name) => !RESERVED.test(name));
+  const value = z.string().regex(/^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$/);
+  const named = z.string().regex(/^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/);
+  const metadata = { labels: z.record(own, value).optional(), annotations: z.record(own, z.string()).optional() };
+  const spec = {
+    nodeSelector: z.record(z.string().regex(NAME), value).optional(),
+    runtimeClassName: named.optional(),
+    // A class of the system would preempt the pods of the cluster itself.
+    priorityClassName: named.refine((name) => !name.startsWith("system-")).optional(),
+  };
+  return z.strictObject({ metadata: z.strictObject(metadata).optional(), spec: z.strictObject(spec).optional() });
+}
+
+/** Returns the path of a refused field. Names in maps may be long, and values never appear. */
+function getField({ path, ...issue }: z.core.$ZodIssue): string {
+  const [part, field] = path.map(String);
+  const unknown = issue.code === "unrecognized_keys" ? issue.keys[0] : undefined;
+  return (
+    [part, field, unknown]
+      .filter((name) => name !== undefined)
+      .join(".")
+      .slice(0, 100) || "the whole text"
+  );
 }

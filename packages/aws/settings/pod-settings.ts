@@ -8,6 +8,7 @@ export const podSettingNames = [
   "POD_CAPABILITIES",
   "POD_USER_NAMESPACES",
   "IMAGE_PULL_SECRETS",
+  "POD_PATCH",
 ] as const satisfies readonly ConfigName[];
 
 export type PodConfig = Pick<Config, (typeof podSettingNames)[number]>;
@@ -21,6 +22,7 @@ export function toPodSettings(config: PodConfig) {
     capabilities: config.POD_CAPABILITIES,
     userNamespaces: config.POD_USER_NAMESPACES,
     pullSecrets: config.IMAGE_PULL_SECRETS,
+    patch: config.POD_PATCH,
   };
 }
 

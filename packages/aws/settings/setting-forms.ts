@@ -102,7 +102,7 @@ export function annotations() {
   });
 }
 
-function jsonIn(text: string): unknown {
+export function jsonIn(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {

@@ -199,6 +199,20 @@ describe("the nodes of a cluster", () => {
     );
   });
 
+  it("omit nodes without the labels that the pods of runs select", async () => {
+    const withLabels = (name: string, labels: object) => {
+      const { metadata, ...node } = getNode(name);
+      return { ...node, metadata: { ...metadata, labels: { ...metadata.labels, ...labels } } };
+    };
+    const all = await listed([withLabels("ours", { pool: "a" }), withLabels("theirs", { pool: "b" }), getNode("bare")]);
+    const place = { client, paths: buildPaths("environments"), deployment: "one" };
+
+    const selected = await listNodes(place, { nodeSelector: { pool: "a" } });
+
+    expect(all.map(({ name }) => name)).toEqual(["ours", "theirs", "bare"]);
+    expect(selected.map(({ name }) => name)).toEqual(["ours"]);
+  });
+
   it.each<[string, Shape, ComputeNode["unready"]]>([
     ["not ready", { ready: "False" }, "notReady"],
     ["not heard of", { ready: "Unknown" }, "notReady"],

@@ -14,6 +14,8 @@ import { isKeptForOthers, type Toleration } from "./tolerations.ts";
 export interface ListingOptions {
   readonly nodeTypes?: readonly NodeTypeRule[] | undefined;
   readonly tolerations?: readonly Toleration[] | undefined;
+  /** Labels of the nodes for runs. Other nodes are not listed. */
+  readonly nodeSelector?: Readonly<Record<string, string>> | undefined;
   /** Receives the name of each pod that is too large to read. Such a pod counts as nothing, so it blocks no run. */
   readonly leaveOut?: (name: string) => void;
   readonly slices?: NodeSlices;
@@ -128,10 +130,11 @@ interface Offer {
 /** The label that EKS gives to nodes of a managed group (EKS User Guide, "Managed node groups"). */
 const GROUP_LABEL = "eks.amazonaws.com/nodegroup";
 
-/** Returns null if Berth does not know the node's type. */
-function findOffer(node: Node, { nodeTypes = [], tolerations }: ListingOptions): Offer | null {
+/** Returns null if Berth does not know the node's type, or runs may not use the node. */
+function findOffer(node: Node, { nodeTypes = [], tolerations, nodeSelector = {} }: ListingOptions): Offer | null {
   const type = typeOfNode(node, nodeTypes);
-  if (!type) return null;
+  const { labels } = node.metadata;
+  if (!type || Object.entries(nodeSelector).some(([name, value]) => labels?.[name] !== value)) return null;
   const allocatable = node.status?.allocatable ?? {};
   const offered = {
     name: node.metadata.name,

@@ -35,11 +35,17 @@ interface MadePod {
   ];
 }
 
-function buildPod(pods: PodSettings, changes: Partial<Run> = {}, more: Partial<JobSurroundings> = {}): MadePod {
-  const surroundings = { deployment: "one", now: 0, pods, ...more };
-  const job = jobOfRun({ ...run, ...changes }, 0, surroundings) as { spec: { template: { spec: MadePod } } };
-  return job.spec.template.spec;
+interface Template {
+  readonly metadata: Record<"labels" | "annotations", Readonly<Record<string, string>>>;
+  readonly spec: MadePod;
 }
+
+function buildTemplate(pods: PodSettings, changes: Partial<Run> = {}, more: Partial<JobSurroundings> = {}): Template {
+  const surroundings = { deployment: "one", now: 0, pods, ...more };
+  return (jobOfRun({ ...run, ...changes }, 0, surroundings) as { spec: { template: Template } }).spec.template;
+}
+
+const buildPod = (...input: Parameters<typeof buildTemplate>) => buildTemplate(...input).spec;
 
 describe("the processors of a pod", () => {
   it("are limited to its share", () => {
@@ -142,5 +148,22 @@ describe("credentials of private registries", () => {
     expect(buildPod({ pullSecrets })).toMatchObject(named);
     expect(job.spec.template.spec).toMatchObject(named);
     expect(buildPod({ pullSecrets: [] })).not.toHaveProperty("imagePullSecrets");
+  });
+});
+
+describe("a patch of pods", () => {
+  it("adds its fields, and changes none of Berth's own labels and annotations", () => {
+    const spec = { nodeSelector: { pool: "research" }, runtimeClassName: "nvidia", priorityClassName: "research" };
+    const labels = { team: "research", "berth/uid": "other" };
+    const annotations = { "a.test/b": "c", "karpenter.sh/do-not-disrupt": "false" };
+    const plain = buildTemplate({});
+
+    const patched = buildTemplate({ patch: { metadata: { labels, annotations }, spec } });
+
+    expect(patched.metadata).toEqual({
+      labels: { ...plain.metadata.labels, team: "research" },
+      annotations: { ...plain.metadata.annotations, "a.test/b": "c" },
+    });
+    expect(patched.spec).toEqual({ ...plain.spec, ...spec });
   });
 });

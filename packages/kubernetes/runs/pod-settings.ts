@@ -10,9 +10,24 @@ export interface PodSettings {
   readonly userNamespaces?: boolean | undefined;
   /** Names of Secrets with the credentials of registries. */
   readonly pullSecrets?: readonly string[] | undefined;
+  readonly patch?: PodPatch | undefined;
   /** Time from SIGTERM to SIGKILL, as the core's settings have it. */
   readonly graceSeconds?: number | undefined;
 }
+
+/** Fields of pods that the operator adds. Berth's own labels and annotations count before them. */
+export interface PodPatch {
+  readonly metadata?: { readonly labels?: Texts | undefined; readonly annotations?: Texts | undefined } | undefined;
+  readonly spec?:
+    | {
+        readonly nodeSelector?: Texts | undefined;
+        readonly runtimeClassName?: string | undefined;
+        readonly priorityClassName?: string | undefined;
+      }
+    | undefined;
+}
+
+type Texts = Readonly<Record<string, string>>;
 
 /** Returns the part of a pod's spec that names the credentials of registries. */
 export function pullingWith(secrets: readonly string[] = []): object {

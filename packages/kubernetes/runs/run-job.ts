@@ -51,6 +51,7 @@ export function jobOfRun(run: Run, machine: number, surroundings: JobSurrounding
   const host = machine === 0 ? formatHost(run, web) : undefined;
   const metadata = { labels, annotations: { ...annotations, ...(host !== undefined && { [annotation.host]: host }) } };
   const mounted = machine === 0 ? mountLabels(run) : {};
+  const patch = surroundings.pods?.patch?.metadata;
   return {
     apiVersion: "batch/v1",
     kind: "Job",
@@ -63,8 +64,8 @@ export function jobOfRun(run: Run, machine: number, surroundings: JobSurrounding
       activeDeadlineSeconds: secondsUntil(run.until, now),
       template: {
         metadata: {
-          labels: { ...metadata.labels, ...mounted },
-          annotations: { ...metadata.annotations, ...keptByAutoscalers },
+          labels: { ...patch?.labels, ...metadata.labels, ...mounted },
+          annotations: { ...patch?.annotations, ...metadata.annotations, ...keptByAutoscalers },
         },
         spec: buildPod(run, machine, surroundings),
       },
@@ -103,6 +104,7 @@ function buildPod(run: Run, machine: number, surroundings: JobSurroundings): obj
     terminationGracePeriodSeconds: graceSeconds,
     automountServiceAccountToken: false,
     enableServiceLinks: false,
+    ...pods.patch?.spec,
     ...pullingWith(pods.pullSecrets),
     ...(pods.userNamespaces && { hostUsers: false }),
     ...(run.shares.length > 1 ? { hostname: formatHostName(machine), subdomain: formatNetworkName(run) } : {}),
