@@ -23,7 +23,20 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   // It runs in browsers, and reaches Berth only through the SDK.
   console: ["sdk"],
   functions: ["core", "http", "aws", "lambda"],
-  scripts: ["core", "http", "aws", "sqlite", "process", "local", "cli", "console", "sdk", "tests"],
+  scripts: [
+    "core",
+    "http",
+    "aws",
+    "sqlite",
+    "process",
+    "kubernetes",
+    "local",
+    "cli",
+    "console",
+    "sdk",
+    "stacks",
+    "tests",
+  ],
 };
 
 /** Folders of an environment: each may import itself and those before it. */

@@ -1,9 +1,10 @@
-import { existsSync, readFileSync } from "node:fs";
-import { parseArgs, parseEnv } from "node:util";
+import { readFileSync } from "node:fs";
+import { parseArgs } from "node:util";
 import { synthesize } from "#tests/synthesis/synthesize.ts";
 import { readAccess } from "../access.ts";
 import type { FunctionsFile } from "../compute/functions-file.ts";
 import { readStage } from "../stage.ts";
+import { readStageFiles } from "../stage-files.ts";
 import { accessLines } from "./access-plan.ts";
 import { clusterLines, findClusterNeeds, findEksClient } from "./cluster-plan.ts";
 import { countAlarmMetrics, estimateCosts, type Load, type Prices } from "./costs.ts";
@@ -27,9 +28,7 @@ const madeUpOfGateway = { SSH_HOST_KEYS: `ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI$
 
 function readAsked() {
   const { stage } = parseArgs({ options: { stage: { type: "string", default: "dev" } } }).values;
-  const files = [".env", `.env.${stage}`].filter((file) => existsSync(file));
-  const dicts = files.map((file) => parseEnv(readFileSync(file, "utf8")));
-  const fields: Record<string, string> = Object.assign({}, ...dicts);
+  const fields = readStageFiles(stage);
   const examples = { ...madeUp, ...(readAccess(fields) === "gateway" && madeUpOfGateway) };
   const unset = Object.entries(examples).filter(([name]) => !fields[name]);
   const settings = { ...fields, ...Object.fromEntries(unset) };

@@ -149,12 +149,16 @@ describe("the embedded stack on a cluster", { timeout: 3 * PATIENCE_MS }, () => 
     const stack = await start();
 
     expect(before).toEqual([]);
-    expect(stack.output()).toContain("network: no policy limits what reaches environments: run `kubectl apply -k");
+    expect(stack.output()).toContain(
+      "network: no policy limits what reaches environments: run `npm run cluster:apply`",
+    );
     expect(stack.output()).toContain("network: no policy limits what environments reach, each other and the cluster");
   });
 
   it("refuses to start without rights or without a kubeconfig, and says why", async () => {
-    await expect(start("nobody")).rejects.toThrow(/may not get namespaces in berth-environments, .*kubectl apply -k/s);
+    await expect(start("nobody")).rejects.toThrow(
+      /may not get namespaces in berth-environments, .*npm run cluster:apply/s,
+    );
     await expect(fixture.start({ COMPUTE: "kubernetes", KUBECONFIG: "" })).rejects.toThrow(
       "KUBECONFIG must name a file",
     );

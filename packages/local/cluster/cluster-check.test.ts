@@ -65,7 +65,7 @@ test.each([
   const checking = check(await openServer({ rights }));
 
   await expect(checking).rejects.toThrow(`The user of context dev ${words}\n`);
-  await expect(checking).rejects.toThrow("kubectl apply -k deploy/kubernetes");
+  await expect(checking).rejects.toThrow("npm run cluster:apply");
 });
 
 test.each(["/namespaces/environments", "/priorityclasses/berth-environment"])(
@@ -73,7 +73,7 @@ test.each(["/namespaces/environments", "/priorityclasses/berth-environment"])(
   async (end) => {
     const checking = check(await openServer({ objects: [end] }));
 
-    await expect(checking).rejects.toThrow("is not prepared for Berth: run `kubectl apply -k deploy/kubernetes`");
+    await expect(checking).rejects.toThrow("is not prepared for Berth: run `npm run cluster:apply`");
   },
 );
 

@@ -9,7 +9,7 @@ interface Server {
   readonly namespace: string;
 }
 
-const apply = "kubectl apply -k deploy/kubernetes";
+const apply = "npm run cluster:apply";
 
 /**
  * Returns the namespace's uid, which identifies the cluster. Throws an error with advice if environments could not
