@@ -42,6 +42,11 @@ test.each([
   ["dev", { MACHINE_RESOURCES: "cpu" }, "MACHINE_RESOURCES must be none, or resources like vpc.amazonaws.com/efa"],
   ["dev", { POD_CAPABILITIES: "SYS_ADMIN" }, "POD_CAPABILITIES must be capabilities among SYS_PTRACE, IPC_LOCK"],
   ["dev", { POD_PATCH: '{"spec":{"hostPID":true}}' }, "Refused: spec.hostPID"],
+  [
+    "dev",
+    { POD_NETWORK_ALLOW: "0.0.0.0/0" },
+    "POD_NETWORK_ALLOW must name networks without 127.0.0.0/8, 169.254.0.0/16",
+  ],
   ["dev", { POD_GRACE_SECONDS: "601" }, "POD_GRACE_SECONDS must be a whole number from 1 to 600"],
   ["dev", { POD_CPU_LIMIT: "2" }, "POD_CPU_LIMIT must be share or none"],
   ["dev", { NODE_TOLERATIONS: "team:Never" }, "NODE_TOLERATIONS must be taints like dedicated=research:NoSchedule"],
@@ -143,6 +148,7 @@ const elsewhere =
 
 /** Values for settings that have none in .env.example. */
 const valid = {
+  POD_NETWORK_ALLOW: "10.20.0.0/16=443",
   POD_PATCH: '{"metadata":{"labels":{"team":"research"}}}',
   IMAGE_PULL_SECRETS: "registry",
   POD_CAPABILITIES: "SYS_PTRACE",

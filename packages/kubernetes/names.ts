@@ -32,6 +32,8 @@ export const annotation = {
   /** Node port of the SSH server; absent while the run has no key. */
   ssh: "berth/ssh",
   access: "berth/access",
+  /** Present if the run has a network policy although it has one machine. */
+  network: "berth/network",
   /** Revision of the limits that were applied last. */
   resized: "berth/resized",
 } as const;

@@ -111,6 +111,7 @@ const changes: Readonly<Record<string, string>> = {
   MACHINE_RESOURCES: "none",
   IMAGE_PULL_SECRETS: "registry",
   POD_PATCH: '{"metadata":{"labels":{"team":"research"}}}',
+  POD_NETWORK_ALLOW: "10.20.0.0/16=443",
   POD_CAPABILITIES: "SYS_PTRACE",
   POD_USER_NAMESPACES: "1",
   TOOLS_IMAGE: "tools",

@@ -1,3 +1,4 @@
+import { BlockList, isIP } from "node:net";
 import * as z from "zod";
 import { jsonIn, list } from "./setting-forms.ts";
 
@@ -23,6 +24,55 @@ export function podCapabilities() {
     /^(SYS_PTRACE|IPC_LOCK|SYS_RESOURCE)$/,
     "capabilities among SYS_PTRACE, IPC_LOCK and SYS_RESOURCE",
   ).default([]);
+}
+
+/**
+ * Parses POD_NETWORK_ALLOW, `<network>[=<port>+<port>]`. Never a network that contains a node's own addresses: they give
+ * out its credentials.
+ */
+export function podNetworkAllow() {
+  return list(/^[0-9a-fA-F.:]+\/\d{1,3}(=\d{1,5}(\+\d{1,5})*)?$/, "networks like 10.20.0.0/16 or 10.20.0.0/16=443+8080")
+    .transform((entries) => entries.map(getAllowed))
+    .refine(
+      (allowed) => allowed.every(({ cidr, ports }) => isAllowable(cidr) && ports.every(isPort)),
+      "must name networks without 127.0.0.0/8, 169.254.0.0/16, fe80::/10 and fd00:ec2::/32, and ports to 65535",
+    )
+    .default([]);
+}
+
+function getAllowed(text: string): { cidr: string; ports: number[] } {
+  const [cidr = "", ports] = text.split("=");
+  return { cidr, ports: ports?.split("+").map(Number) ?? [] };
+}
+
+function isPort(port: number): boolean {
+  return port >= 1 && port <= 65_535;
+}
+
+/** Networks of a node itself, and of AWS's services for nodes (Amazon EC2, "Instance metadata"). */
+const ofNodes = [
+  ["127.0.0.0", 8, "ipv4"],
+  ["169.254.0.0", 16, "ipv4"],
+  ["::1", 128, "ipv6"],
+  ["fe80::", 10, "ipv6"],
+  ["fd00:ec2::", 32, "ipv6"],
+  // IPv4 addresses in the form of IPv6 (RFC 4291, 2.5.5.2).
+  ["::ffff:0:0", 96, "ipv6"],
+] as const;
+
+/** Reports whether the network is valid and shares no address with those of nodes. Two networks share one's base or none. */
+function isAllowable(cidr: string): boolean {
+  const [base = "", bits = ""] = cidr.split("/");
+  const family = isIP(base) === 6 ? "ipv6" : "ipv4";
+  if (isIP(base) === 0 || Number(bits) > (family === "ipv6" ? 128 : 32)) return false;
+  const network = new BlockList();
+  network.addSubnet(base, Number(bits), family);
+  return ofNodes.every(([start, length, kind]) => {
+    if (kind !== family) return true;
+    const reserved = new BlockList();
+    reserved.addSubnet(start, length, kind);
+    return !reserved.check(base, family) && !network.check(start, kind);
+  });
 }
 
 const NAME = /^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?\/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/;

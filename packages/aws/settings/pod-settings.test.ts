@@ -12,6 +12,7 @@ it("leaves pods as they are without any setting", () => {
     capabilities: [],
     userNamespaces: false,
     pullSecrets: [],
+    networkAllow: [],
   });
 });
 
@@ -78,4 +79,35 @@ it.each<[field: string, patch: object]>([
   expect(() => read({ POD_PATCH: JSON.stringify(patch) })).toThrow(
     new RegExp(`POD_PATCH must be JSON .*Refused: ${field}`),
   );
+});
+
+it("reads networks that environments may reach", () => {
+  expect(read({ POD_NETWORK_ALLOW: "10.20.0.0/16=443+8080, 192.168.7.5/32,fd12:3456::/48=443" }).networkAllow).toEqual([
+    { cidr: "10.20.0.0/16", ports: [443, 8080] },
+    { cidr: "192.168.7.5/32", ports: [] },
+    { cidr: "fd12:3456::/48", ports: [443] },
+  ]);
+});
+
+it.each([
+  "0.0.0.0/0",
+  "168.0.0.0/7",
+  "169.254.169.254/32",
+  "127.0.0.1/32",
+  "::/0",
+  "::1/128",
+  "fe80::/64",
+  "fd00:ec2::254/128",
+  "fc00::/7",
+  "::ffff:10.0.0.0/104",
+  "0:0:0:0:0:ffff:a00:0/104",
+  "10.0.0.0",
+  "10.0.0.0/33",
+  "10.0.0/8",
+  "10.0.0.0/8=0",
+  "10.0.0.0/8=65536",
+  "10.0.0.0/8=",
+  "mirror.test",
+])("does not let environments reach %s", (network) => {
+  expect(() => read({ POD_NETWORK_ALLOW: network })).toThrow("Bad settings:\n  POD_NETWORK_ALLOW must ");
 });

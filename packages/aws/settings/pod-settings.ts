@@ -9,6 +9,7 @@ export const podSettingNames = [
   "POD_USER_NAMESPACES",
   "IMAGE_PULL_SECRETS",
   "POD_PATCH",
+  "POD_NETWORK_ALLOW",
 ] as const satisfies readonly ConfigName[];
 
 export type PodConfig = Pick<Config, (typeof podSettingNames)[number]>;
@@ -23,6 +24,7 @@ export function toPodSettings(config: PodConfig) {
     userNamespaces: config.POD_USER_NAMESPACES,
     pullSecrets: config.IMAGE_PULL_SECRETS,
     patch: config.POD_PATCH,
+    networkAllow: config.POD_NETWORK_ALLOW,
   };
 }
 

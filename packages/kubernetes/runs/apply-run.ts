@@ -23,7 +23,10 @@ export async function applyRun(
   const nodes = await readNodes(names, deadline);
   const [first, ...others] = run.shares.map((_, machine) => jobOfRun(run, machine, { ...surroundings, nodes }));
   if (!first) throw new Error("A run has at least one machine");
-  const parts = [...buildRunParts(run, place), ...buildWebParts(run, place, surroundings.web)];
+  const parts = [
+    ...buildRunParts(run, place, surroundings.pods?.networkAllow),
+    ...buildWebParts(run, place, surroundings.web),
+  ];
   await Promise.all([
     makeEbsMounts(place, run, deadline),
     ...parts.map(({ path, body }) => client.apply(path, body, deadline)),

@@ -1,9 +1,11 @@
 import { describe, expect, it } from "vitest";
 import type { Run } from "#core/ports/compute.ts";
-import type { Node } from "../objects.ts";
+import type { Job, Node } from "../objects.ts";
+import { buildPaths } from "../paths.ts";
 import { archiveJob } from "../volumes/archive-job.ts";
 import type { PodSettings } from "./pod-settings.ts";
 import { type JobSurroundings, jobOfRun } from "./run-job.ts";
+import { buildRunParts, listPartPaths } from "./run-parts.ts";
 
 const run: Run = {
   uid: "a".repeat(32),
@@ -165,5 +167,46 @@ describe("a patch of pods", () => {
       annotations: { ...plain.metadata.annotations, "a.test/b": "c" },
     });
     expect(patched.spec).toEqual({ ...plain.spec, ...spec });
+  });
+});
+
+describe("allowed networks", () => {
+  const allowed = [
+    { cidr: "10.20.0.0/16", ports: [443] },
+    { cidr: "10.30.0.5/32", ports: [] },
+  ];
+  const rules = [
+    { to: [{ ipBlock: { cidr: "10.20.0.0/16" } }], ports: [{ port: 443, protocol: "TCP" }] },
+    { to: [{ ipBlock: { cidr: "10.30.0.5/32" } }] },
+  ];
+  const place = { paths: buildPaths("environments"), deployment: "one" };
+  const several = { shares: ["one", "two"].map((node) => ({ node, units: 8 })), gpusPerMachine: 8 };
+  const getParts = (changes: Partial<Run>) => buildRunParts({ ...run, ...changes }, place, allowed);
+  const ownPods = { matchLabels: { "berth/uid": run.uid, "berth/run": "1" } };
+
+  it("are a policy of outgoing traffic of the run's own pods", () => {
+    expect(getParts({})).toMatchObject([
+      { body: { kind: "NetworkPolicy", spec: { podSelector: ownPods, policyTypes: ["Egress"], egress: rules } } },
+    ]);
+    expect(getParts({})[0]?.body).not.toHaveProperty("spec.ingress");
+  });
+
+  it("are beside the other machines in the policy of several", () => {
+    const [, policy] = getParts(several);
+
+    expect(policy?.body).toMatchObject({
+      spec: { ingress: [{ from: [{ podSelector: ownPods }] }], egress: [{ to: [{ podSelector: ownPods }] }, ...rules] },
+    });
+  });
+
+  it.each([
+    ["go with the run", { networkAllow: allowed }],
+    ["leave no further object without the setting", { networkAllow: [] }],
+  ])("%s", (_, pods: PodSettings) => {
+    const job = jobOfRun(run, 0, { deployment: "one", now: 0, pods }) as Job;
+    const made = buildRunParts(run, place, pods.networkAllow).map(({ path }) => path);
+
+    // The Service of an SSH port belongs to the Job.
+    expect(listPartPaths(run, { jobs: [job], pods: [] }, place.paths)).toEqual(made);
   });
 });

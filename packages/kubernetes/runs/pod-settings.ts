@@ -11,8 +11,16 @@ export interface PodSettings {
   /** Names of Secrets with the credentials of registries. */
   readonly pullSecrets?: readonly string[] | undefined;
   readonly patch?: PodPatch | undefined;
+  /** Networks that environments reach although deploy/kubernetes/network-policy.yaml cuts private ones. */
+  readonly networkAllow?: readonly AllowedNetwork[] | undefined;
   /** Time from SIGTERM to SIGKILL, as the core's settings have it. */
   readonly graceSeconds?: number | undefined;
+}
+
+/** No ports: all of them. */
+export interface AllowedNetwork {
+  readonly cidr: string;
+  readonly ports: readonly number[];
 }
 
 /** Fields of pods that the operator adds. Berth's own labels and annotations count before them. */

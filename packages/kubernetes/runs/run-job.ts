@@ -49,7 +49,14 @@ export function jobOfRun(run: Run, machine: number, surroundings: JobSurrounding
   const { deployment, now, web } = surroundings;
   const { labels, annotations } = buildMetadata(run, deployment);
   const host = machine === 0 ? formatHost(run, web) : undefined;
-  const metadata = { labels, annotations: { ...annotations, ...(host !== undefined && { [annotation.host]: host }) } };
+  const metadata = {
+    labels,
+    annotations: {
+      ...annotations,
+      ...(host !== undefined && { [annotation.host]: host }),
+      ...(surroundings.pods?.networkAllow?.length && { [annotation.network]: "allow" }),
+    },
+  };
   const mounted = machine === 0 ? mountLabels(run) : {};
   const patch = surroundings.pods?.patch?.metadata;
   return {

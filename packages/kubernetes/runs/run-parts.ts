@@ -16,6 +16,7 @@ import {
 import { listClaimNames } from "../objects.ts";
 import type { Paths } from "../paths.ts";
 import type { RunObjects } from "./bound-nodes.ts";
+import type { AllowedNetwork } from "./pod-settings.ts";
 import type { ClusterContext } from "./read-run.ts";
 
 export interface RunPart {
@@ -27,17 +28,14 @@ export interface RunPart {
 export function buildRunParts(
   run: Run,
   { paths, deployment }: Pick<ClusterContext, "paths" | "deployment">,
+  allowed: readonly AllowedNetwork[] = [],
 ): RunPart[] {
   const marks = buildMarks(run, deployment);
   const { secret, service, policy } = partPaths(run, paths);
   return [
     ...(hasEnv(run) ? [{ path: secret, body: buildSecret(run, marks) }] : []),
-    ...(run.shares.length > 1
-      ? [
-          { path: service, body: buildService(run, marks) },
-          { path: policy, body: buildPolicy(run, marks) },
-        ]
-      : []),
+    ...(run.shares.length > 1 ? [{ path: service, body: buildService(run, marks) }] : []),
+    ...(run.shares.length > 1 || allowed.length > 0 ? [{ path: policy, body: buildPolicy(run, marks, allowed) }] : []),
   ];
 }
 
@@ -52,10 +50,13 @@ export function listPartPaths(id: RunId, { jobs: [job], pods }: RunObjects, path
   if (!source) return [secret, service, policy, ...web, ...ssh];
   const { containers = [] } = (job ? job.spec?.template?.spec : pod?.spec) ?? {};
   const hasSecret = containers.some(({ envFrom = [] }) => envFrom.length > 0);
+  const isMulti = readShares(source).length > 1;
+  const hasPolicy = isMulti || source.metadata.annotations?.[annotation.network] !== undefined;
   const hasPage = source.metadata.annotations?.[annotation.host] !== undefined;
   return [
     ...(hasSecret ? [secret] : []),
-    ...(readShares(source).length > 1 ? [service, policy] : []),
+    ...(isMulti ? [service] : []),
+    ...(hasPolicy ? [policy] : []),
     ...(hasPage ? web : []),
     ...ssh,
   ];
@@ -102,20 +103,27 @@ function buildService(run: Run, marks: Marks): object {
   };
 }
 
-/** Returns the policy between the machines of a run, the only traffic allowed inside the cluster. */
-function buildPolicy(run: Run, marks: Marks): object {
-  const each = [{ podSelector: { matchLabels: buildSelector(run) } }];
+/** Returns the policy between the machines of a run, the only traffic inside the cluster, and to allowed networks. */
+function buildPolicy(run: Run, marks: Marks, allowed: readonly AllowedNetwork[]): object {
+  const machines = run.shares.length > 1 ? [{ podSelector: { matchLabels: buildSelector(run) } }] : [];
   return {
     apiVersion: "networking.k8s.io/v1",
     kind: "NetworkPolicy",
     metadata: { name: formatNetworkName(run), ...marks },
     spec: {
       podSelector: { matchLabels: buildSelector(run) },
-      policyTypes: ["Ingress", "Egress"],
-      ingress: [{ from: each }],
-      egress: [{ to: each }],
+      // An empty list of peers would match all of them.
+      ...(machines.length > 0
+        ? { policyTypes: ["Ingress", "Egress"], ingress: [{ from: machines }] }
+        : { policyTypes: ["Egress"] }),
+      egress: [...(machines.length > 0 ? [{ to: machines }] : []), ...allowed.map(buildRule)],
     },
   };
+}
+
+function buildRule({ cidr, ports }: AllowedNetwork): object {
+  const listed = ports.map((port) => ({ port, protocol: "TCP" }));
+  return { to: [{ ipBlock: { cidr } }], ...(listed.length > 0 && { ports: listed }) };
 }
 
 function buildSelector({ uid, run }: RunId): Record<string, string> {
