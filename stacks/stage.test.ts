@@ -47,6 +47,7 @@ test.each([
     { POD_NETWORK_ALLOW: "0.0.0.0/0" },
     "POD_NETWORK_ALLOW must name networks without 127.0.0.0/8, 169.254.0.0/16",
   ],
+  ["dev", { SHARED_CLAIMS: "datasets=/etc:ro" }, "SHARED_CLAIMS must name no directory that images have"],
   ["dev", { POD_GRACE_SECONDS: "601" }, "POD_GRACE_SECONDS must be a whole number from 1 to 600"],
   ["dev", { POD_CPU_LIMIT: "2" }, "POD_CPU_LIMIT must be share or none"],
   ["dev", { NODE_TOLERATIONS: "team:Never" }, "NODE_TOLERATIONS must be taints like dedicated=research:NoSchedule"],
@@ -148,6 +149,7 @@ const elsewhere =
 
 /** Values for settings that have none in .env.example. */
 const valid = {
+  SHARED_CLAIMS: "datasets=/data:ro",
   POD_NETWORK_ALLOW: "10.20.0.0/16=443",
   POD_PATCH: '{"metadata":{"labels":{"team":"research"}}}',
   IMAGE_PULL_SECRETS: "registry",

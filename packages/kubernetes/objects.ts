@@ -66,6 +66,7 @@ export interface Pod extends KubeObject {
 }
 
 interface PodVolume {
+  readonly name?: string;
   readonly persistentVolumeClaim?: { readonly claimName: string };
 }
 
@@ -123,6 +124,15 @@ export interface Node extends KubeObject {
 /** Returns the names of the claims that a pod mounts. */
 export function listClaimNames({ spec }: { readonly spec: Pick<Pod["spec"], "volumes"> }): string[] {
   return (spec.volumes ?? []).flatMap(({ persistentVolumeClaim }) => persistentVolumeClaim?.claimName ?? []);
+}
+
+/** Prefix of a pod's volumes that belong to the operator. */
+export const SHARED = "shared-";
+
+/** Returns the names of the claims of a pod that are disks of its run, in the order of its mounts. */
+export function listDiskNames({ spec }: { readonly spec: Pick<Pod["spec"], "volumes"> }): string[] {
+  const disks = (spec.volumes ?? []).filter(({ name = "" }) => !name.startsWith(SHARED));
+  return listClaimNames({ spec: { volumes: disks } });
 }
 
 export function findCondition(

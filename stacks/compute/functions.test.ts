@@ -112,6 +112,7 @@ const changes: Readonly<Record<string, string>> = {
   IMAGE_PULL_SECRETS: "registry",
   POD_PATCH: '{"metadata":{"labels":{"team":"research"}}}',
   POD_NETWORK_ALLOW: "10.20.0.0/16=443",
+  SHARED_CLAIMS: "datasets=/data:ro",
   POD_CAPABILITIES: "SYS_PTRACE",
   POD_USER_NAMESPACES: "1",
   TOOLS_IMAGE: "tools",

@@ -75,6 +75,37 @@ function isAllowable(cidr: string): boolean {
   });
 }
 
+const CLAIM =
+  /^(?!vol-|volume-)[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?=\/[A-Za-z0-9_][\w.-]*(\/[A-Za-z0-9_][\w.-]*)*:(ro|rw)$/;
+/** Directories of images, and of Berth. */
+const SYSTEM = /^\/(bin|boot|dev|etc|home|lib\w*|opt|proc|root|run|sbin|sys|tmp|usr|var|workspace)(\/|$)/;
+
+/** Parses SHARED_CLAIMS, `<claim>=<path>:ro|rw`. Disks of users are claims, too: their names are refused. */
+export function sharedClaims() {
+  return list(CLAIM, "claims that are not Berth's, with a path, like datasets=/data/sets:ro or scratch=/scratch:rw")
+    .transform((entries) => entries.map(getClaim))
+    .refine((claims) => claims.every(({ path }) => !SYSTEM.test(path)), "must name no directory that images have")
+    .refine(areApart, "must name each claim once, and no directory in another")
+    .default([]);
+}
+
+interface SharedClaim {
+  readonly name: string;
+  readonly path: string;
+  readonly isReadOnly: boolean;
+}
+
+function getClaim(text: string): SharedClaim {
+  const [name = "", target = ""] = text.split("=");
+  return { name, path: target.slice(0, -3), isReadOnly: target.endsWith(":ro") };
+}
+
+function areApart(claims: readonly SharedClaim[]): boolean {
+  const paths = claims.map(({ path }) => `${path}/`);
+  const isIn = (path: string) => paths.filter((other) => path.startsWith(other)).length > 1;
+  return new Set(claims.map(({ name }) => name)).size === claims.length && !paths.some(isIn);
+}
+
 const NAME = /^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?\/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/;
 /**
  * Names that Berth, Kubernetes and container runtimes give a meaning: an annotation can switch AppArmor off or add a

@@ -13,6 +13,7 @@ it("leaves pods as they are without any setting", () => {
     userNamespaces: false,
     pullSecrets: [],
     networkAllow: [],
+    sharedClaims: [],
   });
 });
 
@@ -110,4 +111,32 @@ it.each([
   "mirror.test",
 ])("does not let environments reach %s", (network) => {
   expect(() => read({ POD_NETWORK_ALLOW: network })).toThrow("Bad settings:\n  POD_NETWORK_ALLOW must ");
+});
+
+it("reads shared claims", () => {
+  expect(read({ SHARED_CLAIMS: "datasets=/data/sets:ro, scratch=/data/scratch:rw" }).sharedClaims).toEqual([
+    { name: "datasets", path: "/data/sets", isReadOnly: true },
+    { name: "scratch", path: "/data/scratch", isReadOnly: false },
+  ]);
+});
+
+it.each([
+  "datasets",
+  "datasets=/data",
+  "datasets=data:ro",
+  "datasets=/:rw",
+  "datasets=/data/:ro",
+  "datasets=/data/../etc:ro",
+  "datasets=/etc/ssl:ro",
+  "datasets=/lib64:ro",
+  "datasets=/workspace:rw",
+  "datasets=/home/dev8:rw",
+  "datasets=/.berth:rw",
+  `volume-${"a".repeat(40)}=/data:rw`,
+  "vol-0123456789abcdef0=/data:rw",
+  "a=/data:ro,b=/data/b:ro",
+  "a=/data/a:ro,b=/data:ro",
+  "a=/data:ro,a=/more:rw",
+])("refuses the shared claim %s", (claim) => {
+  expect(() => read({ SHARED_CLAIMS: claim })).toThrow("Bad settings:\n  SHARED_CLAIMS must ");
 });

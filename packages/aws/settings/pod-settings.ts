@@ -10,6 +10,7 @@ export const podSettingNames = [
   "IMAGE_PULL_SECRETS",
   "POD_PATCH",
   "POD_NETWORK_ALLOW",
+  "SHARED_CLAIMS",
 ] as const satisfies readonly ConfigName[];
 
 export type PodConfig = Pick<Config, (typeof podSettingNames)[number]>;
@@ -25,6 +26,7 @@ export function toPodSettings(config: PodConfig) {
     pullSecrets: config.IMAGE_PULL_SECRETS,
     patch: config.POD_PATCH,
     networkAllow: config.POD_NETWORK_ALLOW,
+    sharedClaims: config.SHARED_CLAIMS,
   };
 }
 

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { machineResources, podCapabilities, podNetworkAllow, podPatch } from "./pod-setting-forms.ts";
+import { machineResources, podCapabilities, podNetworkAllow, podPatch, sharedClaims } from "./pod-setting-forms.ts";
 import {
   annotations,
   endpointUrl,
@@ -72,6 +72,7 @@ export const settingSchemas = {
   IMAGE_PULL_SECRETS: () =>
     list(/^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/, "names of Secrets of the namespace berth-environments").default([]),
   POD_NETWORK_ALLOW: podNetworkAllow,
+  SHARED_CLAIMS: sharedClaims,
   POD_PATCH: () => podPatch().optional(),
   POD_USER_NAMESPACES: () => flag().default(false),
   SWEEP_SECONDS: () => number({ min: 1, max: 60, whole: true }).default(60),

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Run } from "#core/ports/compute.ts";
-import type { Job, Node } from "../objects.ts";
+import { type Job, listDiskNames, type Node } from "../objects.ts";
 import { buildPaths } from "../paths.ts";
 import { archiveJob } from "../volumes/archive-job.ts";
 import type { PodSettings } from "./pod-settings.ts";
@@ -26,11 +26,16 @@ const run: Run = {
 };
 
 interface MadePod {
+  readonly volumes: readonly {
+    readonly name: string;
+    readonly persistentVolumeClaim?: { readonly claimName: string };
+  }[];
   readonly hostUsers?: boolean;
   readonly terminationGracePeriodSeconds: number;
   readonly containers: readonly [
     {
       readonly command: readonly string[];
+      readonly volumeMounts: readonly object[];
       readonly resources: Record<"limits" | "requests", Record<string, string>>;
       readonly securityContext: object;
     },
@@ -208,5 +213,43 @@ describe("allowed networks", () => {
 
     // The Service of an SSH port belongs to the Job.
     expect(listPartPaths(run, { jobs: [job], pods: [] }, place.paths)).toEqual(made);
+  });
+});
+
+describe("shared claims", () => {
+  const sharedClaims = [
+    { name: "datasets", path: "/data/sets", isReadOnly: true },
+    { name: "scratch", path: "/scratch", isReadOnly: false },
+  ];
+  const disk = `volume-${"a".repeat(40)}`;
+  const mountsAt = (path: string) => [
+    { volume: { id: `${disk}.01234567-89ab-cdef-0123-456789abcdef`, zone: "z" }, path },
+  ];
+
+  it("are mounted beside the run's disk, and are not a disk of the run", () => {
+    const pod = buildPod({ sharedClaims }, { mounts: mountsAt("/workspace") });
+
+    expect(pod.volumes.slice(2)).toEqual([
+      { name: "shared-0", persistentVolumeClaim: { claimName: "datasets", readOnly: true } },
+      { name: "shared-1", persistentVolumeClaim: { claimName: "scratch" } },
+    ]);
+    expect(pod.containers[0].volumeMounts.slice(2)).toEqual([
+      { name: "shared-0", mountPath: "/data/sets", readOnly: true },
+      { name: "shared-1", mountPath: "/scratch" },
+    ]);
+    expect(listDiskNames({ spec: pod })).toEqual([disk]);
+    expect(listDiskNames({ spec: buildPod({ sharedClaims }) })).toEqual([]);
+  });
+
+  it.each([
+    ["/data/sets", ["scratch"]],
+    ["/data", ["scratch"]],
+    ["/scratch/mine", ["datasets"]],
+    ["/scratches", ["datasets", "scratch"]],
+  ])("give way to the run's own volume at %s", (path, names) => {
+    const { volumes } = buildPod({ sharedClaims }, { mounts: mountsAt(path) });
+
+    const mounted = volumes.flatMap(({ persistentVolumeClaim }) => persistentVolumeClaim?.claimName ?? []);
+    expect(mounted).toEqual([disk, ...names]);
   });
 });

@@ -1,3 +1,6 @@
+import type { Mount } from "#core/ports/compute.ts";
+import { SHARED } from "../objects.ts";
+
 /** Settings of a deployment for the pods of its environments. */
 export interface PodSettings {
   /** `share`: an environment gets the processors of its share, and no more. `none`: also those that are idle. */
@@ -11,6 +14,8 @@ export interface PodSettings {
   /** Names of Secrets with the credentials of registries. */
   readonly pullSecrets?: readonly string[] | undefined;
   readonly patch?: PodPatch | undefined;
+  /** Claims that each environment mounts. They are the operator's: Berth neither makes nor removes them. */
+  readonly sharedClaims?: readonly SharedClaim[] | undefined;
   /** Networks that environments reach although deploy/kubernetes/network-policy.yaml cuts private ones. */
   readonly networkAllow?: readonly AllowedNetwork[] | undefined;
   /** Time from SIGTERM to SIGKILL, as the core's settings have it. */
@@ -21,6 +26,12 @@ export interface PodSettings {
 export interface AllowedNetwork {
   readonly cidr: string;
   readonly ports: readonly number[];
+}
+
+export interface SharedClaim {
+  readonly name: string;
+  readonly path: string;
+  readonly isReadOnly: boolean;
 }
 
 /** Fields of pods that the operator adds. Berth's own labels and annotations count before them. */
@@ -40,4 +51,22 @@ type Texts = Readonly<Record<string, string>>;
 /** Returns the part of a pod's spec that names the credentials of registries. */
 export function pullingWith(secrets: readonly string[] = []): object {
   return secrets.length === 0 ? {} : { imagePullSecrets: secrets.map((name) => ({ name })) };
+}
+
+/** Returns volumes and mounts of the shared claims. A run's own volume counts before a claim at its path. */
+export function mountShared(claims: readonly SharedClaim[] = [], own: readonly Mount[] = []) {
+  const isApart = (path: string, other: string) =>
+    !`${path}/`.startsWith(`${other}/`) && !`${other}/`.startsWith(`${path}/`);
+  const free = claims.filter(({ path }) => own.every((mount) => isApart(path, mount.path)));
+  return {
+    volumes: free.map(({ name, isReadOnly }, at) => ({
+      name: `${SHARED}${at}`,
+      persistentVolumeClaim: { claimName: name, ...(isReadOnly && { readOnly: true }) },
+    })),
+    mounts: free.map(({ path, isReadOnly }, at) => ({
+      name: `${SHARED}${at}`,
+      mountPath: path,
+      ...(isReadOnly && { readOnly: true }),
+    })),
+  };
 }

@@ -16,7 +16,7 @@ import { computeExtras, computeQuantities, computeStorage, withoutCpu } from "..
 import { type NodeTypeRule, termsOfType } from "../nodes/node-type.ts";
 import { podTolerations, type Toleration } from "../nodes/tolerations.ts";
 import type { Node } from "../objects.ts";
-import { type PodSettings, pullingWith } from "./pod-settings.ts";
+import { mountShared, type PodSettings, pullingWith } from "./pod-settings.ts";
 import { buildVariables } from "./run-env.ts";
 import { hasEnv } from "./run-parts.ts";
 
@@ -104,6 +104,7 @@ function buildPod(run: Run, machine: number, surroundings: JobSurroundings): obj
   const { pods = {} } = surroundings;
   const { graceSeconds = GRACE_SECONDS } = pods;
   const supervision = { graceSeconds, words, listed: mounts[0]?.path };
+  const shared = mountShared(pods.sharedClaims, run.mounts);
   const tools = supervisedBy(surroundings.toolsImage, run, served(ports), supervision);
   return {
     restartPolicy: "Never",
@@ -126,7 +127,7 @@ function buildPod(run: Run, machine: number, surroundings: JobSurroundings): obj
     containers: [
       {
         ...buildMain(run, machine, surroundings),
-        ...mountedIn(mounts, tools?.mounts),
+        ...mountedIn(mounts, [...shared.mounts, ...(tools?.mounts ?? [])]),
         ...listening(ports, machine === 0 ? surroundings.sshPort : undefined),
         ...tools?.container,
       },
@@ -137,6 +138,7 @@ function buildPod(run: Run, machine: number, surroundings: JobSurroundings): obj
         name: `volume-${at}`,
         persistentVolumeClaim: { claimName: claimName(volume) },
       })),
+      ...shared.volumes,
       ...(tools?.volumes ?? []),
     ],
   };

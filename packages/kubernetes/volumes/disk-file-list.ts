@@ -6,7 +6,7 @@ import { findMainStatus } from "../access/start-gate.ts";
 import { isSupervised, listFiles, parseExitMessage } from "../access/tools.ts";
 import { askPod } from "../exec/supervised-exec.ts";
 import { nameOfRun, type RunId } from "../names.ts";
-import { listClaimNames, type Pod } from "../objects.ts";
+import { listDiskNames, type Pod } from "../objects.ts";
 import type { ClusterContext } from "../runs/read-run.ts";
 import { isTerminated } from "../status/machine-status.ts";
 
@@ -22,7 +22,7 @@ const leftOut = "The rest is left out\n";
  */
 export async function keepListing(place: ClusterContext, blobs: Blobs, id: RunId, pod: Pod | undefined): Promise<void> {
   if (!pod) return;
-  const [claim] = listClaimNames(pod);
+  const [claim] = listDiskNames(pod);
   if (claim === undefined || !isSupervised(pod) || pod.metadata.deletionTimestamp !== undefined) return;
   try {
     const listing = await findListing(place, pod);
