@@ -4,6 +4,7 @@ import { type Monitored, makeAlarms } from "./alarms/alarms.ts";
 import { makeCanary } from "./alarms/canary.ts";
 import { makeDashboard } from "./alarms/dashboard.ts";
 import { makeApi } from "./api.ts";
+import { readClusterAddress } from "./compute/cluster-address.ts";
 import {
   functionArguments,
   logicalName,
@@ -123,6 +124,7 @@ function makeFunctions(stage: Stage, root: string, parts: FunctionParts): GetFun
     stage,
     originSecrets,
     webhookSecret,
+    clusterAddress: readClusterAddress(stage),
     bundles: join(root, "dist"),
     deployedAt: new Date().toISOString(),
     bucketName: bucket.name,

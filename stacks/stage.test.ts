@@ -67,6 +67,16 @@ test.each([
   ["dev", { EKS_ACCESS: "private", VPC_SUBNETS: "subnet-1,", VPC_SECURITY_GROUPS: "sg-1" }, "needs VPC_SUBNETS"],
   ["dev", { ALLOWED_ROLES: Array(300).fill("Developers").join() }, "room for 3000: shorten ALLOWED_ROLES"],
   ["dev", { WEBHOOK_ALLOW: Array(300).fill("10.0.0.0/8").join() }, "room for 3000: shorten WEBHOOK_ALLOW"],
+  // The certificate that each deployment reads from EKS takes room as well.
+  [
+    "dev",
+    {
+      NODE_TYPES: Array(32)
+        .fill(`${"a".repeat(20)}=b=p5.48xlarge`)
+        .join(),
+    },
+    "room for 3000: shorten NODE_TYPES",
+  ],
   ["dev", { ACCESS: "vpn" }, "ACCESS must be gateway, nodeport or none"],
   ["dev", { SSH_HOST_KEYS: "" }, "ACCESS=gateway, the default, needs SSH_HOST_KEYS: make the gateway's host key"],
   ["dev", { ACCESS: "gateway", SSH_HOST_KEYS: "" }, "ACCESS=gateway needs SSH_HOST_KEYS: make the gateway's host key"],

@@ -34,6 +34,7 @@ beforeEach(async () => {
     sealerKeyId: "",
     originSecrets: "",
     webhookSecret: "",
+    clusterAddress: {},
   };
 });
 
@@ -68,6 +69,7 @@ const filled: Omit<Surroundings, "bundles" | "stage"> = {
   sealerKeyId: "key",
   originSecrets: "s".repeat(32),
   webhookSecret: "webhook-secret",
+  clusterAddress: { EKS_ENDPOINT: "https://gpus.eks.test", EKS_CA: "Z3B1cw==" },
 };
 
 /** Values that differ from those of `stage`. */

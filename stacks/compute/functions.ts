@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Stage } from "../stage.ts";
+import type { ClusterAddress } from "./cluster-address.ts";
 import type { FunctionEntry } from "./functions-file.ts";
 
 type Text = $util.Input<string>;
@@ -17,6 +18,7 @@ export interface Surroundings {
   /** Comma-separated during a rotation. */
   readonly originSecrets: Text;
   readonly webhookSecret: Text;
+  readonly clusterAddress: ClusterAddress;
 }
 
 /**
@@ -72,6 +74,7 @@ export function metricsNamespace({ name }: Stage): string {
 export function getEnvironment(entry: FunctionEntry, around: Surroundings): Record<string, Text> {
   const { stage } = around;
   const values: Readonly<Record<string, Text | undefined>> = {
+    ...around.clusterAddress,
     ...stage.settings,
     ...around.queueUrls,
     TABLE_NAME: stage.tableName,

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { parse } from "yaml";
 import { type Check, different, differentInOrder, findEntry, ofType } from "./checks.ts";
-import { ACCOUNT, REGION } from "./cloud.ts";
-import { stageSettings } from "./stage-settings.ts";
+import { ACCOUNT, CLUSTER_ADDRESS, REGION } from "./cloud.ts";
+import { ownEndpoint, stageSettings } from "./stage-settings.ts";
 import type { Resource } from "./synthesize.ts";
 
 /** The stage's outputs, which the program of the synthesis records as a resource. */
@@ -20,6 +20,19 @@ export const accessChecks = {
       const told = Object.entries(found).filter(([, value]) => value !== undefined);
       const expected = Object.entries({ ACCESS: access, ...wanted }).filter(([name]) => read.includes(name));
       return different(`how ${resource.name} lets users in`, told.map(String), expected.map(String));
+    });
+  },
+
+  /** Each function that reaches the cluster has its address. The stage with node ports configures the endpoint. */
+  clusterAddress(resources, functions) {
+    return ofType(resources, "aws:lambda/function:Function").flatMap((resource) => {
+      const { EKS_ENDPOINT, EKS_CA } = resource.inputs.environment?.variables ?? {};
+      const read = findEntry(resource, functions)?.settings ?? [];
+      const isOwn = findAccess(resources) === "nodeport";
+      const address = isOwn ? { ...CLUSTER_ADDRESS, EKS_ENDPOINT: ownEndpoint } : CLUSTER_ADDRESS;
+      const expected = Object.entries(address).filter(([name]) => read.includes(name));
+      const told = Object.entries({ EKS_ENDPOINT, EKS_CA }).filter(([, value]) => value !== undefined);
+      return different(`where ${resource.name} finds the cluster`, told.map(String), expected.map(String));
     });
   },
 

@@ -1,6 +1,12 @@
 export const ACCOUNT = "123456789012";
 export const REGION = "us-east-1";
 
+/** The address of every cluster, with a certificate authority as long as EKS's. */
+export const CLUSTER_ADDRESS = {
+  EKS_ENDPOINT: `https://0123456789ABCDEF0123456789ABCDEF.gr7.${REGION}.eks.amazonaws.com`,
+  EKS_CA: Buffer.alloc(1_107, "c").toString("base64"),
+};
+
 type Inputs = Readonly<Record<string, unknown>>;
 
 /** Returns the fields that AWS would set and that other resources use. */
@@ -67,6 +73,13 @@ export function answerCall(token: string, inputs: Inputs): Record<string, unknow
       return { partition: "aws", dnsSuffix: "amazonaws.com", id: "aws" };
     case "aws:index/getCallerIdentity:getCallerIdentity":
       return { accountId: ACCOUNT, arn: `arn:aws:iam::${ACCOUNT}:user/deployer`, userId: "deployer" };
+    case "aws:eks/getCluster:getCluster":
+      return {
+        name: inputs.name,
+        status: "ACTIVE",
+        endpoint: CLUSTER_ADDRESS.EKS_ENDPOINT,
+        certificateAuthorities: [{ data: CLUSTER_ADDRESS.EKS_CA }],
+      };
     case "aws:iam/getPolicyDocument:getPolicyDocument":
       return { json: JSON.stringify(buildDocument(inputs)), statements: inputs.statements };
     default:

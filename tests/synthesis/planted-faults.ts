@@ -386,6 +386,17 @@ export const faults: Readonly<Record<string, readonly [check: string, fault: Fau
       return inputs;
     }),
   ],
+  "a function that has to ask EKS where the cluster is": [
+    "clusterAddress",
+    change(lambda, /^ConsumersReconcileFunction$/, withoutVariable("EKS_CA")),
+  ],
+  "a function that trusts another cluster": [
+    "clusterAddress",
+    change(lambda, /^SchedulesWatchFunction$/, (inputs) => {
+      inputs.environment.variables.EKS_CA = "b3RoZXI=";
+      return inputs;
+    }),
+  ],
   "a secret where nobody uses it": [
     "environments",
     change(lambda, /^SharedLiveFunction$/, (inputs) => {
@@ -833,6 +844,10 @@ export const nodePortFaults: Readonly<Record<string, readonly [check: string, fa
   "a driver that opens no node port": [
     "waysIn",
     change(lambda, /^ConsumersReconcileFunction$/, withoutVariable("CLUSTER_SSH")),
+  ],
+  "a configured endpoint that one function does not have": [
+    "clusterAddress",
+    change(lambda, /^ConsumersReconcileFunction$/, withoutVariable("EKS_ENDPOINT")),
   ],
   "jobs that say nobody gets in": [
     "waysIn",

@@ -8,3 +8,6 @@ export const stageSettings = {
   ACCESS: "gateway",
   SSH_HOST_KEYS: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGfsCoS5UjAy7HiBBGNyDsGJMwkDBCcPVNGtvJnbjDTi",
 } as const;
+
+/** An address of the API server that a stage configures itself. */
+export const ownEndpoint = "https://gpus.internal.example";

@@ -26,7 +26,7 @@ import { type MadePolicy, rolePolicies, trustPolicies } from "./policies.ts";
 import { recursionChecks } from "./recursion-checks.ts";
 import { roleChecks } from "./role-checks.ts";
 import { socketChecks } from "./socket-checks.ts";
-import { stageSettings as settings } from "./stage-settings.ts";
+import { ownEndpoint, stageSettings as settings } from "./stage-settings.ts";
 import { type Resource, synthesize } from "./synthesize.ts";
 
 const functions = functionsFile as FunctionsFile;
@@ -58,7 +58,7 @@ beforeAll(async () => {
   const domain = { API_DOMAIN: "api.berth.dev", API_CERTIFICATE_ARN: certificate };
   const more = { ...network, ...key, ...domain, MONTHLY_BUDGET_USD: "500" };
   const { SSH_HOST_KEYS: _, ...others } = settings;
-  const access = { ACCESS: "nodeport", TOOLS_IMAGE: "berth/tools:1" };
+  const access = { ACCESS: "nodeport", TOOLS_IMAGE: "berth/tools:1", EKS_ENDPOINT: ownEndpoint };
   production = await synthesize("production", { ...others, ...more, ...access });
 }, LONG_MS);
 
@@ -150,6 +150,10 @@ describe("a production stage with a private cluster", () => {
   test("accepts only TLS 1.2 at its host name, which the canary calls too", () => {
     expect(all.transport?.(production, functions)).toEqual([]);
     expect(all.canary?.(production, functions)).toEqual([]);
+  });
+
+  test("reaches its cluster at the endpoint that it configures", () => {
+    expect(all.clusterAddress?.(production, functions)).toEqual([]);
   });
 
   test("opens SSH at node ports, and has no gateway", () => {

@@ -123,6 +123,9 @@ export async function startServices(resources: readonly Resource[]): Promise<Ser
       addresses: {
         ...Object.fromEntries(eventQueues.map((name) => [queueVariables[name], urls[name]])),
         SOCKET_API_URL: connections.url,
+        // The control plane starts after the functions, so they ask EKS for its address.
+        EKS_ENDPOINT: "",
+        EKS_CA: "",
       },
       hosts: { [RECEIVER_HOST]: "127.0.0.1" },
     },
