@@ -166,6 +166,8 @@ export interface components {
             paused: components["schemas"]["ClosedNote"] | null;
             /** @description The types with machines, a queue or a closure. */
             pools: components["schemas"]["AdminPool"][];
+            /** @description The last reads of EKS's node groups; null where there were none, as on a local stack. */
+            node_groups: components["schemas"]["NodeGroupsReading"] | null;
         };
         AdminState: {
             /** @description Since when and why no new jobs are started at all; null while they are. */
@@ -1288,6 +1290,20 @@ export interface components {
              * @constant
              */
             status: "gone";
+        };
+        NodeGroupsReading: {
+            /**
+             * Format: date-time
+             * @description When EKS told its node groups; null if it never did. These count until the next answer.
+             */
+            read_at: string | null;
+            /**
+             * Format: date-time
+             * @description When EKS was asked last.
+             */
+            asked_at: string;
+            /** @description The kind of error that EKS replied with then; null if it told its node groups. */
+            error: string | null;
         };
         OpenJobTerminal: {
             /** @description A terminal of this job to return to. Without it a new one is started. */

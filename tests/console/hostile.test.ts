@@ -62,6 +62,8 @@ const pool: Schemas["AdminPool"] = {
   ],
 };
 
+const reading = { read_at: at, asked_at: at, error: hostile };
+
 const user = { username: hostile, user_id: 7, disabled: false, key_count: 1, web_session_count: 0, last_issued_at: at };
 
 const delivery: Schemas["AdminWebhookDelivery"] = {
@@ -93,7 +95,11 @@ test("10 KB of markup and turned text in every field of an answer are shown as t
   const counts = { limit: 100, offset: 0, total: 1 };
   const answers: [path: string, screen: string, body: unknown][] = [
     ["/v1/environments", "/", { environments: [environment], ...counts } satisfies Schemas["AllEnvironments"]],
-    ["/v1/admin/pools", "/admin", { paused: closed, pools: [pool] } satisfies Schemas["AdminPoolList"]],
+    [
+      "/v1/admin/pools",
+      "/admin",
+      { paused: closed, pools: [pool], node_groups: reading } satisfies Schemas["AdminPoolList"],
+    ],
     ["/v1/admin/users", "/admin/users", { users: [user], ...counts } satisfies Schemas["AdminUserList"]],
     [
       "/v1/admin/webhooks/deliveries",

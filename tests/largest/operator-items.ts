@@ -1,6 +1,6 @@
 import type { AuditRecord } from "#core/admin/audit.ts";
 import type { OrphanReport } from "#core/admin/orphans.ts";
-import type { MachineGroupsItem } from "#core/pools/capacity/machine-groups.ts";
+import type { MachineGroupsItem } from "#core/pools/capacity/machine-groups-item.ts";
 import type { MachineGroup } from "#core/ports/machine-groups.ts";
 import type { ClusterState } from "#core/reconciler/cluster-state.ts";
 import type { WatchItem } from "#core/reconciler/watcher-lease.ts";
@@ -118,6 +118,7 @@ export const machineGroups = {
   groups: Array.from({ length: 100 }, () => group),
   readAt: at,
   triedAt: at,
+  failure: "x".repeat(81),
 } satisfies Written<MachineGroupsItem>;
 
 export const sealingKey = { ...base, ...sealingKeyKey, kind: "sealing-key", id: "f".repeat(16) };

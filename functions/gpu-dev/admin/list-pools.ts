@@ -43,6 +43,7 @@ export const endpoint = gpuDev.endpoint(
       return {
         paused: view.paused && toNote(view.paused),
         pools: view.pools.map((pool) => toAdminPool(pool, about)),
+        node_groups: view.machineGroups && toReading(view.machineGroups),
       };
     });
   },
@@ -106,6 +107,14 @@ function toWaiting(
     queued_at: wholeSeconds(queuedAt),
     estimated_start_time: startsAt ? wholeSeconds(startsAt) : null,
     reason: statusReason(environment, { advice, now, settings }),
+  };
+}
+
+function toReading({ readAt, triedAt, failure }: NonNullable<PoolsView["machineGroups"]>) {
+  return {
+    read_at: readAt === undefined ? null : wholeSeconds(readAt),
+    asked_at: wholeSeconds(triedAt),
+    error: failure ?? null,
   };
 }
 

@@ -1,4 +1,6 @@
 import { expect, test } from "vitest";
+import type { Item } from "#core/ports/table.ts";
+import { machineGroupsKey } from "#core/store/keys.ts";
 import { openBrowser } from "#tests/fixtures/browser.ts";
 import { plainSession, smallJob, submitJob } from "#tests/fixtures/catalog-requests.ts";
 import { developer, httpWorld, second } from "#tests/worlds/http-world.ts";
@@ -66,6 +68,27 @@ test("pools show who holds each machine until when, and who waits with place, sh
   const [, { queue }] = pools as { queue: { reason: string }[] }[] as [unknown, { queue: { reason: string }[] }];
   const job = await ask("GET", `/v1/jobs/${own}`, admin);
   expect(queue[0]?.reason).toBe(job.status_reason);
+});
+
+test("the list of pools says when node groups were read, and why they were not read since", async () => {
+  const { world, admin, ask } = await adminWorld();
+  const without = await ask("GET", "/v1/admin/pools", admin);
+  world.machineGroups.set([]);
+  await world.advance(60_000);
+  const read = await ask("GET", "/v1/admin/pools", admin);
+  world.machineGroups.set(Object.assign(new Error("Rate exceeded"), { name: "ThrottlingException" }));
+  for (let minute = 0; minute < 12; minute++) await world.advance(60_000);
+  const refused = await ask("GET", "/v1/admin/pools", admin);
+  const item = await world.table.get(machineGroupsKey);
+  await world.table.put({ ...item, ...machineGroupsKey, groups: "damaged" } as Item);
+
+  type Reading = Readonly<Record<"read_at" | "asked_at", string>>;
+  const [before, after] = [read.node_groups, refused.node_groups] as [Reading, Reading];
+  expect(without.node_groups).toBeNull();
+  expect(before).toMatchObject({ read_at: before.asked_at, error: null });
+  expect(after).toMatchObject({ read_at: before.read_at, error: "ThrottlingException" });
+  expect(Date.parse(after.asked_at) - Date.parse(after.read_at)).toBeGreaterThanOrEqual(10 * 60_000);
+  expect((await ask("GET", "/v1/admin/pools", admin)).node_groups).toBeNull();
 });
 
 test("one type is shown also if nothing is known of it, and an unknown one is refused", async () => {

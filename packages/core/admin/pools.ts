@@ -4,11 +4,12 @@ import { type Environment, isWaiting } from "../environments/record/record.ts";
 import { poolTypes } from "../fleet.ts";
 import { type AdmissionClosure, readAdmission } from "../pools/admission/admission.ts";
 import { type ListedNode, listedNode } from "../pools/capacity/list-nodes.ts";
+import { type MachineGroupsItem, parseMachineGroups } from "../pools/capacity/machine-groups-item.ts";
 import { readAdvice, type WaitAdvice } from "../pools/forecast/advice.ts";
 import { readLedger } from "../pools/ledger/ledger.ts";
 import { emptyPool, findPool, type Holding, type Ledger, type PoolSummary } from "../pools/ledger/record.ts";
-import { keyOfText } from "../store/keys.ts";
-import { readable } from "../store/readable.ts";
+import { keyOfText, machineGroupsKey } from "../store/keys.ts";
+import { readable, unlessUnreadable } from "../store/readable.ts";
 import { listLivingKeys } from "./living.ts";
 
 /** A pool as operators see it. Units are GPUs, or machines in a CPU pool. */
@@ -44,13 +45,16 @@ export interface QueueEntry {
 export interface PoolsView {
   readonly paused: Partial<AdmissionClosure> | null;
   readonly pools: readonly PoolView[];
+  /** When the provider was asked for its node groups, and how it replied. Null without a provider. */
+  readonly machineGroups: Pick<MachineGroupsItem, "readAt" | "triedAt" | "failure"> | null;
 }
 
 /** Returns the pools with machines, waiting environments or a closure, or the one of this type. */
 export async function readPools(ctx: Context<"table">, type?: string): Promise<PoolsView> {
   const types = poolTypes.filter((each) => type === undefined || each === type);
-  const [{ paused, drained, closures = [] }, waiting, ledgers] = await Promise.all([
+  const [{ paused, drained, closures = [] }, machineGroups, waiting, ledgers] = await Promise.all([
     readAdmission(ctx),
+    findMachineGroups(ctx),
     listWaiting(ctx),
     Promise.all(types.map(async (each) => readLedger(ctx, (await findPool(ctx, each)) ?? emptyPool(ctx, each)))),
   ]);
@@ -65,7 +69,16 @@ export async function readPools(ctx: Context<"table">, type?: string): Promise<P
       drained: isDrained ? getNote(ledger.type) : null,
     });
   });
-  return { paused: paused ? getNote(null) : null, pools: pools.filter((pool) => type !== undefined || isUsed(pool)) };
+  return {
+    paused: paused ? getNote(null) : null,
+    pools: pools.filter((pool) => type !== undefined || isUsed(pool)),
+    machineGroups,
+  };
+}
+
+async function findMachineGroups(ctx: Context<"table">): Promise<PoolsView["machineGroups"]> {
+  const item = await ctx.table.get(machineGroupsKey);
+  return (item && (await unlessUnreadable(ctx, async () => parseMachineGroups(item)))) ?? null;
 }
 
 async function listWaiting(ctx: Context<"table">): Promise<Environment[]> {

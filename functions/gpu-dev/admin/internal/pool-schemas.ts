@@ -69,10 +69,26 @@ export const AdminPool = z
   })
   .meta({ id: "AdminPool" });
 
+const NodeGroupsReading = z
+  .object({
+    read_at: Timestamp.nullable().describe(
+      "When EKS told its node groups; null if it never did. These count until the next answer.",
+    ),
+    asked_at: Timestamp.describe("When EKS was asked last."),
+    error: z
+      .string()
+      .nullable()
+      .describe("The kind of error that EKS replied with then; null if it told its node groups."),
+  })
+  .meta({ id: "NodeGroupsReading" });
+
 export const AdminPools = z
   .object({
     paused: z.union([ClosedNote, z.null()]).describe("Since when no new jobs are started at all; null while they are."),
     pools: z.array(AdminPool).describe("The types with machines, a queue or a closure."),
+    node_groups: z
+      .union([NodeGroupsReading, z.null()])
+      .describe("The last reads of EKS's node groups; null where there were none, as on a local stack."),
   })
   .meta({ id: "AdminPoolList" });
 
@@ -122,4 +138,5 @@ export const examplePools = {
       ],
     },
   ],
+  node_groups: { read_at: "2026-01-20T18:18:00Z", asked_at: "2026-01-20T18:28:00Z", error: "ThrottlingException" },
 };

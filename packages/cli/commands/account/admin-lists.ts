@@ -9,7 +9,9 @@ interface JsonFlags {
   readonly json: boolean;
 }
 
-type Pool = Awaited<ReturnType<Admin["pools"]>>["pools"][number];
+type PoolList = Awaited<ReturnType<Admin["pools"]>>;
+type Pool = PoolList["pools"][number];
+type Reading = NonNullable<PoolList["node_groups"]>;
 
 /** Prints the types of machines, the machines with their holders, and who waits. */
 export async function listPools({ json }: JsonFlags, gpuType?: string): Promise<void> {
@@ -17,6 +19,7 @@ export async function listPools({ json }: JsonFlags, gpuType?: string): Promise<
   const found = await admin.pools({ gpuType });
   if (json) return outJson(found.pools);
   if (found.paused) say(`No new job starts${describeClosed(found.paused)}.`);
+  if (found.node_groups) say(describeReading(found.node_groups));
   if (found.pools.length === 0) return say("There are no machines, and nothing waits.");
   const columns = outputColumns();
   const types = found.pools.map(({ gpu_type, free, total, node_count, waiting_count, drained }) => {
@@ -32,6 +35,13 @@ export async function listPools({ json }: JsonFlags, gpuType?: string): Promise<
   out(
     `\n${table([["TYPE", "PLACE", "USER", "NAME", "API", "UNITS", "SHARE", "START", "REASON"], ...waiting], columns)}`,
   );
+}
+
+/** Says how old the known node groups are, and why if EKS did not tell them when it was asked last. */
+export function describeReading({ read_at, error }: Reading): string {
+  const when =
+    read_at === null ? "Node groups never read" : `Node groups read ${timeSpan(Date.now() - Date.parse(read_at))} ago`;
+  return error === null ? `${when}.` : told`${when}; EKS: ${error}`;
 }
 
 function describeClosed({ since, by, reason }: NonNullable<Pool["drained"]>): string {

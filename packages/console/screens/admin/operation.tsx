@@ -22,6 +22,7 @@ export function Operation() {
           <>
             <Admission list={data} />
             <Types pools={data.pools} />
+            <NodeGroups reading={data.node_groups} />
             <Queue pools={data.pools} />
             <Machines pools={data.pools} />
           </>
@@ -30,6 +31,24 @@ export function Operation() {
       <AllJobs />
       <Orphans />
     </>
+  );
+}
+
+/** Says when EKS told its node groups, and why not if it replied with an error since. */
+function NodeGroups({ reading }: { readonly reading: PoolList["node_groups"] }) {
+  if (!reading) return null;
+  const { read_at, error } = reading;
+  return (
+    <p className="faint">
+      {read_at === null ? (
+        "Node groups never read"
+      ) : (
+        <>
+          Node groups read at <At time={read_at} />
+        </>
+      )}
+      {error === null ? "." : `; EKS: ${printable(error, 80)}`}
+    </p>
   );
 }
 

@@ -1,50 +1,21 @@
 import type { Context } from "../../context.ts";
 import { findInstanceType } from "../../fleet.ts";
 import type { ComputeNode } from "../../ports/compute.ts";
-import { type Lack, lackKinds, type MachineGroup } from "../../ports/machine-groups.ts";
-import type { Item, Stored } from "../../ports/table.ts";
+import type { Lack, MachineGroup } from "../../ports/machine-groups.ts";
+import type { Item } from "../../ports/table.ts";
 import { kindOfError } from "../../problem.ts";
 import { keyText, machineGroupsKey } from "../../store/keys.ts";
 import { unlessUnreadable } from "../../store/readable.ts";
 import { sameData } from "../../store/same-data.ts";
-import { count, flag, list, literal, number, optional, shape, text } from "../../store/shape.ts";
-import { createParser, isNewer } from "../../store/unreadable.ts";
+import { isNewer } from "../../store/unreadable.ts";
 import { writeRecord } from "../../store/write-record.ts";
 import { MINUTE_MS } from "../../units.ts";
 import type { Ledger, MakeableLedger, PoolGroup, Shortage } from "../ledger/record.ts";
 import { beginShortage } from "../ledger/shortage.ts";
 import { planSoon } from "../plan/plan-soon.ts";
 import { findGroup } from "./groups.ts";
+import { type MachineGroupsItem, parseMachineGroups } from "./machine-groups-item.ts";
 import type { Listing } from "./pool-nodes.ts";
-
-/** The provider's last answer. It stays while the provider does not answer. */
-export interface MachineGroupsItem extends Stored {
-  readonly kind: "machine-groups";
-  readonly groups: readonly MachineGroup[];
-  /** Time of the answer, if there was one. */
-  readonly readAt?: number | undefined;
-  /** Time of the last question. */
-  readonly triedAt: number;
-  /** Kind of the error that was the reply to the last question. */
-  readonly failure?: string | undefined;
-}
-
-const parseMachineGroups: (item: Item) => MachineGroupsItem = createParser("machine-groups", {
-  groups: list(
-    shape<MachineGroup>({
-      name: text,
-      instanceTypes: list(text),
-      zones: list(text),
-      mostNodes: count,
-      isActive: flag,
-      admitsRuns: flag,
-      lacks: optional(literal(...lackKinds)),
-    }),
-  ),
-  readAt: optional(number),
-  triedAt: number,
-  failure: optional(text),
-});
 
 /** EKS allows 30 groups in a cluster by default. One item holds all. */
 const MOST_GROUPS = 100;
