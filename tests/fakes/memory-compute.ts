@@ -34,6 +34,8 @@ import { memorySignals } from "./memory-signals.ts";
 export interface MemoryCompute extends Compute, MemoryPosts, MemoryExecs, MemoryNodes {
   /** Sets the outcome and the output of later runs of this uid. */
   program(uid: string, outcome: Outcome, options?: Partial<Omit<Program, "outcome">>): void;
+  /** Returns the outcome of later runs of this uid, if set. */
+  programmed(uid: string): Outcome | undefined;
   /** Adds to the output of a run's command. */
   print(uid: string, run: number, printed: string | Uint8Array): void;
   /** Makes a port of the uid's runs silent, or ends this. With a silent port, none becomes ready. */
@@ -217,6 +219,7 @@ function controls(world: World): Omit<MemoryCompute, keyof Others | "takeChanged
     program: (uid, outcome, { ignoresTerm = false, log = "", lastWords = "" } = {}) => {
       world.outcomes.set(uid, { outcome, ignoresTerm, log, lastWords });
     },
+    programmed: (uid) => world.outcomes.get(uid)?.outcome,
     print: (uid, run, printed) => {
       settle(world);
       const id = runName(uid, run);

@@ -127,6 +127,7 @@ const reported = [
   "node back after it was NotReady",
   "node joined",
   "a machine made for who waited",
+  "a zone without machines for who waited",
   "one of two machines bound, and the other not",
   "a machine replaced under its name",
   "a newer record left alone",

@@ -54,8 +54,8 @@ export interface ScheduleOptions {
 
 const START = Date.UTC(2026, 0, 20, 18);
 const MINUTE = 60_000;
-/** The longest honest schedule known (seed 7370991) needs 5,104 calls. */
-const MOST_CALLS = 7_000;
+/** The longest honest schedule known (seed 3698, whose zones have no machines for an hour) needs 6,153 calls. */
+const MOST_CALLS = 9_000;
 const LONGEST_MS = 3 * 60 * MINUTE;
 /** Disks with backups are due daily for their tags, which is no unfinished work. */
 const SOON_MS = 20 * MINUTE;

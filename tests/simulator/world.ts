@@ -28,7 +28,7 @@ import { sweepRules } from "./invariants/sweep-rules.ts";
 import type { Host, Scheduler } from "./scheduler.ts";
 import { faultyPorts, type TruePorts } from "./weather/faulty-ports.ts";
 import { type Hearsay, provider } from "./weather/machine-weather.ts";
-import { nodeGroup, simulatedGroup } from "./weather/node-group.ts";
+import { drawnZones, nodeGroup, simulatedGroup, zonedGroup } from "./weather/node-group.ts";
 import { readByNewer, type Versions, versionedTable } from "./weather/version-weather.ts";
 import { drawnVolumes, type VolumeTimes } from "./weather/volume-weather.ts";
 import { type Away, type Part, whileThere } from "./weather/weather.ts";
@@ -54,6 +54,9 @@ const THOROUGH_EVERY = 8;
 const RESTORING_EVERY = 15;
 /** The same for outages longer than a run may take to become ready. */
 const OUTAGE_EVERY = 14;
+/** The same for groups of two zones, of which one or both have no machines for long. */
+const ZONED_EVERY = 20;
+const ZONED_REST = 18;
 /** In every third world the cluster refuses tombstones, as a quota on Jobs does. */
 const TOMBSTONES_REFUSED_EVERY = 3;
 /** Hosts' clocks differ by less than the tolerated earliness (packages/core/reconciler/reconcile.ts). */
@@ -74,6 +77,8 @@ export interface Surroundings extends VolumeTimes {
   readonly apartMs: number;
   readonly hostCount: number;
   readonly hasGroup?: boolean;
+  /** The zones of its group, and until when each has no machines. */
+  readonly zones?: ReadonlyMap<string, number> | undefined;
   readonly settings: Partial<Settings>;
   /** Decides the fate of an environment's run. The default is random. */
   readonly decide?: (compute: MemoryCompute, environment: Environment) => void;
@@ -93,9 +98,12 @@ function drawn(sim: Scheduler, seed: number): Surroundings {
   const isLong = sim.random() < LONG;
   const taken = isSlow ? { ...delays, probeMs: SLOW_PROBE_MS } : sim.random() < 0.7 ? delays : {};
   const volumes = drawnVolumes(sim);
-  const hasGroup = sim.random() < GROUP;
+  const zones = seed % ZONED_EVERY === ZONED_REST ? drawnZones(sim, zonedGroup) : undefined;
+  const hasGroup = sim.random() < GROUP || zones !== undefined;
+  const group = zones ? zonedGroup : simulatedGroup;
+  const nodes = newNodes({ h100: 2 });
   return {
-    nodes: newNodes({ h100: 2 }),
+    nodes: zones ? nodes.map((node, index) => ({ ...node, zone: zonedGroup.zones[index] ?? "" })) : nodes,
     late,
     isSlow,
     isLong,
@@ -105,9 +113,10 @@ function drawn(sim: Scheduler, seed: number): Surroundings {
     hostCount: 4,
     isDeaf: sim.random() < DEAF,
     hasGroup,
+    zones,
     isRestoring: seed % RESTORING_EVERY === 0,
     outage: findLongOutage(seed),
-    settings: { preparingMinutes: 3, diskRetentionDays: RETENTION_DAYS, nodeGroups: hasGroup ? [simulatedGroup] : [] },
+    settings: { preparingMinutes: 3, diskRetentionDays: RETENTION_DAYS, nodeGroups: hasGroup ? [group] : [] },
     watch: { measures: isThorough(seed) },
   };
 }
@@ -148,8 +157,8 @@ export function createWorld(sim: Scheduler, seed: number, around: Surroundings) 
   const mostNodes = new Map((around.settings?.nodeGroups ?? []).map(({ pool, mostNodes: most }) => [pool, most]));
   const judged = { mostNodes, ...around.watch };
   const watched = watch({ table: memory, compute, volumes }, sim.time, decide, sim.tell, sim, judged);
-  // A late index delays waiting jobs and their grants.
-  if (late > 0) watched.latency.excuse();
+  // A late index delays waiting jobs and their grants, and so does a zone without machines.
+  if (late > 0 || around.zones) watched.latency.excuse();
   const settings = testSettings(around.settings);
   const ids = seededIds(seed, clock);
   const numbers = Array.from({ length: around.hostCount }, (_, n) => n + 1);
@@ -224,7 +233,7 @@ export function createWorld(sim: Scheduler, seed: number, around: Surroundings) 
     isDeaf: around.isDeaf,
     isRestoring: around.isRestoring === true,
     outage: around.outage,
-    group: around.hasGroup ? nodeGroup() : undefined,
+    group: around.hasGroup ? nodeGroup(around.zones ?? new Map([["zone-a", 0]])) : undefined,
     ...parts,
     /** Runs that the cluster applied again, as `<uid>-r<run>`. */
     leftovers: new Set<string>(),

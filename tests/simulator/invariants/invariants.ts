@@ -1,7 +1,7 @@
 import type { Disk } from "#core/disks/record.ts";
 import { type Environment, isEnded } from "#core/environments/record/record.ts";
 import { instanceTypeOfPool, unitsPerNode } from "#core/fleet.ts";
-import type { Grant, LedgerItem, Pool } from "#core/pools/ledger/record.ts";
+import type { Grant, LedgerItem, NodeLedger, Pool } from "#core/pools/ledger/record.ts";
 import type { Compute } from "#core/ports/compute.ts";
 import type { Item, Stored, Table } from "#core/ports/table.ts";
 import type { Volumes } from "#core/ports/volumes.ts";
@@ -12,6 +12,7 @@ import type { PoolView } from "../../worlds/pool-view.ts";
 import { newReached, type Reached } from "../reached.ts";
 import { UNKNOWN_PHASE } from "../weather/weather.ts";
 import { beyondBound } from "./bounds.ts";
+import { capacityWatch } from "./capacity-invariants.ts";
 import { type ChatWatch, chatWatch } from "./chat-invariants.ts";
 import { diskWatch } from "./disk-invariants.ts";
 import { failureWatch } from "./failure-invariants.ts";
@@ -145,6 +146,7 @@ export function watch(
     keep(holding, next, mustBeInLedger);
     keep(living, next, !isEnded(next) || next.dueAt !== undefined);
     also?.wroteEnvironment(before, next);
+    if (before && !isLost) capacity.wroteEnvironment(before, next);
     if (!knownEnvironment) {
       onNew(next);
       wantedFirst.set(next.uid, next.size.wantedMs);
@@ -186,6 +188,7 @@ export function watch(
     now,
     isSourceSeen: restores.isSourceSeen,
   });
+  const capacity = capacityWatch({ ...compute, violated });
   const machines = machineWatch({ compute, environments, violated, reached });
   const latency = latencyWatch({ environments, violated, now, calmness });
   const clocksMs = () => (reached.all().includes("wall clock stepped") ? STEPPED_CLOCKS_MS : CLOCKS_MS);
@@ -279,6 +282,7 @@ export function watch(
     if (!next) return;
     const knownNames = new Set([...(before?.granted ?? []), ...(before?.held ?? [])].map(({ id }) => id));
     const fresh = next.granted.filter(({ id }) => !knownNames.has(id));
+    const isFresh = ({ id }: Pick<Grant, "id">) => !knownNames.has(id);
     if (isClosed) for (const { id } of fresh) grantedClosed.add(id);
     const most = mostNodes.get(type);
     // An earlier excess, as after a machine returns, is not the fault of this write.
@@ -286,13 +290,14 @@ export function watch(
       most !== undefined &&
       before &&
       fresh.length > 0 &&
-      spareUnits(before, most, { uses, isUnpinned }) >= 0 &&
-      spareUnits(next, most, { uses, isUnpinned }) < 0
+      spareUnits(before, most, { uses, isUnpinned, isFresh }) >= 0 &&
+      spareUnits(next, most, { uses, isUnpinned, isFresh }) < 0
     ) {
       violated(`more of ${type} is given than its machines have, with those still to be made`);
     }
     latency.wrotePool(before, next);
     for (const { name, units } of next.nodes) nodes.set(name, units);
+    capacity.wroteNodes(next.nodes);
     for (const environment of holding.values()) {
       const { grant } = environment.run;
       if (environment.size.pool === type && grant && !ledgers.isWhole(type, grant.id)) {
@@ -427,21 +432,34 @@ export function watch(
   };
 }
 
+interface Judgements extends Readonly<Record<"uses" | "isUnpinned", (entry: Pick<Grant, "uid" | "run">) => boolean>> {
+  readonly isFresh: (entry: Pick<Grant, "id">) => boolean;
+}
+
 /** Returns the units of a pool, with those that its group may still create, minus what is granted. */
 function spareUnits(
   { type, nodes, granted, held }: PoolView,
   mostNodes: number,
-  { uses, isUnpinned }: Readonly<Record<"uses" | "isUnpinned", (entry: Pick<Grant, "uid" | "run">) => boolean>>,
+  { uses, isUnpinned, isFresh }: Judgements,
 ): number {
   const present = nodes.filter(({ gone }) => !gone);
-  const toMake = Math.max(0, mostNodes - present.length) * unitsPerNode(instanceTypeOfPool(type));
+  const toMake = Math.max(0, mostNodes - present.length);
+  // The cluster may bind a run where another was granted. Only one of them runs there.
+  const freeOn = (node: NodeLedger) => Math.max(0, node.units - unitsIn([...node.granted, ...node.held].filter(uses)));
+  /** A machine may have come in another zone. The run then waits until one of the others goes. */
+  const mayCome = ({ shares, size }: Grant) => {
+    const open = shares.filter(({ node }) => node === null);
+    const near = present.filter(({ zone }) => open[0]?.zone === undefined || zone === open[0].zone);
+    return near.filter((node) => freeOn(node) >= size.units).length + toMake >= open.length;
+  };
   // Two planners may grant the same run, which takes one of the grants. Only the unpinned grants count here.
-  const entries = [...granted, ...held].filter(isUnpinned).toSorted((a, b) => unpinnedUnits(b) - unpinnedUnits(a));
+  const counted = [...granted, ...held].filter((entry) => isUnpinned(entry) && (isFresh(entry) || mayCome(entry)));
+  const entries = counted.toSorted((a, b) => unpinnedUnits(b) - unpinnedUnits(a));
   const users = new Map(entries.map((entry) => [entry.uid, entry] as const));
   const unpinned = [...users.values()].map(unpinnedUnits);
-  // The cluster may bind a run where another was granted. Only one of them runs there.
-  const free = present.map((node) => Math.max(0, node.units - unitsIn([...node.granted, ...node.held].filter(uses))));
-  return toMake + free.reduce((sum, units) => sum + units, 0) - unpinned.reduce((sum, units) => sum + units, 0);
+  const free = present.map(freeOn);
+  const makeable = toMake * unitsPerNode(instanceTypeOfPool(type));
+  return makeable + free.reduce((sum, units) => sum + units, 0) - unpinned.reduce((sum, units) => sum + units, 0);
 }
 
 function unpinnedUnits({ shares }: Pick<Grant, "shares">): number {

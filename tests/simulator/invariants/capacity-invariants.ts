@@ -1,0 +1,50 @@
+import type { Environment } from "#core/environments/record/record.ts";
+import type { PoolNode } from "#core/pools/ledger/record.ts";
+import type { Outcome } from "../../fakes/memory-run.ts";
+
+/** Checks that the machines of a job are in one zone, and that no job is blamed for machines that do not come. */
+export interface CapacityWatch {
+  wroteNodes(nodes: readonly PoolNode[]): void;
+  wroteEnvironment(before: Environment, next: Environment): void;
+}
+
+export function capacityWatch(options: {
+  readonly programmed: (uid: string) => Outcome | undefined;
+  readonly liveUnits: (node: string) => number;
+  readonly violated: (text: string) => void;
+}): CapacityWatch {
+  const { programmed, liveUnits, violated } = options;
+  const zones = new Map<string, string>();
+  let present: readonly PoolNode[] = [];
+
+  function checkZones({ id, phase, run }: Environment): void {
+    if (!run.grant || phase === "stopping") return;
+    const ofMachines = run.machines.flatMap(({ uid }) => zones.get(uid) ?? []);
+    const found = new Set([...ofMachines, ...run.grant.shares.flatMap(({ zone }) => zone ?? [])]);
+    if (found.size > 1) violated(`the machines of ${id} are in ${[...found].join(" and ")}`);
+  }
+
+  /** Reports whether as many machines as the run waited for have room. Then the cluster refused the run itself. */
+  function haveCome({ run, zone }: Environment): boolean {
+    const shares = run.grant?.shares ?? [];
+    const open = shares.filter(({ node }) => node === null);
+    const wanted = open[0]?.zone ?? zone;
+    const others = present.filter(({ name, gone }) => !gone && shares.every(({ node }) => node !== name));
+    const near = others.filter((node) => wanted === null || node.zone === wanted);
+    const fitting = near.filter(({ name, units }) => units - liveUnits(name) >= (open[0]?.units ?? 0));
+    return fitting.length >= open.length;
+  }
+
+  return {
+    wroteNodes(nodes) {
+      present = nodes;
+      for (const { uid, zone } of nodes) zones.set(uid, zone);
+    },
+    wroteEnvironment(before, next) {
+      checkZones(next);
+      const isBlamed = next.placement.withdrawals > before.placement.withdrawals;
+      const isDoomed = programmed(next.uid)?.kind === "neverBinds" || before.run.lacksVolume !== undefined;
+      if (isBlamed && !isDoomed && !haveCome(before)) violated(`${next.id} was blamed although no machine came for it`);
+    },
+  };
+}
