@@ -2,6 +2,20 @@ import type { PlantedBug } from "./plant.ts";
 
 export const poolBugs: readonly PlantedBug[] = [
   {
+    name: "all new disks in the first zone of their group",
+    caughtBy: {
+      file: "pools/capacity/groups.test.ts",
+      title: "new disks of jobs that wait for machines are in all zones of the group, but in none that lacked machines",
+    },
+    edits: [
+      {
+        file: "pools/ledger/shortage.ts",
+        find: "return best[Number.parseInt(uid.slice(0, 8), 16) % best.length];",
+        replace: "return best.length > 0 && uid !== '' ? zones[0] : undefined;",
+      },
+    ],
+  },
+  {
     name: "a run blamed for a machine that came in another zone",
     edits: [
       {

@@ -9,6 +9,7 @@ import { keyText, makeableKey, poolKey } from "../../store/keys.ts";
 import { pauseAdmission } from "../admission/admission.ts";
 import { readCapacity } from "../admission/availability.ts";
 import { readAdvice } from "../forecast/advice.ts";
+import { readMakeable } from "../ledger/ledger.ts";
 import { planPools } from "../plan/planner.ts";
 import { reasonText } from "../plan/reasons.ts";
 import { refreshCapacity } from "./capacity.ts";
@@ -202,13 +203,14 @@ test.each([
     const world = await memoryWorld({ nodes: [], settings: { nodeGroups: [{ ...group, zones }] } });
     await createEnvironment(world.as("alice"), newEnvironment("first", { disk: "data" }));
     await world.advance(MINUTE);
-    joins(world, "made-1");
+    const { zone } = await world.read("alice", "first");
+    joins(world, "made-1", zone ?? "zone-a");
     await world.advance(2 * MINUTE);
     const made = await world.read("alice", "first");
     await requestCancel(world.as("alice"), "first");
     await world.advance(2 * MINUTE);
     world.compute.removeNode("made-1");
-    for (const node of newNodes({ h100: 1 })) world.compute.setNode(node);
+    for (const node of newNodes({ h100: 1 })) world.compute.setNode({ ...node, zone: zone ?? node.zone });
     await world.advance(2 * MINUTE);
 
     await createEnvironment(world.as("alice"), newEnvironment("second", { disk: "data" }));
@@ -293,4 +295,27 @@ test("a job of two machines waits for its second one in the zone of its first", 
   expect([waits.phase, waits.run.grant?.shares[1]]).toEqual(["preparing", { node: null, units: 8, zone: "zone-b" }]);
   expect([started.phase, started.run.machines.map(({ name }) => name)]).toEqual(["active", ["h100-1", "made-b"]]);
   expect((await viewPool(world.ctx, "h100"))?.summary).toMatchObject({ free: 8, inUse: 16 });
+});
+
+test("new disks of jobs that wait for machines are in all zones of the group, but in none that lacked machines", async () => {
+  const zones = ["zone-a", "zone-b", "zone-c"];
+  const world = await memoryWorld({ nodes: [], settings: { nodeGroups: [{ ...group, mostNodes: 40, zones }] } });
+  const submitted = async (from: number, to: number) => {
+    const names = Array.from({ length: to - from }, (_, n) => `user-${from + n}`);
+    for (const name of names) await createEnvironment(world.as(name), newEnvironment("one", { disk: "data" }));
+    await world.advance(MINUTE);
+    return Promise.all(names.map(async (name) => (await world.read(name, "one")).zone));
+  };
+
+  const first = await submitted(0, 12);
+  for (const zone of ["zone-a", "zone-b"]) joins(world, `made-${zone}`, zone);
+  await world.advance(11 * MINUTE);
+  const lacking = Object.keys((await readMakeable(world.ctx, "h100")).zoneShortages ?? {});
+  joins(world, "again-a", "zone-a");
+  await world.advance(MINUTE);
+  const second = await submitted(12, 20);
+
+  expect(new Set(first)).toEqual(new Set(zones));
+  expect(lacking.sort()).toEqual(zones);
+  expect(new Set(second)).toEqual(new Set(["zone-a"]));
 });

@@ -59,6 +59,21 @@ export function getLackingZones({ zoneShortages = {} }: Shortages, now: number):
   return new Map(lacking.map(([zone, { until }]) => [zone, until]));
 }
 
+/**
+ * Returns the zone for the volume of an environment whose machine does not exist yet: one of those that lacked no
+ * machines lately, or that are tried again first. Environments spread over them by their uids, which are random.
+ */
+export function zoneForVolume(
+  { zoneShortages = {} }: Shortages,
+  zones: readonly string[],
+  uid: string,
+): string | undefined {
+  const triedAt = (zone: string) => zoneShortages[zone]?.until ?? 0;
+  const soonest = Math.min(...zones.map(triedAt));
+  const best = zones.filter((zone) => triedAt(zone) === soonest);
+  return best[Number.parseInt(uid.slice(0, 8), 16) % best.length];
+}
+
 /** Counts all runs that return during the pause as one try: they waited at the same time. */
 function afterFailedTry(before: Shortage | undefined, at: number): Shortage {
   if (before && at <= before.until) return before;

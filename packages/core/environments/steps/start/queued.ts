@@ -2,6 +2,7 @@ import { zonePinnedBy } from "../../../disks/record.ts";
 import { getGrowth } from "../../../pools/capacity/groups.ts";
 import { readLedgerItems, wholeGrants } from "../../../pools/ledger/ledger.ts";
 import { findPool, type Grant } from "../../../pools/ledger/record.ts";
+import { zoneForVolume } from "../../../pools/ledger/shortage.ts";
 import type { ReconcileRequest } from "../../../ports/queue.ts";
 import { pollBackoffMs } from "../../../reconciler/backoff.ts";
 import type { Step, WorkerContext } from "../../../reconciler/step.ts";
@@ -97,7 +98,7 @@ async function findGrant(
   const makeable = granted.find((item) => item?.kind === "makeable");
   const growth = makeable && getGrowth(ctx, makeable);
   const awaited = grant.shares.find((share) => share.node === null)?.zone;
-  const zone = pinned[0]?.zone ?? awaited ?? growth?.zones[0] ?? null;
+  const zone = pinned[0]?.zone ?? awaited ?? (makeable && zoneForVolume(makeable, growth?.zones ?? [], uid)) ?? null;
   return { grant, machines: listMachines({ nodes }), zone, startupMs: growth?.startupMs };
 }
 
