@@ -150,6 +150,18 @@ test.each<[string, string | undefined, "NoSchedule" | undefined, boolean]>([
   },
 );
 
+test.each<[Record<string, string>, boolean]>([
+  [{ pool: "research" }, true],
+  [{ pool: "research", "node.kubernetes.io/instance-type": "p5.48xlarge" }, true],
+  [{ pool: "web" }, false],
+  [{ team: "research" }, false],
+  [{ "example.com/kubernetes.io": "a" }, false],
+])("a group with the label pool=research admits runs that select %j: %s", async (nodeSelector, admitsRuns) => {
+  add({ labels: { pool: "research" } });
+
+  expect(await eksMachineGroups({ ...clients, cluster: "gpus", nodeSelector }).list()).toMatchObject([{ admitsRuns }]);
+});
+
 test("leaves out a group that was deleted after it was listed", async () => {
   add({});
   stale = ["deleted"];

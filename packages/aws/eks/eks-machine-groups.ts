@@ -3,7 +3,7 @@ import { EKSClient, type Nodegroup } from "@aws-sdk/client-eks";
 import type { MachineGroup, MachineGroups } from "#core/ports/machine-groups.ts";
 import { clientOptions } from "../client-options.ts";
 import { readConfig } from "../settings/config.ts";
-import { createsMachines, findLack, isTolerated, listNodeGroups, type Toleration } from "./node-groups.ts";
+import { createsMachines, findLack, hasLabels, isTolerated, listNodeGroups, type Toleration } from "./node-groups.ts";
 
 export interface EksMachineGroupsOptions {
   readonly eks: EKSClient;
@@ -11,6 +11,8 @@ export interface EksMachineGroupsOptions {
   readonly cluster: string;
   /** Tolerations of runs beside that of the GPU taint, as NODE_TOLERATIONS has them. */
   readonly tolerations?: readonly Toleration[];
+  /** Labels of the nodes of runs, as POD_PATCH has them. */
+  readonly nodeSelector?: Readonly<Record<string, string>> | undefined;
   /** The capacity schedule waits for the answer, and drops what took longer than 40 s. */
   readonly mostMs?: number;
 }
@@ -19,20 +21,22 @@ const MOST_MS = 15_000;
 
 /** Returns this deployment's EKS cluster's node groups. */
 export function machineGroups(): MachineGroups {
-  const { EKS_CLUSTER: cluster, NODE_TOLERATIONS: tolerations } = readConfig(["EKS_CLUSTER", "NODE_TOLERATIONS"]);
+  const config = readConfig(["EKS_CLUSTER", "NODE_TOLERATIONS", "POD_PATCH"]);
+  const { EKS_CLUSTER: cluster, NODE_TOLERATIONS: tolerations, POD_PATCH: patch } = config;
   const options = clientOptions(undefined);
-  return eksMachineGroups({ eks: new EKSClient(options), ec2: new EC2Client(options), cluster, tolerations });
+  const [eks, ec2] = [new EKSClient(options), new EC2Client(options)];
+  return eksMachineGroups({ eks, ec2, cluster, tolerations, nodeSelector: patch?.spec?.nodeSelector });
 }
 
 /** Returns the managed node groups of an EKS cluster. Self-managed groups and Karpenter's pools are not among them. */
 export function eksMachineGroups(options: EksMachineGroupsOptions): MachineGroups {
-  const { eks, ec2, cluster, tolerations = [], mostMs = MOST_MS } = options;
+  const { eks, ec2, cluster, mostMs = MOST_MS } = options;
   return {
     async list() {
       const abortSignal = AbortSignal.timeout(mostMs);
       const found = await listNodeGroups(eks, cluster, abortSignal);
       const zones = await findZones(ec2, new Set(found.flatMap(({ subnets = [] }) => subnets)), abortSignal);
-      return found.map((group) => toMachineGroup(group, zones, tolerations)).sort((a, b) => (a.name < b.name ? -1 : 1));
+      return found.map((group) => toMachineGroup(group, zones, options)).sort((a, b) => (a.name < b.name ? -1 : 1));
     },
   };
 }
@@ -54,7 +58,7 @@ async function findZones(
 function toMachineGroup(
   group: Nodegroup,
   zones: ReadonlyMap<string, string>,
-  tolerations: readonly Toleration[],
+  { tolerations = [], nodeSelector = {} }: Pick<EksMachineGroupsOptions, "tolerations" | "nodeSelector">,
 ): MachineGroup {
   const { nodegroupName = "", instanceTypes = [], subnets = [], scalingConfig, taints = [], health } = group;
   const lacks = (health?.issues ?? []).map(findLack).find((lack) => lack !== undefined);
@@ -64,7 +68,7 @@ function toMachineGroup(
     zones: [...new Set(subnets.flatMap((subnet) => zones.get(subnet) || []))].sort(),
     mostNodes: scalingConfig?.maxSize ?? 0,
     isActive: createsMachines(group),
-    admitsRuns: taints.every((taint) => isTolerated(taint, tolerations)),
+    admitsRuns: taints.every((taint) => isTolerated(taint, tolerations)) && hasLabels(group, nodeSelector),
     ...(lacks && { lacks }),
   };
 }

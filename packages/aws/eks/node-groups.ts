@@ -67,6 +67,16 @@ export function isTolerated(taint: Taint, tolerations: readonly Toleration[]): b
   );
 }
 
+/** Labels that EKS, Kubernetes and their drivers give to nodes. A group does not name them. */
+const LABEL_OF_CLUSTER = /^([^/]*\.)?(kubernetes\.io|k8s\.io|k8s\.aws|amazonaws\.com|amazonaws\.com\.cn)\//;
+
+/** Reports whether the machines of a group have these labels. */
+export function hasLabels({ labels = {} }: Nodegroup, wanted: Readonly<Record<string, string>>): boolean {
+  return Object.entries(wanted).every(
+    ([name, value]) => labels[name] === value || (labels[name] === undefined && LABEL_OF_CLUSTER.test(name)),
+  );
+}
+
 /** Issues that keep a group from creating machines (Amazon EKS API Reference, "Issue"). */
 const lackOfCode: Readonly<Record<string, Lack>> = {
   InstanceLimitExceeded: "quota",

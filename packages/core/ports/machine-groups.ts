@@ -11,7 +11,7 @@ export interface MachineGroup {
   readonly mostNodes: number;
   /** False while it is being created or deleted, or has failed. */
   readonly isActive: boolean;
-  /** False if its taints keep runs out. */
+  /** False if its taints or labels keep runs out. */
   readonly admitsRuns: boolean;
   /** What it lacks to create a machine now, as its provider reports. */
   readonly lacks?: Lack | undefined;
