@@ -60,7 +60,7 @@ export async function refreshCapacity(ctx: Context<"table" | "queue" | "compute"
     const seconds = Math.round(tookMs / 1000);
     return ctx.log.error("capacity listed too slowly", { seconds, nodes: listed.length });
   }
-  const poolGroups = findPoolGroups(ctx, groups ?? [], listed, nodes);
+  const poolGroups = findPoolGroups(ctx, groups ?? [], listed, nodes, ledgers);
   if (groups) await writePoolGroups(ctx, ledgers, poolGroups);
   // The group that a ledger knows is still granted from, also while the provider's answer cannot be read.
   const hasGroup = new Set(ledgers.filter(({ makeable }) => makeable.group).map(({ type }) => type));

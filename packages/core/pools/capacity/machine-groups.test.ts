@@ -271,3 +271,16 @@ test.each([
   expect(world.machineGroups.calls - before).toBeLessThanOrEqual(3);
   expect(await world.table.get(machineGroupsKey)).toMatchObject({ groups: [], failure: "AccessDeniedException" });
 });
+
+test("a machine with an unreadable ledger item lowers once what its group may create", async () => {
+  const world = await worldWith([{ ...group, mostNodes: 4 }]);
+  joins(world, "made-1", "p5-a");
+  joins(world, "made-2", "p5-a");
+  await world.advance(2 * MINUTE_MS);
+  const before = await getMakeable(world);
+  const item = world.table.all().find(({ kind, name }) => kind === "node" && name === "made-1");
+  await world.table.put({ ...item, units: "?" } as unknown as Item);
+  await world.advance(6 * MINUTE_MS);
+
+  expect([before, await getMakeable(world)]).toEqual([2, 2]);
+});

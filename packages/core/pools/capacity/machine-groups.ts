@@ -13,6 +13,7 @@ import { MINUTE_MS } from "../../units.ts";
 import type { Ledger, MakeableLedger, PoolGroup, Shortage } from "../ledger/record.ts";
 import { beginShortage } from "../ledger/shortage.ts";
 import { planSoon } from "../plan/plan-soon.ts";
+import { unreadableNodes } from "../plan/summary.ts";
 import { findGroup } from "./groups.ts";
 import { type MachineGroupsItem, parseMachineGroups } from "./machine-groups-item.ts";
 import type { Listing } from "./pool-nodes.ts";
@@ -72,6 +73,7 @@ export function findPoolGroups(
   groups: readonly MachineGroup[],
   listed: readonly ComputeNode[],
   nodes: Listing["nodes"],
+  ledgers: readonly Pick<Ledger, "type" | "unreadable" | "makeable">[],
 ): ReadonlyMap<string, PoolGroup> {
   const usable = groups.filter(({ isActive, admitsRuns, instanceTypes }) => {
     return isActive && admitsRuns && instanceTypes.length === 1;
@@ -85,7 +87,10 @@ export function findPoolGroups(
     const growing = all.filter((group) => growth(group) > 0);
     const healthy = growing.filter((group) => group.lacks === undefined);
     const counted = healthy.length > 0 ? healthy : growing;
-    const there = (nodes.get(pool) ?? []).filter((node) => !node.gone).length;
+    const ledger = ledgers.find(({ type }) => type === pool);
+    const present = (nodes.get(pool) ?? []).filter((node) => !node.gone).length;
+    // A plan counts machines with unreadable ledger items as existing (summary.ts).
+    const there = present + (ledger ? unreadableNodes(ledger) : 0);
     const mostNodes = counted.reduce((sum, group) => sum + growth(group), there);
     const zones = [...new Set(growing.flatMap((group) => group.zones))].sort();
     const why = healthy.length > 0 ? findZoneLacks(growing, healthy) : { lacks: growing[0]?.lacks };
