@@ -72,8 +72,8 @@ export const poolBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/steps/start/preparing.ts",
-        find: "if (reason === null || isUnpinned(environment)) return false;",
-        replace: "if (reason !== undefined) return false;",
+        find: "if (reason === null || isUnpinned(environment)) return undefined;",
+        replace: "if (reason !== undefined) return undefined;",
       },
     ],
   },

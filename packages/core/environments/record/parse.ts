@@ -176,6 +176,7 @@ export const groups: { readonly [Group in keyof Groups]: Table<Groups[Group]> } 
     withdrawing: flag,
     lacksVolume: mark,
     refusedForNow: mark,
+    refusedByNode: optional(text),
     mark: optional(text),
     address: orNull(
       shape<RunAddress>({ ip: text, port: orNull(number), hostKey: optional(text), problem: optional(text) }),

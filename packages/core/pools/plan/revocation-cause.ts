@@ -46,6 +46,8 @@ export async function findRevocationCause(
   if (unread) return { why: "unreadable", name: unread };
   const closed = granted.find(({ node }) => !node.ready || node.gone)?.node;
   if (closed) return { why: closed.gone ? "gone" : (closed.unready ?? "closed"), name: closed.name };
+  // It may have recovered while the run was removed.
+  if (run.refusedByNode !== undefined) return { why: "closed", name: run.refusedByNode };
   if (shares.some(({ node }) => node === null)) {
     const blamesRun = run.lacksVolume !== undefined || (await haveCome(ctx, environment, shares, now));
     return blamesRun ? undefined : { why: "unmade" };
@@ -53,10 +55,12 @@ export async function findRevocationCause(
   return reason === null && (placement.unseen ?? 0) < MOST_UNSEEN ? { why: "unseen" } : undefined;
 }
 
+type Refusal = Extract<RevocationCause, { readonly name: string }>;
+
 const refusals: ReadonlySet<RevocationCause["why"]> = new Set(["full", "gone", "closed", ...unreadies]);
 
 /** Reports whether the run's own machine takes it no more. */
-export function isRefusedByMachine(cause: RevocationCause | undefined): boolean {
+export function isRefusedByMachine(cause: RevocationCause | undefined): cause is Refusal {
   return cause !== undefined && refusals.has(cause.why);
 }
 

@@ -45,6 +45,8 @@ export interface RunState {
   readonly withdrawing: boolean;
   readonly lacksVolume?: true | undefined;
   readonly refusedForNow?: true | undefined;
+  /** The machine of the grant that refused it, so that the grant was withdrawn at once. */
+  readonly refusedByNode?: string | undefined;
   /** The run's mark in listings (observation-digest.ts) as of the last reconcile that found nothing to do. */
   readonly mark?: string | undefined;
   readonly address: RunAddress | null;
@@ -68,5 +70,6 @@ export const noRun = {
   withdrawing: false,
   lacksVolume: undefined,
   refusedForNow: undefined,
+  refusedByNode: undefined,
   mark: undefined,
 } as const;

@@ -3,6 +3,7 @@ import type { Observation } from "../../../ports/compute.ts";
 import type { Step, WorkerContext } from "../../../reconciler/step.ts";
 import type { PreparingStep } from "../../record/phases.ts";
 import type { Environment } from "../../record/record.ts";
+import type { RunState } from "../../record/run/run-state.ts";
 import { isAnswered, isOutageOver, noteAnswer, noteNoAnswer } from "../../record/run/unseen.ts";
 import { changed, noLaterThan, notifyPool, waitedForStart } from "../../record/step-result.ts";
 import { addEntry } from "../../record/timeline.ts";
@@ -137,7 +138,8 @@ async function follow(
   observed: Observation,
   now: number,
 ): Promise<Step<Environment>> {
-  if (observed.state === "unbound" && (await givesUpMachine(ctx, environment, observed, now))) {
+  const givenUp = observed.state === "unbound" ? await findGivenUp(ctx, environment, observed, now) : undefined;
+  if (givenUp) {
     return changed(
       {
         ...environment,
@@ -146,6 +148,7 @@ async function follow(
           withdrawing: true,
           lacksVolume: observed.lacksVolume,
           refusedForNow: observed.refusedForNow,
+          refusedByNode: givenUp.refusedByNode,
         },
         reason: observed.reason,
       },
@@ -169,16 +172,20 @@ async function follow(
   return isUnpinned(environment) && observed.state !== "unbound" ? notifyPool(waits) : waits;
 }
 
-/** Reports whether its time to be bound is over, or whether its own machine refuses it, which another one may not do. */
-async function givesUpMachine(
+/**
+ * Returns undefined while the run may still be bound. It may not if its time is over, or if its own machine refuses it,
+ * which another one may not do.
+ */
+async function findGivenUp(
   ctx: WorkerContext,
   environment: Environment,
   { reason }: Observation,
   now: number,
-): Promise<boolean> {
-  if (now - (environment.run.appliedAt ?? now) >= bindMs(ctx, environment)) return true;
-  if (reason === null || isUnpinned(environment)) return false;
-  return isRefusedByMachine(await findRevocationCause(ctx, { ...environment, reason }, now));
+): Promise<Pick<RunState, "refusedByNode"> | undefined> {
+  if (now - (environment.run.appliedAt ?? now) >= bindMs(ctx, environment)) return {};
+  if (reason === null || isUnpinned(environment)) return undefined;
+  const cause = await findRevocationCause(ctx, { ...environment, reason }, now);
+  return isRefusedByMachine(cause) ? { refusedByNode: cause.name } : undefined;
 }
 
 /** Compares two reasons without their numbers, because the scheduler counts the machines again at every retry. */

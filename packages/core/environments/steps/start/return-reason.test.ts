@@ -69,6 +69,26 @@ test("a run that its own machine refuses is withdrawn as soon as the pool knows,
   );
 });
 
+test("a run that its machine refused is not blamed for it if the machine recovers before the run is gone", async () => {
+  const [node] = newNodes({ h100: 1 });
+  if (!node) throw new Error("There is no machine");
+  const world = await memoryWorld({ nodes: [node], leavesTombstones: false });
+  const { uid } = await createEnvironment(world.as("alice"), newEnvironment("one"));
+  world.compute.program(uid, { kind: "neverBinds", reason: "0/1 nodes are available: 1 node(s) were unschedulable" });
+  await world.advance(5_000);
+  world.compute.setNode({ ...node, ready: false, unready: "cordoned" });
+  await refreshCapacity(world.ctx);
+  await world.advance(15_000);
+  const withdrawn = await world.read("alice", "one");
+  world.compute.setNode(node);
+  await refreshCapacity(world.ctx);
+  await world.advance(60_000);
+
+  const { placement, run } = await world.read("alice", "one");
+  expect([withdrawn.run.n, withdrawn.run.withdrawing]).toEqual([1, true]);
+  expect([run.n, placement.withdrawals]).toEqual([2, 0]);
+});
+
 test("a run that no machine takes stays with its grant for a minute while the pool knows no reason", async () => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   const { uid } = await createEnvironment(world.as("alice"), newEnvironment("one"));

@@ -29,7 +29,8 @@ export async function withdraw(
   now: number,
 ): Promise<Step<Environment>> {
   if (observed && observed.state !== "unbound" && !observed.terminating) {
-    const run = { ...environment.run, withdrawing: false, lacksVolume: undefined, refusedForNow: undefined };
+    const goesOn = { withdrawing: false, lacksVolume: undefined, refusedForNow: undefined, refusedByNode: undefined };
+    const run = { ...environment.run, ...goesOn };
     const bound = { ...run, noStartSince: null, removedAt: null, startsRefused: undefined };
     return changed({ ...environment, run: bound }, now, "bound after all");
   }
