@@ -103,21 +103,24 @@ describe("a command on a real node", () => {
 });
 
 /**
- * Starts processes that sleep for 15 s, until one is refused. Says so in the log of the job, and fails. A helper takes
- * each place that becomes free meanwhile, also that of the program itself.
+ * Starts processes until one is refused, says so in the log of the job, and fails. A helper takes each place that becomes
+ * free in the next 15 s, also that of the program itself. All of them end with the helper, which holds their pipe.
  */
 const usesUpProcesses = `
 import os, time
-end = time.time() + 15
+reading, writing = os.pipe()
 def start():
     if os.fork() == 0:
-        time.sleep(max(0, end - time.time()))
+        os.close(writing)
+        os.read(reading, 1)
         os._exit(0)
 if os.fork() == 0:
-    while time.time() < end:
+    end = None
+    while end is None or time.time() < end:
         try:
             start()
         except BlockingIOError:
+            end = end or time.time() + 15
             time.sleep(0.001)
     os._exit(0)
 try:
@@ -128,11 +131,16 @@ except BlockingIOError:
     raise
 `;
 
+/** Starts no other process, which would end it now, and leaves none of others as a zombie, which would count. */
+const livesAlone =
+  "import signal, time; signal.signal(signal.SIGCHLD, signal.SIG_IGN); print('begun', flush=True); time.sleep(1000)";
+
 describe("a job on a real node with a limit of processes", () => {
   it("starts no more than that, goes on, and takes none from another job", async () => {
-    // It never starts another process, which would end it now.
-    const command = "echo begun; exec sleep 1000";
-    const [greedy, other] = [await applied({ command }), await applied({ command })];
+    const command = `exec python3 -c "${livesAlone}"`;
+    // Its processes must not reach another limit first.
+    const resources = { cpus: 1, memoryMb: 1024 };
+    const [greedy, other] = [await applied({ command, resources }), await applied({ command })];
     await Promise.all([fixture.begun(greedy), fixture.begun(other)]);
 
     const executed = fixture.exec(greedy, ["python3", "-c", usesUpProcesses]);

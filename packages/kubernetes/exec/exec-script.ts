@@ -17,8 +17,8 @@ export const exitCodes = { noPlace: 70, noTools: 71, cutOff: 72, unknown: 66 } a
 /**
  * Starts a command: `<base> <id> <seconds> <bytes of the input> <bytes of the directory> <number of variables> <bytes
  * of each …> <bytes of each word …>`. Standard input holds these values in order, then the command's input. Only the
- * first call with an id creates the directory. Output goes to files that are truncated once a second. The end needs no
- * new process, because the command may have used up all that its container may have.
+ * first call with an id creates the directory. Output goes to files that are truncated once a second. What limits
+ * the command starts before it, and its end needs no new process, because it may use up all that its container may have.
  */
 export const startScript = `
 base=$1 place=$1/$2 limit=$3 total=$4
@@ -42,9 +42,6 @@ shift 3
 export BERTH_DIRECTORY_FILE="$place/directory"
 : >"$place/stdout"
 : >"$place/stderr"
-({ [ -z "$directory" ] || cd "$directory"; } && exec setsid "$@") <&3 >>"$place/stdout" 2>>"$place/stderr" &
-child=$!
-echo "$child" >"$place/pid"
 setsid sh -c '
 while sleep 1 && [ ! -e "$2/ended" ]; do
   for file in "$2/stdout" "$2/stderr"; do
@@ -54,8 +51,12 @@ done &
 sleep "$1"
 [ -e "$2/ended" ] && exit
 : >"$2/late"
-kill -9 "-$3"' sh "$limit" "$place" "$child" 3<&- &
+read -r child <"$2/pid"
+kill -9 "-$child"' sh "$limit" "$place" 3<&- &
 watch=$!
+({ [ -z "$directory" ] || cd "$directory"; } && exec setsid "$@") <&3 >>"$place/stdout" 2>>"$place/stderr" &
+child=$!
+echo "$child" >"$place/pid"
 wait "$child"
 code=$?
 kill -9 "-$watch" || kill -9 "$watch"
