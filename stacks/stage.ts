@@ -1,5 +1,6 @@
 import functionsFile from "../functions.json" with { type: "json" };
 import { problemsOnLambda } from "../packages/aws/settings/config.ts";
+import { allSettingSchemas } from "../packages/aws/settings/pod-setting-schemas.ts";
 import { podSettingNames } from "../packages/aws/settings/pod-settings.ts";
 import {
   type Access,
@@ -88,7 +89,7 @@ const place = ["AWS_REGION"] as const;
  * 5xx.
  */
 export function readStage(name: string, environment: Environment): Stage {
-  const problems = problemsOnLambda([...passedOn, ...place], environment);
+  const problems = problemsOnLambda([...passedOn, ...place], environment, allSettingSchemas);
   // The stage is part of all resource names, and the end of a label on the cluster.
   if (!/^[a-z]([a-z0-9-]{0,18}[a-z0-9])?$/.test(name)) {
     problems.push("  the stage must be 1 to 20 of a-z, 0-9 and -, a letter first and no - at its end");

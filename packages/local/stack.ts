@@ -2,7 +2,8 @@ import { join } from "node:path";
 import { systemClock } from "#aws/clock.ts";
 import { systemIds } from "#aws/ids.ts";
 import { jsonLog } from "#aws/log.ts";
-import { readConfig } from "#aws/settings/config.ts";
+import { readConfigOf } from "#aws/settings/config.ts";
+import { allSettingSchemas } from "#aws/settings/pod-setting-schemas.ts";
 import { podSettingNames } from "#aws/settings/pod-settings.ts";
 import { readSettings } from "#aws/settings/settings.ts";
 import { releaseWatcherLease } from "#core/reconciler/watcher-lease.ts";
@@ -45,7 +46,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   // The credential plugin of a cluster may need the AWS variables.
   const programEnvironment = { ...environment };
   dropAwsEnvironment();
-  const config = readConfig(settingsOfStack, environment);
+  const config = readConfigOf(allSettingSchemas, settingsOfStack, environment);
   const settings = readSettings({ ...environment, SCHEME: environment.SCHEME || "http" });
   const hasDomain = Boolean(environment.DOMAIN);
   if (settings.open && config.LOCAL_USERS.length > 0) throw new Error(opensToAll);

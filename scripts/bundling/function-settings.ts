@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build, type Plugin } from "esbuild";
-import { settingSchemas } from "#aws/settings/setting-schemas.ts";
+import { allSettingSchemas } from "#aws/settings/pod-setting-schemas.ts";
 import { settingNames } from "#aws/settings/settings.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
@@ -53,7 +53,7 @@ const readers: readonly (readonly [setting: string, reads: RegExp])[] = [
   ...Object.entries(settingNames).map(
     ([property, name]) => [name, new RegExp(`(?<![\\w$])${property}(?![\\w$])`)] as const,
   ),
-  ...Object.keys(settingSchemas).map((name) => [name, new RegExp(`(["'\`])${name}\\1`)] as const),
+  ...Object.keys(allSettingSchemas).map((name) => [name, new RegExp(`(["'\`])${name}\\1`)] as const),
 ];
 
 function settingsIn(text: string, name: string): string[] {

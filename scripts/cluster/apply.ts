@@ -1,12 +1,8 @@
-import { join } from "node:path";
 import { createInterface } from "node:readline/promises";
-import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { printableText } from "#core/text/printable-text.ts";
 import { applyPlan, describeApplyError, formatPlan, planApply } from "#kubernetes/setup/apply.ts";
-import { type Manifest, overlayManifests, readManifests } from "#kubernetes/setup/manifests.ts";
-import { readStageFiles } from "../../stacks/stage-files.ts";
-import { openKubeconfig, openStage } from "./open-cluster.ts";
+import { openCluster } from "./open-cluster.ts";
 
 const help = `Applies deploy/kubernetes to the cluster of a stage. Shows what changes, and asks first.
 
@@ -31,11 +27,10 @@ async function main(): Promise<number> {
   const options = readOptions();
   if (typeof options === "number") return options;
   const { stage, diff = false, yes = false } = options;
-  const settings = stage === undefined ? process.env : readStageFiles(stage);
-  const { client, name } = await (stage === undefined ? openKubeconfig(settings) : openStage(stage, settings));
+  const { client, name, manifests } = await openCluster(stage);
   try {
     process.stderr.write(`${printableText(`deploy/kubernetes on ${name}:`)}\n`);
-    const plan = await planApply(client, await readWanted(settings));
+    const plan = await planApply(client, manifests);
     for (const line of formatPlan(plan.changes)) process.stdout.write(`${printableText(line)}\n`);
     const differs = plan.changes.some(({ action }) => action !== "keep");
     if (diff) return differs ? 1 : 0;
@@ -47,13 +42,6 @@ async function main(): Promise<number> {
   } finally {
     client.close();
   }
-}
-
-/** Returns the objects for these settings. */
-async function readWanted({ POD_CAPABILITIES }: Readonly<Record<string, string | undefined>>): Promise<Manifest[]> {
-  const folder = fileURLToPath(new URL("../../deploy/kubernetes", import.meta.url));
-  const base = await readManifests(folder);
-  return POD_CAPABILITIES ? overlayManifests(base, await readManifests(join(folder, "capabilities"))) : base;
 }
 
 /** Returns the exit code instead if the arguments are a question or wrong. */

@@ -1,4 +1,5 @@
-import { type ConfigName, readConfig } from "#aws/settings/config.ts";
+import { type ConfigName, readConfigOf } from "#aws/settings/config.ts";
+import { allSettingSchemas } from "#aws/settings/pod-setting-schemas.ts";
 import { podSettingNames } from "#aws/settings/pod-settings.ts";
 import { readSettings } from "#aws/settings/settings.ts";
 import type { FunctionEntry, PortName } from "../../stacks/compute/functions-file.ts";
@@ -252,7 +253,7 @@ function environmentProblems({ name, inputs }: Resource, entry: FunctionEntry): 
   const has = Object.keys(variables).filter((each) => each.includes("SECRET") && each !== "IMAGE_PULL_SECRETS");
   try {
     readSettings(environment);
-    readConfig(names, environment);
+    readConfigOf(allSettingSchemas, names, environment);
     return different(`secrets of ${name}`, has, secrets);
   } catch (error) {
     return [`${name}: ${String(error)}`];

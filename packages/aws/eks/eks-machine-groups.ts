@@ -2,7 +2,8 @@ import { DescribeSubnetsCommand, EC2Client } from "@aws-sdk/client-ec2";
 import { EKSClient, type Nodegroup } from "@aws-sdk/client-eks";
 import type { MachineGroup, MachineGroups } from "#core/ports/machine-groups.ts";
 import { clientOptions } from "../client-options.ts";
-import { readConfig } from "../settings/config.ts";
+import { readConfigOf } from "../settings/config.ts";
+import { allSettingSchemas } from "../settings/pod-setting-schemas.ts";
 import { createsMachines, findLack, hasLabels, isTolerated, listNodeGroups, type Toleration } from "./node-groups.ts";
 
 export interface EksMachineGroupsOptions {
@@ -21,7 +22,7 @@ const MOST_MS = 15_000;
 
 /** Returns this deployment's EKS cluster's node groups. */
 export function machineGroups(): MachineGroups {
-  const config = readConfig(["EKS_CLUSTER", "NODE_TOLERATIONS", "POD_PATCH"]);
+  const config = readConfigOf(allSettingSchemas, ["EKS_CLUSTER", "NODE_TOLERATIONS", "POD_PATCH"]);
   const { EKS_CLUSTER: cluster, NODE_TOLERATIONS: tolerations, POD_PATCH: patch } = config;
   const options = clientOptions(undefined);
   const [eks, ec2] = [new EKSClient(options), new EC2Client(options)];

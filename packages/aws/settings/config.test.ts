@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { readConfig } from "./config.ts";
-import { settingSchemas } from "./setting-schemas.ts";
+import { allSettingSchemas } from "./pod-setting-schemas.ts";
 import { readSettings } from "./settings.ts";
 
 describe("the configuration", () => {
@@ -136,7 +136,7 @@ describe(".env.example", () => {
   );
 
   it("lists exactly the existing settings, each with its meaning", () => {
-    expect([...example.keys()].sort()).toEqual(Object.keys(settingSchemas).sort());
+    expect([...example.keys()].sort()).toEqual(Object.keys(allSettingSchemas).sort());
     expect([...example.values()].every(({ meaning }) => /^# \S/.test(meaning))).toBe(true);
   });
 

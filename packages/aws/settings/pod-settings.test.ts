@@ -1,8 +1,10 @@
 import { expect, it } from "vitest";
-import { readConfig } from "./config.ts";
+import { readConfigOf } from "./config.ts";
+import { allSettingSchemas } from "./pod-setting-schemas.ts";
 import { podSettingNames, toPodSettings } from "./pod-settings.ts";
 
-const read = (environment: Readonly<Record<string, string>>) => toPodSettings(readConfig(podSettingNames, environment));
+const read = (environment: Readonly<Record<string, string>>) =>
+  toPodSettings(readConfigOf(allSettingSchemas, podSettingNames, environment));
 
 it("leaves pods as they are without any setting", () => {
   expect(read({})).toEqual({

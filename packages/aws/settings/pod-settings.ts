@@ -1,4 +1,5 @@
-import { type Config, type ConfigName, readConfig } from "./config.ts";
+import { type Config, type ConfigName, readConfigOf } from "./config.ts";
+import { allSettingSchemas } from "./pod-setting-schemas.ts";
 
 /** Settings of the pods of environments. */
 export const podSettingNames = [
@@ -31,5 +32,5 @@ export function toPodSettings(config: PodConfig) {
 }
 
 export function readPodSettings() {
-  return toPodSettings(readConfig(podSettingNames));
+  return toPodSettings(readConfigOf(allSettingSchemas, podSettingNames));
 }

@@ -1,5 +1,4 @@
 import * as z from "zod";
-import { machineResources, podCapabilities, podNetworkAllow, podPatch, sharedClaims } from "./pod-setting-forms.ts";
 import {
   annotations,
   endpointUrl,
@@ -18,7 +17,7 @@ import {
   text,
 } from "./setting-forms.ts";
 
-/** Schemas of all settings, explained in .env.example. Each is created on use, to shorten a function's init. */
+/** Schemas of all settings but the large ones of pods (pod-setting-schemas.ts), explained in .env.example. Each is created on use, to shorten a function's init. */
 export const settingSchemas = {
   TABLE_NAME: () => text(/^[a-zA-Z0-9_.-]{3,255}$/, "must be a table name").default("berth"),
   WORK_QUEUE_URL: () => z.url({ protocol: /^https?$/, error: "must be the URL of a queue" }),
@@ -65,16 +64,6 @@ export const settingSchemas = {
   NODE_TYPES: nodeTypes,
   NODE_TOLERATIONS: nodeTolerations,
   // Longer ones would meet the cluster's own deadline, 15 minutes after the job's end.
-  POD_GRACE_SECONDS: () => number({ min: 1, max: 600, whole: true }).default(10),
-  POD_CPU_LIMIT: () => z.enum(["share", "none"], { error: "must be share or none" }).default("share"),
-  MACHINE_RESOURCES: machineResources,
-  POD_CAPABILITIES: podCapabilities,
-  IMAGE_PULL_SECRETS: () =>
-    list(/^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/, "names of Secrets of the namespace berth-environments").default([]),
-  POD_NETWORK_ALLOW: podNetworkAllow,
-  SHARED_CLAIMS: sharedClaims,
-  POD_PATCH: () => podPatch().optional(),
-  POD_USER_NAMESPACES: () => flag().default(false),
   SWEEP_SECONDS: () => number({ min: 1, max: 60, whole: true }).default(60),
   DISK_RETENTION_DAYS: () => number({ min: 0, max: 365 }).default(30),
   DOMAIN: () =>
@@ -116,6 +105,11 @@ export const settingSchemas = {
   BERTH_HOME: () => z.string().default(".berth"),
   LOCAL_PATH: () => z.string().optional(),
   COMPUTE: () => z.enum(["process", "kubernetes"], { error: "must be process or kubernetes" }).default("process"),
+  POD_GRACE_SECONDS: () => number({ min: 1, max: 600, whole: true }).default(10),
+  POD_CPU_LIMIT: () => z.enum(["share", "none"], { error: "must be share or none" }).default("share"),
+  IMAGE_PULL_SECRETS: () =>
+    list(/^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/, "names of Secrets of the namespace berth-environments").default([]),
+  POD_USER_NAMESPACES: () => flag().default(false),
   KUBECONFIG: () => z.string().optional(),
   KUBE_CONTEXT: () => z.string().optional(),
   TOOLS_IMAGE: () => image().optional(),

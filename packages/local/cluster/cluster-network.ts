@@ -36,7 +36,7 @@ export async function describeNetwork(client: ApiClient, namespace: string): Pro
     // Policies are additive: one that allows everything defeats the others.
     return !isClosed || items.some(({ spec }) => spec?.[rules]?.some(isEverything));
   });
-  return open.map(({ words }) => `network: no policy limits ${words}: run \`kubectl apply -k deploy/kubernetes\``);
+  return open.map(({ words }) => `network: no policy limits ${words}: run \`npm run cluster:apply\``);
 }
 
 /** A run of several machines has a policy that joins its pods. */

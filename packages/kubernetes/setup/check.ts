@@ -1,0 +1,127 @@
+import { findInstanceType } from "#core/fleet.ts";
+import type { ApiClient } from "../client/api-client.ts";
+import { ApiRefused } from "../client/api-error.ts";
+import { parseQuantity } from "../client/quantities.ts";
+import type { KubeObject, Node } from "../objects.ts";
+import { planApply } from "./apply.ts";
+import { formatObjectName, type Manifest } from "./manifests.ts";
+
+/** Something that a cluster lacks. */
+export interface ClusterLack {
+  readonly what: string;
+  readonly missing: string;
+  readonly todo: string;
+}
+
+/** A check that was not made. */
+export interface UncheckedPart {
+  readonly what: string;
+  readonly why: string;
+}
+
+export interface SetupReport {
+  readonly findings: readonly ClusterLack[];
+  readonly leftOut: readonly UncheckedPart[];
+}
+
+/** What a cluster must have. */
+export interface SetupNeeds {
+  readonly manifests: readonly Manifest[];
+  /** Disks are volumes of EBS. */
+  readonly hasEbs: boolean;
+  /** Settings of a stage whose users enter by a gateway. */
+  readonly gateway: { readonly TABLE_NAME: string; readonly DOMAIN: string } | undefined;
+}
+
+type Client = Pick<ApiClient, "get" | "find" | "apply" | "remove" | "list">;
+type Check = (client: Client, needs: SetupNeeds) => Promise<SetupReport>;
+
+const nothing: SetupReport = { findings: [], leftOut: [] };
+const lack = (what: string, missing: string, todo: string): SetupReport => ({
+  findings: [{ what, missing, todo }],
+  leftOut: [],
+});
+
+/**
+ * Returns what a cluster lacks for Berth, by its own answers, and which checks the rights of the client do not allow.
+ * Changes nothing. Throws if the API server cannot be reached.
+ */
+export async function checkSetup(client: Client, needs: SetupNeeds): Promise<SetupReport> {
+  const reports: SetupReport[] = [];
+  for (const [what, check] of Object.entries(checks)) {
+    reports.push(await check(client, needs).catch((error: unknown) => leaveOut(what, error)));
+  }
+  return {
+    findings: reports.flatMap(({ findings }) => findings),
+    leftOut: reports.flatMap(({ leftOut }) => leftOut),
+  };
+}
+
+function leaveOut(what: string, error: unknown): SetupReport {
+  if (!(error instanceof ApiRefused) || error.status !== 403) throw error;
+  return { findings: [], leftOut: [{ what, why: error.said }] };
+}
+
+const checks: Readonly<Record<string, Check>> = {
+  "objects of deploy/kubernetes": async (client, { manifests }) => {
+    const { changes } = await planApply(client, manifests);
+    const different = changes.filter(({ action }) => action !== "keep" && action !== "leave");
+    if (different.length === 0) return nothing;
+    const names = different.slice(0, 3).map(({ manifest }) => formatObjectName(manifest));
+    const others = different.length > 3 ? ` and ${different.length - 3} more` : "";
+    const missing = `${names.join(", ")}${others} ${different.length === 1 ? "is" : "are"} not as this version wants`;
+    return lack("objects of deploy/kubernetes", missing, "npm run cluster:apply, which shows the differences first");
+  },
+  "driver of disks": async (client, { hasEbs }) => {
+    const isThere = !hasEbs || (await client.find("/apis/storage.k8s.io/v1/csidrivers/ebs.csi.aws.com")) !== undefined;
+    if (isThere) return nothing;
+    return lack("driver of disks", "the EBS CSI driver is not installed", "Add the EKS add-on aws-ebs-csi-driver");
+  },
+  "GPUs of nodes": async (client) => {
+    const { items } = await client.list<Node, Node>("/api/v1/nodes", (node) => (hasGpus(node) ? [node] : []));
+    if (items.length === 0) {
+      const why = "there is no node with GPUs now; check again once there is one";
+      return { findings: [], leftOut: [{ what: "GPUs of nodes", why }] };
+    }
+    const silent = items.filter(({ status }) => parseQuantity(status?.allocatable?.["nvidia.com/gpu"]) === 0);
+    if (silent.length === 0) return nothing;
+    const names = silent.slice(0, 3).map(({ metadata }) => metadata.name);
+    const missing = `${names.join(", ")}${silent.length > 3 ? ` and ${silent.length - 3} more` : ""} offer no nvidia.com/gpu`;
+    return lack("GPUs of nodes", missing, "Install NVIDIA's device plugin, or see its log on these nodes");
+  },
+  gateway: async (client, { gateway }) => (gateway ? checkGateway(client, gateway) : nothing),
+};
+
+function hasGpus({ metadata }: Node): boolean {
+  const type = findInstanceType(metadata.labels?.["node.kubernetes.io/instance-type"] ?? "");
+  return (type?.gpus ?? 0) > 0;
+}
+
+interface Deployment extends KubeObject {
+  readonly status?: { readonly availableReplicas?: number };
+}
+
+interface ConfigMap extends KubeObject {
+  readonly data?: Readonly<Record<string, string>>;
+}
+
+const guide = "docs/deploy.md#let-users-in";
+
+async function checkGateway(client: Client, wanted: NonNullable<SetupNeeds["gateway"]>): Promise<SetupReport> {
+  const place = "/namespaces/berth-system";
+  const deployment = await client.find<Deployment>(`/apis/apps/v1${place}/deployments/berth-gateway`);
+  if (!deployment) return lack("gateway", "it is not applied, so nobody can enter a job", `Apply it: ${guide}`);
+  const settings = await client.find<ConfigMap>(`/api/v1${place}/configmaps/berth-gateway`);
+  const wrong = Object.entries(wanted).filter(([name, value]) => settings?.data?.[name] !== value);
+  const findings = wrong.map(([name, value]) => ({
+    what: "gateway",
+    missing: `its ${name} is ${settings?.data?.[name] ?? "not set"}, and that of the stage ${value}`,
+    todo: `A cluster has the gateway of one stage. Set it in the overlay, and apply that: ${guide}`,
+  }));
+  if ((deployment.status?.availableReplicas ?? 0) === 0) {
+    const missing = "none of its pods is ready; they need the Secret berth-gateway-host-key and their settings";
+    const todo = "kubectl -n berth-system describe pods -l app.kubernetes.io/name=berth-gateway";
+    findings.push({ what: "gateway", missing, todo });
+  }
+  return { findings, leftOut: [] };
+}

@@ -1,0 +1,142 @@
+import { execFile } from "node:child_process";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, beforeEach, expect, it, onTestFinished } from "vitest";
+import { type ApiClient, apiClient } from "#kubernetes/client/api-client.ts";
+import { applyPlan, planApply } from "#kubernetes/setup/apply.ts";
+import { checkSetup, type SetupNeeds } from "#kubernetes/setup/check.ts";
+import { type Manifest, readManifests } from "#kubernetes/setup/manifests.ts";
+import { type Cluster, startCluster } from "./cluster.ts";
+import type { ClusterUser } from "./control-plane.ts";
+import { must } from "./objects.ts";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const drivers = "/apis/storage.k8s.io/v1/csidrivers";
+const system = "/namespaces/berth-system";
+const gateway = { TABLE_NAME: "berth-dev", DOMAIN: "berth.test" };
+let cluster: Cluster;
+let client: ApiClient;
+let manifests: Manifest[];
+
+const clientOf = (user: ClusterUser) => {
+  const { url, ca, token } = cluster.controlPlane.getAccess(user);
+  return apiClient({ url, ca, token: async () => token, deadlineMs: 60_000 });
+};
+/** Returns the findings as lines, and what was left out. */
+const check = async (needs: Partial<SetupNeeds> = {}, as = client) => {
+  const report = await checkSetup(as, { manifests, hasEbs: false, gateway: undefined, ...needs });
+  return {
+    findings: report.findings.map(({ what, missing }) => `${what}: ${missing}`),
+    leftOut: report.leftOut.map(({ what }) => what),
+  };
+};
+
+beforeAll(async () => {
+  cluster = await startCluster();
+  client = clientOf("admin");
+  manifests = await readManifests(join(root, "deploy/kubernetes"));
+  await cluster.addNodes([{ name: "gpu-a", instanceType: "p5.48xlarge" }]);
+});
+
+afterAll(async () => {
+  client.close();
+  await cluster.stop();
+});
+
+beforeEach(async () => applyPlan(client, await planApply(client, manifests)));
+
+it("a cluster that has everything lacks nothing", async () => {
+  expect(await check()).toEqual({ findings: [], leftOut: [] });
+});
+
+it("a deleted or changed object is named, until it is applied again", async () => {
+  const quota = manifests.find(({ kind }) => kind === "ResourceQuota")?.metadata.name;
+  must(await cluster.admin.remove(`/api/v1/namespaces/berth-environments/resourcequotas/${quota}`));
+
+  const before = await check();
+  await applyPlan(client, await planApply(client, manifests));
+
+  const missing = `ResourceQuota berth-environments/${quota} is not as this version wants`;
+  expect(before.findings).toEqual([`objects of deploy/kubernetes: ${missing}`]);
+  expect((await check()).findings).toEqual([]);
+});
+
+it("a stage needs the EBS CSI driver", async () => {
+  const before = await check({ hasEbs: true });
+  const driver = { metadata: { name: "ebs.csi.aws.com" }, spec: { attachRequired: true } };
+  must(await cluster.admin.post(drivers, { apiVersion: "storage.k8s.io/v1", kind: "CSIDriver", ...driver }));
+  onTestFinished(async () => void must(await cluster.admin.remove(`${drivers}/ebs.csi.aws.com`)));
+
+  expect(before.findings).toEqual(["driver of disks: the EBS CSI driver is not installed"]);
+  expect((await check({ hasEbs: true })).findings).toEqual([]);
+});
+
+it("a node of a type with GPUs that offers none is named", async () => {
+  const labels = { "node.kubernetes.io/instance-type": "g5.12xlarge" };
+  must(await cluster.admin.post("/api/v1/nodes", { metadata: { name: "silent", labels } }));
+  onTestFinished(async () => void must(await cluster.admin.remove("/api/v1/nodes/silent")));
+
+  expect((await check()).findings).toEqual(["GPUs of nodes: silent offer no nvidia.com/gpu"]);
+});
+
+it("a gateway that is missing, of another stage or not ready is named, and nothing else of it", async () => {
+  const absent = await check({ gateway });
+  const [deployment] = (await readManifests(join(root, "deploy/kubernetes/gateway"))).filter(
+    ({ kind }) => kind === "Deployment",
+  );
+  must(await cluster.admin.post(`/apis/apps/v1${system}/deployments`, deployment ?? {}));
+  const data = { ...gateway, TABLE_NAME: "berth-other" };
+  const settings = { metadata: { name: "berth-gateway" }, data };
+  must(await cluster.admin.post(`/api/v1${system}/configmaps`, settings));
+  const path = `/apis/apps/v1${system}/deployments/berth-gateway`;
+
+  const foreign = await check({ gateway });
+  const status = { status: { replicas: 2, readyReplicas: 1, availableReplicas: 1 } };
+  must(await cluster.admin.patch(`${path}/status`, status));
+  must(await cluster.admin.patch(`/api/v1${system}/configmaps/berth-gateway`, { data: gateway }));
+
+  expect(absent.findings).toEqual(["gateway: it is not applied, so nobody can enter a job"]);
+  expect(foreign.findings).toEqual([
+    "gateway: its TABLE_NAME is berth-other, and that of the stage berth-dev",
+    "gateway: none of its pods is ready; they need the Secret berth-gateway-host-key and their settings",
+  ]);
+  expect((await check({ gateway })).findings).toEqual([]);
+});
+
+it("checks that the rights do not allow are left out and named", async () => {
+  const nobody = clientOf("nobody");
+  onTestFinished(() => nobody.close());
+
+  expect(await check({ hasEbs: true, gateway }, nobody)).toEqual({
+    findings: [],
+    leftOut: ["objects of deploy/kubernetes", "driver of disks", "GPUs of nodes", "gateway"],
+  });
+});
+
+it("npm run cluster:check prints each lack with what to do, and exits with 1", async () => {
+  const run = async () => {
+    const env = { ...process.env, KUBECONFIG: join(cluster.controlPlane.home, "admin.kubeconfig") };
+    const running = promisify(execFile)(process.execPath, ["scripts/cluster/check.ts"], { cwd: root, env });
+    return running.then(
+      ({ stdout }) => ({ code: 0, stdout }),
+      ({ code, stdout, stderr }: { code: number; stdout: string; stderr: string }) => ({
+        code,
+        stdout: stdout + stderr,
+      }),
+    );
+  };
+  const whole = await run();
+  must(await cluster.admin.remove("/apis/scheduling.k8s.io/v1/priorityclasses/berth-environment"));
+  const lacking = await run();
+
+  expect(whole.code).toBe(0);
+  expect(whole.stdout).toMatch(
+    /^The cluster itself \(context bench, .*\):\n {2}Nothing is missing of what was checked\.\n$/,
+  );
+  expect(lacking.code).toBe(1);
+  expect(lacking.stdout).toContain(
+    "  MISSING: objects of deploy/kubernetes: PriorityClass berth-environment is not as this version wants.\n" +
+      "    npm run cluster:apply, which shows the differences first\n",
+  );
+});
