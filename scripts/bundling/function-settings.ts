@@ -43,7 +43,7 @@ const withoutReaders: Plugin = {
   name: "without-readers",
   setup({ onLoad }) {
     onLoad({ filter: /\/packages\/aws\/settings\/(settings|config)\.ts$/ }, () => ({
-      contents: "export const { readSettings, readConfig } = globalThis;",
+      contents: "export const { readSettings, readConfig, readConfigOf } = globalThis;",
       loader: "js",
     }));
   },
