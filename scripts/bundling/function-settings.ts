@@ -42,8 +42,8 @@ export async function functionSettings(
 const withoutReaders: Plugin = {
   name: "without-readers",
   setup({ onLoad }) {
-    onLoad({ filter: /\/packages\/aws\/settings\/(settings|config)\.ts$/ }, () => ({
-      contents: "export const { readSettings, readConfig, readConfigOf } = globalThis;",
+    onLoad({ filter: /\/packages\/aws\/settings\/(settings|config|pod-setting-schemas)\.ts$/ }, () => ({
+      contents: "export const { readSettings, readConfig, readConfigOf, allSettingSchemas } = globalThis;",
       loader: "js",
     }));
   },
