@@ -66,7 +66,8 @@ export function fitsIn(
   free: ReadonlyMap<string, number>,
 ): boolean {
   const fitting = nodes.filter((node) => (zone ?? node.zone) === node.zone && (free.get(node.name) ?? 0) >= size.units);
-  return fitting.length >= size.machines;
+  // All machines of a job are in one zone.
+  return [...Map.groupBy(fitting, (node) => node.zone).values()].some((inZone) => inZone.length >= size.machines);
 }
 
 /** Returns the usable machines as if nothing were granted. */
