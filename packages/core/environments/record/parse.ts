@@ -187,7 +187,14 @@ export const groups: { readonly [Group in keyof Groups]: Table<Groups[Group]> } 
   },
   placement: {
     withdrawn: orNull(
-      shape<Withdrawn>({ run: ordinal, nodes: list(text), at: number, lacksMachine: mark, zone: optional(text) }),
+      shape<Withdrawn>({
+        run: ordinal,
+        nodes: list(text),
+        at: number,
+        saidSo: mark,
+        lacksMachine: mark,
+        zone: optional(text),
+      }),
     ),
     withdrawals: count,
     unseen: optional(count),

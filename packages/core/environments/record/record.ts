@@ -79,6 +79,8 @@ export interface Withdrawn {
   /** Machines to set aside. */
   readonly nodes: readonly string[];
   readonly at: number;
+  /** These machines said themselves that they accept no runs, so they are set aside for a minute only. */
+  readonly saidSo?: true | undefined;
   /** The machine that it waited for did not come. */
   readonly lacksMachine?: true | undefined;
   /** The zone in which that machine had to come. Absent: any. */

@@ -213,8 +213,8 @@ async function writeCame(
 }
 
 /**
- * Returns the item to write with new machines, which end the shortages there. If `makeable` is damaged, the list is empty, because nothing is granted
- * from it then. Returns undefined if it has a newer format: newer workers still grant from it and add the machine.
+ * Returns the item to write with new machines, which end the shortages there. If `makeable` is damaged, the list is
+ * empty, because nothing is granted from it then. Returns undefined if it has a newer format: newer workers still grant from it and add the machine.
  */
 async function makeableFor(
   ctx: Context<"table">,

@@ -151,6 +151,7 @@ function shortageAfter(
   lacks: Lack | undefined,
   now: number,
 ): Shortage | undefined {
-  if (lacks !== undefined) return shortage ?? beginShortage(now);
+  const isOver = shortage !== undefined && before === undefined && shortage.until <= now;
+  if (lacks !== undefined) return shortage && !isOver ? shortage : beginShortage(now);
   return before === undefined ? shortage : undefined;
 }

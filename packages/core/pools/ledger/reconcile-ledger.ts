@@ -47,6 +47,8 @@ const COMPARED_AT_LEAST = 500;
 /** An open grant is compared with its record once it is this old, or when a message names it. */
 const OPEN_MS = 5_000;
 const SET_ASIDE_MS = 300_000;
+/** For machines whose state the listing shows, so that a job does not return at once to one that changes often. */
+const BRIEFLY_ASIDE_MS = 60_000;
 /** An alarm is raised if unreadable records hold units for longer than this. */
 const LONGEST_UNREADABLE_MS = 600_000;
 
@@ -216,7 +218,8 @@ function silentNodes(old: Grant, record: Environment | undefined): string[] {
 }
 
 function withdrawnNodes(old: Grant, record: Environment | undefined): [string, number][] {
-  if (record?.uid !== old.uid || record.placement.withdrawn?.run !== old.run) return [];
-  const until = record.placement.withdrawn.at + SET_ASIDE_MS;
-  return record.placement.withdrawn.nodes.map((node) => [node, until]);
+  const withdrawn = record?.uid === old.uid ? record.placement.withdrawn : null;
+  if (withdrawn?.run !== old.run) return [];
+  const until = withdrawn.at + (withdrawn.saidSo ? BRIEFLY_ASIDE_MS : SET_ASIDE_MS);
+  return withdrawn.nodes.map((node) => [node, until]);
 }

@@ -41,14 +41,18 @@ export function mayFitUnread(nodes: readonly FreeNode[], input: PlanInput, need:
   });
 }
 
-/** Returns the zone of machines still to be created, or the zones in which they can be created now. */
+/**
+ * Returns the zone of machines still to be created, or the zones in which they can be created now. While none comes in
+ * any zone, `occupied` has them until the next try, which may be in each: a start then can be reserved.
+ */
 export function zoneOfNew({
   makeableZones = [],
   lackingZones,
-}: Pick<PlanInput, "makeableZones" | "lackingZones">): Zoned {
+  retryAt,
+}: Pick<PlanInput, "makeableZones" | "lackingZones" | "retryAt">): Zoned {
   const [zone = null] = makeableZones;
   if (makeableZones.length === 1) return { zone };
-  const lacking = lackingZones ? [...lackingZones.keys()] : [];
+  const lacking = lackingZones && retryAt === undefined ? [...lackingZones.keys()] : [];
   const zones = makeableZones.filter((name) => !lacking.includes(name));
   if (makeableZones.length > 0) return { zone: null, zones };
   return lacking.length > 0 ? { zone: null, lacking } : { zone: null };

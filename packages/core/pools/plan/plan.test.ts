@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { seededRandom } from "#tests/fixtures/random.ts";
 import { type Occupied, type PlanInput, plan, type Waiting } from "./plan.ts";
+import { withoutNewMachines } from "./plan-input.ts";
 import { reasonText } from "./reasons.ts";
 
 const NOW = Date.UTC(2026, 0, 20, 18);
@@ -21,10 +22,11 @@ function held(owner: string, node: string, units: number, hoursLeft: number): Oc
   return { owner, shares, endsAt: NOW + hoursLeft * HOUR, at: NOW, size: { wantedMs: HOUR } };
 }
 
+const defaults = { occupied: [], waiting: [], makeable: 0, unitsPerNode: 8, startupMs: 0, head: null, now: NOW };
+
 function getPlan(input: Partial<PlanInput>) {
   const nodes = input.nodes ?? [node("n1"), node("n2")];
-  const rest = { occupied: [], waiting: [], makeable: 0, unitsPerNode: 8, startupMs: 0, head: null, now: NOW };
-  return plan({ ...rest, ...input, nodes });
+  return plan({ ...defaults, ...input, nodes });
 }
 
 function node(name: string, zone = "a", units = 8) {
@@ -62,6 +64,17 @@ describe("the grants of a plan", () => {
 
     expect(grants[0]?.shares.map((share) => share.node)).toEqual(["b1", "b2"]);
     expect(split).toMatchObject({ grants: [], head: "two", places: [{ code: "elsewhere", startsAt: NOW + 2 * HOUR }] });
+  });
+
+  test("a job that waits for the next try in zones without machines keeps its place on the machine that is there", () => {
+    const lackingZones = new Map(["a", "b"].map((zone) => [zone, NOW + HOUR / 10]));
+    const two = [waiting("two", 8, { machines: 2, queuedAt: NOW - 1 }), waiting("day", 8, { hours: 24 })];
+    const nodes = [node("n1")];
+    const pool = { nodes, waiting: two, makeable: 4, makeableZones: ["a", "b"], lackingZones };
+
+    const planned = getPlan(withoutNewMachines({ ...defaults, ...pool }, NOW + HOUR / 10));
+
+    expect(planned).toMatchObject({ grants: [], head: "two" });
   });
 
   test("a job whose machines exist only in two zones never starts", () => {

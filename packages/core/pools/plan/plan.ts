@@ -203,7 +203,10 @@ export interface AllNodes {
 }
 
 export function allNodes(
-  input: Pick<PlanInput, "nodes" | "occupied" | "makeable" | "makeableZones" | "lackingZones" | "unitsPerNode">,
+  input: Pick<
+    PlanInput,
+    "nodes" | "occupied" | "makeable" | "makeableZones" | "lackingZones" | "retryAt" | "unitsPerNode"
+  >,
 ): AllNodes {
   const indexes = new Map(input.nodes.map(({ name }, index) => [name, index]));
   const used = new Int32Array(input.nodes.length);

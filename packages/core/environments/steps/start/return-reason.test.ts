@@ -36,8 +36,8 @@ test.each<[why: string, changes: Partial<ComputeNode>]>([
   );
 });
 
-test("a machine that was not ready gets runs again as soon as it is, for example after an outage of the API server", async () => {
-  const { world, node } = await withdrawnFrom((world, node) =>
+test("a machine that was not ready gets runs again after a minute, for example after an outage of the API server", async () => {
+  const { world, node, environment } = await withdrawnFrom((world, node) =>
     world.compute.setNode({ ...node, ready: false, unready: "notReady" }),
   );
 
@@ -46,6 +46,7 @@ test("a machine that was not ready gets runs again as soon as it is, for example
   await world.advance(1_000);
 
   const { run } = await world.read("alice", "one");
+  expect(environment.placement.withdrawn).toMatchObject({ nodes: ["h100-1"], saidSo: true });
   expect([run.n, run.grant?.shares[0]?.node]).toEqual([2, "h100-1"]);
 });
 

@@ -1,5 +1,5 @@
 import { findGroup, longestToBindMs } from "../../../pools/capacity/groups.ts";
-import { findRevocationCause, type RevocationCause } from "../../../pools/plan/revocation-cause.ts";
+import { findRevocationCause, isRefusedByMachine, type RevocationCause } from "../../../pools/plan/revocation-cause.ts";
 import type { Observation } from "../../../ports/compute.ts";
 import { RunBound } from "../../../problem.ts";
 import type { Step, WorkerContext } from "../../../reconciler/step.ts";
@@ -61,8 +61,9 @@ async function returnToQueue(ctx: WorkerContext, environment: Environment, now: 
     return endRun(environment, now, unplaceable(environment));
   }
   const nodes = (run.grant?.shares ?? []).flatMap((share) => share.node ?? []);
-  // Another cause is no fault of the node, or the listing tracks it and shows when the node accepts runs again.
-  const blamesNodes = !uncountedBecause || uncountedBecause.why === "unreadable";
+  // The listing shows when they accept runs again.
+  const saidSo = uncountedBecause?.why !== "full" && isRefusedByMachine(uncountedBecause);
+  const blamesNodes = !uncountedBecause || uncountedBecause.why === "unreadable" || saidSo;
   const setsNodesAside = run.lacksVolume === undefined && blamesNodes;
   const back: Environment = {
     ...environment,
@@ -75,6 +76,7 @@ async function returnToQueue(ctx: WorkerContext, environment: Environment, now: 
         run: run.n,
         nodes: setsNodesAside ? nodes : [],
         at: now,
+        ...(saidSo && { saidSo: true as const }),
         ...(uncountedBecause?.why === "unmade" && lackingMachine(environment)),
       },
       withdrawals: placement.withdrawals + (uncountedBecause ? 0 : 1),
