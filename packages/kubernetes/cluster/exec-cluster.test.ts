@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { existsSync, globSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, globSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -124,6 +124,18 @@ describe("a further command", () => {
 
     expect(status).toMatchObject({ stdout: "said\n", directory: null });
     expect(bytes).toBeLessThan(100_000);
+  });
+
+  it("whose exit code a full disk lost is no success", async () => {
+    const applied = await readyRun();
+    const plain = { id: "lost", words: ["false"], stdin: "", env: {}, directory: undefined, timeoutMs: 20_000 };
+    const read = () => fixture.compute.readExec(applied.uid, 1, "lost", 1_000);
+    await fixture.compute.startExec(applied.uid, 1, plain);
+    await fixture.eventually(read, (seen) => seen?.state === "ended");
+    writeFileSync(`/tmp/.berth-${applied.uid}-r1/lost/ended`, "");
+
+    await expect(read()).rejects.toThrow("The state of the command is unknown");
+    await close(applied);
   });
 
   it("fails if the shell of its image returns more than the limit", async () => {

@@ -18,7 +18,7 @@ export const exitCodes = { noPlace: 70, noTools: 71, cutOff: 72, unknown: 66 } a
  * Starts a command: `<base> <id> <seconds> <bytes of the input> <bytes of the directory> <number of variables> <bytes
  * of each …> <bytes of each word …>`. Standard input holds these values in order, then the command's input. Only the
  * first call with an id creates the directory. Output goes to files that are truncated once a second. What limits
- * the command starts before it, and its end needs no new process, because it may use up all that its container may have.
+ * the command is started first, and its end needs no new process, because it may use up all that its container may have.
  */
 export const startScript = `
 base=$1 place=$1/$2 limit=$3 total=$4

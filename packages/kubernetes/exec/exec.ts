@@ -21,6 +21,7 @@ import { countSupervised, countSupervisedWork, readSupervised, startSupervised }
 const startedWithinMs = 20_000;
 const answeredWithinMs = 5_000;
 const longestWaitMs = 4_000;
+const UNKNOWN = "The state of the command is unknown";
 
 export async function startExec(place: ClusterContext, id: RunId, exec: Exec): Promise<void> {
   if (!isExecId(exec.id)) throw new Error("The id of the exec is not valid");
@@ -50,7 +51,7 @@ export async function readExec(
   const args = [getBase(id), execId, String(Math.ceil(wait / 100))];
   const result = await runScript(place, pod, { script: readScript, args, stdin: Buffer.alloc(0), timeoutMs });
   if (result.exitCode === exitCodes.unknown) return undefined;
-  if (result.exitCode !== 0) throw new Error("The state of the command is unknown");
+  if (result.exitCode !== 0) throw new Error(UNKNOWN);
   return toExecStatus(answerIn(result));
 }
 
@@ -128,6 +129,8 @@ function buildInput({ words, env, directory = "", stdin }: Exec): { input: Buffe
 function answerIn({ stdout: output, stderr }: PodCommandResult): ExecAnswer {
   const line = output.subarray(0, output.indexOf("\n")).toString();
   const [code = "-", late, size] = line.split(" ");
+  // A full disk or a killed reader leaves no code, and that is no success.
+  if (!/^(-|\d+)$/.test(code)) throw new Error(UNKNOWN);
   const from = line.length + 1 + Number(size);
   const directory = output.subarray(line.length + 1, from).toString();
   return {

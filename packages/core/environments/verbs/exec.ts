@@ -110,7 +110,7 @@ async function start(
 /**
  * Returns undefined if the run is gone, and its output with it. Failed reads are repeated for as long as the command
  * may run, since its answer exists nowhere else: a command that uses up the processes of its environment leaves none
- * for a read, and a cluster may be unreachable for a time. Throws if the last read fails too.
+ * for a read, and a cluster may be unreachable for a time. Throws if one fails after that.
  */
 async function readUntilEnded(
   ctx: ExecContext,
@@ -124,7 +124,10 @@ async function readUntilEnded(
     // Read once more past the deadline: a paused caller has not yet seen how the command ended.
     const isLast = askedAt > deadline;
     const read = ctx.compute.readExec(uid, run, execId, isLast ? 0 : READ_MS);
-    const status = isLast ? await read : await read.catch(() => "unknown" as const);
+    const status = await read.catch((error: unknown) => {
+      if (askedAt > deadline - LATE_MS) throw error;
+      return "unknown" as const;
+    });
     if (status === "unknown") {
       await ctx.clock.sleep(FAILED_PAUSE_MS);
       continue;
