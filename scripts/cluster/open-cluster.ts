@@ -1,8 +1,11 @@
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { DescribeClusterCommand, type EKSClient } from "@aws-sdk/client-eks";
 import { systemClock } from "#aws/clock.ts";
 import { eksAccess } from "#aws/eks/eks-access.ts";
+import { readConfigOf } from "#aws/settings/config.ts";
+import { allSettingSchemas } from "#aws/settings/pod-setting-schemas.ts";
 import { type ApiClient, apiClient } from "#kubernetes/client/api-client.ts";
 import { readKubeconfig } from "#kubernetes/client/kubeconfig.ts";
 import { type Manifest, overlayManifests, readManifests } from "#kubernetes/setup/manifests.ts";
@@ -26,16 +29,20 @@ type Settings = Readonly<Record<string, string | undefined>>;
  * another cluster. Throws an error that says what is missing.
  */
 export async function openCluster(stage: string | undefined): Promise<OpenCluster> {
+  // The settings of another stage, or of none, would change another cluster.
+  if (stage !== undefined && !existsSync(`.env.${stage}`))
+    throw new Error(`There is no stage ${stage}: no .env.${stage}`);
   const settings = stage === undefined ? process.env : readStageFiles(stage);
   const manifests = await readWanted(settings);
   const opened = await (stage === undefined ? openKubeconfig(settings) : openEks(stage, settings));
   return { ...opened, settings, manifests };
 }
 
-async function readWanted({ POD_CAPABILITIES }: Settings): Promise<Manifest[]> {
+async function readWanted(settings: Settings): Promise<Manifest[]> {
+  const { POD_CAPABILITIES } = readConfigOf(allSettingSchemas, ["POD_CAPABILITIES"], settings);
   const folder = fileURLToPath(new URL("../../deploy/kubernetes", import.meta.url));
   const base = await readManifests(folder);
-  return POD_CAPABILITIES ? overlayManifests(base, await readManifests(join(folder, "capabilities"))) : base;
+  return POD_CAPABILITIES.length > 0 ? overlayManifests(base, await readManifests(join(folder, "capabilities"))) : base;
 }
 
 type Opened = Pick<OpenCluster, "client" | "name">;
@@ -67,11 +74,15 @@ async function openEks(stage: string, settings: Settings): Promise<Opened> {
   }
 }
 
-async function findAddress(eks: EKSClient, { EKS_ENDPOINT, EKS_CA }: Settings, name: string) {
+async function findAddress(eks: EKSClient, { EKS_ENDPOINT, EKS_CA, DEPLOY_ACCOUNT }: Settings, name: string) {
   const decode = (data: string) => Buffer.from(data, "base64").toString();
   if (EKS_ENDPOINT && EKS_CA) return { endpoint: EKS_ENDPOINT, ca: decode(EKS_CA) };
   const { cluster } = await eks.send(new DescribeClusterCommand({ name }));
-  const { endpoint, certificateAuthority, status } = cluster ?? {};
+  const { arn = "", endpoint, certificateAuthority, status } = cluster ?? {};
+  const [, , , , account] = arn.split(":");
+  if (DEPLOY_ACCOUNT && account !== DEPLOY_ACCOUNT) {
+    throw new Error(`it is in account ${account}, and the stage is deployed to ${DEPLOY_ACCOUNT}`);
+  }
   if (!endpoint || !certificateAuthority?.data) throw new Error(`it has no endpoint, and is ${status ?? "not known"}`);
   return { endpoint, ca: decode(certificateAuthority.data) };
 }

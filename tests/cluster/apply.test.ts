@@ -27,6 +27,17 @@ const apply = async (wanted: readonly Manifest[] = manifests) => {
   await applyPlan(client, plan);
   return formatPlan(plan.changes);
 };
+/** Adds an object of somebody else to the list of what was applied. */
+const listAlso = async (name: string) => {
+  const { metadata } = must(await cluster.admin.get<{ metadata: { uid: string } }>(`${configMaps}/${name}`));
+  const listed = {
+    apiVersion: "v1",
+    kind: "ConfigMap",
+    metadata: { name, namespace: "berth-system", uid: metadata.uid },
+  };
+  const objects = JSON.stringify([...(await readInventory(client)), listed]);
+  must(await cluster.admin.patch(`${configMaps}/berth-applied`, { data: { objects } }));
+};
 const settings = (name: string, data: object = {}): Manifest => ({
   apiVersion: "v1",
   kind: "ConfigMap",
@@ -101,13 +112,15 @@ describe("a cluster that has everything", () => {
     must(await cluster.admin.post(configMaps, { ...settings("replaced"), data: { of: "somebody else" } }));
     must(await cluster.admin.post(configMaps, settings("foreign")));
     must(await cluster.admin.remove(`${configMaps}/gone`));
+    await listAlso("foreign");
 
     const lines = await apply();
 
-    expect(lines).toEqual([
+    expect(lines.toSorted()).toEqual([
+      "! ConfigMap berth-system/foreign of a former version stays: Berth did not apply it",
+      "! ConfigMap berth-system/replaced of a former version stays: somebody deleted it and made another of this name",
       "! Namespace berth-former of a former version stays: everything in it would be deleted; delete it yourself",
       "- ConfigMap berth-system/former: of a former version",
-      "! ConfigMap berth-system/replaced of a former version stays: somebody deleted it and made another of this name",
       `= ${manifests.length} objects are as wanted`,
     ]);
     const statusOf = async (path: string) => (await cluster.admin.get(path)).status;
@@ -232,7 +245,7 @@ describe("npm run cluster:apply", () => {
   });
 
   it.each([
-    [["--stage", "no-such-stage"], 1, "Stage no-such-stage names no cluster: set EKS_CLUSTER in .env.no-such-stage\n"],
+    [["--stage", "no-such-stage"], 1, "There is no stage no-such-stage: no .env.no-such-stage\n"],
     [["--force"], 2, "Unknown option '--force'"],
     [["--help"], 0, ""],
   ])("with %j ends with exit code %i", async (words, code, stderr) => {

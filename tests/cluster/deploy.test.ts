@@ -238,7 +238,8 @@ describe("an environment", () => {
     expect(refused.status).toBe(429);
     expect(refused.body.message).toContain("disruption budget");
     expect(after.metadata).not.toHaveProperty("deletionTimestamp");
-    expect(ended.status).toBe(201);
+    // Its Job may have removed the pod already.
+    expect([201, 404]).toContain(ended.status);
     await berth.remove(`${getJobs(namespace)}/drained`, { preconditions: { uid: job.uid } });
   });
 

@@ -1,5 +1,6 @@
 import { BlockList, isIP } from "node:net";
 import * as z from "zod";
+import { metadataAddresses } from "#core/metadata-addresses.ts";
 import { jsonIn, list } from "./setting-forms.ts";
 
 const RESOURCE =
@@ -35,7 +36,7 @@ export function podNetworkAllow() {
     .transform((entries) => entries.map(getAllowed))
     .refine(
       (allowed) => allowed.every(({ cidr, ports }) => isAllowable(cidr) && ports.every(isPort)),
-      "must name networks without 127.0.0.0/8, 169.254.0.0/16, fe80::/10 and fd00:ec2::/32, and ports to 65535",
+      "must name networks without 127.0.0.0/8, 169.254.0.0/16, fe80::/10, fd00:ec2::/32 and metadata addresses of other clouds, and ports to 65535",
     )
     .default([]);
 }
@@ -49,8 +50,9 @@ function isPort(port: number): boolean {
   return port >= 1 && port <= 65_535;
 }
 
-/** Networks of a node itself, and of AWS's services for nodes (Amazon EC2, "Instance metadata"). */
-const ofNodes = [
+/** Networks of a node itself, and metadata addresses, of AWS (Amazon EC2, "Instance metadata") and other clouds. */
+const ofNodes: readonly (readonly [start: string, length: number, family: "ipv4" | "ipv6"])[] = [
+  ...metadataAddresses.map((address) => [address, 32, "ipv4"] as const),
   ["127.0.0.0", 8, "ipv4"],
   ["169.254.0.0", 16, "ipv4"],
   ["::1", 128, "ipv6"],
@@ -58,7 +60,7 @@ const ofNodes = [
   ["fd00:ec2::", 32, "ipv6"],
   // IPv4 addresses in the form of IPv6 (RFC 4291, 2.5.5.2).
   ["::ffff:0:0", 96, "ipv6"],
-] as const;
+];
 
 /** Reports whether the network is valid and shares no address with those of nodes. Two networks share one's base or none. */
 function isAllowable(cidr: string): boolean {

@@ -60,7 +60,7 @@ const deadlineMs = 5_000;
 const peekMs = 2_000;
 /** Limit of an answer. etcd stores objects of up to 1.5 MiB (`--max-request-bytes`), so 40 of the largest fit. */
 const mostBytes = 64 * 1024 ** 2;
-const fieldManager = "berth";
+export const fieldManager = "berth";
 
 export function apiClient(access: ApiAccess): ApiClient {
   const agent = new https.Agent({ keepAlive: true, maxSockets: 32, ...tlsOptions(access) });

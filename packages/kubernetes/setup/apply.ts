@@ -1,4 +1,4 @@
-import type { ApiClient } from "../client/api-client.ts";
+import { type ApiClient, fieldManager } from "../client/api-client.ts";
 import { ApiRefused } from "../client/api-error.ts";
 import { type AppliedObject, readInventory, toApplied, writeInventory } from "./inventory.ts";
 import { formatObjectName, isSameObject, type Manifest } from "./manifests.ts";
@@ -72,7 +72,14 @@ async function planPrune(
   const leave = (why: string) => ({ action: "leave" as const, manifest: former, why });
   if (live.metadata.uid !== former.metadata.uid) return leave("somebody deleted it and made another of this name");
   if (former.kind === "Namespace") return leave("everything in it would be deleted; delete it yourself");
+  if (!isApplied(live)) return leave("Berth did not apply it");
   return { action: "prune", manifest: former, path };
+}
+
+/** Reports whether this client has applied the object: a list of objects alone could name any. */
+function isApplied({ metadata }: Manifest): boolean {
+  const managers = metadata.managedFields as readonly { manager?: string; operation?: string }[] | undefined;
+  return managers?.some(({ manager, operation }) => manager === fieldManager && operation === "Apply") ?? false;
 }
 
 /**
