@@ -2,9 +2,15 @@ import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { printableText } from "#core/text/printable-text.ts";
 import { describeApplyError } from "#kubernetes/setup/apply.ts";
-import { checkSetup, type SetupReport } from "#kubernetes/setup/check.ts";
+import { checkSetup } from "#kubernetes/setup/check.ts";
 import type { FunctionsFile } from "../../stacks/compute/functions-file.ts";
-import { clusterLines, findClusterNeeds, findEksClient } from "../../stacks/plan/cluster-plan.ts";
+import {
+  clusterLines,
+  findClusterNeeds,
+  findEksClient,
+  findingLines,
+  MISSING,
+} from "../../stacks/plan/cluster-plan.ts";
 import { readStage, type Stage } from "../../stacks/stage.ts";
 import { type OpenCluster, openCluster } from "./open-cluster.ts";
 
@@ -15,8 +21,6 @@ const help = `Says what the cluster of a stage lacks, and what to do. Changes no
 
 Exit code 0: nothing of what was checked is missing. 1: something is, or the cluster cannot be reached. 2: wrong use.
 `;
-
-const MISSING = "  MISSING: ";
 
 process.exitCode = await main().catch((error: unknown) => {
   process.stderr.write(`${printableText(describeApplyError(error))}\n`);
@@ -31,7 +35,7 @@ async function main(): Promise<number> {
     const stage = stageName === undefined ? undefined : readStage(stageName, cluster.settings);
     const eksLines = stage ? await describeEks(stage, cluster.settings) : [];
     const report = await checkSetup(cluster.client, findNeeds(cluster, stage));
-    const lines = [...eksLines, `The cluster itself (${cluster.name}):`, ...reportLines(report)];
+    const lines = [...eksLines, `The cluster itself (${cluster.name}):`, ...findingLines(report)];
     for (const line of lines) process.stdout.write(`${printableText(line)}\n`);
     return lines.some((line) => line.startsWith(MISSING)) ? 1 : 0;
   } finally {
@@ -64,12 +68,4 @@ function findNeeds({ manifests, settings }: OpenCluster, stage: Stage | undefine
   const { DOMAIN = "" } = settings;
   const gateway = stage?.gateway && { TABLE_NAME: stage.tableName, DOMAIN };
   return { manifests, hasEbs: stage !== undefined, gateway };
-}
-
-function reportLines({ findings, leftOut }: SetupReport): string[] {
-  return [
-    ...findings.flatMap(({ what, missing, todo }) => [`${MISSING}${what}: ${missing}.`, `    ${todo}`]),
-    ...(findings.length === 0 ? ["  Nothing is missing of what was checked."] : []),
-    ...leftOut.map(({ what, why }) => `  Not checked: ${what}: ${why}.`),
-  ];
 }

@@ -2,8 +2,9 @@ import { EKSClient } from "@aws-sdk/client-eks";
 import { clientOptions } from "../../packages/aws/client-options.ts";
 import { readCluster } from "../../packages/aws/cluster-check/answers.ts";
 import { checkCluster } from "../../packages/aws/cluster-check/check-cluster.ts";
-import type { ClusterNeeds, ClusterReport } from "../../packages/aws/cluster-check/findings.ts";
+import type { ClusterNeeds } from "../../packages/aws/cluster-check/findings.ts";
 import { readConfig } from "../../packages/aws/settings/config.ts";
+import type { ClusterReport } from "../../packages/core/ports/cluster-report.ts";
 import type { FunctionsFile } from "../compute/functions-file.ts";
 import { findRole, getClusterGroup } from "../compute/roles.ts";
 import type { Stage } from "../stage.ts";
@@ -34,10 +35,16 @@ export async function clusterLines(client: EKSClient | string, needs: ClusterNee
   return reportLines(needs.cluster, checkCluster(await readCluster(client, needs.cluster, roleNames), needs));
 }
 
-export function reportLines(cluster: string, { findings, leftOut }: ClusterReport): string[] {
+export function reportLines(cluster: string, report: ClusterReport): string[] {
+  return [`The cluster ${cluster}, as EKS describes it:`, ...findingLines(report)];
+}
+
+/** Begins the line of each thing that is missing. */
+export const MISSING = "  MISSING: ";
+
+export function findingLines({ findings, leftOut }: ClusterReport): string[] {
   return [
-    `The cluster ${cluster}, as EKS describes it:`,
-    ...findings.flatMap(({ what, missing, todo }) => [`  MISSING: ${what}: ${missing}.`, `    ${todo}`]),
+    ...findings.flatMap(({ what, missing, todo }) => [`${MISSING}${what}: ${missing}.`, `    ${todo}`]),
     ...(findings.length === 0 ? ["  Nothing is missing of what was checked."] : []),
     ...leftOut.map(({ what, why }) => `  Not checked: ${what}: ${why}.`),
   ];

@@ -13,14 +13,14 @@ import {
 import { kindOfError } from "#core/problem.ts";
 import { listNodeGroups } from "../eks/node-groups.ts";
 
-/** An answer of EKS, or why there is none. */
+/** The answer of EKS to one call, or the reason why there is no answer. */
 export type Answer<T> = { readonly value: T } | { readonly refusal: string };
 
-/** What EKS tells about a cluster. */
+/** The answers of EKS about one cluster. */
 export interface ClusterAnswers {
   /** Undefined if there is no such cluster. */
   readonly cluster: Answer<Cluster | undefined>;
-  /** Those of `addonNames` that EKS manages. */
+  /** The add-ons in `addonNames` that EKS manages. */
   readonly addons: Answer<readonly Addon[]>;
   /** Those of roles that have one of the asked names. */
   readonly accessEntries: Answer<readonly AccessEntry[]>;

@@ -1,7 +1,8 @@
 import type { Addon } from "@aws-sdk/client-eks";
 import { parse } from "yaml";
+import type { ClusterReport, Finding, LeftOut } from "#core/ports/cluster-report.ts";
 import type { addonNames } from "./answers.ts";
-import { type ClusterNeeds, type ClusterReport, describeIssue, type Finding, type LeftOut } from "./findings.ts";
+import { type ClusterNeeds, describeIssue } from "./findings.ts";
 
 type AddonName = (typeof addonNames)[number];
 
@@ -73,7 +74,7 @@ function enforcesPolicies(configurationValues = ""): boolean {
   }
 }
 
-/** Without a role of its own, the driver has the rights of its node. */
+/** If the driver has no role, it uses the permissions of its node. */
 function findDriverRole({ serviceAccountRoleArn, podIdentityAssociations = [] }: Addon): LeftOut[] {
   if (serviceAccountRoleArn || podIdentityAssociations.length > 0) return [];
   const why = "it has no role of its own, so its nodes' role must have the rights that the driver needs";

@@ -1,15 +1,9 @@
 import type { AccessEntry, Cluster } from "@aws-sdk/client-eks";
+import type { ClusterReport, Finding } from "#core/ports/cluster-report.ts";
 import { type ClusterAnswers, readRoleName } from "./answers.ts";
 import { checkAddons } from "./check-addons.ts";
 import { checkNodeGroups } from "./check-node-groups.ts";
-import {
-  type ClusterNeeds,
-  type ClusterReport,
-  checkAnswer,
-  describeIssue,
-  type Finding,
-  joinReports,
-} from "./findings.ts";
+import { type ClusterNeeds, checkAnswer, describeIssue, joinReports } from "./findings.ts";
 
 /** Returns what a cluster lacks for a stage, by EKS's answers, and which checks these do not allow. */
 export function checkCluster(answers: ClusterAnswers, needs: ClusterNeeds): ClusterReport {

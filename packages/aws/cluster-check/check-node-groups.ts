@@ -1,8 +1,9 @@
 import type { Issue, Nodegroup } from "@aws-sdk/client-eks";
 import { findInstanceType } from "#core/fleet.ts";
+import type { ClusterReport, Finding, LeftOut } from "#core/ports/cluster-report.ts";
 import type { Lack } from "#core/ports/machine-groups.ts";
 import { createsMachines, findLack, isTolerated } from "../eks/node-groups.ts";
-import { type ClusterNeeds, type ClusterReport, describeIssue, type Finding, type LeftOut } from "./findings.ts";
+import { type ClusterNeeds, describeIssue } from "./findings.ts";
 
 /** `isAuto`: the cluster is in EKS Auto Mode, whose machines belong to no node group. */
 export function checkNodeGroups(groups: readonly Nodegroup[], needs: ClusterNeeds, isAuto: boolean): ClusterReport {

@@ -1,26 +1,9 @@
+import type { ClusterReport } from "#core/ports/cluster-report.ts";
 import { printableText } from "#core/text/printable-text.ts";
 import type { Toleration } from "../eks/node-groups.ts";
 import type { Answer } from "./answers.ts";
 
-/** Something that a cluster lacks for a stage. */
-export interface Finding {
-  readonly what: string;
-  readonly missing: string;
-  readonly todo: string;
-}
-
-/** A check that was not made. */
-export interface LeftOut {
-  readonly what: string;
-  readonly why: string;
-}
-
-export interface ClusterReport {
-  readonly findings: readonly Finding[];
-  readonly leftOut: readonly LeftOut[];
-}
-
-/** What a stage needs of its cluster. */
+/** The requirements of a stage on its cluster. */
 export interface ClusterNeeds {
   readonly cluster: string;
   readonly stage: string;

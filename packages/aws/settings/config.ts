@@ -18,7 +18,7 @@ export function readConfig<Name extends keyof typeof settingSchemas>(
   return readConfigOf(settingSchemas, names, environment);
 }
 
-/** As `readConfig`, of these schemas. */
+/** Does the same as `readConfig`, with other schemas. */
 export function readConfigOf<Name extends ConfigName>(
   schemas: Schemas & Readonly<Record<Name, () => z.ZodType>>,
   names: readonly Name[],

@@ -116,8 +116,8 @@ const MOST_MS = 15_000;
  * Compares the existing snapshots with the records. After `PAGES_AT_ONCE` pages or `MOST_MS` it leaves the rest to the
  * next comparison, and the report has the previous findings until all are compared. A snapshot without a key is no
  * orphan: its disk's next reconcile may tag it, or its tags were removed. If the listing fails, returns the previous
- * findings. The next comparison continues after the last page. If there was none, it begins anew: the place may have
- * expired.
+ * findings. The next comparison continues after the last page that was read. If no page was read, it starts from the
+ * first page, because the stored place may have expired.
  */
 export async function reportSnapshots(
   ctx: Context<"table" | "volumes">,

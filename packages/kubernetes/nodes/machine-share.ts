@@ -57,7 +57,7 @@ type ShareOfRun = Pick<Run, "instanceType" | "shares" | "gpusPerMachine" | "reso
 function buildPart(type: InstanceType, gpus: number): Quantities {
   const { cpus, memoryMb } = type.gpus === 0 ? ofWholeMachine(type) : ofOneGpu(type);
   const times = type.gpus === 0 ? 1 : gpus;
-  // The static CPU manager gives a container processors of its own only for a whole number (Kubernetes, "Control CPU
+  // The static CPU manager reserves processors only for containers that request a whole number (Kubernetes, "Control CPU
   // Management Policies on the Node").
   return quantities({ cpus: Math.floor(cpus * times), memoryMb: memoryMb * times });
 }

@@ -1,28 +1,11 @@
 import { findInstanceType } from "#core/fleet.ts";
+import type { ClusterReport } from "#core/ports/cluster-report.ts";
 import type { ApiClient } from "../client/api-client.ts";
 import { ApiRefused } from "../client/api-error.ts";
 import { parseQuantity } from "../client/quantities.ts";
 import type { KubeObject, Node } from "../objects.ts";
 import { planApply } from "./apply.ts";
 import { formatObjectName, type Manifest } from "./manifests.ts";
-
-/** Something that a cluster lacks. */
-export interface ClusterLack {
-  readonly what: string;
-  readonly missing: string;
-  readonly todo: string;
-}
-
-/** A check that was not made. */
-export interface UncheckedPart {
-  readonly what: string;
-  readonly why: string;
-}
-
-export interface SetupReport {
-  readonly findings: readonly ClusterLack[];
-  readonly leftOut: readonly UncheckedPart[];
-}
 
 /** What a cluster must have. */
 export interface SetupNeeds {
@@ -34,10 +17,10 @@ export interface SetupNeeds {
 }
 
 type Client = Pick<ApiClient, "get" | "find" | "apply" | "remove" | "list">;
-type Check = (client: Client, needs: SetupNeeds) => Promise<SetupReport>;
+type Check = (client: Client, needs: SetupNeeds) => Promise<ClusterReport>;
 
-const nothing: SetupReport = { findings: [], leftOut: [] };
-const lack = (what: string, missing: string, todo: string): SetupReport => ({
+const nothing: ClusterReport = { findings: [], leftOut: [] };
+const lack = (what: string, missing: string, todo: string): ClusterReport => ({
   findings: [{ what, missing, todo }],
   leftOut: [],
 });
@@ -46,8 +29,8 @@ const lack = (what: string, missing: string, todo: string): SetupReport => ({
  * Returns what a cluster lacks for Berth, by its own answers, and which checks the rights of the client do not allow.
  * Changes nothing. Throws if the API server cannot be reached.
  */
-export async function checkSetup(client: Client, needs: SetupNeeds): Promise<SetupReport> {
-  const reports: SetupReport[] = [];
+export async function checkSetup(client: Client, needs: SetupNeeds): Promise<ClusterReport> {
+  const reports: ClusterReport[] = [];
   for (const [what, check] of Object.entries(checks)) {
     reports.push(await check(client, needs).catch((error: unknown) => leaveOut(what, error)));
   }
@@ -57,7 +40,7 @@ export async function checkSetup(client: Client, needs: SetupNeeds): Promise<Set
   };
 }
 
-function leaveOut(what: string, error: unknown): SetupReport {
+function leaveOut(what: string, error: unknown): ClusterReport {
   if (!(error instanceof ApiRefused) || error.status !== 403) throw error;
   return { findings: [], leftOut: [{ what, why: error.said }] };
 }
@@ -107,7 +90,7 @@ interface ConfigMap extends KubeObject {
 
 const guide = "docs/deploy.md#let-users-in";
 
-async function checkGateway(client: Client, wanted: NonNullable<SetupNeeds["gateway"]>): Promise<SetupReport> {
+async function checkGateway(client: Client, wanted: NonNullable<SetupNeeds["gateway"]>): Promise<ClusterReport> {
   const place = "/namespaces/berth-system";
   const deployment = await client.find<Deployment>(`/apis/apps/v1${place}/deployments/berth-gateway`);
   if (!deployment) return lack("gateway", "it is not applied, so nobody can enter a job", `Apply it: ${guide}`);

@@ -148,7 +148,7 @@ function endedByItself(environment: Environment, { exitCode, endedAt }: Observat
   return { ...environment, end: { ...environment.end, outcome: { ...outcomeForExitCode(exitCode), at: endedAt } } };
 }
 
-/** Time for an ordinary removal of a run on a lost machine. Its command ended with the machine, so it needs no grace. */
+/** Time for an ordinary removal of a run on a lost machine. The command is gone with the machine, so it gets no grace period. */
 const FORCE_AFTER_MS = 10_000;
 
 function mayForce({ run: { removedAt } }: Environment, lost: Machine | undefined, now: number): boolean {

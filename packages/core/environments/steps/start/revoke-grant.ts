@@ -55,7 +55,7 @@ export async function withdraw(
 
 async function returnToQueue(ctx: WorkerContext, environment: Environment, now: number): Promise<Step<Environment>> {
   const { run, disk, size, placement } = environment;
-  // Without a cause, this try counts as a failed one.
+  // If nothing else caused the return, this try counts as failed.
   const uncountedBecause = await findRevocationCause(ctx, environment, now);
   if (!uncountedBecause && placement.withdrawals >= MOST_WITHDRAWALS) {
     return endRun(environment, now, unplaceable(environment));
