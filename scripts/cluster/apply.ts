@@ -1,38 +1,45 @@
 import { createInterface } from "node:readline/promises";
 import { parseArgs } from "node:util";
 import { printableText } from "#core/text/printable-text.ts";
-import { applyPlan, describeApplyError, formatPlan, planApply } from "#kubernetes/setup/apply.ts";
+import { applyPlan, planApply, refuseForeign } from "#kubernetes/setup/apply.ts";
+import { describeApplyError, formatPlan } from "#kubernetes/setup/plan-lines.ts";
 import { openCluster } from "./open-cluster.ts";
+import { readWanted } from "./wanted.ts";
+import { writeError } from "./write-error.ts";
 
 const help = `Applies deploy/kubernetes to the cluster of a stage. Shows what changes, and asks first.
 
   npm run cluster:apply -- --stage dev          the cluster that .env.dev names (EKS_CLUSTER), as your AWS identity
   KUBECONFIG=<file> npm run cluster:apply       another cluster, as the file says; KUBE_CONTEXT chooses its context
 
-POD_CAPABILITIES of the stage, or of this shell, adds deploy/kubernetes/capabilities.
+POD_CAPABILITIES of the stage, or of this shell, adds deploy/kubernetes/capabilities. A stage with ACCESS=gateway adds
+deploy/kubernetes/gateway.
 
-  --diff    only show what would change; exit code 1 if something would
-  --yes     do not ask
+  --diff                 only show what would change; exit code 1 if something would
+  --yes                  do not ask
+  --kubeconfig <file>    reach the stage's cluster as the file says, for example through a tunnel
 `;
 
 /** Exit codes: 0 done, 1 failed or differs, 2 wrong use. */
 const wrongUse = 2;
 
 process.exitCode = await main().catch((error: unknown) => {
-  process.stderr.write(`${printableText(describeApplyError(error))}\n`);
+  writeError(describeApplyError(error));
   return 1;
 });
 
 async function main(): Promise<number> {
   const options = readOptions();
   if (typeof options === "number") return options;
-  const { stage, diff = false, yes = false } = options;
-  const { client, name, manifests } = await openCluster(stage);
+  const { diff = false, yes = false, ...choice } = options;
+  const { client, name, settings, stage } = await openCluster(choice);
   try {
-    process.stderr.write(`${printableText(`deploy/kubernetes on ${name}:`)}\n`);
-    const plan = await planApply(client, manifests);
+    const { shared, owned } = await readWanted(settings, stage);
+    writeError(`deploy/kubernetes on ${name}:`);
+    const plan = await planApply(client, shared, owned);
     for (const line of formatPlan(plan.changes)) process.stdout.write(`${printableText(line)}\n`);
     const differs = plan.changes.some(({ action }) => action !== "keep");
+    refuseForeign(plan.changes);
     if (diff) return differs ? 1 : 0;
     if (differs && !yes && !(await confirm())) return wrongUse;
     // Also without a change: the inventory may be new.
@@ -52,6 +59,7 @@ function readOptions() {
         stage: { type: "string" },
         diff: { type: "boolean" },
         yes: { type: "boolean" },
+        kubeconfig: { type: "string" },
         help: { type: "boolean" },
       },
     });

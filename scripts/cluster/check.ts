@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { printableText } from "#core/text/printable-text.ts";
-import { describeApplyError } from "#kubernetes/setup/apply.ts";
-import { checkSetup } from "#kubernetes/setup/check.ts";
+import { checkSetup, type SetupNeeds } from "#kubernetes/setup/check.ts";
+import { describeApplyError } from "#kubernetes/setup/plan-lines.ts";
 import type { FunctionsFile } from "../../stacks/compute/functions-file.ts";
 import {
   clusterLines,
@@ -11,30 +11,34 @@ import {
   findingLines,
   MISSING,
 } from "../../stacks/plan/cluster-plan.ts";
-import { readStage, type Stage } from "../../stacks/stage.ts";
-import { type OpenCluster, openCluster } from "./open-cluster.ts";
+import type { Stage } from "../../stacks/stage.ts";
+import { type ClusterChoice, type OpenCluster, openCluster } from "./open-cluster.ts";
+import { readWanted, type Wanted } from "./wanted.ts";
+import { writeError } from "./write-error.ts";
 
 const help = `Says what the cluster of a stage lacks, and what to do. Changes nothing.
 
   npm run cluster:check -- --stage dev          the cluster that .env.dev names (EKS_CLUSTER), as your AWS identity
   KUBECONFIG=<file> npm run cluster:check       another cluster, as the file says; KUBE_CONTEXT chooses its context
 
+  --kubeconfig <file>    reach the stage's cluster as the file says, for example through a tunnel
+
 Exit code 0: nothing of what was checked is missing. 1: something is, or the cluster cannot be reached. 2: wrong use.
 `;
 
 process.exitCode = await main().catch((error: unknown) => {
-  process.stderr.write(`${printableText(describeApplyError(error))}\n`);
+  writeError(describeApplyError(error));
   return 1;
 });
 
 async function main(): Promise<number> {
-  const stageName = readStageName();
-  if (typeof stageName === "number") return stageName;
-  const cluster = await openCluster(stageName);
+  const choice = readChoice();
+  if (typeof choice === "number") return choice;
+  const cluster = await openCluster(choice);
   try {
-    const stage = stageName === undefined ? undefined : readStage(stageName, cluster.settings);
-    const eksLines = stage ? await describeEks(stage, cluster.settings) : [];
-    const report = await checkSetup(cluster.client, findNeeds(cluster, stage));
+    const { stage, settings } = cluster;
+    const eksLines = stage ? await describeEks(stage, settings) : [];
+    const report = await checkSetup(cluster.client, findNeeds(await readWanted(settings, stage), cluster));
     const lines = [...eksLines, `The cluster itself (${cluster.name}):`, ...findingLines(report)];
     for (const line of lines) process.stdout.write(`${printableText(line)}\n`);
     return lines.some((line) => line.startsWith(MISSING)) ? 1 : 0;
@@ -43,13 +47,13 @@ async function main(): Promise<number> {
   }
 }
 
-/** Returns undefined without a stage, or the exit code if the arguments are a question or wrong. */
-function readStageName(): string | undefined | number {
+/** Returns the exit code instead if the arguments are a question or wrong. */
+function readChoice(): ClusterChoice | number {
   try {
-    const { stage, help: asked } = parseArgs({
-      options: { stage: { type: "string" }, help: { type: "boolean" } },
+    const { help: asked, ...choice } = parseArgs({
+      options: { stage: { type: "string" }, kubeconfig: { type: "string" }, help: { type: "boolean" } },
     }).values;
-    if (!asked) return stage;
+    if (!asked) return choice;
     process.stdout.write(help);
     return 0;
   } catch (error) {
@@ -64,8 +68,8 @@ async function describeEks(stage: Stage, settings: OpenCluster["settings"]): Pro
   return clusterLines(client, findClusterNeeds(stage, functions, settings.DEPLOY_ACCOUNT));
 }
 
-function findNeeds({ manifests, settings }: OpenCluster, stage: Stage | undefined) {
+function findNeeds({ shared, owned }: Wanted, { settings, stage }: OpenCluster): SetupNeeds {
   const { DOMAIN = "" } = settings;
   const gateway = stage?.gateway && { TABLE_NAME: stage.tableName, DOMAIN };
-  return { manifests, hasEbs: stage !== undefined, gateway };
+  return { manifests: shared, owned, hasEbs: stage !== undefined, gateway };
 }

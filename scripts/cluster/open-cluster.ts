@@ -1,63 +1,72 @@
 import { existsSync } from "node:fs";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { DescribeClusterCommand, type EKSClient } from "@aws-sdk/client-eks";
+import { DescribeClusterCommand, EKSClient } from "@aws-sdk/client-eks";
+import { clientOptions } from "#aws/client-options.ts";
 import { systemClock } from "#aws/clock.ts";
 import { eksAccess } from "#aws/eks/eks-access.ts";
-import { readConfigOf } from "#aws/settings/config.ts";
-import { allSettingSchemas } from "#aws/settings/pod-setting-schemas.ts";
 import { type ApiClient, apiClient } from "#kubernetes/client/api-client.ts";
 import { readKubeconfig } from "#kubernetes/client/kubeconfig.ts";
-import { type Manifest, overlayManifests, readManifests } from "#kubernetes/setup/manifests.ts";
 import { findEksClient } from "../../stacks/plan/cluster-plan.ts";
+import { readStage, type Stage } from "../../stacks/stage.ts";
 import { readStageFiles } from "../../stacks/stage-files.ts";
 
 export interface OpenCluster {
   readonly client: ApiClient;
   /** Names the cluster for people. */
   readonly name: string;
-  /** Settings of the stage, or of this shell without a stage. */
+  /** Settings of the stage with its region, or of this shell without a stage. */
   readonly settings: Settings;
-  /** The objects of deploy/kubernetes for these settings. */
-  readonly manifests: readonly Manifest[];
+  readonly stage: Stage | undefined;
 }
 
 type Settings = Readonly<Record<string, string | undefined>>;
+
+export interface ClusterChoice {
+  readonly stage?: string | undefined;
+  /** Leads to the cluster of the stage, for example through a tunnel. */
+  readonly kubeconfig?: string | undefined;
+}
 
 /**
  * Opens the cluster of a stage, or without a stage that of KUBECONFIG. A stage ignores KUBECONFIG, because it may name
  * another cluster. Throws an error that says what is missing.
  */
-export async function openCluster(stage: string | undefined): Promise<OpenCluster> {
-  // The settings of another stage, or of none, would change another cluster.
-  if (stage !== undefined && !existsSync(`.env.${stage}`))
-    throw new Error(`There is no stage ${stage}: no .env.${stage}`);
-  const settings = stage === undefined ? process.env : readStageFiles(stage);
-  const manifests = await readWanted(settings);
-  const opened = await (stage === undefined ? openKubeconfig(settings) : openEks(stage, settings));
-  return { ...opened, settings, manifests };
+export async function openCluster({ stage: name, kubeconfig }: ClusterChoice): Promise<OpenCluster> {
+  if (name === undefined) {
+    const { KUBECONFIG, KUBE_CONTEXT } = process.env;
+    const opened = await openKubeconfig(kubeconfig ?? KUBECONFIG, KUBE_CONTEXT);
+    return { ...opened, settings: process.env, stage: undefined };
+  }
+  const { settings, stage } = await openStage(name);
+  const opened = await (kubeconfig === undefined
+    ? openEks(stage, settings)
+    : openKubeconfig(kubeconfig, process.env.KUBE_CONTEXT));
+  return { ...opened, settings, stage };
 }
 
-async function readWanted(settings: Settings): Promise<Manifest[]> {
-  const { POD_CAPABILITIES } = readConfigOf(allSettingSchemas, ["POD_CAPABILITIES"], settings);
-  const folder = fileURLToPath(new URL("../../deploy/kubernetes", import.meta.url));
-  const base = await readManifests(folder);
-  return POD_CAPABILITIES.length > 0 ? overlayManifests(base, await readManifests(join(folder, "capabilities"))) : base;
+/** Reads a stage. Its settings have the region, if this shell or the AWS profile has one. Throws bad settings in words. */
+export async function openStage(name: string): Promise<{ readonly settings: Settings; readonly stage: Stage }> {
+  // The settings of another stage, or of none, would change another cluster.
+  if (!existsSync(`.env.${name}`)) throw new Error(`There is no stage ${name}: no .env.${name}`);
+  const files = readStageFiles(name);
+  const settings = { ...files, AWS_REGION: files.AWS_REGION || (await findRegion(files)) };
+  return { settings, stage: readStage(name, settings) };
+}
+
+async function findRegion({ AWS_PROFILE }: Settings): Promise<string | undefined> {
+  const client = new EKSClient({ ...clientOptions(undefined), ...(AWS_PROFILE && { profile: AWS_PROFILE }) });
+  return client.config.region().catch(() => undefined);
 }
 
 type Opened = Pick<OpenCluster, "client" | "name">;
 
-async function openKubeconfig(environment: Settings): Promise<Opened> {
-  const { KUBECONFIG: file, KUBE_CONTEXT: context } = environment;
+async function openKubeconfig(file: string | undefined, context: string | undefined): Promise<Opened> {
   if (!file) throw new Error("Name the cluster: --stage <stage>, or KUBECONFIG=<file>");
-  const { access, context: name } = await readKubeconfig({ file, context, environment });
+  const { access, context: name } = await readKubeconfig({ file, context, environment: process.env });
   return { client: apiClient(access), name: `context ${name}, ${access.url}` };
 }
 
 /** Opens the EKS cluster of a stage as the AWS identity of this shell: profile, SSO, environment or role. */
-async function openEks(stage: string, settings: Settings): Promise<Opened> {
-  const { EKS_CLUSTER: cluster } = settings;
-  if (!cluster) throw new Error(`Stage ${stage} names no cluster: set EKS_CLUSTER in .env.${stage}`);
+async function openEks({ eksCluster: cluster }: Stage, settings: Settings): Promise<Opened> {
   const eks = await findEksClient({ ...process.env, ...settings });
   if (typeof eks === "string") throw new Error(`EKS cluster ${cluster} cannot be opened: ${eks}`);
   try {

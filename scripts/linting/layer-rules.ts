@@ -30,6 +30,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
     "sqlite",
     "process",
     "kubernetes",
+    "gateway-server",
     "local",
     "cli",
     "console",

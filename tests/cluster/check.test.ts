@@ -25,7 +25,7 @@ const clientOf = (user: ClusterUser) => {
 };
 /** Returns the findings as lines, and what was left out. */
 const check = async (needs: Partial<SetupNeeds> = {}, as = client) => {
-  const report = await checkSetup(as, { manifests, hasEbs: false, gateway: undefined, ...needs });
+  const report = await checkSetup(as, { manifests, owned: undefined, hasEbs: false, gateway: undefined, ...needs });
   return {
     findings: report.findings.map(({ what, missing }) => `${what}: ${missing}`),
     leftOut: report.leftOut.map(({ what }) => what),

@@ -1,7 +1,7 @@
 import { type ApiClient, fieldManager } from "../client/api-client.ts";
-import { ApiRefused } from "../client/api-error.ts";
+import { label } from "../names.ts";
 import { type AppliedObject, readInventory, toApplied, writeInventory } from "./inventory.ts";
-import { formatObjectName, isSameObject, type Manifest } from "./manifests.ts";
+import { isSameObject, type Manifest } from "./manifests.ts";
 import { compareObjects, type FieldChange } from "./object-changes.ts";
 import { objectPaths } from "./object-paths.ts";
 
@@ -19,8 +19,17 @@ export type PlannedChange =
     }
   /** A former version made it, and this one has it no more. */
   | { readonly action: "prune"; readonly manifest: AppliedObject; readonly path: string }
-  /** As above, but it stays: somebody else replaced it, or it is a namespace, whose end would be that of its objects. */
-  | { readonly action: "leave"; readonly manifest: AppliedObject; readonly why: string };
+  /** As above, but it stays: somebody else replaced it, or what it holds cannot be made again. */
+  | { readonly action: "leave"; readonly manifest: AppliedObject; readonly why: string }
+  /** Another deployment has it. The plan is refused. */
+  | { readonly action: "foreign"; readonly manifest: Manifest; readonly owner: string };
+
+/** Objects that a cluster has for one deployment, such as the gateway. */
+export interface OwnedManifests {
+  /** Marks them, so that other deployments on the cluster neither change nor prune them. */
+  readonly deployment: string;
+  readonly manifests: readonly Manifest[];
+}
 
 export interface ApplyPlan {
   readonly changes: readonly PlannedChange[];
@@ -29,9 +38,15 @@ export interface ApplyPlan {
 
 /**
  * Compares manifests with the cluster, by server-side apply as a dry run. Changes nothing. Throws `ApiRefused` if the
- * API server refuses an object, and an error that names the kinds that it does not know.
+ * API server refuses an object, and an error that names the kinds that it does not know. Without `owned`, the objects
+ * of deployments stay as they are.
  */
-export async function planApply(client: Client, manifests: readonly Manifest[]): Promise<ApplyPlan> {
+export async function planApply(
+  client: Client,
+  shared: readonly Manifest[],
+  owned?: OwnedManifests,
+): Promise<ApplyPlan> {
+  const manifests = [...shared, ...markOwned(owned)];
   const findPath = objectPaths(client);
   const paths = await Promise.all(manifests.map(findPath));
   const unknown = manifests.filter((_, at) => paths[at] === undefined);
@@ -46,15 +61,33 @@ export async function planApply(client: Client, manifests: readonly Manifest[]):
   }
   for (const former of inventory) {
     if (manifests.some((manifest) => isSameObject(manifest, former))) continue;
-    const planned = await planPrune(client, former, await findPath(former));
+    const planned = await planPrune(client, former, await findPath(former), owned?.deployment);
     if (planned) changes.push(planned);
   }
   return { changes, inventory };
 }
 
+function markOwned(owned: OwnedManifests | undefined): Manifest[] {
+  return (owned?.manifests ?? []).map((manifest) => {
+    const labels = { ...getLabels(manifest), [label.deployment]: owned?.deployment };
+    return { ...manifest, metadata: { ...manifest.metadata, labels } };
+  });
+}
+
+function getLabels({ metadata }: Manifest): Readonly<Record<string, string>> {
+  return (metadata.labels ?? {}) as Readonly<Record<string, string>>;
+}
+
+/** Returns the deployment of an object. `kubectl` may have applied a gateway's settings, without the label. */
+function findOwner(object: Manifest): string | undefined {
+  return getLabels(object)[label.deployment] ?? (object.data as { TABLE_NAME?: string } | undefined)?.TABLE_NAME;
+}
+
 async function planObject(client: Client, manifest: Manifest, path: string): Promise<PlannedChange> {
   const live = await client.find<Manifest>(path);
   if (live === undefined) return { action: "create", manifest, path };
+  const owner = findOwner(live);
+  if (owner !== undefined && owner !== findOwner(manifest)) return { action: "foreign", manifest, owner };
   const wanted = await client.apply<Manifest>(`${path}?dryRun=All`, manifest);
   const fields = compareObjects(live, wanted);
   return fields.length === 0 ? { action: "keep", manifest, live } : { action: "change", manifest, path, fields };
@@ -64,6 +97,7 @@ async function planPrune(
   client: Client,
   former: AppliedObject,
   path: string | undefined,
+  deployment: string | undefined,
 ): Promise<PlannedChange | undefined> {
   // Its kind has left the cluster, and the object with it.
   if (path === undefined) return undefined;
@@ -71,7 +105,10 @@ async function planPrune(
   if (live === undefined) return undefined;
   const leave = (why: string) => ({ action: "leave" as const, manifest: former, why });
   if (live.metadata.uid !== former.metadata.uid) return leave("somebody deleted it and made another of this name");
+  const owner = findOwner(live);
+  if (owner !== undefined && owner !== deployment) return undefined;
   if (former.kind === "Namespace") return leave("everything in it would be deleted; delete it yourself");
+  if (former.kind === "Secret") return leave("its keys cannot be made again; delete it yourself");
   if (!isApplied(live)) return leave("Berth did not apply it");
   return { action: "prune", manifest: former, path };
 }
@@ -91,11 +128,12 @@ export async function applyPlan(
   { changes, inventory }: ApplyPlan,
   report: (done: PlannedChange) => void = () => undefined,
 ): Promise<void> {
+  refuseForeign(changes);
   let applied = inventory;
   const without = (object: AppliedObject) => applied.filter((one) => !isSameObject(one, object));
   try {
     for (const change of changes) {
-      if (change.action === "prune" || change.action === "leave") continue;
+      if (change.action === "prune" || change.action === "leave" || change.action === "foreign") continue;
       const live = change.action === "keep" ? change.live : await client.apply<Manifest>(change.path, change.manifest);
       const object = toApplied(change.manifest, live);
       applied = [...without(object), object];
@@ -116,37 +154,12 @@ export async function applyPlan(
   await writeInventory(client, applied);
 }
 
-/** Returns words for an error of a plan or of its application, with what to do. */
-export function describeApplyError(error: unknown): string {
-  if (!(error instanceof ApiRefused)) return error instanceof Error ? error.message : String(error);
-  const { status, said } = error;
-  if (status === 401) return "The cluster does not know these credentials. On EKS, they need an access entry";
-  if (status === 403) {
-    return `These credentials may not do that: ${said}. On EKS, their access entry needs AmazonEKSClusterAdminPolicy`;
-  }
-  return `The API server refuses ${error.message}: ${said}`;
-}
-
-/** Lines of a plan for people, without the objects that stay as they are. */
-export function formatPlan(changes: readonly PlannedChange[]): string[] {
-  const kept = changes.filter(({ action }) => action === "keep").length;
-  const lines = changes.flatMap((change) => {
-    const name = formatObjectName(change.manifest);
-    if (change.action === "keep") return [];
-    if (change.action === "create") return [`+ ${name}`];
-    if (change.action === "prune") return [`- ${name}: of a former version`];
-    if (change.action === "leave") return [`! ${name} of a former version stays: ${change.why}`];
-    return [`~ ${name}`, ...change.fields.map(formatFieldChange)];
-  });
-  return [...lines, ...(kept === 0 ? [] : [`= ${kept} ${kept === 1 ? "object is" : "objects are"} as wanted`])];
-}
-
-const longestValue = 200;
-
-function formatFieldChange({ field, from, to }: FieldChange): string {
-  const [before, after] = [from, to].map((value) => {
-    if (value === undefined) return "none";
-    return value.length > longestValue ? `${value.slice(0, longestValue)}…` : value;
-  });
-  return `    ${field}: ${before} → ${after}`;
+/** Throws if the plan wants objects of another deployment. */
+export function refuseForeign(changes: readonly PlannedChange[]): void {
+  const owners = new Set(changes.flatMap((change) => (change.action === "foreign" ? [change.owner] : [])));
+  if (owners.size === 0) return;
+  throw new Error(
+    `These objects are of ${[...owners].join(", ")}, and a cluster has them for one stage. To give them up, set ` +
+      "ACCESS=none in that stage, deploy it, and run npm run cluster:apply for it. Nothing was applied",
+  );
 }

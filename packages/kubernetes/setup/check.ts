@@ -4,12 +4,14 @@ import type { ApiClient } from "../client/api-client.ts";
 import { ApiRefused } from "../client/api-error.ts";
 import { parseQuantity } from "../client/quantities.ts";
 import type { KubeObject, Node } from "../objects.ts";
-import { planApply } from "./apply.ts";
+import { type OwnedManifests, planApply } from "./apply.ts";
 import { formatObjectName, type Manifest } from "./manifests.ts";
 
 /** What a cluster must have. */
 export interface SetupNeeds {
   readonly manifests: readonly Manifest[];
+  /** The stage's own objects. */
+  readonly owned: OwnedManifests | undefined;
   /** Disks are volumes of EBS. */
   readonly hasEbs: boolean;
   /** Settings of a stage whose users enter by a gateway. */
@@ -46,8 +48,8 @@ function leaveOut(what: string, error: unknown): ClusterReport {
 }
 
 const checks: Readonly<Record<string, Check>> = {
-  "objects of deploy/kubernetes": async (client, { manifests }) => {
-    const { changes } = await planApply(client, manifests);
+  "objects of deploy/kubernetes": async (client, { manifests, owned }) => {
+    const { changes } = await planApply(client, manifests, owned);
     const different = changes.filter(({ action }) => action !== "keep" && action !== "leave");
     if (different.length === 0) return nothing;
     const names = different.slice(0, 3).map(({ manifest }) => formatObjectName(manifest));
@@ -93,13 +95,14 @@ const guide = "docs/deploy.md#let-users-in";
 async function checkGateway(client: Client, wanted: NonNullable<SetupNeeds["gateway"]>): Promise<ClusterReport> {
   const place = "/namespaces/berth-system";
   const deployment = await client.find<Deployment>(`/apis/apps/v1${place}/deployments/berth-gateway`);
-  if (!deployment) return lack("gateway", "it is not applied, so nobody can enter a job", `Apply it: ${guide}`);
+  if (!deployment)
+    return lack("gateway", "it is not applied, so nobody can enter a job", `npm run cluster:apply: ${guide}`);
   const settings = await client.find<ConfigMap>(`/api/v1${place}/configmaps/berth-gateway`);
   const wrong = Object.entries(wanted).filter(([name, value]) => settings?.data?.[name] !== value);
   const findings = wrong.map(([name, value]) => ({
     what: "gateway",
     missing: `its ${name} is ${settings?.data?.[name] ?? "not set"}, and that of the stage ${value}`,
-    todo: `A cluster has the gateway of one stage. Set it in the overlay, and apply that: ${guide}`,
+    todo: "A cluster has the gateway of one stage. If it is this one, npm run cluster:apply",
   }));
   if ((deployment.status?.availableReplicas ?? 0) === 0) {
     const missing = "none of its pods is ready; they need the Secret berth-gateway-host-key and their settings";

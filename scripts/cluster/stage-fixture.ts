@@ -1,0 +1,35 @@
+import { execFile } from "node:child_process";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { onTestFinished } from "vitest";
+
+type Settings = Readonly<Record<string, string>>;
+
+const stage = {
+  AWS_REGION: "eu-west-1",
+  DOMAIN: "berth.test",
+  ALLOWED_ACCOUNTS: "111122223333",
+  ALLOWED_ROLES: "Dev",
+  EKS_CLUSTER: "gpus",
+  LOGIN_SERVER_ID: "berth.test",
+};
+
+/** Creates a folder with the settings of a stage `dev`, which the test's end removes. */
+export async function makeStageFolder(settings: Settings): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "berth-stage-"));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  const lines = Object.entries({ ...stage, ...settings }).map(([name, value]) => `${name}=${value}\n`);
+  await writeFile(join(folder, ".env.dev"), lines.join(""));
+  return folder;
+}
+
+/** Runs a script of scripts/cluster in such a folder. */
+export function runIn(folder: string, script: "apply" | "check", words: readonly string[]) {
+  const file = fileURLToPath(new URL(`${script}.ts`, import.meta.url));
+  const answer = ({ code = 0, stdout = "", stderr = "" }) => ({ code, stdout, stderr });
+  const env = { PATH: process.env.PATH, HOME: folder, AWS_EC2_METADATA_DISABLED: "true" };
+  return promisify(execFile)(process.execPath, [file, ...words], { cwd: folder, env }).then(answer, answer);
+}

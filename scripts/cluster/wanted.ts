@@ -1,0 +1,89 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { type ConfigName, readConfigOf } from "#aws/settings/config.ts";
+import { allSettingSchemas } from "#aws/settings/pod-setting-schemas.ts";
+import { imageFault } from "#core/text/image-reference.ts";
+import { readHostKeys } from "#gateway-server/host-keys.ts";
+import type { OwnedManifests } from "#kubernetes/setup/apply.ts";
+import { fillGateway, type GatewaySetup } from "#kubernetes/setup/gateway.ts";
+import { type Manifest, overlayManifests, readManifests } from "#kubernetes/setup/manifests.ts";
+import type { Stage } from "../../stacks/stage.ts";
+
+/** Objects that a cluster needs. */
+export interface Wanted {
+  /** Those of all stages on the cluster. */
+  readonly shared: readonly Manifest[];
+  /** Those of one stage. Undefined without a stage. */
+  readonly owned: OwnedManifests | undefined;
+}
+
+type Settings = Readonly<Record<string, string | undefined>>;
+
+const folder = fileURLToPath(new URL("../../deploy/kubernetes", import.meta.url));
+
+/** Returns the objects of deploy/kubernetes. A stage adds its gateway. Throws one error that names bad settings. */
+export async function readWanted(settings: Settings, stage: Stage | undefined): Promise<Wanted> {
+  const { POD_CAPABILITIES } = readConfigOf(allSettingSchemas, ["POD_CAPABILITIES"], settings);
+  const base = await readManifests(folder);
+  const capabilities = POD_CAPABILITIES.length > 0 ? await readManifests(join(folder, "capabilities")) : [];
+  const shared = overlayManifests(base, capabilities);
+  if (!stage) return { shared, owned: undefined };
+  const gateway = stage.gateway ? await readGateway(settings, stage) : [];
+  return { shared, owned: { deployment: stage.tableName, manifests: gateway } };
+}
+
+async function readGateway(settings: Settings, stage: Stage): Promise<Manifest[]> {
+  const problems = gatewayProblems(settings);
+  if (problems.length > 0) {
+    throw new Error(`The gateway of stage ${stage.name} cannot be applied (${guide}):\n${problems.join("\n")}`);
+  }
+  return fillGateway(await readManifests(join(folder, "gateway")), await readSetup(settings, stage));
+}
+
+const guide = "docs/deploy.md#let-users-in";
+
+function gatewayProblems({ GATEWAY_IMAGE = "", GATEWAY_CERTIFICATE_ARN = "", AWS_REGION = "" }: Settings): string[] {
+  const fault = GATEWAY_IMAGE ? imageFault(GATEWAY_IMAGE) : "it is not set";
+  const certificate = /^arn:aws[a-z-]*:acm:([a-z0-9-]+):\d{12}:certificate\/[\w-]+$/.exec(GATEWAY_CERTIFICATE_ARN);
+  return [
+    ...(fault === undefined ? [] : [`  GATEWAY_IMAGE must be the image that npm run images builds: ${fault}`]),
+    ...(AWS_REGION ? [] : ["  AWS_REGION must be set"]),
+    ...(certificate && (!AWS_REGION || certificate[1] === AWS_REGION)
+      ? []
+      : [`  GATEWAY_CERTIFICATE_ARN must be the ARN of a certificate for *.<DOMAIN> in ${AWS_REGION || "AWS_REGION"}`]),
+  ];
+}
+
+const names = ["ALLOWED_SOURCES", "DRAIN_SECONDS", "SSH_HOST_KEYS"] as const satisfies ConfigName[];
+
+async function readSetup(settings: Settings, stage: Stage): Promise<GatewaySetup> {
+  const { AWS_REGION = "", DOMAIN = "", GATEWAY_IMAGE = "", GATEWAY_CERTIFICATE_ARN = "" } = settings;
+  const { DRAIN_SECONDS, SSH_HOST_KEYS } = readConfigOf(allSettingSchemas, names, settings);
+  const { SSH_GATEWAY } = readConfigOf(allSettingSchemas, ["SSH_GATEWAY"], stage.settings);
+  return {
+    image: GATEWAY_IMAGE,
+    certificate: GATEWAY_CERTIFICATE_ARN,
+    sshPort: SSH_GATEWAY?.port ?? 22,
+    settings: {
+      TABLE_NAME: stage.tableName,
+      AWS_REGION,
+      DOMAIN,
+      SCHEME: settings.SCHEME || "https",
+      ALLOWED_SOURCES: settings.ALLOWED_SOURCES ?? "",
+    },
+    drainSeconds: DRAIN_SECONDS,
+    hostKeys: SSH_HOST_KEYS.join(),
+    privateHostKeys: await findPrivateHostKeys(settings, SSH_HOST_KEYS),
+  };
+}
+
+/** Reads HOST_KEY_FILE. Throws if its first key is none that users are told. */
+async function findPrivateHostKeys({ HOST_KEY_FILE }: Settings, told: readonly string[]): Promise<string | undefined> {
+  if (!HOST_KEY_FILE) return undefined;
+  const [first] = await readHostKeys(HOST_KEY_FILE);
+  if (!told.includes(first.public)) {
+    throw new Error("Bad settings:\n  SSH_HOST_KEYS must name the public half of the first key in HOST_KEY_FILE");
+  }
+  return readFile(HOST_KEY_FILE, "utf8");
+}
