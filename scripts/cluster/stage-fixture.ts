@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -26,8 +26,15 @@ export async function makeStageFolder(settings: Settings): Promise<string> {
   return folder;
 }
 
+/** Adds an `sst` that prints its words and ends with `code`. */
+export async function addSst(folder: string, code: number): Promise<void> {
+  const programs = join(folder, "tools/sst/node_modules/.bin");
+  await mkdir(programs, { recursive: true });
+  await writeFile(join(programs, "sst"), `#!/bin/sh\necho "sst $*"\nexit ${code}\n`, { mode: 0o755 });
+}
+
 /** Runs a script of scripts/cluster in such a folder. */
-export function runIn(folder: string, script: "apply" | "check", words: readonly string[]) {
+export function runIn(folder: string, script: "apply" | "check" | "deploy", words: readonly string[]) {
   const file = fileURLToPath(new URL(`${script}.ts`, import.meta.url));
   const answer = ({ code = 0, stdout = "", stderr = "" }) => ({ code, stdout, stderr });
   const env = { PATH: process.env.PATH, HOME: folder, AWS_EC2_METADATA_DISABLED: "true" };

@@ -8,7 +8,7 @@ import { applyPlan, planApply } from "#kubernetes/setup/apply.ts";
 import { readInventory } from "#kubernetes/setup/inventory.ts";
 import type { Manifest } from "#kubernetes/setup/manifests.ts";
 import { formatPlan } from "#kubernetes/setup/plan-lines.ts";
-import { makeStageFolder, runIn } from "../../scripts/cluster/stage-fixture.ts";
+import { addSst, makeStageFolder, runIn } from "../../scripts/cluster/stage-fixture.ts";
 import { type Cluster, startCluster } from "./cluster.ts";
 import { must } from "./objects.ts";
 
@@ -161,5 +161,21 @@ describe("npm run cluster:apply with a stage", () => {
     expect(wrong.stderr).toContain(`:\n${certificate}`);
     expect(otherKey.stderr).toContain("SSH_HOST_KEYS must name the public half of the first key in HOST_KEY_FILE");
     expect([wrong.code, otherKey.code]).toEqual([1, 1]);
+  });
+
+  it("is what npm run deploy ends with, which takes the rights to do so from --yes", async () => {
+    const folder = await makeStageFolder({ ACCESS: "none" });
+    await addSst(folder, 0);
+    await runIn(folder, "apply", ["--stage", "dev", ...kubeconfig(), "--yes"]);
+    must(await cluster.admin.remove("/apis/scheduling.k8s.io/v1/priorityclasses/berth-environment"));
+
+    const unasked = await runIn(folder, "deploy", ["--stage", "dev", ...kubeconfig()]);
+    const deployed = await runIn(folder, "deploy", ["--stage", "dev", ...kubeconfig(), "--yes"]);
+
+    const line = "sst deploy --stage dev\n+ PriorityClass berth-environment\n";
+    expect(unasked).toMatchObject({ code: 3, stdout: expect.stringContaining(line) });
+    expect(unasked.stderr).toContain("Nothing was applied: add --yes");
+    expect(deployed).toMatchObject({ code: 0, stdout: expect.stringContaining(line) });
+    expect(deployed.stderr).toContain("Applied.\n");
   });
 });

@@ -1,0 +1,84 @@
+import { once } from "node:events";
+import { writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { expect, it } from "vitest";
+import { addSst, makeStageFolder, runIn } from "./stage-fixture.ts";
+
+/** Writes a kubeconfig of a server that is gone, and returns its words. */
+async function leadNowhere(folder: string): Promise<string[]> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  server.close();
+  const port = typeof address === "object" ? address?.port : undefined;
+  const file = join(folder, "kubeconfig");
+  await writeFile(
+    file,
+    JSON.stringify({
+      "current-context": "gone",
+      contexts: [{ name: "gone", context: { cluster: "gone", user: "gone" } }],
+      clusters: [{ name: "gone", cluster: { server: `https://127.0.0.1:${port}` } }],
+      users: [{ name: "gone", user: { token: "any" } }],
+    }),
+  );
+  return ["--kubeconfig", file];
+}
+
+it("a stage whose cluster gives no answer is deployed, and the command says how to go on", async () => {
+  const folder = await makeStageFolder({ ACCESS: "none" });
+  await addSst(folder, 0);
+  const nowhere = await leadNowhere(folder);
+
+  const { code, stdout, stderr } = await runIn(folder, "deploy", [
+    ...["--stage", "dev", "--yes", ...nowhere, "--verbose"],
+  ]);
+
+  // SST gets neither the options of the cluster nor their values.
+  expect(stdout).toBe("sst deploy --stage dev --verbose\n");
+  expect(code).toBe(3);
+  expect(stderr).toContain("The API server gave no answer (GET /api/v1: ECONNREFUSED)");
+  expect(stderr).toContain("through a tunnel with --kubeconfig: docs/deploy.md#a-private-endpoint\n");
+  expect(stderr).toContain(`Go on with: npm run cluster:apply -- --stage dev ${nowhere.join(" ")}\n`);
+});
+
+it("a failed deployment ends with the code of SST, and no cluster is asked", async () => {
+  const folder = await makeStageFolder({ ACCESS: "none" });
+  await addSst(folder, 7);
+
+  const answer = await runIn(folder, "deploy", ["--stage", "dev", ...(await leadNowhere(folder))]);
+
+  expect(answer).toEqual({ code: 7, stdout: "sst deploy --stage dev\n", stderr: "" });
+});
+
+it("a stage without environments on Kubernetes changes no cluster", async () => {
+  const folder = await makeStageFolder({ ACCESS: "none", COMPUTE: "process" });
+  await addSst(folder, 0);
+
+  const answer = await runIn(folder, "deploy", ["--stage", "dev", ...(await leadNowhere(folder))]);
+
+  expect(answer).toMatchObject({ code: 0, stderr: "COMPUTE=process: no cluster was changed.\n" });
+});
+
+it("what the gateway lacks is said before anything is made", async () => {
+  const folder = await makeStageFolder({ SSH_HOST_KEYS: `ssh-ed25519 ${"A".repeat(68)}` });
+  await addSst(folder, 0);
+
+  const { code, stdout, stderr } = await runIn(folder, "deploy", ["--stage", "dev"]);
+
+  expect([code, stdout]).toEqual([1, ""]);
+  expect(stderr).toContain("  GATEWAY_IMAGE must be the image that npm run images builds: it is not set\n");
+});
+
+it.each([
+  [[], 2, "Name the stage with --stage\n"],
+  [["--stage", "other"], 1, "There is no stage other: no .env.other\n"],
+])("with %j it ends with exit code %i, and nothing is made", async (words, code, saying) => {
+  const folder = await makeStageFolder({ ACCESS: "none" });
+  await addSst(folder, 0);
+
+  const answer = await runIn(folder, "deploy", words);
+
+  expect(answer).toMatchObject({ code, stdout: "" });
+  expect(answer.stderr).toContain(saying);
+});

@@ -1,0 +1,73 @@
+import { spawnSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { openStage } from "./open-cluster.ts";
+import { readWanted } from "./wanted.ts";
+import { writeError } from "./write-error.ts";
+
+const help = `Deploys a stage, and then applies the objects of its cluster.
+
+  npm run deploy -- --stage dev
+
+  --yes                  do not ask before the cluster is changed; needed where nobody can be asked
+  --kubeconfig <file>    reach the cluster as the file says, for example through a tunnel
+
+Any other option is one of "sst deploy". Exit code 0: both are done. 2: wrong use. 3: the stage is deployed, but its
+cluster is not as it wants. Any other: that of "sst deploy", and the cluster was not changed.
+`;
+
+const [wrongUse, clusterOpen] = [2, 3];
+
+const options = {
+  stage: { type: "string" },
+  yes: { type: "boolean" },
+  kubeconfig: { type: "string" },
+  help: { type: "boolean" },
+} as const;
+
+process.exitCode = await main().catch((error: unknown) => {
+  writeError(error instanceof Error ? error.message : String(error));
+  return 1;
+});
+
+async function main(): Promise<number> {
+  const words = process.argv.slice(2);
+  const { stage: name, help: asked, yes, kubeconfig } = parseArgs({ args: words, options, strict: false }).values;
+  if (asked) process.stdout.write(help);
+  if (asked) return 0;
+  if (typeof name !== "string") {
+    process.stderr.write(`Name the stage with --stage\n\n${help}`);
+    return wrongUse;
+  }
+  const { settings, stage } = await openStage(name);
+  // What the cluster would lack is said before anything is made.
+  await readWanted(settings, stage);
+  const deployed = run("tools/sst/node_modules/.bin/sst", ["deploy", ...withoutOwn(words)]);
+  if (deployed !== 0) return deployed;
+  const { COMPUTE = "kubernetes" } = settings;
+  if (COMPUTE !== "kubernetes") {
+    writeError(`COMPUTE=${COMPUTE}: no cluster was changed.`);
+    return 0;
+  }
+  const file = typeof kubeconfig === "string" ? ["--kubeconfig", kubeconfig] : [];
+  const choice = ["--stage", name, ...file];
+  const script = fileURLToPath(new URL("apply.ts", import.meta.url));
+  if (run(process.execPath, [script, ...choice, ...(yes ? ["--yes"] : [])]) === 0) return 0;
+  writeError(
+    `Stage ${name} is deployed, but its cluster is not as it wants, for the reason above. The deployment need not be ` +
+      `repeated. Go on with: npm run cluster:apply -- ${choice.join(" ")}`,
+  );
+  return clusterOpen;
+}
+
+/** Returns the words for SST, which does not know the options of the cluster. */
+function withoutOwn(words: readonly string[]): string[] {
+  const isOwn = (word = "") => word === "--yes" || word === "--kubeconfig" || word.startsWith("--kubeconfig=");
+  return words.filter((word, at) => !isOwn(word) && words[at - 1] !== "--kubeconfig");
+}
+
+function run(command: string, args: readonly string[]): number {
+  const { status, error } = spawnSync(command, args, { stdio: "inherit" });
+  if (error) throw error;
+  return status ?? 1;
+}
