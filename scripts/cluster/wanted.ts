@@ -8,6 +8,7 @@ import { readHostKeys } from "#gateway-server/host-keys.ts";
 import type { OwnedManifests } from "#kubernetes/setup/apply.ts";
 import { fillGateway, type GatewaySetup } from "#kubernetes/setup/gateway.ts";
 import { type Manifest, overlayManifests, readManifests } from "#kubernetes/setup/manifests.ts";
+import { fillOwnCluster } from "#kubernetes/setup/own-cluster.ts";
 import type { Stage } from "../../stacks/stage.ts";
 
 /** Objects that a cluster needs. */
@@ -22,7 +23,10 @@ type Settings = Readonly<Record<string, string | undefined>>;
 
 const folder = fileURLToPath(new URL("../../deploy/kubernetes", import.meta.url));
 
-/** Returns the objects of deploy/kubernetes. A stage adds its gateway. Throws one error that names bad settings. */
+/**
+ * Returns the objects of deploy/kubernetes. A stage adds its gateway, and those of a cluster that it makes. Throws one
+ * error that names bad settings.
+ */
 export async function readWanted(settings: Settings, stage: Stage | undefined): Promise<Wanted> {
   const { POD_CAPABILITIES } = readConfigOf(allSettingSchemas, ["POD_CAPABILITIES"], settings);
   const base = await readManifests(folder);
@@ -30,7 +34,27 @@ export async function readWanted(settings: Settings, stage: Stage | undefined): 
   const shared = overlayManifests(base, capabilities);
   if (!stage) return { shared, owned: undefined };
   const gateway = stage.gateway ? await readGateway(settings, stage) : [];
-  return { shared, owned: { deployment: stage.tableName, manifests: gateway } };
+  const cluster = settings.EKS_CLUSTER === "new" ? await readOwnCluster(settings, stage) : [];
+  return { shared, owned: { deployment: stage.tableName, manifests: [...cluster, ...gateway] } };
+}
+
+async function readOwnCluster({ AWS_REGION, EKS_NODE_GROUPS }: Settings, stage: Stage): Promise<Manifest[]> {
+  if (!AWS_REGION) throw new Error(`The objects of stage ${stage.name}'s own cluster need AWS_REGION`);
+  return fillOwnCluster(await readManifests(join(folder, "own-cluster")), {
+    clusterName: stage.eksCluster,
+    region: AWS_REGION,
+    groupsWithoutPlugin: findGroupsWithoutPlugin(EKS_NODE_GROUPS || "[]"),
+  });
+}
+
+/**
+ * Bottlerocket's AMI for NVIDIA, the default, has the device plugin, and Amazon Linux's has not (EKS User Guide, "Install
+ * Kubernetes device plugin for GPUs"). Each zone of a group is a node group.
+ */
+function findGroupsWithoutPlugin(json: string): string[] {
+  const groups = JSON.parse(json) as readonly { name: string; zones: readonly string[]; ami?: string }[];
+  const without = groups.filter(({ ami }) => ami === "AL2023_x86_64_NVIDIA");
+  return without.flatMap(({ name, zones }) => zones.map((zone) => `${name}-${zone}`));
 }
 
 async function readGateway(settings: Settings, stage: Stage): Promise<Manifest[]> {

@@ -1,0 +1,52 @@
+import type { Manifest } from "./manifests.ts";
+
+/** What a stage knows of the cluster that it makes. */
+export interface OwnClusterSetup {
+  readonly clusterName: string;
+  readonly region: string;
+  /** Node groups with GPUs whose AMI lacks NVIDIA's device plugin. */
+  readonly groupsWithoutPlugin: readonly string[];
+}
+
+/**
+ * Returns the objects of deploy/kubernetes/own-cluster with what a stage knows. Leaves the device plugin out if each AMI
+ * brings it.
+ */
+export function fillOwnCluster(manifests: readonly Manifest[], setup: OwnClusterSetup): Manifest[] {
+  const { groupsWithoutPlugin } = setup;
+  return manifests.flatMap((manifest) => {
+    if (manifest.kind === "Deployment") return [fillAutoscaler(manifest, setup)];
+    if (manifest.kind !== "DaemonSet") return [manifest];
+    return groupsWithoutPlugin.length === 0 ? [] : [fillPlugin(manifest, groupsWithoutPlugin)];
+  });
+}
+
+interface Workload<Pod> extends Manifest {
+  readonly spec: { readonly template: { readonly spec: Pod } };
+}
+
+type Autoscaler = Workload<{ readonly containers: readonly { readonly command: readonly string[] }[] }>;
+
+function fillAutoscaler(manifest: Manifest, { clusterName, region }: OwnClusterSetup): Manifest {
+  return changePod(manifest as Autoscaler, (pod) => ({
+    ...pod,
+    containers: pod.containers.map((container) => ({
+      ...container,
+      command: container.command.map((word) => word.replace(/CLUSTER$/, clusterName)),
+      env: [{ name: "AWS_REGION", value: region }],
+    })),
+  }));
+}
+
+function fillPlugin(manifest: Manifest, groups: readonly string[]): Manifest {
+  const matchExpressions = [{ key: "eks.amazonaws.com/nodegroup", operator: "In", values: groups }];
+  const required = { nodeSelectorTerms: [{ matchExpressions }] };
+  const affinity = { nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: required } };
+  return changePod(manifest as Workload<object>, (pod) => ({ ...pod, affinity }));
+}
+
+function changePod<Pod>(manifest: Workload<Pod>, change: (pod: Pod) => Pod): Manifest {
+  const { spec } = manifest;
+  const { template } = spec;
+  return { ...manifest, spec: { ...spec, template: { ...template, spec: change(template.spec) } } };
+}

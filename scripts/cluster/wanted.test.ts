@@ -1,0 +1,35 @@
+import { expect, it } from "vitest";
+import { formatObjectName } from "#kubernetes/setup/manifests.ts";
+import { readStage } from "../../stacks/stage.ts";
+import { readWanted } from "./wanted.ts";
+
+const settings = {
+  AWS_REGION: "eu-west-1",
+  DOMAIN: "berth.test",
+  ALLOWED_ACCOUNTS: "111122223333",
+  ALLOWED_ROLES: "Dev",
+  LOGIN_SERVER_ID: "berth.test",
+  ACCESS: "none",
+};
+const own = { ...settings, EKS_CLUSTER: "new", EKS_ZONES: "eu-west-1a,eu-west-1b" };
+const group = { name: "a10g", type: "g5.12xlarge", max: 1, zones: ["eu-west-1a", "eu-west-1b"] };
+const readOwned = async (environment: Readonly<Record<string, string>>) => {
+  const { owned } = await readWanted(environment, readStage("dev", environment));
+  return owned?.manifests ?? [];
+};
+
+it("only a stage that makes its cluster gets the autoscaler", async () => {
+  const made = await readOwned({ ...own, EKS_NODE_GROUPS: JSON.stringify([group]) });
+
+  expect(made.map(formatObjectName)).toContain("Deployment kube-system/cluster-autoscaler");
+  expect(made.map(({ kind }) => kind)).not.toContain("DaemonSet");
+  expect(await readOwned({ ...settings, EKS_CLUSTER: "gpus" })).toEqual([]);
+});
+
+it("groups with Amazon Linux get NVIDIA's device plugin in each of their zones, and others none", async () => {
+  const groups = [group, { ...group, name: "old", ami: "AL2023_x86_64_NVIDIA" }];
+  const made = await readOwned({ ...own, EKS_NODE_GROUPS: JSON.stringify(groups) });
+
+  const plugin = JSON.stringify(made.find(({ kind }) => kind === "DaemonSet"));
+  expect(plugin).toContain('"values":["old-eu-west-1a","old-eu-west-1b"]');
+});
