@@ -3,6 +3,7 @@ import { parseArgs } from "node:util";
 import { loadCatalog } from "#http/catalog.ts";
 import { cliPage } from "../packages/cli/cli-page.ts";
 import { jobFileSchema } from "../packages/cli/jobs/job-file-schema.ts";
+import { nodeGroupsSchema } from "../stacks/cluster/node-group-schema.ts";
 import { functionList } from "./bundling/function-list.ts";
 import { openApiDocument } from "./openapi/openapi-document.ts";
 import { sdkTypes } from "./openapi/sdk-types.ts";
@@ -17,6 +18,7 @@ const files = {
   "functions.json": formatText(await functionList(catalog)),
   "docs/cli.md": cliPage(),
   "packages/cli/berth.schema.json": formatText(jobFileSchema()),
+  "stacks/cluster/node-groups.schema.json": formatText(nodeGroupsSchema()),
   "packages/sdk/schema.ts": await sdkTypes(document),
 };
 const stale = Object.entries(files).filter(([name, text]) => existing(name) !== text);

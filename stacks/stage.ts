@@ -10,6 +10,13 @@ import {
   type GatewayHosts,
   readAccess,
 } from "./access.ts";
+import {
+  findNewCluster,
+  makesCluster,
+  type NewCluster,
+  newClusterProblems,
+  resolveCluster,
+} from "./cluster/settings.ts";
 import type { FunctionsFile } from "./compute/functions-file.ts";
 
 export interface Stage {
@@ -18,9 +25,11 @@ export interface Stage {
   /** The name of the table, and of the deployment on the cluster and on volumes. */
   readonly tableName: string;
   readonly eksCluster: string;
+  /** Undefined for a cluster that exists already. */
+  readonly newCluster: NewCluster | undefined;
   /** API_DOMAIN with API_CERTIFICATE_ARN, in us-east-1. If undefined, CloudFront chooses a name. */
   readonly domain: { readonly name: string; readonly certificateArn: string } | undefined;
-  /** The network of a private API server: EKS_ACCESS=private with VPC_SUBNETS, VPC_SECURITY_GROUPS. */
+  /** The network of an existing cluster's private API server: EKS_ACCESS=private with VPC_SUBNETS, VPC_SECURITY_GROUPS. */
   readonly network: { readonly privateSubnets: string[]; readonly securityGroups: string[] } | undefined;
   readonly access: Access;
   /** Undefined without ACCESS=gateway. */
@@ -88,7 +97,8 @@ const place = ["AWS_REGION"] as const;
  * all missing settings, and those that a function would refuse at its init: with these the whole API would answer
  * 5xx.
  */
-export function readStage(name: string, environment: Environment): Stage {
+export function readStage(name: string, written: Environment): Stage {
+  const environment = resolveCluster(name, written);
   const problems = problemsOnLambda([...passedOn, ...place], environment, allSettingSchemas);
   // The stage is part of all resource names, and the end of a label on the cluster.
   if (!/^[a-z]([a-z0-9-]{0,18}[a-z0-9])?$/.test(name)) {
@@ -96,7 +106,7 @@ export function readStage(name: string, environment: Environment): Stage {
   }
   const { API_DOMAIN, API_CERTIFICATE_ARN } = environment;
   problems.push(...accountProblems(environment), ...domainProblems(environment));
-  problems.push(...alarmProblems(name, environment), ...networkProblems(environment));
+  problems.push(...alarmProblems(name, environment), ...networkProblems(written), ...newClusterProblems(written));
   problems.push(...accessProblems(environment), ...sizeProblems(environment));
   if (problems.length > 0) throw new Error(`Stage ${name} cannot be deployed:\n${problems.join("\n")}`);
   return {
@@ -105,7 +115,8 @@ export function readStage(name: string, environment: Environment): Stage {
     tableName: `berth-${name}`,
     eksCluster: environment.EKS_CLUSTER ?? "",
     domain: API_DOMAIN && API_CERTIFICATE_ARN ? { name: API_DOMAIN, certificateArn: API_CERTIFICATE_ARN } : undefined,
-    network: findNetwork(environment),
+    newCluster: findNewCluster(written),
+    network: findNetwork(written),
     access: readAccess(environment),
     gateway: findGatewayHosts(environment),
     ebsKey: environment.EBS_KMS_KEY_ID || undefined,
@@ -169,8 +180,10 @@ function alarmProblems(name: string, { ALARM_EMAIL, MONTHLY_BUDGET_USD }: Enviro
   ];
 }
 
-function networkProblems({ EKS_ACCESS, VPC_SUBNETS = "", VPC_SECURITY_GROUPS = "" }: Environment): string[] {
+function networkProblems(environment: Environment): string[] {
+  const { EKS_ACCESS, VPC_SUBNETS = "", VPC_SECURITY_GROUPS = "" } = environment;
   if (!["", "public", "private"].includes(EKS_ACCESS ?? "")) return ["  EKS_ACCESS must be public or private"];
+  if (makesCluster(environment)) return [];
   if (EKS_ACCESS !== "private") {
     return VPC_SUBNETS || VPC_SECURITY_GROUPS ? ["  VPC_SUBNETS and VPC_SECURITY_GROUPS need EKS_ACCESS=private"] : [];
   }
@@ -180,11 +193,17 @@ function networkProblems({ EKS_ACCESS, VPC_SUBNETS = "", VPC_SECURITY_GROUPS = "
   ];
 }
 
+/** Reports whether the functions that use the cluster run in its network. */
+export function isInNetwork({ network, newCluster }: Pick<Stage, "network" | "newCluster">): boolean {
+  return network !== undefined || newCluster?.isPrivate === true;
+}
+
 function isList(kind: "subnet" | "sg", text: string): boolean {
   return text.split(",").every((id) => new RegExp(`^${kind}-[0-9a-f]+$`).test(id));
 }
 
-function findNetwork({ EKS_ACCESS, VPC_SUBNETS = "", VPC_SECURITY_GROUPS = "" }: Environment): Stage["network"] {
-  if (EKS_ACCESS !== "private") return undefined;
+function findNetwork(environment: Environment): Stage["network"] {
+  const { EKS_ACCESS, VPC_SUBNETS = "", VPC_SECURITY_GROUPS = "" } = environment;
+  if (EKS_ACCESS !== "private" || makesCluster(environment)) return undefined;
   return { privateSubnets: VPC_SUBNETS.split(","), securityGroups: VPC_SECURITY_GROUPS.split(",") };
 }

@@ -7,7 +7,7 @@ import { readConfig } from "../../packages/aws/settings/config.ts";
 import type { ClusterReport } from "../../packages/core/ports/cluster-report.ts";
 import type { FunctionsFile } from "../compute/functions-file.ts";
 import { findRole, getClusterGroup } from "../compute/roles.ts";
-import type { Stage } from "../stage.ts";
+import { isInNetwork, type Stage } from "../stage.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -70,7 +70,7 @@ export function findClusterNeeds(stage: Stage, functions: FunctionsFile, account
     stage: stage.name,
     account: account || undefined,
     roles: [...groups].map(([name, group]) => ({ name, group })),
-    isPrivate: stage.network !== undefined,
+    isPrivate: isInNetwork(stage),
     hasGateway: stage.gateway !== undefined,
     tolerations: NODE_TOLERATIONS,
     otherPools: NODE_GROUPS.map(({ pool }) => pool),
