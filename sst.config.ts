@@ -4,12 +4,14 @@
 export default $config({
   app(input) {
     const isProduction = input?.stage === "production";
-    const { AWS_REGION, DEPLOY_ACCOUNT } = process.env;
+    const { AWS_REGION, DEPLOY_ACCOUNT, EKS_CLUSTER, EKS_PROTECT } = process.env;
+    // `sst remove` then refuses before it removes anything. Removing a cluster ends all of its jobs.
+    const keepsCluster = EKS_CLUSTER === "new" && EKS_PROTECT !== "0";
     return {
       name: "berth",
       home: "aws",
       removal: isProduction ? "retain" : "remove",
-      protect: isProduction,
+      protect: isProduction || keepsCluster,
       providers: {
         aws: {
           // What SST 4.17.1 brings and was made with.

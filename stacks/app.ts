@@ -4,7 +4,7 @@ import { type Monitored, makeAlarms } from "./alarms/alarms.ts";
 import { makeCanary } from "./alarms/canary.ts";
 import { makeDashboard } from "./alarms/dashboard.ts";
 import { makeApi } from "./api.ts";
-import { readClusterAddress } from "./compute/cluster-address.ts";
+import { openCluster, type StageCluster } from "./cluster/stage-cluster.ts";
 import {
   functionArguments,
   logicalName,
@@ -27,7 +27,7 @@ import { makeConsole, openConsole } from "./edge/console.ts";
 import { makeEdge } from "./edge/edge.ts";
 import { makeFirewall } from "./edge/firewall.ts";
 import { buildArns, makeRoles } from "./identities.ts";
-import type { Stage } from "./stage.ts";
+import { isInNetwork, type Stage } from "./stage.ts";
 import { type MadeQueues, makeQueues } from "./storage/queues.ts";
 import { makeBlobs, makeSealerKey, makeTable, readSecret } from "./storage/storage.ts";
 
@@ -48,9 +48,10 @@ interface Outputs {
 export function makeApp(stage: Stage, root: string): Outputs {
   const stores = makeStores(stage);
   const arns = getArns(stage, stores);
+  const cluster = openCluster(stage, stores.sealerKey);
   const secrets = { originSecrets: readSecret("OriginSecrets"), webhookSecret: readSecret("WebhookSecret") };
   const socketApi = makeSocketApi();
-  const getFunction = makeFunctions(stage, root, { ...stores, ...secrets, arns, socketApi });
+  const getFunction = makeFunctions(stage, root, { ...stores, ...secrets, arns, cluster, socketApi });
   const api = makeApi(functions, getFunction);
   const failedSchedules = connectTriggers(getFunction, stores, socketApi);
   const console = makeConsole(stage, root);
@@ -76,7 +77,7 @@ export function makeApp(stage: Stage, root: string): Outputs {
   return {
     url: $util.interpolate`https://${stage.domain?.name ?? edge.domainName}`,
     access: stage.access,
-    ...describeGateway(stage, makeGatewayRole(stage, arns)),
+    ...describeGateway(stage, makeGatewayRole(stage, cluster.name, arns)),
   };
 }
 
@@ -105,26 +106,28 @@ function getArns(stage: Stage, { table, sealerKey, queues: { work, pools, webhoo
     sealerKey,
     eksCluster: stage.eksCluster,
     ebsKey: stage.ebsKey,
-    inNetwork: stage.network !== undefined,
+    inNetwork: isInNetwork(stage),
     queues: { work: work.arn, pools: pools.arn, webhooks: webhooks.arn },
   });
 }
 
 interface FunctionParts extends Stores, Pick<Surroundings, "originSecrets" | "webhookSecret"> {
   readonly arns: Arns<$util.Input<string>>;
+  readonly cluster: StageCluster;
   readonly socketApi: SocketApi;
 }
 
 /** Creates all functions with their roles. Returns the function of an entry. */
 function makeFunctions(stage: Stage, root: string, parts: FunctionParts): GetFunction {
-  const { sealerKey, queues, bucket, arns, socketApi, originSecrets, webhookSecret } = parts;
+  const { sealerKey, queues, bucket, arns, cluster, socketApi, originSecrets, webhookSecret } = parts;
   const { work, pools, webhooks, shell } = queues;
-  const roleFor = makeRoles(stage.eksCluster, arns, socketPolicy(socketApi, shell, sealerKey));
+  const roleFor = makeRoles(cluster.name, arns, socketPolicy(socketApi, shell, sealerKey));
   const around: Surroundings = {
     stage,
     originSecrets,
     webhookSecret,
-    clusterAddress: readClusterAddress(stage),
+    clusterAddress: cluster.address,
+    network: cluster.network,
     bundles: join(root, "dist"),
     deployedAt: new Date().toISOString(),
     bucketName: bucket.name,

@@ -13,7 +13,7 @@ const trust = {
  * access entries").
  */
 export function makeRoles(
-  eksCluster: string,
+  clusterName: $util.Input<string>,
   arns: Arns<$util.Input<string>>,
   socketPolicy: $util.Input<string>,
 ): (entry: FunctionEntry) => $util.Output<string> {
@@ -26,7 +26,7 @@ export function makeRoles(
     made.set(kind.name, role);
     if (kind.uses.includes("compute")) {
       new aws.eks.AccessEntry(`${kind.name}Access`, {
-        clusterName: eksCluster,
+        clusterName,
         principalArn: role.arn,
         kubernetesGroups: [getClusterGroup(kind)],
         type: "STANDARD",

@@ -35,6 +35,7 @@ beforeEach(async () => {
     originSecrets: "",
     webhookSecret: "",
     clusterAddress: {},
+    network: undefined,
   };
 });
 
@@ -69,6 +70,7 @@ const filled: Omit<Surroundings, "bundles" | "stage"> = {
   sealerKeyId: "key",
   originSecrets: "s".repeat(32),
   webhookSecret: "webhook-secret",
+  network: undefined,
   clusterAddress: { EKS_ENDPOINT: "https://gpus.eks.test", EKS_CA: "Z3B1cw==" },
 };
 

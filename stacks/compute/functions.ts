@@ -19,6 +19,13 @@ export interface Surroundings {
   readonly originSecrets: Text;
   readonly webhookSecret: Text;
   readonly clusterAddress: ClusterAddress;
+  /** The network of functions that use the cluster. If undefined, they reach it from outside. */
+  readonly network: FunctionNetwork | undefined;
+}
+
+export interface FunctionNetwork {
+  readonly privateSubnets: $util.Input<Text[]>;
+  readonly securityGroups: $util.Input<Text[]>;
 }
 
 /**
@@ -45,7 +52,7 @@ export function functionArguments(
     logging: { logGroup, format: "json" },
     // The next call comes anyway, and a repeated one would count as three failures.
     ...(entry.kind === "schedule" && { retries: 0 }),
-    ...(entry.uses.includes("compute") && around.stage.network && { vpc: { ...around.stage.network } }),
+    ...(entry.uses.includes("compute") && around.network && { vpc: { ...around.network } }),
     // The function URL is behind the edge, which allows no other origins.
     ...(entry.kind === "endpoint" && entry.functionUrl && { url: { authorization: "none", cors: false } }),
   };

@@ -1,3 +1,4 @@
+import { podTrust } from "../cluster/pod-identity.ts";
 import type { Stage } from "../stage.ts";
 import type { Arns } from "./roles.ts";
 
@@ -8,31 +9,20 @@ const account = { namespace: "berth-system", serviceAccount: "berth-gateway" };
  * Creates the role of the gateway's pods, if the stage has a gateway. EKS Pod Identity gives its credentials to one
  * service account of one cluster (EKS User Guide, "Learn how EKS Pod Identity grants pods access to AWS services").
  */
-export function makeGatewayRole(stage: Stage, arns: Arns<$util.Input<string>>): aws.iam.Role | undefined {
+export function makeGatewayRole(
+  stage: Stage,
+  clusterName: $util.Input<string>,
+  arns: Arns<$util.Input<string>>,
+): aws.iam.Role | undefined {
   if (!stage.gateway) return undefined;
   const role = new aws.iam.Role("Gateway", {
-    assumeRolePolicy: $util.jsonStringify({ Version: "2012-10-17", Statement: [getTrust(arns.cluster)] }),
+    assumeRolePolicy: podTrust(arns.cluster, account),
     inlinePolicies: [
       { name: "gateway", policy: $util.jsonStringify({ Version: "2012-10-17", Statement: getRights(arns.table) }) },
     ],
   });
-  new aws.eks.PodIdentityAssociation("Gateway", { clusterName: stage.eksCluster, ...account, roleArn: role.arn });
+  new aws.eks.PodIdentityAssociation("Gateway", { clusterName, ...account, roleArn: role.arn });
   return role;
-}
-
-/** Pod Identity adds these tags to each session (EKS User Guide, "Grant Pods access to AWS resources based on tags"). */
-function getTrust(cluster: $util.Input<string>) {
-  const tags = {
-    "aws:RequestTag/eks-cluster-arn": cluster,
-    "aws:RequestTag/kubernetes-namespace": account.namespace,
-    "aws:RequestTag/kubernetes-service-account": account.serviceAccount,
-  };
-  return {
-    Effect: "Allow",
-    Principal: { Service: "pods.eks.amazonaws.com" },
-    Action: ["sts:AssumeRole", "sts:TagSession"],
-    Condition: { StringEquals: tags },
-  };
 }
 
 /**

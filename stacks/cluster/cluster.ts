@@ -1,0 +1,135 @@
+import type { FunctionNetwork } from "../compute/functions.ts";
+import type { Stage } from "../stage.ts";
+import { makeFirstAddOns, makeOtherAddOns } from "./add-ons.ts";
+import { accounts, type ClusterArns, makeClusterRoles, makeControlPlaneRole } from "./cluster-roles.ts";
+import { type MachineParts, makeMachines, makeSystemMachines } from "./machines.ts";
+import { type ClusterNetwork, makeNetwork } from "./network.ts";
+import type { NewCluster } from "./settings.ts";
+import type { StageCluster } from "./stage-cluster.ts";
+
+/** Kubernetes of a new cluster, the minor version of the tests' control plane (tests/cluster/binary.ts). */
+export const KUBERNETES_VERSION = "1.35";
+
+/**
+ * Creates the cluster of a stage with its network, roles, add-ons and machines. Pulumi and EKS refuse to delete any of
+ * it until EKS_PROTECT=0 is deployed: its end is the end of all jobs.
+ */
+export function makeCluster(stage: Stage, wanted: NewCluster, key: aws.kms.Key): StageCluster {
+  const keep = { protect: wanted.isProtected };
+  const name = stage.eksCluster;
+  const network = makeNetwork(wanted, { clusterName: name, natInEachZone: stage.isProduction }, keep);
+  const arns = buildArns(name, stage.ebsKey);
+  const controlPlane = makeControlPlane(stage, wanted, { network, key, keep, partition: arns.partition });
+  const roles = makeClusterRoles(arns, keep);
+  const { cluster } = controlPlane;
+  const addOns = { cluster, version: KUBERNETES_VERSION, roles, keep };
+  const machines: MachineParts = {
+    ...addOns,
+    clusterName: name,
+    network,
+    role: roles.machines.arn,
+    after: [...roles.attached, ...makeFirstAddOns(addOns)],
+  };
+  makeOtherAddOns(addOns, makeSystemMachines(machines));
+  makeMachines(wanted.groups, machines);
+  // The autoscaler is no add-on of EKS: deploy/kubernetes has its objects, and this its role.
+  const autoscaler = { ...accounts.autoscaler, clusterName: cluster.name, roleArn: roles.autoscaler.arn };
+  new aws.eks.PodIdentityAssociation("ClusterAutoscaler", autoscaler, keep);
+  return {
+    name: cluster.name,
+    address: { EKS_ENDPOINT: cluster.endpoint, EKS_CA: cluster.certificateAuthority.apply(({ data }) => data ?? "") },
+    network: wanted.isPrivate ? admitFunctions(cluster, network, keep) : undefined,
+  };
+}
+
+interface ControlPlaneParts {
+  readonly network: ClusterNetwork;
+  readonly key: aws.kms.Key;
+  readonly keep: { readonly protect: boolean };
+  readonly partition: $util.Input<string>;
+}
+
+/**
+ * Creates the control plane. The identity that deploys becomes an administrator, for `npm run cluster:apply`; the stage's
+ * roles get their access entries in identities.ts.
+ */
+function makeControlPlane(stage: Stage, { isPrivate }: NewCluster, parts: ControlPlaneParts) {
+  const { network, key, keep, partition } = parts;
+  const { role, attached } = makeControlPlaneRole(partition, keep);
+  // EKS would create the group itself, and keep its lines for ever.
+  const logs = new aws.cloudwatch.LogGroup(
+    "ClusterLogs",
+    { name: `/aws/eks/${stage.eksCluster}/cluster`, retentionInDays: stage.isProduction ? 90 : 7 },
+    keep,
+  );
+  const cluster = new aws.eks.Cluster(
+    "Cluster",
+    {
+      name: stage.eksCluster,
+      version: KUBERNETES_VERSION,
+      roleArn: role.arn,
+      accessConfig: { authenticationMode: "API", bootstrapClusterCreatorAdminPermissions: true },
+      // AWS's add-ons take their place (add-ons.ts).
+      bootstrapSelfManagedAddons: false,
+      // Extended support costs six times as much. Without it, EKS upgrades the cluster itself at the end of support.
+      upgradePolicy: { supportType: "STANDARD" },
+      vpcConfig: {
+        subnetIds: network.subnetIds,
+        endpointPrivateAccess: true,
+        // Functions outside of the network have no fixed address to admit.
+        endpointPublicAccess: !isPrivate,
+        ...(!isPrivate && { publicAccessCidrs: ["0.0.0.0/0"] }),
+      },
+      encryptionConfig: { provider: { keyArn: key.arn }, resources: ["secrets"] },
+      enabledClusterLogTypes: ["audit", "authenticator"],
+      deletionProtection: keep.protect,
+    },
+    { ...keep, dependsOn: [logs, ...attached] },
+  );
+  return { cluster };
+}
+
+function buildArns(clusterName: string, ebsKey: string | undefined): ClusterArns {
+  const region = aws.getRegionOutput().name;
+  const account = aws.getCallerIdentityOutput().accountId;
+  const partition = aws.getPartitionOutput().partition;
+  const arn = (service: string, rest: string) =>
+    $util.interpolate`arn:${partition}:${service}:${region}:${account}:${rest}`;
+  return {
+    partition,
+    clusterName,
+    ebsKey,
+    cluster: arn("eks", `cluster/${clusterName}`),
+    nodeGroups: arn("eks", `nodegroup/${clusterName}/*/*`),
+    volumes: arn("ec2", "volume/*"),
+    instances: arn("ec2", "instance/*"),
+    autoscalingGroups: arn("autoscaling", "autoScalingGroup:*:autoScalingGroupName/*"),
+  };
+}
+
+/** Lets functions in the private subnets reach the API server, and nothing else of the cluster. */
+function admitFunctions(
+  cluster: aws.eks.Cluster,
+  network: ClusterNetwork,
+  keep: $util.CustomResourceOptions,
+): FunctionNetwork {
+  const group = new aws.ec2.SecurityGroup(
+    "ClusterFunctions",
+    { vpcId: network.vpcId, description: "Functions of Berth that use the cluster" },
+    keep,
+  );
+  const https = { ipProtocol: "tcp", fromPort: 443, toPort: 443 };
+  // GitHub, and services of AWS.
+  new aws.vpc.SecurityGroupEgressRule(
+    "ClusterFunctions",
+    { ...https, securityGroupId: group.id, cidrIpv4: "0.0.0.0/0" },
+    keep,
+  );
+  const securityGroupId = cluster.vpcConfig.apply(({ clusterSecurityGroupId }) => clusterSecurityGroupId);
+  new aws.vpc.SecurityGroupIngressRule(
+    "ClusterFunctions",
+    { ...https, securityGroupId, referencedSecurityGroupId: group.id },
+    keep,
+  );
+  return { privateSubnets: network.subnetIds, securityGroups: [group.id] };
+}

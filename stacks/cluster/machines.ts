@@ -1,0 +1,158 @@
+import { MACHINE_TAG } from "./cluster-roles.ts";
+import type { ClusterNetwork } from "./network.ts";
+import type { AmiType, NodeGroup } from "./node-group-schema.ts";
+import { chooseAmi, getType } from "./node-groups.ts";
+
+type Text = $util.Input<string>;
+
+/** The machine type of the pods of the cluster itself. Berth offers it to no job. */
+export const SYSTEM_TYPE = "m7i.large";
+/** DNS, the driver of disks and others run twice, on two machines. */
+export const SYSTEM_MACHINES = { minSize: 2, maxSize: 3 } as const;
+const SYSTEM_DISK_GB = 50;
+
+export interface MachineParts {
+  /** Machines are created after it. */
+  readonly cluster: aws.eks.Cluster;
+  readonly clusterName: string;
+  readonly version: string;
+  readonly network: ClusterNetwork;
+  readonly role: Text;
+  /** Add-ons and rights without which a machine does not become ready. */
+  readonly after: readonly $util.Resource[];
+  readonly keep: $util.CustomResourceOptions;
+}
+
+/** Creates the group for the pods of the cluster itself, such as DNS. */
+export function makeSystemMachines(parts: MachineParts): aws.eks.NodeGroup {
+  const ami = "AL2023_x86_64_STANDARD";
+  const template = makeTemplate("system", { ami, diskGb: SYSTEM_DISK_GB }, parts);
+  return makeGroup("system", parts, {
+    subnetIds: parts.network.subnetIds,
+    amiType: ami,
+    capacityType: "ON_DEMAND",
+    instanceTypes: [SYSTEM_TYPE],
+    launchTemplate: template,
+    scalingConfig: { ...SYSTEM_MACHINES, desiredSize: SYSTEM_MACHINES.minSize },
+  });
+}
+
+/**
+ * Creates the groups of EKS_NODE_GROUPS. Each zone gets its own, because a disk stays in its zone, and the autoscaler
+ * cannot choose the zone of a group's next machine (Amazon EKS Best Practices Guide, "Cluster Autoscaler", EBS volumes).
+ */
+export function makeMachines(groups: readonly NodeGroup[], parts: MachineParts): void {
+  for (const group of groups) {
+    const template = makeTemplate(group.name, { ...group, ami: chooseAmi(group) }, parts);
+    for (const zone of group.zones) makeZone(group, zone, template, parts);
+  }
+}
+
+function makeZone(group: NodeGroup, zone: string, launchTemplate: Template, parts: MachineParts): void {
+  const { name, type, min, max, diskGb, capacityBlock } = group;
+  const { gpus, pool } = getType(type);
+  const made = makeGroup(`${name}-${zone}`, parts, {
+    subnetIds: parts.network.inZone(zone),
+    amiType: chooseAmi(group),
+    capacityType: capacityTypeOf(group),
+    // A block's type is in the launch template, and EKS accepts it in one place only.
+    ...(!capacityBlock && { instanceTypes: [type] }),
+    launchTemplate,
+    scalingConfig: { minSize: min, maxSize: max, desiredSize: min },
+    // The autoscaler waits for the GPUs of machines with this label (Cluster Autoscaler, "Special note on GPU instances").
+    ...(gpus > 0 && { labels: { "k8s.amazonaws.com/accelerator": pool }, taints: [GPU_TAINT] }),
+  });
+  const autoscalingGroupName = made.resources.apply(([first]) => first?.autoscalingGroups?.[0]?.name ?? "");
+  for (const [key, value] of Object.entries(templateTags(diskGb, gpus))) {
+    const tag = { key: `${TEMPLATE}/${key}`, value, propagateAtLaunch: false };
+    const short = key.split("/").pop();
+    new aws.autoscaling.Tag(`Cluster-${name}-${zone}-${short}`, { autoscalingGroupName, tag }, parts.keep);
+  }
+}
+
+/** Keeps pods without GPUs away. Environments tolerate it (packages/kubernetes/nodes/tolerations.ts). */
+const GPU_TAINT = { key: "nvidia.com/gpu", value: "true", effect: "NO_SCHEDULE" };
+
+const TEMPLATE = "k8s.io/cluster-autoscaler/node-template";
+/** Systems, logs and the kubelet's eviction threshold take some of a disk. */
+const SHARE_FOR_PODS = 0.8;
+
+/**
+ * Returns what the autoscaler cannot know of a group without machines (Cluster Autoscaler on AWS, "Auto-Discovery Setup").
+ * Environments request part of a machine's disk and its GPUs.
+ */
+function templateTags(diskGb: number, gpus: number): Record<string, string> {
+  return {
+    "resources/ephemeral-storage": `${Math.floor(diskGb * SHARE_FOR_PODS)}Gi`,
+    ...(gpus > 0 && { "resources/nvidia.com/gpu": String(gpus) }),
+  };
+}
+
+function capacityTypeOf({ spot, capacityBlock }: NodeGroup): string {
+  if (capacityBlock) return "CAPACITY_BLOCK";
+  return spot ? "SPOT" : "ON_DEMAND";
+}
+
+type GroupArgs = Omit<aws.eks.NodeGroupArgs, "clusterName" | "nodeRoleArn">;
+
+function makeGroup(name: string, parts: MachineParts, args: GroupArgs): aws.eks.NodeGroup {
+  const { cluster, version, role, after, keep } = parts;
+  return new aws.eks.NodeGroup(
+    `Cluster-${name}`,
+    {
+      clusterName: cluster.name,
+      nodeGroupName: name,
+      nodeRoleArn: role,
+      version,
+      updateConfig: { maxUnavailable: 1 },
+      ...args,
+    },
+    // The autoscaler changes the number of machines.
+    { ...keep, dependsOn: [...after], ignoreChanges: ["scalingConfig.desiredSize"] },
+  );
+}
+
+interface Template {
+  readonly id: Text;
+  readonly version: Text;
+}
+
+type TemplateOptions = { readonly ami: AmiType } & Pick<NodeGroup, "diskGb"> &
+  Partial<Pick<NodeGroup, "type" | "reservation" | "capacityBlock">>;
+
+/**
+ * Creates the launch template of a group (EKS User Guide, "Customize managed nodes with launch templates"). One hop keeps
+ * the credentials of a machine from its pods (Amazon EKS Best Practices Guide, "Restrict access to the instance profile
+ * assigned to the worker node").
+ */
+function makeTemplate(name: string, options: TemplateOptions, { clusterName, keep }: MachineParts): Template {
+  const tags = { Name: `${clusterName}-${name}`, [MACHINE_TAG]: clusterName };
+  const made = new aws.ec2.LaunchTemplate(
+    `Cluster-${name}`,
+    {
+      metadataOptions: { httpEndpoint: "enabled", httpTokens: "required", httpPutResponseHopLimit: 1 },
+      blockDeviceMappings: [mapDisk(options)],
+      tagSpecifications: ["instance", "volume"].map((resourceType) => ({ resourceType, tags })),
+      updateDefaultVersion: true,
+      ...reserve(options),
+    },
+    keep,
+  );
+  return { id: made.id, version: made.latestVersion.apply(String) };
+}
+
+/** Bottlerocket has images and logs on a second disk (its README, "Default Volumes"). */
+function mapDisk({ ami, diskGb }: TemplateOptions) {
+  const deviceName = ami.startsWith("BOTTLEROCKET") ? "/dev/xvdb" : "/dev/xvda";
+  const ebs = { volumeType: "gp3", volumeSize: diskGb, encrypted: "true", deleteOnTermination: "true" };
+  return { deviceName, ebs };
+}
+
+function reserve({ type, reservation, capacityBlock }: TemplateOptions) {
+  const capacityReservationId = capacityBlock ?? reservation;
+  if (!capacityReservationId) return {};
+  return {
+    capacityReservationSpecification: { capacityReservationTarget: { capacityReservationId } },
+    ...(capacityBlock && type && { instanceType: type, instanceMarketOptions: { marketType: "capacity-block" } }),
+  };
+}
