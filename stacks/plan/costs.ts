@@ -1,5 +1,6 @@
 import type { FunctionEntry, FunctionsFile } from "../compute/functions-file.ts";
 import { runsAllTheTime } from "../compute/triggers.ts";
+import type { HourPrices } from "./new-cluster-plan.ts";
 
 export type PriceName =
   | ("lambdaRequest" | "lambdaGbSecond" | "apiRequest" | "cloudFrontRequest" | "cloudFrontFunction" | "wafRequest")
@@ -10,6 +11,7 @@ export interface Prices {
   readonly date: string;
   readonly region: string;
   readonly prices: Readonly<Record<PriceName, { readonly usd: number; readonly per: number; readonly source: string }>>;
+  readonly hours: HourPrices;
   /** Prices of a gateway. They depend on its traffic, which no load of a stage knows. */
   readonly gateway: readonly BesidePrice[];
   /** Prices that do not depend on the load of a stage. */

@@ -8,6 +8,7 @@ import { readStageFiles } from "../stage-files.ts";
 import { accessLines } from "./access-plan.ts";
 import { clusterLines, findClusterNeeds, findEksClient } from "./cluster-plan.ts";
 import { countAlarmMetrics, estimateCosts, type Load, type Prices } from "./costs.ts";
+import { newClusterLines } from "./new-cluster-plan.ts";
 import { quotaLines } from "./quota.ts";
 
 /**
@@ -64,9 +65,12 @@ for (const [type, count] of Object.entries(made)) print(`${String(count).padStar
 print("");
 const functions = JSON.parse(readFileSync("functions.json", "utf8")) as FunctionsFile;
 const hasCluster = !unset.some(([name]) => name === "EKS_CLUSTER");
-const eks = hasCluster ? await findEksClient({ ...process.env, ...settings }) : "EKS_CLUSTER is not set";
-const cluster = await clusterLines(eks, findClusterNeeds(planned, functions, settings.DEPLOY_ACCOUNT));
-for (const lines of [quotaLines(resources), accessLines(planned, prices.gateway), cluster])
+async function listClusterLines(): Promise<string[]> {
+  if (planned.newCluster) return newClusterLines(planned, planned.newCluster, prices.hours);
+  const eks = hasCluster ? await findEksClient({ ...process.env, ...settings }) : "EKS_CLUSTER is not set";
+  return await clusterLines(eks, findClusterNeeds(planned, functions, settings.DEPLOY_ACCOUNT));
+}
+for (const lines of [quotaLines(resources), accessLines(planned, prices.gateway), await listClusterLines()])
   print(`${lines.join("\n")}\n`);
 
 const loads: Readonly<Record<string, Load>> = {

@@ -1,0 +1,63 @@
+import { readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import { newClusterSettings } from "#tests/synthesis/new-cluster-settings.ts";
+import { readStage } from "../stage.ts";
+import type { Prices } from "./costs.ts";
+import { newClusterLines } from "./new-cluster-plan.ts";
+
+const { hours } = JSON.parse(readFileSync(new URL("prices.json", import.meta.url), "utf8")) as Prices;
+
+function plan(name: string, more: Readonly<Record<string, string>> = {}): string[] {
+  const stage = readStage(name, { ...newClusterSettings, ...more });
+  if (!stage.newCluster) throw new Error("The stage makes no cluster");
+  return newClusterLines(stage, stage.newCluster, hours).map((line) => line.trim().replace(/ {2,}/, " | "));
+}
+
+test("the plan says what a cluster costs by the hour, at its least and at its most", () => {
+  expect(plan("dev").slice(0, 8)).toEqual([
+    "EKS_CLUSTER=new: this stage makes the cluster berth-dev with Kubernetes 1.35. An hour of it:",
+    "$0.10 | the control plane",
+    "$0.05 | 1 NAT gateway (EKS_ZONES), and $0.045 for each GB",
+    "$0.202 to $0.302 | the cluster's own pods: 2 to 3 × m7i.large",
+    "price not known | group h100 in us-east-1a (EKS_NODE_GROUPS): 0 to 2 × p5.48xlarge",
+    "spot price | group a10g in us-east-1a, us-east-1b (EKS_NODE_GROUPS): 2 to 6 × g5.12xlarge",
+    "paid before | group block in us-east-1b (EKS_NODE_GROUPS): 0 to 4 × p5e.48xlarge",
+    "as reserved | group a100 in us-east-1a (EKS_NODE_GROUPS): 0 to 1 × p4d.24xlarge",
+  ]);
+});
+
+test("a group on demand has a price for all of its zones", () => {
+  const group = { name: "a10g", type: "g5.12xlarge", min: 1, max: 3, zones: ["us-east-1a", "us-east-1b"] };
+
+  expect(plan("dev", { EKS_NODE_GROUPS: JSON.stringify([group]) })).toContain(
+    "$11.344 to $34.032 | group a10g in us-east-1a, us-east-1b (EKS_NODE_GROUPS): 2 to 6 × g5.12xlarge",
+  );
+});
+
+test("the plan says which quotas a cluster needs at its most, without blocks", () => {
+  const lines = plan("dev");
+
+  expect(lines.slice(lines.findIndex((line) => line.startsWith("Quotas")) + 2)).toEqual([
+    "480 vCPUs or more | Running On-Demand P instances (ec2 L-417A185B)",
+    "288 vCPUs or more | All G and VT Spot Instance Requests (ec2 L-3819A6DF)",
+    "166 vCPUs or more | Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances (ec2 L-1216C47A)",
+    "1 more | VPCs per Region, of 5 (vpc L-F678F1CE)",
+    "1 more | EC2-VPC Elastic IPs, of 5 (ec2 L-0263D0A3)",
+    "1 more | Clusters, of 100 (eks L-1194D53C)",
+  ]);
+});
+
+test("production has a NAT gateway in each zone, and a network of the operator none", () => {
+  const lines = plan("production", { ALARM_EMAIL: "a@b.dev" });
+  const inSubnets = plan("dev", { VPC_SUBNETS: "subnet-1,subnet-2" });
+
+  expect(lines).toContain("$0.10 | 2 NAT gateways (EKS_ZONES), and $0.045 for each GB");
+  expect(lines).toContain("2 more | EC2-VPC Elastic IPs, of 5 (ec2 L-0263D0A3)");
+  expect(inSubnets.join("\n")).toContain("VPC_SUBNETS: your network's own NAT");
+  expect(inSubnets.join("\n")).not.toMatch(/VPCs per Region|Elastic IPs/);
+});
+
+test("the plan says that the cluster is protected, unless it is not", () => {
+  expect(plan("dev").join("\n")).toContain("EKS_PROTECT: neither a deployment");
+  expect(plan("dev", { EKS_PROTECT: "0" }).join("\n")).not.toContain("EKS_PROTECT");
+});
