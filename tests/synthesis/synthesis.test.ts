@@ -25,6 +25,7 @@ import {
 import { type MadePolicy, rolePolicies, trustPolicies } from "./policies.ts";
 import { recursionChecks } from "./recursion-checks.ts";
 import { roleChecks } from "./role-checks.ts";
+import { getService } from "./service.ts";
 import { socketChecks } from "./socket-checks.ts";
 import { ownEndpoint, stageSettings as settings } from "./stage-settings.ts";
 import { type Resource, synthesize } from "./synthesize.ts";
@@ -103,13 +104,6 @@ test("the deployer is allowed each service of a stage, and passes roles only to 
   expect([...new Set(trusted)].toSorted()).toEqual(passed);
   expect(ofType(made, "aws:iam/role:Role").flatMap(({ inputs }) => inputs.managedPolicyArns ?? [])).toEqual([]);
 });
-
-/** Returns the service as IAM actions name it. The AWS provider names two differently. */
-function getService({ type }: Resource): string {
-  if (type.startsWith("aws:cloudwatch/log")) return "logs";
-  const [, service = ""] = /^aws:([a-z0-9]+)/.exec(type) ?? [];
-  return service === "apigatewayv2" ? "apigateway" : service;
-}
 
 test("the AWS provider has the version that SST was built with", () => {
   const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), "utf8");
