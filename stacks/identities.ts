@@ -52,13 +52,17 @@ function makeRole(kind: RoleKind, arns: Arns<$util.Input<string>>, socketPolicy:
   });
 }
 
+interface WithArn {
+  readonly arn: $util.Input<string>;
+}
+
 export function buildArns(made: {
   readonly deployment: string;
   readonly stage: string;
-  readonly table: sst.aws.Dynamo;
+  readonly table: WithArn;
   readonly queues: Arns<$util.Input<string>>["queues"];
-  readonly bucket: sst.aws.Bucket;
-  readonly sealerKey: aws.kms.Key;
+  readonly bucket: WithArn;
+  readonly sealerKey: WithArn;
   readonly eksCluster: string;
   readonly ebsKey: string | undefined;
   readonly inNetwork: boolean;

@@ -1,7 +1,7 @@
 import type { ClusterRoles } from "./cluster-roles.ts";
 import { accounts } from "./cluster-roles.ts";
 
-export interface AddOnParts {
+interface AddOnParts {
   readonly cluster: aws.eks.Cluster;
   readonly version: string;
   readonly roles: Pick<ClusterRoles, "network" | "disks" | "attached">;

@@ -1,7 +1,7 @@
 type Text = $util.Input<string>;
 
 /** A service account of a cluster. */
-export interface PodAccount {
+interface PodAccount {
   readonly namespace: string;
   readonly serviceAccount: string;
 }

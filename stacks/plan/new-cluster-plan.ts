@@ -36,7 +36,9 @@ export function newClusterLines(stage: Stage, wanted: NewCluster, prices: HourPr
     ...natLines(stage, wanted, prices),
     ...machines.map((each) => machineLine(each, prices)),
     "Each machine has its disk beside that. The least is paid also while no job runs.",
-    ...(wanted.isProtected ? ["EKS_PROTECT: neither a deployment nor `sst remove` removes the cluster or a group of it."] : []),
+    ...(wanted.isProtected
+      ? ["EKS_PROTECT: neither a deployment nor `sst remove` removes the cluster or a group of it."]
+      : []),
     "",
     "Quotas of the region for it, which AWS takes days to raise. What yours are, with a service and a code of these:",
     "  aws service-quotas get-service-quota --service-code <service> --quota-code <code>",
@@ -47,7 +49,14 @@ export function newClusterLines(stage: Stage, wanted: NewCluster, prices: HourPr
 
 function listMachines({ groups }: NewCluster): Machines[] {
   const { minSize: least, maxSize: most } = SYSTEM_MACHINES;
-  const system = { what: "the cluster's own pods", type: SYSTEM_TYPE, vcpus: 2, least, most, bought: "on demand" } as const;
+  const system = {
+    what: "the cluster's own pods",
+    type: SYSTEM_TYPE,
+    vcpus: 2,
+    least,
+    most,
+    bought: "on demand",
+  } as const;
   return [system, ...groups.map(toMachines)];
 }
 
@@ -86,7 +95,8 @@ const notKnown: Readonly<Record<Bought, string>> = {
 const WIDTH = 18;
 
 function costLine(least: number, most: number, subject: string): string {
-  const dollars = (usd: number) => `$${usd.toLocaleString("en", { minimumFractionDigits: 2, maximumFractionDigits: 3 })}`;
+  const dollars = (usd: number) =>
+    `$${usd.toLocaleString("en", { minimumFractionDigits: 2, maximumFractionDigits: 3 })}`;
   const text = least === most ? dollars(least) : `${dollars(least)} to ${dollars(most)}`;
   return `  ${text.padStart(WIDTH)}  ${subject}`;
 }

@@ -39,6 +39,17 @@ export function makeOutputs(type: string, name: string, inputs: Inputs): Record<
       return { arn: arn("kms", `key/${name}`), keyId: name };
     case "aws:iam/role:Role":
       return { arn: `arn:aws:iam::${ACCOUNT}:role/${inputs.name ?? name}`, name: inputs.name ?? name };
+    case "aws:eks/cluster:Cluster":
+      return {
+        arn: arn("eks", `cluster/${inputs.name}`),
+        endpoint: CLUSTER_ADDRESS.EKS_ENDPOINT,
+        certificateAuthority: { data: CLUSTER_ADDRESS.EKS_CA },
+        vpcConfig: { ...(inputs.vpcConfig as Inputs), clusterSecurityGroupId: "sg-cluster" },
+      };
+    case "aws:eks/nodeGroup:NodeGroup":
+      return { resources: [{ autoscalingGroups: [{ name: `eks-${inputs.nodeGroupName}` }] }] };
+    case "aws:ec2/launchTemplate:LaunchTemplate":
+      return { latestVersion: 7 };
     case "aws:cloudwatch/logGroup:LogGroup":
       return { arn: arn("logs", `log-group:${inputs.name ?? name}`), name: inputs.name ?? name };
     case "aws:sns/topic:Topic":
@@ -80,6 +91,8 @@ export function answerCall(token: string, inputs: Inputs): Record<string, unknow
         endpoint: CLUSTER_ADDRESS.EKS_ENDPOINT,
         certificateAuthorities: [{ data: CLUSTER_ADDRESS.EKS_CA }],
       };
+    case "aws:eks/getAddonVersion:getAddonVersion":
+      return { version: `default for ${inputs.kubernetesVersion}` };
     case "aws:iam/getPolicyDocument:getPolicyDocument":
       return { json: JSON.stringify(buildDocument(inputs)), statements: inputs.statements };
     default:

@@ -6,7 +6,8 @@ export const stage = "feature-branch-12345";
 /** Changes a resource. Returns undefined to remove it. */
 export type Fault = (resource: Resource) => Resource | undefined;
 
-const change = (
+/** Changes the inputs of resources of a type with such a name. */
+export const change = (
   type: string,
   name: RegExp,
   to: (inputs: Resource["inputs"]) => Resource["inputs"] | undefined,

@@ -1,0 +1,112 @@
+import { change, type Fault } from "./planted-faults.ts";
+import type { Resource } from "./synthesize.ts";
+
+const cluster = "aws:eks/cluster:Cluster";
+const group = "aws:eks/nodeGroup:NodeGroup";
+const addOn = "aws:eks/addon:Addon";
+const template = "aws:ec2/launchTemplate:LaunchTemplate";
+const role = "aws:iam/role:Role";
+const attachment = "aws:iam/rolePolicyAttachment:RolePolicyAttachment";
+
+const setCluster = (more: Resource["inputs"]) => change(cluster, /./, (inputs) => ({ ...inputs, ...more }));
+const changeRights = (name: RegExp, from: string | RegExp, to: string) =>
+  change(role, name, (inputs) => {
+    inputs.inlinePolicies[0].policy = inputs.inlinePolicies[0].policy.replace(from, to);
+    return inputs;
+  });
+
+/** Mistakes in stacks/cluster, with the check that finds each. */
+export const clusterFaults: Readonly<Record<string, readonly [check: string, fault: Fault]>> = {
+  "an API server that the internet reaches": [
+    "controlPlane",
+    change(cluster, /./, (inputs) => ({ ...inputs, vpcConfig: { ...inputs.vpcConfig, endpointPublicAccess: true } })),
+  ],
+  "Secrets without the stage's key": ["controlPlane", setCluster({ encryptionConfig: undefined })],
+  "a cluster that anybody deletes": ["controlPlane", setCluster({ deletionProtection: false })],
+  "a machine with a public address": [
+    "clusterNetwork",
+    change("aws:ec2/subnet:Subnet", /^Cluster-us-east-1a$/, (inputs) => ({ ...inputs, mapPublicIpOnLaunch: true })),
+  ],
+  "a zone without a way out": [
+    "clusterNetwork",
+    change("aws:ec2/routeTable:RouteTable", /^Cluster-us-east-1b$/, (inputs) => ({ ...inputs, routes: [] })),
+  ],
+  "an add-on that is left out": ["addOns", change(addOn, /aws-ebs-csi-driver$/, () => undefined)],
+  "a network that enforces no policies": [
+    "addOns",
+    change(addOn, /vpc-cni$/, (inputs) => ({ ...inputs, configurationValues: "{}" })),
+  ],
+  "machines before their network": [
+    "addOns",
+    (resource) =>
+      resource.type === group
+        ? { ...resource, after: resource.after.filter((each) => !each.endsWith("vpc-cni")) }
+        : resource,
+  ],
+  "access entries before the cluster": [
+    "handedOn",
+    (resource) => (resource.type === "aws:eks/accessEntry:AccessEntry" ? { ...resource, after: [] } : resource),
+  ],
+  "a cluster that a deployment with another name removes": [
+    "protection",
+    (resource) => (resource.type === cluster ? { ...resource, isProtected: false } : resource),
+  ],
+  "a node group in the wrong subnet": [
+    "nodeGroups",
+    change(group, /^Cluster-h100/, (inputs) => ({ ...inputs, subnetIds: ["ClusterPublic-us-east-1a-id"] })),
+  ],
+  "GPU machines for any pod": ["nodeGroups", change(group, /a10g/, ({ taints, ...inputs }) => inputs)],
+  "machines before their rights": [
+    "nodeGroups",
+    (resource) =>
+      resource.type === group
+        ? { ...resource, after: resource.after.filter((each) => !each.endsWith("AmazonEKSWorkerNodeMinimalPolicy")) }
+        : resource,
+  ],
+  "a block that is bought on demand": [
+    "nodeGroups",
+    change(group, /block/, (inputs) => ({ ...inputs, capacityType: "ON_DEMAND" })),
+  ],
+  "a machine whose pods reach its credentials": [
+    "launchTemplates",
+    change(template, /h100/, (inputs) => ({
+      ...inputs,
+      metadataOptions: { ...inputs.metadataOptions, httpPutResponseHopLimit: 2 },
+    })),
+  ],
+  "machines outside of their reservation": [
+    "launchTemplates",
+    change(template, /a100/, ({ capacityReservationSpecification, ...inputs }) => inputs),
+  ],
+  "a group that the autoscaler never starts": [
+    "scaleFromZero",
+    change("aws:autoscaling/tag:Tag", /h100.*gpu$/, () => undefined),
+  ],
+  "a block that no plan counts": [
+    "handedOn",
+    change("berth:stage:Outputs", /./, (inputs) => ({ ...inputs, settings: {} })),
+  ],
+  "an autoscaler that ends machines of other clusters": [
+    "rolesOfCluster",
+    changeRights(/^ClusterAutoscaler$/, /,"Condition":\{"StringEquals":\{"aws:ResourceTag.*?\}\}/, ""),
+  ],
+  "a driver that attaches any volume": [
+    "rolesOfCluster",
+    changeRights(/^ClusterDisks$/, /,"Condition":\{"Null".*?\}\}/, ""),
+  ],
+  "a driver that deletes volumes": [
+    "rolesOfCluster",
+    changeRights(/^ClusterDisks$/, '"ec2:DetachVolume"', '"ec2:DetachVolume","ec2:DeleteVolume"'),
+  ],
+  "machines with all of AWS's rights for the network": [
+    "rolesOfCluster",
+    change(attachment, /CNI/, (inputs) => ({ ...inputs, role: "ClusterMachines" })),
+  ],
+  "a role that any pod gets": [
+    "rolesOfCluster",
+    change(role, /^ClusterDisks$/, (inputs) => ({
+      ...inputs,
+      assumeRolePolicy: inputs.assumeRolePolicy.replace(/,"Condition":.*?\}\}/, ""),
+    })),
+  ],
+};
