@@ -10,6 +10,7 @@ const withoutKey = {
   EKS_CLUSTER: "gpus",
   LOGIN_SERVER_ID: "berth.dev",
 };
+const defaults = { DISK_VOLUME_IDLE_DAYS: "7" };
 const input = { ...withoutKey, SSH_HOST_KEYS: hostKey };
 
 const certificate = "arn:aws:acm:us-east-1:111111111111:certificate/0a1b2c3d-1111-2222-3333-444455556666";
@@ -125,7 +126,11 @@ test("a stage passes on the settings that have a value, and no secret", () => {
   });
 
   const access = { ACCESS: "gateway", SSH_GATEWAY: "ssh.berth.dev" };
-  expect(stage.settings).toEqual({ ...input, NODE_TYPES: "a=b=p5.48xlarge", ...access });
+  expect(stage.settings).toEqual({ ...input, ...defaults, NODE_TYPES: "a=b=p5.48xlarge", ...access });
+});
+
+test("a stage keeps unused volumes if it says so", () => {
+  expect(readStage("dev", { ...input, DISK_VOLUME_IDLE_DAYS: "0" }).settings.DISK_VOLUME_IDLE_DAYS).toBe("0");
 });
 
 test.each([
@@ -144,7 +149,7 @@ test.each([
 ])("a stage with %j tells functions %j", (chosen, told, gateway) => {
   const stage = readStage("dev", { ...withoutKey, ...chosen });
 
-  expect(stage.settings).toEqual({ ...withoutKey, ...chosen, ...told });
+  expect(stage.settings).toEqual({ ...withoutKey, ...defaults, ...chosen, ...told });
   expect(stage.gateway).toEqual(gateway);
 });
 

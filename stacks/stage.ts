@@ -43,6 +43,9 @@ export interface Stage {
   readonly settings: Readonly<Record<string, string>>;
 }
 
+/** A volume costs more than its snapshots, and binds the jobs of its disk to one zone. */
+const DISK_VOLUME_IDLE_DAYS = "7";
+
 type Environment = Readonly<Record<string, string | undefined>>;
 
 const functions = functionsFile as FunctionsFile;
@@ -71,6 +74,7 @@ const passedOn = [
   "PREPARING_MINUTES",
   "NODE_GROUPS",
   "DISK_RETENTION_DAYS",
+  "DISK_VOLUME_IDLE_DAYS",
   "SESSION_IMAGE",
   "SESSION_BACKUP",
   "DEV8_REGIONS",
@@ -123,6 +127,7 @@ export function readStage(name: string, written: Environment): Stage {
     alarmEmail: environment.ALARM_EMAIL || undefined,
     monthlyBudgetUsd: environment.MONTHLY_BUDGET_USD ? Number(environment.MONTHLY_BUDGET_USD) : undefined,
     settings: {
+      DISK_VOLUME_IDLE_DAYS,
       ...Object.fromEntries(passedOn.flatMap((each) => (environment[each] ? [[each, environment[each]]] : []))),
       ...accessSettings(environment),
     },

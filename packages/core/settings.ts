@@ -35,6 +35,8 @@ export interface Settings {
   readonly sweepSeconds: number;
   /** How long a deleted disk can be undeleted. */
   readonly diskRetentionDays: number;
+  /** How long a disk is unused until its snapshots alone are kept. 0: its volume is always kept, too. */
+  readonly diskVolumeIdleDays: number;
   readonly adminUsers: readonly string[];
   /** AWS roles whose logins get operator keys. */
   readonly adminRoles: readonly string[];

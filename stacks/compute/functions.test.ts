@@ -97,6 +97,7 @@ const changes: Readonly<Record<string, string>> = {
   PREPARING_MINUTES: "31",
   NODE_GROUPS: "p5.48xlarge=1",
   DISK_RETENTION_DAYS: "31",
+  DISK_VOLUME_IDLE_DAYS: "8",
   SESSION_IMAGE: "session",
   SESSION_BACKUP: "0",
   DEV8_REGIONS: "eastus",

@@ -62,6 +62,8 @@ export const disk = {
   volumeMissedAgainAt: at,
   lostAt: at,
   supersededVolumes: many(10, () => "vol-0123456789abcdef0"),
+  savedIn: snapshot,
+  idleVolume: { id: "vol-0123456789abcdef0", unremoved: { why: reason, tries: 1_000_000, at } },
   making: many(40, () => ({
     kind: "volume" as const,
     token: hash,

@@ -63,6 +63,8 @@ const TOMBSTONES_REFUSED_EVERY = 3;
 const MOST_APART_MS = 1_800;
 /** A deleted disk is purged after three minutes, within a schedule. */
 const RETENTION_DAYS = 0.002;
+/** Where faults last long, an unused volume goes after five minutes. */
+const IDLE_DAYS = 0.0035;
 
 export interface Surroundings extends VolumeTimes {
   readonly nodes: readonly ComputeNode[];
@@ -116,7 +118,12 @@ function drawn(sim: Scheduler, seed: number): Surroundings {
     zones,
     isRestoring: seed % RESTORING_EVERY === 0,
     outage: findLongOutage(seed),
-    settings: { preparingMinutes: 3, diskRetentionDays: RETENTION_DAYS, nodeGroups: hasGroup ? [group] : [] },
+    settings: {
+      preparingMinutes: 3,
+      diskRetentionDays: RETENTION_DAYS,
+      diskVolumeIdleDays: isLong ? IDLE_DAYS : 0,
+      nodeGroups: hasGroup ? [group] : [],
+    },
     watch: { measures: isThorough(seed) },
   };
 }

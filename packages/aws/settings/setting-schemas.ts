@@ -66,6 +66,7 @@ export const settingSchemas = {
   // Longer ones would meet the cluster's own deadline, 15 minutes after the job's end.
   SWEEP_SECONDS: () => number({ min: 1, max: 60, whole: true }).default(60),
   DISK_RETENTION_DAYS: () => number({ min: 0, max: 365 }).default(30),
+  DISK_VOLUME_IDLE_DAYS: () => number({ min: 0, max: 365 }).default(0),
   DOMAIN: () =>
     text(/^[a-z0-9.-]+(:\d{1,5})?$/, "must be a domain, with or without a port").default("preview.localhost"),
   SCHEME: () => z.enum(["http", "https"], { error: "must be http or https" }).default("https"),

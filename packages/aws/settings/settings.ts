@@ -20,6 +20,7 @@ export const settingNames = {
   nodeGroups: "NODE_GROUPS",
   sweepSeconds: "SWEEP_SECONDS",
   diskRetentionDays: "DISK_RETENTION_DAYS",
+  diskVolumeIdleDays: "DISK_VOLUME_IDLE_DAYS",
   adminUsers: "ADMIN_USERS",
   adminRoles: "ADMIN_ROLES",
   domain: "DOMAIN",

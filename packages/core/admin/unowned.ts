@@ -1,6 +1,7 @@
 import type { Context } from "../context.ts";
 import { nextDueAt } from "../disks/next-due.ts";
 import { parseDisk } from "../disks/parse.ts";
+import { volumesOf } from "../disks/record.ts";
 import { parseEnvironment } from "../environments/record/parse.ts";
 import type { Item, Key } from "../ports/table.ts";
 import type { Owned } from "../ports/volumes.ts";
@@ -80,8 +81,8 @@ function findNames(item: Item): ReadonlySet<string> | undefined {
 }
 
 function namesOfDisk(item: Item) {
-  const { volume, supersededVolumes = [], snapshots, making } = parseDisk(item);
-  return { making, ids: [...(volume ? [volume.id] : []), ...supersededVolumes, ...snapshots.map(({ id }) => id)] };
+  const disk = parseDisk(item);
+  return { making: disk.making, ids: [...volumesOf(disk), ...disk.snapshots.map(({ id }) => id)] };
 }
 
 function namesOfEnvironment(item: Item) {
@@ -115,7 +116,7 @@ const MOST_DATED = 100;
 async function dateDisks(ctx: Context<"table">, items: readonly Item[], now: number): Promise<void> {
   const undated = items.filter((item) => item.dueAt === undefined && kindOfKey(item) === "disk");
   const dated = readable(ctx, undated, parseDisk).flatMap((disk) => {
-    const dueAt = disk.phase === "purged" ? undefined : nextDueAt(disk, now);
+    const dueAt = disk.phase === "purged" ? undefined : nextDueAt(disk, now, ctx.settings.diskVolumeIdleDays);
     return dueAt === undefined ? [] : [{ ...disk, dueAt }];
   });
   await Promise.all(dated.slice(0, MOST_DATED).map((disk) => writeRecord(ctx, disk)));

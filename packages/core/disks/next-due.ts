@@ -1,11 +1,12 @@
 import { pollBackoffMs } from "../reconciler/backoff.ts";
 import { earliestConfirmableAt } from "../reconciler/pending-creates.ts";
-import { DAY_MS } from "../units.ts";
+import { DAY_MS, HOUR_MS } from "../units.ts";
 import { ABSENCE_CHECK_MS, type Absence, isGone } from "./absence.ts";
 import { isBackupWanted } from "./backups/lost-backup.ts";
 import { findOrigin, hasOnlyVolume } from "./backups/source.ts";
 import { nextRequestAt } from "./backups/take-snapshot.ts";
 import { unclaimAt } from "./backups/thinning.ts";
+import { idleAt, removedAgainAt } from "./idle-volume.ts";
 import { type Disk, isClaimed, isPending, volumeAbsence } from "./record.ts";
 import { removalAgainAt } from "./removal.ts";
 
@@ -14,7 +15,7 @@ const PENDING_MS = 5_000;
 const TAGS_MS = DAY_MS;
 const TAGS_AGAIN_MS = 600_000;
 
-export function nextDueAt(disk: Disk, now: number): number | undefined {
+export function nextDueAt(disk: Disk, now: number, idleDays: number): number | undefined {
   if (disk.snapshots.some((snapshot) => snapshot.failed && isPending(snapshot))) return now;
   if (isClaimed(disk) || disk.snapshots.some(isPending)) {
     const since = disk.snapshots.findLast(isPending)?.at ?? now;
@@ -24,6 +25,7 @@ export function nextDueAt(disk: Disk, now: number): number | undefined {
   const wanted = againAt > now ? againAt : now + LEASE_MS;
   const tags = now + (disk.taggedAs === null ? TAGS_AGAIN_MS : TAGS_MS);
   const made = disk.making.length > 0 ? earliestConfirmableAt(disk.making) : null;
+  const idle = idleAt(disk, idleDays);
   const moments = [
     isBackupWanted(disk) ? wanted : null,
     disk.phase === "deleted" ? disk.purgeAt : null,
@@ -33,6 +35,9 @@ export function nextDueAt(disk: Disk, now: number): number | undefined {
     nextRequestAt(disk, now),
     nextMissingCheckAt(disk, now),
     unclaimAt(disk),
+    removedAgainAt(disk),
+    // This step has just tried it, if it was due.
+    idle === null ? null : Math.max(idle, now + HOUR_MS),
     ...disk.snapshots.map(({ unremoved }) => (unremoved ? removalAgainAt(unremoved) : null)),
   ];
   const coming = moments.filter((at) => at !== null);

@@ -17,6 +17,7 @@ import {
   uid,
 } from "../store/shape.ts";
 import { createParser } from "../store/unreadable.ts";
+import type { IdleVolume } from "./idle-volume.ts";
 import type {
   Disk,
   DiskSnapshot,
@@ -31,6 +32,7 @@ import type {
 const moment = orNull(number);
 export const operationKind = literal("create", "delete", "undelete", "snapshot");
 export const isHolder = shape<Holder>({ uid, key: text, id: text });
+const unremoved = shape<Unremoved>({ why: text, tries: ordinal, at: number });
 const snapshot = shape<DiskSnapshot>({
   id: text,
   at: number,
@@ -38,7 +40,7 @@ const snapshot = shape<DiskSnapshot>({
   failed: optional(flag),
   missedAt: optional(number),
   missedAgainAt: optional(number),
-  unremoved: optional(shape<Unremoved>({ why: text, tries: ordinal, at: number })),
+  unremoved: optional(unremoved),
   removingUntil: optional(number),
   onDemand: mark,
   isFixed: mark,
@@ -77,6 +79,8 @@ export const parseDisk: (item: Item) => Disk = createParser(
     volumeMissedAgainAt: optional(number),
     lostAt: optional(number),
     supersededVolumes: optional(list(text)),
+    savedIn: optional(text),
+    idleVolume: optional(shape<IdleVolume>({ id: text, unremoved: optional(unremoved) })),
     making: list(isMaking),
     restored: optional(shape<NonNullable<Disk["restored"]>>({ by: uid, at: moment })),
     source: optional(

@@ -5,6 +5,7 @@ import { earliestConfirmableAt, type PendingCreate } from "../reconciler/pending
 import { diskKey, keyText } from "../store/keys.ts";
 import { DAY_MS } from "../units.ts";
 import { ABSENCE_CHECK_MS, type Absence, isGone, missedAgain, NOT_MISSED } from "./absence.ts";
+import type { IdleVolume } from "./idle-volume.ts";
 import { parseDisk } from "./parse.ts";
 
 /** A purged disk stays as a record for a while, without a name. */
@@ -112,6 +113,10 @@ export interface Disk extends Stored {
   readonly lostAt?: number | undefined;
   /** Missing volumes that a backup replaced, newest first. They are removed only by the purge. */
   readonly supersededVolumes?: readonly string[] | undefined;
+  /** The snapshot that has everything on the volume, while the disk is free. Absent if none is known to. */
+  readonly savedIn?: string | undefined;
+  /** The volume of a disk that was unused for long, which `savedIn` took the place of, until it is removed. */
+  readonly idleVolume?: IdleVolume | undefined;
   /** Volumes and snapshots that may exist without being recorded above; each is listed here before it is made. */
   readonly making: readonly PendingCreate[];
   readonly restored?: { readonly by: string; readonly at: number | null } | undefined;
@@ -205,6 +210,13 @@ export function withVolumeSeen(disk: Disk, isSeen: boolean, now: number): Disk {
   const dueAt = Math.min(disk.dueAt ?? Number.POSITIVE_INFINITY, now + ABSENCE_CHECK_MS);
   return { ...withVolumeMissed(disk, now), dueAt };
 }
+
+/** Returns the ids of all volumes that it names, the present one first. */
+export function volumesOf({ volume, idleVolume, supersededVolumes = [] }: Disk): string[] {
+  return [...[volume, idleVolume].flatMap((named) => named?.id ?? []), ...supersededVolumes];
+}
+
+export const noVolumes = { volume: null, idleVolume: undefined, supersededVolumes: undefined } as const;
 
 export function withVolumeMissed(disk: Disk, now: number): Disk {
   if (!disk.volume) return disk;

@@ -65,7 +65,7 @@ export async function whyNot(call: () => Promise<unknown>): Promise<string | und
 
 export function reportUnremoved(
   ctx: WorkerContext,
-  event: "snapshot not removed" | "disk not purged",
+  event: "snapshot not removed" | "volumes not removed" | "disk not purged",
   tries: number,
   fields: Readonly<Record<string, unknown>>,
 ): void {

@@ -8,7 +8,7 @@ import {
 } from "../reconciler/pending-creates.ts";
 import type { WorkerContext } from "../reconciler/step.ts";
 import { readHolders } from "./names/lease.ts";
-import { type Disk, onDemandMark, withSnapshot } from "./record.ts";
+import { type Disk, onDemandMark, volumesOf, withSnapshot } from "./record.ts";
 
 /**
  * Finds volumes and snapshots that were made but not recorded, and adds or removes them. A failure is postponed and
@@ -40,7 +40,7 @@ async function settleEntry(ctx: WorkerContext, disk: Disk, entry: PendingCreate)
 
 async function settleVolume(ctx: WorkerContext, disk: Disk, entry: PendingVolume): Promise<Disk | undefined> {
   // Earlier volumes stay in the record until the purge; one that appears again was only hidden.
-  const named = [disk.volume?.id, ...(disk.supersededVolumes ?? [])];
+  const named = volumesOf(disk);
   const found = (await ctx.volumes.listVolumes(entry.token)).filter(({ id }) => !named.includes(id));
   const [first] = found;
   if (!first) return disk;

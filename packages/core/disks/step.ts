@@ -11,6 +11,7 @@ import { isTagged } from "./backups/snapshot-tags.ts";
 import { findOrigin, hasOnlyVolume, seekSource } from "./backups/source.ts";
 import { takeSnapshot } from "./backups/take-snapshot.ts";
 import { thinOut } from "./backups/thinning.ts";
+import { letIdleVolumeGo, removeIdleVolume } from "./idle-volume.ts";
 import { changeDirectory, type Directory, findDiskName, readDirectory, without } from "./names/directory.ts";
 import { readHolders } from "./names/lease.ts";
 import { tagSnapshots } from "./names/rename.ts";
@@ -23,8 +24,10 @@ import {
   hasPendingSnapshot,
   isClaimed,
   isVolumeGone,
+  noVolumes,
   sighted,
   snapshotTags,
+  volumesOf,
   withVolumeMissed,
   withVolumeSeen,
 } from "./record.ts";
@@ -68,10 +71,13 @@ export async function stepDisk(ctx: WorkerContext, item: Item, now: number): Pro
   const { disk: thinned, after } = await thinOut(ctx, disk, now);
   if (after) return { ...noted(thinned, now, "thins its backups out"), after };
   if (!sameData(thinned, disk)) return noted(thinned, now, "thinned its backups out");
+  const freed = await removeIdleVolume(ctx, disk, now);
+  if (!sameData(freed, disk)) return noted(freed, now, "removed its idle volume");
   const tagged = await retag(ctx, disk);
-  return tellingHolder(
-    over({ ...tagged, dueAt: nextDueAt(tagged, now) }, "looked after", describeLostBackup(tagged, now)),
-  );
+  const idle = await letIdleVolumeGo(ctx, tagged, now);
+  if (idle !== tagged) return noted(idle, now, "lets its idle volume go");
+  const dueAt = nextDueAt(tagged, now, ctx.settings.diskVolumeIdleDays);
+  return tellingHolder(over({ ...tagged, dueAt }, "looked after", describeLostBackup(tagged, now)));
 }
 
 /** Searches for the sources of restores from this disk. Begins the purge once all of them count as gone. */
@@ -168,18 +174,15 @@ async function purge(ctx: WorkerContext, disk: Disk, now: number): Promise<Step<
   }
   if (settled.making.length > 0) return over({ ...settled, dueAt: settles }, "waits to be purged");
   const ttl = Math.floor(now / 1000) + KEPT_SECONDS;
-  return over(
-    { ...settled, phase: "purged", snapshots: [], volume: null, supersededVolumes: undefined, dueAt: undefined, ttl },
-    "purged",
-  );
+  return over({ ...settled, phase: "purged", snapshots: [], ...noVolumes, dueAt: undefined, ttl }, "purged");
 }
 
-async function removeAll(ctx: WorkerContext, { snapshots, volume, supersededVolumes = [] }: Disk): Promise<string[]> {
-  const ids = new Set(snapshots.map(({ id }) => id));
+async function removeAll(ctx: WorkerContext, disk: Disk): Promise<string[]> {
+  const ids = new Set(disk.snapshots.map(({ id }) => id));
   const list = async (id: string) => {
     for (const otherSnapshot of await ctx.volumes.listSnapshots(id)) ids.add(otherSnapshot.id);
   };
-  const volumes = [...(volume ? [volume.id] : []), ...supersededVolumes];
+  const volumes = volumesOf(disk);
   const unlisted = await Promise.all(volumes.map((id) => refusal(`snapshots of ${id}`, () => list(id))));
   const left = await Promise.all([...ids].map((id) => refusal(id, () => ctx.volumes.removeSnapshot(id))));
   const kept = await Promise.all(volumes.map((id) => refusal(id, () => ctx.volumes.removeVolume(id))));

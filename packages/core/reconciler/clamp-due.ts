@@ -8,7 +8,7 @@ import { requestReconcile } from "./request-reconcile.ts";
 
 /** The minute of each hour in which a sweep searches for records due too far ahead. */
 const HIDDEN_MINUTE = 30;
-/** Only deleted disks are due that late on purpose. */
+/** Only disks are due that late on purpose. */
 const MOST_PER_SHARD = 1_000;
 
 interface Due extends Key {
@@ -41,7 +41,7 @@ export function isSwept(ctx: Context, { pk, sk, dueAt, dueShard }: Due, now: num
 
 const workShards = [...dueShards, ...diskShards];
 
-/** Only deleted disks are due later. Keys end, and logs and deliveries are kept, within a week. */
+/** Only disks are due later. Keys end, and logs and deliveries are kept, within a week. */
 const LONGEST_MS = 8 * DAY_MS;
 
 /** A pool plans every minute, by the clock of the host that planned last. */
@@ -49,7 +49,9 @@ const POOL_MS = 3 * MINUTE_MS;
 
 function longestWait({ settings }: Context, key: Key): number {
   if (kindOfKey(key) === "pool") return POOL_MS;
-  return kindOfKey(key) === "disk" ? Math.max(LONGEST_MS, (settings.diskRetentionDays + 1) * DAY_MS) : LONGEST_MS;
+  if (kindOfKey(key) !== "disk") return LONGEST_MS;
+  const days = Math.max(settings.diskRetentionDays, settings.diskVolumeIdleDays);
+  return Math.max(LONGEST_MS, (days + 1) * DAY_MS);
 }
 
 /** Requests a reconcile for records due too far ahead, once an hour. The reconcile makes them due. */

@@ -1,4 +1,4 @@
-import type { Disk } from "#core/disks/record.ts";
+import { type Disk, volumesOf } from "#core/disks/record.ts";
 import type { Environment } from "#core/environments/record/record.ts";
 import type { VolumeSnapshot, Volumes } from "#core/ports/volumes.ts";
 import type { MemoryCompute } from "../../fakes/memory-compute.ts";
@@ -43,6 +43,8 @@ export function diskWatch(options: {
   /** Snapshots by the end that they back up. */
   const backups = new Map<string, string[]>();
   const openedVolumes = new Map<string, string>();
+  /** Snapshots of each volume since a run could last write to it, and the one that it was made from. */
+  const wholeSnapshots = new Map<string, Set<string>>();
   /** Runs that a worker was about to create, as `<uid>-r<run>`. */
   const applied = new Set<string>();
   /** Disks that had a volume at some time. Other disks have nothing to back up. */
@@ -83,7 +85,8 @@ export function diskWatch(options: {
     }
     if (!follows(before, next)) violated(`disk ${next.name} was replaced by what is not its successor`);
     const forgets = before.volume && next.volume?.id !== before.volume.id && next.phase !== "purged";
-    if (forgets && isThere(before.volume)) violated(`disk ${next.name} forgot its volume`);
+    const isSaved = next.idleVolume?.id === before.volume?.id && hasEverything(next);
+    if (forgets && isThere(before.volume) && !isSaved) violated(`disk ${next.name} forgot its volume`);
     const letGo = before.heldBy && before.heldBy.uid !== next.heldBy?.uid ? before.heldBy : undefined;
     const last = letGo && environments.get(letGo.uid)?.events.timeline.at(-1)?.reason;
     if (NOT_BACKED_UP.test(last ?? "") && !next.lost?.gaveUp)
@@ -101,7 +104,11 @@ export function diskWatch(options: {
       violated(`${next.id} opened a disk that is not its own`);
     const volume = disks.get(disk.uid)?.volume;
     if (opens && volume) openedVolumes.set(`${next.uid}-r${next.run.n}`, volume.id);
-    if (disk.attached && next.run.applyingAt !== null) applied.add(`${next.uid}-r${next.run.n}`);
+    if (disk.attached && next.run.applyingAt !== null) {
+      applied.add(`${next.uid}-r${next.run.n}`);
+      const isApplied = before?.run.n === next.run.n && before.run.applyingAt === next.run.applyingAt;
+      if (!isApplied) wholeSnapshots.delete(openedVolumes.get(`${next.uid}-r${next.run.n}`) ?? "");
+    }
     // A worker may release the disk and die before it records that. The compute is gone by then.
     const open = [...environments.values()].filter(
       (environment) =>
@@ -128,6 +135,12 @@ export function diskWatch(options: {
   /** A sleeping worker may create a volume that is no longer needed. */
   function isOpening({ heldBy }: Disk): boolean {
     return environments.get(heldBy?.uid ?? "")?.phase === "preparing";
+  }
+
+  /** Reports whether a completed snapshot was made of the idle volume since a run could last write to it. */
+  function hasEverything({ idleVolume, savedIn = "" }: Disk): boolean {
+    const isWhole = wholeSnapshots.get(idleVolume?.id ?? "")?.has(savedIn) === true;
+    return isWhole && snapshotState(savedIn) === "completed";
   }
 
   function isThere(volume: Disk["volume"]): boolean {
@@ -181,6 +194,7 @@ export function diskWatch(options: {
         if (disk && !isMade && wanted.snapshotId === undefined && used.has(disk.uid))
           violated(`disk ${disk.name} was replaced by an empty one`);
         const volume = await volumes.createVolume(wanted);
+        if (!isMade && wanted.snapshotId !== undefined) wholeSnapshots.set(volume.id, new Set([wanted.snapshotId]));
         const origin = newest?.id ?? (disk && !hasWork(disk) ? disk.source?.id : undefined);
         if (disk && !isMade && isOpening(disk) && wanted.snapshotId !== origin) {
           violated(`disk ${disk.name} was restored from ${wanted.snapshotId}, and ${origin} is the newest`);
@@ -194,6 +208,8 @@ export function diskWatch(options: {
         if (mounted.length > 0 && !isOnDemand) violated(`a backup was made of volume ${volumeId} while it was in use`);
         const end = tags.attempt.replace(/-\d+$/, "");
         const snapshot = await volumes.createSnapshot(volumeId, tags);
+        const whole = wholeSnapshots.get(volumeId) ?? new Set();
+        if (mounted.length === 0) wholeSnapshots.set(volumeId, whole.add(snapshot.id));
         const earlier = (backups.get(end) ?? []).map((id) => snapshotState(id));
         if (earlier.some((state) => state && state !== "failed")) violated(`the end of ${end} was backed up twice`);
         backups.set(end, [...(backups.get(end) ?? []), snapshot.id]);
@@ -225,8 +241,9 @@ function isSame(left: Disk["volume"], right: Disk["volume"]): boolean {
   return left !== null && left.id === right?.id;
 }
 
-function namesOfDisk({ volume, supersededVolumes = [], snapshots, making }: Disk): (string | undefined)[] {
-  return [volume?.id, ...supersededVolumes, ...snapshots.map(({ id }) => id), ...making.map(({ token }) => token)];
+function namesOfDisk(disk: Disk): (string | undefined)[] {
+  const { snapshots, making } = disk;
+  return [...volumesOf(disk), ...snapshots.map(({ id }) => id), ...making.map(({ token }) => token)];
 }
 
 function namesOfEnvironment({ volumes, making }: Environment): (string | undefined)[] {

@@ -385,6 +385,25 @@ export const diskBugs: readonly PlantedBug[] = [
     ],
   },
   {
+    name: "a volume removed as idle although its latest backup was given up",
+    caughtBy: {
+      file: "disks/idle-volume.test.ts",
+      title: "if the last job ended while the volume was missing, and it appears again",
+    },
+    edits: [
+      {
+        file: "environments/steps/end/backup.ts",
+        find: "withWork({ ...disk, savedIn: undefined, lost: lost ?? disk.lost })",
+        replace: "withWork({ ...disk, lost: lost ?? disk.lost })",
+      },
+    ],
+  },
+  {
+    name: "an idle volume removed that has a later snapshot",
+    caughtBy: { file: "disks/idle-volume.test.ts", title: "if it has a later snapshot that its record does not know" },
+    edits: [{ file: "disks/idle-volume.ts", find: " || !isKnown) return disk", replace: ") return disk" }],
+  },
+  {
     name: "a missing directory taken for an owner without disks",
     caughtBy: {
       file: "disks/names/lost-names.test.ts",

@@ -46,6 +46,8 @@ const HOME_MS = 10 * MINUTE;
 const MOST_VIOLATIONS = 20;
 const STORY_LINES = 200;
 const limits = { maxQueueHours: 48, preparingMinutes: 30 };
+/** Most users come back after a night, to a disk whose volume is gone by then. */
+const IDLE_DAYS = 0.25;
 
 /**
  * Simulates users on one cluster for some days, with mild faults at all times and bad hours. Applies the checks of
@@ -109,7 +111,7 @@ function surroundings(sim: Scheduler, people: number, watch: PopulationWatch): S
     hostCount: 12,
     taken: { bindMs: 1_500, imageMs: 15_000, containerMs: 1_000, probeMs: 3_000, removeMs: 1_500 },
     snapshotMs: 90_000,
-    settings: { ...limits, diskRetentionDays: 30 },
+    settings: { ...limits, diskRetentionDays: 30, diskVolumeIdleDays: IDLE_DAYS },
     decide: chooseFate(sim),
     watch: { isLarge: true, also: watch },
     sent: watch.sent,

@@ -140,7 +140,9 @@ export function describeLostBackup(disk: Disk, now: number): string | null {
   const pending = longPending(snapshots, now);
   if (pending) return `Its snapshot ${pending.id} has been pending since ${utcText(pending.at)}`;
   const left = snapshots.find(({ unremoved }) => unremoved);
-  return left ? `Its snapshot ${left.id} cannot be removed: ${left.unremoved?.why}`.slice(0, 120) : null;
+  if (left) return `Its snapshot ${left.id} cannot be removed: ${left.unremoved?.why}`.slice(0, 120);
+  const idle = disk.idleVolume;
+  return idle?.unremoved ? `Its idle volume ${idle.id} cannot be removed: ${idle.unremoved.why}`.slice(0, 120) : null;
 }
 
 function lossWarning(disk: Disk, now: number): string {
@@ -199,7 +201,7 @@ function recorded(disk: Disk, lost: LostBackup, { id, at, state, tags }: VolumeS
   const completed = state === "completed";
   const found = withSnapshot(disk, { id, at, completed }, tags.attempt);
   const open = { ...lost, until: null, since: undefined, refused: undefined };
-  return later({ ...found, lost: completed ? undefined : open }, now, now, "backed up again");
+  return later({ ...found, savedIn: id, lost: completed ? undefined : open }, now, now, "backed up again");
 }
 
 function claim(disk: Disk, lost: LostBackup, volumeId: string, now: number): Step<Disk> {

@@ -26,12 +26,16 @@ export async function requestSnapshot(
     async ({ disk }) => {
       if (disk.phase === "deleted") throw new Problem("gone", `Disk '${name}' is marked for deletion`);
       if (disk.snapshotRequest) throw new Problem("conflict", `A snapshot of disk '${name}' is being made already`);
-      if (!disk.volume) throw new Problem("conflict", `Disk '${name}' is empty: no job has used it yet`);
+      if (!disk.volume) throw new Problem("conflict", `Disk '${name}' ${whyNothingToSave(disk)}`);
       await refuseTooMany(ctx);
       return disk;
     },
   );
   return { operation, replaces: disk.snapshotRequest?.operation === operation.id ? replacedBy(disk) : undefined };
+}
+
+function whyNothingToSave({ savedIn }: Disk): string {
+  return savedIn === undefined ? "is empty: no job has used it yet" : "has not changed since its latest backup";
 }
 
 async function refuseTooMany(ctx: UserContext<"table">): Promise<void> {

@@ -53,7 +53,9 @@ export function decideLease(disk: Disk, holder: Holder, { current, following }: 
   const otherHolder = following && !following.isEnding && disk.next?.uid !== holder.uid ? following : undefined;
   if (otherHolder) return { kind: "inUse", by: otherHolder.id };
   if (current) return { kind: "takes", disk: { ...disk, next: holder } };
-  return { kind: "takes", disk: { ...disk, heldBy: holder, next: null } };
+  // A holder that is gone without giving the disk back may have written to it.
+  const savedIn = disk.heldBy ? undefined : disk.savedIn;
+  return { kind: "takes", disk: { ...disk, savedIn, heldBy: holder, next: null } };
 }
 
 export function handOver(disk: Disk): Disk {

@@ -136,7 +136,7 @@ async function resolveClaim(
     const { id, at, state, tags } = mine;
     const snapshot = { id, at, completed: state === "completed" };
     await releaseDisk(ctx, environment, (disk) =>
-      withWork({ ...withSnapshot(disk, snapshot, tags.attempt), lost: undefined }),
+      withWork({ ...withSnapshot(disk, snapshot, tags.attempt), savedIn: id, lost: undefined }),
     );
     return released(environment, use, now, "backed up its disk");
   }
@@ -229,7 +229,8 @@ async function leaveToDisk(
   const { attempt, since } = claim ?? { attempt: 1, since: now };
   const of = prefix(environment);
   const again = { tried: nextTry(claim), since, until: null, notBefore: now + pauseMs(0), refused: NO_BACKUPS };
-  await releaseDisk(ctx, environment, (disk) => withWork({ ...disk, lost: { of, attempt, ...again, gaveUp: null } }));
+  const lost = { of, attempt, ...again, gaveUp: null };
+  await releaseDisk(ctx, environment, (disk) => withWork({ ...disk, savedIn: undefined, lost }));
   return released(environment, use, now, "leaves its backup to its disk");
 }
 
@@ -245,7 +246,7 @@ async function release(
   const gaveUp = note === NOT_BACKED_UP ? LATEST_NOT_MADE : undefined;
   ctx.log.error("disk not backed up", { disk: use.uid, reason: gaveUp ?? note });
   const lost = gaveUp && { of: prefix(environment), attempt: MOST_ATTEMPTS, until: null, gaveUp };
-  await releaseDisk(ctx, environment, (disk) => withWork(lost ? { ...disk, lost } : disk));
+  await releaseDisk(ctx, environment, (disk) => withWork({ ...disk, savedIn: undefined, lost: lost ?? disk.lost }));
   return released(environment, use, now, "lets its disk go");
 }
 
