@@ -119,15 +119,16 @@ interface Destroyable {
 const MOST_UNREAD_BYTES = 32 * 1024 * 1024;
 
 /**
- * Destroys a connection with too much unsent output, because ssh2 buffers as much as the client's window allows. It
- * sends the three parts of an ssh2 packet in one system call.
+ * Destroys a connection with too much unsent output, because ssh2 buffers as much as the client's window allows. Sends
+ * all packets of one turn of the event loop in one system call. ssh2 writes a packet in three parts, and one turn reads
+ * up to 512 KiB of a pod's output in pieces of 16 KiB.
  */
 export function boundOutput(socket: Writable): void {
   const write = socket.write.bind(socket) as (...writeArguments: unknown[]) => boolean;
   socket.write = (...writeArguments: unknown[]) => {
     if (socket.writableCorked === 0) {
       socket.cork();
-      process.nextTick(() => socket.uncork());
+      setImmediate(() => socket.uncork());
     }
     const isTaken = write(...writeArguments);
     if (socket.writableLength > MOST_UNREAD_BYTES) socket.destroy();

@@ -5,7 +5,6 @@ import { type OpenSshFixture, openOpenSshFixture, openSshLacks } from "./openssh
 const lack = openSshLacks("none");
 
 const ciphers = [
-  ["chacha20-poly1305@openssh.com", "hmac-sha2-256"],
   ["aes128-gcm@openssh.com", "hmac-sha2-256"],
   ["aes256-gcm@openssh.com", "hmac-sha2-256"],
   ["aes128-ctr", "hmac-sha2-256-etm@openssh.com"],
@@ -37,4 +36,16 @@ describe("the transport of SSH, with the OpenSSH client", () => {
       expect([code, out === input]).toEqual([0, true]);
     },
   );
+
+  it("offers no ChaCha20, and agrees on AES with a client that prefers ChaCha20", async () => {
+    const words = fixture.sshLine.split(" ").slice(1);
+    const [preferred, only] = ["chacha20-poly1305@openssh.com,aes256-gcm@openssh.com", "chacha20-poly1305@openssh.com"];
+
+    const agreed = await fixture.run("ssh", [...words, "-v", "-c", preferred, fixture.address, "true"]);
+    const refused = await fixture.run("ssh", [...words, "-v", "-c", only, fixture.address, "true"]);
+
+    expect(agreed.code).toBe(0);
+    expect(agreed.err).toContain("server->client cipher: aes256-gcm@openssh.com");
+    expect([refused.code, refused.err]).toEqual([255, expect.stringContaining("no matching cipher found")]);
+  });
 });
