@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import { cipherTimes } from "#tests/bench/clients/ciphers.ts";
 import { commandLine } from "#tests/bench/clients/command-line.ts";
 import { webConsole } from "#tests/bench/clients/console.ts";
 import { exec } from "#tests/bench/clients/exec.ts";
@@ -59,6 +60,7 @@ const measures: readonly Measure[] = [
     refusals,
     ssh,
     sshd,
+    cipherTimes,
     gateway,
     exec,
     sessions,
