@@ -9,6 +9,8 @@ import type { OwnedManifests } from "#kubernetes/setup/apply.ts";
 import { fillGateway, type GatewaySetup } from "#kubernetes/setup/gateway.ts";
 import { type Manifest, overlayManifests, readManifests } from "#kubernetes/setup/manifests.ts";
 import { fillOwnCluster } from "#kubernetes/setup/own-cluster.ts";
+import type { NodeGroup } from "../../stacks/cluster/node-group-schema.ts";
+import { chooseAmi } from "../../stacks/cluster/node-groups.ts";
 import type { Stage } from "../../stacks/stage.ts";
 
 /** Objects that a cluster needs. */
@@ -34,27 +36,29 @@ export async function readWanted(settings: Settings, stage: Stage | undefined): 
   const shared = overlayManifests(base, capabilities);
   if (!stage) return { shared, owned: undefined };
   const gateway = stage.gateway ? await readGateway(settings, stage) : [];
-  const cluster = settings.EKS_CLUSTER === "new" ? await readOwnCluster(settings, stage) : [];
+  const cluster = stage.newCluster ? await readOwnCluster(settings, stage, stage.newCluster.groups) : [];
   return { shared, owned: { deployment: stage.tableName, manifests: [...cluster, ...gateway] } };
 }
 
-async function readOwnCluster({ AWS_REGION, EKS_NODE_GROUPS }: Settings, stage: Stage): Promise<Manifest[]> {
-  if (!AWS_REGION) throw new Error(`The objects of stage ${stage.name}'s own cluster need AWS_REGION`);
+async function readOwnCluster(
+  { AWS_REGION }: Settings,
+  { name, eksCluster }: Stage,
+  groups: readonly NodeGroup[],
+): Promise<Manifest[]> {
+  if (!AWS_REGION) throw new Error(`The objects of stage ${name}'s own cluster need AWS_REGION`);
   return fillOwnCluster(await readManifests(join(folder, "own-cluster")), {
-    clusterName: stage.eksCluster,
+    clusterName: eksCluster,
     region: AWS_REGION,
-    groupsWithoutPlugin: findGroupsWithoutPlugin(EKS_NODE_GROUPS || "[]"),
+    groupsWithoutPlugin: groups.filter(lacksPlugin).flatMap((each) => each.zones.map((zone) => `${each.name}-${zone}`)),
   });
 }
 
 /**
- * Bottlerocket's AMI for NVIDIA, the default, has the device plugin, and Amazon Linux's has not (EKS User Guide, "Install
- * Kubernetes device plugin for GPUs"). Each zone of a group is a node group.
+ * Bottlerocket's AMI for NVIDIA has the device plugin, and Amazon Linux's has not (EKS User Guide, "Install Kubernetes
+ * device plugin for GPUs").
  */
-function findGroupsWithoutPlugin(json: string): string[] {
-  const groups = JSON.parse(json) as readonly { name: string; zones: readonly string[]; ami?: string }[];
-  const without = groups.filter(({ ami }) => ami === "AL2023_x86_64_NVIDIA");
-  return without.flatMap(({ name, zones }) => zones.map((zone) => `${name}-${zone}`));
+function lacksPlugin(group: NodeGroup): boolean {
+  return chooseAmi(group) === "AL2023_x86_64_NVIDIA";
 }
 
 async function readGateway(settings: Settings, stage: Stage): Promise<Manifest[]> {
