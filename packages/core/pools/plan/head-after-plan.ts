@@ -51,7 +51,7 @@ export function headAfterPlan(
   const offered = Object.fromEntries(withRoom([...offeredItems, ...others], ([, items]) => items.length));
   const summary = summarize(ctx, ledger, waiting, planned, now);
   // A first in line whose record cannot be read stays first (docs/architecture/admission.md#fairness).
-  const head = pool.head && unread.has(pool.head.key) ? pool.head : firstInLine(waiting.candidates, planned);
+  const head = pool.head && unread.has(pool.head.key) ? pool.head : firstInLine(waiting.candidates, planned, ledger);
   const isChanged = planned.grants.length > 0 || mayAdmitOthers(pool, { summary, head });
   const round = pool.closed ? undefined : nextRound(pool.round, waiting.reach, isChanged, now);
   const isNews =
@@ -134,8 +134,14 @@ function offeredUnread({ offered }: Pool, { unreadable }: Ledger): (readonly [st
   return Object.entries(offered).filter(([, items]) => items.some((item) => unreadable.has(item)));
 }
 
-function firstInLine(candidates: readonly Candidate[], { head }: Plan): Pool["head"] {
-  const found = candidates.find(({ uid }) => uid === head);
+/**
+ * Returns the first job that has no grant after the plan. A job whose grant the store refused comes before the one that
+ * the plan reserved a start for, which is later in line.
+ */
+function firstInLine(candidates: readonly Candidate[], { head, grants }: Plan, { granted }: Ledger): Pool["head"] {
+  const written = new Set(granted.map(({ uid }) => uid));
+  const first = grants.find(({ uid }) => !written.has(uid))?.uid ?? head;
+  const found = candidates.find(({ uid }) => uid === first);
   return found ? { uid: found.uid, key: found.key } : null;
 }
 

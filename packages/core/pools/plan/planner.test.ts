@@ -451,3 +451,24 @@ test("no grant of a batch waits for a forecast, not even for that of another poo
   expect(order.filter((kind) => kind === "pool")).toHaveLength(2);
   expect(order.indexOf("forecast")).toBeGreaterThan(order.lastIndexOf("pool"));
 });
+
+test("a job whose grant the store refused comes before later jobs in the next plan", async () => {
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
+  const first = await createEnvironment(world.as("alice"), newEnvironment("one"));
+  const second = await createEnvironment(world.as("bob"), newEnvironment("two"));
+  const put: Table["put"] = async (item, options) => {
+    if (item.kind === "node") throw new Error("Throttled");
+    return world.table.put(item, options);
+  };
+  const message = { look: poolRequest, for: [keyText(first), keyText(second)] };
+
+  await planPools({ ...world.ctx, table: { ...world.table, put } }, [message]);
+
+  const refused = await viewPool(world.ctx, "h100");
+  expect([refused?.granted, refused?.head?.uid]).toEqual([[], first.uid]);
+
+  await planPools(world.ctx, [message]);
+
+  const written = await viewPool(world.ctx, "h100");
+  expect([written?.granted.map(({ uid }) => uid), written?.head?.uid]).toEqual([[first.uid], second.uid]);
+});
