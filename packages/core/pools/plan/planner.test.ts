@@ -457,7 +457,7 @@ test("a job whose grant the store refused comes before later jobs in the next pl
   const first = await createEnvironment(world.as("alice"), newEnvironment("one"));
   const second = await createEnvironment(world.as("bob"), newEnvironment("two"));
   const put: Table["put"] = async (item, options) => {
-    if (item.kind === "node") throw new Error("Throttled");
+    if ("kind" in item && item.kind === "node") throw new Error("Throttled");
     return world.table.put(item, options);
   };
   const message = { look: poolRequest, for: [keyText(first), keyText(second)] };
