@@ -47,7 +47,7 @@ async function volumeId(): Promise<string> {
   return (await disk()).volume?.id ?? "";
 }
 
-/** Lets time pass in which the disk is unused. Its reconcile tries again after an hour. */
+/** Lets time pass in which the disk is unused. Its reconcile tries again after a day. */
 async function idle(hours = IDLE_HOURS + 1): Promise<void> {
   await world.advance(hours * HOUR_MS);
 }
@@ -250,7 +250,7 @@ describe("an unused volume stays", () => {
     expect(await volumeId()).toBe("");
   });
 
-  test("if it has a later snapshot that its record does not know", async () => {
+  test("if it has a snapshot that its record does not know", async () => {
     await use("one");
     const { createSnapshot } = world.volumes;
     await world.advance(HOUR_MS);
@@ -274,7 +274,7 @@ describe("an unused volume stays", () => {
     expect(await volumeId()).not.toBe("");
 
     Object.assign(world.volumes, { findVolume });
-    await idle(2);
+    await idle(25);
     expect(await volumeId()).toBe("");
   });
 
@@ -289,6 +289,21 @@ describe("an unused volume stays", () => {
 });
 
 describe("a volume whose removal is refused", () => {
+  test("stays if its backup was deleted in the meantime", async () => {
+    await use("one");
+    const { removeVolume } = world.volumes;
+    const refuse = () => Promise.reject(new Error("denied"));
+    Object.assign(world.volumes, { removeVolume: refuse });
+    await idle();
+    world.volumes.loseSnapshot((await disk()).snapshots.at(-1)?.id ?? "");
+    Object.assign(world.volumes, { removeVolume });
+
+    await idle(3);
+
+    expect(world.volumes.volumeIds()).toHaveLength(1);
+    expect((await disk()).idleVolume?.unremoved?.why).toBe("the backup that replaces it is not seen");
+  });
+
   test("stays in the record, is removed later, and delays no job", async () => {
     const log = recordingLog();
     world = await memoryWorld({ settings, log });

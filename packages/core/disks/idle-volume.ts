@@ -1,6 +1,6 @@
 import type { WorkerContext } from "../reconciler/step.ts";
 import { DAY_MS } from "../units.ts";
-import { type Disk, type DiskSnapshot, isPending, type Unremoved } from "./record.ts";
+import { type Disk, isPending, type Unremoved, withVolumeSeen } from "./record.ts";
 import { removalAgainAt, reportUnremoved, whyNot } from "./removal.ts";
 
 export interface IdleVolume {
@@ -19,42 +19,45 @@ export function idleAt(disk: Disk, idleDays: number): number | null {
   const isSettled = making.length === 0 && !lost && !snapshotRequest;
   const isSeen = volume !== null && volumeMissedAt === undefined && lostAt === undefined;
   if (idleDays === 0 || !isFree || !isSettled || !isSeen) return null;
-  return wholeSnapshot(disk) ? (disk.lastUsedAt ?? disk.createdAt) + idleDays * DAY_MS : null;
+  return hasWholeSnapshot(disk) ? (disk.lastUsedAt ?? disk.createdAt) + idleDays * DAY_MS : null;
 }
 
-/** Returns the snapshot that the next volume would be made from, if it has everything that is on the present one. */
-function wholeSnapshot({ snapshots, savedIn }: Disk): DiskSnapshot | undefined {
-  if (snapshots.some(isPending)) return undefined;
+/** Reports whether the snapshot that the next volume would be made from has everything on the present one. */
+function hasWholeSnapshot({ snapshots, savedIn }: Disk): boolean {
   const newest = snapshots.at(-1);
-  const isWhole = snapshots.some(({ id }) => id === savedIn) && (newest?.id === savedIn || newest?.onDemand);
-  return newest?.completed && newest.missedAt === undefined && newest.removingUntil === undefined && isWhole
-    ? newest
-    : undefined;
+  if (snapshots.some(isPending) || !newest?.completed) return false;
+  const isSeen = newest.missedAt === undefined && newest.removingUntil === undefined;
+  return isSeen && snapshots.some(({ id }) => id === savedIn) && (newest.id === savedIn || newest.onDemand === true);
 }
 
 /**
  * Lets the volume of a disk go that was unused for long, just after its snapshots were seen. Returns the disk unchanged
- * unless the volume is seen too, nobody uses it, and it has no later snapshot that the record does not know: that would
- * show a job which the record does not know either, because the table was restored from a backup.
+ * unless nobody uses the volume, and the record knows all of its snapshots: another one would show a job that the record
+ * does not know either, because the table was restored from a backup.
  */
 export async function letIdleVolumeGo(ctx: WorkerContext, disk: Disk, now: number): Promise<Disk> {
   const { diskVolumeIdleDays, orphansDryRun } = ctx.settings;
   const idleSince = idleAt(disk, diskVolumeIdleDays);
   const { volume } = disk;
-  const whole = wholeSnapshot(disk);
-  if (idleSince === null || now < idleSince || !volume || !whole || orphansDryRun) return disk;
+  if (idleSince === null || now < idleSince || !volume || orphansDryRun) return disk;
   const [seen, listed] = await Promise.all([ctx.volumes.findVolume(volume.id), ctx.volumes.listSnapshots(volume.id)]);
+  if (!seen) return withVolumeSeen(disk, false, ctx.clock.now());
   const known = new Set(disk.snapshots.map(({ id }) => id));
-  const isKnown = listed.every(({ id, at, state }) => known.has(id) || at < whole.at || state === "failed");
-  if (!seen || seen.attached || !isKnown) return disk;
+  const isKnown = listed.every(({ id, state }) => known.has(id) || state === "failed");
+  if (seen.attached || !isKnown) return disk;
   return { ...disk, volume: null, idleVolume: { id: volume.id } };
 }
 
-/** Removes the volume that a snapshot took the place of. The record names it until it is gone. */
+/** Removes the volume that a snapshot took the place of, if that is still seen. The record names it until it is gone. */
 export async function removeIdleVolume(ctx: WorkerContext, disk: Disk, now: number): Promise<Disk> {
   const { idleVolume } = disk;
   if (!idleVolume || now < (removedAgainAt(disk) ?? now)) return disk;
-  const why = await whyNot(() => ctx.volumes.removeVolume(idleVolume.id));
+  const why = await whyNot(async () => {
+    const newest = disk.snapshots.findLast(({ completed }) => completed);
+    const found = newest && (await ctx.volumes.findSnapshot(newest.id));
+    if (found?.state !== "completed") throw new Error("the backup that replaces it is not seen");
+    await ctx.volumes.removeVolume(idleVolume.id);
+  });
   if (why === undefined) return { ...disk, idleVolume: undefined };
   const tries = (idleVolume.unremoved?.tries ?? 0) + 1;
   reportUnremoved(ctx, "volumes not removed", tries, { disk: disk.uid, left: [`${idleVolume.id}: ${why}`] });

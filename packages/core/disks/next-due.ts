@@ -1,6 +1,6 @@
 import { pollBackoffMs } from "../reconciler/backoff.ts";
 import { earliestConfirmableAt } from "../reconciler/pending-creates.ts";
-import { DAY_MS, HOUR_MS } from "../units.ts";
+import { DAY_MS } from "../units.ts";
 import { ABSENCE_CHECK_MS, type Absence, isGone } from "./absence.ts";
 import { isBackupWanted } from "./backups/lost-backup.ts";
 import { findOrigin, hasOnlyVolume } from "./backups/source.ts";
@@ -36,8 +36,8 @@ export function nextDueAt(disk: Disk, now: number, idleDays: number): number | u
     nextMissingCheckAt(disk, now),
     unclaimAt(disk),
     removedAgainAt(disk),
-    // This step has just tried it, if it was due.
-    idle === null ? null : Math.max(idle, now + HOUR_MS),
+    // If it was due, this step has just tried it.
+    idle === null || idle > now ? idle : now + TAGS_MS,
     ...disk.snapshots.map(({ unremoved }) => (unremoved ? removalAgainAt(unremoved) : null)),
   ];
   const coming = moments.filter((at) => at !== null);

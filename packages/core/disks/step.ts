@@ -75,7 +75,7 @@ export async function stepDisk(ctx: WorkerContext, item: Item, now: number): Pro
   if (!sameData(freed, disk)) return noted(freed, now, "removed its idle volume");
   const tagged = await retag(ctx, disk);
   const idle = await letIdleVolumeGo(ctx, tagged, now);
-  if (idle !== tagged) return noted(idle, now, "lets its idle volume go");
+  if (idle !== tagged) return noted(idle, now, "looked at its idle volume");
   const dueAt = nextDueAt(tagged, now, ctx.settings.diskVolumeIdleDays);
   return tellingHolder(over({ ...tagged, dueAt }, "looked after", describeLostBackup(tagged, now)));
 }

@@ -145,8 +145,8 @@ export const backupBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/steps/end/backup.ts",
-        find: "(lost ? { ...disk, lost } : disk)",
-        replace: "(note === LATEST_NOT_MADE ? { ...disk, lost } : disk)",
+        find: "lost: lost ?? disk.lost }",
+        replace: "lost: note === LATEST_NOT_MADE ? lost : disk.lost }",
       },
     ],
   },

@@ -399,8 +399,8 @@ export const diskBugs: readonly PlantedBug[] = [
     ],
   },
   {
-    name: "an idle volume removed that has a later snapshot",
-    caughtBy: { file: "disks/idle-volume.test.ts", title: "if it has a later snapshot that its record does not know" },
+    name: "an idle volume removed that has an unknown snapshot",
+    caughtBy: { file: "disks/idle-volume.test.ts", title: "if it has a snapshot that its record does not know" },
     edits: [{ file: "disks/idle-volume.ts", find: " || !isKnown) return disk", replace: ") return disk" }],
   },
   {

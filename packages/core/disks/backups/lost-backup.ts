@@ -201,7 +201,9 @@ function recorded(disk: Disk, lost: LostBackup, { id, at, state, tags }: VolumeS
   const completed = state === "completed";
   const found = withSnapshot(disk, { id, at, completed }, tags.attempt);
   const open = { ...lost, until: null, since: undefined, refused: undefined };
-  return later({ ...found, savedIn: id, lost: completed ? undefined : open }, now, now, "backed up again");
+  // It may be of an attempt before the last job, and listed late.
+  const savedIn = at >= (disk.lastUsedAt ?? 0) ? id : undefined;
+  return later({ ...found, savedIn, lost: completed ? undefined : open }, now, now, "backed up again");
 }
 
 function claim(disk: Disk, lost: LostBackup, volumeId: string, now: number): Step<Disk> {

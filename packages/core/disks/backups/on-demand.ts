@@ -34,8 +34,8 @@ export async function requestSnapshot(
   return { operation, replaces: disk.snapshotRequest?.operation === operation.id ? replacedBy(disk) : undefined };
 }
 
-function whyNothingToSave({ savedIn }: Disk): string {
-  return savedIn === undefined ? "is empty: no job has used it yet" : "has not changed since its latest backup";
+function whyNothingToSave({ snapshots }: Disk): string {
+  return snapshots.length === 0 ? "is empty: no job has used it yet" : "has not changed since its latest backup";
 }
 
 async function refuseTooMany(ctx: UserContext<"table">): Promise<void> {

@@ -135,12 +135,13 @@ function offeredUnread({ offered }: Pool, { unreadable }: Ledger): (readonly [st
 }
 
 /**
- * Returns the first job that has no grant after the plan. A job whose grant the store refused comes before the one that
- * the plan reserved a start for, which is later in line.
+ * Returns the first job in line that has no grant after the plan: one whose grant the store refused, if it came before
+ * the one with the reserved start.
  */
-function firstInLine(candidates: readonly Candidate[], { head, grants }: Plan, { granted }: Ledger): Pool["head"] {
+function firstInLine(candidates: readonly Candidate[], planned: Plan, { granted }: Ledger): Pool["head"] {
   const written = new Set(granted.map(({ uid }) => uid));
-  const first = grants.find(({ uid }) => !written.has(uid))?.uid ?? head;
+  const refused = planned.grants.slice(0, planned.grantsBefore).find(({ uid }) => !written.has(uid));
+  const first = refused?.uid ?? planned.head;
   const found = candidates.find(({ uid }) => uid === first);
   return found ? { uid: found.uid, key: found.key } : null;
 }

@@ -15,7 +15,7 @@ export function plainPlaces(
     readonly unpinnedLeft: number;
     readonly reserved: string | null;
   },
-): Omit<Plan, "grants"> {
+): Omit<Plan, "grants" | "grantsBefore"> {
   const { nodes, left, units } = found;
   const { unreadable = 0, closed, used = new Map() } = input;
   const fits = (need: Need) => canEverFit(nodes, input, need);

@@ -34,7 +34,7 @@ export function plainPlan(input: PlanInput): Plan {
   }
   const grants: { uid: string; shares: Share[] }[] = [];
   const left: PlainJob[] = [];
-  let reserved: (PlainReservation & { uid: string }) | undefined;
+  let reserved: (PlainReservation & { uid: string; after: number }) | undefined;
   let [unpinnedLeft, kept] = [input.mostUnpinned ?? Infinity, 0];
   let jobs = plainJobs(input);
   const before = jobs.find(({ uid }) => uid === input.head);
@@ -50,7 +50,7 @@ export function plainPlan(input: PlanInput): Plan {
       if (!canEverFit(nodes, input, need) || reserved) continue;
       if (!closed && plainFind(nodes, need)) kept = need.machines;
       const start = plainReserve(nodes, shares, need, { now, notBefore: -Infinity });
-      reserved = start && { ...start, uid };
+      reserved = start && { ...start, uid, after: grants.length };
       continue;
     }
     for (const node of found.nodes) {
@@ -65,6 +65,7 @@ export function plainPlan(input: PlanInput): Plan {
   }
   return {
     grants,
+    grantsBefore: reserved?.after ?? grants.length,
     ...plainPlaces(input, { nodes, shares, left, units, unpinnedLeft, reserved: reserved?.uid ?? null }),
   };
 }

@@ -99,6 +99,8 @@ export interface Plan {
   readonly grants: readonly { readonly uid: string; readonly shares: readonly Share[] }[];
   readonly places: readonly QueuePlace[];
   readonly head: string | null;
+  /** How many of the grants came before the head; all without a head. */
+  readonly grantsBefore: number;
   readonly freeUnits: number;
   /** The free units of the emptiest machines, most first, up to the most machines of a job. */
   readonly mostFree: readonly number[];
@@ -118,7 +120,7 @@ export function plan(input: PlanInput): Plan {
   const free = freeUnits(nodes);
   const usage = new Map(unitsByOwner(input.occupied));
   const admitted = admit(input, pool, free, usage);
-  const { grants, left, hopeless, reservedFor } = admitted;
+  const { grants, left, hopeless, reservedFor, grantsBefore } = admitted;
   const mayFit = byNeed((need) => mayFitUnread(nodes, input, need));
   const missing = left.filter((entry) => hopeless.has(entry.uid) && mayFit(getNeed(entry)));
   const unread = new Set(missing.map(({ uid }) => uid));
@@ -126,13 +128,15 @@ export function plan(input: PlanInput): Plan {
   const withForeign = { ...input, nodes: input.nodes.map(withoutForeign) };
   const isForeign = byNeed((need) => canEverFit(nodes, withForeign, need));
   const places = listPlaces({ ...input, head }, { ...admitted, nodes, free, unread, usage, isForeign });
-  return { grants, places, head, freeUnits: free.total(), mostFree: free.most(MOST_MACHINES) };
+  return { grants, places, head, grantsBefore, freeUnits: free.total(), mostFree: free.most(MOST_MACHINES) };
 }
 
 interface Admitted extends Pick<Planned, "left" | "hopeless" | "releases" | "unpinnedLeft"> {
   readonly grants: Plan["grants"];
   /** The first job that does not fit, if its start could be reserved. */
   readonly reservedFor: string | null;
+  /** How many of the grants came before that job. */
+  readonly grantsBefore: number;
 }
 
 /** Grants in fair order. Takes the units from `free` and charges the owners in `usage`. */
@@ -144,6 +148,7 @@ function admit(input: PlanInput, { nodes, unpinned }: AllNodes, free: FreeUnits,
   const getAttempt = byNeed((need): Attempt => ({ canFit: canEverFit(nodes, input, need), refusedFrom: Infinity }));
   let reserved: Reservation | undefined;
   let reservedFor: string | null = null;
+  let grantsBefore = Number.POSITIVE_INFINITY;
   let sorted: readonly Release[] | undefined;
   /** Sorted on first use. Sorting dominates a plan of a pool with 10,000 occupied machines. */
   const releases = () => {
@@ -173,7 +178,7 @@ function admit(input: PlanInput, { nodes, unpinned }: AllNodes, free: FreeUnits,
       if (!reserved && !input.closed && free.find(need)) keptUnpinned = need.machines;
       attempt.refusedFrom = reserved ? endsAt : Number.NEGATIVE_INFINITY;
       reserved ??= reserve(need, free, releases(), input.now);
-      if (reserved) reservedFor ??= entry.uid;
+      if (reserved && reservedFor === null) [reservedFor, grantsBefore] = [entry.uid, grants.length];
       continue;
     }
     charge(usage, entry);
@@ -182,7 +187,8 @@ function admit(input: PlanInput, { nodes, unpinned }: AllNodes, free: FreeUnits,
     for (const [n, share] of placed.shares.entries()) unpinned.set(share, placed.nodes[n] ?? -1);
     unpinnedLeft -= placed.shares.filter(({ node }) => node === null).length;
   }
-  return { grants, left, hopeless, reservedFor, releases, unpinnedLeft };
+  grantsBefore = Math.min(grantsBefore, grants.length);
+  return { grants, left, hopeless, reservedFor, grantsBefore, releases, unpinnedLeft };
 }
 
 function getNeed(entry: Waiting): Need {

@@ -472,3 +472,25 @@ test("a job whose grant the store refused comes before later jobs in the next pl
   const written = await viewPool(world.ctx, "h100");
   expect([written?.granted.map(({ uid }) => uid), written?.head?.uid]).toEqual([[first.uid], second.uid]);
 });
+
+test("a job with the reserved start keeps it although the store refuses the grant of a job behind it", async () => {
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
+  const small = { gpus: 4, hours: 2 };
+  await createEnvironment(world.as("alice"), newEnvironment("runs", small));
+  await world.advance(10_000);
+  const head = await createEnvironment(world.as("bob"), newEnvironment("large"));
+  const behind = await createEnvironment(world.as("carol"), newEnvironment("short", { gpus: 4 }));
+  const put: Table["put"] = async (item, options) => {
+    if ("kind" in item && item.kind === "node") throw new Error("Throttled");
+    return world.table.put(item, options);
+  };
+
+  const message = { look: poolRequest, for: [keyText(head), keyText(behind)] };
+  await planPools({ ...world.ctx, table: { ...world.table, put } }, [message]);
+  const refused = await viewPool(world.ctx, "h100");
+  expect([refused?.granted, refused?.head?.uid]).toEqual([[], head.uid]);
+
+  await planPools(world.ctx, [message]);
+  const written = await viewPool(world.ctx, "h100");
+  expect([written?.granted.map(({ uid }) => uid), written?.head?.uid]).toEqual([[behind.uid], head.uid]);
+});
