@@ -42,6 +42,8 @@ async function main(): Promise<number> {
   const { settings, stage } = await openStage(name);
   // What the cluster would lack is said before anything is made.
   await readWanted(settings, stage);
+  // SST gets Ctrl-C too, and takes a while to stop. This process waits for it.
+  for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => undefined);
   const deployed = run("tools/sst/node_modules/.bin/sst", ["deploy", ...withoutOwn(words)]);
   if (deployed !== 0) return deployed;
   const { COMPUTE = "kubernetes" } = settings;

@@ -59,7 +59,8 @@ export function makeClusterRoles(arns: ClusterArns, keep: $util.CustomResourceOp
   };
   const machines = makeServiceRole("ClusterMachines", ["ec2"], keep);
   const network = forPods("ClusterNetwork", "network", []);
-  const ofMachines = ["AmazonEKSWorkerNodeMinimalPolicy", "AmazonEC2ContainerRegistryPullOnly"];
+  // A machine of Amazon Linux reads itself from EC2 before it joins, which the minimal policy does not allow.
+  const ofMachines = ["AmazonEKSWorkerNodePolicy", "AmazonEC2ContainerRegistryPullOnly"];
   return {
     machines,
     network,

@@ -107,8 +107,9 @@ function makeGroup(name: string, parts: MachineParts, args: GroupArgs): aws.eks.
       updateConfig: { maxUnavailable: 1 },
       ...args,
     },
-    // The autoscaler changes the number of machines.
-    { ...keep, dependsOn: [...after], ignoreChanges: ["scalingConfig.desiredSize"] },
+    // The autoscaler changes the number of machines. The provider sends that of the creation with each change of a limit,
+    // and EKS would end machines with jobs.
+    { ...keep, dependsOn: [...after], ignoreChanges: ["scalingConfig"] },
   );
 }
 

@@ -69,7 +69,7 @@ export const machineChecks = {
             nodeRoleArn: role("ClusterMachines"),
           }),
           ...differentInOrder(`${name}: version of its template`, inputs.launchTemplate.version, "7"),
-          ...["AmazonEKSWorkerNodeMinimalPolicy", "AmazonEC2ContainerRegistryPullOnly"]
+          ...["AmazonEKSWorkerNodePolicy", "AmazonEC2ContainerRegistryPullOnly"]
             .filter((policy) => !after.some((each) => each.endsWith(policy)))
             .map((policy) => `${name} is made before ${policy}`),
         ];
@@ -152,7 +152,7 @@ export const machineChecks = {
         attached.map(({ inputs }) => `${inputs.role} ${inputs.policyArn}`),
         [
           "ClusterControlPlane AmazonEKSClusterPolicy",
-          "ClusterMachines AmazonEKSWorkerNodeMinimalPolicy",
+          "ClusterMachines AmazonEKSWorkerNodePolicy",
           "ClusterMachines AmazonEC2ContainerRegistryPullOnly",
           "ClusterNetwork AmazonEKS_CNI_Policy",
         ].map((text) => text.replace(" ", " arn:aws:iam::aws:policy/")),

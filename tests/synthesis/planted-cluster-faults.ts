@@ -60,7 +60,7 @@ export const clusterFaults: Readonly<Record<string, readonly [check: string, fau
     "nodeGroups",
     (resource) =>
       resource.type === group
-        ? { ...resource, after: resource.after.filter((each) => !each.endsWith("AmazonEKSWorkerNodeMinimalPolicy")) }
+        ? { ...resource, after: resource.after.filter((each) => !each.endsWith("AmazonEKSWorkerNodePolicy")) }
         : resource,
   ],
   "a block that is bought on demand": [
