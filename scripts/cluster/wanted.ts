@@ -15,9 +15,9 @@ import type { Stage } from "../../stacks/stage.ts";
 
 /** Objects that a cluster needs. */
 export interface Wanted {
-  /** Those of all stages on the cluster. */
+  /** The objects that all stages on the cluster share. */
   readonly shared: readonly Manifest[];
-  /** Those of one stage. Undefined without a stage. */
+  /** The objects of one stage. Undefined without a stage. */
   readonly owned: OwnedManifests | undefined;
 }
 
@@ -106,7 +106,7 @@ async function readSetup(settings: Settings, stage: Stage): Promise<GatewaySetup
   };
 }
 
-/** Reads HOST_KEY_FILE. Throws if its first key is none that users are told. */
+/** Reads HOST_KEY_FILE. Throws if SSH_HOST_KEYS lacks the first key. */
 async function findPrivateHostKeys({ HOST_KEY_FILE }: Settings, told: readonly string[]): Promise<string | undefined> {
   if (!HOST_KEY_FILE) return undefined;
   const [first] = await readHostKeys(HOST_KEY_FILE);

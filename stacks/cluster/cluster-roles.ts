@@ -18,7 +18,7 @@ export const accounts = {
 } as const;
 
 export interface ClusterRoles {
-  /** For the machines. */
+  /** The role of the machines. */
   readonly machines: aws.iam.Role;
   /** Give EKS and EC2 the roles only with their rights. */
   readonly attached: readonly aws.iam.RolePolicyAttachment[];
@@ -29,7 +29,7 @@ export interface ClusterRoles {
 
 export interface ClusterArns {
   readonly partition: Text;
-  /** Its own ARN, known before it exists. */
+  /** ARN of the cluster, known before the cluster exists. */
   readonly cluster: Text;
   readonly clusterName: string;
   readonly nodeGroups: Text;

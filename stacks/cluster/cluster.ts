@@ -71,7 +71,7 @@ function makeControlPlane(stage: Stage, { isPrivate }: NewCluster, parts: Contro
       accessConfig: { authenticationMode: "API", bootstrapClusterCreatorAdminPermissions: true },
       // AWS's add-ons take their place (add-ons.ts).
       bootstrapSelfManagedAddons: false,
-      // Extended support costs six times as much. Without it, EKS upgrades the cluster itself at the end of support.
+      // Extended support costs six times as much. EKS upgrades a cluster without it at the end of standard support.
       upgradePolicy: { supportType: "STANDARD" },
       vpcConfig: {
         subnetIds: network.subnetIds,

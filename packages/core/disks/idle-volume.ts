@@ -32,8 +32,8 @@ function hasWholeSnapshot({ snapshots, savedIn }: Disk): boolean {
 
 /**
  * Lets the volume of a disk go that was unused for long, just after its snapshots were seen. Returns the disk unchanged
- * unless nobody uses the volume, and the record knows all of its snapshots: another one would show a job that the record
- * does not know either, because the table was restored from a backup.
+ * if somebody uses the volume, or if the volume has a snapshot that is not in the record. A table restored from a backup
+ * lacks such a snapshot, and also the job that wrote its contents.
  */
 export async function letIdleVolumeGo(ctx: WorkerContext, disk: Disk, now: number): Promise<Disk> {
   const { diskVolumeIdleDays, orphansDryRun } = ctx.settings;

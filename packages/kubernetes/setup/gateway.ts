@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Manifest } from "./manifests.ts";
 
-/** What a deployment knows of its gateway. */
+/** The settings of a deployment for its gateway. */
 export interface GatewaySetup {
   readonly image: string;
   /** ARN of the certificate for pages. */
@@ -13,7 +13,7 @@ export interface GatewaySetup {
   readonly drainSeconds: number;
   /** Public host keys. */
   readonly hostKeys: string;
-  /** Private host keys. Undefined: the Secret of the cluster stays as it is. */
+  /** Private host keys. If undefined, the Secret in the cluster is not changed. */
   readonly privateHostKeys: string | undefined;
 }
 

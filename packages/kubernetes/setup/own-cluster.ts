@@ -1,6 +1,6 @@
 import type { Manifest } from "./manifests.ts";
 
-/** What a stage knows of the cluster that it makes. */
+/** The settings of a stage for the cluster that it makes. */
 export interface OwnClusterSetup {
   readonly clusterName: string;
   readonly region: string;
