@@ -7,6 +7,8 @@ export interface GatewayHosts {
   readonly ssh: string;
   /** The parent of the pages' hosts. */
   readonly pages: string;
+  /** GATEWAY_ACCESS=private: only networks that reach the cluster's network reach the hosts. */
+  readonly isPrivate: boolean;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -23,7 +25,7 @@ export function accessProblems(environment: Environment): string[] {
   const { ACCESS, TOOLS_IMAGE, SSH_GATEWAY, SSH_HOST_KEYS } = environment;
   const access = readAccess(environment);
   if (ACCESS && ACCESS !== access) return [];
-  if (access === "gateway") return gatewayProblems(environment);
+  if (access === "gateway") return [...gatewayProblems(environment), ...schemeProblems(environment)];
   const unused = Object.entries({ SSH_GATEWAY, SSH_HOST_KEYS }).filter(([, value]) => value);
   return [
     ...unused.map(([name]) => `  ${name} needs ACCESS=gateway`),
@@ -42,6 +44,10 @@ function gatewayProblems({ ACCESS, DOMAIN, SSH_GATEWAY, SSH_HOST_KEYS }: Environ
   return problems.length > 0 ? [...problems, "  without a gateway set ACCESS=none: no user enters a job then"] : [];
 }
 
+function schemeProblems({ GATEWAY_ACCESS = "" }: Environment): string[] {
+  return ["", "public", "private"].includes(GATEWAY_ACCESS) ? [] : ["  GATEWAY_ACCESS must be public or private"];
+}
+
 const GUIDE = "docs/deploy.md#let-users-in";
 
 /** Returns the settings of functions that follow from the way in. */
@@ -53,7 +59,11 @@ export function accessSettings(environment: Environment): Record<string, string>
 
 export function findGatewayHosts(environment: Environment): GatewayHosts | undefined {
   if (readAccess(environment) !== "gateway") return undefined;
-  return { ssh: withoutPort(getSshAddress(environment)), pages: withoutPort(environment.DOMAIN ?? "") };
+  return {
+    ssh: withoutPort(getSshAddress(environment)),
+    pages: withoutPort(environment.DOMAIN ?? ""),
+    isPrivate: environment.GATEWAY_ACCESS === "private",
+  };
 }
 
 /** Returns the host that users connect to, with its port if that is not 22. */

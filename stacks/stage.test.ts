@@ -87,6 +87,7 @@ test.each([
   ["dev", { ACCESS: "nodeport", SSH_HOST_KEYS: "" }, "ACCESS=nodeport needs TOOLS_IMAGE"],
   ["dev", { ACCESS: "none", SSH_GATEWAY: "ssh.berth.dev" }, "SSH_GATEWAY needs ACCESS=gateway"],
   ["dev", { ACCESS: "nodeport", TOOLS_IMAGE: "tools" }, "SSH_HOST_KEYS needs ACCESS=gateway"],
+  ["dev", { GATEWAY_ACCESS: "internal" }, "GATEWAY_ACCESS must be public or private"],
   ["dev", { ALARM_EMAIL: "nobody" }, "ALARM_EMAIL must be an address"],
   ["dev", { AWS_REGION: "eu west" }, "AWS_REGION must be a region"],
   ["dev", { DEPLOY_ACCOUNT: "12345" }, "DEPLOY_ACCOUNT must be an account id of 12 digits"],
@@ -139,18 +140,25 @@ test.each([
   [
     { SSH_HOST_KEYS: hostKey, DOMAIN: "berth.dev:8443" },
     { ACCESS: "gateway", SSH_GATEWAY: "ssh.berth.dev" },
-    { ssh: "ssh.berth.dev", pages: "berth.dev" },
+    { ssh: "ssh.berth.dev", pages: "berth.dev", isPrivate: false },
   ],
   [
     { ACCESS: "gateway", SSH_HOST_KEYS: hostKey, SSH_GATEWAY: "in.berth.dev:2222" },
     { SSH_GATEWAY: "in.berth.dev:2222" },
-    { ssh: "in.berth.dev", pages: "berth.dev" },
+    { ssh: "in.berth.dev", pages: "berth.dev", isPrivate: false },
   ],
 ])("a stage with %j tells functions %j", (chosen, told, gateway) => {
   const stage = readStage("dev", { ...withoutKey, ...chosen });
 
   expect(stage.settings).toEqual({ ...withoutKey, ...defaults, ...chosen, ...told });
   expect(stage.gateway).toEqual(gateway);
+});
+
+test("a gateway is private with GATEWAY_ACCESS=private, which no function is told", () => {
+  const stage = readStage("dev", { ...input, GATEWAY_ACCESS: "private" });
+
+  expect(stage.gateway?.isPrivate).toBe(true);
+  expect(stage.settings).not.toHaveProperty("GATEWAY_ACCESS");
 });
 
 /** Settings of the embedded stack and of the gateway, settings that the stage itself creates, and secrets. */

@@ -33,3 +33,20 @@ it("groups with Amazon Linux get NVIDIA's device plugin in each of their zones, 
   const plugin = JSON.stringify(made.find(({ kind }) => kind === "DaemonSet"));
   expect(plugin).toContain('"values":["old-eu-west-1a","old-eu-west-1b"]');
 });
+
+it.each([
+  [{}, "internet-facing"],
+  [{ GATEWAY_ACCESS: "private" }, "internal"],
+])("the gateway of a stage with %j has a load balancer with the scheme %s", async (access, scheme) => {
+  const gateway = {
+    ACCESS: "gateway",
+    SSH_HOST_KEYS: `ssh-ed25519 ${"A".repeat(68)}`,
+    GATEWAY_IMAGE: "berth.test/berth-gateway:1",
+    GATEWAY_CERTIFICATE_ARN: "arn:aws:acm:eu-west-1:111122223333:certificate/0a1b",
+  };
+  const made = await readOwned({ ...settings, EKS_CLUSTER: "gpus", ...gateway, ...access });
+
+  expect(made.find(({ kind }) => kind === "Service")?.metadata.annotations).toMatchObject({
+    "service.beta.kubernetes.io/aws-load-balancer-scheme": scheme,
+  });
+});

@@ -93,6 +93,7 @@ async function readSetup(settings: Settings, stage: Stage): Promise<GatewaySetup
     image: GATEWAY_IMAGE,
     certificate: GATEWAY_CERTIFICATE_ARN,
     sshPort: SSH_GATEWAY?.port ?? 22,
+    isPrivate: stage.gateway?.isPrivate ?? false,
     settings: {
       TABLE_NAME: stage.tableName,
       AWS_REGION,

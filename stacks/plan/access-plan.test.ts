@@ -7,25 +7,35 @@ const { gateway: prices } = JSON.parse(readFileSync(new URL("prices.json", impor
 
 test("the plan of a stage with a gateway names its hosts, and prices with their sources", () => {
   const lines = accessLines(
-    { access: "gateway", gateway: { ssh: "ssh.berth.dev", pages: "berth.dev" }, domain: undefined },
+    { access: "gateway", gateway: { ssh: "ssh.berth.dev", pages: "berth.dev", isPrivate: false }, domain: undefined },
     prices,
   );
 
-  expect(lines.slice(0, 4)).toEqual([
+  expect(lines.slice(0, 5)).toEqual([
     "ACCESS=gateway: SSH and pages, by the gateway's load balancer. Point these DNS names at it:",
     "  *.berth.dev  pages",
     "  ssh.berth.dev  SSH, which the first name includes",
+    "GATEWAY_ACCESS=public, the default: the internet reaches it.",
     "Its costs, a month of each unit:",
   ]);
-  const costs = lines.slice(4).join("\n");
+  const costs = lines.slice(5).join("\n");
   for (const word of ["load balancer", "capacity units", "between zones", "public IPv4"]) expect(costs).toContain(word);
   for (const { usd, source } of prices)
     expect([usd > 0, source.startsWith("https://aws.amazon.com/")]).toEqual([true, true]);
 });
 
+test("the plan of a private gateway says who reaches it, and has no price of a public one", () => {
+  const gateway = { ssh: "ssh.berth.dev", pages: "berth.dev", isPrivate: true };
+  const lines = accessLines({ access: "gateway", gateway, domain: undefined }, prices);
+
+  expect(lines).toContain("GATEWAY_ACCESS=private: only networks that reach the cluster's network reach it.");
+  expect(lines.join("\n")).toContain("load balancer of the gateway");
+  expect(lines.join("\n")).not.toMatch(/public IPv4|the internet/);
+});
+
 test("a name outside of the pages' domain is a DNS name of its own", () => {
   const lines = accessLines(
-    { access: "gateway", gateway: { ssh: "in.example", pages: "berth.dev" }, domain: undefined },
+    { access: "gateway", gateway: { ssh: "in.example", pages: "berth.dev", isPrivate: false }, domain: undefined },
     prices,
   );
 
@@ -53,7 +63,8 @@ test.each([
   ["berth.dev", undefined, false],
 ])("pages below %s are same-site with a console at %s: %s", (pages, name, isSameSite) => {
   const domain = name === undefined ? undefined : { name, certificateArn: "arn" };
-  const lines = accessLines({ access: "gateway", gateway: { ssh: `ssh.${pages}`, pages }, domain }, prices);
+  const gateway = { ssh: `ssh.${pages}`, pages, isPrivate: false };
+  const lines = accessLines({ access: "gateway", gateway, domain }, prices);
 
   expect(lines.filter((line) => line.startsWith("WARNING"))).toEqual(
     isSameSite ? [`WARNING: pages of jobs below ${pages} are same-site with the console at ${name}.`] : [],

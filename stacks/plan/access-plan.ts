@@ -10,14 +10,18 @@ export function accessLines(
   prices: readonly BesidePrice[],
 ): string[] {
   if (!gateway) return [`ACCESS=${access}: ${withoutGateway[access]}`];
-  const { ssh, pages } = gateway;
+  const { ssh, pages, isPrivate } = gateway;
+  const paid = prices.filter(({ ofPublic }) => !(isPrivate && ofPublic));
   return [
     "ACCESS=gateway: SSH and pages, by the gateway's load balancer. Point these DNS names at it:",
     `  *.${pages}  pages`,
     `  ${ssh}  SSH${ssh.endsWith(`.${pages}`) ? ", which the first name includes" : ""}`,
+    isPrivate
+      ? "GATEWAY_ACCESS=private: only networks that reach the cluster's network reach it."
+      : "GATEWAY_ACCESS=public, the default: the internet reaches it.",
     ...sameSiteWarning(pages, domain?.name),
     "Its costs, a month of each unit:",
-    ...prices.map(({ what: subject, usd, unit }) => `  ${`$${usd.toFixed(2)}`.padStart(10)}  ${subject}, each ${unit}`),
+    ...paid.map(({ what: subject, usd, unit }) => `  ${`$${usd.toFixed(2)}`.padStart(10)}  ${subject}, each ${unit}`),
   ];
 }
 

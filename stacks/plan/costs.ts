@@ -23,6 +23,8 @@ export interface BesidePrice {
   readonly usd: number;
   readonly unit: string;
   readonly source: string;
+  /** Paid only for a gateway that the internet reaches. */
+  readonly ofPublic?: boolean;
 }
 
 export interface Load {

@@ -8,6 +8,7 @@ const setup: GatewaySetup = {
   image: `berth.test/berth-gateway@sha256:${"a".repeat(64)}`,
   certificate: "arn:aws:acm:eu-west-1:111122223333:certificate/0a1b",
   sshPort: 22,
+  isPrivate: false,
   settings: { TABLE_NAME: "berth-dev", AWS_REGION: "eu-west-1", DOMAIN: "pages.test", ALLOWED_SOURCES: "192.0.2.0/24" },
   drainSeconds: 600,
   hostKeys: "ssh-ed25519 AAAA",
@@ -43,6 +44,15 @@ it("another port of SSH is that of the load balancer, with the same idle timeout
   expect(service).toMatchObject({ spec: { ports } });
   expect(service?.metadata.annotations).toMatchObject({ [`${attribute}2222`]: "tcp.idle_timeout.seconds=6000" });
   expect(service?.metadata.annotations).not.toHaveProperty([`${attribute}22`]);
+});
+
+it.each([
+  [true, "internal"],
+  [false, "internet-facing"],
+])("a gateway with isPrivate=%s has a load balancer with the scheme %s", (isPrivate, scheme) => {
+  const annotations = { "service.beta.kubernetes.io/aws-load-balancer-scheme": scheme };
+
+  expect(find(fill({ isPrivate }), "Service")).toMatchObject({ metadata: { annotations } });
 });
 
 it("pods are replaced for other settings or public host keys, and for nothing else", () => {

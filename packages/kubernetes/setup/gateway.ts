@@ -8,6 +8,8 @@ export interface GatewaySetup {
   readonly certificate: string;
   /** Port at which the load balancer serves SSH. */
   readonly sshPort: number;
+  /** The load balancer has no public address. */
+  readonly isPrivate: boolean;
   /** Settings of the program (docs/architecture/gateway.md#the-program). */
   readonly settings: Readonly<Record<string, string>>;
   readonly drainSeconds: number;
@@ -78,11 +80,12 @@ interface Service extends Manifest {
 const loadBalancer = "service.beta.kubernetes.io/aws-load-balancer";
 const sshListener = `${loadBalancer}-listener-attributes.TCP-22`;
 
-function fillService(manifest: Manifest, { certificate, sshPort }: GatewaySetup): Manifest {
+function fillService(manifest: Manifest, { certificate, sshPort, isPrivate }: GatewaySetup): Manifest {
   const { metadata, spec } = manifest as Service;
   const { [sshListener]: idleTimeout, ...others } = metadata.annotations as Readonly<Record<string, string>>;
   const annotations = {
     ...others,
+    [`${loadBalancer}-scheme`]: isPrivate ? "internal" : "internet-facing",
     [`${loadBalancer}-ssl-cert`]: certificate,
     [`${loadBalancer}-listener-attributes.TCP-${sshPort}`]: idleTimeout,
   };
