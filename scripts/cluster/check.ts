@@ -63,7 +63,8 @@ function readChoice(): ClusterChoice | number {
 }
 
 async function describeEks(stage: Stage, settings: OpenCluster["settings"]): Promise<string[]> {
-  const functions = JSON.parse(readFileSync("functions.json", "utf8")) as FunctionsFile;
+  const file = new URL("../../functions.json", import.meta.url);
+  const functions = JSON.parse(readFileSync(file, "utf8")) as FunctionsFile;
   const client = await findEksClient({ ...process.env, ...settings });
   return clusterLines(client, findClusterNeeds(stage, functions, settings.DEPLOY_ACCOUNT));
 }

@@ -1,9 +1,11 @@
 import { once } from "node:events";
-import { writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
-import { join } from "node:path";
 import { expect, it } from "vitest";
-import { addSst, makeStageFolder, runIn } from "./stage-fixture.ts";
+import { selfSigned } from "#kubernetes/fixtures/loopback-fixture.ts";
+import { addSst, encodeCa, makeStageFolder, runIn, writeKubeconfig } from "./stage-fixture.ts";
+
+const { cert: ca } = selfSigned();
+const withoutGateway = { ACCESS: "none", EKS_CA: encodeCa(ca) };
 
 /** Writes a kubeconfig of a server that is gone, and returns its words. */
 async function leadNowhere(folder: string): Promise<string[]> {
@@ -12,21 +14,11 @@ async function leadNowhere(folder: string): Promise<string[]> {
   const address = server.address();
   server.close();
   const port = typeof address === "object" ? address?.port : undefined;
-  const file = join(folder, "kubeconfig");
-  await writeFile(
-    file,
-    JSON.stringify({
-      "current-context": "gone",
-      contexts: [{ name: "gone", context: { cluster: "gone", user: "gone" } }],
-      clusters: [{ name: "gone", cluster: { server: `https://127.0.0.1:${port}` } }],
-      users: [{ name: "gone", user: { token: "any" } }],
-    }),
-  );
-  return ["--kubeconfig", file];
+  return writeKubeconfig(folder, `https://127.0.0.1:${port}`, ca);
 }
 
 it("a stage whose cluster gives no answer is deployed, and the command says how to go on", async () => {
-  const folder = await makeStageFolder({ ACCESS: "none" });
+  const folder = await makeStageFolder(withoutGateway);
   await addSst(folder, 0);
   const nowhere = await leadNowhere(folder);
 
@@ -43,7 +35,7 @@ it("a stage whose cluster gives no answer is deployed, and the command says how 
 });
 
 it("a failed deployment ends with the code of SST, and no cluster is asked", async () => {
-  const folder = await makeStageFolder({ ACCESS: "none" });
+  const folder = await makeStageFolder(withoutGateway);
   await addSst(folder, 7);
 
   const answer = await runIn(folder, "deploy", ["--stage", "dev", ...(await leadNowhere(folder))]);
@@ -52,7 +44,7 @@ it("a failed deployment ends with the code of SST, and no cluster is asked", asy
 });
 
 it("a stage without environments on Kubernetes changes no cluster", async () => {
-  const folder = await makeStageFolder({ ACCESS: "none", COMPUTE: "process" });
+  const folder = await makeStageFolder({ ...withoutGateway, COMPUTE: "process" });
   await addSst(folder, 0);
 
   const answer = await runIn(folder, "deploy", ["--stage", "dev", ...(await leadNowhere(folder))]);
@@ -74,7 +66,7 @@ it.each([
   [[], 2, "Name the stage with --stage\n"],
   [["--stage", "other"], 1, "There is no stage other: no .env.other\n"],
 ])("with %j it ends with exit code %i, and nothing is made", async (words, code, saying) => {
-  const folder = await makeStageFolder({ ACCESS: "none" });
+  const folder = await makeStageFolder(withoutGateway);
   await addSst(folder, 0);
 
   const answer = await runIn(folder, "deploy", words);

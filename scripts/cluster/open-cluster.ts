@@ -22,7 +22,7 @@ type Settings = Readonly<Record<string, string | undefined>>;
 
 export interface ClusterChoice {
   readonly stage?: string | undefined;
-  /** Leads to the cluster of the stage, for example through a tunnel. */
+  /** Leads to the cluster of the stage, for example through a tunnel. Its certificate authority is compared. */
   readonly kubeconfig?: string | undefined;
 }
 
@@ -37,9 +37,7 @@ export async function openCluster({ stage: name, kubeconfig }: ClusterChoice): P
     return { ...opened, settings: process.env, stage: undefined };
   }
   const { settings, stage } = await openStage(name);
-  const opened = await (kubeconfig === undefined
-    ? openEks(stage, settings)
-    : openKubeconfig(kubeconfig, process.env.KUBE_CONTEXT));
+  const opened = await (kubeconfig === undefined ? openEks(stage, settings) : openTunnel(kubeconfig, stage, settings));
   return { ...opened, settings, stage };
 }
 
@@ -65,27 +63,71 @@ async function openKubeconfig(file: string | undefined, context: string | undefi
   return { client: apiClient(access), name: `context ${name}, ${access.url}` };
 }
 
-/** Opens the EKS cluster of a stage as the AWS identity of this shell: profile, SSO, environment or role. */
+/**
+ * Opens the cluster of a stage at the server of a kubeconfig, which may be the end of a tunnel. Each cluster has its own
+ * certificate authority. The client trusts no other one, and a file without it is refused in words.
+ */
+async function openTunnel(file: string, { eksCluster }: Stage, settings: Settings): Promise<Opened> {
+  const { KUBE_CONTEXT: context } = process.env;
+  const { access, context: name } = await readKubeconfig({ file, context, environment: process.env });
+  const ca = await findAuthority(eksCluster, settings);
+  const ofCluster = readCertificates(ca);
+  if (!readCertificates(access.ca ?? "").some((each) => ofCluster.includes(each))) {
+    throw new Error(
+      `${file}: context ${name} does not lead to EKS cluster ${eksCluster}, because its certificate authority is ` +
+        `${access.ca ? "another one" : "not named"}. Write the file as in ${guide}`,
+    );
+  }
+  return { client: apiClient({ ...access, ca }), name: `context ${name}, ${access.url}` };
+}
+
+const guide = "docs/deploy.md#a-private-endpoint";
+
+async function findAuthority(cluster: string, settings: Settings): Promise<string> {
+  if (settings.EKS_CA) return decode(settings.EKS_CA);
+  const { ca } = await askEks(settings, `The certificate authority of EKS cluster ${cluster} is not known`, (eks) =>
+    describeAddress(eks, settings, cluster),
+  );
+  return ca;
+}
+
+function readCertificates(pem: string): string[] {
+  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
+  return blocks.map((block) => block.replace(/\s/g, ""));
+}
+
+/** Opens the EKS cluster of a stage as the AWS identity of this shell. */
 async function openEks({ eksCluster: cluster }: Stage, settings: Settings): Promise<Opened> {
-  const eks = await findEksClient({ ...process.env, ...settings });
-  if (typeof eks === "string") throw new Error(`EKS cluster ${cluster} cannot be opened: ${eks}`);
-  try {
+  return askEks(settings, `EKS cluster ${cluster} cannot be opened`, async (eks) => {
     const { endpoint, ca } = await findAddress(eks, settings, cluster);
     const identity = await eks.config.credentials();
     const credentials = () => ({ ...identity, sessionToken: identity.sessionToken });
     const service = { name: "eks", region: await eks.config.region(), url: endpoint, credentials };
     const access = await eksAccess({ eks: service, cluster, endpoint, ca, clock: systemClock() });
     return { client: apiClient(access), name: `EKS cluster ${cluster} in ${service.region}, ${endpoint}` };
+  });
+}
+
+/** Calls EKS as the AWS identity of this shell: profile, SSO, environment or role. Throws `problem` with its reason. */
+async function askEks<T>(settings: Settings, problem: string, call: (eks: EKSClient) => Promise<T>): Promise<T> {
+  const eks = await findEksClient({ ...process.env, ...settings });
+  if (typeof eks === "string") throw new Error(`${problem}: ${eks}`);
+  try {
+    return await call(eks);
   } catch (error) {
-    throw new Error(`EKS cluster ${cluster} cannot be opened: ${error instanceof Error ? error.message : error}`);
+    throw new Error(`${problem}: ${error instanceof Error ? error.message : error}`);
   } finally {
     eks.destroy();
   }
 }
 
-async function findAddress(eks: EKSClient, { EKS_ENDPOINT, EKS_CA, DEPLOY_ACCOUNT }: Settings, name: string) {
-  const decode = (data: string) => Buffer.from(data, "base64").toString();
+async function findAddress(eks: EKSClient, settings: Settings, name: string) {
+  const { EKS_ENDPOINT, EKS_CA } = settings;
   if (EKS_ENDPOINT && EKS_CA) return { endpoint: EKS_ENDPOINT, ca: decode(EKS_CA) };
+  return describeAddress(eks, settings, name);
+}
+
+async function describeAddress(eks: EKSClient, { DEPLOY_ACCOUNT }: Settings, name: string) {
   const { cluster } = await eks.send(new DescribeClusterCommand({ name }));
   const { arn = "", endpoint, certificateAuthority, status } = cluster ?? {};
   const [, , , , account] = arn.split(":");
@@ -94,4 +136,8 @@ async function findAddress(eks: EKSClient, { EKS_ENDPOINT, EKS_CA, DEPLOY_ACCOUN
   }
   if (!endpoint || !certificateAuthority?.data) throw new Error(`it has no endpoint, and is ${status ?? "not known"}`);
   return { endpoint, ca: decode(certificateAuthority.data) };
+}
+
+function decode(base64: string): string {
+  return Buffer.from(base64, "base64").toString();
 }

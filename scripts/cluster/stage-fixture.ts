@@ -33,10 +33,36 @@ export async function addSst(folder: string, code: number): Promise<void> {
   await writeFile(join(programs, "sst"), `#!/bin/sh\necho "sst $*"\nexit ${code}\n`, { mode: 0o755 });
 }
 
+/** Writes a kubeconfig of this server, and returns the words that name it. */
+export async function writeKubeconfig(folder: string, server: string, ca: string): Promise<string[]> {
+  const file = join(folder, "kubeconfig");
+  const data = { "certificate-authority-data": encodeCa(ca) };
+  await writeFile(
+    file,
+    JSON.stringify({
+      "current-context": "tunnel",
+      contexts: [{ name: "tunnel", context: { cluster: "tunnel", user: "tunnel" } }],
+      clusters: [{ name: "tunnel", cluster: { server, ...(ca && data) } }],
+      users: [{ name: "tunnel", user: { token: "any" } }],
+    }),
+  );
+  return ["--kubeconfig", file];
+}
+
+/** Encodes a certificate as EKS_CA and EKS do. */
+export function encodeCa(pem: string): string {
+  return Buffer.from(pem).toString("base64");
+}
+
 /** Runs a script of scripts/cluster in such a folder. */
-export function runIn(folder: string, script: "apply" | "check" | "deploy", words: readonly string[]) {
+export function runIn(
+  folder: string,
+  script: "apply" | "check" | "deploy",
+  words: readonly string[],
+  environment: Settings = {},
+) {
   const file = fileURLToPath(new URL(`${script}.ts`, import.meta.url));
   const answer = ({ code = 0, stdout = "", stderr = "" }) => ({ code, stdout, stderr });
-  const env = { PATH: process.env.PATH, HOME: folder, AWS_EC2_METADATA_DISABLED: "true" };
+  const env = { PATH: process.env.PATH, HOME: folder, AWS_EC2_METADATA_DISABLED: "true", ...environment };
   return promisify(execFile)(process.execPath, [file, ...words], { cwd: folder, env }).then(answer, answer);
 }

@@ -8,7 +8,7 @@ import { applyPlan, planApply } from "#kubernetes/setup/apply.ts";
 import { readInventory } from "#kubernetes/setup/inventory.ts";
 import type { Manifest } from "#kubernetes/setup/manifests.ts";
 import { formatPlan } from "#kubernetes/setup/plan-lines.ts";
-import { addSst, makeStageFolder, runIn } from "../../scripts/cluster/stage-fixture.ts";
+import { addSst, encodeCa, makeStageFolder, runIn } from "../../scripts/cluster/stage-fixture.ts";
 import { type Cluster, startCluster } from "./cluster.ts";
 import { must } from "./objects.ts";
 
@@ -101,8 +101,18 @@ describe("npm run cluster:apply with a stage", () => {
     GATEWAY_CERTIFICATE_ARN: "arn:aws:acm:eu-west-1:111122223333:certificate/0a1b",
   };
   const kubeconfig = () => ["--kubeconfig", join(cluster.controlPlane.home, "admin.kubeconfig")];
+  const authority = () => {
+    const { ca: chain } = cluster.controlPlane.getAccess("admin");
+    return { EKS_CA: encodeCa(chain.slice(chain.lastIndexOf("-----BEGIN"))) };
+  };
   const run = async (settings: Readonly<Record<string, string>>, ...words: string[]) =>
-    runIn(await makeStageFolder(settings), "apply", ["--stage", "dev", ...kubeconfig(), "--yes", ...words]);
+    runIn(await makeStageFolder({ ...authority(), ...settings }), "apply", [
+      "--stage",
+      "dev",
+      ...kubeconfig(),
+      "--yes",
+      ...words,
+    ]);
   const hostKey = async () => {
     const key = newSshKey();
     const file = join(await mkdtemp(join(tmpdir(), "berth-key-")), "keys");
@@ -164,7 +174,7 @@ describe("npm run cluster:apply with a stage", () => {
   });
 
   it("is what npm run deploy ends with, which takes the rights to do so from --yes", async () => {
-    const folder = await makeStageFolder({ ACCESS: "none" });
+    const folder = await makeStageFolder({ ...authority(), ACCESS: "none" });
     await addSst(folder, 0);
     await runIn(folder, "apply", ["--stage", "dev", ...kubeconfig(), "--yes"]);
     must(await cluster.admin.remove("/apis/scheduling.k8s.io/v1/priorityclasses/berth-environment"));
