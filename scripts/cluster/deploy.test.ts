@@ -52,6 +52,18 @@ it("a stage without environments on Kubernetes changes no cluster", async () => 
   expect(answer).toMatchObject({ code: 0, stderr: "COMPUTE=process: no cluster was changed.\n" });
 });
 
+it("with --no-cluster a stage needs no file and no gateway's settings, and no cluster is asked", async () => {
+  const folder = await makeStageFolder({ SSH_HOST_KEYS: `ssh-ed25519 ${"A".repeat(68)}` });
+  await addSst(folder, 0);
+
+  const withFile = await runIn(folder, "deploy", ["--stage", "dev", "--no-cluster", "--verbose"]);
+  const without = await runIn(folder, "deploy", ["--no-cluster", "--stage", "pipeline"]);
+
+  const stderr = "--no-cluster: no cluster was changed.\n";
+  expect(withFile).toEqual({ code: 0, stdout: "sst deploy --stage dev --verbose\n", stderr });
+  expect(without).toEqual({ code: 0, stdout: "sst deploy --stage pipeline\n", stderr });
+});
+
 it("what the gateway lacks is said before anything is made", async () => {
   const folder = await makeStageFolder({ SSH_HOST_KEYS: `ssh-ed25519 ${"A".repeat(68)}` });
   await addSst(folder, 0);

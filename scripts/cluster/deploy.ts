@@ -11,6 +11,7 @@ const help = `Deploys a stage, and then applies the objects of its cluster.
 
   --yes                  do not ask before the cluster is changed; needed where nobody can be asked
   --kubeconfig <file>    reach the cluster as the file says, for example through a tunnel
+  --no-cluster           leave the cluster as it is; then settings may come from this shell, without .env.dev
 
 Any other option is one of "sst deploy". Exit code 0: both are done. 2: wrong use. 3: the stage is deployed, but its
 cluster is not as it wants. Any other: that of "sst deploy", and the cluster was not changed.
@@ -22,6 +23,7 @@ const options = {
   stage: { type: "string" },
   yes: { type: "boolean" },
   kubeconfig: { type: "string" },
+  "no-cluster": { type: "boolean" },
   help: { type: "boolean" },
 } as const;
 
@@ -32,25 +34,37 @@ process.exitCode = await main().catch((error: unknown) => {
 
 async function main(): Promise<number> {
   const words = process.argv.slice(2);
-  const { stage: name, help: asked, yes, kubeconfig } = parseArgs({ args: words, options, strict: false }).values;
+  const { stage: name, help: asked, ...own } = parseArgs({ args: words, options, strict: false }).values;
   if (asked) process.stdout.write(help);
   if (asked) return 0;
   if (typeof name !== "string") {
     process.stderr.write(`Name the stage with --stage\n\n${help}`);
     return wrongUse;
   }
-  const { settings, stage } = await openStage(name);
-  // What the cluster would lack is said before anything is made.
-  await readWanted(settings, stage);
+  const without = own["no-cluster"] ? "--no-cluster" : await findWithoutCluster(name);
   // SST gets Ctrl-C too, and takes a while to stop. This process waits for it.
   for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => undefined);
   const deployed = run("tools/sst/node_modules/.bin/sst", ["deploy", ...withoutOwn(words)]);
   if (deployed !== 0) return deployed;
+  if (without === undefined) return applyCluster(name, own);
+  writeError(`${without}: no cluster was changed.`);
+  return 0;
+}
+
+/** Returns the setting by which a stage has no cluster. Throws what a cluster would lack, before anything is made. */
+async function findWithoutCluster(name: string): Promise<string | undefined> {
+  const { settings, stage } = await openStage(name);
+  await readWanted(settings, stage);
   const { COMPUTE = "kubernetes" } = settings;
-  if (COMPUTE !== "kubernetes") {
-    writeError(`COMPUTE=${COMPUTE}: no cluster was changed.`);
-    return 0;
-  }
+  return COMPUTE === "kubernetes" ? undefined : `COMPUTE=${COMPUTE}`;
+}
+
+interface ClusterOptions {
+  readonly kubeconfig?: string | boolean | undefined;
+  readonly yes?: string | boolean | undefined;
+}
+
+function applyCluster(name: string, { kubeconfig, yes }: ClusterOptions): number {
   const file = typeof kubeconfig === "string" ? ["--kubeconfig", kubeconfig] : [];
   const choice = ["--stage", name, ...file];
   const script = fileURLToPath(new URL("apply.ts", import.meta.url));
@@ -64,7 +78,8 @@ async function main(): Promise<number> {
 
 /** Returns the words for SST, which does not know the options of the cluster. */
 function withoutOwn(words: readonly string[]): string[] {
-  const isOwn = (word = "") => word === "--yes" || word === "--kubeconfig" || word.startsWith("--kubeconfig=");
+  const isOwn = (word: string) =>
+    ["--yes", "--no-cluster", "--kubeconfig"].includes(word) || word.startsWith("--kubeconfig=");
   return words.filter((word, at) => !isOwn(word) && words[at - 1] !== "--kubeconfig");
 }
 
