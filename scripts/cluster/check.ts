@@ -1,5 +1,7 @@
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
+import { joinReports } from "#aws/cluster-check/findings.ts";
+import type { ClusterReport } from "#core/ports/cluster-report.ts";
 import { printableText } from "#core/text/printable-text.ts";
 import { checkSetup, type SetupNeeds } from "#kubernetes/setup/check.ts";
 import { describeApplyError } from "#kubernetes/setup/plan-lines.ts";
@@ -38,8 +40,13 @@ async function main(): Promise<number> {
   try {
     const { stage, settings } = cluster;
     const eksLines = stage ? await describeEks(stage, settings) : [];
-    const report = await checkSetup(cluster.client, findNeeds(await readWanted(settings, stage), cluster));
-    const lines = [...eksLines, `The cluster itself (${cluster.name}):`, ...findingLines(report)];
+    const { wanted, settings: ofGateway } = await findWanted(cluster);
+    const report = await checkSetup(cluster.client, findNeeds(wanted, cluster));
+    const lines = [
+      ...eksLines,
+      `The cluster itself (${cluster.name}):`,
+      ...findingLines(joinReports([ofGateway, report])),
+    ];
     for (const line of lines) process.stdout.write(`${printableText(line)}\n`);
     return lines.some((line) => line.startsWith(MISSING)) ? 1 : 0;
   } finally {
@@ -67,6 +74,22 @@ async function describeEks(stage: Stage, settings: OpenCluster["settings"]): Pro
   const functions = JSON.parse(readFileSync(file, "utf8")) as FunctionsFile;
   const client = await findEksClient({ ...process.env, ...settings });
   return clusterLines(client, findClusterNeeds(stage, functions, settings.DEPLOY_ACCOUNT));
+}
+
+/** Returns the objects of a cluster. If settings of the gateway are bad, reports them, and leaves out the stage's own. */
+async function findWanted({ settings, stage }: OpenCluster): Promise<{ wanted: Wanted; settings: ClusterReport }> {
+  try {
+    return { wanted: await readWanted(settings, stage), settings: { findings: [], leftOut: [] } };
+  } catch (error) {
+    if (!stage?.gateway || !(error instanceof Error)) throw error;
+    // Below its heading, the message has a line for each bad setting.
+    const [heading = "", ...problems] = error.message.split("\n");
+    const missing = problems.length > 0 ? problems.map((problem) => problem.trim()) : [heading];
+    const todo = `Correct it in .env.${stage.name}: docs/deploy.md#let-users-in`;
+    const findings = missing.map((problem) => ({ what: "settings of the gateway", missing: problem, todo }));
+    const leftOut = [{ what: "objects of the stage's own", why: "they depend on the settings of the gateway" }];
+    return { wanted: await readWanted(settings, undefined), settings: { findings, leftOut } };
+  }
 }
 
 function findNeeds({ shared, owned }: Wanted, { settings, stage }: OpenCluster): SetupNeeds {

@@ -1,14 +1,7 @@
 import { expect, it, onTestFinished } from "vitest";
-import { loopbackServer, refuse, selfSigned } from "#kubernetes/fixtures/loopback-fixture.ts";
+import { selfSigned } from "#kubernetes/fixtures/loopback-fixture.ts";
 import { fakeKey, startFakeService } from "#tests/aws/fake-service.ts";
-import { encodeCa, makeStageFolder, runIn, writeKubeconfig } from "./stage-fixture.ts";
-
-/** Starts the end of a tunnel, whose cluster refuses each request. */
-async function startTunnel() {
-  const tunnel = await loopbackServer((_, response) => refuse(response, 403, "Forbidden", "no rights"));
-  onTestFinished(tunnel.close);
-  return { ...tunnel, ca: tunnel.access.ca ?? "" };
-}
+import { encodeCa, makeStageFolder, runIn, startTunnel, writeKubeconfig } from "./stage-fixture.ts";
 
 /** Starts an EKS whose clusters have this certificate authority. Returns the environment of its clients. */
 async function startEks(ca: string) {

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { onTestFinished } from "vitest";
+import { loopbackServer, refuse } from "#kubernetes/fixtures/loopback-fixture.ts";
 
 type Settings = Readonly<Record<string, string>>;
 
@@ -31,6 +32,13 @@ export async function addSst(folder: string, code: number): Promise<void> {
   const programs = join(folder, "tools/sst/node_modules/.bin");
   await mkdir(programs, { recursive: true });
   await writeFile(join(programs, "sst"), `#!/bin/sh\necho "sst $*"\nexit ${code}\n`, { mode: 0o755 });
+}
+
+/** Starts the end of a tunnel, whose cluster refuses each request. */
+export async function startTunnel() {
+  const tunnel = await loopbackServer((_, response) => refuse(response, 403, "Forbidden", "no rights"));
+  onTestFinished(tunnel.close);
+  return { ...tunnel, ca: tunnel.access.ca ?? "" };
 }
 
 /** Writes a kubeconfig of this server, and returns the words that name it. */
