@@ -297,6 +297,50 @@ test("groups of types that NODE_GROUPS names are the operator's, and need no nod
   expect(checkCluster(answers({ groups: [] }), others).findings).toEqual([]);
 });
 
+const block: Nodegroup = {
+  nodegroupName: "block-us-east-1b",
+  status: "ACTIVE",
+  capacityType: "CAPACITY_BLOCK",
+  amiType: "BOTTLEROCKET_x86_64_NVIDIA",
+  launchTemplate: { id: "lt-1" },
+  scalingConfig: { minSize: 0, maxSize: 4, desiredSize: 0 },
+};
+const ofBlocks = { ...needs, otherPools: ["h200"] };
+
+test("a group of a Capacity Block lacks nothing while it has no machines, and the report says when it has some", () => {
+  expect(checkCluster(answers({ groups: [block] }), ofBlocks)).toEqual({
+    findings: [],
+    leftOut: [
+      {
+        what: "time of block-us-east-1b",
+        why: expect.stringContaining("machines from its start until 30 minutes before its end"),
+      },
+    ],
+  });
+});
+
+test("a group of a Capacity Block whose type NODE_GROUPS does not name is found", () => {
+  const { findings } = checkCluster(answers({ groups: [p5, block] }), needs);
+
+  expect(findings).toMatchObject([
+    { what: "node group block-us-east-1b", todo: expect.stringContaining("NODE_GROUPS") },
+  ]);
+});
+
+test.each([
+  [
+    "InsufficientInstanceCapacity - We currently do not have sufficient p5e.48xlarge capacity.",
+    "wait: a Capacity Block",
+  ],
+  ["VcpuLimitExceeded - You have requested more vCPU capacity than your current vCPU limit.", "quota"],
+])("a group of a Capacity Block that cannot launch machines because of %s says what to do", (text, todo) => {
+  const issues: Issue[] = [{ code: "AsgInstanceLaunchFailures", message: `Could not launch. ${text}` }];
+
+  const { findings } = checkCluster(answers({ groups: [{ ...block, health: { issues } }] }), ofBlocks);
+
+  expect(findings).toMatchObject([{ what: "node group block-us-east-1b", todo: expect.stringContaining(todo) }]);
+});
+
 test("entries of another stage do not count, and before its first deployment a stage has none", () => {
   const others = entries.map(({ kubernetesGroups = [], ...rest }) => ({
     ...rest,

@@ -8,7 +8,8 @@ import { type ClusterNeeds, describeIssue } from "./findings.ts";
 /** `isAuto`: the cluster is in EKS Auto Mode, whose machines belong to no node group. */
 export function checkNodeGroups(groups: readonly Nodegroup[], needs: ClusterNeeds, isAuto: boolean): ClusterReport {
   const perGroup = groups.flatMap((group) => [...findHealth(group, needs), ...findUse(group, needs)]);
-  return { findings: [...findNoGpus(groups, needs, isAuto), ...perGroup], leftOut: findDevicePlugin(groups) };
+  const leftOut = [...findDevicePlugin(groups), ...findBlocks(groups)];
+  return { findings: [...findNoGpus(groups, needs, isAuto), ...perGroup], leftOut };
 }
 
 /** Returns the types of a group that Berth knows. */
@@ -38,7 +39,7 @@ function findHealth(group: Nodegroup, needs: ClusterNeeds): Finding[] {
   const issues = (group.health?.issues ?? []).map((issue) => ({
     what,
     missing: `EKS reports ${describeIssue(issue)}`,
-    todo: adviceFor(issue) ?? details,
+    todo: adviceFor(issue, group) ?? details,
   }));
   if (createsMachines(group)) return issues;
   return [{ what, missing: `it is ${group.status}, so it creates no machines`, todo: details }, ...issues];
@@ -51,15 +52,34 @@ const advice: Readonly<Record<Lack, string | undefined>> = {
   other: undefined,
 };
 
-function adviceFor(issue: Issue): string | undefined {
+function adviceFor(issue: Issue, group: Nodegroup): string | undefined {
   const lack = findLack(issue);
+  if (isBlock(group) && (lack === "machines" || lack === "other"))
+    return `Outside of its block's time, wait: ${blockTime}`;
   return lack && advice[lack];
+}
+
+function isBlock({ capacityType }: Nodegroup): boolean {
+  return capacityType === "CAPACITY_BLOCK";
+}
+
+/** Amazon EC2 User Guide, "Capacity Blocks for ML": EC2 ends the machines in the last 30 minutes. */
+const blockTime =
+  "a Capacity Block has machines from its start until 30 minutes before its end. EKS shows neither, but " +
+  "aws ec2 describe-capacity-reservations does";
+
+/** A group of a block has no machine before and after, which is no fault. */
+function findBlocks(groups: readonly Nodegroup[]): LeftOut[] {
+  const names = groups.filter(isBlock).map(({ nodegroupName }) => nodegroupName);
+  return names.length === 0 ? [] : [{ what: `time of ${names.join(", ")}`, why: blockTime }];
 }
 
 /** Returns why the capacity schedule does not count a group with types of Berth, unless NODE_GROUPS overrides it. */
 function findUse(group: Nodegroup, needs: ClusterNeeds): Finding[] {
   const { nodegroupName, instanceTypes = [], scalingConfig, taints = [] } = group;
   const what = `node group ${nodegroupName}`;
+  // Which pool of NODE_GROUPS is that of a block, EKS does not say.
+  if (isBlock(group) && needs.otherPools.length > 0) return [];
   if (instanceTypes.length === 0) {
     const missing = "its machine type is in its launch template, which Berth does not read";
     return [{ what, missing, todo: "If jobs are to use it, name the type in NODE_GROUPS" }];
