@@ -29,6 +29,7 @@ export interface ClusterRoles {
 
 export interface ClusterArns {
   readonly partition: Text;
+  readonly account: Text;
   /** ARN of the cluster, known before the cluster exists. */
   readonly cluster: Text;
   readonly clusterName: string;
@@ -39,9 +40,15 @@ export interface ClusterArns {
   readonly ebsKey: string | undefined;
 }
 
-/** Creates the role of the control plane (EKS User Guide, "Amazon EKS cluster IAM role"). */
-export function makeControlPlaneRole(partition: Text, keep: $util.CustomResourceOptions) {
-  const role = makeServiceRole("ClusterControlPlane", ["eks"], keep);
+/**
+ * Creates the role of the control plane (EKS User Guide, "Amazon EKS cluster IAM role"). EKS takes it only for this cluster
+ * (EKS User Guide, "Cross-service confused deputy prevention in Amazon EKS").
+ */
+export function makeControlPlaneRole({ partition, account, cluster }: ClusterArns, keep: $util.CustomResourceOptions) {
+  const role = makeServiceRole("ClusterControlPlane", "eks", keep, {
+    ArnLike: { "aws:SourceArn": cluster },
+    StringEquals: { "aws:SourceAccount": account },
+  });
   return { role, attached: attach(role, "ClusterControlPlane", ["AmazonEKSClusterPolicy"], partition, keep) };
 }
 
@@ -57,7 +64,7 @@ export function makeClusterRoles(arns: ClusterArns, keep: $util.CustomResourceOp
     const inlinePolicies = statements.length > 0 ? [{ name: "pods", policy }] : [];
     return new aws.iam.Role(name, { assumeRolePolicy: podTrust(cluster, accounts[account]), inlinePolicies }, keep);
   };
-  const machines = makeServiceRole("ClusterMachines", ["ec2"], keep);
+  const machines = makeServiceRole("ClusterMachines", "ec2", keep);
   const network = forPods("ClusterNetwork", "network", []);
   // A machine of Amazon Linux reads itself from EC2 before it joins, which the minimal policy does not allow.
   const ofMachines = ["AmazonEKSWorkerNodePolicy", "AmazonEC2ContainerRegistryPullOnly"];
@@ -73,10 +80,20 @@ export function makeClusterRoles(arns: ClusterArns, keep: $util.CustomResourceOp
   };
 }
 
-function makeServiceRole(name: string, services: readonly string[], keep: $util.CustomResourceOptions): aws.iam.Role {
-  const principal = { Service: services.map((service) => `${service}.amazonaws.com`) };
-  const statement = { Effect: "Allow", Principal: principal, Action: ["sts:AssumeRole"] };
-  const assumeRolePolicy = JSON.stringify({ Version: "2012-10-17", Statement: [statement] });
+function makeServiceRole(
+  name: string,
+  service: string,
+  keep: $util.CustomResourceOptions,
+  Condition?: Statement["Condition"],
+): aws.iam.Role {
+  const principal = { Service: `${service}.amazonaws.com` };
+  const statement = {
+    Effect: "Allow",
+    Principal: principal,
+    Action: ["sts:AssumeRole"],
+    ...(Condition && { Condition }),
+  };
+  const assumeRolePolicy = $util.jsonStringify({ Version: "2012-10-17", Statement: [statement] });
   return new aws.iam.Role(name, { assumeRolePolicy }, keep);
 }
 

@@ -19,7 +19,7 @@ export function makeCluster(stage: Stage, wanted: NewCluster, key: aws.kms.Key):
   const name = stage.eksCluster;
   const network = makeNetwork(wanted, { clusterName: name, natInEachZone: stage.isProduction }, keep);
   const arns = buildArns(name, stage.ebsKey);
-  const controlPlane = makeControlPlane(stage, wanted, { network, key, keep, partition: arns.partition });
+  const controlPlane = makeControlPlane(stage, wanted, { network, key, keep, arns });
   const roles = makeClusterRoles(arns, keep);
   const { cluster } = controlPlane;
   const addOns = { cluster, version: KUBERNETES_VERSION, roles, keep };
@@ -46,7 +46,7 @@ interface ControlPlaneParts {
   readonly network: ClusterNetwork;
   readonly key: aws.kms.Key;
   readonly keep: { readonly protect: boolean };
-  readonly partition: $util.Input<string>;
+  readonly arns: ClusterArns;
 }
 
 /**
@@ -54,8 +54,8 @@ interface ControlPlaneParts {
  * roles get their access entries in identities.ts.
  */
 function makeControlPlane(stage: Stage, { isPrivate }: NewCluster, parts: ControlPlaneParts) {
-  const { network, key, keep, partition } = parts;
-  const { role, attached } = makeControlPlaneRole(partition, keep);
+  const { network, key, keep, arns } = parts;
+  const { role, attached } = makeControlPlaneRole(arns, keep);
   // EKS would create the group itself, and keep its lines for ever.
   const logs = new aws.cloudwatch.LogGroup(
     "ClusterLogs",
@@ -97,6 +97,7 @@ function buildArns(clusterName: string, ebsKey: string | undefined): ClusterArns
     $util.interpolate`arn:${partition}:${service}:${region}:${account}:${rest}`;
   return {
     partition,
+    account,
     clusterName,
     ebsKey,
     cluster: arn("eks", `cluster/${clusterName}`),

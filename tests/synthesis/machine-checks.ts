@@ -129,8 +129,8 @@ export const machineChecks = {
   },
 
   /**
-   * https://docs.aws.amazon.com/eks/latest/userguide/cluster-iam-role.html, create-node-role.html, cni-iam-role.html and
-   * pod-id-association.html beside it.
+   * https://docs.aws.amazon.com/eks/latest/userguide/cluster-iam-role.html, create-node-role.html, cni-iam-role.html,
+   * pod-id-association.html and cross-service-confused-deputy-prevention.html beside it.
    */
   rolesOfCluster(resources) {
     const roles = ofType(resources, "aws:iam/role:Role").filter(({ name }) => name.startsWith("Cluster"));
@@ -140,7 +140,7 @@ export const machineChecks = {
         "roles of the cluster",
         roles.map(({ name, inputs }) => `${name} ${trustedBy(inputs)}`),
         [
-          "ClusterControlPlane eks.amazonaws.com",
+          `ClusterControlPlane eks.amazonaws.com ${arn("eks", `cluster/${cluster}`)} ${ACCOUNT}`,
           "ClusterMachines ec2.amazonaws.com",
           `ClusterNetwork pods.eks.amazonaws.com ${account("aws-node")}`,
           `ClusterDisks pods.eks.amazonaws.com ${account("ebs-csi-controller-sa")}`,
@@ -176,8 +176,9 @@ const account = (name: string) => `arn:aws:eks:${REGION}:${ACCOUNT}:cluster/${cl
 
 function trustedBy({ assumeRolePolicy }: Resource["inputs"]): string {
   const [{ Principal, Condition }, ...others] = JSON.parse(assumeRolePolicy).Statement;
-  const tags = Object.values(Condition?.StringEquals ?? {});
-  return [Principal.Service, ...tags, ...others.map(() => "and others")].flat().join(" ");
+  const { ArnLike, StringEquals } = Condition ?? {};
+  const values = [ArnLike?.["aws:SourceArn"] ?? [], Object.values(StringEquals ?? {})];
+  return [Principal.Service, ...values.flat(), ...others.map(() => "and others")].flat().join(" ");
 }
 
 /** A line for each action: role, action, resources and conditions. */

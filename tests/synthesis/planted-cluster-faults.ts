@@ -102,6 +102,20 @@ export const clusterFaults: Readonly<Record<string, readonly [check: string, fau
     "rolesOfCluster",
     change(attachment, /CNI/, (inputs) => ({ ...inputs, role: "ClusterMachines" })),
   ],
+  "a control plane's role that EKS takes for clusters of other accounts": [
+    "rolesOfCluster",
+    change(role, /^ClusterControlPlane$/, (inputs) => ({
+      ...inputs,
+      assumeRolePolicy: inputs.assumeRolePolicy.replace(/,"StringEquals":\{"aws:SourceAccount":.*?\}/, ""),
+    })),
+  ],
+  "a control plane's role that EKS takes for other clusters": [
+    "rolesOfCluster",
+    change(role, /^ClusterControlPlane$/, (inputs) => ({
+      ...inputs,
+      assumeRolePolicy: inputs.assumeRolePolicy.replace(/"ArnLike":\{"aws:SourceArn":.*?\},/, ""),
+    })),
+  ],
   "a role that any pod gets": [
     "rolesOfCluster",
     change(role, /^ClusterDisks$/, (inputs) => ({
