@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 import { expect, it } from "vitest";
 import { selfSigned } from "#kubernetes/fixtures/loopback-fixture.ts";
+import { startOfferings } from "../../stacks/plan/ec2-fixture.ts";
 import { addSst, encodeCa, makeStageFolder, runIn, writeKubeconfig } from "./stage-fixture.ts";
 
 const { cert: ca } = selfSigned();
@@ -72,6 +73,34 @@ it("what the gateway lacks is said before anything is made", async () => {
 
   expect([code, stdout]).toEqual([1, ""]);
   expect(stderr).toContain("  GATEWAY_IMAGE must be the image that npm run images builds: it is not set\n");
+});
+
+it("a zone without a machine type is refused before anything is made, if there are credentials", async () => {
+  const group = { name: "h100", type: "p5.48xlarge", max: 1, zones: ["eu-west-1a"] };
+  const folder = await makeStageFolder({
+    ACCESS: "none",
+    EKS_CLUSTER: "new",
+    EKS_ZONES: "eu-west-1a,eu-west-1b",
+    EKS_NODE_GROUPS: JSON.stringify([group]),
+  });
+  await addSst(folder, 7);
+  const offered = { "m7i.large": ["eu-west-1a", "eu-west-1b"], "p5.48xlarge": ["eu-west-1c"] };
+
+  const refused = await runIn(folder, "deploy", ["--stage", "dev"], await startOfferings(offered));
+  const unknown = await runIn(folder, "deploy", ["--stage", "dev"]);
+
+  expect(refused).toEqual({
+    code: 1,
+    stdout: "",
+    stderr:
+      "The cluster cannot be made, and nothing was:\n  group h100 in eu-west-1a (EKS_NODE_GROUPS): AWS has no " +
+      "p5.48xlarge in this zone. It is in eu-west-1c\n",
+  });
+  expect(unknown).toEqual({
+    code: 7,
+    stdout: "sst deploy --stage dev\n",
+    stderr: "Not checked: zones that offer the machine types: there are no AWS credentials.\n",
+  });
 });
 
 it.each([

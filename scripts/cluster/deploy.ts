@@ -1,7 +1,9 @@
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { openStage } from "./open-cluster.ts";
+import type { NewCluster } from "../../stacks/cluster/settings.ts";
+import { checkZones } from "../../stacks/plan/offered-zones.ts";
+import { openStage, type Settings } from "./open-cluster.ts";
 import { readWanted } from "./wanted.ts";
 import { writeError } from "./write-error.ts";
 
@@ -55,8 +57,16 @@ async function main(): Promise<number> {
 async function findWithoutCluster(name: string): Promise<string | undefined> {
   const { settings, stage } = await openStage(name);
   await readWanted(settings, stage);
+  if (stage.newCluster) await refuseZones(stage.newCluster, settings);
   const { COMPUTE = "kubernetes" } = settings;
   return COMPUTE === "kubernetes" ? undefined : `COMPUTE=${COMPUTE}`;
+}
+
+async function refuseZones(wanted: NewCluster, settings: Settings): Promise<void> {
+  const { findings, leftOut } = await checkZones(wanted, { ...process.env, ...settings });
+  const lines = findings.map(({ what, missing, todo }) => `  ${what}: ${missing}. ${todo}`);
+  if (lines.length > 0) throw new Error(`The cluster cannot be made, and nothing was:\n${lines.join("\n")}`);
+  for (const { what, why } of leftOut) writeError(`Not checked: ${what}: ${why}.`);
 }
 
 interface ClusterOptions {

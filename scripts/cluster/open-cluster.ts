@@ -18,7 +18,7 @@ export interface OpenCluster {
   readonly stage: Stage | undefined;
 }
 
-type Settings = Readonly<Record<string, string | undefined>>;
+export type Settings = Readonly<Record<string, string | undefined>>;
 
 export interface ClusterChoice {
   readonly stage?: string | undefined;

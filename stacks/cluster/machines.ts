@@ -1,14 +1,10 @@
 import { MACHINE_TAG } from "./cluster-roles.ts";
 import type { ClusterNetwork } from "./network.ts";
 import type { AmiType, NodeGroup } from "./node-group-schema.ts";
-import { chooseAmi, getType } from "./node-groups.ts";
+import { chooseAmi, getType, SYSTEM_MACHINES, SYSTEM_TYPE } from "./node-groups.ts";
 
 type Text = $util.Input<string>;
 
-/** The machine type of the pods of the cluster itself. Berth offers it to no job. */
-export const SYSTEM_TYPE = "m7i.large";
-/** DNS, the driver of disks and others run twice, on two machines. */
-export const SYSTEM_MACHINES = { minSize: 2, maxSize: 3 } as const;
 const SYSTEM_DISK_GB = 50;
 
 export interface MachineParts {

@@ -5,6 +5,11 @@ import { type AmiType, type NodeGroup, NodeGroups } from "./node-group-schema.ts
 const MOST_GROUPS = 30;
 const EXAMPLE = '[{"name":"h100","type":"p5.48xlarge","max":2,"zones":["us-east-1a"]}]';
 
+/** The machine type of the pods of the cluster itself. Berth offers it to no job. */
+export const SYSTEM_TYPE = "m7i.large";
+/** DNS, the driver of disks and others run twice, on two machines. */
+export const SYSTEM_MACHINES = { minSize: 2, maxSize: 3 } as const;
+
 /** Types that Capacity Blocks have (Amazon EC2 User Guide, "Capacity Blocks for ML", prerequisites). */
 const BLOCK_TYPE = /^(p4d|p5|p5e|p6-b200)\./;
 

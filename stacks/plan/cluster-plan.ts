@@ -1,5 +1,4 @@
 import { EKSClient } from "@aws-sdk/client-eks";
-import { clientOptions } from "../../packages/aws/client-options.ts";
 import { readCluster } from "../../packages/aws/cluster-check/answers.ts";
 import { checkCluster } from "../../packages/aws/cluster-check/check-cluster.ts";
 import type { ClusterNeeds } from "../../packages/aws/cluster-check/findings.ts";
@@ -8,24 +7,11 @@ import type { ClusterReport } from "../../packages/core/ports/cluster-report.ts"
 import type { FunctionsFile } from "../compute/functions-file.ts";
 import { findRole, getClusterGroup } from "../compute/roles.ts";
 import { isInNetwork, type Stage } from "../stage.ts";
-
-type Environment = Readonly<Record<string, string | undefined>>;
+import { type Environment, findClient } from "./aws-client.ts";
 
 /** Returns a client of EKS with the deployer's credentials, or why there is none. */
-export async function findEksClient({ AWS_REGION, AWS_PROFILE }: Environment): Promise<EKSClient | string> {
-  const place = { ...(AWS_REGION && { region: AWS_REGION }), ...(AWS_PROFILE && { profile: AWS_PROFILE }) };
-  const client = new EKSClient({ ...clientOptions(undefined), ...place });
-  try {
-    await client.config.credentials();
-  } catch {
-    return "there are no AWS credentials";
-  }
-  try {
-    await client.config.region();
-  } catch {
-    return "no AWS_REGION is set";
-  }
-  return client;
+export async function findEksClient(environment: Environment): Promise<EKSClient | string> {
+  return findClient(environment, (options) => new EKSClient(options));
 }
 
 /** Returns the lines of a plan about the stage's cluster: what it lacks, and which checks were left out. */

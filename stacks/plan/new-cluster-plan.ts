@@ -1,7 +1,6 @@
 import { KUBERNETES_VERSION } from "../cluster/cluster.ts";
-import { SYSTEM_MACHINES, SYSTEM_TYPE } from "../cluster/machines.ts";
 import type { NodeGroup } from "../cluster/node-group-schema.ts";
-import { getType } from "../cluster/node-groups.ts";
+import { getType, SYSTEM_MACHINES, SYSTEM_TYPE } from "../cluster/node-groups.ts";
 import type { NewCluster } from "../cluster/settings.ts";
 import type { Stage } from "../stage.ts";
 

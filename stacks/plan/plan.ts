@@ -6,9 +6,10 @@ import type { FunctionsFile } from "../compute/functions-file.ts";
 import { readStage } from "../stage.ts";
 import { readStageFiles } from "../stage-files.ts";
 import { accessLines } from "./access-plan.ts";
-import { clusterLines, findClusterNeeds, findEksClient } from "./cluster-plan.ts";
+import { clusterLines, findClusterNeeds, findEksClient, findingLines } from "./cluster-plan.ts";
 import { countAlarmMetrics, estimateCosts, type Load, type Prices } from "./costs.ts";
 import { newClusterLines } from "./new-cluster-plan.ts";
+import { checkZones } from "./offered-zones.ts";
 import { quotaLines } from "./quota.ts";
 
 /**
@@ -66,7 +67,11 @@ print("");
 const functions = JSON.parse(readFileSync("functions.json", "utf8")) as FunctionsFile;
 const hasCluster = !unset.some(([name]) => name === "EKS_CLUSTER");
 async function listClusterLines(): Promise<string[]> {
-  if (planned.newCluster) return newClusterLines(planned, planned.newCluster, prices.hours);
+  const { newCluster } = planned;
+  if (newCluster) {
+    const zones = findingLines(await checkZones(newCluster, { ...process.env, ...settings }));
+    return [...newClusterLines(planned, newCluster, prices.hours), "", "Its zones, as EC2 describes them:", ...zones];
+  }
   const eks = hasCluster ? await findEksClient({ ...process.env, ...settings }) : "EKS_CLUSTER is not set";
   return await clusterLines(eks, findClusterNeeds(planned, functions, settings.DEPLOY_ACCOUNT));
 }

@@ -60,9 +60,12 @@ export async function startFakeService(
   };
 }
 
-async function getArrived(message: IncomingMessage): Promise<Arrived> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of message) chunks.push(chunk as Buffer);
+/** SST's packages bring other types of Node, in which a message lacks some fields. */
+type Message = Pick<IncomingMessage, "method" | "url" | "headers"> & AsyncIterable<Uint8Array>;
+
+async function getArrived(message: Message): Promise<Arrived> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of message) chunks.push(chunk);
   const [path = "", query = ""] = (message.url ?? "").split("?");
   const headers = message.headers as Record<string, string | undefined>;
   return { method: message.method ?? "", path, query, headers, body: Buffer.concat(chunks) };
