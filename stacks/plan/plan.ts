@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { synthesize } from "#tests/synthesis/synthesize.ts";
+import { joinReports } from "../../packages/aws/cluster-check/findings.ts";
 import { readAccess } from "../access.ts";
 import type { FunctionsFile } from "../compute/functions-file.ts";
 import { readStage } from "../stage.ts";
@@ -10,7 +11,9 @@ import { clusterLines, findClusterNeeds, findEksClient, findingLines } from "./c
 import { countAlarmMetrics, estimateCosts, type Load, type Prices } from "./costs.ts";
 import { newClusterLines } from "./new-cluster-plan.ts";
 import { checkZones } from "./offered-zones.ts";
+import { findVcpuNeeds } from "./planned-machines.ts";
 import { quotaLines } from "./quota.ts";
+import { checkQuotas } from "./quota-check.ts";
 
 /**
  * `npm run deploy:plan -- --stage dev` lists the resources of a deployment and their monthly cost. It needs no
@@ -69,8 +72,15 @@ const hasCluster = !unset.some(([name]) => name === "EKS_CLUSTER");
 async function listClusterLines(): Promise<string[]> {
   const { newCluster } = planned;
   if (newCluster) {
-    const zones = findingLines(await checkZones(newCluster, { ...process.env, ...settings }));
-    return [...newClusterLines(planned, newCluster, prices.hours), "", "Its zones, as EC2 describes them:", ...zones];
+    const environment = { ...process.env, ...settings };
+    const zones = await checkZones(newCluster, environment);
+    const quotas = await checkQuotas(findVcpuNeeds(newCluster), environment);
+    const answers = [
+      "",
+      "Zones and quotas of it, as AWS describes them:",
+      ...findingLines(joinReports([zones, quotas])),
+    ];
+    return [...newClusterLines(planned, newCluster, prices.hours), ...answers];
   }
   const eks = hasCluster ? await findEksClient({ ...process.env, ...settings }) : "EKS_CLUSTER is not set";
   return await clusterLines(eks, findClusterNeeds(planned, functions, settings.DEPLOY_ACCOUNT));

@@ -1,0 +1,75 @@
+import type { NodeGroup } from "../cluster/node-group-schema.ts";
+import { getType, SYSTEM_MACHINES, SYSTEM_TYPE } from "../cluster/node-groups.ts";
+import type { NewCluster } from "../cluster/settings.ts";
+
+/** Machines of one type that one setting makes. */
+export interface Machines {
+  readonly what: string;
+  readonly type: string;
+  readonly vcpus: number;
+  readonly least: number;
+  readonly most: number;
+  readonly bought: Bought;
+}
+
+export type Bought = "on demand" | "spot" | "reservation" | "capacity block";
+
+export function listMachines({ groups }: NewCluster): Machines[] {
+  const { minSize: least, maxSize: most } = SYSTEM_MACHINES;
+  const system = {
+    what: "the cluster's own pods",
+    type: SYSTEM_TYPE,
+    vcpus: 2,
+    least,
+    most,
+    bought: "on demand",
+  } as const;
+  return [system, ...groups.map(toMachines)];
+}
+
+function toMachines(group: NodeGroup): Machines {
+  const { name, type, min, max, zones } = group;
+  return {
+    what: `group ${name} in ${zones.join(", ")} (EKS_NODE_GROUPS)`,
+    type,
+    vcpus: getType(type).vcpus,
+    least: min * zones.length,
+    most: max * zones.length,
+    bought: howBought(group),
+  };
+}
+
+function howBought({ spot, reservation, capacityBlock }: NodeGroup): Bought {
+  if (capacityBlock) return "capacity block";
+  if (reservation) return "reservation";
+  return spot ? "spot" : "on demand";
+}
+
+/** vCPUs that all groups of a quota use at their most. */
+export interface VcpuNeed {
+  readonly vcpus: number;
+  readonly name: string;
+  readonly code: string;
+}
+
+/** Service Quotas, "Amazon Elastic Compute Cloud (Amazon EC2)": vCPUs of all machines of such families. */
+const vcpuQuotas: readonly (readonly [family: RegExp, spot: boolean, name: string, code: string])[] = [
+  [/^p/, false, "Running On-Demand P instances", "L-417A185B"],
+  [/^p/, true, "All P Spot Instance Requests", "L-7212CCBC"],
+  [/^g/, false, "Running On-Demand G and VT instances", "L-DB2E81BA"],
+  [/^g/, true, "All G and VT Spot Instance Requests", "L-3819A6DF"],
+  [/^[acdhimrtz]/, false, "Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances", "L-1216C47A"],
+  [/^[acdhimrtz]/, true, "All Standard (A, C, D, H, I, M, R, T, Z) Spot Instance Requests", "L-34B43A08"],
+];
+
+/** A Capacity Block counts towards no such quota. */
+export function findVcpuNeeds(wanted: NewCluster): VcpuNeed[] {
+  const machines = listMachines(wanted);
+  return vcpuQuotas.flatMap(([family, isSpot, name, code]) => {
+    const counted = machines.filter(({ type, bought }) => {
+      return family.test(type) && bought !== "capacity block" && (bought === "spot") === isSpot;
+    });
+    const vcpus = counted.reduce((sum, { most, vcpus: each }) => sum + most * each, 0);
+    return vcpus === 0 ? [] : [{ vcpus, name, code }];
+  });
+}
