@@ -111,6 +111,8 @@ const ownLane: Lane = {
   },
   "keys ls": { out: table("PREFIX") },
   "admin jobs": { out: table("USER") },
+  // Tested with a job in admin-commands.test.ts.
+  "admin end": { words: () => ["no-such-job"], code: 3, out: nothing, answeredBy: yes },
   "admin pools": { out: table("TYPE") },
   "admin users": { out: table("USER") },
   "admin deliveries": { out: /^($|USER )/ },

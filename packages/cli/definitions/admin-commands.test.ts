@@ -17,6 +17,7 @@ const asPlain = (...words: string[]) => cli.runWith({ env: plain }, ...words);
 
 const everyCommand = [
   ["jobs"],
+  ["end", "no-such-job", "--yes"],
   ["pools"],
   ["users"],
   ["deliveries"],
@@ -127,3 +128,22 @@ test("an operator declares a machine gone and revokes that", async () => {
   expect([gone.code === 0 ? gone.stdout : gone.stderr]).toEqual([expect.stringContaining(name)]);
   expect(await cli.run("admin", "node", "gone", "no-such-node", "--yes")).toMatchObject({ code: 3, stdout: "" });
 });
+
+test("an operator ends a job of a user, who reads the reason", async () => {
+  await cli.runWith({ env: plain }, "up", "-t", "cpu", "ended", "--detach");
+  const jobs = JSON.parse((await cli.run("admin", "jobs", "--user", "second", "--json")).stdout) as AnyJob[];
+  const id = jobs.find(({ name }) => name === "ended")?.job_id ?? "";
+  const shortId = id.slice(0, 8);
+
+  expect(await cli.run("admin", "end", shortId)).toMatchObject({ code: 2, stdout: "" });
+  const end = ["admin", "end", shortId, "--user", "second", "--reason", "Kept idle", "--yes"];
+  expect((await cli.run(...end)).stdout).toBe(`The end of ${shortId} is requested.\n`);
+  expect(await asPlain("wait", "ended", "--until", "ended")).toMatchObject({ code: 1 });
+  expect((await asPlain("show", id)).stdout).toContain("Cancelled by the operator: Kept idle");
+  expect(await cli.run("admin", "end", shortId, "--user", "developer", "--yes")).toMatchObject({ code: 3, stdout: "" });
+});
+
+interface AnyJob {
+  readonly name: string;
+  readonly job_id: string;
+}

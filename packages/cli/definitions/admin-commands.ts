@@ -11,6 +11,7 @@ function oneWord(placeholder: string, brief: string) {
 
 const gpuType = oneWord("type", "GPU type, such as h100");
 const username = oneWord("user", "Name of the user");
+const jobId = oneWord("id", "Id of the job, or its first characters");
 const nodeName = oneWord("node", "Name of the machine");
 const asking = { flags: { yes, json }, aliases: { y: "yes" } } as const;
 const closing = {
@@ -68,6 +69,18 @@ export const admin = buildRouteMap({
         },
       },
       docs: { brief: "List the jobs of all users" },
+    }),
+    end: buildCommand({
+      loader: async () => (await load()).endJob,
+      parameters: {
+        ...closing,
+        flags: {
+          ...closing.flags,
+          user: text("Its owner. Finds a job that was submitted a second ago too", "name"),
+        },
+        positional: jobId,
+      },
+      docs: { brief: "End a job of any user, who reads the reason" },
     }),
     pools: buildCommand({
       loader: async () => (await loadLists()).listPools,

@@ -50,6 +50,19 @@ interface JobFilter {
   readonly user?: string;
 }
 
+/** Ends a job of any user. */
+export async function endJob({ yes, user, reason, json }: CloseFlags & OwnerFlag, id: string): Promise<void> {
+  const whose = user === undefined ? "" : ` of ${printable(user)}`;
+  await agree(yes, `End the job ${printable(id)}${whose}?`);
+  const requested = await (await operator()).cancelJob(id, { user, reason });
+  if (json) return outJson(requested);
+  out(told`The end of ${requested.job_id.slice(0, 8)} is requested.\n`);
+}
+
+interface OwnerFlag {
+  readonly user?: string;
+}
+
 /** Starts no more jobs on a type of machine. */
 export async function drain({ yes, reason, json }: CloseFlags, type: string): Promise<void> {
   await agree(yes, `Start no more jobs on ${printable(type)}?`);

@@ -70,7 +70,7 @@ function EndAny({ job: { job_id, name, user_id, disk_name } }: { readonly job: A
       label="End"
       isDangerous
       isReady={reason !== ""}
-      words={`berth api -d ${shellWord(JSON.stringify(body))} POST /v1/admin/jobs/${job_id}/cancel`}
+      words={`berth admin end ${job_id} --user ${shellWord(user_id)} --reason ${shellWord(reason)}`}
       act={() => void act("End", () => berth.admin.cancelJob(job_id, body))}
     >
       <p>
