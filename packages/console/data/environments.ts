@@ -59,10 +59,10 @@ export function useLivingRows(jobs: readonly JobSummary[], others: readonly Envi
   const client = useQueryClient();
   const ended = new Set((useKept<Row[]>(endedKey) ?? []).map(rowKey));
   const rows = newestFirst([...jobs, ...others]).filter((row) => !ended.has(rowKey(row)));
-  const before = useRef<readonly string[]>([]);
+  const before = useRef<ReadonlySet<string>>(new Set());
   useEffect(() => {
-    const keys = [...jobs, ...others].map(rowKey);
-    const hasLeft = before.current.some((key) => !keys.includes(key));
+    const keys = new Set([...jobs, ...others].map(rowKey));
+    const hasLeft = [...before.current].some((key) => !keys.has(key));
     before.current = keys;
     if (hasLeft) void client.refetchQueries({ queryKey: endedKey, type: "active" });
   }, [client, jobs, others]);

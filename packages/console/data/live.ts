@@ -5,7 +5,7 @@ import { firstDelayMs, longestDelayMs } from "../../sdk/outage.ts";
 type QueryKey = readonly (string | number | boolean | undefined)[];
 
 interface Pace {
-  seen: string;
+  readonly seen: unknown;
   delayMs: number;
 }
 
@@ -68,14 +68,26 @@ export function hurry(): void {
 }
 
 function keepPace(name: string, data: unknown): void {
-  // These values change by themselves.
-  const text = JSON.stringify(data, (field, value) =>
-    ["gpu_hours", "timestamp", "estimated_wait_minutes", "last_used_at"].includes(field) ? undefined : value,
-  );
   const pace = paces.get(name);
-  const isSame = pace?.seen === text;
-  const delayMs = isSame ? Math.min(pace.delayMs * 2, longestDelayMs) : firstDelayMs;
-  paces.set(name, { seen: text, delayMs });
+  const delayMs = pace && isSame(pace.seen, data) ? Math.min(pace.delayMs * 2, longestDelayMs) : firstDelayMs;
+  paces.set(name, { seen: data, delayMs });
+}
+
+/** These values change by themselves. */
+const restless: ReadonlySet<string> = new Set(["gpu_hours", "timestamp", "estimated_wait_minutes", "last_used_at"]);
+
+/** Compares two answers, which are JSON, without the values that change by themselves. */
+function isSame(left: unknown, right: unknown): boolean {
+  if (!isObject(left) || !isObject(right)) return left === right;
+  const fields = Object.keys(left);
+  return (
+    fields.length === Object.keys(right).length &&
+    fields.every((field) => restless.has(field) || isSame(left[field], right[field]))
+  );
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null;
 }
 
 /** Reports whether another read may succeed without an act of the user. */
