@@ -1,0 +1,127 @@
+import { existsSync } from "node:fs";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { delimiter, dirname, join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type CliFixture, openCliFixture } from "../../packages/cli/cli-fixture.ts";
+import { readBlocks } from "../e2e/doc-blocks.ts";
+import { missingPrograms, type ProgramResult, runProgram } from "../e2e/program.ts";
+import { root } from "../e2e/stack-fixture.ts";
+
+/** Runs what docs/deploy.md prints from an empty account to a GPU, in its order, as far as it goes without an account. */
+const [settings = "", block = ""] = readBlocks("docs/deploy.md", "## From an empty account to a GPU", "sh");
+const stage = "deploy-path";
+const file = join(root, `.env.${stage}`);
+let cli: CliFixture;
+let home: string;
+
+beforeAll(async () => {
+  cli = await openCliFixture();
+  home = await mkdtemp(join(tmpdir(), "berth-deploy-path-"));
+  await writeFile(file, settings);
+});
+
+afterAll(async () => {
+  await cli.close();
+  await Promise.all([rm(file), rm(home, { recursive: true })]);
+});
+
+/** Runs a printed command in bash, for a deployer without credentials. */
+function runInShell(command: string): Promise<ProgramResult> {
+  const PATH = [dirname(process.execPath), process.env.PATH].join(delimiter);
+  const environment = { PATH, HOME: home, AWS_EC2_METADATA_DISABLED: "true", SST_SKIP_DEPENDENCY_CHECK: "1" };
+  const quiet = { SST_NO_BUN: "1", SST_TELEMETRY_DISABLED: "1" };
+  const words = command.replace("--stage dev", `--stage ${stage}`);
+  return runProgram("bash", ["--norc", "-eu", "-c", words], { cwd: root, env: { ...environment, ...quiet } });
+}
+
+/** A local stack plays the deployment. Its users have credentials, as those of an account. */
+async function runBerth(command: string): Promise<ProgramResult> {
+  const environment = await cli.running.env();
+  const env = Object.fromEntries(Object.entries(environment).filter(([name]) => name.startsWith("AWS_")));
+  const words = command.replace(/https:\/\/<.*>/, cli.running.url).split(" ");
+  return cli.runWith({ env }, ...words.slice(2));
+}
+
+interface Step {
+  readonly command: string;
+  readonly run: (command: string) => Promise<ProgramResult>;
+  readonly code: number;
+  /** On standard output or error. */
+  readonly says: readonly (string | RegExp)[];
+}
+
+const secret = (name: string): Step => ({
+  command: `npm run sst -- secret set ${name} "$(openssl rand -hex 32)" --stage dev`,
+  run: runInShell,
+  code: 1,
+  says: ["AWS credentials are not configured"],
+});
+
+const steps: readonly Step[] = [
+  {
+    command: "npm ci && npm ci --prefix tools/sst",
+    // `npm run test:infra` began with both.
+    run: async () => ({
+      code: existsSync(join(root, "tools/sst/node_modules/.bin/sst")) ? 0 : 1,
+      stdout: "",
+      stderr: "",
+    }),
+    code: 0,
+    says: [],
+  },
+  {
+    command: "npm run deploy:plan -- --stage dev",
+    // The bundles are there.
+    run: (command) => runInShell(command.replace("npm run deploy:plan --", "node stacks/plan/plan.ts")),
+    code: 0,
+    says: [
+      `Stage ${stage} would have:\n`,
+      "  aws:eks/nodeGroup:NodeGroup\n",
+      "account needs a quota of ",
+      `EKS_CLUSTER=new: this stage makes the cluster berth-${stage} with Kubernetes `,
+      "group a10g in us-east-1a (EKS_NODE_GROUPS): 0 to 1 × g5.12xlarge\n",
+      "Not checked: zones that offer the machine types: there are no AWS credentials.\n",
+      "1,000 active environments: $",
+    ],
+  },
+  secret("OriginSecrets"),
+  secret("WebhookSecret"),
+  {
+    command: "npm run deploy -- --stage dev",
+    run: (command) => runInShell(command.replace("npm run deploy --", "node scripts/cluster/deploy.ts")),
+    code: 1,
+    says: ["Not checked: zones that offer the machine types: there are no", "AWS credentials are not configured"],
+  },
+  {
+    command: "npm run cluster:check -- --stage dev",
+    run: runInShell,
+    code: 1,
+    says: [`EKS cluster berth-${stage} cannot be opened: there are no AWS credentials\n`],
+  },
+  {
+    command: "npx berth login https://<what the deployment prints>",
+    run: runBerth,
+    code: 0,
+    says: ["Logged in"],
+  },
+  {
+    command: "npx berth up first -t a10g -g 1 --hours 1 -- nvidia-smi",
+    run: runBerth,
+    // The command's own end: this machine may have no GPU.
+    code: missingPrograms("nvidia-smi").length === 0 ? 0 : 1,
+    says: [/^Job +first \(\w{8}\)\n/, "Machine  1 × a10g (g5.12xlarge) for 1 h\n"],
+  },
+];
+
+test("docs/deploy.md prints these commands, and no other", () => {
+  expect(block.trim().split("\n")).toEqual(steps.map(({ command }) => command));
+});
+
+test.each(steps)("$command prints what its table says, as far as it goes without an account", async (step) => {
+  const { code, stdout, stderr } = await step.run(step.command);
+
+  const said = stdout + stderr;
+  for (const words of step.says) expect(said).toMatch(words);
+  expect([code, said]).toEqual([step.code, said]);
+});
