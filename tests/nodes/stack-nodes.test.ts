@@ -1,10 +1,11 @@
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type CliFixture, openCliFixture } from "../../packages/cli/cli-fixture.ts";
-import { applyManifests, readManifests } from "../cluster/manifests.ts";
+import { must } from "../cluster/objects.ts";
 import { callApi, isOver, type JobClient, jobClient } from "../e2e/job-client.ts";
 import { eventually } from "../e2e/processes.ts";
+import { runProgram } from "../e2e/program.ts";
+import { root } from "../e2e/stack-fixture.ts";
 import { untilRead } from "./driver-fixture.ts";
 import { debianImage } from "./images.ts";
 import { type RealCluster, startRealCluster } from "./real-cluster.ts";
@@ -21,10 +22,7 @@ beforeAll(async () => {
     { name: "one", instanceType: "p5.48xlarge" },
     { name: "two", instanceType: "m7i.8xlarge" },
   ]);
-  await applyManifests(
-    cluster.admin,
-    await readManifests(fileURLToPath(new URL("../../deploy/kubernetes", import.meta.url))),
-  );
+  expect(await applyCluster()).toMatchObject({ code: 0 });
   cli = await openCliFixture({
     COMPUTE: "kubernetes",
     KUBECONFIG: join(cluster.controlPlane.home, "berth.kubeconfig"),
@@ -41,6 +39,12 @@ afterAll(async () => {
   await (cli as CliFixture | undefined)?.close();
   await (cluster as RealCluster | undefined)?.stop();
 });
+
+/** Runs `npm run cluster:apply` on the nodes' cluster, without a question. */
+function applyCluster() {
+  const env = { ...process.env, KUBECONFIG: join(cluster.controlPlane.home, "admin.kubeconfig") };
+  return runProgram(process.execPath, ["scripts/cluster/apply.ts", "--yes"], { cwd: root, env });
+}
 
 /** Waits for SIGTERM, and prints these words then. */
 const untilTerm = (words: string) =>
@@ -77,6 +81,31 @@ describe("a job of the command line on real nodes", { timeout: 2 * PATIENCE_MS }
     expect((await cli.run("logs", "short")).stdout).toBe("begun\nexpired, and saved\n");
   });
 });
+
+it(
+  "cluster:apply restores a changed and a removed object, and jobs on the nodes start and run on",
+  async () => {
+    const running = await jobs.submit({ ...wanted, name: "before", command: untilTerm("ended") });
+    const isActive = ({ status }: { readonly status: string }) => status === "active";
+    await jobs.until(running, isActive, PATIENCE_MS);
+    const quota = "/api/v1/namespaces/berth-environments/resourcequotas/environments";
+    must(await cluster.admin.patch(quota, { spec: { hard: { "count/jobs.batch": "0" } } }));
+    must(await cluster.admin.remove("/apis/scheduling.k8s.io/v1/priorityclasses/berth-environment"));
+
+    const restored = await applyCluster();
+    const again = await applyCluster();
+    const later = await jobs.submit({ ...wanted, name: "after", command: untilTerm("ended") });
+    await jobs.until(later, isActive, PATIENCE_MS);
+    const before = await cli.run("logs", "before");
+    await Promise.all([running, later].map((id) => jobs.cancel(id)));
+
+    expect(restored).toMatchObject({ code: 0, stdout: expect.stringContaining("+ PriorityClass berth-environment\n") });
+    expect(restored.stdout).toContain('    spec.hard["count/jobs.batch"]: "0" → "12k"\n');
+    expect(again).toMatchObject({ code: 0, stdout: expect.stringMatching(/^= \d+ objects are as wanted\n$/) });
+    expect(before.stdout).toBe("begun\n");
+  },
+  2 * PATIENCE_MS,
+);
 
 describe("on a cluster without a default storage class", { timeout: 2 * PATIENCE_MS }, () => {
   const none = "The cluster has no default storage class, so it makes no volumes";
