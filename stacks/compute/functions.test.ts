@@ -214,6 +214,7 @@ test("new node groups change the functions that plan and estimate, and new allow
     "gpu-dev/jobs/get",
     "gpu-dev/jobs/list",
     "schedules/capacity",
+    "schedules/watch",
   ]);
   expect(["ALLOWED_ROLES", "ALLOWED_ACCOUNTS"].map(changedBy)).toEqual([
     ["gpu-dev/auth/aws-login"],

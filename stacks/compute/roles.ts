@@ -165,6 +165,7 @@ const queryIndexes: readonly string[] = [
   "EndpointQueueTable",
   "EndpointTable",
   "ScheduleComputeMachineGroupsQueueTable",
+  "ScheduleComputeQueueTable",
   "ScheduleComputeTableVolumes",
   "ScheduleQueueTable",
   "ScheduleQueueTableVolumes",

@@ -27,10 +27,7 @@ export const withheldActions: Readonly<Record<string, readonly string[]>> = {
   EndpointSealerTable: ["dynamodb:DeleteItem", "kms:GenerateDataKey"],
   EndpointTable: ["dynamodb:DeleteItem"],
   ScheduleComputeMachineGroupsQueueTable: ["sqs:GetQueueAttributes"],
-  ScheduleComputeQueueTable: [
-    ...["dynamodb:BatchGetItem", "dynamodb:DeleteItem", "dynamodb:Query"],
-    ...["sqs:GetQueueAttributes"],
-  ],
+  ScheduleComputeQueueTable: ["sqs:GetQueueAttributes"],
   ScheduleComputeTableVolumes: ["dynamodb:DeleteItem"],
   ScheduleQueueTable: ["dynamodb:BatchGetItem", "dynamodb:DeleteItem"],
   ScheduleQueueTableVolumes: [

@@ -29,11 +29,6 @@ export const keptActions: readonly KeptActions[] = [
     reason: "API Gateway puts frames into the queue",
   },
   {
-    roles: /^ScheduleComputeQueueTable$/,
-    actions: ["sqs:SendMessage"],
-    reason: "The watch sends a message for each change in the cluster, and nothing changes while it is audited",
-  },
-  {
     roles: /ScheduleRole$/,
     actions: ["lambda:InvokeFunction", "sqs:SendMessage"],
     reason: "EventBridge Scheduler calls the function, or puts the call that it could not make into the queue",

@@ -48,7 +48,7 @@ export function changesConformance(open: () => Promise<ComputeUnderTest>, it: De
     const following = (async () => {
       for await (const change of test.compute.changes(ending.signal, from)) {
         if ("uid" in change) seen.push(change);
-        else upTo = change.upTo;
+        else if ("upTo" in change) upTo = change.upTo;
       }
     })();
     while (!seen.some((ref) => ref.run === run)) await test.pass(20);

@@ -144,6 +144,13 @@ export interface SignalledUpTo {
   readonly upTo: string;
 }
 
+/** Marks that a listing of the nodes may differ from earlier ones. Computes may never send it. */
+export interface NodesChanged {
+  readonly nodesChanged: true;
+}
+
+export type Change = RunRef | SignalledUpTo | NodesChanged;
+
 export interface NodeRef {
   readonly name: string;
   /** The uid of the node object. A name may return with another machine, a uid never does. */
@@ -303,9 +310,9 @@ export interface Compute {
   /**
    * Yields runs whose observation may have changed (bound, step, ready, ended, gone) until `signal` aborts. A change
    * may be reported late, twice or never. It begins with every existing run, or with the changes after `from` if those
-   * are still known.
+   * are still known. Nodes are reported as a whole.
    */
-  changes(signal: AbortSignal, from?: string): AsyncIterable<RunRef | SignalledUpTo>;
+  changes(signal: AbortSignal, from?: string): AsyncIterable<Change>;
   /** Lists the nodes of all types, or throws. If time is short, the pods of some stay `unread`. */
   listNodes(): Promise<ComputeNode[]>;
   /** Returns the state that `observe` would report for this node, for a node without bound runs. Never cached. */

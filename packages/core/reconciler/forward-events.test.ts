@@ -40,7 +40,12 @@ async function sentFor(
     }
   }
   const ctx = { ...world.ctx, queue: { ...world.queue, send }, compute: { ...world.compute, changes } };
-  await forwardEvents(ctx, { signal: new AbortController().signal, from: null, reached: () => {} });
+  await forwardEvents(ctx, {
+    signal: new AbortController().signal,
+    from: null,
+    reached: () => {},
+    nodesChanged: () => {},
+  });
   return sent;
 }
 

@@ -8,16 +8,19 @@ interface Following {
   readonly from: string | null;
   /** Called with each version up to which all changes were passed on. */
   readonly reached: (version: string) => void;
+  /** Called when a listing of the nodes may differ. */
+  readonly nodesChanged: () => void;
 }
 
 /** Sends hints for changes until `signal` aborts, fewer in a flood. Throws the compute's errors. */
 export async function forwardEvents(
   ctx: Context<"queue" | "compute">,
-  { signal, from, reached }: Following,
+  { signal, from, reached, nodesChanged }: Following,
 ): Promise<void> {
   const findDelay = hintLimit(ctx);
   for await (const change of ctx.compute.changes(signal, from ?? undefined)) {
     if ("upTo" in change) reached(change.upTo);
+    else if ("nodesChanged" in change) nodesChanged();
     else await sendHint(ctx, change.key, findDelay);
   }
 }

@@ -1,10 +1,12 @@
 import type { Context } from "../context.ts";
+import { refreshCapacity } from "../pools/capacity/capacity.ts";
 import type { Item, Stored } from "../ports/table.ts";
 import { watchKey } from "../store/keys.ts";
 import { unlessUnreadable } from "../store/readable.ts";
 import { isNewer, Unreadable } from "../store/unreadable.ts";
 import { writeRecord } from "../store/write-record.ts";
 import { forwardEvents } from "./forward-events.ts";
+import { pacedTask } from "./paced-task.ts";
 
 /** The schedule starts a caller this often. Each waits for the one before it to end. */
 export const WATCH_MINUTES = 10;
@@ -18,9 +20,10 @@ const PAUSE_MS = 1_000;
 type Ports = Context<"table" | "queue" | "compute">;
 
 /**
- * Follows the cluster's changes for eleven minutes, or until the signal aborts. One caller follows at a time, and the
- * next continues from its position (docs/architecture/reconciliation.md). Returns without following if another caller
- * still holds the watch after two minutes.
+ * Follows the cluster's changes for eleven minutes, or until the signal aborts, and lists the machines when a node
+ * changed. One caller follows at a time, and the next continues from its position
+ * (docs/architecture/reconciliation.md). Returns without following if another caller still holds the watch after two
+ * minutes.
  */
 export async function runWatcher(ctx: Ports, signal: AbortSignal): Promise<void> {
   const endsAt = ctx.clock.monotonic() + LONGEST_MS;
@@ -73,7 +76,8 @@ async function holdWatch(
   const ending = new AbortController();
   const both = AbortSignal.any([signal, ending.signal]);
   const progress = { version: taken.version };
-  const following = followOn(ctx, progress, both);
+  const listing = pacedTask({ clock: ctx.clock, signal: both }, () => listMachines(ctx));
+  const following = followOn(ctx, progress, { signal: both, nodesChanged: listing.request });
   let held: WatchItem | undefined = taken;
   while (held && !signal.aborted) {
     const left = endsAt - ctx.clock.monotonic();
@@ -84,6 +88,17 @@ async function holdWatch(
   ending.abort();
   await following;
   if (held) await noted(ctx, held, { holder: null, version: progress.version });
+  // The next holder need not wait for this.
+  await listing.settled();
+}
+
+/** Lists the machines after a change. A failure is left to the schedule, which lists them each minute. */
+async function listMachines(ctx: Ports): Promise<void> {
+  try {
+    await refreshCapacity(ctx);
+  } catch (error) {
+    ctx.log.warn("changed machines not listed", { error: String(error) });
+  }
 }
 
 /** Writes the position. Keeps the watch if the table does not answer; only another holder ends it. */
@@ -101,13 +116,17 @@ async function noted(
 }
 
 /** Continues despite errors, because no other process follows while this one holds the lease. */
-async function followOn(ctx: Ports, progress: { version: string | null }, signal: AbortSignal): Promise<void> {
+async function followOn(
+  ctx: Ports,
+  progress: { version: string | null },
+  { signal, nodesChanged }: { readonly signal: AbortSignal; readonly nodesChanged: () => void },
+): Promise<void> {
   const reached = (version: string) => {
     progress.version = version;
   };
   while (!signal.aborted) {
     try {
-      await forwardEvents(ctx, { signal, from: progress.version, reached });
+      await forwardEvents(ctx, { signal, from: progress.version, reached, nodesChanged });
     } catch (error) {
       ctx.log.warn("changes not followed", { error: String(error) });
     }

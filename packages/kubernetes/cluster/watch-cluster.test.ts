@@ -40,7 +40,7 @@ async function following(from: string | undefined, wanted: readonly Run[], meanw
   const work = (async () => {
     for await (const change of fixture.compute.changes(ending.signal, from)) {
       if ("uid" in change) received.push(change.uid);
-      else upTo = isAll() ? change.upTo : undefined;
+      else if ("upTo" in change) upTo = isAll() ? change.upTo : undefined;
       if (upTo !== undefined) return;
     }
   })();

@@ -30,9 +30,12 @@ import { type Listing, poolNodes } from "./pool-nodes.ts";
 /**
  * Reconciles the ledger items with the machines that the cluster lists, and plans the pools whose machines changed. It
  * reads the ledgers before the cluster, so a change between the two reads is left to the next run. It creates missing
- * pools, and copies the operator's setting into pools that lack it.
+ * pools, and copies the operator's setting into pools that lack it. Without `machineGroups`, the groups of the last run
+ * count.
  */
-export async function refreshCapacity(ctx: Context<"table" | "queue" | "compute" | "machineGroups">): Promise<void> {
+export async function refreshCapacity(
+  ctx: Context<"table" | "queue" | "compute"> & Partial<Context<"machineGroups">>,
+): Promise<void> {
   const items = await ctx.table.getMany([...poolTypes.map(poolKey), clusterKey, machineGroupsKey]);
   const cluster = items.find(({ pk }) => pk === clusterKey.pk);
   const pools = items.filter((item) => kindOfKey(item) === "pool");

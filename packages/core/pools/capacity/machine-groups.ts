@@ -27,10 +27,10 @@ const TOLERANCE_MS = 10_000;
 
 /**
  * Returns the groups of the provider, or undefined if they are unknown. Asks every 5 minutes, and after a machine did
- * not come. If the provider does not answer, its last answer stays.
+ * not come. If the provider does not answer, or there is no port for it, its last answer stays.
  */
 export async function readMachineGroups(
-  ctx: Context<"table" | "machineGroups">,
+  ctx: Context<"table"> & Partial<Context<"machineGroups">>,
   item: Item | undefined,
   ledgers: readonly Pick<Ledger, "makeable">[],
 ): Promise<readonly MachineGroup[] | undefined> {
@@ -44,7 +44,7 @@ export async function readMachineGroups(
   ]);
   const failedAt = Math.max(0, ...shortages.map((shortage) => shortage.failedAt));
   const isFresh = before && now - before.triedAt < READ_EVERY_MS - TOLERANCE_MS && before.triedAt <= now;
-  if (isFresh && failedAt <= before.triedAt) return known;
+  if (!ctx.machineGroups || (isFresh && failedAt <= before.triedAt)) return known;
   // The next answer replaces a damaged item, which holds nothing else.
   const common = { ...machineGroupsKey, writers: item?.writers ?? [], kind: "machine-groups" as const, triedAt: now };
   try {

@@ -1,0 +1,104 @@
+import { expect, test } from "vitest";
+import { recordingLog } from "#tests/fixtures/log.ts";
+import { memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
+import { createEnvironment } from "../environments/verbs/create.ts";
+import { listNodes } from "../pools/capacity/list-nodes.ts";
+import type { Change, Compute } from "../ports/compute.ts";
+import { runWatcher } from "./watcher-lease.ts";
+
+/** World whose watch reports these changes, then is silent. No schedule lists the machines any more. */
+async function watching(changes: readonly Change[], overrides: (compute: Compute) => Partial<Compute> = () => ({})) {
+  const log = recordingLog();
+  const world = await memoryWorld({ log });
+  const ending = new AbortController();
+  const ended = (signal: AbortSignal) =>
+    new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+  const reported = Promise.withResolvers<void>();
+  const compute: Compute = {
+    ...world.compute,
+    async *changes(signal) {
+      yield* changes;
+      reported.resolve();
+      await ended(signal);
+    },
+    ...overrides(world.compute),
+  };
+  const { machineGroups: _, ...ports } = world.ctx;
+  const clock = { ...world.clock, sleep: (_ms: number, signal?: AbortSignal) => ended(signal ?? ending.signal) };
+  const start = () => runWatcher({ ...ports, compute, clock }, ending.signal);
+  return {
+    world,
+    log,
+    /** Watches until all changes are handled, and the listings that they caused. */
+    async watch() {
+      const running = start();
+      await reported.promise;
+      ending.abort();
+      await running;
+    },
+    start,
+    ending,
+    reported: reported.promise,
+  };
+}
+
+test("a cordoned machine is closed as soon as the watch reports a change of the nodes", async () => {
+  const { world, watch } = await watching([{ nodesChanged: true }]);
+  const before = await listNodes(world.ctx);
+  const [node] = await world.compute.listNodes();
+  if (node) world.compute.setNode({ ...node, ready: false, unready: "cordoned" });
+
+  await watch();
+
+  const states = (nodes: typeof before) => nodes.map(({ name, state }) => `${name} ${state}`);
+  expect(states(before)).toEqual(["h100-1 ready", "h100-2 ready"]);
+  expect(states(await listNodes(world.ctx))).toEqual(["h100-1 cordoned", "h100-2 ready"]);
+});
+
+test("a failed listing after a change is logged, and the watch continues", async () => {
+  const fails = async () => Promise.reject(new Error("timed out"));
+  const { log, watch, world } = await watching(
+    [{ nodesChanged: true }, { uid: "0".repeat(32), run: 1, key: "owner#a#env#gpu-dev|b" }],
+    () => ({ listNodes: fails }),
+  );
+
+  await watch();
+
+  expect(log.lines.map(({ event }) => event)).toContain("changed machines not listed");
+  expect(world.queue.receive("work", 10).map(({ look }) => look.look)).toEqual(["owner#a#env#gpu-dev|b"]);
+});
+
+test("a slow listing delays no hint", async () => {
+  const listing = Promise.withResolvers<void>();
+  const { world, start, reported, ending } = await watching(
+    [{ nodesChanged: true }, { uid: "0".repeat(32), run: 1, key: "owner#a#env#gpu-dev|b" }],
+    (compute) => ({ listNodes: () => listing.promise.then(compute.listNodes) }),
+  );
+
+  const running = start();
+  await reported;
+  const hinted = world.queue.receive("work", 10).map(({ look }) => look.look);
+  ending.abort();
+  listing.resolve();
+  await running;
+
+  expect(hinted).toEqual(["owner#a#env#gpu-dev|b"]);
+});
+
+test("a waiting job gets the new machine that the watch reports", async () => {
+  const { world, watch } = await watching([{ nodesChanged: true }]);
+  const user = world.as("ada");
+  for (const id of ["one", "two", "three"]) {
+    await createEnvironment(user, newEnvironment(id));
+    await world.deliver();
+  }
+  // The schedule lists now, and not again within a minute.
+  await world.advance(10_000);
+  const waits = (await world.read("ada", "three")).phase;
+  for (const node of newNodes({ h100: 3 }).slice(2)) world.compute.setNode(node);
+
+  await watch();
+  await world.advance(5_000);
+
+  expect([waits, (await world.read("ada", "three")).phase]).toEqual(["queued", "active"]);
+});
