@@ -1,21 +1,15 @@
-import type { InstanceType } from "#core/fleet.ts";
-import type { BoundRun, ComputeNode, Unready } from "#core/ports/compute.ts";
+import type { BoundRun, ComputeNode } from "#core/ports/compute.ts";
 import { isTooLong } from "../client/api-error.ts";
 import { type Requests, sumRequests } from "../client/quantities.ts";
 import { findRun, label } from "../names.ts";
-import { holds, type Node, type Pod, type Quantities } from "../objects.ts";
-import { markOfNode, markOfPod } from "../runs/bound-nodes.ts";
+import type { Node, Pod } from "../objects.ts";
+import { markOfPod } from "../runs/bound-nodes.ts";
 import type { ClusterContext } from "../runs/read-run.ts";
-import { countUnits, foreignUnits, unitsTaken } from "./machine-share.ts";
+import { foreignUnits, unitsTaken } from "./machine-share.ts";
+import { findOffer, type Offer, type OfferOptions } from "./node-offer.ts";
 import { type NodeSlices, nodeSlices } from "./node-slices.ts";
-import { type NodeTypeRule, typeOfNode, zoneOfNode } from "./node-type.ts";
-import { isKeptForOthers, type Toleration } from "./tolerations.ts";
 
-export interface ListingOptions {
-  readonly nodeTypes?: readonly NodeTypeRule[] | undefined;
-  readonly tolerations?: readonly Toleration[] | undefined;
-  /** Labels of the nodes for runs. Other nodes are not listed. */
-  readonly nodeSelector?: Readonly<Record<string, string>> | undefined;
+export interface ListingOptions extends OfferOptions {
   /** Receives the name of each pod that is too large to read. Such a pod counts as nothing, so it blocks no run. */
   readonly leaveOut?: (name: string) => void;
   readonly slices?: NodeSlices;
@@ -87,7 +81,8 @@ async function listTaken(place: ClusterContext, selector: string, { leaveOut = (
 }
 
 const notEnded = "status.phase!=Succeeded,status.phase!=Failed";
-const unfinished = `spec.nodeName!=,${notEnded}`;
+/** Field selector of the pods that take resources of a node. */
+export const unfinished = `spec.nodeName!=,${notEnded}`;
 
 /** Resources of one pod of a run, or the sum of all foreign pods on a node. */
 interface Taken extends Requests {
@@ -119,36 +114,6 @@ function mergeForeign(taken: readonly Taken[]): Taken[] {
   return [...taken.filter(({ run }) => run), ...sums.values()];
 }
 
-/** Parts of a node that are needed. The rest, mostly its image list, takes tens of kB. */
-interface Offer {
-  readonly type: InstanceType;
-  readonly node: Omit<ComputeNode, "foreignUnits" | "runs">;
-  readonly allocatable: Quantities;
-  readonly mark: string;
-}
-
-/** The label that EKS gives to nodes of a managed group (EKS User Guide, "Managed node groups"). */
-const GROUP_LABEL = "eks.amazonaws.com/nodegroup";
-
-/** Returns null if Berth does not know the node's type, or runs may not use the node. */
-function findOffer(node: Node, { nodeTypes = [], tolerations, nodeSelector = {} }: ListingOptions): Offer | null {
-  const type = typeOfNode(node, nodeTypes);
-  const { labels } = node.metadata;
-  if (!type || Object.entries(nodeSelector).some(([name, value]) => labels?.[name] !== value)) return null;
-  const allocatable = node.status?.allocatable ?? {};
-  const offered = {
-    name: node.metadata.name,
-    uid: node.metadata.uid,
-    providerId: node.spec.providerID ?? null,
-    instanceType: type.name,
-    zone: zoneOfNode(node),
-    group: node.metadata.labels?.[GROUP_LABEL],
-    ...getReadiness(node, tolerations),
-    units: countUnits(allocatable, type),
-  };
-  return { type, node: offered, allocatable, mark: markOfNode(node) };
-}
-
 function computeNode({ type, node, allocatable, mark }: Offer, taken: readonly Taken[]): ComputeNode {
   const foreign = taken.filter(({ run }) => run === undefined);
   return {
@@ -158,16 +123,4 @@ function computeNode({ type, node, allocatable, mark }: Offer, taken: readonly T
       run ? [{ ...run, units: unitsTaken(type, requests), mark: `${run.mark} ${mark}` }] : [],
     ),
   };
-}
-
-function getReadiness(node: Node, tolerations?: readonly Toleration[]): Pick<ComputeNode, "ready" | "unready"> {
-  const unready = whyUnready(node, tolerations);
-  return unready ? { ready: false, unready } : { ready: true };
-}
-
-/** Checks taints last, because the cluster taints unready and cordoned nodes itself. */
-function whyUnready(node: Node, tolerations?: readonly Toleration[]): Unready | undefined {
-  if (!holds(node, "Ready")) return "notReady";
-  if (node.spec.unschedulable === true) return "cordoned";
-  return isKeptForOthers(node, tolerations) ? "tainted" : undefined;
 }

@@ -1,0 +1,68 @@
+import type { InstanceType } from "#core/fleet.ts";
+import type { ComputeNode, Unready } from "#core/ports/compute.ts";
+import { holds, type Node, type Quantities } from "../objects.ts";
+import { markOfNode } from "../runs/bound-nodes.ts";
+import { countUnits } from "./machine-share.ts";
+import { type NodeTypeRule, typeOfNode, zoneOfNode } from "./node-type.ts";
+import { isKeptForOthers, type Toleration } from "./tolerations.ts";
+
+/** Decides which nodes are for runs, and what they offer. */
+export interface OfferOptions {
+  readonly nodeTypes?: readonly NodeTypeRule[] | undefined;
+  readonly tolerations?: readonly Toleration[] | undefined;
+  /** Labels of the nodes for runs. Other nodes are not listed. */
+  readonly nodeSelector?: Readonly<Record<string, string>> | undefined;
+}
+
+/** Parts of a node that are needed. The rest, mostly its image list, takes tens of kB. */
+export interface Offer {
+  readonly type: InstanceType;
+  readonly node: Omit<ComputeNode, "foreignUnits" | "runs">;
+  readonly allocatable: Quantities;
+  readonly mark: string;
+}
+
+/** The label that EKS gives to nodes of a managed group (EKS User Guide, "Managed node groups"). */
+const GROUP_LABEL = "eks.amazonaws.com/nodegroup";
+
+/** Returns null if Berth does not know the node's type, or runs may not use the node. */
+export function findOffer(node: Node, { nodeTypes = [], tolerations, nodeSelector = {} }: OfferOptions): Offer | null {
+  const type = typeOfNode(node, nodeTypes);
+  const { labels } = node.metadata;
+  if (!type || Object.entries(nodeSelector).some(([name, value]) => labels?.[name] !== value)) return null;
+  const allocatable = node.status?.allocatable ?? {};
+  const offered = {
+    name: node.metadata.name,
+    uid: node.metadata.uid,
+    providerId: node.spec.providerID ?? null,
+    instanceType: type.name,
+    zone: zoneOfNode(node),
+    group: node.metadata.labels?.[GROUP_LABEL],
+    ...getReadiness(node, tolerations),
+    units: countUnits(allocatable, type),
+  };
+  return { type, node: offered, allocatable, mark: markOfNode(node) };
+}
+
+/**
+ * Returns a text that changes with everything that a listing shows of a node itself, and with no heartbeat. Returns
+ * undefined if listings omit the node.
+ */
+export function markOffer(node: Node, options: OfferOptions): string | undefined {
+  const offer = findOffer(node, options);
+  if (!offer) return undefined;
+  const { cpu, memory, "nvidia.com/gpu": gpus } = offer.allocatable;
+  return JSON.stringify([offer.node, cpu, memory, gpus]);
+}
+
+function getReadiness(node: Node, tolerations?: readonly Toleration[]): Pick<ComputeNode, "ready" | "unready"> {
+  const unready = whyUnready(node, tolerations);
+  return unready ? { ready: false, unready } : { ready: true };
+}
+
+/** Checks taints last, because the cluster taints unready and cordoned nodes itself. */
+function whyUnready(node: Node, tolerations?: readonly Toleration[]): Unready | undefined {
+  if (!holds(node, "Ready")) return "notReady";
+  if (node.spec.unschedulable === true) return "cordoned";
+  return isKeptForOthers(node, tolerations) ? "tainted" : undefined;
+}
