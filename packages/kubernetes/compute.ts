@@ -36,6 +36,7 @@ import { toObservation } from "./status/observation.ts";
 import { asRefused } from "./status/refusal.ts";
 import { missingVolumes, unmountedVolumes } from "./volumes/missing-volumes.ts";
 import { followRuns } from "./watch/changes.ts";
+import { offeredNodes } from "./watch/node-changes.ts";
 import { knownPods, type RecentRuns, recentRuns } from "./watch/run-caches.ts";
 import { sharedLists } from "./watch/shared-lists.ts";
 
@@ -89,6 +90,12 @@ export function kubernetesCompute(options: KubernetesComputeOptions): Compute {
   const slices = nodeSlices();
   const observing = { refusals, pulls, missing, unmounted, sshPort, recent, readRecentNodes, watchesGpus };
   const commands = kubernetesCommands(place);
+  const offers = {
+    nodeTypes: options.nodeTypes,
+    tolerations: options.tolerations,
+    nodeSelector: options.pods?.patch?.spec?.nodeSelector,
+  };
+  const nodes = offeredNodes(offers);
   return {
     apply: (run) =>
       applyRun(place, run, {
@@ -121,12 +128,10 @@ export function kubernetesCompute(options: KubernetesComputeOptions): Compute {
       readLog(place, { uid, run }, { recent, known: knownLogEnd, live: options.streamedLogs }),
     listRuns: (uid) => listRuns(place, uid),
     listParts: () => listParts(place),
-    changes: (signal, from) => followRuns(place, signal, from),
+    changes: (signal, from) => followRuns(place, signal, from, nodes),
     listNodes: () =>
       listNodes(place, {
-        nodeTypes: options.nodeTypes,
-        tolerations: options.tolerations,
-        nodeSelector: options.pods?.patch?.spec?.nodeSelector,
+        ...offers,
         leaveOut: (pod) => options.log?.warn("pod too large to be counted", { pod }),
         slices,
       }),

@@ -41,7 +41,7 @@ export interface ApiClient {
   /** Deletes an object. Does nothing if it is gone or was replaced. */
   remove(path: string, options: RemoveOptions): Promise<void>;
   /** Opens a reply to read as a stream, such as a log or a watch. The deadline covers only its start. */
-  open(path: string, signal: AbortSignal, part?: "metadata"): Promise<IncomingMessage>;
+  open(path: string, signal: AbortSignal): Promise<IncomingMessage>;
   /** Opens a stream of a pod, paused: add listeners, then resume it. The deadline covers only its start. */
   socket(path: string, protocol: StreamProtocol): Promise<WebSocket>;
   close(): void;
@@ -109,11 +109,7 @@ export function apiClient(access: ApiAccess): ApiClient {
       }),
     remove: (path, options) =>
       unlessGone(call<unknown>({ method: "DELETE", path, body: deleteOptions(options) }), options),
-    open: (path, signal, part) => {
-      const deadline = limit();
-      const outgoing = { method: "GET", path, ...(part && { accept: metadataOfEach }) } as const;
-      return exchange({ access, agent, deadline }, outgoing, signal);
-    },
+    open: (path, signal) => exchange({ access, agent, deadline: limit() }, { method: "GET", path }, signal),
     socket: (path, protocol) => openSocket(access, path, protocol, limit()),
     close: () => agent.destroy(),
   };
@@ -121,8 +117,6 @@ export function apiClient(access: ApiAccess): ApiClient {
 
 /** Requests metadata only (Kubernetes, API concepts). Specs hold commands of up to 16 KiB, and pages 1,000 of them. */
 const metadataOnly = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json";
-
-const metadataOfEach = metadataOnly.replace("MetadataList", "Metadata");
 
 const pauseMs = 50;
 

@@ -3,6 +3,7 @@ import type { Observation } from "#core/ports/compute.ts";
 import { must } from "#tests/cluster/objects.ts";
 import type { ApiClient } from "../client/api-client.ts";
 import { kubernetesCompute } from "../compute.ts";
+import { runsAmong } from "../fixtures/changed-runs-fixture.ts";
 import { type ClusterFixture, fixtureRun, namespace, openClusterFixture } from "../fixtures/cluster-fixture.ts";
 
 /** If all nodes of a zone are lost, controllers hold back, since they suspect themselves. */
@@ -152,7 +153,7 @@ describe("a silent node", { retry: 0 }, () => {
     await watching.promise;
 
     await fixture.pretendNodes[0]?.remove();
-    const { value } = await changes.next();
+    const { value } = await runsAmong({ [Symbol.asyncIterator]: () => changes }).next();
     const seen = await until(() => true);
     ending.abort();
     await changes.return?.();

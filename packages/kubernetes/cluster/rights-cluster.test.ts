@@ -108,7 +108,10 @@ it("the driver uses each of its rights, and fails without it", { retry: 0 }, asy
   const ending = new AbortController();
   const watching = watched(compute.changes(ending.signal));
   await fixture.eventually(
-    async () => [`watch pods ${namespace}`, `watch jobs ${namespace}`, "watch nodes"].every((right) => used.has(right)),
+    async () =>
+      [`watch pods ${namespace}`, `watch jobs ${namespace}`, "watch nodes", "watch pods"].every((right) =>
+        used.has(right),
+      ),
     (areAll) => areAll,
   );
   await compute.listNodes();

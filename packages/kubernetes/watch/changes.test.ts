@@ -1,7 +1,8 @@
 import type { ServerResponse } from "node:http";
 import { afterEach, describe, expect, it } from "vitest";
-import type { RunRef, SignalledUpTo } from "#core/ports/compute.ts";
+import type { RunRef } from "#core/ports/compute.ts";
 import { type ApiClient, apiClient } from "../client/api-client.ts";
+import { runsAmong } from "../fixtures/changed-runs-fixture.ts";
 import { answerJson, type LoopbackServer, loopbackServer, refuse } from "../fixtures/loopback-fixture.ts";
 import { buildPaths } from "../paths.ts";
 import { followRuns } from "./changes.ts";
@@ -18,22 +19,20 @@ async function closeAll(): Promise<void> {
   await server.close();
 }
 
-async function* runsAmong(changes: AsyncIterable<RunRef | SignalledUpTo>): AsyncGenerator<RunRef> {
-  for await (const change of changes) if ("uid" in change) yield change;
-}
-
 /** Server with these pods and no Jobs, which emits the given events of pods. */
 async function opened(pods: readonly object[], { from, version = "1" }: { from?: string; version?: string } = {}) {
   const [watch, jobWatch] = [Promise.withResolvers<ServerResponse>(), Promise.withResolvers<ServerResponse>()];
   const nodeWatch = Promise.withResolvers<ServerResponse>();
   server = await loopbackServer((request, response) => {
-    const isPods = request.url?.includes("/pods?") ?? false;
-    const isNodes = request.url?.includes("/nodes?") ?? false;
-    if (!request.url?.includes("watch=1")) {
+    const { url = "" } = request;
+    const isPods = url.includes("environments/pods?");
+    if (!url.includes("watch=1")) {
       return answerJson(response, { metadata: { resourceVersion: version }, items: isPods ? pods : [] });
     }
     response.writeHead(200).flushHeaders();
-    (isPods ? watch : isNodes ? nodeWatch : jobWatch).resolve(response);
+    if (isPods) watch.resolve(response);
+    if (url.includes("/nodes?")) nodeWatch.resolve(response);
+    if (url.includes("/jobs?")) jobWatch.resolve(response);
   });
   client = apiClient(server.access);
   const ending = new AbortController();
@@ -42,8 +41,10 @@ async function opened(pods: readonly object[], { from, version = "1" }: { from?:
   const changes = followRuns(place, ending.signal, from);
   const seen: string[] = [];
   const reached: string[] = [];
+  const nodesChanged = Promise.withResolvers<void>();
   return {
     seen,
+    nodesChanged: nodesChanged.promise,
     known,
     ending,
     async upTo(wanted: string) {
@@ -52,7 +53,8 @@ async function opened(pods: readonly object[], { from, version = "1" }: { from?:
     ended: (async () => {
       for await (const change of changes) {
         if ("uid" in change) seen.push(change.uid[0] ?? "");
-        else reached.push(change.upTo);
+        else if ("upTo" in change) reached.push(change.upTo);
+        else nodesChanged.resolve();
       }
     })(),
     tell: async (...events: Events) => void (await watch.promise).write(formatLines(events)),
@@ -221,11 +223,20 @@ describe("the changes of runs", () => {
     await until(2);
     ending.abort();
     await ended;
-    const [listed] = server.requests.filter(({ url }) => url.includes("fieldSelector"));
+    const listings = server.requests.filter(({ url }) => /environments\/pods\?.*fieldSelector/.test(url));
 
     expect(seen.join("")).toBe("aa");
-    expect(decodeURIComponent(listed?.url ?? "")).toContain("fieldSelector=spec.nodeName=one");
-    expect(server.requests.filter(({ url }) => url.includes("fieldSelector"))).toHaveLength(1);
+    expect(decodeURIComponent(listings[0]?.url ?? "")).toContain("fieldSelector=spec.nodeName=one");
+    expect(listings).toHaveLength(1);
+  });
+
+  it("include that the nodes changed", async () => {
+    const { nodesChanged, ending, ended } = await opened([]);
+
+    await nodesChanged;
+    ending.abort();
+
+    await ended;
   });
 
   it("continue with a warning if nodes may not be watched", async () => {
@@ -237,7 +248,7 @@ describe("the changes of runs", () => {
         return answerJson(response, { metadata: { resourceVersion: "1" }, items: [] });
       }
       response.writeHead(200).flushHeaders();
-      if (request.url?.includes("/pods?")) watch.resolve(response);
+      if (request.url?.includes("environments/pods?")) watch.resolve(response);
     });
     client = apiClient(server.access);
     const ending = new AbortController();
@@ -270,7 +281,7 @@ describe("the changes of runs", () => {
     const watched = Array.from({ length: 2 }, () => Promise.withResolvers<ServerResponse>());
     let watches = 0;
     server = await loopbackServer((request, response) => {
-      const isPods = request.url?.includes("/pods?") ?? false;
+      const isPods = request.url?.includes("environments/pods?") ?? false;
       if (!request.url?.includes("watch=1")) {
         return answerJson(response, {
           metadata: { resourceVersion: "1" },
@@ -302,7 +313,7 @@ describe("the changes of runs", () => {
     expect(await next).toMatchObject({ done: true });
   });
 
-  it("give a position to continue from without a list, or with all runs if it is forgotten", async () => {
+  it("give a position to continue from without a list of runs, or with all runs if it is forgotten", async () => {
     const { seen, upTo, tell, until, ending, ended } = await opened([buildPod("a")]);
     await until(1);
     await tell(
@@ -318,7 +329,7 @@ describe("the changes of runs", () => {
     await next.upTo("1.21");
     next.ending.abort();
     await next.ended;
-    const lists = server.requests.filter(({ url = "" }) => !/watch=1|limit=1$/.test(url));
+    const lists = server.requests.filter(({ url = "" }) => !/watch=1|limit=1$|\/nodes\?/.test(url));
     await closeAll();
     const restored = await opened([buildPod("a"), buildPod("b")], { from: "9.21", version: "20" });
     await restored.upTo("9.20");

@@ -1,24 +1,26 @@
-import type { RunRef, SignalledUpTo } from "#core/ports/compute.ts";
+import type { Change, RunRef } from "#core/ports/compute.ts";
 import { isRunning } from "../access/start-gate.ts";
 import { everyRunSelector, findRun, nameOfRun } from "../names.ts";
 import { holds, type Job, type KubeObject, type Pod } from "../objects.ts";
 import type { ClusterContext } from "../runs/read-run.ts";
 import { findVerdict } from "../runs/run-end.ts";
 import { toMachineStatus } from "../status/machine-status.ts";
-import { followDeletedNodes } from "./deleted-nodes.ts";
+import { followForeignPods } from "./foreign-pods.ts";
+import { followNodes, type OfferedNodes, offeredNodes } from "./node-changes.ts";
 import type { KnownPods } from "./run-caches.ts";
 import { type Follower, follow } from "./watch.ts";
 
 /**
  * Yields each run that changed, until `signal` aborts: first all, or with `from` only those that changed since. It
  * emits a run when the observable fields of an object change, because each emit costs a reconcile. Throws if watching
- * is forbidden.
+ * runs is forbidden. Without the rights for nodes and the pods of others, it emits no change of them.
  */
 export async function* followRuns(
   place: ClusterContext,
   signal: AbortSignal,
   from?: string,
-): AsyncGenerator<RunRef | SignalledUpTo> {
+  nodes: OfferedNodes = offeredNodes(),
+): AsyncGenerator<Change> {
   const { client, paths, deployment, known } = place;
   const everyRun = everyRunSelector(deployment);
   const changed = changedRuns(signal);
@@ -36,7 +38,8 @@ export async function* followRuns(
   const watching = [
     follow(client, `${paths.jobs}?${everyRun}`, jobFollower, { signal: both, ...(jobs && { from: jobs }) }),
     follow(client, `${paths.pods}?${everyRun}`, podFollower, { signal: both, ...(pods && { from: pods }) }),
-    followDeletedNodes(place, both, changed.emit),
+    followNodes(place, nodes, { signal: both, emit: changed.emit, nodesChanged: changed.emitNodes }),
+    followForeignPods(place, nodes, { signal: both, from: pods, nodesChanged: changed.emitNodes }),
   ].map((stream) => stream.then(() => undefined, changed.fail));
   try {
     yield* changed.each();
@@ -158,6 +161,7 @@ function isDeleted({ metadata }: KubeObject): boolean {
 function changedRuns(signal: AbortSignal) {
   // Each run is queued once: a cluster in trouble may emit faster than the caller reads.
   const waiting = new Map<string, RunRef>();
+  let areNodesChanged = false;
   const versions: { Job?: string; Pod?: string } = {};
   let yieldedUpTo: string | undefined;
   const upTo = () => (versions.Job && versions.Pod ? `${versions.Job}.${versions.Pod}` : undefined);
@@ -169,6 +173,10 @@ function changedRuns(signal: AbortSignal) {
       waiting.set(`${ref.uid} ${ref.run}`, ref);
       wake();
     },
+    emitNodes: (): void => {
+      areNodesChanged = true;
+      wake();
+    },
     reached: (kind: "Job" | "Pod", version: string): void => {
       versions[kind] = version;
       wake();
@@ -177,13 +185,16 @@ function changedRuns(signal: AbortSignal) {
       failure = error;
       wake();
     },
-    async *each(): AsyncGenerator<RunRef | SignalledUpTo> {
+    async *each(): AsyncGenerator<Change> {
       signal.addEventListener("abort", abort);
       try {
         while (!signal.aborted) {
           if (failure !== undefined) throw failure;
           const [next] = waiting;
-          if (next) {
+          if (areNodesChanged) {
+            areNodesChanged = false;
+            yield { nodesChanged: true };
+          } else if (next) {
             waiting.delete(next[0]);
             yield next[1];
           } else if (upTo() !== yieldedUpTo) {

@@ -187,6 +187,23 @@ describe("follow", () => {
     expect(versions()).toEqual([null, "5", null, "50"]);
   });
 
+  it("lists nothing if only changes are wanted, and reports the start and each gap", async () => {
+    const { until, versions } = await following(
+      [
+        list("5", "a"),
+        eventsAndEnd(line("ADDED", thing("b", "6"))),
+        (response) => refuse(response, 410, "Expired"),
+        list("50", "a", "b"),
+        events(line("ADDED", thing("c", "51"))),
+      ],
+      { changesOnly: true },
+    );
+
+    expect((await until("ADDED c")).received).toEqual(["listed ", "ADDED b", "listed ", "ADDED c"]);
+    expect(versions()).toEqual([null, "5", "6", null, "50"]);
+    expect(server.requests[3]?.url).toBe("/things?x=1&limit=1");
+  });
+
   it("waits out an outage of the server, without another list", async () => {
     const { until, versions } = await following([
       list("5"),

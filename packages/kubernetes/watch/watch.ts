@@ -21,7 +21,8 @@ export interface FollowOptions {
   readonly from?: string;
   /** Silence, bookmarks included, after which a watch counts as cut off, ms. */
   readonly silentMs?: number;
-  readonly metadataOnly?: true;
+  /** Lists nothing: at the start and after a gap, `listed` receives no objects. */
+  readonly changesOnly?: true;
 }
 
 /** Duration after which the server ends a watch. It sends a bookmark each minute. */
@@ -48,7 +49,7 @@ export async function follow<Item extends Versioned, Kept>(
   while (!signal.aborted) {
     try {
       if (version === "") {
-        version = (await knownVersion(client, path, from)) ?? (await listTo(client, path, follower));
+        version = (await knownVersion(client, path, from)) ?? (await listTo(client, path, follower, options));
         from = undefined;
         follower.reached(version);
       }
@@ -96,7 +97,17 @@ async function knownVersion(client: ApiClient, path: string, from: string | unde
   return isEarlier(metadata.resourceVersion, from) ? undefined : from;
 }
 
-async function listTo<Item, Kept>(client: ApiClient, path: string, follower: Follower<Item, Kept>): Promise<string> {
+async function listTo<Item, Kept>(
+  client: ApiClient,
+  path: string,
+  follower: Follower<Item, Kept>,
+  { changesOnly }: FollowOptions,
+): Promise<string> {
+  if (changesOnly) {
+    const { metadata } = await client.get<Versioned>(withQuery(path, "limit=1"));
+    follower.listed([]);
+    return metadata.resourceVersion;
+  }
   const { items, resourceVersion } = await client.list(path, (item: Item) => [follower.keep(item)]);
   follower.listed(items);
   return resourceVersion;
@@ -110,7 +121,7 @@ async function* watchOnce<Item>(
   options: FollowOptions,
 ): AsyncGenerator<WatchEvent<Item>> {
   const query = `watch=1&allowWatchBookmarks=true&timeoutSeconds=${watchSeconds}&resourceVersion=${from}`;
-  const response = await client.open(withQuery(path, query), options.signal, options.metadataOnly && "metadata");
+  const response = await client.open(withQuery(path, query), options.signal);
   try {
     for await (const line of listLines(response, options.silentMs ?? silentMs)) {
       const event = toEvent<Item>(line, path);

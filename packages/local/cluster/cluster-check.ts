@@ -62,7 +62,7 @@ const needed: readonly (readonly [group: string, resource: string, verbs: string
 ];
 const neededEverywhere: typeof needed = [
   ["", "nodes", "get list watch"],
-  ["", "pods", "list"],
+  ["", "pods", "list watch"],
   ["", "persistentvolumes", "get list patch"],
   ["storage.k8s.io", "storageclasses", "list"],
   ["storage.k8s.io", "volumeattachments", "list delete"],
