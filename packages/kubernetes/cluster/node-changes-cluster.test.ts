@@ -1,0 +1,106 @@
+import { afterAll, beforeAll, expect, it } from "vitest";
+import type { Environment } from "#core/environments/record/record.ts";
+import { listNodes } from "#core/pools/capacity/list-nodes.ts";
+import { readLedger } from "#core/pools/ledger/ledger.ts";
+import { emptyPool, type NodeLedger } from "#core/pools/ledger/record.ts";
+import { must } from "#tests/cluster/objects.ts";
+import { type ClusterFixture, namespace, openClusterFixture } from "../fixtures/cluster-fixture.ts";
+import { type CoreFixture, startCore } from "../fixtures/core-fixture.ts";
+import type { Node } from "../objects.ts";
+
+/** Only the watch makes a listing before this time. */
+const LIST_EVERY_MS = 3_600_000;
+/** A change takes about a second, and far longer on a busy machine. Without the watch it would take a minute. */
+const LONGEST_MS = 20_000;
+
+let fixture: ClusterFixture;
+let core: CoreFixture;
+
+beforeAll(async () => {
+  const watching = Promise.withResolvers<void>();
+  fixture = await openClusterFixture(["one", "two"].map((name) => ({ name, instanceType: "p5.48xlarge" })));
+  const { compute } = fixture;
+  async function* noted(...watch: Parameters<typeof compute.changes>) {
+    for await (const change of compute.changes(...watch)) {
+      if ("upTo" in change) watching.resolve();
+      yield change;
+    }
+  }
+  core = await startCore({ ...compute, changes: noted }, undefined, {}, LIST_EVERY_MS);
+  await watching.promise;
+});
+
+afterAll(async () => {
+  await core.stop();
+  await fixture.stop();
+});
+
+async function readNode(name: string): Promise<NodeLedger | undefined> {
+  const { nodes } = await readLedger(core.ctx, emptyPool(core.ctx, "h100"));
+  return nodes.find((node) => node.name === name);
+}
+
+/** Makes the change, and returns how long the core took to know of it, ms. */
+async function learned(change: () => Promise<unknown>, isKnown: () => Promise<unknown>): Promise<number> {
+  await change();
+  const changedAt = performance.now();
+  await isKnown();
+  return performance.now() - changedAt;
+}
+
+const until = (holds: () => Promise<boolean>) => () => fixture.eventually(holds, (isTrue) => isTrue);
+
+const isGranted = ({ run }: Environment) => run.grant !== null;
+const cordon = async (name: string, unschedulable: boolean) =>
+  must(await fixture.cluster.admin.patch(`/api/v1/nodes/${name}`, { spec: { unschedulable } }));
+const stateIs = (name: string, state: string) =>
+  until(async () => (await listNodes(core.ctx)).some((node) => node.name === name && node.state === state));
+
+it("no job is granted a machine within seconds of its cordon, and the machine counts again after its end", async () => {
+  await stateIs("one", "ready")();
+
+  const closedMs = await learned(() => cordon("one", true), stateIs("one", "cordoned"));
+  await core.create("beside", { gpus: 8 });
+  const { run } = await core.until("beside", isGranted);
+  const openMs = await learned(() => cordon("one", false), stateIs("one", "ready"));
+
+  expect(run.grant?.shares.map(({ node }) => node)).toEqual(["two"]);
+  expect(closedMs).toBeLessThan(LONGEST_MS);
+  expect(openMs).toBeLessThan(LONGEST_MS);
+});
+
+it("a pod of others takes units of its machine within seconds, and releases them", async () => {
+  const pods = `/api/v1/namespaces/${namespace}/pods`;
+  const resources = { requests: { "nvidia.com/gpu": "3" }, limits: { "nvidia.com/gpu": "3" } };
+  const container = { name: "main", image: "berth.test/any:1", command: ["sleep", "3600"], resources };
+  const pod = { metadata: { name: "theirs" }, spec: { nodeName: "one", containers: [container] } };
+  const holds = (units: number) => until(async () => (await readNode("one"))?.foreignUnits === units);
+
+  const takenMs = await learned(async () => must(await fixture.cluster.admin.post(pods, pod)), holds(3));
+  const freeMs = await learned(
+    async () => must(await fixture.cluster.admin.remove(`${pods}/theirs`, { gracePeriodSeconds: 0 })),
+    holds(0),
+  );
+
+  expect(takenMs).toBeLessThan(LONGEST_MS);
+  expect(freeMs).toBeLessThan(LONGEST_MS);
+});
+
+it("a waiting job is granted a new machine within seconds", async () => {
+  const isOpen = async () => {
+    const { body } = await fixture.cluster.admin.get<Node>("/api/v1/nodes/three");
+    return (body.spec?.taints ?? []).every(({ key }) => key === "nvidia.com/gpu");
+  };
+  await core.create("first", { gpus: 8 });
+  await core.until("first", isGranted);
+  await core.create("second", { gpus: 8 });
+  const waiting = await core.until("second", ({ waitPool }) => waitPool !== undefined);
+
+  await fixture.cluster.addNodes([{ name: "three", instanceType: "p5.48xlarge" }]);
+  const grantedMs = await learned(until(isOpen), () => core.until("second", isGranted));
+  const { run } = await core.until("second", isGranted);
+
+  expect(waiting.run.grant).toBeNull();
+  expect(run.grant?.shares.map(({ node }) => node)).toEqual(["three"]);
+  expect(grantedMs).toBeLessThan(LONGEST_MS);
+});
