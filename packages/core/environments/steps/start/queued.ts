@@ -56,7 +56,8 @@ export async function stepQueued(
   if (environment.waitPool === undefined && now < pausesUntil)
     return requeueAt(extended, Math.min(pausesUntil, extensionAt), "pauses");
   if (environment.waitPool === undefined) {
-    const inLine = { ...extended, ...waitingFields(extended), zone: ready.zone, reason: null };
+    const zone = ready.zone ?? findVolumesZone(extended);
+    const inLine = { ...extended, ...waitingFields(extended), zone, reason: null };
     return notifyPool(requeueAt(inLine, Math.min(now + UNKNOWN_MS, extensionAt), "stands in line"));
   }
   const grant = await findGrant(ctx, environment, message.for ?? [], now);
@@ -137,6 +138,11 @@ function endsAsOneThatRan({ volumes, addressLabel, policy, disk }: Environment):
   return volumes.length > 0 || addressLabel !== null || policy.restarts || (disk !== null && mayHaveWritten(disk));
 }
 
+/** Returns the zone of the environment's own volumes, or null before they exist. */
+function findVolumesZone({ volumes }: Environment): string | null {
+  return zonePinnedBy(volumes.find(({ volume }) => volume)?.volume);
+}
+
 export function giveUp(environment: Environment, now: number, reason: string): Step<Environment> {
   return notifyPool(endRun(environment, now, reason));
 }
@@ -152,7 +158,7 @@ function takeGrant(environment: Environment, offer: Offer, now: number): Environ
   const nodes = shares.map((share) => share.node ?? "a node still to be made");
   const ledgers = [...new Set([...items, ...environment.placement.ledgers])].slice(0, MOST_LEDGERS);
   // A new machine may come in any zone of its group, and volumes stay where they are.
-  const pinned = zonePinnedBy(environment.volumes.find(({ volume }) => volume)?.volume);
+  const pinned = findVolumesZone(environment);
   const taken: Environment = {
     ...environment,
     run: { ...environment.run, grant: { id, shares, at: now, startupMs }, machines, preparingAt: now, ...noRun },

@@ -105,6 +105,33 @@ describe("a run whose pod the cluster refuses for now", () => {
     expect(await world.compute.listRuns()).toEqual([]);
   });
 
+  test("waits in line for the zone of its own volumes", async () => {
+    const zones = ["zone-a", "zone-b"];
+    const nodes = newNodes({ h100: 2 }).map((node, at) => ({ ...node, zone: zones[at] ?? "" }));
+    const world = await memoryWorld({ nodes });
+    const volumes = [{ name: "workspace", path: "/workspace", sizeGb: 5 }];
+    const { uid } = await createEnvironment(world.as("alice"), { ...newEnvironment("one"), volumes });
+    world.compute.program(uid, refusing);
+    await world.advance(90_000);
+    const paused = await world.read("alice", "one");
+    const zone = paused.volumes[0]?.volume?.zone;
+    const near = nodes.find((node) => node.zone === zone);
+    if (near) world.compute.setNode({ ...near, ready: false, unready: "cordoned" });
+
+    world.compute.program(uid, { kind: "lives" });
+    await world.advance(15 * MINUTE);
+    const waiting = await world.read("alice", "one");
+    if (near) world.compute.setNode(near);
+    await world.advance(5 * MINUTE);
+
+    expect([paused.phase, paused.waitPool, zone]).toEqual(["queued", undefined, "zone-a"]);
+    expect(waiting).toMatchObject({ phase: "queued", waitPool: "h100", zone: "zone-a" });
+    expect(await world.read("alice", "one")).toMatchObject({
+      phase: "active",
+      run: { machines: [{ name: "h100-1" }] },
+    });
+  });
+
   test("is no longer checked for refusals once it was bound while returning", async () => {
     const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
     const uid = await submitted(world, "one");
