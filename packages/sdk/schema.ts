@@ -1473,6 +1473,8 @@ export interface components {
              * @enum {string}
              */
             status: "ready" | "not_ready" | "cordoned" | "tainted" | "gone";
+            /** @description What the machine reports to be wrong, so that no job starts there; null if it reports nothing. */
+            fault: string | null;
             /** @description The machine's zone. */
             zone: string;
             /** @description What it offers: GPUs, vCPUs of a shared machine, 1 for another CPU machine. */

@@ -39,6 +39,7 @@ const pool: Schemas["AdminPool"] = {
     {
       node: hostile,
       status: "gone",
+      fault: hostile,
       zone: hostile,
       units: 8,
       holders: [{ user_id: hostile, environment_id: hostile, api: hostile, units: 8, phase: "active", until: at }],

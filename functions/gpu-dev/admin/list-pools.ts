@@ -69,9 +69,10 @@ function toAdminPool(pool: PoolsView["pools"][number], about: About): z.infer<ty
     in_use: summary.inUse,
     drained: drained && toNote(drained),
     node_count: nodes.length,
-    nodes: nodes.slice(0, MOST_NODES).map(({ name, state, zone, units, holders }) => ({
+    nodes: nodes.slice(0, MOST_NODES).map(({ name, state, fault, zone, units, holders }) => ({
       node: name,
       status: state,
+      fault,
       zone,
       units,
       holders: holders.map(({ owner, environment, createdBy, endsAt, phase, units: held }) => ({

@@ -53,8 +53,8 @@ test("pools show who holds each machine until when, and who waits with place, sh
       drained: null,
       node_count: 2,
       nodes: [
-        { node: "h100-1", status: "ready", zone: expect.any(String), units: 8, holders: [holder] },
-        { node: "h100-2", status: "ready", zone: expect.any(String), units: 8, holders: [holder] },
+        { node: "h100-1", status: "ready", fault: null, zone: expect.any(String), units: 8, holders: [holder] },
+        { node: "h100-2", status: "ready", fault: null, zone: expect.any(String), units: 8, holders: [holder] },
       ],
       waiting_count: 2,
       // The planner prefers the user with less of the type.

@@ -234,6 +234,28 @@ describe("the nodes of a cluster", () => {
     expect(await listed([getNode("a", shape)])).toMatchObject([{ name: "a", ready: false, unready }]);
   });
 
+  it.each([
+    ["AcceleratedHardwareReady", "NvidiaXID79Error", "AcceleratedHardwareReady is False: NvidiaXID79Error"],
+    ["StorageReady", undefined, "StorageReady is False"],
+    ["NetworkingReady", "IPAMDNotRunning", "NetworkingReady is False: IPAMDNotRunning"],
+    ["KernelReady", "ForkFailedOutOfPIDs", "KernelReady is False: ForkFailedOutOfPIDs"],
+    ["ContainerRuntimeReady", "PodStuckTerminating", "ContainerRuntimeReady is False: PodStuckTerminating"],
+  ])("are not offered while EKS's monitoring agent reports that %s is False", async (type, reason, fault) => {
+    const reported = (status: string) => {
+      const node = getNode(status);
+      const conditions = [...node.status.conditions, { type, status, reason, message: "at 12:00:01" }];
+      return { ...node, status: { ...node.status, conditions } };
+    };
+
+    const nodes = await listed([reported("False"), reported("True"), reported("Unknown")]);
+
+    expect(nodes.map((node) => [node.ready, node.unready, node.fault])).toEqual([
+      [false, "notReady", fault],
+      [true, undefined, undefined],
+      [true, undefined, undefined],
+    ]);
+  });
+
   it("are offered with the GPU taint, and with an advisory one", async () => {
     const taints = [
       { key: "nvidia.com/gpu", effect: "NoSchedule" },

@@ -55,14 +55,35 @@ export function markOffer(node: Node, options: OfferOptions): string | undefined
   return JSON.stringify([offer.node, cpu, memory, gpus]);
 }
 
-function getReadiness(node: Node, tolerations?: readonly Toleration[]): Pick<ComputeNode, "ready" | "unready"> {
-  const unready = whyUnready(node, tolerations);
-  return unready ? { ready: false, unready } : { ready: true };
+type Readiness = Pick<ComputeNode, "ready" | "unready" | "fault">;
+
+function getReadiness(node: Node, tolerations?: readonly Toleration[]): Readiness {
+  const fault = findFault(node);
+  const unready = whyUnready(node, fault, tolerations);
+  return unready ? { ready: false, unready, ...(fault !== undefined && { fault }) } : { ready: true };
+}
+
+/**
+ * Conditions of EKS's node monitoring agent (EKS User Guide, "Detect node health issues"). The node stays Ready while
+ * one is False, for example after an error of a GPU.
+ */
+const MONITORED = [
+  "AcceleratedHardwareReady",
+  "ContainerRuntimeReady",
+  "KernelReady",
+  "NetworkingReady",
+  "StorageReady",
+];
+
+/** Returns the reported fault without its message, which changes while the fault lasts. */
+function findFault(node: Node): string | undefined {
+  const failed = node.status?.conditions?.find(({ type, status }) => MONITORED.includes(type) && status === "False");
+  return failed && `${failed.type} is False${failed.reason ? `: ${failed.reason}` : ""}`;
 }
 
 /** Checks taints last, because the cluster taints unready and cordoned nodes itself. */
-function whyUnready(node: Node, tolerations?: readonly Toleration[]): Unready | undefined {
-  if (!holds(node, "Ready")) return "notReady";
+function whyUnready(node: Node, fault?: string, tolerations?: readonly Toleration[]): Unready | undefined {
+  if (!holds(node, "Ready") || fault !== undefined) return "notReady";
   if (node.spec.unschedulable === true) return "cordoned";
   return isKeptForOthers(node, tolerations) ? "tainted" : undefined;
 }

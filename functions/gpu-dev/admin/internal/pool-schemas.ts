@@ -31,6 +31,10 @@ const PoolNode = z
   .object({
     node: z.string().describe("The machine's name."),
     status: z.enum(["ready", "not_ready", "cordoned", "tainted", "gone"]).describe("As in the list of machines."),
+    fault: z
+      .string()
+      .nullable()
+      .describe("What the machine reports to be wrong, so that no job starts there; null if it reports nothing."),
     zone: z.string().describe("The machine's zone."),
     units: z.int().describe("What it offers: GPUs, vCPUs of a shared machine, 1 for another CPU machine."),
     holders: z.array(Holder).describe("Who has capacity there."),
@@ -106,6 +110,7 @@ export const examplePools = {
         {
           node: "ip-10-0-12-34.us-east-2.compute.internal",
           status: "ready",
+          fault: null,
           zone: "us-east-2a",
           units: 8,
           holders: [

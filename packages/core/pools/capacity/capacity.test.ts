@@ -8,6 +8,7 @@ import { runMarksKey } from "../../store/keys.ts";
 import { pauseAdmission } from "../admission/admission.ts";
 import { findPool, type Pool } from "../ledger/record.ts";
 import { refreshCapacity } from "./capacity.ts";
+import { listNodes } from "./list-nodes.ts";
 import { declareNodeGone, WORD_MS } from "./node-gone.ts";
 
 const MINUTE = 60_000;
@@ -47,6 +48,28 @@ test("grants a machine that one listing missed once the next listing shows it", 
   expect(await nodeNamed(world, "h100-1")).toMatchObject({ ready: true });
   expect(await nodeNamed(world, "h100-1")).not.toHaveProperty("gone");
   expect((await world.read("carol", "half")).phase).toBe("active");
+});
+
+test("grants nothing on a machine that reports a fault, and lists the fault until it is over", async () => {
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
+  const [node] = await world.compute.listNodes();
+  if (!node) throw new Error("There is no node");
+  const fault = "AcceleratedHardwareReady is False: NvidiaXID79Error";
+  world.compute.setNode({ ...node, ready: false, unready: "notReady", fault });
+  await refreshCapacity(world.ctx);
+
+  await createEnvironment(world.as("ada"), newEnvironment("one"));
+  await world.deliver();
+  const [faulty] = await listNodes(world.ctx);
+  const waiting = await world.read("ada", "one");
+  world.compute.setNode(node);
+  await refreshCapacity(world.ctx);
+  await world.deliver();
+
+  expect(faulty).toMatchObject({ state: "not_ready", fault });
+  expect(waiting.phase).toBe("queued");
+  expect((await listNodes(world.ctx))[0]).toMatchObject({ state: "ready", fault: null });
+  expect((await world.read("ada", "one")).phase).not.toBe("queued");
 });
 
 test("drops the reason of an unready machine once it is ready again", async () => {

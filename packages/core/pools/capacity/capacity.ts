@@ -266,7 +266,7 @@ function changedItem(
     const held = taken.of(keyText(key));
     return [{ ...key, writers: [], kind: "node", type, ...node, since, granted: [], held }];
   }
-  const { gone: _gone, saidAt: _saidAt, unready: _unready, ...rest } = before;
+  const { gone: _gone, saidAt: _saidAt, unready: _unready, fault: _fault, ...rest } = before;
   const next = { ...rest, ...node };
   return sameData(next, before) ? [] : [next];
 }

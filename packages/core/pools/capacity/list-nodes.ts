@@ -10,6 +10,8 @@ export interface ListedNode {
   readonly pool: string;
   readonly zone: string;
   readonly state: "ready" | "not_ready" | "cordoned" | "tainted" | "gone";
+  /** What its machine reports to be wrong. null if it reports nothing, or is gone. */
+  readonly fault: string | null;
   readonly units: number;
   readonly unitsInUse: number;
   /** When the operator's declaration that the machine is dead expires, ms. null without a declaration. */
@@ -30,7 +32,8 @@ export function listedNode(node: NodeLedger, now: number): ListedNode {
   const { name, uid, type: pool, zone, units, granted, held, saidAt } = node;
   const unitsInUse = [...granted, ...held].reduce((sum, entry) => sum + entry.units, 0);
   const goneUntil = saidAt !== undefined && now < saidAt + WORD_MS ? saidAt + WORD_MS : null;
-  return { name, uid, pool, zone, state: getState(node), units, unitsInUse, goneUntil };
+  const fault = node.gone ? null : (node.fault ?? null);
+  return { name, uid, pool, zone, state: getState(node), fault, units, unitsInUse, goneUntil };
 }
 
 function getState({ gone, ready, unready }: NodeLedger): ListedNode["state"] {

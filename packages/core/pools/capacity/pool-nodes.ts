@@ -61,8 +61,8 @@ export function poolNodes(
 
 /** `saidAt` is when the operator declared it gone. It overrides the listing. */
 function toEntry(node: ComputeNode, ledger: NodeLedger | undefined, saidAt: number | undefined): PoolNode {
-  const { name, uid, providerId, zone, ready, unready, units } = node;
-  const entry = { name, uid, providerId, zone, ready, unready, units, ...unitsNotFree(node, ledger) };
+  const { name, uid, providerId, zone, ready, unready, fault, units } = node;
+  const entry = { name, uid, providerId, zone, ready, unready, fault, units, ...unitsNotFree(node, ledger) };
   return saidAt === undefined ? entry : { ...entry, ready: false, gone: true, saidAt };
 }
 

@@ -63,6 +63,7 @@ const node: Table<PoolNode> = {
   zone: text,
   ready: flag,
   unready: optional(literal(...unreadies)),
+  fault: optional(text),
   units: count,
   foreignUnits: count,
   leftoverUnits: count,

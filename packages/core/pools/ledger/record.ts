@@ -16,6 +16,8 @@ export interface PoolNode extends NodeRef {
   readonly ready: boolean;
   /** Why it is not ready. Absent if unknown, and in items of earlier versions. */
   readonly unready?: Unready | undefined;
+  /** What its machine reports to be wrong, for operators. */
+  readonly fault?: string | undefined;
   readonly units: number;
   readonly foreignUnits: number;
   /** Units of our runs that the cluster listed there and that its ledger item does not name. */
