@@ -54,7 +54,7 @@ interface JobFilter {
 export async function endJob({ yes, user, reason, json }: CloseFlags & OwnerFlag, id: string): Promise<void> {
   const whose = user === undefined ? "" : ` of ${printable(user)}`;
   await agree(yes, `End the job ${printable(id)}${whose}?`);
-  const requested = await (await operator()).cancelJob(id, { user, reason });
+  const requested = await (await operator()).cancelJob(id, { ...(user && { user }), ...(reason && { reason }) });
   if (json) return outJson(requested);
   out(told`The end of ${requested.job_id.slice(0, 8)} is requested.\n`);
 }
