@@ -11,6 +11,15 @@ export interface Share {
   readonly zone?: string | undefined;
 }
 
+/** A part of the machines of one type: those in a zone or of a node group, or one machine. Exactly one field is set. */
+export interface PoolPart {
+  readonly zone?: string | undefined;
+  /** The name of a managed node group of EKS. */
+  readonly nodeGroup?: string | undefined;
+  /** The machine's name. */
+  readonly node?: string | undefined;
+}
+
 export interface Run {
   readonly uid: string;
   readonly run: number;
@@ -25,6 +34,8 @@ export interface Run {
   readonly env: Readonly<Record<string, string>>;
   /** One per machine. */
   readonly shares: readonly Share[];
+  /** Parts that operators drained: a share without a node must not be placed there. */
+  readonly avoids?: readonly PoolPart[] | undefined;
   readonly gpusPerMachine: number;
   /** Volumes in the first machine: its disk's volume, or its own volumes. */
   readonly mounts: readonly Mount[];

@@ -1,6 +1,6 @@
 import type { Share } from "../../ports/compute.ts";
 import type { NodeGroup, Settings } from "../../settings.ts";
-import type { MakeableLedger } from "../ledger/record.ts";
+import type { MakeableLedger, PoolGroup } from "../ledger/record.ts";
 
 export function findGroup(
   { settings }: { readonly settings: Pick<Settings, "nodeGroups"> },
@@ -9,11 +9,14 @@ export function findGroup(
   return settings.nodeGroups.find(({ pool }) => pool === type);
 }
 
+/** How many machines a pool may have. `members` is absent for a group of NODE_GROUPS. */
+export type Growth = Omit<NodeGroup, "pool"> & Pick<PoolGroup, "members">;
+
 /** Returns how a pool grows: by the group of NODE_GROUPS, or else the provider's. */
 export function getGrowth(
   ctx: { readonly settings: Pick<Settings, "nodeGroups"> },
   { type, group }: Pick<MakeableLedger, "type" | "group">,
-): Omit<NodeGroup, "pool"> | undefined {
+): Growth | undefined {
   return findGroup(ctx, type) ?? group;
 }
 

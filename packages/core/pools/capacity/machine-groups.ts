@@ -93,8 +93,11 @@ export function findPoolGroups(
     const there = present + (ledger ? unreadableNodes(ledger) : 0);
     const mostNodes = counted.reduce((sum, group) => sum + growth(group), there);
     const zones = [...new Set(growing.flatMap((group) => group.zones))].sort();
+    const members = growing.map((group) => {
+      return { name: group.name, nodes: counted.includes(group) ? growth(group) : 0, zones: group.zones };
+    });
     const why = healthy.length > 0 ? findZoneLacks(growing, healthy) : { lacks: growing[0]?.lacks };
-    return [[pool, { mostNodes, startupMs: STARTUP_MS, zones, ...why }]];
+    return [[pool, { mostNodes, startupMs: STARTUP_MS, zones, members, ...why }]];
   });
   return new Map(found);
 }

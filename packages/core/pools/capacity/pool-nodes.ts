@@ -61,8 +61,8 @@ export function poolNodes(
 
 /** `saidAt` is when the operator declared it gone. It overrides the listing. */
 function toEntry(node: ComputeNode, ledger: NodeLedger | undefined, saidAt: number | undefined): PoolNode {
-  const { name, uid, providerId, zone, ready, unready, fault, units } = node;
-  const entry = { name, uid, providerId, zone, ready, unready, fault, units, ...unitsNotFree(node, ledger) };
+  const { name, uid, providerId, zone, group, ready, unready, fault, units } = node;
+  const entry = { name, uid, providerId, zone, group, ready, unready, fault, units, ...unitsNotFree(node, ledger) };
   return saidAt === undefined ? entry : { ...entry, ready: false, gone: true, saidAt };
 }
 
@@ -144,8 +144,8 @@ function keepHeld(pool: Known, listed: readonly ComputeNode[], taken: Map<string
     const identity = nodeIdentity(node);
     if (node.granted.length + node.held.length === 0 || ofPool.has(identity)) continue;
     const isGone = listed.every(({ uid }) => uid !== node.uid);
-    const { name, uid, providerId, zone, units, foreignUnits, leftoverUnits, saidAt } = node;
-    const kept = { name, uid, providerId, zone, ready: false, units, foreignUnits, leftoverUnits };
+    const { name, uid, providerId, zone, group, units, foreignUnits, leftoverUnits, saidAt } = node;
+    const kept = { name, uid, providerId, zone, group, ready: false, units, foreignUnits, leftoverUnits };
     const said = saidAt === undefined ? {} : { saidAt };
     ofPool.set(identity, { ...kept, ...said, ...(isGone ? { gone: true as const } : {}) });
   }

@@ -19,9 +19,11 @@ import {
   uid,
 } from "../../store/shape.ts";
 import { type Agreements, createParser } from "../../store/unreadable.ts";
+import { isPoolPart } from "../capacity/pool-parts.ts";
 import { closures } from "../plan/plan.ts";
 import type {
   Entry,
+  GroupGrowth,
   HeldEntry,
   LedgerItem,
   MakeableLedger,
@@ -61,6 +63,7 @@ const node: Table<PoolNode> = {
   uid: text,
   providerId: orNull(text),
   zone: text,
+  group: optional(text),
   ready: flag,
   unready: optional(literal(...unreadies)),
   fault: optional(text),
@@ -99,6 +102,7 @@ export const parseMakeable: (item: Item) => MakeableLedger = createParser(
         mostNodes: count,
         startupMs: number,
         zones: list(text),
+        members: optional(list(shape<GroupGrowth>({ name: text, nodes: count, zones: list(text) }))),
         lacks: optional(literal(...lackKinds)),
         zoneLacks: optional(mapping(literal(...lackKinds))),
       }),
@@ -148,6 +152,7 @@ export const parsePool: (item: Item) => Pool = createParser(
     advised: text,
     plans: count,
     closed: orNull(literal(...closures)),
+    drained: optional(list(isPoolPart)),
     openedAt: optional(number),
     tally: optional(tally),
     dueShard: text,

@@ -1,6 +1,6 @@
 import type { Context } from "../../context.ts";
 import type { Environment, Size } from "../../environments/record/record.ts";
-import type { NodeRef, Share, Unready } from "../../ports/compute.ts";
+import type { NodeRef, PoolPart, Share, Unready } from "../../ports/compute.ts";
 import type { Lack } from "../../ports/machine-groups.ts";
 import type { Key, Stored } from "../../ports/table.ts";
 import type { NodeGroup } from "../../settings.ts";
@@ -13,6 +13,8 @@ import { isBehind, isNewcomer, type Round, type ScanWindow } from "./waiting-lis
 
 export interface PoolNode extends NodeRef {
   readonly zone: string;
+  /** The managed node group that created it. Absent if there is none, and in items of earlier versions. */
+  readonly group?: string | undefined;
   readonly ready: boolean;
   /** Why it is not ready. Absent if unknown, and in items of earlier versions. */
   readonly unready?: Unready | undefined;
@@ -88,10 +90,20 @@ export interface MakeableLedger extends LedgerEntries {
 
 /** The machines that the provider's groups may create for a pool. */
 export interface PoolGroup extends Omit<NodeGroup, "pool"> {
+  /** The groups behind the sum. Absent in items of earlier versions. */
+  readonly members?: readonly GroupGrowth[] | undefined;
   /** What all of these groups lack to create one now. */
   readonly lacks?: Lack | undefined;
   /** What the groups lack in zones where none of them can create one, if others can elsewhere. */
   readonly zoneLacks?: Readonly<Record<string, Lack>> | undefined;
+}
+
+/** A group of the provider that may still grow. */
+export interface GroupGrowth {
+  readonly name: string;
+  /** How many of the machines that the pool may still get this group creates. */
+  readonly nodes: number;
+  readonly zones: readonly string[];
 }
 
 /** The tries of a pool's group that brought no machine. The next machine there ends the shortage. Times are ms. */
@@ -166,6 +178,8 @@ export interface Pool extends Stored {
   readonly advised: string;
   readonly plans: number;
   readonly closed: Closure | null;
+  /** The parts that operators drained. Absent if there are none. */
+  readonly drained?: readonly PoolPart[] | undefined;
   /** When it was last reopened. Absent if it was never closed. */
   readonly openedAt?: number | undefined;
   /** Absent until a job started or ended. */

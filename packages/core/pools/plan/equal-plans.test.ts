@@ -70,6 +70,7 @@ const pools = fc
       ...rest,
       ...(lackingZones && rest.makeable > 0 && { lackingZones }),
       nodes: there.filter(({ isDrained }) => !isDrained).map(({ isDrained: _, ...entry }) => entry),
+      ...(there.some(({ isDrained }) => isDrained) && { undrained: { ...rest, nodes: there } }),
       occupied: occupiedOn(there, holdings),
       waiting: jobs.map((job, n) => ({ ...job, uid: `w${n}` })),
       unitsPerNode: 8,

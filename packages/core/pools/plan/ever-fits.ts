@@ -22,8 +22,8 @@ function hasMachines(input: PlanInput, { machines, units, zone }: Need): boolean
 }
 
 /** Zones that lack machines now may have some later. */
-function madeIn({ makeableZones = [] }: PlanInput): Zoned {
-  return zoneOfNew({ makeableZones });
+function madeIn({ makeableZones = [], drainedZones }: PlanInput): Zoned {
+  return zoneOfNew({ makeableZones, drainedZones });
 }
 
 export function withoutForeign(node: PlanNode): PlanNode {
@@ -47,13 +47,15 @@ export function mayFitUnread(nodes: readonly FreeNode[], input: PlanInput, need:
  */
 export function zoneOfNew({
   makeableZones = [],
+  drainedZones = [],
   lackingZones,
   retryAt,
-}: Pick<PlanInput, "makeableZones" | "lackingZones" | "retryAt">): Zoned {
+}: Pick<PlanInput, "makeableZones" | "drainedZones" | "lackingZones" | "retryAt">): Zoned {
   const [zone = null] = makeableZones;
   if (makeableZones.length === 1) return { zone };
   const lacking = lackingZones && retryAt === undefined ? [...lackingZones.keys()] : [];
   const zones = makeableZones.filter((name) => !lacking.includes(name));
   if (makeableZones.length > 0) return { zone: null, zones };
-  return lacking.length > 0 ? { zone: null, lacking } : { zone: null };
+  const without = [...drainedZones, ...lacking];
+  return without.length > 0 ? { zone: null, lacking: without } : { zone: null };
 }

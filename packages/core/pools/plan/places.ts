@@ -13,6 +13,8 @@ export interface Planned {
   readonly unread: ReadonlySet<string>;
   /** Reports whether a need that does not fit would fit without foreign pods. */
   isForeign(need: Need): boolean;
+  /** Reports whether only the drain of a part of the pool keeps a need from starting. */
+  isDrained(need: Need): boolean;
   releases(): readonly Release[];
   readonly usage: Map<string, number>;
   readonly unpinnedLeft: number;
@@ -34,6 +36,8 @@ export function listPlaces(input: PlanInput, planned: Planned): QueuePlace[] {
     if (input.closed) return { ...base, startsAt: null, code: input.closed, needed: machines * units, available: 0 };
     if (unread.has(entry.uid))
       return { ...base, code: "unreadable", needed: machines * units, available: nodes.length };
+    if (planned.isDrained({ machines, units, zone: entry.zone }))
+      return { ...base, code: "partDrained", needed: machines * units, available: 0 };
     if (nodes.length === 0) return { ...base, code: "none", needed: machines * units, available: 0 };
     if (hopeless.has(entry.uid) && planned.isForeign({ machines, units, zone: entry.zone }))
       return { ...base, code: "foreign", needed: machines * units, available: foreignUnits(input) };

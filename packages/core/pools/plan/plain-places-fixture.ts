@@ -1,6 +1,14 @@
 import { canEverFit, withoutForeign } from "./ever-fits.ts";
 import { freeUnits, type Need } from "./free-units.ts";
-import { addTo, type PlainJob, type PlainNode, type PlainShare, plainFind, plainFirst } from "./plain-pool-fixture.ts";
+import {
+  addTo,
+  type PlainJob,
+  type PlainNode,
+  type PlainShare,
+  plainFind,
+  plainFirst,
+  plainNodes,
+} from "./plain-pool-fixture.ts";
 import type { Plan, PlanInput, Waiting } from "./plan.ts";
 import { startTimes } from "./reservation.ts";
 
@@ -9,6 +17,7 @@ export function plainPlaces(
   input: PlanInput,
   found: {
     readonly nodes: readonly PlainNode[];
+    readonly grants: Plan["grants"];
     readonly shares: readonly PlainShare[];
     readonly left: readonly PlainJob[];
     readonly units: Map<string, number>;
@@ -30,6 +39,13 @@ export function plainPlaces(
       const nodes = [...input.nodes, ...more];
       return canEverFit([{ name: "", zone: "", free: 0 }], { ...input, nodes }, { ...need, zone });
     });
+  };
+  const isDrained = ({ need }: PlainJob) => {
+    const { undrained } = input;
+    if (!undrained || plainFind(nodes, need)) return false;
+    const open = { ...input, ...undrained };
+    const all = plainNodes({ ...open, occupied: [...input.occupied, ...found.grants] }).nodes;
+    return plainFind(all, need) !== undefined || (!fits(need) && canEverFit(all, open, need));
   };
   const isKept = left.some((job) => job.uid === input.head && isUnread(job));
   const head = isKept ? input.head : found.reserved;
@@ -59,6 +75,7 @@ export function plainPlaces(
     };
     if (closed) return say(closed, 0);
     if (isUnread(job)) return say("unreadable", nodes.length);
+    if (isDrained(job)) return say("partDrained", 0);
     if (nodes.length === 0) return say("none", 0);
     const foreign = input.nodes.reduce((sum, node) => sum + (node.foreign ?? 0), 0);
     if (!fits(need) && canEverFit(nodes, { ...input, nodes: input.nodes.map(withoutForeign) }, need))

@@ -66,6 +66,6 @@ export function plainPlan(input: PlanInput): Plan {
   return {
     grants,
     grantsBefore: reserved?.after ?? grants.length,
-    ...plainPlaces(input, { nodes, shares, left, units, unpinnedLeft, reserved: reserved?.uid ?? null }),
+    ...plainPlaces(input, { nodes, grants, shares, left, units, unpinnedLeft, reserved: reserved?.uid ?? null }),
   };
 }

@@ -30,7 +30,7 @@ export interface PlainReservation {
 
 type Ordered = Pick<Waiting, "owner"> & { readonly rank: number };
 
-export function plainNodes(input: PlanInput) {
+export function plainNodes(input: Parameters<typeof allNodes>[0]) {
   const { nodes, unpinned } = allNodes(input);
   return { nodes: nodes.map((node): PlainNode => ({ ...node, free: Math.max(0, node.free) })), unpinned };
 }

@@ -1,9 +1,10 @@
 import { instanceTypeOfPool, unitsPerNode } from "../../fleet.ts";
 import type { PlannerContext } from "../../reconciler/step.ts";
+import { isInParts, zonesIn } from "../capacity/pool-parts.ts";
 import type { Ledger, MakeableLedger, NodeLedger } from "../ledger/record.ts";
 import { getLackingZones } from "../ledger/shortage.ts";
 import type { Candidate } from "../ledger/waiting-list.ts";
-import { allNodes, type Occupied, type PlanInput } from "./plan.ts";
+import { allNodes, type Occupied, type PlanInput, type PlanNode } from "./plan.ts";
 import { isBlind, makeable, unreadableNodes } from "./summary.ts";
 import type { WaitingList } from "./waiting.ts";
 import { isInZone } from "./zones.ts";
@@ -27,16 +28,12 @@ export function buildPlanInput(
   const lacking = getLackingZones(ledger.makeable, now);
   const mostUnpinned = (shortage ? MOST_TRIED : MOST_UNPINNED) - machinesIn(ledger.makeable);
   const input: PlanInput = {
-    nodes: usable.map((node) => ({
-      name: node.name,
-      zone: node.zone,
-      units: Math.max(0, node.units - node.foreignUnits - node.leftoverUnits),
-      ...(node.foreignUnits > 0 && { foreign: node.foreignUnits }),
-    })),
+    nodes: usable.map(toPlanNode),
     occupied: occupiedOn(ledger, usable),
     waiting,
     makeable: toMake.nodes,
     makeableZones: toMake.zones,
+    ...findUndrained(ctx, ledger, now),
     ...(lacking.size > 0 && toMake.nodes > 0 && { lackingZones: lacking }),
     unreadable: unreadableNodes(ledger),
     unitsPerNode: unitsPerNode(instanceTypeOfPool(ledger.type)),
@@ -49,6 +46,27 @@ export function buildPlanInput(
   };
   const retryAt = Math.max(shortage?.until ?? 0, firstRetryAt(toMake.zones, lacking));
   return retryAt > now && toMake.nodes > 0 ? withoutNewMachines(input, retryAt) : input;
+}
+
+function toPlanNode({ name, zone, units, foreignUnits, leftoverUnits }: NodeLedger): PlanNode {
+  const left = Math.max(0, units - foreignUnits - leftoverUnits);
+  return { name, zone, units: left, ...(foreignUnits > 0 && { foreign: foreignUnits }) };
+}
+
+/** Returns the drained zones, and the machines as they would be without any drain. */
+function findUndrained(
+  ctx: PlannerContext,
+  ledger: Ledger,
+  now: number,
+): Pick<PlanInput, "drainedZones" | "undrained"> {
+  const { drained = [] } = ledger.pool;
+  if (drained.length === 0) return {};
+  const toMake = makeable(ctx, ledger, []);
+  const nodes = readyNodes(ledger, now).map(toPlanNode);
+  return {
+    drainedZones: zonesIn(drained),
+    undrained: { nodes, makeable: toMake.nodes, makeableZones: toMake.zones },
+  };
 }
 
 /** Returns when the first of the zones may have machines again, ms: 0 if one may have some now, or if they are unknown. */
@@ -111,11 +129,18 @@ function occupiedOn({ held, granted }: Ledger, usable: readonly NodeLedger[]): O
   });
 }
 
+/** Returns the machines that can be granted: ready ones outside of the drained parts. */
+export function usableNodes(ledger: Ledger, now: number): NodeLedger[] {
+  const { drained = [] } = ledger.pool;
+  const ready = readyNodes(ledger, now);
+  return drained.length === 0 ? ready : ready.filter((node) => !isInParts(drained, node));
+}
+
 /**
- * Returns the machines that can be granted. While a machine is replaced, a ledger may have two items of one name. Both
+ * Returns the machines that are ready. While a machine is replaced, a ledger may have two items of one name. Both
  * are left out, because a plan identifies machines by name.
  */
-export function usableNodes({ nodes }: Ledger, now: number): NodeLedger[] {
+function readyNodes({ nodes }: Ledger, now: number): NodeLedger[] {
   const usable = nodes.filter(({ ready, gone, asideUntil = 0 }) => ready && !gone && asideUntil <= now);
   const names = new Set<string>();
   const twice = new Set(usable.map(({ name }) => name).filter((name) => names.size === names.add(name).size));

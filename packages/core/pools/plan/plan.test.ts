@@ -476,3 +476,45 @@ describe("with a limit on machines still to be created", () => {
     expect([grants.map(({ uid }) => uid), head]).toEqual([["small"], "big"]);
   });
 });
+
+describe("with a drained part", () => {
+  const drainedToo = { nodes: [node("n1"), node("n2"), node("n3", "b")], makeable: 0 };
+  const code = (input: Partial<PlanInput>) =>
+    getPlan({ undrained: drainedToo, ...input }).places.map((place) => `${place.uid} ${place.code}`);
+
+  test("a job is said to wait for the drain if it would start there now, or nowhere else ever", () => {
+    const occupied = [held("x", "n1", 8, 1), held("y", "n2", 8, 1)];
+
+    expect(code({ occupied, waiting: [waiting("now", 8)] })).toEqual(["now partDrained"]);
+    expect(code({ waiting: [waiting("wide", 8, { machines: 2, zone: "b" })] })).toEqual(["wide never"]);
+    expect(
+      code({ nodes: [node("n1")], occupied: [held("y", "n2", 8, 1)], waiting: [waiting("many", 8, { machines: 2 })] }),
+    )
+      // n3 is in another zone than n1, so these two machines are n1 and n2, which is drained and in use.
+      .toEqual(["many partDrained"]);
+    expect(code({ nodes: [], waiting: [waiting("any", 8)] })).toEqual(["any partDrained"]);
+  });
+
+  test("a job that would not start there either has its own reason", () => {
+    const occupied = [held("x", "n1", 8, 1), held("y", "n2", 8, 1), held("z", "n3", 4, 1)];
+
+    expect(code({ occupied, waiting: [waiting("short", 8)] })).toEqual(["short short"]);
+    expect(code({ waiting: [waiting("large", 9)] })).toEqual(["large never"]);
+  });
+
+  test("a job that a new machine in a drained zone would take waits for the drain, and takes none elsewhere", () => {
+    const undrained = { nodes: [], makeable: 2, makeableZones: ["a", "b"] };
+    const input = { nodes: [], makeable: 2, makeableZones: ["b"], drainedZones: ["a"], undrained };
+
+    expect(code({ ...input, waiting: [waiting("in-a", 8, { zone: "a" })] })).toEqual(["in-a partDrained"]);
+    expect(getPlan({ ...input, waiting: [waiting("in-b", 8, { zone: "b" })] }).grants).toHaveLength(1);
+  });
+
+  test("a group whose zones are unknown creates no machine for jobs that must be in a drained zone", () => {
+    const undrained = { nodes: [], makeable: 1, makeableZones: [] };
+    const input = { nodes: [], makeable: 1, makeableZones: [], drainedZones: ["a"], undrained };
+
+    expect(code({ ...input, waiting: [waiting("in-a", 8, { zone: "a" })] })).toEqual(["in-a partDrained"]);
+    expect(getPlan({ ...input, waiting: [waiting("anywhere", 8)] }).grants).toHaveLength(1);
+  });
+});

@@ -40,6 +40,10 @@ export interface PlanInput {
   readonly makeable: number;
   /** The zones in which they can be created. Empty or absent: any zone. */
   readonly makeableZones?: readonly string[];
+  /** Zones that operators drained. They matter where `makeableZones` is empty. */
+  readonly drainedZones?: readonly string[] | undefined;
+  /** The machines without the operators' drains, to explain waits. Absent if no part of the pool is drained. */
+  readonly undrained?: Pick<PlanInput, "nodes" | "makeable" | "makeableZones"> | undefined;
   /** Zones in which none can be created now, and when they may be again, ms. */
   readonly lackingZones?: ReadonlyMap<string, number> | undefined;
   /** Machines whose ledger items cannot be read. Nothing is granted on them. */
@@ -77,6 +81,7 @@ export const reasonCodes = [
   "unmade",
   "elsewhere",
   "behind",
+  "partDrained",
   ...halts,
 ] as const;
 export type ReasonCode = (typeof reasonCodes)[number];
@@ -127,8 +132,33 @@ export function plan(input: PlanInput): Plan {
   const head = input.head !== null && unread.has(input.head) ? input.head : reservedFor;
   const withForeign = { ...input, nodes: input.nodes.map(withoutForeign) };
   const isForeign = byNeed((need) => canEverFit(nodes, withForeign, need));
-  const places = listPlaces({ ...input, head }, { ...admitted, nodes, free, unread, usage, isForeign });
+  const isDrained = input.undrained
+    ? byNeed(drainCheck(input, input.undrained, admitted, { nodes, free }))
+    : () => false;
+  const places = listPlaces({ ...input, head }, { ...admitted, nodes, free, unread, usage, isForeign, isDrained });
   return { grants, places, head, grantsBefore, freeUnits: free.total(), mostFree: free.most(MOST_MACHINES) };
+}
+
+/** Returns a check whether only the drain of a part keeps a need from starting, now or ever. */
+function drainCheck(
+  input: PlanInput,
+  undrained: NonNullable<PlanInput["undrained"]>,
+  { grants }: Pick<Plan, "grants">,
+  { nodes, free }: { readonly nodes: readonly FreeNode[]; readonly free: FreeUnits },
+): (need: Need) => boolean {
+  const open = { ...input, ...undrained, drainedZones: undefined };
+  let found: { readonly nodes: readonly FreeNode[]; readonly free: FreeUnits } | undefined;
+  const read = () => {
+    if (found) return found;
+    const all = allNodes({ ...open, occupied: [...input.occupied, ...grants] }).nodes;
+    found = { nodes: all, free: freeUnits(all) };
+    return found;
+  };
+  return (need) => {
+    if (free.find(need)) return false;
+    if (read().free.find(need)) return true;
+    return !canEverFit(nodes, input, need) && canEverFit(read().nodes, open, need);
+  };
 }
 
 interface Admitted extends Pick<Planned, "left" | "hopeless" | "releases" | "unpinnedLeft"> {
@@ -211,8 +241,8 @@ export interface AllNodes {
 export function allNodes(
   input: Pick<
     PlanInput,
-    "nodes" | "occupied" | "makeable" | "makeableZones" | "lackingZones" | "retryAt" | "unitsPerNode"
-  >,
+    "nodes" | "makeable" | "makeableZones" | "drainedZones" | "lackingZones" | "retryAt" | "unitsPerNode"
+  > & { readonly occupied: readonly Pick<Occupied, "shares">[] },
 ): AllNodes {
   const indexes = new Map(input.nodes.map(({ name }, index) => [name, index]));
   const used = new Int32Array(input.nodes.length);

@@ -25,6 +25,8 @@ const words = {
     `Need ${needed} ${kind} ${unit}, but they are not free on machines where it can start - position #${position}`,
   behind: ({ position, needed }, kind, unit) =>
     `Need ${needed} ${kind} ${unit}, but the free ones are kept for jobs before it - position #${position}`,
+  partDrained: ({ position, needed }, kind, unit) =>
+    `Need ${needed} ${kind} ${unit}, but machines where it could start are drained by the operator - position #${position}`,
   drained: ({ position }, kind) => `${closedText("drained", kind)} - position #${position}`,
   paused: ({ position }, kind) => `${closedText("paused", kind)} - position #${position}`,
   unreadable: ({ position, needed, available }, kind, unit) =>

@@ -1,7 +1,9 @@
 import type { Context } from "../../context.ts";
 import { instanceTypeOfPool, unitsPerNode } from "../../fleet.ts";
+import type { PoolPart } from "../../ports/compute.ts";
 import { keyText } from "../../store/keys.ts";
 import { getGrowth } from "../capacity/groups.ts";
+import { growthOutside } from "../capacity/pool-parts.ts";
 import { unreadableUnits } from "../ledger/reconcile-ledger.ts";
 import type { Grant, Ledger, PoolNode, PoolSummary } from "../ledger/record.ts";
 import type { Lines } from "../ledger/waiting-list.ts";
@@ -57,11 +59,19 @@ export interface Makeable {
   readonly zones: readonly string[];
 }
 
-/** Returns the machines that the group can still create. Unreadable ledger items count as existing machines. */
-export function makeable(ctx: Context, ledger: Pick<Ledger, "type" | "nodes" | "makeable" | "unreadable">): Makeable {
+/**
+ * Returns the machines that the group can still create outside of the drained parts. Unreadable ledger items count as
+ * existing machines.
+ */
+export function makeable(
+  ctx: Context,
+  ledger: Pick<Ledger, "pool" | "nodes" | "makeable" | "unreadable">,
+  drained: readonly PoolPart[] = ledger.pool.drained ?? [],
+): Makeable {
   const group = getGrowth(ctx, ledger.makeable);
-  if (!group) return { nodes: 0, startupMs: 0, zones: [] };
-  const { mostNodes, startupMs, zones } = group;
+  const growth = group && growthOutside(drained, group);
+  if (!growth) return { nodes: 0, startupMs: 0, zones: [] };
+  const { mostNodes, startupMs, zones } = growth;
   const there = presentNodes(ledger).length + unreadableNodes(ledger);
   return { nodes: Math.max(0, mostNodes - there), startupMs, zones };
 }

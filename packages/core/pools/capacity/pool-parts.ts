@@ -1,0 +1,41 @@
+import type { PoolPart } from "../../ports/compute.ts";
+import { optional, shape, text } from "../../store/shape.ts";
+import type { Growth } from "./groups.ts";
+
+export const isPoolPart = shape<PoolPart>({ zone: optional(text), nodeGroup: optional(text), node: optional(text) });
+
+interface Placed {
+  readonly name: string;
+  readonly zone: string;
+  readonly group?: string | undefined;
+}
+
+/** Reports whether the machine is in one of the parts. */
+export function isInParts(parts: readonly PoolPart[], { name, zone, group = "" }: Placed): boolean {
+  return parts.some((part) => part.node === name || part.zone === zone || part.nodeGroup === group);
+}
+
+export function isSamePart(a: PoolPart, b: PoolPart): boolean {
+  return a.zone === b.zone && a.nodeGroup === b.nodeGroup && a.node === b.node;
+}
+
+export function zonesIn(parts: readonly PoolPart[]): string[] {
+  return parts.flatMap(({ zone }) => zone ?? []);
+}
+
+/** Returns the growth outside of the parts, or undefined if machines are created only in them. */
+export function growthOutside(parts: readonly PoolPart[], growth: Growth): Growth | undefined {
+  const { members = [] } = growth;
+  const drained = members.filter(({ name }) => parts.some(({ nodeGroup }) => nodeGroup === name));
+  if (drained.length === 0) return outsideOfZones(zonesIn(parts), growth);
+  const left = members.filter((member) => !drained.includes(member));
+  if (left.length === 0) return undefined;
+  const mostNodes = drained.reduce((most, { nodes }) => most - nodes, growth.mostNodes);
+  const zones = [...new Set(left.flatMap((member) => member.zones))].sort();
+  return outsideOfZones(zonesIn(parts), { ...growth, mostNodes, zones });
+}
+
+function outsideOfZones(drained: readonly string[], growth: Growth): Growth | undefined {
+  const zones = growth.zones.filter((zone) => !drained.includes(zone));
+  return growth.zones.length > 0 && zones.length === 0 ? undefined : { ...growth, zones };
+}
