@@ -1,3 +1,4 @@
+import { isInParts } from "#core/pools/capacity/pool-parts.ts";
 import type { Clock } from "#core/ports/clock.ts";
 import type { ComputeNode, MachineState, NodeRef, RunRef, Share, Silence } from "#core/ports/compute.ts";
 import type { RunLog } from "#core/ports/run-log.ts";
@@ -192,7 +193,7 @@ function roomyNode(world: World, { run, nodes: taken }: MemoryRun, { units, zone
   const zones = [zone, ...run.mounts.map(({ volume }) => volume.zone)].filter(Boolean);
   for (const node of world.nodes.values()) {
     if (!node.ready || node.instanceType !== run.instanceType || taken.some(({ uid }) => uid === node.uid)) continue;
-    if (zones.some((name) => name !== node.zone)) continue;
+    if (zones.some((name) => name !== node.zone) || isInParts(run.avoids ?? [], node)) continue;
     if (unitsOn(world, node.name) + node.foreignUnits + units <= node.units) return node.name;
   }
   return undefined;

@@ -85,7 +85,12 @@ export const environment = {
     refusedForNow: true,
     isolation: reason,
     limits: reason,
-    grant: { id: uid, shares: many(2, () => ({ node: machine.name, units: 8 })), at },
+    grant: {
+      id: uid,
+      shares: many(2, () => ({ node: machine.name, units: 8 })),
+      at,
+      avoids: many(50, () => ({ node: machine.name })),
+    },
     machines: many(2, () => ({ ...machine, silent: { how: "notReady" as const, since: at } })),
     address: { ip: "255.255.255.255", port: 65_535, hostKey: `ssh-rsa ${"x".repeat(2_732)}`, problem: reason },
     ports: many(20, () => ({ port: 65_535, kind: "jupyter" as const, address: `http://${line}:65535`, answers: true })),

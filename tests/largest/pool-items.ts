@@ -109,6 +109,7 @@ export const pool = {
   advised: "0123456789abcdef",
   plans: 1e9,
   closed: "drained",
+  drained: many(50, () => ({ node: machine.name })),
   openedAt: at,
   dueShard: "f",
   dueAt: at,
@@ -197,4 +198,5 @@ export const admission = {
   paused: false,
   drained: poolTypes,
   closures: [null, ...poolTypes].map((type) => ({ type, at, by: "x".repeat(64), reason: "x".repeat(200) })),
+  parts: many(50, () => ({ type: "cpu-shared", node: machine.name, at, by: "x".repeat(64), reason: "x".repeat(200) })),
 } satisfies Written<Admission>;

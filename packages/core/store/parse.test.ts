@@ -13,6 +13,7 @@ import { decryptSpec } from "../environments/record/spec.ts";
 import { requestCancel, requestExtension } from "../environments/verbs/actions.ts";
 import { createEnvironment } from "../environments/verbs/create.ts";
 import { drainPool, readAdmission } from "../pools/admission/admission.ts";
+import { drainPart } from "../pools/admission/drain-part.ts";
 import { parsePool } from "../pools/ledger/parse.ts";
 import type { Item } from "../ports/table.ts";
 import { issueKey } from "../users/issue.ts";
@@ -74,6 +75,8 @@ beforeAll(async () => {
   await world.advance(60_000);
   await deleteDisk(ctx, "other");
   await audited(ctx, { action: "drain_pool", target: null, requestId: "r" }, async () => {});
+  await drainPart(world.ctx, "h100", { node: "h100-1" }, { by: "ada", reason: "New disk" });
+  await drainPart(world.ctx, "h100", { zone: "zone-a" }, { by: "ada", reason: null });
   await putChat(made.uid, made);
   await compareOrphans(world.ctx);
 });

@@ -3,7 +3,7 @@ import type { ComputeNode, Unready } from "#core/ports/compute.ts";
 import { holds, type Node, type Quantities } from "../objects.ts";
 import { markOfNode } from "../runs/bound-nodes.ts";
 import { countUnits } from "./machine-share.ts";
-import { type NodeTypeRule, typeOfNode, zoneOfNode } from "./node-type.ts";
+import { groupLabel, type NodeTypeRule, typeOfNode, zoneOfNode } from "./node-type.ts";
 import { isKeptForOthers, type Toleration } from "./tolerations.ts";
 
 /** Decides which nodes are for runs, and what they offer. */
@@ -22,9 +22,6 @@ export interface Offer {
   readonly mark: string;
 }
 
-/** The label that EKS gives to nodes of a managed group (EKS User Guide, "Managed node groups"). */
-const GROUP_LABEL = "eks.amazonaws.com/nodegroup";
-
 /** Returns null if Berth does not know the node's type, or runs may not use the node. */
 export function findOffer(node: Node, { nodeTypes = [], tolerations, nodeSelector = {} }: OfferOptions): Offer | null {
   const type = typeOfNode(node, nodeTypes);
@@ -37,7 +34,7 @@ export function findOffer(node: Node, { nodeTypes = [], tolerations, nodeSelecto
     providerId: node.spec.providerID ?? null,
     instanceType: type.name,
     zone: zoneOfNode(node),
-    group: node.metadata.labels?.[GROUP_LABEL],
+    group: node.metadata.labels?.[groupLabel],
     ...getReadiness(node, tolerations),
     units: countUnits(allocatable, type),
   };

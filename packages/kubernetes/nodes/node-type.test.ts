@@ -42,3 +42,22 @@ it("matches nodes without a zone for volumes of such a node", () => {
     { matchExpressions: [ofType("p5.48xlarge"), { key: "topology.kubernetes.io/zone", operator: "DoesNotExist" }] },
   ]);
 });
+
+it("matches no node of the avoided zones, node groups and names", () => {
+  const avoids = [{ zone: "b" }, { zone: noZone }, { nodeGroup: "old" }, { node: "one" }, { node: "two" }];
+
+  expect(termsOfType("p5.48xlarge", [], [], avoids)).toEqual([
+    {
+      matchExpressions: [
+        ofType("p5.48xlarge"),
+        { key: "topology.kubernetes.io/zone", operator: "NotIn", values: ["b"] },
+        { key: "topology.kubernetes.io/zone", operator: "Exists" },
+        { key: "eks.amazonaws.com/nodegroup", operator: "NotIn", values: ["old"] },
+      ],
+      matchFields: [
+        { key: "metadata.name", operator: "NotIn", values: ["one"] },
+        { key: "metadata.name", operator: "NotIn", values: ["two"] },
+      ],
+    },
+  ]);
+});

@@ -1,4 +1,5 @@
 import { findInstanceType, type InstanceType, instanceTypeNames } from "#core/fleet.ts";
+import type { PoolPart } from "#core/ports/compute.ts";
 import type { Node } from "../objects.ts";
 
 /** Rule that maps nodes without a cloud label to an instance type of Berth (`NODE_TYPES`). */
@@ -11,6 +12,9 @@ export interface NodeTypeRule {
 
 const typeLabel = "node.kubernetes.io/instance-type";
 const zoneLabel = "topology.kubernetes.io/zone";
+
+/** The label that EKS gives to nodes of a managed group (EKS User Guide, "Managed node groups"). */
+export const groupLabel = "eks.amazonaws.com/nodegroup";
 
 /** Zone of a node without a zone label, as on kind and k3s. */
 export const noZone = "no-zone";
@@ -38,12 +42,27 @@ interface Requirement {
   readonly values?: readonly string[];
 }
 
-/** Returns selector terms, one of which must match: nodes that `typeOfNode` assigns to this type, in these zones. */
+interface Term {
+  readonly matchExpressions: readonly Requirement[];
+  readonly matchFields?: readonly Requirement[];
+}
+
+/**
+ * Returns selector terms, one of which must match: nodes that `typeOfNode` assigns to this type, in these zones and
+ * outside of the parts in `avoids`.
+ */
 export function termsOfType(
   instanceType: string,
   zones: readonly string[],
   rules: readonly NodeTypeRule[],
-): { readonly matchExpressions: readonly Requirement[] }[] {
+  avoids: readonly PoolPart[] = [],
+): Term[] {
+  const outside = avoids.flatMap(({ zone, nodeGroup }): Requirement[] => {
+    if (nodeGroup !== undefined) return [{ key: groupLabel, operator: "NotIn", values: [nodeGroup] }];
+    return zone === undefined ? [] : [outOfZone(zone)];
+  });
+  // Kubernetes takes one value in each requirement on a node's name.
+  const names = avoids.flatMap(({ node }) => (node === undefined ? [] : [unnamed(node)]));
   const inZone = zones.map((zone) => inOrWithout(zoneLabel, zone));
   const unlabelled: Requirement = { key: typeLabel, operator: "NotIn", values: instanceTypeNames };
   const byRule = rules.flatMap((rule, at) => {
@@ -51,7 +70,19 @@ export function termsOfType(
     return rule.instanceType === instanceType ? [[unlabelled, ...earlier.map(unlike), like(rule)]] : [];
   });
   const byLabel: Requirement[] = [{ key: typeLabel, operator: "In", values: [instanceType] }];
-  return [byLabel, ...byRule].map((requirements) => ({ matchExpressions: [...requirements, ...inZone] }));
+  return [byLabel, ...byRule].map((requirements) => ({
+    matchExpressions: [...requirements, ...inZone, ...outside],
+    ...(names.length > 0 && { matchFields: names }),
+  }));
+}
+
+function outOfZone(zone: string): Requirement {
+  const key = zoneLabel;
+  return zone === noZone ? { key, operator: "Exists" } : { key, operator: "NotIn", values: [zone] };
+}
+
+function unnamed(node: string): Requirement {
+  return { key: "metadata.name", operator: "NotIn", values: [node] };
 }
 
 function inOrWithout(key: string, zone: string): Requirement {

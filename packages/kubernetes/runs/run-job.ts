@@ -153,12 +153,16 @@ const ofSilentNodes = [
   { key: "node.kubernetes.io/unreachable", operator: "Exists", effect: "NoExecute" },
 ];
 
-/** Returns the terms for the granted node, or for any node of its type in the zone of the grant or of the volumes. */
-function getNode({ shares, instanceType, mounts }: Run, machine: number, { nodeTypes }: JobSurroundings): object[] {
+/** Returns the terms for the granted node, or for any node of its type in the zone of the grant or of the volumes, less drained ones. */
+function getNode(
+  { shares, instanceType, mounts, avoids }: Run,
+  machine: number,
+  { nodeTypes }: JobSurroundings,
+): object[] {
   const { node = null, zone: granted = "" } = shares[machine] ?? {};
   if (node !== null) return [{ matchFields: [{ key: "metadata.name", operator: "In", values: [node] }] }];
   const zones = [...new Set([granted, ...mounts.map(({ volume }) => volume.zone)])].filter((zone) => zone !== "");
-  return termsOfType(instanceType, zones, nodeTypes ?? []);
+  return termsOfType(instanceType, zones, nodeTypes ?? [], avoids);
 }
 
 function buildMain(run: Run, machine: number, { nodes = [], pods = {} }: JobSurroundings): object {

@@ -41,7 +41,7 @@ export const bounds = {
   plan: 64 * KB,
   forecast: 96 * KB,
   used: 32 * KB,
-  admission: 8 * KB,
+  admission: 24 * KB,
   audit: 4 * KB,
   orphans: 384 * KB,
   sweep: 8 * KB,

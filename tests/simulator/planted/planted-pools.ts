@@ -444,8 +444,41 @@ export const poolBugs: readonly PlantedBug[] = [
       },
       {
         file: "environments/steps/start/queued.ts",
-        find: "if (!grant || (await findPool(ctx, size.pool))?.closed) return undefined;",
+        find: "if (!grant || pool?.closed) return undefined;",
         replace: "if (!grant) return undefined;",
+      },
+    ],
+  },
+  {
+    name: "a drained machine gets grants",
+    caughtBy: {
+      file: "pools/admission/drain-part.test.ts",
+      title: "a drained machine starts nothing, keeps what runs there, and starts jobs again after the undrain",
+    },
+    edits: [
+      {
+        file: "pools/plan/plan-input.ts",
+        find: "drained.length === 0 ? ready : ready.filter((node) => !isInParts(drained, node))",
+        replace: "ready",
+      },
+      {
+        file: "environments/steps/start/queued.ts",
+        find: "!isOpen || pinned.some((node) => isInParts(drained, node))",
+        replace: "!isOpen",
+      },
+    ],
+  },
+  {
+    name: "a grant is taken although its machine was drained since",
+    caughtBy: {
+      file: "pools/admission/drain-part.test.ts",
+      title: "a grant made while its machine is drained is not taken, and the job starts on another machine",
+    },
+    edits: [
+      {
+        file: "environments/steps/start/queued.ts",
+        find: "!isOpen || pinned.some((node) => isInParts(drained, node))",
+        replace: "!isOpen",
       },
     ],
   },

@@ -1,3 +1,4 @@
+import { isPoolPart } from "../../pools/capacity/pool-parts.ts";
 import type { NodeRef, PortStatus, Resources, RunAddress, RunPort, Share } from "../../ports/compute.ts";
 import type { Item } from "../../ports/table.ts";
 import type { VolumeRef } from "../../ports/volumes.ts";
@@ -160,7 +161,15 @@ export const groups: { readonly [Group in keyof Groups]: Table<Groups[Group]> } 
     preparingAt: moment,
     startedAt: moment,
     leftoversAt: moment,
-    grant: orNull(shape<RunGrant>({ id: text, shares, at: number, startupMs: optional(number) })),
+    grant: orNull(
+      shape<RunGrant>({
+        id: text,
+        shares,
+        at: number,
+        startupMs: optional(number),
+        avoids: optional(list(isPoolPart)),
+      }),
+    ),
     machines: list(machine),
     applyingAt: moment,
     appliedAt: moment,

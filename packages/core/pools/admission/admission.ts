@@ -1,10 +1,12 @@
 import type { Context } from "../../context.ts";
 import { poolTypes } from "../../fleet.ts";
+import type { PoolPart } from "../../ports/compute.ts";
 import type { Item, Stored } from "../../ports/table.ts";
 import { Problem } from "../../problem.ts";
 import { requestReconcile } from "../../reconciler/request-reconcile.ts";
 import { admissionKey, poolKey } from "../../store/keys.ts";
 import { unlessUnreadable } from "../../store/readable.ts";
+import { sameData } from "../../store/same-data.ts";
 import { flag, list, number, optional, orNull, shape, text } from "../../store/shape.ts";
 import { createParser, Unreadable } from "../../store/unreadable.ts";
 import { changeRecord } from "../../store/write-record.ts";
@@ -22,6 +24,14 @@ export interface Admission extends Stored {
   readonly drained: readonly string[];
   /** The operators' notes. Absent in records of earlier versions. `type` is a pool, or null for all pools. */
   readonly closures?: readonly AdmissionClosure[] | undefined;
+  /** The drained parts of pools, oldest first. Absent in records of earlier versions. */
+  readonly parts?: readonly DrainedPart[] | undefined;
+}
+
+/** A part of the pool `type` that an operator drained. */
+export interface DrainedPart extends PoolPart, OperatorNote {
+  readonly type: string;
+  readonly at: number;
 }
 
 export interface OperatorNote {
@@ -41,7 +51,7 @@ export async function drainPool(
   isDrained: boolean,
   note?: OperatorNote,
 ): Promise<Admission> {
-  const admission = await change(ctx, (before) => {
+  const admission = await changeAdmission(ctx, (before) => {
     const others = before.drained.filter((drainedType) => drainedType !== type);
     const noted = withClosure(before, type, isDrained, note, ctx.clock.now());
     return { ...noted, drained: isDrained ? [...others, type].sort() : others };
@@ -56,7 +66,7 @@ export async function pauseAdmission(
   isPaused: boolean,
   note?: OperatorNote,
 ): Promise<Admission> {
-  const admission = await change(ctx, (before) => ({
+  const admission = await changeAdmission(ctx, (before) => ({
     ...withClosure(before, null, isPaused, note, ctx.clock.now()),
     paused: isPaused,
   }));
@@ -87,20 +97,51 @@ export async function readAdmission(ctx: Context<"table">): Promise<Admission> {
 }
 
 /** Throws `Unreadable`: a default would reopen pools that the operator closed. */
+const note = { at: number, by: text, reason: orNull(text) };
 const parseAdmission: (item: Item) => Admission = createParser("admission", {
   paused: flag,
   drained: list(text),
-  closures: optional(list(shape<AdmissionClosure>({ type: orNull(text), at: number, by: text, reason: orNull(text) }))),
+  closures: optional(list(shape<AdmissionClosure>({ type: orNull(text), ...note }))),
+  parts: optional(
+    list(
+      shape<DrainedPart>({
+        type: text,
+        zone: optional(text),
+        nodeGroup: optional(text),
+        node: optional(text),
+        ...note,
+      }),
+    ),
+  ),
 });
 
-export function findClosure({ paused, drained }: Pick<Admission, "paused" | "drained">, type: string): Closure | null {
+function findClosure({ paused, drained }: Pick<Admission, "paused" | "drained">, type: string): Closure | null {
   if (drained.includes(type)) return "drained";
   return paused ? "paused" : null;
 }
 
+/** Returns the drained parts of this pool as its ledger carries them, or undefined if there are none. */
+function findDrained({ parts = [] }: Admission, type: string): Pool["drained"] {
+  const drained = parts.filter((part) => part.type === type).map(toPart);
+  return drained.length > 0 ? drained : undefined;
+}
+
+function toPart({ zone, nodeGroup, node }: PoolPart): PoolPart {
+  if (node !== undefined) return { node };
+  return zone === undefined ? { nodeGroup } : { zone };
+}
+
+/** Reports whether the ledger's copy differs from the operator's setting. */
+export function differs(admission: Admission, { type, closed, drained }: Pool): boolean {
+  return findClosure(admission, type) !== closed || !sameData(findDrained(admission, type), drained);
+}
+
 const TRIES = 10;
 
-async function change(ctx: Context<"table">, decide: (before: Admission) => Admission): Promise<Admission> {
+export async function changeAdmission(
+  ctx: Context<"table">,
+  decide: (before: Admission) => Admission,
+): Promise<Admission> {
   const { record, read: admission } = await changeRecord(ctx, {
     read: () => readAdmission(ctx),
     decide,
@@ -132,9 +173,11 @@ export async function carryAdmission(ctx: Context<"table" | "queue">, type: stri
     read: () => unlessUnreadable(ctx, () => findKnownPool(ctx, type)),
     async decide(pool): Promise<Pool | undefined> {
       if (!pool) return undefined;
-      const closed = findClosure(await readAdmission(ctx), type);
+      const admission = await readAdmission(ctx);
+      const closed = findClosure(admission, type);
+      const drained = findDrained(admission, type);
       const now = ctx.clock.now();
-      return { ...pool, closed, ...(pool.closed && !closed && { openedAt: now }), dueAt: now };
+      return { ...pool, closed, drained, ...(pool.closed && !closed && { openedAt: now }), dueAt: now };
     },
     what: "Admission is",
     tries: TRIES,

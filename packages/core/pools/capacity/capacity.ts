@@ -9,7 +9,7 @@ import { readEach, unlessUnreadable } from "../../store/readable.ts";
 import { sameData } from "../../store/same-data.ts";
 import { Unreadable } from "../../store/unreadable.ts";
 import { removeRecord, writeRecord, writeRecords } from "../../store/write-record.ts";
-import { carryAdmission, findClosure, readAdmission } from "../admission/admission.ts";
+import { carryAdmission, differs, readAdmission } from "../admission/admission.ts";
 import { beginGroupPools, beginPool } from "../admission/begin-pool.ts";
 import {
   type HeldByRecords,
@@ -141,9 +141,7 @@ function uidsIn([, nodes]: readonly [type: string, nodes: readonly PoolNode[]]):
 /** Copies the operator's setting into ledgers that differ. If it is unreadable, closed pools stay closed. */
 async function carryClosures(ctx: Context<"table" | "queue">, ledgers: readonly Ledger[]): Promise<void> {
   const admission = await unlessUnreadable(ctx, () => readAdmission(ctx));
-  const otherLedgers = ledgers.filter(
-    ({ type, pool: { closed } }) => admission && findClosure(admission, type) !== closed,
-  );
+  const otherLedgers = ledgers.filter(({ pool }) => admission && differs(admission, pool));
   await Promise.all(otherLedgers.map(({ type }) => carryAdmission(ctx, type)));
 }
 

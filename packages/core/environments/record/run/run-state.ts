@@ -1,4 +1,4 @@
-import type { PortStatus, Resources, RunAddress, Share } from "../../../ports/compute.ts";
+import type { PoolPart, PortStatus, Resources, RunAddress, Share } from "../../../ports/compute.ts";
 import type { Machine } from "./machine.ts";
 
 export interface RunGrant {
@@ -7,6 +7,8 @@ export interface RunGrant {
   readonly at: number;
   /** The start-up time of the new machine that it waits for. */
   readonly startupMs?: number | undefined;
+  /** The parts in which that machine must not be: they were drained when the run took its grant. */
+  readonly avoids?: readonly PoolPart[] | undefined;
 }
 
 export interface RunState {

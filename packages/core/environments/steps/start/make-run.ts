@@ -44,6 +44,7 @@ export async function makeRun(ctx: WorkerContext, environment: Environment, now:
     command,
     env,
     shares: environment.run.grant?.shares ?? [],
+    avoids: environment.run.grant?.avoids,
     gpusPerMachine: environment.size.gpus / environment.size.machines,
     mounts: volume ? [{ volume, path: WORKSPACE }] : ownMounts(environment),
     ports: environment.ports,

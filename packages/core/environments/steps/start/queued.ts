@@ -1,8 +1,10 @@
 import { zonePinnedBy } from "../../../disks/record.ts";
 import { getGrowth } from "../../../pools/capacity/groups.ts";
+import { growthOutside, isInParts, zonesIn } from "../../../pools/capacity/pool-parts.ts";
 import { readLedgerItems, wholeGrants } from "../../../pools/ledger/ledger.ts";
 import { findPool, type Grant } from "../../../pools/ledger/record.ts";
 import { zoneForVolume } from "../../../pools/ledger/shortage.ts";
+import type { PoolPart } from "../../../ports/compute.ts";
 import type { ReconcileRequest } from "../../../ports/queue.ts";
 import { pollBackoffMs } from "../../../reconciler/backoff.ts";
 import type { Step, WorkerContext } from "../../../reconciler/step.ts";
@@ -61,6 +63,10 @@ export async function stepQueued(
     return notifyPool(requeueAt(inLine, Math.min(now + UNKNOWN_MS, extensionAt), "stands in line"));
   }
   const grant = await findGrant(ctx, environment, message.for ?? [], now);
+  if (grant === "drained") {
+    const declined = { ...extended, run: { ...extended.run, n: extended.run.n + 1 } };
+    return notifyPool(requeueAt(declined, Math.min(now + UNKNOWN_MS, extensionAt), "declines a drained machine"));
+  }
   if (grant) return notifyPool(changed(takeGrant(extended, grant, now), now, "took its grant"));
 
   if ((environment.dueAt ?? now) > now) return undefined;
@@ -72,35 +78,42 @@ interface Offer {
   readonly grant: Grant;
   readonly machines: readonly Machine[];
   readonly zone: string | null;
+  readonly avoids: readonly PoolPart[] | undefined;
   /** The start-up time of a new machine, if it waits for one. */
   readonly startupMs: number | undefined;
 }
 
 /**
  * Returns the grant from the items in the message, or from the pool's head. Reads the head last, so that no grant is
- * taken from a closed pool.
+ * taken from a closed pool. Returns "drained" if an operator drained one of its machines since it was granted.
  */
 async function findGrant(
   ctx: WorkerContext,
   { uid, run, size, dueAt }: Environment,
   named: readonly string[],
   now: number,
-): Promise<Offer | undefined> {
+): Promise<Offer | "drained" | undefined> {
   const inPool = named.filter((item) => isLedgerItem(size.pool, item));
   const isDue = (dueAt ?? now) <= now;
   const ledgers = inPool.length === 0 && isDue ? ((await findPool(ctx, size.pool))?.offered[uid] ?? []) : inPool;
   if (ledgers.length === 0) return undefined;
   const { records: items } = await readLedgerItems(ctx, ledgers);
   const grant = wholeGrants(items).find((wholeGrant) => wholeGrant.uid === uid && wholeGrant.run === run.n);
-  if (!grant || (await findPool(ctx, size.pool))?.closed) return undefined;
+  const pool = grant && (await findPool(ctx, size.pool));
+  if (!grant || pool?.closed) return undefined;
   const granted = grant.items.map((key) => items.find((item) => keyText(item) === key));
   const pinned = granted.filter((item) => item?.kind === "node");
   const nodes = pinned.length === granted.length ? pinned : [];
   const makeable = granted.find((item) => item?.kind === "makeable");
   const growth = makeable && getGrowth(ctx, makeable);
   const awaited = grant.shares.find((share) => share.node === null)?.zone;
-  const zone = pinned[0]?.zone ?? awaited ?? (makeable && zoneForVolume(makeable, growth?.zones ?? [], uid)) ?? null;
-  return { grant, machines: listMachines({ nodes }), zone, startupMs: growth?.startupMs };
+  const { drained = [] } = pool ?? {};
+  const open = growth && growthOutside(drained, growth);
+  const isOpen = awaited === undefined ? !growth || open !== undefined : !zonesIn(drained).includes(awaited);
+  if (!isOpen || pinned.some((node) => isInParts(drained, node))) return "drained";
+  const zone = pinned[0]?.zone ?? awaited ?? (makeable && zoneForVolume(makeable, open?.zones ?? [], uid)) ?? null;
+  const avoids = makeable ? pool?.drained : undefined;
+  return { grant, machines: listMachines({ nodes }), zone, avoids, startupMs: growth?.startupMs };
 }
 
 /**
@@ -153,6 +166,7 @@ function takeGrant(environment: Environment, offer: Offer, now: number): Environ
     grant: { id, shares, items },
     machines,
     zone,
+    avoids,
     startupMs,
   } = offer;
   const nodes = shares.map((share) => share.node ?? "a node still to be made");
@@ -161,7 +175,13 @@ function takeGrant(environment: Environment, offer: Offer, now: number): Environ
   const pinned = findVolumesZone(environment);
   const taken: Environment = {
     ...environment,
-    run: { ...environment.run, grant: { id, shares, at: now, startupMs }, machines, preparingAt: now, ...noRun },
+    run: {
+      ...environment.run,
+      grant: { id, shares, at: now, startupMs, avoids },
+      machines,
+      preparingAt: now,
+      ...noRun,
+    },
     placement: { ...environment.placement, ledgers },
     unseen: environment.unseen && { ms: environment.unseen.ms, runMs: 0 },
     zone: environment.disk || environment.volumes.length > 0 ? (pinned ?? zone ?? environment.zone) : environment.zone,
