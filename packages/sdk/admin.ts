@@ -13,6 +13,15 @@ interface ReasonOptions extends CallOptions {
   readonly reason?: string | undefined;
 }
 
+interface DrainOptions extends ReasonOptions {
+  /** Only the machines in this zone. */
+  readonly zone?: string | undefined;
+  /** Only the machines of this node group of EKS. */
+  readonly nodeGroup?: string | undefined;
+  /** Only the machine of this name. */
+  readonly node?: string | undefined;
+}
+
 interface PoolOptions extends CallOptions {
   readonly gpuType?: string | undefined;
 }
@@ -134,16 +143,16 @@ export class Admin {
   }
 
   /**
-   * Stops or allows new starts on machines of one type.
+   * Stops or allows new starts on machines of one type, in one of its zones or node groups, or on one machine.
    *
    * @example
-   * await berth.admin.setDrained("h100", true);
+   * await berth.admin.setDrained("h100", true, { node: "node-1", reason: "Its fan is loud" });
    */
-  setDrained(gpuType: string, isDrained: boolean, { reason, ...options }: ReasonOptions = {}) {
+  setDrained(gpuType: string, isDrained: boolean, { reason, zone, nodeGroup, node, ...options }: DrainOptions = {}) {
     const path = `/v1/admin/pools/${encodeURIComponent(gpuType)}/${isDrained ? "drain" : "undrain"}`;
     return this.#transport.send<Schemas["AdmissionState"]>("POST", path, {
       ...options,
-      body: { reason },
+      body: { reason, zone, node_group: nodeGroup, node },
       repeat: "safe",
     });
   }

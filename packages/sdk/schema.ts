@@ -152,6 +152,8 @@ export interface components {
             in_use: number;
             /** @description Since when no new jobs are started on it; null while they are. */
             drained: components["schemas"]["ClosedNote"] | null;
+            /** @description The zones, node groups and machines of it on which no new jobs are started. */
+            drained_parts: components["schemas"]["PoolPart"][];
             /** @description Number of machines; `nodes` lists at most 200. */
             node_count: number;
             /** @description The machines, with who has capacity there and until when. */
@@ -184,6 +186,8 @@ export interface components {
             } | null;
             /** @description The GPU types on which no new jobs are started. */
             drained: components["schemas"]["DrainedType"][];
+            /** @description The zones, node groups and machines on which no new jobs of a GPU type are started, oldest first. */
+            drained_parts: components["schemas"]["NotedDrainedPart"][];
             /** @description The machines that an operator called dead, at most 100. */
             gone_nodes: components["schemas"]["LostNode"][];
             /** @description Number of machines that an operator called dead; `gone_nodes` may list fewer. */
@@ -269,6 +273,8 @@ export interface components {
             paused: boolean;
             /** @description The GPU types on which no new jobs are started. */
             drained_gpu_types: string[];
+            /** @description The zones, node groups and machines on which no new jobs of a GPU type are started. */
+            drained_parts: components["schemas"]["DrainedPart"][];
         };
         AllEnvironments: {
             /** @description Your environments, newest first. */
@@ -623,6 +629,26 @@ export interface components {
             requested_at: string;
             /** @description The snapshot on demand that is removed once this one is completed; null while none has to go. */
             replaces: string | null;
+        };
+        DrainRequest: {
+            /** @description Why, in the operator's words; null if none were given. */
+            reason?: string | null;
+            /** @description Only the machines in this zone; null for the whole type. */
+            zone?: string | null;
+            /** @description Only the machines of this node group of EKS; null for the whole type. */
+            node_group?: string | null;
+            /** @description Only the machine of this name; null for the whole type. */
+            node?: string | null;
+        };
+        DrainedPart: {
+            /** @description The type of GPU. */
+            gpu_type: string;
+            /** @description The drained zone; null if it is something else. */
+            zone: string | null;
+            /** @description The name of the drained node group; null if it is something else. */
+            node_group: string | null;
+            /** @description The name of the drained machine; null if it is something else. */
+            node: string | null;
         };
         DrainedType: {
             /** @description The type of GPU. */
@@ -1305,6 +1331,25 @@ export interface components {
             /** @description The kind of error that EKS replied with then; null if it told its node groups. */
             error: string | null;
         };
+        NotedDrainedPart: {
+            /** @description The type of GPU. */
+            gpu_type: string;
+            /** @description The drained zone; null if it is something else. */
+            zone: string | null;
+            /** @description The name of the drained node group; null if it is something else. */
+            node_group: string | null;
+            /** @description The name of the drained machine; null if it is something else. */
+            node: string | null;
+            /**
+             * Format: date-time
+             * @description When an operator closed it or called it dead; null if an older version noted no time.
+             */
+            since: string | null;
+            /** @description The operator who did; null if an older version noted no name. */
+            by: string | null;
+            /** @description Why, in the operator's words; null if none were given. */
+            reason: string | null;
+        };
         OpenJobTerminal: {
             /** @description A terminal of this job to return to. Without it a new one is started. */
             terminal_id?: string | null;
@@ -1475,12 +1520,33 @@ export interface components {
             status: "ready" | "not_ready" | "cordoned" | "tainted" | "gone";
             /** @description What the machine reports to be wrong, so that no job starts there; null if it reports nothing. */
             fault: string | null;
+            /** @description Whether an operator drained this machine, its zone or its node group. See the type's `drained` too. */
+            drained: boolean;
             /** @description The machine's zone. */
             zone: string;
+            /** @description The node group of EKS that created it; null if unknown. */
+            node_group: string | null;
             /** @description What it offers: GPUs, vCPUs of a shared machine, 1 for another CPU machine. */
             units: number;
             /** @description Who has capacity there. */
             holders: components["schemas"]["PoolHolder"][];
+        };
+        PoolPart: {
+            /** @description The drained zone; null if it is something else. */
+            zone: string | null;
+            /** @description The name of the drained node group; null if it is something else. */
+            node_group: string | null;
+            /** @description The name of the drained machine; null if it is something else. */
+            node: string | null;
+            /**
+             * Format: date-time
+             * @description When an operator closed it; null if an older version noted no time.
+             */
+            since: string | null;
+            /** @description The operator who did; null if an older version noted no name. */
+            by: string | null;
+            /** @description Why, in the operator's words; null if none were given. */
+            reason: string | null;
         };
         PoolWaiting: {
             /** @description Its place in the planner's order; null if the plan does not reach it. */
@@ -1673,6 +1739,14 @@ export interface components {
             gpu_hours: number;
             /** @description What becomes of files, for a job without a disk; left out for a job with one. */
             warning?: string;
+        };
+        UndrainRequest: {
+            /** @description Only the machines in this zone; null for the whole type. */
+            zone?: string | null;
+            /** @description Only the machines of this node group of EKS; null for the whole type. */
+            node_group?: string | null;
+            /** @description Only the machine of this name; null for the whole type. */
+            node?: string | null;
         };
         UserState: {
             /** @description The user's name. */

@@ -205,6 +205,7 @@ test("new node groups change the functions that plan and estimate, and new allow
   expect(changedBy("NODE_GROUPS")).toEqual([
     "consumers/plan",
     "consumers/reconcile",
+    "gpu-dev/admin/drain-pool",
     "gpu-dev/admin/list-jobs",
     "gpu-dev/admin/list-pools",
     "gpu-dev/cluster/status",

@@ -299,7 +299,7 @@ test("a drained type and a pause appear in availability and in the reason of wai
   const resumed = await ask("POST", "/v1/admin/admission/resume", admin);
   await world.advance(5000);
 
-  expect(drained.body).toEqual({ paused: false, drained_gpu_types: ["h100"] });
+  expect(drained.body).toEqual({ paused: false, drained_gpu_types: ["h100"], drained_parts: [] });
   expect(availability.body).toMatchObject({
     availability: { h100: { total: 16, available: 0, in_use: 0, queued: 8 } },
   });
@@ -309,12 +309,12 @@ test("a drained type and a pause appear in availability and in the reason of wai
     estimated_start_time: null,
     status_reason: "No new H100 jobs are started at the moment: drained by the operator - position #1",
   });
-  expect(paused.body).toEqual({ paused: true, drained_gpu_types: ["h100"] });
-  expect(undrained.body).toEqual({ paused: true, drained_gpu_types: [] });
+  expect(paused.body).toEqual({ paused: true, drained_gpu_types: ["h100"], drained_parts: [] });
+  expect(undrained.body).toEqual({ paused: true, drained_gpu_types: [], drained_parts: [] });
   expect(stillWaiting.body.status_reason).toBe(
     "No new H100 jobs are started at the moment: paused by the operator - position #1",
   );
-  expect(resumed.body).toEqual({ paused: false, drained_gpu_types: [] });
+  expect(resumed.body).toEqual({ paused: false, drained_gpu_types: [], drained_parts: [] });
   expect((await ask("GET", `/v1/jobs/${job}`, user)).body.status).toBe("active");
 });
 
@@ -324,6 +324,98 @@ test("a GPU type that does not exist cannot be drained", async () => {
   const drained = await ask("POST", "/v1/admin/pools/h1000/drain", admin);
 
   expect(drained).toMatchObject({ status: 404, body: { detail: "GPU type 'h1000' not found" } });
+});
+
+test("a drained machine and zone start nothing, and show in the state, the pools and the audit until undrained", async () => {
+  const { world, admin, user, ask } = await adminWorld();
+  await refreshCapacity(world.ctx);
+  const since = `${new Date(world.clock.now()).toISOString().slice(0, 19)}Z`;
+  const by = "developer";
+  const onNode = await ask("POST", "/v1/admin/pools/h100/drain", admin, { node: "h100-1", reason: "Its fan is loud" });
+  const inZone = await ask("POST", "/v1/admin/pools/h100/drain", admin, { zone: "zone-a" });
+  const job = await submitJob(world, user);
+  await world.advance(5000);
+  const waiting = await ask("GET", `/v1/jobs/${job}`, user);
+  const state = await ask("GET", "/v1/admin/state", admin);
+  const { body: listed } = await ask("GET", "/v1/admin/pools?gpu_type=h100", admin);
+
+  await ask("POST", "/v1/admin/pools/h100/undrain", admin, { zone: "zone-a" });
+  await world.advance(5000);
+  const runs = await ask("GET", `/v1/jobs/${job}`, user);
+  const left = await ask("POST", "/v1/admin/pools/h100/undrain", admin);
+  const open = await ask("POST", "/v1/admin/pools/h100/undrain", admin, { node: "h100-1" });
+
+  const [node, zone] = [
+    { gpu_type: "h100", zone: null, node_group: null, node: "h100-1" },
+    { gpu_type: "h100", zone: "zone-a", node_group: null, node: null },
+  ];
+  expect(onNode.body).toEqual({ paused: false, drained_gpu_types: [], drained_parts: [node] });
+  expect(inZone.body.drained_parts).toEqual([node, zone]);
+  expect(waiting.body).toMatchObject({
+    status: "queued",
+    estimated_start_time: null,
+    status_reason: "Need 8 H100 GPUs, but machines where it could start are drained by the operator - position #1",
+  });
+  expect(state.body.drained_parts).toEqual([
+    { ...node, since, by, reason: "Its fan is loud" },
+    { ...zone, since, by, reason: null },
+  ]);
+  expect(listed.pools).toMatchObject([
+    {
+      free: 0,
+      drained: null,
+      drained_parts: [
+        { zone: null, node_group: null, node: "h100-1", since, by, reason: "Its fan is loud" },
+        { zone: "zone-a", node_group: null, node: null, since, by, reason: null },
+      ],
+      nodes: [
+        { node: "h100-1", status: "ready", drained: true },
+        { node: "h100-2", status: "ready", drained: true },
+      ],
+    },
+  ]);
+  expect(runs.body.status).toBe("active");
+  // The drain of a machine outlasts those of its zone and its type.
+  expect(left.body.drained_parts).toEqual([node]);
+  expect(open.body.drained_parts).toEqual([]);
+  const targets = (await getAudit(world, admin)).filter(({ action }) => String(action).endsWith("drain_pool"));
+  expect(targets.map(({ target }) => target)).toEqual([
+    "h100 h100-1",
+    "h100",
+    "h100 zone-a",
+    "h100 zone-a",
+    "h100 h100-1",
+  ]);
+});
+
+test("a drain of a part names one machine or zone that the type has", async () => {
+  const { world, admin, ask } = await adminWorld();
+  await refreshCapacity(world.ctx);
+  const drain = (body: object) => ask("POST", "/v1/admin/pools/h100/drain", admin, body);
+
+  expect(await drain({ node: "h100-9" })).toMatchObject({
+    status: 404,
+    body: { detail: "Node 'h100-9' of type h100 not found" },
+  });
+  expect(await drain({ zone: "zone-x" })).toMatchObject({
+    status: 404,
+    body: { detail: "Zone 'zone-x' of type h100 not found" },
+  });
+  expect((await drain({ node_group: "p5-a" })).body.detail).toBe("Node group 'p5-a' of type h100 not found");
+  const both = await drain({ node: "h100-1", zone: "zone-a" });
+  expect([both.status, JSON.stringify(both.body)]).toEqual([
+    400,
+    expect.stringContaining("Give only one of zone, node_group and node"),
+  ]);
+  for (const body of [
+    { node: "" },
+    { node: 7 },
+    { zone: "z".repeat(101) },
+    { node_group: "" },
+    { node: "n".repeat(254) },
+  ])
+    expect((await drain(body)).status).toBe(400);
+  expect((await ask("POST", "/v1/admin/pools/h100/undrain", admin, { node: 7 })).status).toBe(400);
 });
 
 test("orphans are listed in both directions, as of the latest comparison", async () => {
@@ -577,13 +669,14 @@ test("the state lists closed types and machines declared dead, with time, operat
   await world.advance(120_000);
   const after = await ask("GET", "/v1/admin/state", admin);
 
-  const open = { paused: null, drained: [], gone_nodes: [], gone_node_count: 0 };
+  const open = { paused: null, drained: [], drained_parts: [], gone_nodes: [], gone_node_count: 0 };
   const until = `${new Date(Date.parse(since) + 24 * 3_600_000).toISOString().slice(0, 19)}Z`;
   const uid = expect.any(String);
   expect([before.body, after.body]).toEqual([open, open]);
   expect(closed.body).toEqual({
     paused: { since, by: "developer", reason: null },
     drained: [{ gpu_type: "h100", since, by: "developer", reason: "New driver" }],
+    drained_parts: [],
     gone_nodes: [{ node: "h100-1", uid, gpu_type: "h100", since, by: "developer", reason: "Its fan is broken", until }],
     gone_node_count: 1,
   });

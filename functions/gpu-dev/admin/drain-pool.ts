@@ -3,17 +3,20 @@ import { table } from "#aws/dynamodb/table.ts";
 import { queue } from "#aws/sqs/queue.ts";
 import { audited } from "#core/admin/audit.ts";
 import { drainPool } from "#core/pools/admission/admission.ts";
+import { drainPart } from "#core/pools/admission/drain-part.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonBody, jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
 import {
   AdmissionState,
+  auditTarget,
+  DrainRequest,
   exampleAdmission,
-  OperatorReason,
   PoolRef,
   parseGpuType,
   toAdmissionState,
   toOperatorNote,
+  toPoolPart,
 } from "./schemas.ts";
 
 const route = createRoute({
@@ -21,8 +24,15 @@ const route = createRoute({
   path: "/v1/admin/pools/{gpu_type}/drain",
   operationId: "drainGpuType",
   tags: ["Admin"],
-  summary: "Start no new jobs on a GPU type; those that run go on",
-  request: { params: PoolRef, body: jsonBody(OperatorReason, { "With a reason": { reason: "New driver" } }) },
+  summary:
+    "Start no new jobs on a GPU type, in one of its zones or node groups, or on one machine; those that run go on",
+  request: {
+    params: PoolRef,
+    body: jsonBody(DrainRequest, {
+      "With a reason": { reason: "New driver" },
+      "One machine": { node: "ip-10-0-12-34.us-east-2.compute.internal", reason: "Its fan is loud" },
+    }),
+  },
   responses: { 200: jsonReply(AdmissionState, exampleAdmission("One is drained", false, "h100")) },
 });
 
@@ -30,9 +40,10 @@ export const endpoint = gpuDev.endpoint(
   route,
   { uses: ["table", "queue"], admin: true },
   async ({ ctx, params, body, requestId }) =>
-    audited(ctx, { action: "drain_pool", target: params.gpu_type, requestId }, async () =>
-      toAdmissionState(await drainPool(ctx, parseGpuType(params), true, toOperatorNote(ctx.actor.username, body))),
-    ),
+    audited(ctx, { action: "drain_pool", target: auditTarget(params, body), requestId }, async () => {
+      const [type, part, note] = [parseGpuType(params), toPoolPart(body), toOperatorNote(ctx.actor.username, body)];
+      return toAdmissionState(await (part ? drainPart(ctx, type, part, note) : drainPool(ctx, type, true, note)));
+    }),
 );
 
 export const handler = lambda(endpoint, { table, queue });

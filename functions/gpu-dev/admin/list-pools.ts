@@ -11,6 +11,7 @@ import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { statusReason } from "../jobs/internal/status.ts";
 import { type AdminPool, AdminPools, examplePools, ListPools } from "./internal/pool-schemas.ts";
+import { toPlace } from "./schemas.ts";
 
 const route = createRoute({
   method: "get",
@@ -61,19 +62,22 @@ const MOST_NODES = 200;
 const MOST_WAITING = 100;
 
 function toAdminPool(pool: PoolsView["pools"][number], about: About): z.infer<typeof AdminPool> {
-  const { type, summary, drained, nodes, queue } = pool;
+  const { type, summary, drained, drainedParts, nodes, queue } = pool;
   return {
     gpu_type: type,
     total: summary.total,
     free: summary.free,
     in_use: summary.inUse,
     drained: drained && toNote(drained),
+    drained_parts: drainedParts.map((part) => ({ ...toPlace(part), ...toNote(part) })),
     node_count: nodes.length,
-    nodes: nodes.slice(0, MOST_NODES).map(({ name, state, fault, zone, units, holders }) => ({
+    nodes: nodes.slice(0, MOST_NODES).map(({ name, state, fault, isDrained, zone, group, units, holders }) => ({
       node: name,
       status: state,
       fault,
+      drained: isDrained,
       zone,
+      node_group: group,
       units,
       holders: holders.map(({ owner, environment, createdBy, endsAt, phase, units: held }) => ({
         user_id: about.nameOf(owner),

@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { instanceTypes } from "#core/fleet.ts";
 import type { Admission, OperatorNote } from "#core/pools/admission/admission.ts";
+import type { PoolPart } from "#core/ports/compute.ts";
 import { Problem } from "#core/problem.ts";
 
 export const UserRef = z.object({
@@ -29,15 +30,39 @@ export const UserState = z
   })
   .meta({ id: "UserState" });
 
+/** What of a GPU type is drained. */
+export const placeInType = {
+  zone: z.string().nullable().describe("The drained zone; null if it is something else."),
+  node_group: z.string().nullable().describe("The name of the drained node group; null if it is something else."),
+  node: z.string().nullable().describe("The name of the drained machine; null if it is something else."),
+};
+
+export function toPlace({ zone, nodeGroup, node }: PoolPart) {
+  return { zone: zone ?? null, node_group: nodeGroup ?? null, node: node ?? null };
+}
+
+/** The fields of a drained part of a GPU type. */
+export const drainedPart = {
+  gpu_type: z.string().describe("The type of GPU."),
+  ...placeInType,
+};
+
+export function toDrainedPart({ type, ...part }: PoolPart & { readonly type: string }) {
+  return { gpu_type: type, ...toPlace(part) };
+}
+
 export const AdmissionState = z
   .object({
     paused: z.boolean().describe("Whether no new jobs are started at all."),
     drained_gpu_types: z.array(z.string()).describe("The GPU types on which no new jobs are started."),
+    drained_parts: z
+      .array(z.object(drainedPart).meta({ id: "DrainedPart" }))
+      .describe("The zones, node groups and machines on which no new jobs of a GPU type are started."),
   })
   .meta({ id: "AdmissionState" });
 
-export function toAdmissionState({ paused, drained }: Admission): z.infer<typeof AdmissionState> {
-  return { paused, drained_gpu_types: [...drained] };
+export function toAdmissionState({ paused, drained, parts = [] }: Admission): z.infer<typeof AdmissionState> {
+  return { paused, drained_gpu_types: [...drained], drained_parts: parts.map(toDrainedPart) };
 }
 
 export const OperatorReason = z
@@ -46,12 +71,50 @@ export const OperatorReason = z
   })
   .meta({ id: "OperatorReason" });
 
+const partFields = {
+  zone: z.string().min(1).max(100).nullish().describe("Only the machines in this zone; null for the whole type."),
+  node_group: z
+    .string()
+    .min(1)
+    .max(100)
+    .nullish()
+    .describe("Only the machines of this node group of EKS; null for the whole type."),
+  node: z.string().min(1).max(253).nullish().describe("Only the machine of this name; null for the whole type."),
+};
+
+type PartFields = z.infer<z.ZodObject<typeof partFields>>;
+
+/** Names one place only: draining a machine and its zone are two calls, which are taken back one by one. */
+function refuseSeveral({ zone, node_group, node }: PartFields, ctx: z.RefinementCtx): void {
+  if ([zone, node_group, node].filter(Boolean).length > 1)
+    ctx.addIssue({ code: "custom", path: ["node"], message: "Give only one of zone, node_group and node" });
+}
+
+export const DrainRequest = z
+  .object({ ...OperatorReason.shape, ...partFields })
+  .superRefine(refuseSeveral)
+  .meta({ id: "DrainRequest" });
+
+export const UndrainRequest = z.object(partFields).superRefine(refuseSeveral).meta({ id: "UndrainRequest" });
+
+/** Returns the part that a request names, or undefined for the whole type. */
+export function toPoolPart({ zone, node_group, node }: PartFields): PoolPart | undefined {
+  if (node) return { node };
+  if (node_group) return { nodeGroup: node_group };
+  return zone ? { zone } : undefined;
+}
+
+/** Returns what the audit records: `h100`, `h100 us-east-2a`. */
+export function auditTarget({ gpu_type }: z.infer<typeof PoolRef>, { zone, node_group, node }: PartFields): string {
+  return [gpu_type, node ?? node_group ?? zone].filter(Boolean).join(" ");
+}
+
 export function toOperatorNote(by: string, { reason = null }: z.infer<typeof OperatorReason>): OperatorNote {
   return { by, reason };
 }
 
 export function exampleAdmission(title: string, paused: boolean, ...drained_gpu_types: string[]) {
-  return { [title]: { paused, drained_gpu_types } };
+  return { [title]: { paused, drained_gpu_types, drained_parts: [] } };
 }
 
 export const exampleRecord = "owner#5a8d0e2b7c914f36a1d4e8f0b3c6972d#env#gpu-dev|9e41c7d3-5b00-4c1a-8000-0123456789ab";

@@ -8,6 +8,7 @@ import { Timestamp, wholeSeconds } from "#http/answers/timestamp.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
+import { drainedPart, toDrainedPart } from "./schemas.ts";
 
 const note = {
   since: Timestamp.nullable().describe(
@@ -26,6 +27,9 @@ const AdminState = z
     drained: z
       .array(z.object({ gpu_type: z.string().describe("The type of GPU."), ...note }).meta({ id: "DrainedType" }))
       .describe("The GPU types on which no new jobs are started."),
+    drained_parts: z
+      .array(z.object({ ...drainedPart, ...note }).meta({ id: "NotedDrainedPart" }))
+      .describe("The zones, node groups and machines on which no new jobs of a GPU type are started, oldest first."),
     gone_nodes: z
       .array(
         z
@@ -51,9 +55,20 @@ const route = createRoute({
   summary: "What operators closed or called dead, since when, and why",
   responses: {
     200: jsonReply(AdminState, {
-      "One type is drained": {
+      "One type and a zone of another are drained": {
         paused: null,
         drained: [{ gpu_type: "h100", since: "2026-01-20T18:30:00Z", by: "alice", reason: "New driver" }],
+        drained_parts: [
+          {
+            gpu_type: "a100",
+            zone: "us-east-2a",
+            node_group: null,
+            node: null,
+            since: "2026-01-20T18:40:00Z",
+            by: "alice",
+            reason: "New switch",
+          },
+        ],
         gone_nodes: [],
         gone_node_count: 0,
       },
@@ -73,6 +88,7 @@ function toAdminState(state: OperatorState): z.infer<typeof AdminState> {
   return {
     paused: state.paused && toNote(state.paused),
     drained: state.drained.map((closure) => ({ gpu_type: closure.type, ...toNote(closure) })),
+    drained_parts: state.drainedParts.map((part) => ({ ...toDrainedPart(part), ...toNote(part) })),
     gone_nodes: state.goneNodes.map(({ name, uid, pool, since, until, ...rest }) => {
       return { node: name, uid, gpu_type: pool, ...toNote({ at: since, ...rest }), until: wholeSeconds(until) };
     }),

@@ -3,28 +3,41 @@ import { table } from "#aws/dynamodb/table.ts";
 import { queue } from "#aws/sqs/queue.ts";
 import { audited } from "#core/admin/audit.ts";
 import { drainPool } from "#core/pools/admission/admission.ts";
+import { undrainPart } from "#core/pools/admission/drain-part.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
-import { jsonReply } from "#http/route.ts";
+import { jsonBody, jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { AdmissionState, exampleAdmission, PoolRef, parseGpuType, toAdmissionState } from "./schemas.ts";
+import {
+  AdmissionState,
+  auditTarget,
+  exampleAdmission,
+  PoolRef,
+  parseGpuType,
+  toAdmissionState,
+  toPoolPart,
+  UndrainRequest,
+} from "./schemas.ts";
 
 const route = createRoute({
   method: "post",
   path: "/v1/admin/pools/{gpu_type}/undrain",
   operationId: "undrainGpuType",
   tags: ["Admin"],
-  summary: "Start jobs on a GPU type again",
-  request: { params: PoolRef },
+  summary: "Start jobs again on a GPU type, in one of its zones or node groups, or on one machine",
+  description:
+    "Each drain is taken back by itself: without `zone`, `node_group` and `node`, its drained parts stay drained.",
+  request: { params: PoolRef, body: jsonBody(UndrainRequest, { "One zone": { zone: "us-east-2a" } }) },
   responses: { 200: jsonReply(AdmissionState, exampleAdmission("None is drained", false)) },
 });
 
 export const endpoint = gpuDev.endpoint(
   route,
   { uses: ["table", "queue"], admin: true },
-  async ({ ctx, params, requestId }) =>
-    audited(ctx, { action: "undrain_pool", target: params.gpu_type, requestId }, async () =>
-      toAdmissionState(await drainPool(ctx, parseGpuType(params), false)),
-    ),
+  async ({ ctx, params, body, requestId }) =>
+    audited(ctx, { action: "undrain_pool", target: auditTarget(params, body), requestId }, async () => {
+      const [type, part] = [parseGpuType(params), toPoolPart(body)];
+      return toAdmissionState(await (part ? undrainPart(ctx, type, part) : drainPool(ctx, type, false)));
+    }),
 );
 
 export const handler = lambda(endpoint, { table, queue });

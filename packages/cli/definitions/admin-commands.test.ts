@@ -66,6 +66,24 @@ test("an operator says why a type is drained, and all operators read it", async 
   expect((await cli.run("admin", "pools", "t4")).stdout).toMatch(/^t4 .* open$/m);
 });
 
+test("an operator drains one machine and one zone of a type, and reads both in the list of types", async () => {
+  const [node] = JSON.parse((await cli.run("admin", "node", "--json")).stdout) as { node: string; zone: string }[];
+  if (!node) throw new Error("no machine");
+  const { node: name, zone, gpu_type: type } = node as typeof node & { gpu_type: string };
+  const drained = await cli.run("admin", "drain", type, "--node", name, "--yes", "--reason", "Its fan is loud");
+  await cli.run("admin", "drain", type, "--zone", zone, "--yes");
+
+  const pools = (await cli.run("admin", "pools", type)).stdout;
+
+  expect(drained.stdout).toBe(`Paused   no\nDrained  ${type} on ${name}\n`);
+  expect(pools).toMatch(new RegExp(`^${type} .* open; ${name} drained since .* by developer: Its fan is loud; `, "m"));
+  expect(pools).toMatch(new RegExp(`zone ${zone} drained since`));
+  expect(pools).toMatch(new RegExp(`^${name} +${type} +ready, drained `, "m"));
+  await cli.run("admin", "undrain", type, "--zone", zone);
+  expect((await cli.run("admin", "undrain", type, "--node", name)).stdout).toBe("Paused   no\nDrained  none\n");
+  expect(await cli.run("admin", "drain", type, "--node", "no-such-node", "--yes")).toMatchObject({ code: 3 });
+});
+
 test("an operator sees the jobs of all users and the machines", async () => {
   expect((await cli.run("admin", "jobs")).stdout).toMatch(/^USER +ID .*\nsecond +\w{8} +theirs +active +c7i\.8xlarge/);
   expect(JSON.parse((await cli.run("admin", "jobs", "--user", "developer", "--json")).stdout)).toEqual([]);
@@ -81,6 +99,7 @@ test("an operator drains, pauses and resumes, and the audit records it", async (
   expect(JSON.parse((await cli.run("admin", "pause", "--yes", "--json")).stdout)).toEqual({
     paused: true,
     drained_gpu_types: ["t4"],
+    drained_parts: [],
   });
   expect((await cli.run("admin", "resume")).stdout).toMatch(/^Paused +no\n/);
   expect((await cli.run("admin", "undrain", "t4")).stdout).toMatch(/^Drained +none\n/m);

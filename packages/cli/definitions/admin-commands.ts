@@ -19,6 +19,12 @@ const closing = {
   aliases: { y: "yes" },
 } as const;
 
+const part = {
+  zone: text("Only the machines in this zone", "zone"),
+  nodeGroup: text("Only the machines of this node group of EKS", "group"),
+  node: text("Only the machine of this name", "name"),
+};
+
 const user = buildRouteMap({
   routes: {
     disable: buildCommand({
@@ -107,13 +113,13 @@ export const admin = buildRouteMap({
     }),
     drain: buildCommand({
       loader: async () => (await load()).drain,
-      parameters: { ...closing, positional: gpuType },
-      docs: { brief: "Start no more jobs on one type of machine" },
+      parameters: { ...closing, flags: { ...part, ...closing.flags }, positional: gpuType },
+      docs: { brief: "Start no more jobs on one type of machine, or on a part of it" },
     }),
     undrain: buildCommand({
       loader: async () => (await load()).undrain,
-      parameters: { flags: { json }, positional: gpuType },
-      docs: { brief: "Start jobs on that type again" },
+      parameters: { flags: { ...part, json }, positional: gpuType },
+      docs: { brief: "Start jobs there again" },
     }),
     pause: buildCommand({
       loader: async () => (await load()).pause,

@@ -2,9 +2,10 @@ import type { Context } from "../context.ts";
 import { parseEnvironment } from "../environments/record/parse.ts";
 import { type Environment, isWaiting } from "../environments/record/record.ts";
 import { poolTypes } from "../fleet.ts";
-import { type AdmissionClosure, readAdmission } from "../pools/admission/admission.ts";
+import { type AdmissionClosure, type DrainedPart, readAdmission } from "../pools/admission/admission.ts";
 import { type ListedNode, listedNode } from "../pools/capacity/list-nodes.ts";
 import { type MachineGroupsItem, parseMachineGroups } from "../pools/capacity/machine-groups-item.ts";
+import { isInParts } from "../pools/capacity/pool-parts.ts";
 import { readAdvice, type WaitAdvice } from "../pools/forecast/advice.ts";
 import { readLedger } from "../pools/ledger/ledger.ts";
 import { emptyPool, findPool, type Holding, type Ledger, type PoolSummary } from "../pools/ledger/record.ts";
@@ -17,12 +18,16 @@ export interface PoolView {
   readonly type: string;
   readonly summary: PoolSummary;
   readonly drained: Partial<AdmissionClosure> | null;
+  readonly drainedParts: readonly DrainedPart[];
   readonly nodes: readonly PoolNodeView[];
   /** In the planner's order. Those that the plan does not reach come last, by time. */
   readonly queue: readonly QueueEntry[];
 }
 
 export interface PoolNodeView extends ListedNode {
+  /** True if an operator drained this machine, its zone or its node group. */
+  readonly isDrained: boolean;
+  readonly group: string | null;
   readonly holders: readonly Holder[];
 }
 
@@ -52,7 +57,7 @@ export interface PoolsView {
 /** Returns the pools with machines, waiting environments or a closure, or the one of this type. */
 export async function readPools(ctx: Context<"table">, type?: string): Promise<PoolsView> {
   const types = poolTypes.filter((each) => type === undefined || each === type);
-  const [{ paused, drained, closures = [] }, machineGroups, waiting, ledgers] = await Promise.all([
+  const [{ paused, drained, closures = [], parts = [] }, machineGroups, waiting, ledgers] = await Promise.all([
     readAdmission(ctx),
     findMachineGroups(ctx),
     listWaiting(ctx),
@@ -67,6 +72,7 @@ export async function readPools(ctx: Context<"table">, type?: string): Promise<P
       waiting,
       advice,
       drained: isDrained ? getNote(ledger.type) : null,
+      drainedParts: parts.filter(({ type }) => type === ledger.type),
     });
   });
   return {
@@ -86,8 +92,8 @@ async function listWaiting(ctx: Context<"table">): Promise<Environment[]> {
   return found.filter(isWaiting);
 }
 
-function isUsed({ nodes, queue, drained }: PoolView): boolean {
-  return nodes.length > 0 || queue.length > 0 || drained !== null;
+function isUsed({ nodes, queue, drained, drainedParts }: PoolView): boolean {
+  return nodes.length > 0 || queue.length > 0 || drained !== null || drainedParts.length > 0;
 }
 
 interface Around {
@@ -95,9 +101,10 @@ interface Around {
   readonly waiting: readonly Environment[];
   readonly advice: ReadonlyMap<string, WaitAdvice>;
   readonly drained: PoolView["drained"];
+  readonly drainedParts: PoolView["drainedParts"];
 }
 
-function toPoolView(ledger: Ledger, { now, waiting, advice, drained }: Around): PoolView {
+function toPoolView(ledger: Ledger, { now, waiting, advice, ...closed }: Around): PoolView {
   const { type, pool, nodes, makeable } = ledger;
   const unitsByOwner = new Map<string, number>();
   for (const { owner, units } of [...nodes, makeable].flatMap(({ granted, held }) => [...granted, ...held])) {
@@ -111,18 +118,21 @@ function toPoolView(ledger: Ledger, { now, waiting, advice, drained }: Around): 
       ownersUnits: unitsByOwner.get(environment.owner) ?? 0,
     }))
     .toSorted((left, right) => rank(left) - rank(right) || left.environment.queuedAt - right.environment.queuedAt);
-  return { type, summary: pool.summary, drained, queue, nodes: nodes.map((node) => toNodeView(node, now)) };
+  const views = nodes.map((node) => {
+    return { ...toNodeView(node, now), isDrained: isInParts(closed.drainedParts, node) };
+  });
+  return { type, summary: pool.summary, ...closed, queue, nodes: views };
 }
 
 function rank({ advice }: QueueEntry): number {
   return advice?.place?.position ?? Number.MAX_SAFE_INTEGER;
 }
 
-function toNodeView(node: Ledger["nodes"][number], now: number): PoolNodeView {
+function toNodeView(node: Ledger["nodes"][number], now: number): Omit<PoolNodeView, "isDrained"> {
   const granted = node.granted.map((entry) => ({ ...entry, phase: "granted" as const, endsAt: null }));
   const holders = [...granted, ...node.held].map(({ key, owner, units, phase, endsAt }) => {
     const { pk, sk } = keyOfText(key) ?? { pk: "", sk: key };
     return { owner, environment: sk, createdBy: pk.split("#")[3] ?? "", units, phase, endsAt };
   });
-  return { ...listedNode(node, now), holders };
+  return { ...listedNode(node, now), group: node.group ?? null, holders };
 }

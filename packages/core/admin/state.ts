@@ -1,5 +1,10 @@
 import type { Context } from "../context.ts";
-import { type AdmissionClosure, type OperatorNote, readAdmission } from "../pools/admission/admission.ts";
+import {
+  type AdmissionClosure,
+  type DrainedPart,
+  type OperatorNote,
+  readAdmission,
+} from "../pools/admission/admission.ts";
 import { type ListedNode, listNodes } from "../pools/capacity/list-nodes.ts";
 import { WORD_MS } from "../pools/capacity/node-gone.ts";
 import { nodeGoneKey } from "../store/keys.ts";
@@ -9,6 +14,7 @@ const MOST_NODES = 100;
 export interface OperatorState {
   readonly paused: Partial<AdmissionClosure> | null;
   readonly drained: readonly (Partial<AdmissionClosure> & { readonly type: string })[];
+  readonly drainedParts: readonly DrainedPart[];
   readonly goneNodes: readonly GoneNode[];
   /** The total number. `goneNodes` may have fewer. */
   readonly goneNodeCount: number;
@@ -22,7 +28,10 @@ export interface GoneNode extends Partial<OperatorNote>, Pick<ListedNode, "name"
 
 /** Returns the operators' closures and declarations. Closures stored by earlier versions have neither time nor name. */
 export async function readOperatorState(ctx: Context<"table">): Promise<OperatorState> {
-  const [{ paused, drained, closures = [] }, nodes] = await Promise.all([readAdmission(ctx), listNodes(ctx)]);
+  const [{ paused, drained, closures = [], parts = [] }, nodes] = await Promise.all([
+    readAdmission(ctx),
+    listNodes(ctx),
+  ]);
   const getNote = (type: string | null) => closures.find((closure) => closure.type === type) ?? {};
   const gone = nodes.flatMap((node) => (node.goneUntil === null ? [] : [{ ...node, until: node.goneUntil }]));
   const shown = gone.slice(0, MOST_NODES);
@@ -31,6 +40,7 @@ export async function readOperatorState(ctx: Context<"table">): Promise<Operator
   return {
     paused: paused ? getNote(null) : null,
     drained: drained.map((type) => ({ ...getNote(type), type })),
+    drainedParts: parts,
     goneNodes: shown.map(({ name, uid, pool, until }) => {
       const { by, reason }: Readonly<Record<string, unknown>> = byKey.get(nodeGoneKey(uid).pk) ?? {};
       return {

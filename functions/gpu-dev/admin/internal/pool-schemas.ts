@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { poolTypes } from "#core/fleet.ts";
 import { Timestamp } from "#http/answers/timestamp.ts";
+import { placeInType } from "../schemas.ts";
 
 export const ListPools = z.object({
   gpu_type: z.enum(poolTypes).optional().describe("Only this type, also if nothing is known of it."),
@@ -13,6 +14,13 @@ const ClosedNote = z
     reason: z.string().nullable().describe("Why, in the operator's words; null if none were given."),
   })
   .meta({ id: "ClosedNote" });
+
+const PoolPart = z
+  .object({
+    ...placeInType,
+    ...ClosedNote.shape,
+  })
+  .meta({ id: "PoolPart" });
 
 const Holder = z
   .object({
@@ -35,7 +43,11 @@ const PoolNode = z
       .string()
       .nullable()
       .describe("What the machine reports to be wrong, so that no job starts there; null if it reports nothing."),
+    drained: z
+      .boolean()
+      .describe("Whether an operator drained this machine, its zone or its node group. See the type's `drained` too."),
     zone: z.string().describe("The machine's zone."),
+    node_group: z.string().nullable().describe("The node group of EKS that created it; null if unknown."),
     units: z.int().describe("What it offers: GPUs, vCPUs of a shared machine, 1 for another CPU machine."),
     holders: z.array(Holder).describe("Who has capacity there."),
   })
@@ -66,6 +78,9 @@ export const AdminPool = z
     free: z.int().describe("How much of that is free."),
     in_use: z.int().describe("How much of that environments have."),
     drained: z.union([ClosedNote, z.null()]).describe("Since when no new jobs are started on it; null while they are."),
+    drained_parts: z
+      .array(PoolPart)
+      .describe("The zones, node groups and machines of it on which no new jobs are started."),
     node_count: z.int().describe("Number of machines; `nodes` lists at most 200."),
     nodes: z.array(PoolNode).describe("The machines, with who has capacity there and until when."),
     waiting_count: z.int().describe("Number of environments that wait; `queue` lists at most 100."),
@@ -105,13 +120,16 @@ export const examplePools = {
       free: 0,
       in_use: 8,
       drained: { since: "2026-01-20T18:30:00Z", by: "alice", reason: "New driver" },
+      drained_parts: [],
       node_count: 1,
       nodes: [
         {
           node: "ip-10-0-12-34.us-east-2.compute.internal",
           status: "ready",
           fault: null,
+          drained: false,
           zone: "us-east-2a",
+          node_group: "p5-a",
           units: 8,
           holders: [
             {

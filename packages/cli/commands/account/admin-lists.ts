@@ -22,9 +22,9 @@ export async function listPools({ json }: JsonFlags, gpuType?: string): Promise<
   if (found.node_groups) say(describeReading(found.node_groups));
   if (found.pools.length === 0) return say("There are no machines, and nothing waits.");
   const columns = outputColumns();
-  const types = found.pools.map(({ gpu_type, free, total, node_count, waiting_count, drained }) => {
-    const state = drained ? `drained${describeClosed(drained)}` : "open";
-    return [gpu_type, told`${free} of ${total}`, told`${node_count}`, told`${waiting_count}`, state];
+  const types = found.pools.map((pool) => {
+    const { gpu_type, free, total, node_count, waiting_count } = pool;
+    return [gpu_type, told`${free} of ${total}`, told`${node_count}`, told`${waiting_count}`, describeState(pool)];
   });
   out(table([["TYPE", "FREE", "MACHINES", "WAITING", "STATE"], ...types], columns));
   const holders = found.pools.flatMap(listHolders);
@@ -35,6 +35,19 @@ export async function listPools({ json }: JsonFlags, gpuType?: string): Promise<
   out(
     `\n${table([["TYPE", "PLACE", "USER", "NAME", "API", "UNITS", "SHARE", "START", "REASON"], ...waiting], columns)}`,
   );
+}
+
+/** Says what of a type is drained. */
+function describeState({ drained, drained_parts }: Pool): string {
+  const parts = drained_parts.map((part) => {
+    return `${describePlace(part)} drained${describeClosed(part)}`;
+  });
+  return [drained ? `drained${describeClosed(drained)}` : "open", ...parts].join("; ");
+}
+
+function describePlace({ zone, node_group, node }: Pool["drained_parts"][number]): string {
+  if (node !== null) return told`${node}`;
+  return zone === null ? told`node group ${node_group ?? ""}` : told`zone ${zone}`;
 }
 
 /** Says how old the known node groups are, and why if EKS did not tell them when it was asked last. */
@@ -52,7 +65,8 @@ function describeClosed({ since, by, reason }: NonNullable<Pool["drained"]>): st
 
 /** Returns a row for each holder, and one for each machine that nobody holds. */
 function listHolders({ gpu_type, nodes }: Pool): string[][] {
-  return nodes.flatMap(({ node, status, units, holders }) => {
+  return nodes.flatMap(({ node, status: seen, drained, units, holders }) => {
+    const status = drained ? `${seen}, drained` : seen;
     const rows = holders.map(({ user_id, api, until, units: held }) => {
       const end = until === null ? "" : `in ${timeSpan(Date.parse(until) - Date.now())}`;
       return [node, gpu_type, status, told`${held} of ${units}`, user_id, api, end];

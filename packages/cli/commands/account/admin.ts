@@ -21,6 +21,13 @@ interface CloseFlags extends YesFlags {
   readonly reason?: string;
 }
 
+/** A part of a type: the machines in a zone or of a node group, or one machine. */
+interface PartFlags {
+  readonly zone?: string;
+  readonly nodeGroup?: string;
+  readonly node?: string;
+}
+
 type Admission = Awaited<ReturnType<Admin["setPaused"]>>;
 
 async function operator(): Promise<Admin> {
@@ -63,16 +70,29 @@ interface OwnerFlag {
   readonly user?: string;
 }
 
-/** Starts no more jobs on a type of machine. */
-export async function drain({ yes, reason, json }: CloseFlags, type: string): Promise<void> {
-  await agree(yes, `Start no more jobs on ${printable(type)}?`);
-  printAdmission(await (await operator()).setDrained(type, true, { reason }), json);
+/** Starts no more jobs on a type of machine, or on a part of it. */
+export async function drain({ yes, json, ...options }: CloseFlags & PartFlags, type: string): Promise<void> {
+  const { zone, nodeGroup, node } = options;
+  await agree(yes, `Start no more jobs on ${describePart({ gpu_type: type, zone, node_group: nodeGroup, node })}?`);
+  printAdmission(await (await operator()).setDrained(type, true, options), json);
 }
 
-/** Starts jobs on a type of machine again. */
-export async function undrain({ json }: JsonFlags, type: string): Promise<void> {
-  printAdmission(await (await operator()).setDrained(type, false), json);
+/** Starts jobs on a type of machine again, or on a part of it. */
+export async function undrain({ json, ...part }: JsonFlags & PartFlags, type: string): Promise<void> {
+  printAdmission(await (await operator()).setDrained(type, false, part), json);
 }
+
+/** Returns the words for a part of a type: `h100 in zone us-east-2a`. */
+function describePart({ gpu_type, zone, node_group, node }: AskedPart): string {
+  if (node) return told`${gpu_type} on ${node}`;
+  if (node_group) return told`${gpu_type} of node group ${node_group}`;
+  return zone ? told`${gpu_type} in zone ${zone}` : printable(gpu_type);
+}
+
+type Part = Admission["drained_parts"][number];
+type AskedPart = Pick<Part, "gpu_type"> & {
+  readonly [Field in "zone" | "node_group" | "node"]?: string | null | undefined;
+};
 
 /** Starts no more jobs at all. */
 export async function pause({ yes, reason, json }: CloseFlags): Promise<void> {
@@ -90,7 +110,8 @@ function printAdmission(state: Admission, json: boolean): void {
     outJson(state);
     return;
   }
-  const drained = state.drained_gpu_types.length === 0 ? "none" : state.drained_gpu_types.join(", ");
+  const parts = [...state.drained_gpu_types, ...state.drained_parts.map(describePart)];
+  const drained = parts.length === 0 ? "none" : parts.join(", ");
   out(
     table([
       ["Paused", booleanField(state.paused) ? "yes" : "no"],
