@@ -34,13 +34,16 @@ const pool: Schemas["AdminPool"] = {
   free: 0,
   in_use: 8,
   drained: closed,
+  drained_parts: [{ ...closed, zone: hostile, node_group: null, node: null }],
   node_count: 1,
   nodes: [
     {
       node: hostile,
       status: "gone",
       fault: hostile,
+      drained: true,
       zone: hostile,
+      node_group: hostile,
       units: 8,
       holders: [{ user_id: hostile, environment_id: hostile, api: hostile, units: 8, phase: "active", until: at }],
     },

@@ -87,6 +87,31 @@ test("an operator declares a machine gone, whose environment is lost, and takes 
   expect(faults()).toEqual([]);
 });
 
+test("an operator drains one machine with a reason and undrains it, and the others stay open", async ({ skip }) => {
+  skip(noBrowser !== undefined, noBrowser);
+  const { open, faults } = await openConsole({ ...operators, LOCAL_NODES: "c7i.8xlarge=2" });
+  const page = await open("/admin");
+  const machine = page.getByRole("row", { name: /^c7i-8xlarge-1 cpu-x86/ });
+  const dialog = page.getByRole("dialog");
+  await machine.getByRole("button", { name: "Drain…" }).click();
+  await dialog.getByRole("textbox", { name: "Reason" }).fill("loud fan");
+  await dialog.getByText("berth admin drain cpu-x86 --node c7i-8xlarge-1 --reason 'loud fan'").waitFor();
+  await dialog.getByRole("button", { name: "Drain", exact: true }).click();
+  await machine.getByText("ready, drained", { exact: true }).waitFor();
+  await page.getByText(/No environment of type cpu-x86 starts on c7i-8xlarge-1 since .*: loud fan/).waitFor();
+  await page
+    .getByRole("row", { name: /^c7i-8xlarge-2 cpu-x86/ })
+    .getByText("ready", { exact: true })
+    .waitFor();
+
+  await page.getByRole("button", { name: "Undrain…" }).click();
+  await dialog.getByText("berth admin undrain cpu-x86 --node c7i-8xlarge-1").waitFor();
+  await dialog.getByRole("button", { name: "Undrain", exact: true }).click();
+  await machine.getByText("ready", { exact: true }).waitFor();
+
+  expect(faults()).toEqual([]);
+});
+
 test("an operator disables a user, whose browser is signed out, and enables the user again", async ({ skip }) => {
   skip(noBrowser !== undefined, noBrowser);
   const { open, openAsSecond, faults } = await openConsole(operators);

@@ -7,7 +7,7 @@ import { Loaded } from "../../parts/notices.tsx";
 import { AdminTitle } from "./admin-title.tsx";
 import { AllJobs } from "./all-jobs.tsx";
 import { Closed, Closing } from "./closing.tsx";
-import { Machines, Queue, Types } from "./pools.tsx";
+import { Machines, Queue, Types, Undraining } from "./pools.tsx";
 
 type PoolList = components["schemas"]["AdminPoolList"];
 
@@ -58,11 +58,9 @@ function Admission({ list: { paused, pools } }: { readonly list: PoolList }) {
     <section>
       <h2>Admission</h2>
       {isOpen ? <p>New environments start.</p> : <Closed what="No new environment starts" note={paused} />}
-      {pools.map(({ gpu_type, drained }) =>
-        drained === null ? null : (
-          <Closed key={gpu_type} what={`No environment of type ${printable(gpu_type, 40)} starts`} note={drained} />
-        ),
-      )}
+      {pools.map((pool) => (
+        <Drained key={pool.gpu_type} pool={pool} />
+      ))}
       <Closing
         subject="admission"
         label={isOpen ? "Pause" : "Resume"}
@@ -73,6 +71,30 @@ function Admission({ list: { paused, pools } }: { readonly list: PoolList }) {
       />
     </section>
   );
+}
+
+/** Lists what of a type is drained, and opens its parts. */
+function Drained({ pool: { gpu_type, drained, drained_parts } }: { readonly pool: PoolList["pools"][number] }) {
+  const what = `No environment of type ${printable(gpu_type, 40)} starts`;
+  return (
+    <>
+      {drained !== null && <Closed what={what} note={drained} />}
+      {drained_parts.map((part) => {
+        const where = describePlace(part);
+        return (
+          <div key={where}>
+            <Closed what={`${what} ${where}`} note={part} />
+            <Undraining type={gpu_type} part={part} />
+          </div>
+        );
+      })}
+    </>
+  );
+}
+
+function describePlace({ zone, node_group, node }: PoolList["pools"][number]["drained_parts"][number]): string {
+  if (node !== null) return `on ${printable(node, 253)}`;
+  return zone === null ? `of node group ${printable(node_group ?? "", 100)}` : `in zone ${printable(zone, 100)}`;
 }
 
 function Orphans() {

@@ -16,6 +16,7 @@ import { Closing, longestReason, withReason } from "./closing.tsx";
 
 type Pool = components["schemas"]["AdminPool"];
 type PoolNode = components["schemas"]["PoolNode"];
+type Part = components["schemas"]["PoolPart"];
 type Waiting = components["schemas"]["PoolWaiting"];
 
 interface PoolsProps {
@@ -97,6 +98,38 @@ function DrainOther({ pools }: PoolsProps) {
       </Ask>
       <Outcome subject="pool other" />
     </>
+  );
+}
+
+/** Starts environments on a drained part of a type again. */
+export function Undraining({ type, part }: { readonly type: string; readonly part: Part }) {
+  const [zone, nodeGroup, node] = [part.zone ?? undefined, part.node_group ?? undefined, part.node ?? undefined];
+  const flag = node ? "--node" : zone ? "--zone" : "--node-group";
+  const name = node ?? zone ?? nodeGroup ?? "";
+  return (
+    <Closing
+      subject={`part ${type} ${flag} ${name}`}
+      label="Undrain"
+      command={`berth admin undrain ${shellWord(type)} ${flag} ${shellWord(name)}`}
+      effect="Waiting ones start."
+      needsReason={false}
+      run={() => berth.admin.setDrained(type, false, { zone, nodeGroup, node })}
+    />
+  );
+}
+
+/** Drains one machine. */
+function DrainNode({ type, node }: { readonly type: string; readonly node: string }) {
+  return (
+    <Closing
+      subject={`drain ${type} ${node}`}
+      label="Drain"
+      command={`berth admin drain ${shellWord(type)} --node ${shellWord(node)}`}
+      effect={`No environment starts on ${printable(node, 253)}. Those that run go on.`}
+      needsReason
+      readers="Operators"
+      run={(reason) => berth.admin.setDrained(type, true, { node, reason })}
+    />
   );
 }
 
@@ -188,11 +221,21 @@ const nodeColumns: readonly Column<NodeRow>[] = [
   { name: "Zone", cell: ({ zone }) => printable(zone, 60) },
   {
     name: "State",
-    cell: ({ status }) =>
-      status === "ready" ? "ready" : <span className="warning">{printable(status.replace("_", " "), 40)}</span>,
+    cell: ({ status, drained }) => {
+      const words = [printable(status.replace("_", " "), 40), ...(drained ? ["drained"] : [])].join(", ");
+      return words === "ready" ? "ready" : <span className="warning">{words}</span>;
+    },
   },
   { name: "Held by", cell: (node) => <Holders node={node} /> },
-  { name: "Actions", cell: ({ node, status }) => <GoneOrBack node={node} isGone={status === "gone"} /> },
+  {
+    name: "Actions",
+    cell: ({ gpu_type, node, status, drained }) => (
+      <>
+        {!drained && <DrainNode type={gpu_type} node={node} />}
+        <GoneOrBack node={node} isGone={status === "gone"} />
+      </>
+    ),
+  },
 ];
 
 /** Declares a machine dead, or takes that back. */
