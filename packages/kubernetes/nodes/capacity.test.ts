@@ -240,6 +240,11 @@ describe("the nodes of a cluster", () => {
     ["NetworkingReady", "IPAMDNotRunning", "NetworkingReady is False: IPAMDNotRunning"],
     ["KernelReady", "ForkFailedOutOfPIDs", "KernelReady is False: ForkFailedOutOfPIDs"],
     ["ContainerRuntimeReady", "PodStuckTerminating", "ContainerRuntimeReady is False: PodStuckTerminating"],
+    [
+      "StorageReady",
+      `\u001b[2J\n\u202e\u{1F600}${"x".repeat(1_000_000)}`,
+      `StorageReady is False: ?[2J????${"x".repeat(169)}`,
+    ],
   ])("are not offered while EKS's monitoring agent reports that %s is False", async (type, reason, fault) => {
     const reported = (status: string) => {
       const node = getNode(status);

@@ -72,10 +72,17 @@ const MONITORED = [
   "StorageReady",
 ];
 
-/** Returns the reported fault without its message, which changes while the fault lasts. */
+const LONGEST_FAULT = 200;
+
+/**
+ * Returns the reported fault without its message, which changes while the fault lasts. The machine writes the reason,
+ * and Kubernetes limits neither its length nor its characters, so it is cut here before it is stored.
+ */
 function findFault(node: Node): string | undefined {
   const failed = node.status?.conditions?.find(({ type, status }) => MONITORED.includes(type) && status === "False");
-  return failed && `${failed.type} is False${failed.reason ? `: ${failed.reason}` : ""}`;
+  if (!failed) return undefined;
+  const fault = `${failed.type} is False${failed.reason ? `: ${failed.reason}` : ""}`;
+  return fault.replace(/[^ -~]/g, "?").slice(0, LONGEST_FAULT);
 }
 
 /** Checks taints last, because the cluster taints unready and cordoned nodes itself. */
