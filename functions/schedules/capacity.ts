@@ -9,7 +9,7 @@ import { compute } from "#lambda/schedule-compute.ts";
 /** Compares existing machines with the ledgers, reads node groups, and records whether the cluster answers. */
 export const schedule = cron.every(
   { minutes: 1, atStart: true, uses: ["table", "queue", "compute", "machineGroups"] },
-  refreshCapacity,
+  (ctx) => refreshCapacity(ctx),
 );
 
 export const handler = scheduleLambda(schedule, { table, queue, compute, machineGroups });

@@ -3,7 +3,7 @@ import { manualClock } from "#tests/fixtures/clock.ts";
 import { pacedTask } from "./paced-task.ts";
 
 /** Task of this duration. Its first run receives a hundred requests. `begun` has the start of each run, ms. */
-function openTask(durationMs: number) {
+function openTask(durationMs: number, succeeds = true) {
   const clock = manualClock();
   const ending = new AbortController();
   const begun: number[] = [];
@@ -11,6 +11,7 @@ function openTask(durationMs: number) {
     begun.push(clock.monotonic());
     if (begun.length === 1) for (let requests = 0; requests < 100; requests += 1) task.request();
     clock.advance(durationMs);
+    return succeeds;
   });
   return { clock, ending, begun, task };
 }
@@ -26,6 +27,15 @@ test.each([
   await task.settled();
 
   expect(begun).toEqual([0, secondAt]);
+});
+
+test("rests half a minute after a failed run", async () => {
+  const { begun, task } = openTask(0, false);
+
+  task.request();
+  await task.settled();
+
+  expect(begun).toEqual([0, 30_000]);
 });
 
 test("runs at once after its rest", async () => {

@@ -10,10 +10,13 @@ export interface PacedTask {
 /** A run rests three times its duration, so it takes at most a quarter of the time. Limits in ms. */
 const REST = { times: 3, shortestMs: 1_000, longestMs: 30_000 } as const;
 
-/** Returns a task that runs at once after its rest, one run at a time. No run begins after the signal. */
+/**
+ * Returns a task that runs at once after its rest, one run at a time. No run begins after the signal. `run` returns
+ * whether it succeeded. After a failure the task rests as long as it ever does.
+ */
 export function pacedTask(
   { clock, signal }: { readonly clock: Clock; readonly signal: AbortSignal },
-  run: () => Promise<void>,
+  run: () => Promise<boolean>,
 ): PacedTask {
   let isRequested = false;
   let isWorking = false;
@@ -22,9 +25,9 @@ export function pacedTask(
   const runOnce = async () => {
     isRequested = false;
     const startedAt = clock.monotonic();
-    await run();
+    const succeeded = await run();
     const endedAt = clock.monotonic();
-    const restMs = Math.max(REST.shortestMs, REST.times * (endedAt - startedAt));
+    const restMs = succeeded ? Math.max(REST.shortestMs, REST.times * (endedAt - startedAt)) : REST.longestMs;
     restsUntil = endedAt + Math.min(restMs, REST.longestMs);
   };
   const work = async () => {

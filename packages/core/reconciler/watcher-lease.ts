@@ -92,12 +92,17 @@ async function holdWatch(
   await listing.settled();
 }
 
-/** Lists the machines after a change. A failure is left to the schedule, which lists them each minute. */
-async function listMachines(ctx: Ports): Promise<void> {
+/**
+ * Lists the machines after a change, and returns whether that succeeded. A failure is left to the schedule, which lists
+ * them each minute.
+ */
+async function listMachines(ctx: Ports): Promise<boolean> {
   try {
-    await refreshCapacity(ctx);
+    await refreshCapacity(ctx, "watcher");
+    return true;
   } catch (error) {
     ctx.log.warn("changed machines not listed", { error: String(error) });
+    return false;
   }
 }
 

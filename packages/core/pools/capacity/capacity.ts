@@ -27,14 +27,17 @@ import { findPoolGroups, readMachineGroups, writePoolGroups } from "./machine-gr
 import { readGoneNodes, WORD_MS } from "./node-gone.ts";
 import { type Listing, poolNodes } from "./pool-nodes.ts";
 
+type Caller = "schedule" | "watcher";
+
 /**
  * Reconciles the ledger items with the machines that the cluster lists, and plans the pools whose machines changed. It
  * reads the ledgers before the cluster, so a change between the two reads is left to the next run. It creates missing
  * pools, and copies the operator's setting into pools that lack it. Without `machineGroups`, the groups of the last run
- * count.
+ * count. Only the schedule, which lists once a minute, reports an unreachable cluster: an alarm counts its reports.
  */
 export async function refreshCapacity(
   ctx: Context<"table" | "queue" | "compute"> & Partial<Context<"machineGroups">>,
+  caller: Caller = "schedule",
 ): Promise<void> {
   const items = await ctx.table.getMany([...poolTypes.map(poolKey), clusterKey, machineGroupsKey]);
   const cluster = items.find(({ pk }) => pk === clusterKey.pk);
@@ -43,7 +46,7 @@ export async function refreshCapacity(
   const ledgers = await Promise.all(heads.records.map((pool) => readLedger(ctx, pool)));
   const [startedAt, listedAt] = [ctx.clock.monotonic(), ctx.clock.now()];
   const [listed, groups] = await Promise.all([
-    listNodes(ctx, cluster),
+    listNodes(ctx, cluster, caller),
     readMachineGroups(
       ctx,
       items.find(({ pk }) => pk === machineGroupsKey.pk),
@@ -95,13 +98,14 @@ export async function refreshCapacity(
 async function listNodes(
   ctx: Context<"table" | "queue" | "compute">,
   cluster: Item | undefined,
+  caller: Caller,
 ): Promise<ComputeNode[]> {
   try {
     const listed = await ctx.compute.listNodes();
     await noteListing(ctx, cluster, true);
     return listed;
   } catch (error) {
-    await noteListing(ctx, cluster, false);
+    if (caller === "schedule") await noteListing(ctx, cluster, false);
     throw error;
   }
 }
