@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { recordingLog } from "#tests/fixtures/log.ts";
 import { memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
 import { createEnvironment } from "../environments/verbs/create.ts";
+import { refreshCapacity } from "../pools/capacity/capacity.ts";
 import { listNodes } from "../pools/capacity/list-nodes.ts";
 import type { Change, Compute } from "../ports/compute.ts";
 import { runWatcher } from "./watcher-lease.ts";
@@ -69,6 +70,24 @@ test("a failed listing after a change is logged, and the watch continues", async
   // An alarm counts these lines, and expects one a minute at most.
   expect(events).not.toContain("cluster unreachable");
   expect(world.queue.receive("work", 10).map(({ look }) => look.look)).toEqual(["owner#a#env#gpu-dev|b"]);
+});
+
+test("a listing after a change writes no marks of runs, which the schedule keeps valid", async () => {
+  const { world, watch } = await watching([{ nodesChanged: true }]);
+  await createEnvironment(world.as("ada"), newEnvironment("one"));
+  await world.deliver();
+  await refreshCapacity(world.ctx);
+  const marks = () => world.table.all().filter(({ kind }) => kind === "run-marks");
+  const before = marks();
+  world.clock.advance(1_000);
+  const [node] = await world.compute.listNodes();
+  if (node) world.compute.setNode({ ...node, ready: false, unready: "cordoned" });
+
+  await watch();
+
+  expect((await listNodes(world.ctx)).map(({ state }) => state)).toEqual(["cordoned", "ready"]);
+  expect(before).not.toEqual([]);
+  expect(marks()).toEqual(before);
 });
 
 test("a slow listing delays no hint", async () => {

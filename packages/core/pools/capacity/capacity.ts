@@ -33,7 +33,8 @@ type Caller = "schedule" | "watcher";
  * Reconciles the ledger items with the machines that the cluster lists, and plans the pools whose machines changed. It
  * reads the ledgers before the cluster, so a change between the two reads is left to the next run. It creates missing
  * pools, and copies the operator's setting into pools that lack it. Without `machineGroups`, the groups of the last run
- * count. Only the schedule, which lists once a minute, reports an unreachable cluster: an alarm counts its reports.
+ * count. Only the schedule, which lists once a minute, reports an unreachable cluster, because an alarm counts its
+ * reports, and writes the marks of runs, which stay valid until its next listing.
  */
 export async function refreshCapacity(
   ctx: Context<"table" | "queue" | "compute"> & Partial<Context<"machineGroups">>,
@@ -60,7 +61,7 @@ export async function refreshCapacity(
   const unread = listed.filter((node) => node.unread).length;
   if (unread > 0) ctx.log.warn("capacity listed in part", { nodes: listed.length, unread });
   // A slow listing does not matter here: marks carry their own time, and the operator's setting does not depend on it.
-  await Promise.all([carryClosures(ctx, ledgers), writeRunMarks(ctx, listed, listedAt)]);
+  await Promise.all([carryClosures(ctx, ledgers), caller === "schedule" && writeRunMarks(ctx, listed, listedAt)]);
   const tookMs = ctx.clock.monotonic() - startedAt;
   if (tookMs > TOO_OLD_MS) {
     const seconds = Math.round(tookMs / 1000);
