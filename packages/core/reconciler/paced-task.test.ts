@@ -2,14 +2,20 @@ import { expect, test } from "vitest";
 import { manualClock } from "#tests/fixtures/clock.ts";
 import { pacedTask } from "./paced-task.ts";
 
-/** Task of this duration. Its first run receives a hundred requests. `begun` has the start of each run, ms. */
-function openTask(durationMs: number, succeeds = true) {
+interface Options {
+  readonly succeeds?: boolean;
+  /** Number of first runs that receive a hundred requests each. */
+  readonly requested?: number;
+}
+
+/** Task of this duration. `begun` has the start of each run, ms. */
+function openTask(durationMs: number, { succeeds = true, requested = 1 }: Options = {}) {
   const clock = manualClock();
   const ending = new AbortController();
   const begun: number[] = [];
   const task = pacedTask({ clock, signal: ending.signal }, async () => {
     begun.push(clock.monotonic());
-    if (begun.length === 1) for (let requests = 0; requests < 100; requests += 1) task.request();
+    if (begun.length <= requested) for (let requests = 0; requests < 100; requests += 1) task.request();
     clock.advance(durationMs);
     return succeeds;
   });
@@ -30,12 +36,36 @@ test.each([
 });
 
 test("rests half a minute after a failed run", async () => {
-  const { begun, task } = openTask(0, false);
+  const { begun, task } = openTask(0, { succeeds: false });
 
   task.request();
   await task.settled();
 
   expect(begun).toEqual([0, 30_000]);
+});
+
+test("rests longer while requests keep coming, and a second again after a quiet time", async () => {
+  const { clock, begun, task } = openTask(0, { requested: 6 });
+  task.request();
+  await task.settled();
+
+  clock.advance(30_000);
+  task.request();
+  task.request();
+  await task.settled();
+
+  expect(begun.map((startedAt) => startedAt / 1_000)).toEqual([0, 1, 3, 7, 15, 30, 45, 75, 76]);
+});
+
+test("requests that come a while after each rest lengthen the next", async () => {
+  const { clock, begun, task } = openTask(0, { requested: 0 });
+  for (let requests = 0; requests < 8; requests += 1) {
+    task.request();
+    await task.settled();
+    clock.advance(5_000);
+  }
+
+  expect(begun.map((startedAt) => startedAt / 1_000)).toEqual([0, 5, 10, 15, 23, 38, 53, 68]);
 });
 
 test("runs at once after its rest", async () => {
