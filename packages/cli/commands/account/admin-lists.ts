@@ -1,7 +1,7 @@
 import type { Admin } from "../../../sdk/admin.ts";
 import { connect } from "../../login/connect.ts";
 import { collect } from "../../terminal/collect.ts";
-import { table } from "../../terminal/layout.ts";
+import { table, withoutEmptyColumns } from "../../terminal/layout.ts";
 import { out, outJson, outputColumns, say } from "../../terminal/terminal.ts";
 import { booleanField, timeSpan, told } from "../../terminal/text.ts";
 
@@ -28,8 +28,8 @@ export async function listPools({ json }: JsonFlags, gpuType?: string): Promise<
   });
   out(table([["TYPE", "FREE", "MACHINES", "WAITING", "STATE"], ...types], columns));
   const holders = found.pools.flatMap(listHolders);
-  if (holders.length > 0)
-    out(`\n${table([["NODE", "TYPE", "STATUS", "UNITS", "HELD BY", "API", "ENDS"], ...holders], columns)}`);
+  const header = ["NODE", "TYPE", "STATUS", "UNITS", "HELD BY", "API", "ENDS", "FAULT"];
+  if (holders.length > 0) out(`\n${table(withoutEmptyColumns([header, ...holders]), columns)}`);
   const waiting = found.pools.flatMap(listWaiting);
   if (waiting.length === 0) return;
   out(
@@ -64,14 +64,15 @@ function describeClosed({ since, by, reason }: NonNullable<Pool["drained"]>): st
 }
 
 /** Returns a row for each holder, and one for each machine that nobody holds. */
-function listHolders({ gpu_type, nodes }: Pool): string[][] {
-  return nodes.flatMap(({ node, status: seen, drained, units, holders }) => {
+export function listHolders({ gpu_type, nodes }: Pick<Pool, "gpu_type" | "nodes">): string[][] {
+  return nodes.flatMap(({ node, status: seen, fault, drained, units, holders }) => {
     const status = drained ? `${seen}, drained` : seen;
+    const wrong = told`${fault ?? ""}`;
     const rows = holders.map(({ user_id, api, until, units: held }) => {
       const end = until === null ? "" : `in ${timeSpan(Date.parse(until) - Date.now())}`;
-      return [node, gpu_type, status, told`${held} of ${units}`, user_id, api, end];
+      return [node, gpu_type, status, told`${held} of ${units}`, user_id, api, end, wrong];
     });
-    return rows.length > 0 ? rows : [[node, gpu_type, status, told`0 of ${units}`, "-", "", ""]];
+    return rows.length > 0 ? rows : [[node, gpu_type, status, told`0 of ${units}`, "-", "", "", wrong]];
   });
 }
 

@@ -221,9 +221,15 @@ const nodeColumns: readonly Column<NodeRow>[] = [
   { name: "Zone", cell: ({ zone }) => printable(zone, 60) },
   {
     name: "State",
-    cell: ({ status, drained }) => {
+    cell: ({ status, fault, drained }) => {
       const words = [printable(status.replace("_", " "), 40), ...(drained ? ["drained"] : [])].join(", ");
-      return words === "ready" ? "ready" : <span className="warning">{words}</span>;
+      if (words === "ready") return "ready";
+      return (
+        <>
+          <span className="warning">{words}</span>
+          {fault !== null && <span className="why">{printable(fault, 200)}</span>}
+        </>
+      );
     },
   },
   { name: "Held by", cell: (node) => <Holders node={node} /> },
