@@ -15,6 +15,7 @@ import { drainPart, undrainPart } from "./drain-part.ts";
 const MINUTE = 60_000;
 const note = { by: "ada", reason: "New disk" };
 const group = { pool: "h100", startupMs: 5 * MINUTE };
+const eksGroup = { instanceTypes: ["p5.48xlarge"], isActive: true, admitsRuns: true };
 const drainedText = "Need 8 H100 GPUs, but machines where it could start are drained by the operator - position #1";
 
 async function findMachines(world: MemoryWorld, id: string): Promise<string[]> {
@@ -125,10 +126,9 @@ test("no new machine is counted on in drained zones, and one elsewhere is asked 
 });
 
 test("a job that waits for a new machine is not placed on a drained one with room", async () => {
-  const world = await memoryWorld({
-    nodes: newNodes({ h100: 1 }),
-    settings: { nodeGroups: [{ ...group, mostNodes: 2, zones: [] }] },
-  });
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
+  world.machineGroups.set([{ ...eksGroup, name: "p5", zones: ["zone-a"], mostNodes: 2 }]);
+  await world.advance(2 * MINUTE);
   await drainPart(world.ctx, "h100", { node: "h100-1" }, note);
   await createEnvironment(world.as("alice"), newEnvironment("one"));
   await world.advance(2 * MINUTE);
@@ -140,14 +140,27 @@ test("a job that waits for a new machine is not placed on a drained one with roo
   expect([early, await findMachines(world, "one")]).toEqual([["preparing"], ["active", "made"]]);
 });
 
+test("a run that waits for a machine of NODE_GROUPS names no drained machine, because Karpenter refuses such pods", async () => {
+  const world = await memoryWorld({
+    nodes: newNodes({ h100: 1 }),
+    settings: { nodeGroups: [{ ...group, mostNodes: 2, zones: ["zone-a", "zone-b"] }] },
+  });
+  await drainPart(world.ctx, "h100", { node: "h100-1" }, note);
+  await drainPart(world.ctx, "h100", { zone: "zone-b" }, note);
+
+  await createEnvironment(world.as("alice"), newEnvironment("one"));
+  await world.advance(MINUTE);
+
+  const { grant } = (await world.read("alice", "one")).run;
+  expect([grant?.shares, grant?.avoids]).toEqual([[{ node: null, units: 8 }], [{ zone: "zone-b" }]]);
+});
+
 test("a drained node group starts nothing on its machines, and creates none that count", async () => {
   const world = await memoryWorld({ nodes: [], settings: {} });
-  const some = { instanceTypes: ["p5.48xlarge"], isActive: true, admitsRuns: true };
-  const groups = [
-    { ...some, name: "old", zones: ["zone-a"], mostNodes: 3 },
-    { ...some, name: "new", zones: ["zone-b"], mostNodes: 1 },
-  ];
-  world.machineGroups.set(groups);
+  world.machineGroups.set([
+    { ...eksGroup, name: "old", zones: ["zone-a"], mostNodes: 3 },
+    { ...eksGroup, name: "new", zones: ["zone-b"], mostNodes: 1 },
+  ]);
   joins(world, "old-1", "zone-a", "old");
   await world.advance(2 * MINUTE);
   const before = await findCapacity(world);

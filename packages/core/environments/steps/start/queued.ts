@@ -1,5 +1,5 @@
 import { zonePinnedBy } from "../../../disks/record.ts";
-import { getGrowth } from "../../../pools/capacity/groups.ts";
+import { findGroup, getGrowth } from "../../../pools/capacity/groups.ts";
 import { growthOutside, isInParts, zonesIn } from "../../../pools/capacity/pool-parts.ts";
 import { readLedgerItems, wholeGrants } from "../../../pools/ledger/ledger.ts";
 import { findPool, type Grant } from "../../../pools/ledger/record.ts";
@@ -112,8 +112,17 @@ async function findGrant(
   const isOpen = awaited === undefined ? !growth || open !== undefined : !zonesIn(drained).includes(awaited);
   if (!isOpen || pinned.some((node) => isInParts(drained, node))) return "drained";
   const zone = pinned[0]?.zone ?? awaited ?? (makeable && zoneForVolume(makeable, open?.zones ?? [], uid)) ?? null;
-  const avoids = makeable ? pool?.drained : undefined;
+  const avoids = makeable && avoidable(ctx, size.pool, drained);
   return { grant, machines: listMachines({ nodes }), zone, avoids, startupMs: growth?.startupMs };
+}
+
+/**
+ * Returns the drained parts that a run without a machine can avoid. Karpenter, which may create
+ * the machines of types in NODE_GROUPS, refuses pods whose affinity names nodes ("matchFields is not supported").
+ */
+function avoidable(ctx: WorkerContext, pool: string, drained: readonly PoolPart[]): readonly PoolPart[] | undefined {
+  const parts = findGroup(ctx, pool) ? drained.filter(({ node }) => node === undefined) : drained;
+  return parts.length > 0 ? parts : undefined;
 }
 
 /**
