@@ -190,6 +190,20 @@ test("a drained node group starts nothing on its machines, and creates none that
   });
 });
 
+test("a drained zone counts no new machine of the node groups that are only there", async () => {
+  const world = await memoryWorld({ nodes: [] });
+  world.machineGroups.set([
+    { ...eksGroup, name: "in-a", zones: ["zone-a"], mostNodes: 3 },
+    { ...eksGroup, name: "in-b", zones: ["zone-b"], mostNodes: 1 },
+  ]);
+  await world.advance(2 * MINUTE);
+
+  await drainPart(world.ctx, "h100", { zone: "zone-a" }, note);
+  await world.advance(MINUTE);
+
+  expect(await findCapacity(world)).toMatchObject({ total: 8, available: 8, makeable: 1 });
+});
+
 test("a grant made while its machine is drained is not taken, and the job starts on another machine", async () => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 2 }) });
   const environment = await createEnvironment(world.as("alice"), newEnvironment("one"));

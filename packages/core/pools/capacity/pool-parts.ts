@@ -26,13 +26,17 @@ export function zonesIn(parts: readonly PoolPart[]): string[] {
 /** Returns the growth outside of the parts, or undefined if machines are created only in them. */
 export function growthOutside(parts: readonly PoolPart[], growth: Growth): Growth | undefined {
   const { members = [] } = growth;
-  const drained = members.filter(({ name }) => parts.some(({ nodeGroup }) => nodeGroup === name));
-  if (drained.length === 0) return outsideOfZones(zonesIn(parts), growth);
+  const drainedZones = zonesIn(parts);
+  const drained = members.filter(({ name, zones }) => {
+    const isOutsideZones = zones.length === 0 || zones.some((zone) => !drainedZones.includes(zone));
+    return !isOutsideZones || parts.some(({ nodeGroup }) => nodeGroup === name);
+  });
+  if (drained.length === 0) return outsideOfZones(drainedZones, growth);
   const left = members.filter((member) => !drained.includes(member));
   if (left.length === 0) return undefined;
   const mostNodes = drained.reduce((most, { nodes }) => most - nodes, growth.mostNodes);
   const zones = [...new Set(left.flatMap((member) => member.zones))].sort();
-  return outsideOfZones(zonesIn(parts), { ...growth, mostNodes, zones });
+  return outsideOfZones(drainedZones, { ...growth, mostNodes, zones });
 }
 
 function outsideOfZones(drained: readonly string[], growth: Growth): Growth | undefined {
