@@ -410,8 +410,11 @@ test("a drain of a part names one machine or zone that the type has", async () =
   for (const body of [
     { node: "" },
     { node: 7 },
-    { zone: "z".repeat(101) },
+    { zone: "z".repeat(64) },
+    { zone: "us east" },
     { node_group: "" },
+    { node_group: "p5-a-" },
+    { node_group: "g".repeat(64) },
     { node: "n".repeat(254) },
   ])
     expect((await drain(body)).status).toBe(400);

@@ -71,14 +71,15 @@ export const OperatorReason = z
   })
   .meta({ id: "OperatorReason" });
 
+/** A value of a Kubernetes label: runs that wait for a machine exclude drained zones and node groups by their labels. */
+const LabelValue = z
+  .string()
+  .max(63)
+  .regex(/^[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?$/);
+
 const partFields = {
-  zone: z.string().min(1).max(100).nullish().describe("Only the machines in this zone; null for the whole type."),
-  node_group: z
-    .string()
-    .min(1)
-    .max(100)
-    .nullish()
-    .describe("Only the machines of this node group of EKS; null for the whole type."),
+  zone: LabelValue.nullish().describe("Only the machines in this zone; null for the whole type."),
+  node_group: LabelValue.nullish().describe("Only the machines of this node group of EKS; null for the whole type."),
   node: z.string().min(1).max(253).nullish().describe("Only the machine of this name; null for the whole type."),
 };
 

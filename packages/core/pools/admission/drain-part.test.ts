@@ -256,6 +256,14 @@ test("a repeat keeps the first note, and parts of one type are no parts of anoth
   expect((await findPool(world.ctx, "t4"))?.drained).toBeUndefined();
 });
 
+test("refuses a zone without a machine where the zones of new machines are unknown", async () => {
+  const nodeGroups = [{ ...group, mostNodes: 2, zones: [] }];
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), settings: { nodeGroups } });
+
+  await expect(drainPart(world.ctx, "h100", { zone: "zone-x" }, note)).rejects.toMatchObject({ kind: "notFound" });
+  expect((await drainPart(world.ctx, "h100", { zone: "zone-a" }, note)).parts).toHaveLength(1);
+});
+
 test("refuses a machine or zone that the type does not have, and more parts than one item holds", async () => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 51, t4: 1 }) });
 

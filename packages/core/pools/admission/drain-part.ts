@@ -52,7 +52,6 @@ async function refuseUnknown(ctx: Context<"table">, type: string, { zone, nodeGr
   if (nodeGroup !== undefined && !names.includes(nodeGroup))
     throw new Problem("notFound", `Node group '${nodeGroup.slice(0, 100)}' of type ${type} not found`);
   if (zone === undefined) return;
-  const isPossible = growth && (growth.zones.length === 0 || growth.zones.includes(zone));
-  if (!isPossible && nodes.every((machine) => machine.zone !== zone))
+  if (!growth?.zones.includes(zone) && nodes.every((machine) => machine.zone !== zone))
     throw new Problem("notFound", `Zone '${zone.slice(0, 100)}' of type ${type} not found`);
 }
