@@ -155,6 +155,8 @@ test("an operator ends a job of a user, who reads the reason", async () => {
   const shortId = id.slice(0, 8);
 
   expect(await cli.run("admin", "end", shortId)).toMatchObject({ code: 2, stdout: "" });
+  for (const empty of ["--user", "--reason"])
+    expect(await cli.run("admin", "end", shortId, empty, "", "--yes")).toMatchObject({ code: 2, stdout: "" });
   const end = ["admin", "end", shortId, "--user", "second", "--reason", "Kept idle", "--yes"];
   expect((await cli.run(...end)).stdout).toBe(`The end of ${shortId} is requested.\n`);
   expect(await asPlain("wait", "ended", "--until", "ended")).toMatchObject({ code: 1 });

@@ -61,7 +61,9 @@ interface JobFilter {
 export async function endJob({ yes, user, reason, json }: CloseFlags & OwnerFlag, id: string): Promise<void> {
   const whose = user === undefined ? "" : ` of ${printable(user)}`;
   await agree(yes, `End the job ${printable(id)}${whose}?`);
-  const requested = await (await operator()).cancelJob(id, { ...(user && { user }), ...(reason && { reason }) });
+  // The server refuses an empty user or reason, as an unset variable of a shell gives.
+  const body = { ...(user !== undefined && { user }), ...(reason !== undefined && { reason }) };
+  const requested = await (await operator()).cancelJob(id, body);
   if (json) return outJson(requested);
   out(told`The end of ${requested.job_id.slice(0, 8)} is requested.\n`);
 }
