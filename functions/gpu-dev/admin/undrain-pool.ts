@@ -25,7 +25,7 @@ const route = createRoute({
   tags: ["Admin"],
   summary: "Start jobs again on a GPU type, in one of its zones or node groups, or on one machine",
   description:
-    "Each drain is taken back by itself: without `zone`, `node_group` and `node`, its drained parts stay drained.",
+    "Each drain is undone by itself: without `zone`, `node_group` and `node`, the drained parts stay drained. A part that is not drained is `404`.",
   request: { params: PoolRef, body: jsonBody(UndrainRequest, { "One zone": { zone: "us-east-2a" } }) },
   responses: { 200: jsonReply(AdmissionState, exampleAdmission("None is drained", false)) },
 });

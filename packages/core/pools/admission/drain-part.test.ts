@@ -256,6 +256,22 @@ test("a repeat keeps the first note, and parts of one type are no parts of anoth
   expect((await findPool(world.ctx, "t4"))?.drained).toBeUndefined();
 });
 
+test("a repeated drain of a machine that is gone by then succeeds, and an undrain of what is not drained is refused", async () => {
+  const world = await memoryWorld({ nodes: newNodes({ h100: 2 }) });
+  await drainPart(world.ctx, "h100", { node: "h100-1" }, note);
+  world.compute.removeNode("h100-1");
+  await world.advance(2 * MINUTE);
+
+  const { parts } = await drainPart(world.ctx, "h100", { node: "h100-1" }, note);
+
+  expect(parts).toHaveLength(1);
+  await expect(undrainPart(world.ctx, "h100", { node: "h100-2" })).rejects.toMatchObject({
+    kind: "notFound",
+    message: "Node 'h100-2' of type h100 is not drained",
+  });
+  expect((await undrainPart(world.ctx, "h100", { node: "h100-1" })).parts).toEqual([]);
+});
+
 test("refuses a zone without a machine where the zones of new machines are unknown", async () => {
   const nodeGroups = [{ ...group, mostNodes: 2, zones: [] }];
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), settings: { nodeGroups } });
