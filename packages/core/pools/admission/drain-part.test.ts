@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { type MemoryWorld, memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
 import { createEnvironment } from "../../environments/verbs/create.ts";
 import type { Item, Table } from "../../ports/table.ts";
-import { keyText, poolKey } from "../../store/keys.ts";
+import { keyText, makeableKey, poolKey } from "../../store/keys.ts";
 import { refreshCapacity } from "../capacity/capacity.ts";
 import { readAdvice } from "../forecast/advice.ts";
 import { findPool } from "../ledger/record.ts";
@@ -226,6 +226,35 @@ test("a grant made while its machine is drained is not taken, and the job starts
   expect(granted).toMatch(/^h100-/);
   expect(await findMachines(world, "one")).toEqual(["active", granted === "h100-1" ? "h100-2" : "h100-1"]);
 });
+
+test.each([{ nodeGroup: "in-a" }, { zone: "zone-a" }])(
+  "a grant of new machines in a zone is not taken if nothing outside of the drained %o makes them there",
+  async (part) => {
+    const world = await memoryWorld({ nodes: [] });
+    world.machineGroups.set([
+      { ...eksGroup, name: "in-a", zones: ["zone-a"], mostNodes: 2 },
+      { ...eksGroup, name: "in-b", zones: ["zone-b"], mostNodes: 2 },
+    ]);
+    await world.advance(2 * MINUTE);
+    const environment = await createEnvironment(world.as("alice"), newEnvironment("one", { gpus: 16 }));
+    let isDrained = false;
+    const table: Table = {
+      ...world.table,
+      put: async (item, options) => {
+        await world.table.put(item, options);
+        if (item.pk !== makeableKey("h100").pk || isDrained) return;
+        isDrained = true;
+        await drainPart(world.ctx, "h100", part, note);
+      },
+    };
+    await planPools({ ...world.ctx, table }, [{ look: keyText(poolKey("h100")), for: [keyText(environment)] }]);
+
+    await world.advance(MINUTE);
+
+    const shares = (await world.read("alice", "one")).run.grant?.shares;
+    expect([isDrained, shares?.map(({ zone }) => zone)]).toEqual([true, ["zone-b", "zone-b"]]);
+  },
+);
 
 test("the capacity schedule carries a drain into a ledger that it did not reach", async () => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });

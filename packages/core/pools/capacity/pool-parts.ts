@@ -39,6 +39,15 @@ export function growthOutside(parts: readonly PoolPart[], growth: Growth): Growt
   return outsideOfZones(drainedZones, { ...growth, mostNodes, zones });
 }
 
+/** Reports whether new machines may come outside of the parts, in this zone; null for any. Growth undefined: unknown. */
+export function isMadeOutside(parts: readonly PoolPart[], growth: Growth | undefined, zone: string | null): boolean {
+  if (parts.length === 0) return true;
+  if (zone !== null && zonesIn(parts).includes(zone)) return false;
+  if (!growth) return true;
+  const open = growthOutside(parts, growth);
+  return open !== undefined && (zone === null || open.zones.length === 0 || open.zones.includes(zone));
+}
+
 function outsideOfZones(drained: readonly string[], growth: Growth): Growth | undefined {
   const zones = growth.zones.filter((zone) => !drained.includes(zone));
   return growth.zones.length > 0 && zones.length === 0 ? undefined : { ...growth, zones };

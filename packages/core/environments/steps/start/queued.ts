@@ -1,6 +1,6 @@
 import { zonePinnedBy } from "../../../disks/record.ts";
 import { findGroup, getGrowth } from "../../../pools/capacity/groups.ts";
-import { growthOutside, isInParts, zonesIn } from "../../../pools/capacity/pool-parts.ts";
+import { growthOutside, isInParts, isMadeOutside } from "../../../pools/capacity/pool-parts.ts";
 import { readLedgerItems, wholeGrants } from "../../../pools/ledger/ledger.ts";
 import { findPool, type Grant } from "../../../pools/ledger/record.ts";
 import { zoneForVolume } from "../../../pools/ledger/shortage.ts";
@@ -89,7 +89,7 @@ interface Offer {
  */
 async function findGrant(
   ctx: WorkerContext,
-  { uid, run, size, dueAt }: Environment,
+  { uid, run, size, dueAt, zone: ownZone }: Environment,
   named: readonly string[],
   now: number,
 ): Promise<Offer | "drained" | undefined> {
@@ -109,7 +109,7 @@ async function findGrant(
   const awaited = grant.shares.find((share) => share.node === null)?.zone;
   const { drained = [] } = pool ?? {};
   const open = growth && growthOutside(drained, growth);
-  const isOpen = awaited === undefined ? !growth || open !== undefined : !zonesIn(drained).includes(awaited);
+  const isOpen = !makeable || isMadeOutside(drained, growth, awaited ?? ownZone);
   if (!isOpen || pinned.some((node) => isInParts(drained, node))) return "drained";
   const zone = pinned[0]?.zone ?? awaited ?? (makeable && zoneForVolume(makeable, open?.zones ?? [], uid)) ?? null;
   const avoids = makeable && avoidable(ctx, size.pool, drained);
