@@ -140,6 +140,25 @@ test("a job that waits for a new machine is not placed on a drained one with roo
   expect([early, await findMachines(world, "one")]).toEqual([["preparing"], ["active", "made"]]);
 });
 
+test("a job that still avoids a machine whose drain was undone is not blamed when no new machine comes", async () => {
+  const world = await memoryWorld({
+    nodes: newNodes({ h100: 1 }),
+    settings: { nodeGroups: [{ ...group, mostNodes: 2, zones: ["zone-a", "zone-b"] }] },
+  });
+  await drainPart(world.ctx, "h100", { zone: "zone-a" }, note);
+  await createEnvironment(world.as("alice"), newEnvironment("one"));
+  await world.advance(MINUTE);
+  const waits = await world.read("alice", "one");
+  await undrainPart(world.ctx, "h100", { zone: "zone-a" });
+
+  await world.advance(12 * MINUTE);
+
+  const { run, placement } = await world.read("alice", "one");
+  expect([waits.phase, waits.run.grant?.shares]).toEqual(["preparing", [{ node: null, units: 8 }]]);
+  expect([run.n > waits.run.n, placement.withdrawals]).toEqual([true, 0]);
+  expect(await findMachines(world, "one")).toEqual(["active", "h100-1"]);
+});
+
 test("a run that waits for a machine of NODE_GROUPS names no drained machine, because Karpenter refuses such pods", async () => {
   const world = await memoryWorld({
     nodes: newNodes({ h100: 1 }),

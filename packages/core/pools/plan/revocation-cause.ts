@@ -2,6 +2,7 @@ import type { Context } from "../../context.ts";
 import type { Environment } from "../../environments/record/record.ts";
 import { type Share, type Unready, unreadies } from "../../ports/compute.ts";
 import { parseNodeName } from "../../store/keys.ts";
+import { isInParts } from "../capacity/pool-parts.ts";
 import { findLedger, readLedgerItems } from "../ledger/ledger.ts";
 import type { NodeLedger } from "../ledger/record.ts";
 import { usableNodes } from "./plan-input.ts";
@@ -65,12 +66,12 @@ export function isRefusedByMachine(cause: RevocationCause | undefined): cause is
 }
 
 /**
- * Reports whether the pool has room for the shares without a machine on others than the run's own. Then the cluster
- * refused the run itself.
+ * Reports whether the pool has room for the shares without a machine on others than the run's own, outside of the parts
+ * that the run avoids: those may be open again. Then the cluster refused the run itself.
  */
 async function haveCome(
   ctx: Context<"table">,
-  { uid, size, zone }: Pick<Environment, "uid" | "size" | "zone">,
+  { uid, run, size, zone }: Pick<Environment, "uid" | "run" | "size" | "zone">,
   shares: readonly Share[],
   now: number,
 ): Promise<boolean> {
@@ -78,9 +79,11 @@ async function haveCome(
   const awaited = shares.filter(({ node }) => node === null);
   const own = new Set(shares.map(({ node }) => node));
   const wanted = zone ?? awaited[0]?.zone ?? null;
+  const avoids = run.grant?.avoids ?? [];
   const withRoom = (ledger ? usableNodes(ledger, now) : []).filter(
     (node) =>
       !own.has(node.name) &&
+      !isInParts(avoids, node) &&
       isInZone(node, wanted) &&
       awaited.every(({ units }) => othersOn(node, uid) + units <= node.units),
   );
