@@ -174,6 +174,22 @@ test("a run that waits for a machine of NODE_GROUPS names no drained machine, be
   expect([grant?.shares, grant?.avoids]).toEqual([[{ node: null, units: 8 }], [{ zone: "zone-b" }]]);
 });
 
+test("a job that waits for machines that AWS lacks is not said to wait for a drained part", async () => {
+  const world = await memoryWorld({ nodes: [] });
+  const lacking = { ...eksGroup, lacks: "machines", mostNodes: 2 } as const;
+  world.machineGroups.set([
+    { ...lacking, name: "in-a", zones: ["zone-a"] },
+    { ...lacking, name: "in-b", zones: ["zone-b"] },
+  ]);
+  await world.advance(2 * MINUTE);
+  await drainPart(world.ctx, "h100", { zone: "zone-a" }, note);
+
+  await createEnvironment(world.as("alice"), newEnvironment("one"));
+  await world.advance(10_000);
+
+  expect(await findReason(world, "one")).toMatch(/ the next try is at .* UTC - position #1$/);
+});
+
 test("a drained node group starts nothing on its machines, and creates none that count", async () => {
   const world = await memoryWorld({ nodes: [], settings: {} });
   world.machineGroups.set([

@@ -44,7 +44,7 @@ export function buildPlanInput(
     closed: pool.closed ?? (isBlind(ledger) ? "unreadable" : null),
     now,
   };
-  const retryAt = Math.max(shortage?.until ?? 0, firstRetryAt(toMake.zones, lacking));
+  const retryAt = findRetryAt(ledger.makeable, toMake.zones, now);
   return retryAt > now && toMake.nodes > 0 ? withoutNewMachines(input, retryAt) : input;
 }
 
@@ -53,7 +53,10 @@ function toPlanNode({ name, zone, units, foreignUnits, leftoverUnits }: NodeLedg
   return { name, zone, units: left, ...(foreignUnits > 0 && { foreign: foreignUnits }) };
 }
 
-/** Returns the drained zones, and the machines as they would be without any drain. */
+/**
+ * Returns the drained zones, and the machines as they would be without any drain. New machines count only if one may
+ * come now.
+ */
 function findUndrained(
   ctx: PlannerContext,
   ledger: Ledger,
@@ -62,16 +65,19 @@ function findUndrained(
   const { drained = [] } = ledger.pool;
   if (drained.length === 0) return {};
   const toMake = makeable(ctx, ledger, []);
+  const isRetried = findRetryAt(ledger.makeable, toMake.zones, now) > now;
   const nodes = readyNodes(ledger, now).map(toPlanNode);
   return {
     drainedZones: zonesIn(drained),
-    undrained: { nodes, makeable: toMake.nodes, makeableZones: toMake.zones },
+    undrained: { nodes, makeable: isRetried ? 0 : toMake.nodes, makeableZones: toMake.zones },
   };
 }
 
-/** Returns when the first of the zones may have machines again, ms: 0 if one may have some now, or if they are unknown. */
-function firstRetryAt(zones: readonly string[], lacking: ReadonlyMap<string, number>): number {
-  return zones.length === 0 ? 0 : Math.min(...zones.map((zone) => lacking.get(zone) ?? 0));
+/** Returns when new machines may come again in the first of the zones, ms: not after now if some may come now. */
+function findRetryAt(makeable: MakeableLedger, zones: readonly string[], now: number): number {
+  const lacking = getLackingZones(makeable, now);
+  const inZones = zones.length === 0 ? 0 : Math.min(...zones.map((zone) => lacking.get(zone) ?? 0));
+  return Math.max(makeable.shortage?.until ?? 0, inZones);
 }
 
 /** All grants on machines still to be created are in one item. DynamoDB limits items to 400 KB. */
