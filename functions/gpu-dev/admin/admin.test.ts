@@ -380,11 +380,11 @@ test("a drained machine and zone start nothing, and show in the state, the pools
   expect(open.body.drained_parts).toEqual([]);
   const targets = (await getAudit(world, admin)).filter(({ action }) => String(action).endsWith("drain_pool"));
   expect(targets.map(({ target }) => target)).toEqual([
-    "h100 h100-1",
+    "h100 node h100-1",
     "h100",
-    "h100 zone-a",
-    "h100 zone-a",
-    "h100 h100-1",
+    "h100 zone zone-a",
+    "h100 zone zone-a",
+    "h100 node h100-1",
   ]);
 });
 

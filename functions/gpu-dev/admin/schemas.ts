@@ -30,7 +30,7 @@ export const UserState = z
   })
   .meta({ id: "UserState" });
 
-/** What of a GPU type is drained. */
+/** The drained part of a GPU type. */
 export const placeInType = {
   zone: z.string().nullable().describe("The drained zone; null if it is something else."),
   node_group: z.string().nullable().describe("The name of the drained node group; null if it is something else."),
@@ -85,7 +85,7 @@ const partFields = {
 
 type PartFields = z.infer<z.ZodObject<typeof partFields>>;
 
-/** Names one place only: draining a machine and its zone are two calls, which are taken back one by one. */
+/** Names one place only: draining a machine and its zone are two calls, which are undone one by one. */
 function refuseSeveral({ zone, node_group, node }: PartFields, ctx: z.RefinementCtx): void {
   if ([zone, node_group, node].filter(Boolean).length > 1)
     ctx.addIssue({ code: "custom", path: ["node"], message: "Give only one of zone, node_group and node" });
@@ -105,9 +105,11 @@ export function toPoolPart({ zone, node_group, node }: PartFields): PoolPart | u
   return zone ? { zone } : undefined;
 }
 
-/** Returns what the audit records: `h100`, `h100 us-east-2a`. */
+/** Returns what the audit records: `h100`, `h100 zone us-east-2a`. */
 export function auditTarget({ gpu_type }: z.infer<typeof PoolRef>, { zone, node_group, node }: PartFields): string {
-  return [gpu_type, node ?? node_group ?? zone].filter(Boolean).join(" ");
+  if (node) return `${gpu_type} node ${node}`;
+  if (node_group) return `${gpu_type} node group ${node_group}`;
+  return zone ? `${gpu_type} zone ${zone}` : gpu_type;
 }
 
 export function toOperatorNote(by: string, { reason = null }: z.infer<typeof OperatorReason>): OperatorNote {

@@ -119,7 +119,7 @@ export const admin = buildRouteMap({
     undrain: buildCommand({
       loader: async () => (await load()).undrain,
       parameters: { flags: { ...part, json }, positional: gpuType },
-      docs: { brief: "Start jobs there again" },
+      docs: { brief: "Start jobs on a drained type, or a part of it, again" },
     }),
     pause: buildCommand({
       loader: async () => (await load()).pause,

@@ -73,7 +73,7 @@ function Admission({ list: { paused, pools } }: { readonly list: PoolList }) {
   );
 }
 
-/** Lists what of a type is drained, and opens its parts. */
+/** Lists the drained parts of a type, and undrains them. */
 function Drained({ pool: { gpu_type, drained, drained_parts } }: { readonly pool: PoolList["pools"][number] }) {
   const what = `No environment of type ${printable(gpu_type, 40)} starts`;
   return (
@@ -94,7 +94,8 @@ function Drained({ pool: { gpu_type, drained, drained_parts } }: { readonly pool
 
 function describePlace({ zone, node_group, node }: PoolList["pools"][number]["drained_parts"][number]): string {
   if (node !== null) return `on ${printable(node, 253)}`;
-  return zone === null ? `of node group ${printable(node_group ?? "", 100)}` : `in zone ${printable(zone, 100)}`;
+  if (zone !== null) return `in zone ${printable(zone, 100)}`;
+  return `on machines of node group ${printable(node_group ?? "", 100)}`;
 }
 
 function Orphans() {
