@@ -2,6 +2,7 @@ import { createInterface } from "node:readline/promises";
 import { parseArgs } from "node:util";
 import { printableText } from "#core/text/printable-text.ts";
 import { applyPlan, planApply, refuseForeign } from "#kubernetes/setup/apply.ts";
+import { refuseOpening } from "#kubernetes/setup/gateway.ts";
 import { describeApplyError, formatPlan } from "#kubernetes/setup/plan-lines.ts";
 import { openCluster } from "./open-cluster.ts";
 import { readWanted } from "./wanted.ts";
@@ -40,6 +41,7 @@ async function main(): Promise<number> {
     for (const line of formatPlan(plan.changes)) process.stdout.write(`${printableText(line)}\n`);
     const differs = plan.changes.some(({ action }) => action !== "keep");
     refuseForeign(plan.changes);
+    if (!settings.GATEWAY_ACCESS) refuseOpening(plan.changes);
     if (diff) return differs ? 1 : 0;
     if (differs && !yes && !(await confirm())) return wrongUse;
     // Also without a change: the inventory may be new.

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { onTestFinished } from "vitest";
-import { loopbackServer, refuse } from "#kubernetes/fixtures/loopback-fixture.ts";
+import { type Answering, loopbackServer, refuse } from "#kubernetes/fixtures/loopback-fixture.ts";
 
 type Settings = Readonly<Record<string, string>>;
 
@@ -34,9 +34,9 @@ export async function addSst(folder: string, code: number): Promise<void> {
   await writeFile(join(programs, "sst"), `#!/bin/sh\necho "sst $*"\nexit ${code}\n`, { mode: 0o755 });
 }
 
-/** Starts the end of a tunnel, whose cluster refuses each request. */
-export async function startTunnel() {
-  const tunnel = await loopbackServer((_, response) => refuse(response, 403, "Forbidden", "no rights"));
+/** Starts the end of a tunnel, whose cluster by default refuses each request. */
+export async function startTunnel(answer: Answering = (_, response) => refuse(response, 403, "Forbidden", "no rights")) {
+  const tunnel = await loopbackServer(answer);
   onTestFinished(tunnel.close);
   return { ...tunnel, ca: tunnel.access.ca ?? "" };
 }

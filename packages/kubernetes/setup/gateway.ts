@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
-import type { Manifest } from "./manifests.ts";
+import type { PlannedChange } from "./apply.ts";
+import { formatObjectName, type Manifest } from "./manifests.ts";
 
 /** The settings of a deployment for its gateway. */
 export interface GatewaySetup {
@@ -91,4 +92,20 @@ function fillService(manifest: Manifest, { certificate, sshPort, isPrivate }: Ga
   };
   const ports = spec.ports.map((port) => (port.name === "ssh" ? { ...port, port: sshPort } : port));
   return { ...manifest, metadata: { ...metadata, annotations }, spec: { ...spec, ports } };
+}
+
+/**
+ * Throws if the plan opens a load balancer to the internet that has no public address now. Without the annotation, the
+ * AWS Load Balancer Controller makes an internal one ("Service annotations", aws-load-balancer-scheme).
+ */
+export function refuseOpening(changes: readonly PlannedChange[]): void {
+  for (const change of changes) {
+    if (change.action !== "change" || change.manifest.kind !== "Service") continue;
+    // The field is all annotations if the Service has none now.
+    if (!change.fields.some(({ to }) => to?.includes('"internet-facing"'))) continue;
+    throw new Error(
+      `The load balancer of ${formatObjectName(change.manifest)} is internal now, and the internet would reach it. Set ` +
+        "GATEWAY_ACCESS=public to open it, or GATEWAY_ACCESS=private to keep it internal. Nothing was applied",
+    );
+  }
 }

@@ -1,0 +1,69 @@
+import { fileURLToPath } from "node:url";
+import { expect, it } from "vitest";
+import { type Answering, answerJson, refuse } from "#kubernetes/fixtures/loopback-fixture.ts";
+import { readManifests } from "#kubernetes/setup/manifests.ts";
+import { encodeCa, makeStageFolder, runIn, startTunnel, writeKubeconfig } from "./stage-fixture.ts";
+
+const folder = fileURLToPath(new URL("../../deploy/kubernetes", import.meta.url));
+const kinds = [...(await readManifests(folder)), ...(await readManifests(`${folder}/gateway`))].map(
+  ({ kind, metadata: { namespace } }) => ({
+    kind,
+    name: `${kind.toLowerCase()}s`,
+    namespaced: namespace !== undefined,
+  }),
+);
+const scheme = "service.beta.kubernetes.io/aws-load-balancer-scheme";
+const makeService = (annotations: Readonly<Record<string, string>> | undefined) => ({
+  apiVersion: "v1",
+  kind: "Service",
+  metadata: { name: "berth-gateway", namespace: "berth-system", ...(annotations && { annotations }) },
+});
+
+/** Answers as a cluster that has the gateway's Service and no other object of Berth. */
+const clusterWith = (annotations: Readonly<Record<string, string>> | undefined): Answering => {
+  return ({ method, url = "" }, response) => {
+    if (/^\/(api|apis\/[^/]+)\/[^/]+$/.test(url)) return answerJson(response, { resources: kinds });
+    if (!url.includes("/services/berth-gateway")) return refuse(response, 404, "NotFound");
+    return answerJson(response, makeService(method === "PATCH" ? { [scheme]: "internet-facing" } : annotations));
+  };
+};
+
+async function apply(annotations: Readonly<Record<string, string>> | undefined, settings = {}) {
+  const tunnel = await startTunnel(clusterWith(annotations));
+  const folder = await makeStageFolder({
+    SSH_HOST_KEYS: `ssh-ed25519 ${"A".repeat(68)}`,
+    GATEWAY_IMAGE: "berth.test/berth-gateway:1",
+    GATEWAY_CERTIFICATE_ARN: "arn:aws:acm:eu-west-1:111122223333:certificate/0a1b",
+    EKS_CA: encodeCa(tunnel.ca),
+    ...settings,
+  });
+  const words = await writeKubeconfig(folder, tunnel.access.url, tunnel.ca);
+  const answer = await runIn(folder, "apply", ["--stage", "dev", "--diff", ...words]);
+  return { ...answer, patched: tunnel.requests.filter(({ method }) => method === "PATCH").map(({ url }) => url) };
+}
+
+const refusal =
+  "The load balancer of Service berth-system/berth-gateway is internal now, and the internet would reach it. Set " +
+  "GATEWAY_ACCESS=public to open it, or GATEWAY_ACCESS=private to keep it internal. Nothing was applied\n";
+
+it.each([
+  ["with the annotation", { [scheme]: "internal" }],
+  ["by the controller's default", {}],
+  ["without any annotation", undefined],
+])("a load balancer that is internal %s is not opened before GATEWAY_ACCESS says so", async (_, annotations) => {
+  const unset = await apply(annotations);
+  const open = await apply(annotations, { GATEWAY_ACCESS: "public" });
+
+  expect(unset).toMatchObject({ code: 1, stderr: expect.stringContaining(refusal) });
+  expect(unset.stdout).toContain('internet-facing"');
+  expect(unset.patched.filter((url) => !url.includes("dryRun=All"))).toEqual([]);
+  expect(open.stderr).not.toContain("GATEWAY_ACCESS");
+  expect(open.stdout).toContain('internet-facing"');
+});
+
+it("a load balancer that the internet reaches needs no GATEWAY_ACCESS", async () => {
+  const { stdout, stderr } = await apply({ [scheme]: "internet-facing" });
+
+  expect(stderr).not.toContain("GATEWAY_ACCESS");
+  expect(stdout).toContain("= 1 object is as wanted");
+});
