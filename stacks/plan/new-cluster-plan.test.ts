@@ -57,6 +57,22 @@ test("the plan says which quotas a cluster needs at its most, without blocks", (
   ]);
 });
 
+test("each generation of P has its own Spot quota, and that of P6 has no code", () => {
+  const zones = ["us-east-1a"];
+  const groups = [
+    { name: "a100", type: "p4d.24xlarge", max: 1, zones, spot: true },
+    { name: "h100", type: "p5.48xlarge", max: 1, zones, spot: true },
+    { name: "h200", type: "p5e.48xlarge", max: 1, zones, spot: true },
+    { name: "b200", type: "p6-b200.48xlarge", max: 2, zones, spot: true },
+  ];
+
+  expect(plan("dev", { EKS_NODE_GROUPS: JSON.stringify(groups) }).filter((line) => line.includes("Spot"))).toEqual([
+    "96 vCPUs or more | All P4, P3 and P2 Spot Instance Requests (ec2 L-7212CCBC)",
+    "384 vCPUs or more | All P5 Spot Instance Requests (ec2 L-C4BD4855)",
+    "384 vCPUs or more | Spot Instance Requests of newer P instances (ec2, see its console)",
+  ]);
+});
+
 test("production has a NAT gateway in each zone, and a network of the operator none", () => {
   const lines = plan("production", { ALARM_EMAIL: "a@b.dev" });
   const inSubnets = plan("dev", { VPC_SUBNETS: "subnet-1,subnet-2" });

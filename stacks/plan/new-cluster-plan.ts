@@ -87,6 +87,6 @@ function quotasOfNetwork(stage: Stage, wanted: NewCluster): string[] {
   return [...(wanted.subnets ? [] : network), quotaLine("1 more", "Clusters, of 100", "eks", "L-1194D53C")];
 }
 
-function quotaLine(amount: string, name: string, service: string, code: string): string {
-  return `  ${amount.padStart(WIDTH)}  ${name} (${service} ${code})`;
+function quotaLine(amount: string, name: string, service: string, code: string | undefined): string {
+  return `  ${amount.padStart(WIDTH)}  ${name} (${service}${code === undefined ? ", see its console" : ` ${code}`})`;
 }

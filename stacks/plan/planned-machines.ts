@@ -49,13 +49,19 @@ function howBought({ spot, reservation, capacityBlock }: NodeGroup): Bought {
 export interface VcpuNeed {
   readonly vcpus: number;
   readonly name: string;
-  readonly code: string;
+  /** Undefined if AWS does not document the quota. */
+  readonly code: string | undefined;
 }
 
-/** Service Quotas, "Amazon Elastic Compute Cloud (Amazon EC2)": vCPUs of all machines of such families. */
-const vcpuQuotas: readonly (readonly [family: RegExp, spot: boolean, name: string, code: string])[] = [
+/**
+ * Service Quotas, "Amazon Elastic Compute Cloud (Amazon EC2)": vCPUs of all machines of such families. EC2 User Guide,
+ * "Spot Instance quotas", names no quota for P6.
+ */
+const vcpuQuotas: readonly (readonly [family: RegExp, spot: boolean, name: string, code: string | undefined])[] = [
   [/^p/, false, "Running On-Demand P instances", "L-417A185B"],
-  [/^p/, true, "All P Spot Instance Requests", "L-7212CCBC"],
+  [/^p[2-4]/, true, "All P4, P3 and P2 Spot Instance Requests", "L-7212CCBC"],
+  [/^p5/, true, "All P5 Spot Instance Requests", "L-C4BD4855"],
+  [/^p(?![2-5])/, true, "Spot Instance Requests of newer P instances", undefined],
   [/^g/, false, "Running On-Demand G and VT instances", "L-DB2E81BA"],
   [/^g/, true, "All G and VT Spot Instance Requests", "L-3819A6DF"],
   [/^[acdhimrtz]/, false, "Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances", "L-1216C47A"],

@@ -1,5 +1,6 @@
 import { afterEach, expect, onTestFinished, test, vi } from "vitest";
 import { fakeKey, startFakeService } from "#tests/aws/fake-service.ts";
+import type { VcpuNeed } from "./planned-machines.ts";
 import { checkQuotas } from "./quota-check.ts";
 
 const needs = [
@@ -10,7 +11,7 @@ const needs = [
 afterEach(() => vi.unstubAllEnvs());
 
 /** Starts Service Quotas with these values by code, and checks as a user who may ask it. */
-async function check(values: Readonly<Record<string, number>>) {
+async function check(values: Readonly<Record<string, number>>, of: readonly VcpuNeed[] = needs) {
   const service = await startFakeService(
     "servicequotas",
     (code) => ({ status: 403, body: JSON.stringify({ __type: code }) }),
@@ -26,7 +27,7 @@ async function check(values: Readonly<Record<string, number>>) {
   vi.stubEnv("AWS_ACCESS_KEY_ID", fakeKey.accessKeyId);
   vi.stubEnv("AWS_SECRET_ACCESS_KEY", fakeKey.secretAccessKey);
   vi.stubEnv("AWS_SESSION_TOKEN", fakeKey.sessionToken);
-  return checkQuotas(needs, { AWS_REGION: "us-east-1", AWS_ENDPOINT_URL_SERVICE_QUOTAS: service.endpoint });
+  return checkQuotas(of, { AWS_REGION: "us-east-1", AWS_ENDPOINT_URL_SERVICE_QUOTAS: service.endpoint });
 }
 
 test("quotas that suffice have no findings", async () => {
@@ -56,4 +57,13 @@ test("a quota that AWS does not tell is left out, and the others are checked", a
       why: "Service Quotas does not tell it (NoSuchResourceException)",
     },
   ]);
+});
+
+test("a quota without a code is left out", async () => {
+  const need = { vcpus: 384, name: "Spot Instance Requests of newer P instances", code: undefined };
+
+  expect(await check({}, [need])).toEqual({
+    findings: [],
+    leftOut: [{ what: "quota Spot Instance Requests of newer P instances", why: "AWS does not document its code" }],
+  });
 });

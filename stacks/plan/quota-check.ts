@@ -16,6 +16,7 @@ export async function checkQuotas(needs: readonly VcpuNeed[], environment: Envir
 
 async function checkQuota(need: VcpuNeed, ask: Ask): Promise<ClusterReport> {
   const { vcpus, name, code } = need;
+  if (code === undefined) return { findings: [], leftOut: [leaveOut(need, "AWS does not document its code")] };
   try {
     const found = await ask(code);
     if (found >= vcpus) return { findings: [], leftOut: [] };
