@@ -75,16 +75,18 @@ it("what the gateway lacks is said before anything is made", async () => {
   expect(stderr).toContain("  GATEWAY_IMAGE must be the image that npm run images builds: it is not set\n");
 });
 
+const group = { name: "h100", type: "p5.48xlarge", max: 1, zones: ["eu-west-1a"] };
+const newCluster = {
+  ACCESS: "none",
+  EKS_CLUSTER: "new",
+  EKS_ZONES: "eu-west-1a,eu-west-1b",
+  EKS_NODE_GROUPS: JSON.stringify([group]),
+};
+const offered = { "m7i.large": ["eu-west-1a", "eu-west-1b"], "p5.48xlarge": ["eu-west-1c"] };
+
 it("a zone without a machine type is refused before anything is made, if there are credentials", async () => {
-  const group = { name: "h100", type: "p5.48xlarge", max: 1, zones: ["eu-west-1a"] };
-  const folder = await makeStageFolder({
-    ACCESS: "none",
-    EKS_CLUSTER: "new",
-    EKS_ZONES: "eu-west-1a,eu-west-1b",
-    EKS_NODE_GROUPS: JSON.stringify([group]),
-  });
+  const folder = await makeStageFolder(newCluster);
   await addSst(folder, 7);
-  const offered = { "m7i.large": ["eu-west-1a", "eu-west-1b"], "p5.48xlarge": ["eu-west-1c"] };
 
   const refused = await runIn(folder, "deploy", ["--stage", "dev"], await startOfferings(offered));
   const unknown = await runIn(folder, "deploy", ["--stage", "dev"]);
@@ -100,6 +102,21 @@ it("a zone without a machine type is refused before anything is made, if there a
     code: 7,
     stdout: "sst deploy --stage dev\n",
     stderr: "Not checked: zones that offer the machine types: there are no AWS credentials.\n",
+  });
+});
+
+it("a stage that ends the protection of a failed deployment keeps its old zones, and is told of them", async () => {
+  const folder = await makeStageFolder({ ...newCluster, EKS_PROTECT: "0" });
+  await addSst(folder, 7);
+
+  const answer = await runIn(folder, "deploy", ["--stage", "dev"], await startOfferings(offered));
+
+  expect(answer).toEqual({
+    code: 7,
+    stdout: "sst deploy --stage dev\n",
+    stderr:
+      "EKS_PROTECT=0: the deployment goes on, although the cluster cannot be made as a whole:\n  group h100 in eu-west-1a " +
+      "(EKS_NODE_GROUPS): AWS has no p5.48xlarge in this zone. It is in eu-west-1c\n",
   });
 });
 

@@ -15,8 +15,8 @@ const help = `Deploys a stage, and then applies the objects of its cluster.
   --kubeconfig <file>    reach the cluster as the file says, for example through a tunnel
   --no-cluster           leave the cluster as it is; then settings may come from this shell, without .env.dev
 
-Any other option is one of "sst deploy". Exit code 0: both are done. 2: wrong use. 3: the stage is deployed, but its
-cluster is not as it wants. Any other: that of "sst deploy", and the cluster was not changed.
+Any other option is one of "sst deploy". Exit code 0: done. 2: wrong use. 3: the stage is deployed, but its Kubernetes
+objects are not applied. Any other: that of "sst deploy", and the cluster was not changed.
 `;
 
 const [wrongUse, clusterOpen] = [2, 3];
@@ -65,7 +65,10 @@ async function findWithoutCluster(name: string): Promise<string | undefined> {
 async function refuseZones(wanted: NewCluster, settings: Settings): Promise<void> {
   const { findings, leftOut } = await checkZones(wanted, { ...process.env, ...settings });
   const lines = findings.map(({ what, missing, todo }) => `  ${what}: ${missing}. ${todo}`);
-  if (lines.length > 0) throw new Error(`The cluster cannot be made, and nothing was:\n${lines.join("\n")}`);
+  const found = lines.join("\n");
+  if (found && wanted.isProtected) throw new Error(`The cluster cannot be made, and nothing was:\n${found}`);
+  // This deployment ends the protection of what a failed first one made (docs/own-cluster.md).
+  if (found) writeError(`EKS_PROTECT=0: the deployment goes on, although the cluster cannot be made as a whole:\n${found}`);
   for (const { what, why } of leftOut) writeError(`Not checked: ${what}: ${why}.`);
 }
 
