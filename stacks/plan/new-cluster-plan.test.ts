@@ -47,7 +47,8 @@ test("a group on demand has a price for all of its zones", () => {
 test("the plan says which quotas a cluster needs at its most, without blocks", () => {
   const lines = plan("dev");
 
-  expect(lines.slice(lines.findIndex((line) => line.startsWith("Quotas")) + 2)).toEqual([
+  expect(lines.slice(lines.findIndex((line) => line.startsWith("Quotas")) + 1)).toEqual([
+    "aws service-quotas get-service-quota --region us-east-1 --service-code <service> --quota-code <code>",
     "480 vCPUs or more | Running On-Demand P instances (ec2 L-417A185B)",
     "288 vCPUs or more | All G and VT Spot Instance Requests (ec2 L-3819A6DF)",
     "166 vCPUs or more | Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances (ec2 L-1216C47A)",

@@ -16,6 +16,8 @@ export interface HourPrices {
 /** Returns what a stage's own cluster costs by the hour, by which setting, and the quotas that it needs. */
 export function newClusterLines(stage: Stage, wanted: NewCluster, prices: HourPrices): string[] {
   const machines = listMachines(wanted);
+  // All zones are in the stage's region.
+  const region = wanted.zones[0]?.slice(0, -1);
   return [
     `EKS_CLUSTER=new: this stage makes the cluster ${stage.eksCluster} with Kubernetes ${KUBERNETES_VERSION}. An hour of it:`,
     costLine(prices.controlPlane, prices.controlPlane, "the control plane"),
@@ -28,7 +30,7 @@ export function newClusterLines(stage: Stage, wanted: NewCluster, prices: HourPr
       : []),
     "",
     "Quotas of the region for it, which AWS takes days to raise. What yours are, with a service and a code of these:",
-    "  aws service-quotas get-service-quota --service-code <service> --quota-code <code>",
+    `  aws service-quotas get-service-quota --region ${region} --service-code <service> --quota-code <code>`,
     ...findVcpuNeeds(wanted).map(({ vcpus, name, code }) => quotaLine(`${vcpus} vCPUs or more`, name, "ec2", code)),
     ...quotasOfNetwork(stage, wanted),
   ];

@@ -1,5 +1,5 @@
 import { afterEach, expect, onTestFinished, test, vi } from "vitest";
-import { fakeKey, startFakeService } from "#tests/aws/fake-service.ts";
+import { fakeKey, startFakeService, type Trouble } from "#tests/aws/fake-service.ts";
 import type { VcpuNeed } from "./planned-machines.ts";
 import { checkQuotas } from "./quota-check.ts";
 
@@ -10,20 +10,29 @@ const needs = [
 
 afterEach(() => vi.unstubAllEnvs());
 
+interface Answers {
+  readonly defaults?: Readonly<Record<string, number>>;
+  readonly of?: readonly VcpuNeed[];
+  readonly trouble?: readonly Trouble[];
+}
+
 /** Starts Service Quotas with these values by code, and checks as a user who may ask it. */
-async function check(values: Readonly<Record<string, number>>, of: readonly VcpuNeed[] = needs) {
+async function check(values: Readonly<Record<string, number>>, { defaults = {}, of = needs, trouble = [] }: Answers = {}) {
+  const answers = { GetServiceQuota: values, GetAWSDefaultServiceQuota: defaults };
   const service = await startFakeService(
     "servicequotas",
     (code) => ({ status: 403, body: JSON.stringify({ __type: code }) }),
     ({ headers, body }) => {
       const { ServiceCode, QuotaCode } = JSON.parse(Buffer.from(body).toString());
-      const isKnown = headers["x-amz-target"] === "ServiceQuotasV20190624.GetServiceQuota" && ServiceCode === "ec2";
-      const Value = isKnown ? values[QuotaCode] : undefined;
+      const [, known = {}] =
+        Object.entries(answers).find(([name]) => headers["x-amz-target"] === `ServiceQuotasV20190624.${name}`) ?? [];
+      const Value = ServiceCode === "ec2" ? known[QuotaCode] : undefined;
       if (Value === undefined) return { status: 400, body: JSON.stringify({ __type: "NoSuchResourceException" }) };
       return { status: 200, body: JSON.stringify({ Quota: { QuotaCode, Value } }) };
     },
   );
   onTestFinished(service.stop);
+  service.trouble(trouble);
   vi.stubEnv("AWS_ACCESS_KEY_ID", fakeKey.accessKeyId);
   vi.stubEnv("AWS_SECRET_ACCESS_KEY", fakeKey.secretAccessKey);
   vi.stubEnv("AWS_SESSION_TOKEN", fakeKey.sessionToken);
@@ -42,9 +51,32 @@ test("a quota that is too small is found, with the call that raises it", async (
     {
       what: "quota Running On-Demand P instances",
       missing: "it is 479 vCPUs, and the groups of this stage need 480 at their most",
-      todo: expect.stringContaining("--quota-code L-417A185B --desired-value 480"),
+      todo:
+        "As an identity with servicequotas:RequestServiceQuotaIncrease: aws service-quotas request-service-quota-increase " +
+        "--region us-east-1 --service-code ec2 --quota-code L-417A185B --desired-value 480",
     },
   ]);
+});
+
+test("a quota that was never changed in this account has the default of AWS", async () => {
+  const { findings, leftOut } = await check({ "L-417A185B": 480 }, { defaults: { "L-417A185B": 0, "L-3819A6DF": 0 } });
+
+  expect(leftOut).toEqual([]);
+  expect(findings).toMatchObject([
+    { missing: "it is 0 vCPUs, and the groups of this stage need 288 at their most" },
+  ]);
+});
+
+test("a repeated call is logged to standard error, because the plan is on standard output", async () => {
+  const stdout = vi.spyOn(process.stdout, "write");
+  const stderr = vi.spyOn(process.stderr, "write").mockReturnValue(true);
+  onTestFinished(() => vi.restoreAllMocks());
+
+  const report = await check({ "L-417A185B": 480, "L-3819A6DF": 288 }, { trouble: ["hang up"] });
+
+  expect(report).toEqual({ findings: [], leftOut: [] });
+  expect(stderr.mock.calls.join()).toContain("AWS call repeated");
+  expect(stdout.mock.calls.join()).not.toContain("AWS call repeated");
 });
 
 test("a quota that AWS does not tell is left out, and the others are checked", async () => {
@@ -62,7 +94,7 @@ test("a quota that AWS does not tell is left out, and the others are checked", a
 test("a quota without a code is left out", async () => {
   const need = { vcpus: 384, name: "Spot Instance Requests of newer P instances", code: undefined };
 
-  expect(await check({}, [need])).toEqual({
+  expect(await check({}, { of: [need] })).toEqual({
     findings: [],
     leftOut: [{ what: "quota Spot Instance Requests of newer P instances", why: "AWS does not document its code" }],
   });
