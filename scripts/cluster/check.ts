@@ -3,7 +3,7 @@ import { parseArgs } from "node:util";
 import { joinReports } from "#aws/cluster-check/findings.ts";
 import type { ClusterReport } from "#core/ports/cluster-report.ts";
 import { printableText } from "#core/text/printable-text.ts";
-import { checkSetup, type SetupNeeds } from "#kubernetes/setup/check.ts";
+import { checkSetup, type SetupNeeds, setupChecks } from "#kubernetes/setup/check.ts";
 import { describeApplyError } from "#kubernetes/setup/plan-lines.ts";
 import type { FunctionsFile } from "../../stacks/compute/functions-file.ts";
 import {
@@ -45,7 +45,7 @@ async function main(): Promise<number> {
     const lines = [
       ...eksLines,
       `The cluster itself (${cluster.name}):`,
-      ...findingLines(joinReports([ofGateway, report])),
+      ...findingLines(joinReports([ofGateway, report]), setupChecks + ofGateway.leftOut.length),
     ];
     for (const line of lines) process.stdout.write(`${printableText(line)}\n`);
     return lines.some((line) => line.startsWith(MISSING)) ? 1 : 0;

@@ -21,6 +21,8 @@ test("the plan says what the cluster lacks, what to do, and which checks were no
     "  Not checked: add-ons: EKS gave no answer (AccessDeniedException).",
   ]);
   expect(reportLines("gpus", { findings: [], leftOut })).toContain("  Nothing is missing of what was checked.");
+  const all = ["the cluster", "access entries", "add-ons", "node groups"].map((what) => ({ what, why: "no answer" }));
+  expect(reportLines("gpus", { findings: [], leftOut: all }).join()).not.toContain("Nothing is missing");
 });
 
 test("a plan without credentials says which checks it left out", async () => {

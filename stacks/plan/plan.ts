@@ -73,12 +73,12 @@ async function listClusterLines(): Promise<string[]> {
   const { newCluster } = planned;
   if (newCluster) {
     const environment = { ...process.env, ...settings };
-    const zones = await checkZones(newCluster, environment);
-    const quotas = await checkQuotas(findVcpuNeeds(newCluster), environment);
+    const needs = findVcpuNeeds(newCluster);
+    const reports = [await checkZones(newCluster, environment), await checkQuotas(needs, environment)];
     const answers = [
       "",
-      "Zones and quotas of it, as AWS describes them:",
-      ...findingLines(joinReports([zones, quotas])),
+      "Zones and quotas of the new cluster, as AWS describes them:",
+      ...findingLines(joinReports(reports), 1 + needs.length),
     ];
     return [...newClusterLines(planned, newCluster, prices.hours), ...answers];
   }

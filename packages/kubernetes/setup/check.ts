@@ -77,6 +77,9 @@ const checks: Readonly<Record<string, Check>> = {
   gateway: async (client, { gateway }) => (gateway ? checkGateway(client, gateway) : nothing),
 };
 
+/** How many checks `checkSetup` makes. */
+export const setupChecks = Object.keys(checks).length;
+
 function hasGpus({ metadata }: Node): boolean {
   const type = findInstanceType(metadata.labels?.["node.kubernetes.io/instance-type"] ?? "");
   return (type?.gpus ?? 0) > 0;
