@@ -68,7 +68,8 @@ async function refuseZones(wanted: NewCluster, settings: Settings): Promise<void
   const found = lines.join("\n");
   if (found && wanted.isProtected) throw new Error(`The cluster cannot be made, and nothing was:\n${found}`);
   // This deployment ends the protection of what a failed first one made (docs/own-cluster.md).
-  if (found) writeError(`EKS_PROTECT=0: the deployment goes on, although the cluster cannot be made as a whole:\n${found}`);
+  if (found)
+    writeError(`EKS_PROTECT=0: the deployment goes on, although the cluster cannot be made as a whole:\n${found}`);
   for (const { what, why } of leftOut) writeError(`Not checked: ${what}: ${why}.`);
 }
 

@@ -35,7 +35,9 @@ export async function addSst(folder: string, code: number): Promise<void> {
 }
 
 /** Starts the end of a tunnel, whose cluster by default refuses each request. */
-export async function startTunnel(answer: Answering = (_, response) => refuse(response, 403, "Forbidden", "no rights")) {
+export async function startTunnel(
+  answer: Answering = (_, response) => refuse(response, 403, "Forbidden", "no rights"),
+) {
   const tunnel = await loopbackServer(answer);
   onTestFinished(tunnel.close);
   return { ...tunnel, ca: tunnel.access.ca ?? "" };

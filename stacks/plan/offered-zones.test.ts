@@ -1,6 +1,7 @@
 import { afterEach, expect, test, vi } from "vitest";
 import { newClusterSettings } from "#tests/synthesis/new-cluster-settings.ts";
 import { readStage } from "../stage.ts";
+import { startSts } from "./account-fixture.ts";
 import { startOfferings } from "./ec2-fixture.ts";
 import { checkZones } from "./offered-zones.ts";
 
@@ -16,11 +17,11 @@ const all = {
 
 afterEach(() => vi.unstubAllEnvs());
 
-async function check(offered: Readonly<Record<string, readonly string[]>>, more = {}) {
+async function check(offered: Readonly<Record<string, readonly string[]>>, more = {}, settings = {}) {
   for (const [name, value] of Object.entries({ ...(await startOfferings(offered)), ...more })) vi.stubEnv(name, value);
   const { newCluster } = readStage("dev", newClusterSettings);
   if (!newCluster) throw new Error("The stage makes no cluster");
-  return checkZones(newCluster, { AWS_REGION: "us-east-1" });
+  return checkZones(newCluster, { AWS_REGION: "us-east-1", ...settings });
 }
 
 test("zones that offer each type of a new cluster have no findings", async () => {
@@ -55,4 +56,16 @@ test("without the right to ask EC2, the check is left out", async () => {
 
   expect(findings).toEqual([]);
   expect(leftOut).toMatchObject([{ why: expect.stringContaining("EC2 gave no answer (") }]);
+});
+
+test("with credentials of another account, the check is left out, and with those of the stage's account it is made", async () => {
+  const sts = await startSts("111122223333");
+
+  const other = await check({}, sts, { DEPLOY_ACCOUNT: "444455556666" });
+  const own = await check({}, sts, { DEPLOY_ACCOUNT: "111122223333" });
+
+  const why = "the AWS credentials are of account 111122223333, and the stage is deployed to 444455556666";
+  expect(other).toEqual({ findings: [], leftOut: [{ what: "zones that offer the machine types", why }] });
+  expect(own.leftOut).toEqual([]);
+  expect(own.findings).not.toEqual([]);
 });

@@ -2,14 +2,14 @@ import { EC2Client, paginateDescribeInstanceTypeOfferings } from "@aws-sdk/clien
 import type { ClusterReport, Finding } from "../../packages/core/ports/cluster-report.ts";
 import { SYSTEM_TYPE } from "../cluster/node-groups.ts";
 import type { NewCluster } from "../cluster/settings.ts";
-import { type Environment, findClient } from "./aws-client.ts";
+import { type Environment, findClientOfAccount } from "./aws-client.ts";
 
 /**
  * Returns the zones of a new cluster that do not offer a machine type of it. EC2 refuses a machine there only half-way
  * through a deployment, when other parts of the cluster are made and protected.
  */
 export async function checkZones(wanted: NewCluster, environment: Environment): Promise<ClusterReport> {
-  const client = await findClient(environment, (options) => new EC2Client(options));
+  const client = await findClientOfAccount(environment, (options) => new EC2Client(options));
   if (typeof client === "string") return leaveOut(client);
   try {
     const offered = await listOffered(client, [SYSTEM_TYPE, ...wanted.groups.map(({ type }) => type)]);

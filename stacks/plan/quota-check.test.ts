@@ -1,5 +1,6 @@
 import { afterEach, expect, onTestFinished, test, vi } from "vitest";
 import { fakeKey, startFakeService, type Trouble } from "#tests/aws/fake-service.ts";
+import { startSts } from "./account-fixture.ts";
 import type { VcpuNeed } from "./planned-machines.ts";
 import { checkQuotas } from "./quota-check.ts";
 
@@ -14,10 +15,14 @@ interface Answers {
   readonly defaults?: Readonly<Record<string, number>>;
   readonly of?: readonly VcpuNeed[];
   readonly trouble?: readonly Trouble[];
+  readonly settings?: Readonly<Record<string, string>>;
 }
 
 /** Starts Service Quotas with these values by code, and checks as a user who may ask it. */
-async function check(values: Readonly<Record<string, number>>, { defaults = {}, of = needs, trouble = [] }: Answers = {}) {
+async function check(
+  values: Readonly<Record<string, number>>,
+  { defaults = {}, of = needs, trouble = [], settings = {} }: Answers = {},
+) {
   const answers = { GetServiceQuota: values, GetAWSDefaultServiceQuota: defaults };
   const service = await startFakeService(
     "servicequotas",
@@ -36,7 +41,7 @@ async function check(values: Readonly<Record<string, number>>, { defaults = {}, 
   vi.stubEnv("AWS_ACCESS_KEY_ID", fakeKey.accessKeyId);
   vi.stubEnv("AWS_SECRET_ACCESS_KEY", fakeKey.secretAccessKey);
   vi.stubEnv("AWS_SESSION_TOKEN", fakeKey.sessionToken);
-  return checkQuotas(of, { AWS_REGION: "us-east-1", AWS_ENDPOINT_URL_SERVICE_QUOTAS: service.endpoint });
+  return checkQuotas(of, { AWS_REGION: "us-east-1", AWS_ENDPOINT_URL_SERVICE_QUOTAS: service.endpoint, ...settings });
 }
 
 test("quotas that suffice have no findings", async () => {
@@ -62,9 +67,7 @@ test("a quota that was never changed in this account has the default of AWS", as
   const { findings, leftOut } = await check({ "L-417A185B": 480 }, { defaults: { "L-417A185B": 0, "L-3819A6DF": 0 } });
 
   expect(leftOut).toEqual([]);
-  expect(findings).toMatchObject([
-    { missing: "it is 0 vCPUs, and the groups of this stage need 288 at their most" },
-  ]);
+  expect(findings).toMatchObject([{ missing: "it is 0 vCPUs, and the groups of this stage need 288 at their most" }]);
 });
 
 test("a repeated call is logged to standard error, because the plan is on standard output", async () => {
@@ -98,4 +101,14 @@ test("a quota without a code is left out", async () => {
     findings: [],
     leftOut: [{ what: "quota Spot Instance Requests of newer P instances", why: "AWS does not document its code" }],
   });
+});
+
+test("quotas of another account than the stage's are left out", async () => {
+  for (const [name, value] of Object.entries(await startSts("111122223333"))) vi.stubEnv(name, value);
+
+  const { findings, leftOut } = await check({ "L-417A185B": 0 }, { settings: { DEPLOY_ACCOUNT: "444455556666" } });
+
+  const why = "the AWS credentials are of account 111122223333, and the stage is deployed to 444455556666";
+  expect(findings).toEqual([]);
+  expect(leftOut).toEqual(needs.map(({ name }) => ({ what: `quota ${name}`, why })));
 });

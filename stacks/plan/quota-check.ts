@@ -1,9 +1,9 @@
+import { EKSClient } from "@aws-sdk/client-eks";
 import { joinReports } from "../../packages/aws/cluster-check/findings.ts";
 import { jsonLog } from "../../packages/aws/log.ts";
 import { type AwsService, AwsServiceError, callService } from "../../packages/aws/service-call.ts";
 import type { ClusterReport } from "../../packages/core/ports/cluster-report.ts";
-import type { Environment } from "./aws-client.ts";
-import { findEksClient } from "./cluster-plan.ts";
+import { type Environment, findClientOfAccount } from "./aws-client.ts";
 import type { VcpuNeed } from "./planned-machines.ts";
 
 interface Quotas {
@@ -42,7 +42,7 @@ function leaveOut({ name }: VcpuNeed, why: string) {
 
 /** Opens Service Quotas as the deployer's AWS identity, or returns why that is not possible. */
 async function openQuotas(environment: Environment): Promise<Quotas | string> {
-  const eks = await findEksClient(environment);
+  const eks = await findClientOfAccount(environment, (options) => new EKSClient(options));
   if (typeof eks === "string") return eks;
   const [region, { accessKeyId, secretAccessKey, sessionToken }] = await Promise.all([
     eks.config.region(),
