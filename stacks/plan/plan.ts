@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { synthesize } from "#tests/synthesis/synthesize.ts";
 import { joinReports } from "../../packages/aws/cluster-check/findings.ts";
+import { printableText } from "../../packages/core/text/printable-text.ts";
 import { readAccess } from "../access.ts";
 import type { FunctionsFile } from "../compute/functions-file.ts";
 import { readStage } from "../stage.ts";
@@ -40,12 +41,21 @@ function readAsked() {
   return { stage, unset, settings, planned: readStage(stage, settings) };
 }
 
+/** Returns lines without control characters. AWS and settings may hold them. */
+function formatPrintable(text: string): string {
+  return text
+    .split("\n")
+    .map((line) => `${printableText(line)}\n`)
+    .join("");
+}
+
 function readOrEnd(): ReturnType<typeof readAsked> {
   try {
     return readAsked();
   } catch (error) {
     // A stack trace would hide the message for the user.
-    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    const message = error instanceof Error ? error.message : String(error);
+    process.stderr.write(formatPrintable(message));
     process.exit(1);
   }
 }
@@ -55,7 +65,7 @@ const { stage, unset, settings, planned } = readOrEnd();
 process.stderr.write(`Asking the components of SST what stage ${stage} would be made of: about a minute\n`);
 const resources = await synthesize(stage, settings);
 
-const print = (line: string) => process.stdout.write(`${line}\n`);
+const print = (text: string) => process.stdout.write(formatPrintable(text));
 if (unset.length > 0) {
   print(`Made up, since no file says them: ${unset.map(([name, value]) => `${name}=${value}`).join(", ")}.`);
   print("A deployment needs them, but for ALARM_EMAIL outside of production and without a budget.\n");

@@ -22,10 +22,10 @@ afterAll(async () => {
 });
 
 /** Prints the plan of a stage for a deployer who has no credentials but the given ones. */
-async function printPlan(stage: string, environment: Readonly<Record<string, string>> = {}) {
+async function printPlan(stage: string, environment: Readonly<Record<string, string>> = {}, ...words: string[]) {
   const { PATH } = process.env;
   const own = { PATH, HOME: home, AWS_EC2_METADATA_DISABLED: "true" };
-  const child = spawn(process.execPath, [program, "--stage", stage], { env: { ...own, ...environment } });
+  const child = spawn(process.execPath, [program, "--stage", stage, ...words], { env: { ...own, ...environment } });
   const [stdout, stderr, [status]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, "close")]);
   return { status, stdout, stderr };
 }
@@ -44,6 +44,13 @@ test("the plan says what it waits for, and ends with the costs beside a stage", 
   const [, beside = ""] = stdout.split("\nBeside the stage, ");
   for (const name of ["EBS, a disk", "EKS, the control plane", "NAT gateway", "load balancer"])
     expect(beside).toMatch(new RegExp(`^ +\\$\\d+\\.\\d\\d  ${name}.*, each `, "m"));
+});
+
+test("a wrong option is printed without its control characters", async () => {
+  const { status, stdout, stderr } = await printPlan("printed", {}, "--\u001b[2Jred");
+
+  expect([status, stdout]).toEqual([1, ""]);
+  expect(stderr).toContain("Unknown option '-- [2Jred'");
 });
 
 describe("the plan of a stage whose cluster is named", () => {
