@@ -54,6 +54,20 @@ it("a kubeconfig that names no certificate authority is refused", async () => {
   expect(stderr).toContain("because its certificate authority is not named. Write the file as in docs/deploy.md#");
 });
 
+it("an EKS_CA without a certificate is named, and not the kubeconfig", async () => {
+  const tunnel = await startTunnel();
+  const folder = await makeStageFolder({ ACCESS: "none", EKS_CA: encodeCa("no certificate") });
+  const words = await writeKubeconfig(folder, tunnel.access.url, tunnel.ca);
+
+  const { code, stderr } = await runIn(folder, "check", ["--stage", "dev", ...words]);
+
+  expect([code, stderr]).toEqual([
+    1,
+    "EKS_CA holds no certificate. It must be certificateAuthority.data of aws eks describe-cluster\n",
+  ]);
+  expect(tunnel.requests).toEqual([]);
+});
+
 it("a tunnel with the stage's authority leads to its cluster, although the server is another", async () => {
   const tunnel = await startTunnel();
   const folder = await makeStageFolder({ ACCESS: "none", EKS_CA: encodeCa(tunnel.ca) });

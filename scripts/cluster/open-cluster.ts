@@ -84,7 +84,7 @@ async function openTunnel(file: string, { eksCluster }: Stage, settings: Setting
 const guide = "docs/deploy.md#a-private-endpoint";
 
 async function findAuthority(cluster: string, settings: Settings): Promise<string> {
-  if (settings.EKS_CA) return decode(settings.EKS_CA);
+  if (settings.EKS_CA) return decodeSetting(settings.EKS_CA);
   const { ca } = await askEks(settings, `The certificate authority of EKS cluster ${cluster} is not known`, (eks) =>
     describeAddress(eks, settings, cluster),
   );
@@ -123,7 +123,7 @@ async function askEks<T>(settings: Settings, problem: string, call: (eks: EKSCli
 
 async function findAddress(eks: EKSClient, settings: Settings, name: string) {
   const { EKS_ENDPOINT, EKS_CA } = settings;
-  if (EKS_ENDPOINT && EKS_CA) return { endpoint: EKS_ENDPOINT, ca: decode(EKS_CA) };
+  if (EKS_ENDPOINT && EKS_CA) return { endpoint: EKS_ENDPOINT, ca: decodeSetting(EKS_CA) };
   return describeAddress(eks, settings, name);
 }
 
@@ -136,6 +136,14 @@ async function describeAddress(eks: EKSClient, { DEPLOY_ACCOUNT }: Settings, nam
   }
   if (!endpoint || !certificateAuthority?.data) throw new Error(`it has no endpoint, and is ${status ?? "not known"}`);
   return { endpoint, ca: decode(certificateAuthority.data) };
+}
+
+function decodeSetting(ca: string): string {
+  const pem = decode(ca);
+  if (readCertificates(pem).length === 0) {
+    throw new Error("EKS_CA holds no certificate. It must be certificateAuthority.data of aws eks describe-cluster");
+  }
+  return pem;
 }
 
 function decode(base64: string): string {
