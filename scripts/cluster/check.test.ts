@@ -3,8 +3,19 @@ import { encodeCa, makeStageFolder, runIn, startTunnel, writeKubeconfig } from "
 
 const hostKey = `ssh-ed25519 ${"A".repeat(68)}`;
 
+/** Checks a cluster of which the credentials may read nothing. */
+async function check(settings: Readonly<Record<string, string>>) {
+  const tunnel = await startTunnel();
+  const folder = await makeStageFolder({ SSH_HOST_KEYS: hostKey, EKS_CA: encodeCa(tunnel.ca), ...settings });
+  const words = await writeKubeconfig(folder, tunnel.access.url, tunnel.ca);
+  return runIn(folder, "check", ["--stage", "dev", ...words]);
+}
+
 it.each([
-  [{}, "GATEWAY_IMAGE must be the image that npm run images builds: it is not set"],
+  [
+    { GATEWAY_IMAGE: "berth.test/berth-gateway:1" },
+    "GATEWAY_CERTIFICATE_ARN must be the ARN of a certificate for *.<DOMAIN> in eu-west-1",
+  ],
   [
     {
       GATEWAY_IMAGE: "berth.test/berth-gateway:1",
@@ -14,17 +25,23 @@ it.each([
     "HOST_KEY_FILE must name a file with private ed25519 keys of OpenSSH, without a passphrase: no-such-file",
   ],
 ])("a bad setting of the gateway is a finding, and the cluster is checked beside it: %j", async (settings, problem) => {
-  const tunnel = await startTunnel();
-  const folder = await makeStageFolder({ SSH_HOST_KEYS: hostKey, EKS_CA: encodeCa(tunnel.ca), ...settings });
-  const words = await writeKubeconfig(folder, tunnel.access.url, tunnel.ca);
-
-  const { code, stdout, stderr } = await runIn(folder, "check", ["--stage", "dev", ...words]);
+  const { code, stdout, stderr } = await check(settings);
 
   expect([code, stderr]).toEqual([1, ""]);
   expect(stdout).toContain(`\n  MISSING: settings of the gateway: ${problem}`);
   expect(stdout).toContain("\n    Correct it in .env.dev: docs/deploy.md#let-users-in\n");
-  expect(stdout).toContain(
-    "\n  Not checked: objects of the stage's own: they depend on the settings of the gateway.\n",
-  );
+  expect(stdout).toContain("\n  Not checked: objects of the gateway: they depend on its settings.\n");
   expect(stdout).toContain("\n  Not checked: GPUs of nodes: no rights.\n");
+});
+
+it("the settings of a gateway that an overlay applies are not checked", async () => {
+  const { code, stdout, stderr } = await check({});
+
+  expect([code, stderr]).toEqual([0, ""]);
+  expect(stdout).not.toMatch(/MISSING|Nothing is missing/);
+  expect(stdout).toContain(
+    "\n  Not checked: settings of the gateway: GATEWAY_IMAGE and GATEWAY_CERTIFICATE_ARN are not set, as for a gateway " +
+      "of your own Kustomize overlay.\n",
+  );
+  expect(stdout).toContain("\n  Not checked: gateway: no rights.\n");
 });

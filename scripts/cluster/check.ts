@@ -3,6 +3,7 @@ import { parseArgs } from "node:util";
 import { joinReports } from "#aws/cluster-check/findings.ts";
 import type { ClusterReport } from "#core/ports/cluster-report.ts";
 import { printableText } from "#core/text/printable-text.ts";
+import { markOwned } from "#kubernetes/setup/apply.ts";
 import { checkSetup, type SetupNeeds, setupChecks } from "#kubernetes/setup/check.ts";
 import { describeApplyError } from "#kubernetes/setup/plan-lines.ts";
 import type { FunctionsFile } from "../../stacks/compute/functions-file.ts";
@@ -15,7 +16,7 @@ import {
 } from "../../stacks/plan/cluster-plan.ts";
 import type { Stage } from "../../stacks/stage.ts";
 import { type ClusterChoice, type OpenCluster, openCluster } from "./open-cluster.ts";
-import { readWanted, type Wanted } from "./wanted.ts";
+import { GatewaySettingsError, readWanted, type Wanted } from "./wanted.ts";
 import { writeError } from "./write-error.ts";
 
 const help = `Says what the cluster of a stage lacks, and what to do. Changes nothing.
@@ -76,20 +77,32 @@ async function describeEks(stage: Stage, settings: OpenCluster["settings"]): Pro
   return clusterLines(client, findClusterNeeds(stage, functions, settings.DEPLOY_ACCOUNT));
 }
 
-/** Returns the objects of a cluster. If settings of the gateway are bad, reports them, and leaves out the stage's own. */
+/** Returns the objects of a cluster. If settings of the gateway are bad, reports them, and leaves out its objects. */
 async function findWanted({ settings, stage }: OpenCluster): Promise<{ wanted: Wanted; settings: ClusterReport }> {
   try {
     return { wanted: await readWanted(settings, stage), settings: { findings: [], leftOut: [] } };
   } catch (error) {
-    if (!stage?.gateway || !(error instanceof Error)) throw error;
-    // Below its heading, the message has a line for each bad setting.
-    const [heading = "", ...problems] = error.message.split("\n");
-    const missing = problems.length > 0 ? problems.map((problem) => problem.trim()) : [heading];
-    const todo = `Correct it in .env.${stage.name}: docs/deploy.md#let-users-in`;
-    const findings = missing.map((problem) => ({ what: "settings of the gateway", missing: problem, todo }));
-    const leftOut = [{ what: "objects of the stage's own", why: "they depend on the settings of the gateway" }];
-    return { wanted: await readWanted(settings, undefined), settings: { findings, leftOut } };
+    if (!(error instanceof GatewaySettingsError)) throw error;
+    const { shared, owned } = error.others;
+    // As owned objects without the gateway's, they would make these a lack: objects of a former version.
+    const wanted = { shared: [...shared, ...markOwned(owned)], owned: undefined };
+    return { wanted, settings: describeGatewaySettings(error, settings, stage?.name ?? "") };
   }
+}
+
+function describeGatewaySettings({ message }: Error, settings: OpenCluster["settings"], stage: string): ClusterReport {
+  const { GATEWAY_IMAGE, GATEWAY_CERTIFICATE_ARN } = settings;
+  const what = "settings of the gateway";
+  const objects = { what: "objects of the gateway", why: "they depend on its settings" };
+  if (!GATEWAY_IMAGE && !GATEWAY_CERTIFICATE_ARN) {
+    const why = "GATEWAY_IMAGE and GATEWAY_CERTIFICATE_ARN are not set, as for a gateway of your own Kustomize overlay";
+    return { findings: [], leftOut: [{ what, why }, objects] };
+  }
+  // Below its heading, the message has a line for each bad setting.
+  const [heading = "", ...problems] = message.split("\n");
+  const missing = problems.length > 0 ? problems.map((problem) => problem.trim()) : [heading];
+  const todo = `Correct it in .env.${stage}: docs/deploy.md#let-users-in`;
+  return { findings: missing.map((problem) => ({ what, missing: problem, todo })), leftOut: [objects] };
 }
 
 function findNeeds({ shared, owned }: Wanted, { settings, stage }: OpenCluster): SetupNeeds {

@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { formatObjectName } from "#kubernetes/setup/manifests.ts";
 import { readStage } from "../../stacks/stage.ts";
-import { readWanted } from "./wanted.ts";
+import { GatewaySettingsError, readWanted } from "./wanted.ts";
 
 const settings = {
   AWS_REGION: "eu-west-1",
@@ -32,6 +32,29 @@ it("groups with Amazon Linux get NVIDIA's device plugin in each of their zones, 
 
   const plugin = JSON.stringify(made.find(({ kind }) => kind === "DaemonSet"));
   expect(plugin).toContain('"values":["old-eu-west-1a","old-eu-west-1b"]');
+});
+
+const badGateway = {
+  ...own,
+  EKS_NODE_GROUPS: JSON.stringify([group]),
+  ACCESS: "gateway",
+  SSH_HOST_KEYS: `ssh-ed25519 ${"A".repeat(68)}`,
+};
+
+it("bad settings of the gateway leave the other objects of the stage", async () => {
+  const error = await readOwned(badGateway).catch((thrown: unknown) => thrown);
+
+  if (!(error instanceof GatewaySettingsError)) throw error;
+  expect(error.message).toContain("\n  GATEWAY_IMAGE must be the image");
+  expect(error.others.owned?.deployment).toBe("berth-dev");
+  expect(error.others.owned?.manifests.map(formatObjectName)).toContain("Deployment kube-system/cluster-autoscaler");
+});
+
+it("a setting that the stage's own cluster lacks is not one of the gateway", async () => {
+  const error = await readOwned({ ...badGateway, AWS_REGION: "" }).catch((thrown: unknown) => thrown);
+
+  expect(error).not.toBeInstanceOf(GatewaySettingsError);
+  expect(error).toMatchObject({ message: "The objects of stage dev's own cluster need AWS_REGION" });
 });
 
 it.each([

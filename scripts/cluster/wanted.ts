@@ -25,9 +25,21 @@ type Settings = Readonly<Record<string, string | undefined>>;
 
 const folder = fileURLToPath(new URL("../../deploy/kubernetes", import.meta.url));
 
+/** Bad settings of the gateway. Below a heading, the message may have a line for each of them. */
+export class GatewaySettingsError extends Error {
+  /** The objects that do not depend on these settings. */
+  readonly others: Wanted;
+
+  constructor(cause: unknown, others: Wanted) {
+    super(cause instanceof Error ? cause.message : String(cause), { cause });
+    this.name = "GatewaySettingsError";
+    this.others = others;
+  }
+}
+
 /**
- * Returns the objects of deploy/kubernetes. A stage adds its gateway, and those of a cluster that it makes. Throws one
- * error that names bad settings.
+ * Returns the objects of deploy/kubernetes. A stage adds its gateway, and those of a cluster that it makes. Throws
+ * `GatewaySettingsError`, or an error that names other bad settings.
  */
 export async function readWanted(settings: Settings, stage: Stage | undefined): Promise<Wanted> {
   const { POD_CAPABILITIES } = readConfigOf(allSettingSchemas, ["POD_CAPABILITIES"], settings);
@@ -35,9 +47,14 @@ export async function readWanted(settings: Settings, stage: Stage | undefined): 
   const capabilities = POD_CAPABILITIES.length > 0 ? await readManifests(join(folder, "capabilities")) : [];
   const shared = overlayManifests(base, capabilities);
   if (!stage) return { shared, owned: undefined };
-  const gateway = stage.gateway ? await readGateway(settings, stage) : [];
   const cluster = stage.newCluster ? await readOwnCluster(settings, stage, stage.newCluster.groups) : [];
-  return { shared, owned: { deployment: stage.tableName, manifests: [...cluster, ...gateway] } };
+  const others = { shared, owned: { deployment: stage.tableName, manifests: cluster } };
+  if (!stage.gateway) return others;
+  const setup = await readSetup(settings, stage).catch((error: unknown) => {
+    throw new GatewaySettingsError(error, others);
+  });
+  const gateway = fillGateway(await readManifests(join(folder, "gateway")), setup);
+  return { shared, owned: { ...others.owned, manifests: [...cluster, ...gateway] } };
 }
 
 async function readOwnCluster(
@@ -61,14 +78,6 @@ function lacksPlugin(group: NodeGroup): boolean {
   return chooseAmi(group) === "AL2023_x86_64_NVIDIA";
 }
 
-async function readGateway(settings: Settings, stage: Stage): Promise<Manifest[]> {
-  const problems = gatewayProblems(settings);
-  if (problems.length > 0) {
-    throw new Error(`The gateway of stage ${stage.name} cannot be applied (${guide}):\n${problems.join("\n")}`);
-  }
-  return fillGateway(await readManifests(join(folder, "gateway")), await readSetup(settings, stage));
-}
-
 const guide = "docs/deploy.md#let-users-in";
 
 function gatewayProblems({ GATEWAY_IMAGE = "", GATEWAY_CERTIFICATE_ARN = "", AWS_REGION = "" }: Settings): string[] {
@@ -86,6 +95,10 @@ function gatewayProblems({ GATEWAY_IMAGE = "", GATEWAY_CERTIFICATE_ARN = "", AWS
 const names = ["ALLOWED_SOURCES", "DRAIN_SECONDS", "SSH_HOST_KEYS"] as const satisfies ConfigName[];
 
 async function readSetup(settings: Settings, stage: Stage): Promise<GatewaySetup> {
+  const problems = gatewayProblems(settings);
+  if (problems.length > 0) {
+    throw new Error(`The gateway of stage ${stage.name} cannot be applied (${guide}):\n${problems.join("\n")}`);
+  }
   const { AWS_REGION = "", DOMAIN = "", GATEWAY_IMAGE = "", GATEWAY_CERTIFICATE_ARN = "" } = settings;
   const { DRAIN_SECONDS, SSH_HOST_KEYS } = readConfigOf(allSettingSchemas, names, settings);
   const { SSH_GATEWAY } = readConfigOf(allSettingSchemas, ["SSH_GATEWAY"], stage.settings);

@@ -67,7 +67,8 @@ export async function planApply(
   return { changes, inventory };
 }
 
-function markOwned(owned: OwnedManifests | undefined): Manifest[] {
+/** Returns objects of one deployment with the label that marks them. */
+export function markOwned(owned: OwnedManifests | undefined): Manifest[] {
   return (owned?.manifests ?? []).map((manifest) => {
     const labels = { ...getLabels(manifest), [label.deployment]: owned?.deployment };
     return { ...manifest, metadata: { ...manifest.metadata, labels } };
