@@ -1,7 +1,8 @@
 import { existsSync } from "node:fs";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
+import { parseEnv } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type CliFixture, openCliFixture } from "../../packages/cli/cli-fixture.ts";
 import { readBlocks } from "../e2e/doc-blocks.ts";
@@ -12,18 +13,23 @@ import { root } from "../e2e/stack-fixture.ts";
 const [settings = "", block = ""] = readBlocks("docs/deploy.md", "## From an empty account to a GPU", "sh");
 const stage = "deploy-path";
 const file = join(root, `.env.${stage}`);
-let cli: CliFixture;
-let home: string;
+const home = await mkdtemp(join(tmpdir(), "berth-deploy-path-"));
+let cli: CliFixture | undefined;
 
 beforeAll(async () => {
+  // SST reads this file too, and would deploy with its credentials.
+  const shared = existsSync(join(root, ".env")) ? parseEnv(await readFile(join(root, ".env"), "utf8")) : {};
+  const names = Object.keys(shared).filter((name) =>
+    /^AWS_(ACCESS_KEY_ID|SECRET_ACCESS_KEY|SESSION_TOKEN|PROFILE)$/.test(name),
+  );
+  expect(names, "credentials in .env of this checkout").toEqual([]);
   cli = await openCliFixture();
-  home = await mkdtemp(join(tmpdir(), "berth-deploy-path-"));
   await writeFile(file, settings);
 });
 
 afterAll(async () => {
-  await cli.close();
-  await Promise.all([rm(file), rm(home, { recursive: true })]);
+  await cli?.close();
+  await Promise.all([rm(file, { force: true }), rm(home, { recursive: true, force: true })]);
 });
 
 /** Runs a printed command in bash, for a deployer without credentials. */
@@ -37,6 +43,7 @@ function runInShell(command: string): Promise<ProgramResult> {
 
 /** A local stack plays the deployment. Its users have credentials, as those of an account. */
 async function runBerth(command: string): Promise<ProgramResult> {
+  if (!cli) throw new Error("The local stack was not started");
   const environment = await cli.running.env();
   const env = Object.fromEntries(Object.entries(environment).filter(([name]) => name.startsWith("AWS_")));
   const words = command.replace(/https:\/\/<.*>/, cli.running.url).split(" ");
