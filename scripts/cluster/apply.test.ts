@@ -52,13 +52,17 @@ it.each([
   ["without any annotation", undefined],
 ])("a load balancer that is internal %s is not opened before GATEWAY_ACCESS says so", async (_, annotations) => {
   const unset = await apply(annotations);
-  const open = await apply(annotations, { GATEWAY_ACCESS: "public" });
 
   expect(unset).toMatchObject({ code: 1, stderr: expect.stringContaining(refusal) });
   expect(unset.stdout).toContain('internet-facing"');
   expect(unset.patched.filter((url) => !url.includes("dryRun=All"))).toEqual([]);
-  expect(open.stderr).not.toContain("GATEWAY_ACCESS");
-  expect(open.stdout).toContain('internet-facing"');
+});
+
+it("GATEWAY_ACCESS=public opens an internal load balancer", async () => {
+  const { stdout, stderr } = await apply({ [scheme]: "internal" }, { GATEWAY_ACCESS: "public" });
+
+  expect(stderr).not.toContain("GATEWAY_ACCESS");
+  expect(stdout).toContain('"internal" → "internet-facing"\n');
 });
 
 it("a load balancer that the internet reaches needs no GATEWAY_ACCESS", async () => {
