@@ -114,7 +114,12 @@ const steps: readonly Step[] = [
   },
   {
     command: "npx berth up first -t a10g -g 1 --hours 1 -- nvidia-smi",
-    run: runBerth,
+    // Berth ends with 0 if it sees the job active before the job's command ends.
+    run: async (command) => {
+      const started = await runBerth(command);
+      const { code } = await runBerth("npx berth wait first --until ended");
+      return { ...started, code };
+    },
     // The command's own end: this machine may have no GPU.
     code: missingPrograms("nvidia-smi").length === 0 ? 0 : 1,
     says: [/^Job +first \(\w{8}\)\n/, "Machine  1 × a10g (g5.12xlarge) for 1 h\n"],
