@@ -20,7 +20,7 @@ export interface PoolView {
   readonly drained: Partial<AdmissionClosure> | null;
   readonly drainedParts: readonly DrainedPart[];
   readonly nodes: readonly PoolNodeView[];
-  /** In the planner's order. Those that the plan does not reach come last, by time. */
+  /** Sorted as the planner would start them. Environments that the plan does not reach come last, oldest first. */
   readonly queue: readonly QueueEntry[];
 }
 

@@ -178,7 +178,7 @@ export interface ComputeNode extends NodeRef {
   readonly ready: boolean;
   /** Why it is not ready. Absent if it is ready, or if the reason is unknown. */
   readonly unready?: Unready | undefined;
-  /** What its machine reports to be wrong, for operators. Absent while it is ready. */
+  /** The fault that the machine itself reports, shown to operators. Absent while it is ready. */
   readonly fault?: string | undefined;
   /** GPUs, vCPUs of a shared machine, or 1 for another CPU machine. */
   readonly units: number;

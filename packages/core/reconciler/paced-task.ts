@@ -11,7 +11,7 @@ export interface PacedTask {
 const REST = { times: 3, longestMs: 30_000 } as const;
 /**
  * The shortest rest doubles while requests keep coming. It is the first one again after a quiet time without requests.
- * In ms.
+ * All values are in ms.
  */
 const SHORTEST = { firstMs: 1_000, mostMs: 15_000, quietMs: 15_000 } as const;
 

@@ -63,7 +63,7 @@ function describeClosed({ since, by, reason }: NonNullable<Pool["drained"]>): st
   return told`${when}${who}${reason === null ? "" : `: ${reason}`}`;
 }
 
-/** Returns a row for each holder, and one for each machine that nobody holds. */
+/** Returns one row for each holder of a machine, and one row for each free machine. */
 export function listHolders({ gpu_type, nodes }: Pick<Pool, "gpu_type" | "nodes">): string[][] {
   return nodes.flatMap(({ node, status: seen, fault, drained, units, holders }) => {
     const status = drained ? `${seen}, drained` : seen;

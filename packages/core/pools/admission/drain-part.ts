@@ -53,7 +53,7 @@ export async function undrainPart(ctx: Context<"table" | "queue">, type: string,
     wasDrained = others.length < parts.length;
     return wasDrained ? { ...before, parts: others } : before;
   });
-  // Also after a call that failed before it.
+  // Runs in every case, because an earlier call may have failed between the two writes.
   await carryAdmission(ctx, type);
   if (!wasDrained) throw new Problem("notFound", `${namePart(part)} of type ${type} is not drained`);
   return admission;

@@ -10,7 +10,7 @@ export interface ListedNode {
   readonly pool: string;
   readonly zone: string;
   readonly state: "ready" | "not_ready" | "cordoned" | "tainted" | "gone";
-  /** What its machine reports to be wrong. null if it reports nothing, or is gone. */
+  /** The fault that the machine itself reports. null if it reports none, or is gone. */
   readonly fault: string | null;
   readonly units: number;
   readonly unitsInUse: number;

@@ -13,12 +13,12 @@ import { isBehind, isNewcomer, type Round, type ScanWindow } from "./waiting-lis
 
 export interface PoolNode extends NodeRef {
   readonly zone: string;
-  /** The managed node group that created it. Absent if there is none, and in items of earlier versions. */
+  /** The managed node group that created the machine. Absent without a group, and in items of earlier versions. */
   readonly group?: string | undefined;
   readonly ready: boolean;
   /** Why it is not ready. Absent if unknown, and in items of earlier versions. */
   readonly unready?: Unready | undefined;
-  /** What its machine reports to be wrong, for operators. */
+  /** The fault that the machine itself reports, shown to operators. */
   readonly fault?: string | undefined;
   readonly units: number;
   readonly foreignUnits: number;
