@@ -73,7 +73,9 @@ test("a quota that was never changed in this account has the default of AWS", as
 test("a repeated call is logged to standard error, because the plan is on standard output", async () => {
   const stdout = vi.spyOn(process.stdout, "write");
   const stderr = vi.spyOn(process.stderr, "write").mockReturnValue(true);
-  onTestFinished(() => vi.restoreAllMocks());
+  onTestFinished(() => {
+    vi.restoreAllMocks();
+  });
 
   const report = await check({ "L-417A185B": 480, "L-3819A6DF": 288 }, { trouble: ["hang up"] });
 
