@@ -93,3 +93,38 @@ test("positions count unreadable bodies too", async () => {
 
   expect(await consume(consumer, ctx, ["junk", '{"look":"a"}', "junk", '{"look":"b"}'])).toEqual([1, 3]);
 });
+
+const notice = { kind: "spot", machine: "i-0123456789abcdef0", time: "2026-01-20T18:30:00Z" };
+
+test("a notice of EventBridge arrives with its time in ms", async () => {
+  const { ctx } = await fixture();
+  const got: ReconcileRequest[] = [];
+  const consumer = work.consume({ uses: [] }, async (_, messages) => void got.push(...messages));
+
+  await consume(consumer, ctx, [JSON.stringify({ look: "machine|-", notice, hint: true })]);
+
+  const { kind, machine } = notice;
+  expect(got).toEqual([{ look: "machine|-", notice: { kind, machine, at: Date.UTC(2026, 0, 20, 18, 30) } }]);
+});
+
+test.each([
+  null,
+  "spot",
+  {},
+  { ...notice, kind: "other" },
+  { ...notice, machine: 7 },
+  { ...notice, machine: "" },
+  { ...notice, machine: "x".repeat(64) },
+  { ...notice, machine: "i-1|i-2" },
+  { ...notice, time: "soon" },
+  { ...notice, time: 1_768_933_800_000 },
+])("the notice %j is dropped as unreadable", async (hostile) => {
+  const { ctx, log } = await fixture();
+  const consumer = work.consume({ uses: [] }, async () => {
+    throw new Error("It reached the consumer");
+  });
+
+  expect(await consume(consumer, ctx, [JSON.stringify({ look: "machine|-", notice: hostile })])).toEqual([]);
+
+  expect(log.lines.map(({ event }) => event)).toEqual(["unreadable messages"]);
+});

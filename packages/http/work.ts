@@ -1,4 +1,5 @@
 import type { Context, PortName } from "#core/context.ts";
+import { interruptionKinds } from "#core/ports/compute.ts";
 import type { QueueName, ReconcileRequest } from "#core/ports/queue.ts";
 
 export interface Consumer<Uses extends PortName = PortName> {
@@ -89,10 +90,20 @@ function queueNamed(queue: QueueName) {
 function parseRequest(body: string): ReconcileRequest | undefined {
   try {
     const message: unknown = JSON.parse(body);
-    return isReconcileRequest(message) ? message : undefined;
+    return isReconcileRequest(message) ? withNotice(message) : undefined;
   } catch {
     return undefined;
   }
+}
+
+/** Parses the notice of a message from EventBridge. Returns undefined if it is invalid. */
+function withNotice(message: ReconcileRequest): ReconcileRequest | undefined {
+  if (!("notice" in message)) return message;
+  const { kind, machine, time }: Readonly<Record<string, unknown>> = { ...message.notice };
+  const knownKind = interruptionKinds.find((known) => known === kind);
+  const at = typeof time === "string" ? Date.parse(time) : Number.NaN;
+  const isValid = typeof machine === "string" && /^[\w.-]{1,63}$/.test(machine) && !Number.isNaN(at);
+  return knownKind && isValid ? { look: message.look, notice: { kind: knownKind, machine, at } } : undefined;
 }
 
 function isReconcileRequest(message: unknown): message is ReconcileRequest {

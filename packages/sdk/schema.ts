@@ -1518,7 +1518,7 @@ export interface components {
              * @enum {string}
              */
             status: "ready" | "not_ready" | "cordoned" | "tainted" | "gone";
-            /** @description What the machine reports to be wrong, so that no job starts there; null if it reports nothing. */
+            /** @description What the machine reports to be wrong, or that its provider takes it back, so that no job starts there; else null. */
             fault: string | null;
             /** @description Whether an operator drained this machine, its zone or its node group. See the type's `drained` too. */
             drained: boolean;

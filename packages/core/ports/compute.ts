@@ -180,6 +180,8 @@ export interface ComputeNode extends NodeRef {
   readonly unready?: Unready | undefined;
   /** The fault that the machine itself reports, shown to operators. Absent while it is ready. */
   readonly fault?: string | undefined;
+  /** Set if the cluster shows that its provider takes it back. */
+  readonly interruption?: InterruptionKind | undefined;
   /** GPUs, vCPUs of a shared machine, or 1 for another CPU machine. */
   readonly units: number;
   /** Units in use by pods of others. */
@@ -196,6 +198,13 @@ export interface ComputeNode extends NodeRef {
  */
 export const unreadies = ["notReady", "cordoned", "tainted"] as const;
 export type Unready = (typeof unreadies)[number];
+
+/**
+ * Why a provider takes a machine back, by certainty. `rebalance`: a Spot interruption is likelier than usual. `removal`:
+ * the machine was chosen to be removed, for example by Karpenter. `spot`: a Spot interruption, two minutes ahead.
+ */
+export const interruptionKinds = ["rebalance", "removal", "spot"] as const;
+export type InterruptionKind = (typeof interruptionKinds)[number];
 
 export interface BoundRun {
   readonly uid: string;

@@ -1,3 +1,5 @@
+import type { InterruptionKind } from "./compute.ts";
+
 /** `webhooks` is separate from `work`, so that a slow receiver delays no other record. */
 export type QueueName = "work" | "pools" | "webhooks";
 
@@ -12,6 +14,17 @@ export interface ReconcileRequest {
   readonly hint?: true;
   /** Sent while a hint was handled, because the record is due at once. A queue may deliver both first. */
   readonly fromHint?: true;
+  /** Set in messages of the provider only. `look` then names no record. */
+  readonly notice?: MachineNotice;
+}
+
+/** A provider's notice that it takes a machine back. */
+export interface MachineNotice {
+  /** The machine's id, which is the last part of its provider id: `i-0123456789abcdef0`. */
+  readonly machine: string;
+  readonly kind: InterruptionKind;
+  /** When the provider sent it, ms. */
+  readonly at: number;
 }
 
 export interface SendOptions {

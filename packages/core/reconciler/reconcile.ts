@@ -2,6 +2,7 @@ import { stepInbox } from "../chat/step.ts";
 import { stepDisk } from "../disks/step.ts";
 import { stepSpec } from "../environments/record/spec.ts";
 import { afterFailure, shouldProcessEarly, stepEnvironment } from "../environments/steps/step.ts";
+import { noteMachineNotice } from "../pools/capacity/machine-notice.ts";
 import type { ReconcileRequest } from "../ports/queue.ts";
 import type { Item, Key, Stored } from "../ports/table.ts";
 import { ClusterAway, Conflict } from "../problem.ts";
@@ -23,6 +24,7 @@ import type { Step, WorkerContext } from "./step.ts";
  * is unreachable.
  */
 export async function reconcile(ctx: WorkerContext, message: ReconcileRequest): Promise<void> {
+  if (message.notice) return noteMachineNotice(ctx, message.notice);
   const key = keyOfText(message.look);
   const kind = key && kindOfKey(key);
   if (!key || !kind) {

@@ -42,7 +42,9 @@ const PoolNode = z
     fault: z
       .string()
       .nullable()
-      .describe("What the machine reports to be wrong, so that no job starts there; null if it reports nothing."),
+      .describe(
+        "What the machine reports to be wrong, or that its provider takes it back, so that no job starts there; else null.",
+      ),
     drained: z
       .boolean()
       .describe("Whether an operator drained this machine, its zone or its node group. See the type's `drained` too."),

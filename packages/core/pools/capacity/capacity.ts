@@ -24,6 +24,7 @@ import { endShortages } from "../ledger/shortage.ts";
 import { planSoon } from "../plan/plan-soon.ts";
 import { findGroup } from "./groups.ts";
 import { findPoolGroups, readMachineGroups, writePoolGroups } from "./machine-groups.ts";
+import { hintHolders } from "./machine-notice.ts";
 import { readGoneNodes, WORD_MS } from "./node-gone.ts";
 import { type Listing, poolNodes } from "./pool-nodes.ts";
 
@@ -55,7 +56,7 @@ export async function refreshCapacity(
     ),
   ]);
   const said = saidInItems(ctx, ledgers);
-  const { nodes, leftOut } = poolNodes(listed, ledgers, said);
+  const { nodes, leftOut } = poolNodes(listed, ledgers, said, listedAt);
   if (leftOut.length > 0)
     ctx.log.warn("nodes left out", { count: leftOut.length, nodes: leftOut.slice(0, MOST_LOGGED) });
   const unread = listed.filter((node) => node.unread).length;
@@ -91,7 +92,7 @@ export async function refreshCapacity(
   // Read last. A declaration about a machine without an item is stored only on its own, and is not read again once the
   // item exists.
   const words = await readGoneNodes(ctx, newIn(nodes).flatMap(uidsIn), ctx.clock.now());
-  const added = newIn(poolNodes(listed, ledgers, new Map([...words, ...said])).nodes);
+  const added = newIn(poolNodes(listed, ledgers, new Map([...words, ...said]), listedAt).nodes);
   await Promise.all(added.map(([type, found]) => addToPool(ctx, { ledgers, type, grows: grows(type) }, found, taken)));
   await beginGroupPools(ctx, pools, poolGroups.keys());
 }
@@ -120,7 +121,17 @@ async function writePool(
   found: readonly PoolNode[],
   taken: HeldByRecords,
 ): Promise<void> {
-  if (await writeNodes(ctx, ledger, found, taken)) await planSoon(ctx, ledger.type);
+  if (!(await writeNodes(ctx, ledger, found, taken))) return;
+  await Promise.all([planSoon(ctx, ledger.type), hintHolders(ctx, listNoticed(ledger, found))]);
+}
+
+/** Returns the items of machines whose notice began or ended with this listing. */
+function listNoticed({ nodes }: Target, found: readonly PoolNode[]): NodeLedger[] {
+  const listed = new Map(found.map((node) => [nodeIdentity(node), node]));
+  return nodes.filter((node) => {
+    const after = listed.get(nodeIdentity(node));
+    return after && "interruption" in after && after.interruption?.kind !== node.interruption?.kind;
+  });
 }
 
 async function addToPool(

@@ -1,7 +1,9 @@
 import type { Context } from "../../context.ts";
 import { poolTypes } from "../../fleet.ts";
+import type { InterruptionKind } from "../../ports/compute.ts";
 import { readLedger } from "../ledger/ledger.ts";
 import { emptyPool, type NodeLedger } from "../ledger/record.ts";
+import { currentInterruption } from "./interruption.ts";
 import { WORD_MS } from "./node-gone.ts";
 
 export interface ListedNode {
@@ -10,7 +12,7 @@ export interface ListedNode {
   readonly pool: string;
   readonly zone: string;
   readonly state: "ready" | "not_ready" | "cordoned" | "tainted" | "gone";
-  /** The fault that the machine itself reports. null if it reports none, or is gone. */
+  /** The fault that the machine itself reports, or that its provider takes it back. null otherwise, or if it is gone. */
   readonly fault: string | null;
   readonly units: number;
   readonly unitsInUse: number;
@@ -32,9 +34,17 @@ export function listedNode(node: NodeLedger, now: number): ListedNode {
   const { name, uid, type: pool, zone, units, granted, held, saidAt } = node;
   const unitsInUse = [...granted, ...held].reduce((sum, entry) => sum + entry.units, 0);
   const goneUntil = saidAt !== undefined && now < saidAt + WORD_MS ? saidAt + WORD_MS : null;
-  const fault = node.gone ? null : (node.fault ?? null);
-  return { name, uid, pool, zone, state: getState(node), fault, units, unitsInUse, goneUntil };
+  const interruption = currentInterruption(node, now);
+  const fault = node.gone ? null : (node.fault ?? (interruption ? faults[interruption.kind] : null));
+  const state = getState(interruption ? { ...node, ready: false } : node);
+  return { name, uid, pool, zone, state, fault, units, unitsInUse, goneUntil };
 }
+
+const faults = {
+  rebalance: "Spot rebalance recommendation",
+  removal: "being removed from the cluster",
+  spot: "Spot interruption",
+} as const satisfies Record<InterruptionKind, string>;
 
 function getState({ gone, ready, unready }: NodeLedger): ListedNode["state"] {
   if (gone) return "gone";

@@ -2,6 +2,7 @@ import { findInstanceType, type InstanceType, unitsPerNode } from "../../fleet.t
 import type { ComputeNode } from "../../ports/compute.ts";
 import { nodeIdentity } from "../../store/keys.ts";
 import type { Ledger, NodeLedger, PoolNode } from "../ledger/record.ts";
+import { listedInterruption } from "./interruption.ts";
 
 /** A machine that receives no grants because its data is invalid, and the reason. */
 export interface LeftOut {
@@ -26,6 +27,7 @@ export function poolNodes(
   listed: readonly ComputeNode[],
   pools: readonly Known[],
   said: ReadonlyMap<string, number>,
+  now: number,
 ): Listing {
   const leftOut: LeftOut[] = [];
   const owners = new Map<string, Owner>();
@@ -51,7 +53,7 @@ export function poolNodes(
     const ofPool = taken.get(type.pool) ?? new Map<string, PoolNode>();
     taken.set(
       type.pool,
-      ofPool.set(nodeIdentity(node), toEntry(node, knownNodeLedgers.get(node.uid), said.get(node.uid))),
+      ofPool.set(nodeIdentity(node), toEntry(node, knownNodeLedgers.get(node.uid), said.get(node.uid), now)),
     );
   }
   for (const pool of pools) keepHeld(pool, listed, taken);
@@ -60,9 +62,11 @@ export function poolNodes(
 }
 
 /** `saidAt` is when the operator declared it gone. It overrides the listing. */
-function toEntry(node: ComputeNode, ledger: NodeLedger | undefined, saidAt: number | undefined): PoolNode {
+function toEntry(node: ComputeNode, ledger: NodeLedger | undefined, saidAt: number | undefined, now: number): PoolNode {
   const { name, uid, providerId, zone, group, ready, unready, fault, units } = node;
-  const entry = { name, uid, providerId, zone, group, ready, unready, fault, units, ...unitsNotFree(node, ledger) };
+  const interruption = listedInterruption(ledger, node.interruption, now);
+  const shown = { name, uid, providerId, zone, group, ready, unready, fault, interruption, units };
+  const entry = { ...shown, ...unitsNotFree(node, ledger) };
   return saidAt === undefined ? entry : { ...entry, ready: false, gone: true, saidAt };
 }
 

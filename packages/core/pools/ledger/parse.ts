@@ -19,6 +19,7 @@ import {
   uid,
 } from "../../store/shape.ts";
 import { type Agreements, createParser } from "../../store/unreadable.ts";
+import { isInterruption } from "../capacity/interruption.ts";
 import { isPoolPart } from "../capacity/pool-parts.ts";
 import { closures } from "../plan/plan.ts";
 import type {
@@ -67,6 +68,7 @@ const node: Table<PoolNode> = {
   ready: flag,
   unready: optional(literal(...unreadies)),
   fault: optional(text),
+  interruption: optional(isInterruption),
   units: count,
   foreignUnits: count,
   leftoverUnits: count,

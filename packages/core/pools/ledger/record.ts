@@ -6,6 +6,7 @@ import type { Key, Stored } from "../../ports/table.ts";
 import type { NodeGroup } from "../../settings.ts";
 import { getDueShard } from "../../store/due.ts";
 import { poolKey } from "../../store/keys.ts";
+import type { Interruption } from "../capacity/interruption.ts";
 import type { Closure } from "../plan/plan.ts";
 import { parsePool } from "./parse.ts";
 import type { Tally } from "./run-outcomes.ts";
@@ -20,6 +21,8 @@ export interface PoolNode extends NodeRef {
   readonly unready?: Unready | undefined;
   /** The fault that the machine itself reports, shown to operators. */
   readonly fault?: string | undefined;
+  /** Set while its provider takes it back. It is granted to no run then. */
+  readonly interruption?: Interruption | undefined;
   readonly units: number;
   readonly foreignUnits: number;
   /** Units of our runs that the cluster listed there and that its ledger item does not name. */

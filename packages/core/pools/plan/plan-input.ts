@@ -1,5 +1,6 @@
 import { instanceTypeOfPool, unitsPerNode } from "../../fleet.ts";
 import type { PlannerContext } from "../../reconciler/step.ts";
+import { currentInterruption } from "../capacity/interruption.ts";
 import { isInParts, zonesIn } from "../capacity/pool-parts.ts";
 import type { Ledger, MakeableLedger, NodeLedger } from "../ledger/record.ts";
 import { getLackingZones } from "../ledger/shortage.ts";
@@ -143,11 +144,14 @@ export function usableNodes(ledger: Ledger, now: number): NodeLedger[] {
 }
 
 /**
- * Returns the machines that are ready. While a machine is replaced, a ledger may have two items of one name. Both
+ * Returns the machines that are ready and that their provider leaves there. While a machine is replaced, a ledger may have two items of one name. Both
  * are left out, because a plan identifies machines by name.
  */
 function readyNodes({ nodes }: Ledger, now: number): NodeLedger[] {
-  const usable = nodes.filter(({ ready, gone, asideUntil = 0 }) => ready && !gone && asideUntil <= now);
+  const usable = nodes.filter((node) => {
+    const { ready, gone, asideUntil = 0 } = node;
+    return ready && !gone && asideUntil <= now && !currentInterruption(node, now);
+  });
   const names = new Set<string>();
   const twice = new Set(usable.map(({ name }) => name).filter((name) => names.size === names.add(name).size));
   return twice.size === 0 ? usable : usable.filter(({ name }) => !twice.has(name));

@@ -2,6 +2,7 @@ import type { Context } from "../../context.ts";
 import type { Environment } from "../../environments/record/record.ts";
 import { type Share, type Unready, unreadies } from "../../ports/compute.ts";
 import { parseNodeName } from "../../store/keys.ts";
+import { currentInterruption } from "../capacity/interruption.ts";
 import { isInParts } from "../capacity/pool-parts.ts";
 import { findLedger, readLedgerItems } from "../ledger/ledger.ts";
 import type { NodeLedger } from "../ledger/record.ts";
@@ -45,7 +46,7 @@ export async function findRevocationCause(
   const hidden = new Set([...unreadable].map(parseNodeName));
   const unread = shares.find(({ node }) => node !== null && hidden.has(node))?.node;
   if (unread) return { why: "unreadable", name: unread };
-  const closed = granted.find(({ node }) => !node.ready || node.gone)?.node;
+  const closed = granted.find(({ node }) => !node.ready || node.gone || currentInterruption(node, now))?.node;
   if (closed) return { why: closed.gone ? "gone" : (closed.unready ?? "closed"), name: closed.name };
   // It may have recovered while the run was removed.
   if (run.refusedByNode !== undefined) return { why: "closed", name: run.refusedByNode };

@@ -1,5 +1,6 @@
 import { zonePinnedBy } from "../../../disks/record.ts";
 import { findGroup, getGrowth } from "../../../pools/capacity/groups.ts";
+import { currentInterruption } from "../../../pools/capacity/interruption.ts";
 import { growthOutside, isInParts, isMadeOutside } from "../../../pools/capacity/pool-parts.ts";
 import { readLedgerItems, wholeGrants } from "../../../pools/ledger/ledger.ts";
 import { findPool, type Grant } from "../../../pools/ledger/record.ts";
@@ -63,9 +64,9 @@ export async function stepQueued(
     return notifyPool(requeueAt(inLine, Math.min(now + UNKNOWN_MS, extensionAt), "stands in line"));
   }
   const grant = await findGrant(ctx, environment, message.for ?? [], now);
-  if (grant === "drained") {
+  if (grant === "closed") {
     const declined = { ...extended, run: { ...extended.run, n: extended.run.n + 1 } };
-    return notifyPool(requeueAt(declined, Math.min(now + UNKNOWN_MS, extensionAt), "declines a drained machine"));
+    return notifyPool(requeueAt(declined, Math.min(now + UNKNOWN_MS, extensionAt), "declines a closed machine"));
   }
   if (grant) return notifyPool(changed(takeGrant(extended, grant, now), now, "took its grant"));
 
@@ -85,14 +86,15 @@ interface Offer {
 
 /**
  * Returns the grant from the items in the message, or from the pool's head. Reads the head last, so that no grant is
- * taken from a closed pool. Returns "drained" if an operator drained one of its machines since it was granted.
+ * taken from a closed pool. Returns "closed" if one of its machines was drained, or is taken back by its provider,
+ * since it was granted.
  */
 async function findGrant(
   ctx: WorkerContext,
   { uid, run, size, dueAt, zone: ownZone }: Environment,
   named: readonly string[],
   now: number,
-): Promise<Offer | "drained" | undefined> {
+): Promise<Offer | "closed" | undefined> {
   const inPool = named.filter((item) => isLedgerItem(size.pool, item));
   const isDue = (dueAt ?? now) <= now;
   const ledgers = inPool.length === 0 && isDue ? ((await findPool(ctx, size.pool))?.offered[uid] ?? []) : inPool;
@@ -110,7 +112,8 @@ async function findGrant(
   const { drained = [] } = pool ?? {};
   const open = growth && growthOutside(drained, growth);
   const isOpen = !makeable || isMadeOutside(drained, growth, awaited ?? ownZone);
-  if (!isOpen || pinned.some((node) => isInParts(drained, node))) return "drained";
+  if (!isOpen || pinned.some((node) => isInParts(drained, node))) return "closed";
+  if (pinned.some((node) => currentInterruption(node, now))) return "closed";
   const zone = pinned[0]?.zone ?? awaited ?? (makeable && zoneForVolume(makeable, open?.zones ?? [], uid)) ?? null;
   const avoids = makeable && avoidable(ctx, size.pool, drained);
   return { grant, machines: listMachines({ nodes }), zone, avoids, startupMs: growth?.startupMs };

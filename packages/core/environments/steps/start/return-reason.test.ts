@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
 import { refreshCapacity } from "../../../pools/capacity/capacity.ts";
+import { noteMachineNotice } from "../../../pools/capacity/machine-notice.ts";
 import type { ComputeNode } from "../../../ports/compute.ts";
 import { createEnvironment } from "../../verbs/create.ts";
 
@@ -34,6 +35,14 @@ test.each<[why: string, changes: Partial<ComputeNode>]>([
   expect(environment.events.timeline.map(({ reason }) => reason)).toContain(
     `Nothing could start on h100-1, ${why}; waiting again`,
   );
+});
+
+test("a try is excused by a machine that its provider takes back", async () => {
+  const { environment } = await withdrawnFrom((world) =>
+    noteMachineNotice(world.ctx, { machine: "h100-1", kind: "rebalance", at: world.clock.now() }),
+  );
+
+  expect(environment).toMatchObject({ phase: "queued", run: { n: 2 }, placement: { withdrawals: 0 } });
 });
 
 test("a machine that was not ready gets runs again after a minute, for example after an outage of the API server", async () => {
