@@ -1,6 +1,7 @@
 import type { Action } from "#core/environments/record/changes/actions.ts";
 import type { Environment } from "#core/environments/record/record.ts";
 import { GPU_WARNING } from "#core/environments/steps/gpu-idle.ts";
+import { INTERRUPTION_WARNING } from "#core/environments/steps/interruption.ts";
 import { endWarning } from "#core/environments/steps/warnings.ts";
 import type { Settings } from "#core/settings.ts";
 import { utcText } from "#core/text/utc.ts";
@@ -16,6 +17,7 @@ type WarningSource = (environment: Environment, surroundings: Surroundings) => r
 
 const sources: readonly WarningSource[] = [
   findEndWarning,
+  findInterruption,
   findGpuWarning,
   findRequestWarnings,
   findGuestWarnings,
@@ -31,6 +33,11 @@ export function joinWarnings(environment: Environment, surroundings: Surrounding
 function findEndWarning(environment: Environment, { now }: Surroundings): string[] {
   const warning = endWarning(environment, now);
   return warning === null ? [] : [warning];
+}
+
+function findInterruption({ run: { interruption }, events: { timeline } }: Environment): string[] {
+  const said = timeline.findLast(({ reason }) => reason?.startsWith(INTERRUPTION_WARNING));
+  return said && interruption ? [`${said.reason} (as of ${utcText(said.at)})`] : [];
 }
 
 function findGpuWarning({ use: { gpus }, events: { timeline } }: Environment): string[] {

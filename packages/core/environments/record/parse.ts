@@ -1,5 +1,13 @@
 import { isPoolPart } from "../../pools/capacity/pool-parts.ts";
-import type { NodeRef, PortStatus, Resources, RunAddress, RunPort, Share } from "../../ports/compute.ts";
+import {
+  interruptionKinds,
+  type NodeRef,
+  type PortStatus,
+  type Resources,
+  type RunAddress,
+  type RunPort,
+  type Share,
+} from "../../ports/compute.ts";
 import type { Item } from "../../ports/table.ts";
 import type { VolumeRef } from "../../ports/volumes.ts";
 import { isVolumeMaking } from "../../reconciler/pending-creates.ts";
@@ -46,7 +54,7 @@ import {
   type Withdrawn,
 } from "./record.ts";
 import type { Machine } from "./run/machine.ts";
-import type { RunGrant, RunState } from "./run/run-state.ts";
+import type { RunGrant, RunInterruption, RunState } from "./run/run-state.ts";
 import type { Unseen } from "./run/unseen.ts";
 import type { TimelineEntry } from "./timeline.ts";
 
@@ -186,6 +194,9 @@ export const groups: { readonly [Group in keyof Groups]: Table<Groups[Group]> } 
     lacksVolume: mark,
     refusedForNow: mark,
     refusedByNode: optional(text),
+    interruption: optional(
+      shape<RunInterruption>({ kind: literal(...interruptionKinds), node: text, endsAt: optional(number) }),
+    ),
     mark: optional(text),
     address: orNull(
       shape<RunAddress>({ ip: text, port: orNull(number), hostKey: optional(text), problem: optional(text) }),

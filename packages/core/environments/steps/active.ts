@@ -14,6 +14,7 @@ import { endItself, stopping } from "./end/end-run.ts";
 import { followLog, nextCopyAt } from "./end/log.ts";
 import { noStartFrom } from "./end/release.ts";
 import { checkGpus, nextGpuCheckAt } from "./gpu-idle.ts";
+import { noteInterruption } from "./interruption.ts";
 import { stepLostMachine } from "./lost-node.ts";
 import { noticeBetween } from "./notices.ts";
 import { observeRun } from "./observe-run.ts";
@@ -58,6 +59,8 @@ async function reconcileActive(
   if (observed.state === "ended") return endItself(answered, observed, now);
   const environment = noteGoing(answered, observed);
   if (environment.run.missedAt !== null) return clearMissing(environment, now);
+  const noticed = await noteInterruption(ctx, environment, now);
+  if (noticed !== environment) return changed(noticed, now, "notes an interruption");
   // Extend before waiting for a silent machine: the cluster's own deadline does not wait.
   const extended = await extendRun(ctx, environment, now);
   const isTaken = extended !== environment && nextExtensionAt(extended) > now;

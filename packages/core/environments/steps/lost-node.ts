@@ -6,6 +6,7 @@ import type { Machine } from "../record/run/machine.ts";
 import { changed, requeueAt, waitedFor } from "../record/step-result.ts";
 import { addEntry } from "../record/timeline.ts";
 import { endRun } from "./end/end-run.ts";
+import { describeLoss } from "./interruption.ts";
 
 export interface MachineCheck {
   readonly machines: readonly Machine[];
@@ -56,7 +57,7 @@ export async function stepLostMachine(
 ): Promise<Step<Environment> | undefined> {
   const { machines, lost, waitsFor } = await checkMachines(ctx, environment, bound, now);
   if (lost)
-    return endRun({ ...environment, run: { ...environment.run, machines } }, now, `Its machine was lost: ${lost.name}`);
+    return endRun({ ...environment, run: { ...environment.run, machines } }, now, describeLoss(environment, lost.name));
   if (waitsFor !== null) {
     const waiting = { ...environment, run: { ...environment.run, machines }, reason: waitsFor };
     const isNews =

@@ -6,6 +6,7 @@ import type { EndPhase } from "../record/phases.ts";
 import { type Environment, isEnded } from "../record/record.ts";
 import { IDLE_WARNING } from "./auto-stop.ts";
 import { GPU_WARNING } from "./gpu-idle.ts";
+import { INTERRUPTION_WARNING, INTERRUPTION_WITHDRAWN } from "./interruption.ts";
 import { END_WARNING, EXTENDED, isWarned } from "./warnings.ts";
 
 export function noticeBetween(before: Environment, after: Environment, now: number): Notice | undefined {
@@ -13,6 +14,11 @@ export function noticeBetween(before: Environment, after: Environment, now: numb
   if (isWarned(after) && !isSameWarning(before, after)) {
     return { kind: "warning", words: said(END_WARNING), at: now, endsAt: after.times.endsAt ?? undefined };
   }
+  const [interruption, previous] = [after.run.interruption, before.run.interruption];
+  if (interruption && interruption.kind !== previous?.kind) {
+    return { kind: "warning", words: said(INTERRUPTION_WARNING), at: now, endsAt: interruption.endsAt };
+  }
+  if (previous && !interruption) return { kind: "news", words: said(INTERRUPTION_WITHDRAWN), at: now };
   const [warned, wasWarned] = [findWarnedAt(after), findWarnedAt(before)];
   if (warned !== null && warned !== wasWarned) {
     return { kind: "warning", words: said(GPU_WARNING, IDLE_WARNING), at: now };
@@ -40,7 +46,7 @@ function findWarnedAt({ use: { gpus, idle } }: Environment): number | null {
 }
 
 const IN_USE = "In use again: it does not end";
-const NOTICES = [END_WARNING, EXTENDED, GPU_WARNING, IDLE_WARNING];
+const NOTICES = [END_WARNING, EXTENDED, GPU_WARNING, IDLE_WARNING, INTERRUPTION_WARNING, INTERRUPTION_WITHDRAWN];
 
 export function findNewestNotice({ events }: Pick<Environment, "events">): { n: number; words: string } | undefined {
   const entry = events.timeline.findLast(({ reason }) => NOTICES.some((begin) => reason?.startsWith(begin)));
@@ -60,7 +66,11 @@ export function currentNotice(environment: Environment): Notice | undefined {
   if (reason?.startsWith(END_WARNING)) {
     return isWarned(environment) ? { kind: "warning", words, at, endsAt: times.endsAt ?? undefined } : undefined;
   }
-  if (reason?.startsWith(EXTENDED)) return { kind: "news", words, at };
+  if (reason?.startsWith(INTERRUPTION_WARNING)) {
+    const { interruption } = environment.run;
+    return interruption && { kind: "warning", words, at, endsAt: interruption.endsAt };
+  }
+  if ([EXTENDED, INTERRUPTION_WITHDRAWN].some((begin) => reason?.startsWith(begin))) return { kind: "news", words, at };
   // No entry says that a warning about idleness is withdrawn.
   return findWarnedAt(environment) === null
     ? { kind: "news", words: IN_USE, at: at + 1 }

@@ -48,6 +48,6 @@ export function mergeNotices(before: Interrupted, next: Interruption, now: numbe
   return known && !isMoreCertain(next.kind, known.kind) ? known : next;
 }
 
-function isMoreCertain(kind: InterruptionKind, other: InterruptionKind): boolean {
+export function isMoreCertain(kind: InterruptionKind, other: InterruptionKind): boolean {
   return interruptionKinds.indexOf(kind) > interruptionKinds.indexOf(other);
 }

@@ -1,16 +1,17 @@
 import type { Context } from "../../context.ts";
 import { poolTypes } from "../../fleet.ts";
+import type { NodeRef } from "../../ports/compute.ts";
 import type { MachineNotice } from "../../ports/queue.ts";
 import { requestReconcile } from "../../reconciler/request-reconcile.ts";
 import { keyOfText, keyText, poolKey } from "../../store/keys.ts";
 import { readEach } from "../../store/readable.ts";
 import { changeRecord } from "../../store/write-record.ts";
 import { MINUTE_MS } from "../../units.ts";
-import { readLedger, readLedgerItems } from "../ledger/ledger.ts";
+import { nodeLedgerKey, readLedger, readLedgerItems } from "../ledger/ledger.ts";
 import { parsePool } from "../ledger/parse.ts";
 import type { LedgerItem, NodeLedger } from "../ledger/record.ts";
 import { planSoon } from "../plan/plan-soon.ts";
-import { currentInterruption, mergeNotices } from "./interruption.ts";
+import { currentInterruption, type Interruption, isMoreCertain, mergeNotices } from "./interruption.ts";
 
 /** EC2 User Guide, "Spot Instance interruption notices". */
 const SPOT_WARNING_MS = 2 * MINUTE_MS;
@@ -62,4 +63,27 @@ export async function hintHolders(ctx: Context<"queue">, items: readonly LedgerI
   const keys = new Set(items.flatMap(({ granted, held }) => [...granted, ...held].map(({ key }) => key)));
   const environments = [...keys].flatMap((text) => keyOfText(text) ?? []);
   await Promise.all(environments.map((key) => requestReconcile(ctx, key, { isHint: true })));
+}
+
+/**
+ * Returns the most certain notice about these machines of a pool, or null if there is none. Returns undefined if a
+ * ledger item is missing or unreadable.
+ */
+export async function readInterruption(
+  ctx: Context<"table">,
+  pool: string,
+  machines: readonly NodeRef[],
+  now: number,
+): Promise<(Interruption & { readonly node: string }) | null | undefined> {
+  const { records } = await readLedgerItems(
+    ctx,
+    machines.map((machine) => keyText(nodeLedgerKey(ctx, pool, machine))),
+  );
+  const found = records.flatMap((item) => {
+    const interruption = item.kind === "node" ? currentInterruption(item, now) : undefined;
+    return item.kind === "node" && interruption ? [{ ...interruption, node: item.name }] : [];
+  });
+  const [first, ...others] = found;
+  if (first) return others.reduce((worst, next) => (isMoreCertain(next.kind, worst.kind) ? next : worst), first);
+  return records.length < machines.length ? undefined : null;
 }

@@ -1,4 +1,4 @@
-import type { PoolPart, PortStatus, Resources, RunAddress, Share } from "../../../ports/compute.ts";
+import type { InterruptionKind, PoolPart, PortStatus, Resources, RunAddress, Share } from "../../../ports/compute.ts";
 import type { Machine } from "./machine.ts";
 
 export interface RunGrant {
@@ -9,6 +9,15 @@ export interface RunGrant {
   readonly startupMs?: number | undefined;
   /** The parts in which that machine must not be: they were drained when the run took its grant. */
   readonly avoids?: readonly PoolPart[] | undefined;
+}
+
+/** The most certain notice that a provider takes a machine of the run back. */
+export interface RunInterruption {
+  readonly kind: InterruptionKind;
+  /** The name of the machine. */
+  readonly node: string;
+  /** When the machine is taken back, ms. Absent if unknown. */
+  readonly endsAt?: number | undefined;
 }
 
 export interface RunState {
@@ -49,6 +58,8 @@ export interface RunState {
   readonly refusedForNow?: true | undefined;
   /** The machine of the grant that refused it, so that the grant was withdrawn at once. */
   readonly refusedByNode?: string | undefined;
+  /** Set once its owner was told that its machine is taken back. */
+  readonly interruption?: RunInterruption | undefined;
   /** The run's mark in listings (observation-digest.ts) as of the last reconcile that found nothing to do. */
   readonly mark?: string | undefined;
   readonly address: RunAddress | null;
@@ -73,5 +84,6 @@ export const noRun = {
   lacksVolume: undefined,
   refusedForNow: undefined,
   refusedByNode: undefined,
+  interruption: undefined,
   mark: undefined,
 } as const;

@@ -1,0 +1,51 @@
+import { type Interruption, isMoreCertain } from "../../pools/capacity/interruption.ts";
+import { readInterruption } from "../../pools/capacity/machine-notice.ts";
+import type { WorkerContext } from "../../reconciler/step.ts";
+import { durationText } from "../../text/duration-text.ts";
+import type { Environment } from "../record/record.ts";
+import type { RunInterruption } from "../record/run/run-state.ts";
+import { addEntry } from "../record/timeline.ts";
+
+export const INTERRUPTION_WARNING = "Interruption:";
+export const INTERRUPTION_WITHDRAWN = "Interruption withdrawn:";
+
+/**
+ * Notes in the record and its timeline that a machine of the run is taken back by its provider, or that this was
+ * withdrawn. A repeated or less certain notice changes nothing.
+ */
+export async function noteInterruption(
+  ctx: WorkerContext,
+  environment: Environment,
+  now: number,
+): Promise<Environment> {
+  const { run, size } = environment;
+  const found = await readInterruption(ctx, size.pool, run.machines, now);
+  const known = run.interruption;
+  if (found === undefined || (found === null && !known)) return environment;
+  if (found === null) {
+    const calm = { ...environment, run: { ...run, interruption: undefined } };
+    return addEntry(calm, now, `${INTERRUPTION_WITHDRAWN} it keeps its machine ${known?.node}`);
+  }
+  if (known && !isMoreCertain(found.kind, known.kind)) return environment;
+  const { kind, node, endsAt } = found;
+  const interruption: RunInterruption = { kind, node, endsAt };
+  return addEntry({ ...environment, run: { ...run, interruption } }, now, describe(found, node, now));
+}
+
+/** Returns the words for owners. They have 120 characters, with room for a node name of 50. */
+function describe({ kind, endsAt }: Interruption, node: string, now: number): string {
+  return `${INTERRUPTION_WARNING} ${words[kind](node, endsAt === undefined ? undefined : endsAt - now)}`;
+}
+
+const words = {
+  rebalance: (node) => `EC2 Spot is likely to take its machine back soon: ${node}`,
+  removal: (node) => `its machine is being removed from the cluster: ${node}`,
+  spot: (node, leftMs = 0) =>
+    `EC2 Spot takes its machine back ${leftMs > 0 ? `in ${durationText(leftMs)}` : "now"}: ${node}`,
+} satisfies Record<Interruption["kind"], (node: string, leftMs?: number) => string>;
+
+/** Returns why the run lost its machine. */
+export function describeLoss({ run: { interruption } }: Pick<Environment, "run">, node: string): string {
+  if (interruption?.kind !== "spot" || interruption.node !== node) return `Its machine was lost: ${node}`;
+  return `Its machine was taken back by EC2 Spot: ${node}`;
+}
