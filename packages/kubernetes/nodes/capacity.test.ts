@@ -110,6 +110,21 @@ describe("the nodes of a cluster", () => {
     expect(node).toMatchObject({ foreignUnits: 2, runs: [] });
   });
 
+  it.each([
+    [["aws-node-termination-handler/spot-itn"], "spot"],
+    [["aws-node-termination-handler/rebalance-recommendation"], "rebalance"],
+    [["aws-node-termination-handler/rebalance-recommendation", "aws-node-termination-handler/spot-itn"], "spot"],
+    [["karpenter.sh/disrupted"], "removal"],
+    [["example.com/karpenter.sh/disrupted", "constructor"], undefined],
+  ])("with the taints %s are closed, and listed as taken back: %s", async (keys, interruption) => {
+    const taints = keys.map((key) => ({ key, effect: "NoSchedule" }));
+
+    const [node] = await listed([getNode("a", { spec: { taints } })]);
+
+    expect(node).toMatchObject({ ready: false, unready: "tainted" });
+    expect(node?.interruption).toBe(interruption);
+  });
+
   it("are listed with their units, the foreign ones and their runs", async () => {
     const pods = [
       podOn("a", { "nvidia.com/gpu": "2" }, ours),

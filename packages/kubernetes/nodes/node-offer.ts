@@ -2,6 +2,7 @@ import type { InstanceType } from "#core/fleet.ts";
 import type { ComputeNode, Unready } from "#core/ports/compute.ts";
 import { holds, type Node, type Quantities } from "../objects.ts";
 import { markOfNode } from "../runs/bound-nodes.ts";
+import { findInterruption } from "./interruption-taints.ts";
 import { countUnits } from "./machine-share.ts";
 import { groupLabel, type NodeTypeRule, typeOfNode, zoneOfNode } from "./node-type.ts";
 import { isKeptForOthers, type Toleration } from "./tolerations.ts";
@@ -36,6 +37,7 @@ export function findOffer(node: Node, { nodeTypes = [], tolerations, nodeSelecto
     zone: zoneOfNode(node),
     group: node.metadata.labels?.[groupLabel],
     ...getReadiness(node, tolerations),
+    interruption: findInterruption([node]),
     units: countUnits(allocatable, type),
   };
   return { type, node: offered, allocatable, mark: markOfNode(node) };

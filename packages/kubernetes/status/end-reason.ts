@@ -1,5 +1,6 @@
 import { parseExitMessage } from "../access/tools.ts";
 import { describeMessage, textOfUser } from "../client/describe-message.ts";
+import { findInterruption } from "../nodes/interruption-taints.ts";
 import { findCondition, type Node, type Pod, type Terminated } from "../objects.ts";
 
 export interface MachineEnd {
@@ -106,21 +107,15 @@ const takenWords: readonly string[] = [
   shutDownWords,
 ];
 
-/** Taints that watchers of provider notices set before a node is removed, and their meaning. */
-const notices: readonly (readonly [RegExp, string])[] = [
-  [/^aws-node-termination-handler\/spot-itn/, "its machine was taken back by its provider: a spot interruption"],
-  [/^aws-node-termination-handler\/|^karpenter\.sh\/disrupt(ed|ion)$/, "its machine was taken out of service"],
-  [
-    /^ToBeDeletedByClusterAutoscaler$|^cloud\.google\.com\/impending-node-termination$/,
-    "its machine was taken out of service",
-  ],
-];
-
 /** Returns the reason from the node's taints if it lost its machine. */
 export function withNotice(reason: string | null, nodes: readonly Node[]): string | null {
   if (reason === null || !takenWords.includes(reason)) return reason;
-  const keys = nodes.flatMap(({ spec }) => spec.taints ?? []).map(({ key }) => key);
-  return notices.find(([pattern]) => keys.some((key) => pattern.test(key)))?.[1] ?? reason;
+  const interruption = findInterruption(nodes);
+  if (!interruption) return reason;
+  const isSpot = interruption === "spot";
+  return isSpot
+    ? "its machine was taken back by its provider: a spot interruption"
+    : "its machine was taken out of service";
 }
 
 const outOfMemory = "command was killed by signal SIGKILL: it used more memory than it may";
