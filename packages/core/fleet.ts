@@ -36,12 +36,14 @@ export const sharedType = {
 
 const allTypes: readonly InstanceType[] = [...instanceTypes, sharedType];
 
-const gpuCounts = [1, 2, 4, 8, 16];
+/** The most machines that one job may take. */
+export const MOST_MACHINES = 8;
 
-/** Returns the numbers of GPUs that a job may request of a type: part of a machine, all of it, or two machines of 8. */
+/** Returns the numbers of GPUs that a job may request of a type: part of a machine, or 1 to 8 whole machines. */
 export function countOptions({ gpus }: InstanceType): number[] {
   if (gpus === 0) return [0];
-  return gpuCounts.filter((count) => count <= gpus || (count === 16 && gpus === 8));
+  const parts = [1, 2, 4].filter((count) => count < gpus);
+  return [...parts, ...Array.from({ length: MOST_MACHINES }, (_, more) => gpus * (1 + more))];
 }
 
 export const poolTypes: readonly string[] = allTypes.map(({ pool }) => pool);

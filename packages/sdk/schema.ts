@@ -20,7 +20,7 @@ export interface components {
             status: components["schemas"]["JobStatus"];
             /** @description The type of GPU, for example `h100`. A submit may leave it out; it must match the instance type. */
             gpu_type: string;
-            /** @description Number of GPUs. Without it a submit asks for all GPUs of the machine; 16 means two machines of 8. */
+            /** @description Number of GPUs. Without it a submit asks for all GPUs of the machine; multiples of them mean up to 8 whole machines. */
             gpu_count: number;
             /** @description The machine, by its AWS name. */
             instance_type: string;
@@ -866,7 +866,7 @@ export interface components {
             status: components["schemas"]["JobStatus"];
             /** @description The type of GPU, for example `h100`. A submit may leave it out; it must match the instance type. */
             gpu_type: string;
-            /** @description Number of GPUs. Without it a submit asks for all GPUs of the machine; 16 means two machines of 8. */
+            /** @description Number of GPUs. Without it a submit asks for all GPUs of the machine; multiples of them mean up to 8 whole machines. */
             gpu_count: number;
             /** @description The machine, by its AWS name. */
             instance_type: string;
@@ -1002,7 +1002,7 @@ export interface components {
             message: string;
         };
         JobAlternative: {
-            /** @description Number of GPUs. Without it a submit asks for all GPUs of the machine; 16 means two machines of 8. */
+            /** @description Number of GPUs. Without it a submit asks for all GPUs of the machine; multiples of them mean up to 8 whole machines. */
             gpu_count: number;
             /**
              * Format: date-time
@@ -1074,7 +1074,7 @@ export interface components {
             status: components["schemas"]["JobStatus"];
             /** @description The type of GPU, for example `h100`. A submit may leave it out; it must match the instance type. */
             gpu_type: string;
-            /** @description Number of GPUs. Without it a submit asks for all GPUs of the machine; 16 means two machines of 8. */
+            /** @description Number of GPUs. Without it a submit asks for all GPUs of the machine; multiples of them mean up to 8 whole machines. */
             gpu_count: number;
             /** @description The machine, by its AWS name. */
             instance_type: string;
@@ -1393,7 +1393,7 @@ export interface components {
             sightings: number;
             /** @description The type of GPU. */
             gpu_type: string | null;
-            /** @description Number of GPUs. Without it a submit asks for all GPUs of the machine; 16 means two machines of 8. */
+            /** @description Number of GPUs. Without it a submit asks for all GPUs of the machine; multiples of them mean up to 8 whole machines. */
             gpu_count: number | null;
         };
         OrphanSnapshot: {
@@ -1707,7 +1707,7 @@ export interface components {
             command?: string | null;
             /** @description The type of GPU, for example `h100`. A submit may leave it out; it must match the instance type. */
             gpu_type?: string | null;
-            /** @description Number of GPUs. Without it a submit asks for all GPUs of the machine; 16 means two machines of 8. */
+            /** @description Number of GPUs. Without it a submit asks for all GPUs of the machine; multiples of them mean up to 8 whole machines. */
             gpu_count?: number | null;
             /** @description The job's name, for people: 1 to 128 printable characters. Defaults to the pod's name. */
             name?: string | null;

@@ -2,6 +2,7 @@ import type { SshEntry } from "#core/environments/access/ssh-entry.ts";
 import type { StoredArchive } from "#core/environments/record/disk/archives.ts";
 import type { Environment, EnvironmentSpec } from "#core/environments/record/record.ts";
 import type { TimelineEntry } from "#core/environments/record/timeline.ts";
+import { MOST_MACHINES } from "#core/fleet.ts";
 import { accessKey, archivesPartition, endedKey, hostKey, specKey, sshLoginKey } from "#core/store/keys.ts";
 import {
   at,
@@ -87,11 +88,11 @@ export const environment = {
     limits: reason,
     grant: {
       id: uid,
-      shares: many(2, () => ({ node: machine.name, units: 8 })),
+      shares: many(MOST_MACHINES, () => ({ node: machine.name, units: 8 })),
       at,
       avoids: many(50, () => ({ node: machine.name })),
     },
-    machines: many(2, () => ({ ...machine, silent: { how: "notReady" as const, since: at } })),
+    machines: many(MOST_MACHINES, () => ({ ...machine, silent: { how: "notReady" as const, since: at } })),
     address: { ip: "255.255.255.255", port: 65_535, hostKey: `ssh-rsa ${"x".repeat(2_732)}`, problem: reason },
     ports: many(20, () => ({ port: 65_535, kind: "jupyter" as const, address: `http://${line}:65535`, answers: true })),
   },

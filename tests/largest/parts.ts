@@ -1,3 +1,4 @@
+import { MOST_MACHINES } from "#core/fleet.ts";
 import { environmentKey, keyText, nodeKey } from "#core/store/keys.ts";
 import { asSealed, type Sealed } from "#core/store/sealed.ts";
 
@@ -27,9 +28,9 @@ export const nodeItemKey = nodeKey("cpu-shared", "f", `${machine.name}~${machine
 export const size = {
   pool: "cpu-shared",
   instanceType: "p6-b200.48xlarge",
-  machines: 2,
+  machines: MOST_MACHINES,
   units: 8,
-  gpus: 16,
+  gpus: 8 * MOST_MACHINES,
   wantedMs: 31_536_000_000,
 };
 

@@ -152,8 +152,8 @@ const standing = {
   closed: "unreadable",
   freeUnits: 1e6,
   waiting: 2_000,
-  room: many(56, () => ({ ...times, machines: 4, units: 32, zone, gaps: many(4, () => [at, at, at] as const) })),
-  turns: many(400, () => ({ ...times, position: 2_000, units: 100_000, need: { machines: 4, units: 32 } })),
+  room: many(104, () => ({ ...times, machines: 8, units: 32, zone, gaps: many(4, () => [at, at, at] as const) })),
+  turns: many(400, () => ({ ...times, position: 2_000, units: 100_000, need: { machines: 8, units: 32 } })),
   owners: Object.fromEntries(many(400, (n) => [formatUid(n), 100_000])),
   machines: many(48, () => [zone, 32, 10_000] as const),
   withoutForeign: { machines: many(48, () => [zone, 32, 10_000] as const), units: 1e6 },
@@ -167,8 +167,8 @@ export const forecast = {
   at,
   later: at,
   standing,
-  passing: { until: at, fits: many(56, () => ({ machines: 4, units: 32, zone })) },
-  arrivals: many(100, () => [at, uid, zone, 4, 32, size.wantedMs]),
+  passing: { until: at, fits: many(104, () => ({ machines: 8, units: 32, zone })) },
+  arrivals: many(100, () => [at, uid, zone, 8, 32, size.wantedMs]),
 };
 
 export const forecastOfDigit = {

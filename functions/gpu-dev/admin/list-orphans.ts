@@ -34,7 +34,7 @@ const Orphans = z
               .int()
               .nullable()
               .describe(
-                "Number of GPUs. Without it a submit asks for all GPUs of the machine; 16 means two machines of 8.",
+                "Number of GPUs. Without it a submit asks for all GPUs of the machine; multiples of them mean up to 8 whole machines.",
               ),
           })
           .meta({ id: "OrphanRun" }),

@@ -10,6 +10,11 @@ async function readText(world: HttpWorld, key: string, path: string): Promise<st
   return response.text();
 }
 
+/** Returns the GPUs of two to eight whole machines. */
+function multiplesOf(gpus: number): number[] {
+  return [2, 3, 4, 5, 6, 7, 8].map((machines) => machines * gpus);
+}
+
 /** 24 GPUs of three types and a CPU machine; one H100 machine is active, half of the A10Gs, and two jobs wait. */
 async function busyWorld() {
   const world = await httpWorld({ nodes: newNodes({ h100: 2, a10g: 1, "t4-small": 1, "cpu-x86": 1 }) });
@@ -42,10 +47,10 @@ test("availability has the documented keys in their order, types with machines s
   const open = { open: true, closed_reason: null };
   const { a100: _, ...present } = {
     ...byType,
-    a10g: { ...byType.a10g, ...open, largest_free: 2, count_options: [1, 2, 4], scalable: 0 },
+    a10g: { ...byType.a10g, ...open, largest_free: 2, count_options: [1, 2, 4, ...multiplesOf(4)], scalable: 0 },
     "cpu-x86": { ...byType["cpu-x86"], ...open, largest_free: 0, count_options: [0], scalable: 0 },
-    h100: { ...h100, ...open, largest_free: 8, count_options: [1, 2, 4, 8, 16], scalable: 0 },
-    "t4-small": { ...byType["t4-small"], ...open, largest_free: 1, count_options: [1], scalable: 0 },
+    h100: { ...h100, ...open, largest_free: 8, count_options: [1, 2, 4, 8, ...multiplesOf(8)], scalable: 0 },
+    "t4-small": { ...byType["t4-small"], ...open, largest_free: 1, count_options: [1, ...multiplesOf(1)], scalable: 0 },
   };
   expect(text.replace(stamp, "")).toBe(`{"availability":${JSON.stringify(present)},`);
   expect(text).toMatch(stamp);
@@ -123,7 +128,12 @@ test("availability shows the free units of one machine, why a type is closed and
   await world.advance(61_000);
 
   expect(before.h100).toMatchObject({ available: 38, largest_free: 8, open: true, closed_reason: null, scalable: 3 });
-  expect(before.l4).toMatchObject({ available: 3, largest_free: 3, count_options: [1, 2, 4], scalable: 0 });
+  expect(before.l4).toMatchObject({
+    available: 3,
+    largest_free: 3,
+    count_options: [1, 2, 4, ...multiplesOf(4)],
+    scalable: 0,
+  });
   expect(numbers).toHaveLength(1);
   expect((await types()).h100).toMatchObject({
     available: 0,

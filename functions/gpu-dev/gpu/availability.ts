@@ -15,7 +15,8 @@ const Availability = z
   })
   .meta({ id: "Availability" });
 
-const open = { open: true, closed_reason: null, largest_free: 8, count_options: [1, 2, 4, 8, 16], scalable: 0 };
+const counts = [1, 2, 4, 8, 16, 24, 32, 40, 48, 56, 64];
+const open = { open: true, closed_reason: null, largest_free: 8, count_options: counts, scalable: 0 };
 
 const route = createRoute({
   method: "get",

@@ -29,7 +29,7 @@ const Estimated = EstimatedTimes.extend({
           gpu_count: z
             .int()
             .describe(
-              "Number of GPUs. Without it a submit asks for all GPUs of the machine; 16 means two machines of 8.",
+              "Number of GPUs. Without it a submit asks for all GPUs of the machine; multiples of them mean up to 8 whole machines.",
             ),
         })
         .extend(EstimatedTimes.shape)

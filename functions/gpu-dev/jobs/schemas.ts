@@ -25,7 +25,9 @@ export const JobSummary = z
       .describe("The type of GPU, for example `h100`. A submit may leave it out; it must match the instance type."),
     gpu_count: z
       .int()
-      .describe("Number of GPUs. Without it a submit asks for all GPUs of the machine; 16 means two machines of 8."),
+      .describe(
+        "Number of GPUs. Without it a submit asks for all GPUs of the machine; multiples of them mean up to 8 whole machines.",
+      ),
     instance_type: z.string().describe("The machine, by its AWS name."),
     duration_hours: z.number().describe("Duration in hours. A shown job's duration includes its extensions."),
     created_at: Timestamp.describe("When it was created."),

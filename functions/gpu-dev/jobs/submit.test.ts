@@ -120,8 +120,8 @@ const kept: readonly (readonly [Readonly<Record<string, unknown>>, Readonly<Reco
     { gpu_type: "h100", gpu_count: 4 },
     { gpu_type: "h100", gpu_count: 4 },
   ],
-  ...[1, 2, 4, 8, 16].map((count) => [{ gpu_count: count }, { gpu_count: count }] as const),
-  ...[1, 2, 4].map(
+  ...[1, 2, 4, 8, 16, 24, 64].map((count) => [{ gpu_count: count }, { gpu_count: count }] as const),
+  ...[1, 2, 4, 8, 12, 32].map(
     (count) =>
       [
         { instance_type: "g5.12xlarge", gpu_count: count },
@@ -129,6 +129,10 @@ const kept: readonly (readonly [Readonly<Record<string, unknown>>, Readonly<Reco
       ] as const,
   ),
   [{ instance_type: "g4dn.2xlarge" }, { gpu_type: "t4-small", gpu_count: 1 }],
+  [
+    { instance_type: "g4dn.2xlarge", gpu_count: 8 },
+    { gpu_type: "t4-small", gpu_count: 8 },
+  ],
   [{ instance_type: "g4dn.12xlarge" }, { gpu_type: "t4", gpu_count: 4 }],
   [{ instance_type: "g6.12xlarge" }, { gpu_type: "l4", gpu_count: 4 }],
   [{ instance_type: "p4d.24xlarge" }, { gpu_type: "a100", gpu_count: 8 }],

@@ -46,16 +46,15 @@ async function askType({ berth, questions, signal }: Asking, settings: JobSettin
   ]);
 }
 
-const counts = [1, 2, 4, 8, 16];
+const parts = [1, 2, 4, 8];
 
-/** A request for 16 GPUs takes two whole machines. */
+/** Offers parts of a machine, and as many whole machines as there are. */
 async function askGpus({ berth, questions, signal }: Asking, settings: JobSettings): Promise<number | undefined> {
   const { gpuCount } = machineOfType(settings.type ?? "");
   if (gpuCount === 0) return undefined;
   const { availability } = await berth.availability({ signal });
-  const { total = 0 } = availability[settings.type ?? ""] ?? {};
-  const most = gpuCount === 8 && total >= 16 ? 16 : gpuCount;
-  const offered = counts.filter((count) => count <= most);
+  const { total = 0, count_options = parts } = availability[settings.type ?? ""] ?? {};
+  const offered = count_options.filter((count) => count <= Math.max(gpuCount, total));
   if (offered.length === 1) return 1;
   const labels = offered.map(async (gpus): Promise<Choice> => {
     const words = await startTime(berth, { ...settings, gpus }, signal);

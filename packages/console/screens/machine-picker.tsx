@@ -88,6 +88,7 @@ function Counts({ job, set, type }: PickerProps & { readonly type: Type | undefi
       {counts.map((count) => (
         <label key={count} className="toggle">
           <input type="radio" name="gpus" checked={job.gpus === count} onChange={() => set({ gpus: count })} /> {count}
+          {type && count > type.max_per_node && <span className="faint"> on {count / type.max_per_node} machines</span>}
         </label>
       ))}
     </fieldset>

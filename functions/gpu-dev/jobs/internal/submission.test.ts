@@ -33,7 +33,7 @@ const github = pattern(
   "A GitHub name has 1 to 39 letters, numbers, and single hyphens, and begins and ends with a letter or number",
 );
 const diskName = pattern("Disk name must contain only letters, numbers, hyphens, and underscores");
-const eight = value("p5.48xlarge offers 1, 2, 4, 8, 16 GPUs");
+const eight = value("p5.48xlarge offers 1, 2, 4, 8, 16, 24, 32, 40, 48, 56, 64 GPUs");
 
 const rows: readonly (readonly [field: string, input: unknown, answer: readonly string[]])[] = [
   ["image", 5, string],
@@ -76,7 +76,7 @@ const rows: readonly (readonly [field: string, input: unknown, answer: readonly 
   ["gpu_count", 0, eight],
   ["gpu_count", -1, eight],
   ["gpu_count", 3, eight],
-  ["gpu_count", 32, eight],
+  ["gpu_count", 12, eight],
   ["gpu_count", 2.5, integer],
   ["gpu_count", "8", integer],
   ["name", "", short],
@@ -240,9 +240,10 @@ test("too many unknown fields are refused with a message", async () => {
 
 test.each([
   ["c7i.8xlarge", 1, "c7i.8xlarge offers 0 GPUs"],
-  ["g5.12xlarge", 8, "g5.12xlarge offers 1, 2, 4 GPUs"],
-  ["g5.12xlarge", 16, "g5.12xlarge offers 1, 2, 4 GPUs"],
-  ["g4dn.2xlarge", 2, "g4dn.2xlarge offers 1 GPUs"],
+  ["p5.48xlarge", 72, "p5.48xlarge offers 1, 2, 4, 8, 16, 24, 32, 40, 48, 56, 64 GPUs"],
+  ["g5.12xlarge", 6, "g5.12xlarge offers 1, 2, 4, 8, 12, 16, 20, 24, 28, 32 GPUs"],
+  ["g5.12xlarge", 36, "g5.12xlarge offers 1, 2, 4, 8, 12, 16, 20, 24, 28, 32 GPUs"],
+  ["g4dn.2xlarge", 9, "g4dn.2xlarge offers 1, 2, 3, 4, 5, 6, 7, 8 GPUs"],
 ])("%s does not offer %i GPUs", async (instance_type, gpu_count, msg) => {
   const problems = await listProblems({ ...plainJob, instance_type, gpu_count });
 

@@ -62,7 +62,9 @@ export function Submission(settings: Settings) {
       gpu_count: z
         .int()
         .nullish()
-        .describe("Number of GPUs. Without it a submit asks for all GPUs of the machine; 16 means two machines of 8."),
+        .describe(
+          "Number of GPUs. Without it a submit asks for all GPUs of the machine; multiples of them mean up to 8 whole machines.",
+        ),
       name: JobName,
       github_user: GithubName.nullish().describe("The GitHub user whose SSH keys open the job once it is active."),
       ssh_public_keys: z

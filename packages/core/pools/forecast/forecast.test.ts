@@ -299,7 +299,8 @@ describe("an estimate", () => {
     expect(at.get("1x4 null")).toBe(NOW + HOUR);
     expect(at.get("1x4 b")).toBe(NOW + 3 * HOUR);
     expect(at.get("2x8 null")).toBe(NOW + 4 * HOUR);
-    expect(at.get("4x8 null")).toBeNull();
+    expect(at.get("3x8 null")).toBeNull();
+    expect(at.has("4x8 null")).toBe(false);
   });
 });
 

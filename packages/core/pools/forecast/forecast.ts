@@ -1,3 +1,4 @@
+import { MOST_MACHINES } from "../../fleet.ts";
 import type { Clock } from "../../ports/clock.ts";
 import { DAY_MS } from "../../units.ts";
 import type { Need } from "../plan/free-units.ts";
@@ -134,11 +135,12 @@ function buildOptions(
   };
 }
 
-/** Returns common sizes, in any zone and in each: parts of a machine by powers of two, and 1, 2 or 4 machines. */
+/** Returns common sizes, in any zone and in each: parts of a machine by powers of two, and whole machines. */
 function usualNeeds({ nodes, makeable, makeableZones = [], unitsPerNode }: PlanInput): Need[] {
   const sizes: Omit<Need, "zone">[] = [];
   for (let units = 1; units < unitsPerNode; units *= 2) sizes.push({ machines: 1, units });
-  for (const machines of [1, 2, 4]) sizes.push({ machines, units: unitsPerNode });
+  const most = Math.min(MOST_MACHINES, nodes.length + makeable);
+  for (let machines = 1; machines <= most; machines++) sizes.push({ machines, units: unitsPerNode });
   const all = new Set([...nodes.map(({ zone }) => zone), ...makeableZones]);
   const zones = [...all].sort().slice(0, MOST_ZONES);
   const elsewhere = makeable > 0 && makeableZones.length === 0 ? [ELSEWHERE] : [];

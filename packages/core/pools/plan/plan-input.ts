@@ -1,4 +1,4 @@
-import { instanceTypeOfPool, unitsPerNode } from "../../fleet.ts";
+import { instanceTypeOfPool, MOST_MACHINES, unitsPerNode } from "../../fleet.ts";
 import type { PlannerContext } from "../../reconciler/step.ts";
 import { currentInterruption } from "../capacity/interruption.ts";
 import { isInParts, zonesIn } from "../capacity/pool-parts.ts";
@@ -27,7 +27,8 @@ export function buildPlanInput(
   const toMake = makeable(ctx, ledger);
   const { shortage } = ledger.makeable;
   const lacking = getLackingZones(ledger.makeable, now);
-  const mostUnpinned = (shortage ? MOST_TRIED : MOST_UNPINNED) - machinesIn(ledger.makeable);
+  // A try after a shortage waits for the machines of the largest job.
+  const mostUnpinned = (shortage ? MOST_MACHINES : MOST_UNPINNED) - machinesIn(ledger.makeable);
   const input: PlanInput = {
     nodes: usable.map(toPlanNode),
     occupied: occupiedOn(ledger, usable),
@@ -83,8 +84,6 @@ function findRetryAt(makeable: MakeableLedger, zones: readonly string[], now: nu
 
 /** All grants on machines still to be created are in one item. DynamoDB limits items to 400 KB. */
 const MOST_UNPINNED = 500;
-/** The most machines that a try after a shortage waits for: those of the largest job. */
-const MOST_TRIED = 8;
 
 /** Occupies the rest of the machines still to be created until one may be ready, for the plan and the forecast. */
 export function withoutNewMachines(input: PlanInput, retryAt: number): PlanInput {

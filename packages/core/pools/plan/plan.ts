@@ -1,4 +1,5 @@
 import type { Size } from "../../environments/record/record.ts";
+import { MOST_MACHINES } from "../../fleet.ts";
 import type { Share } from "../../ports/compute.ts";
 import { unitsByOwner } from "../ledger/units-by-owner.ts";
 import { canEverFit, mayFitUnread, withoutForeign, zoneOfNew } from "./ever-fits.ts";
@@ -110,8 +111,6 @@ export interface Plan {
   /** The free units of the emptiest machines, most first, up to the most machines of a job. */
   readonly mostFree: readonly number[];
 }
-
-const MOST_MACHINES = 8;
 
 /**
  * Plans admission without side effects (docs/architecture/admission.md): grants, and for other jobs position, earliest
