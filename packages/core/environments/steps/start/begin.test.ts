@@ -3,8 +3,8 @@ import { memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-worl
 import { requestCancel } from "../../verbs/actions.ts";
 import { createEnvironment } from "../../verbs/create.ts";
 
-it("a command on two machines starts once both are ready", async () => {
-  const world = await twoMachines();
+it("a command on several machines starts once all are ready", async () => {
+  const world = await severalMachines();
 
   await world.advance(60_000);
 
@@ -14,7 +14,7 @@ it("a command on two machines starts once both are ready", async () => {
 });
 
 it("a command does not start once its end is decided", async () => {
-  const world = await twoMachines();
+  const world = await severalMachines();
   await world.deliver();
   world.clock.advance(IMAGE_MS - 1);
   await requestCancel(world.as("alice"), "one");
@@ -30,9 +30,9 @@ it("a command does not start once its end is decided", async () => {
 
 const IMAGE_MS = 10_000;
 
-/** A cluster that holds back the command of several machines, and a job with two machines. */
-async function twoMachines() {
-  const world = await memoryWorld({ nodes: newNodes({ h100: 2 }), delays: { imageMs: IMAGE_MS }, gates: true });
-  await createEnvironment(world.as("alice"), newEnvironment("one", { gpus: 16 }));
+/** A cluster that holds back the command of several machines, and a job with three machines. */
+async function severalMachines() {
+  const world = await memoryWorld({ nodes: newNodes({ h100: 3 }), delays: { imageMs: IMAGE_MS }, gates: true });
+  await createEnvironment(world.as("alice"), newEnvironment("one", { gpus: 24 }));
   return world;
 }

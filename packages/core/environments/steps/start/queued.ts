@@ -10,6 +10,7 @@ import type { ReconcileRequest } from "../../../ports/queue.ts";
 import { pollBackoffMs } from "../../../reconciler/backoff.ts";
 import type { Step, WorkerContext } from "../../../reconciler/step.ts";
 import { isLedgerItem, keyText } from "../../../store/keys.ts";
+import { listMachineNames } from "../../../text/machine-names.ts";
 import { closeActions } from "../../record/changes/actions.ts";
 import { nextExtensionAt, showExtensions } from "../../record/changes/extensions.ts";
 import { mayHaveWritten } from "../../record/disk/disk-use.ts";
@@ -200,5 +201,5 @@ function takeGrant(environment: Environment, offer: Offer, now: number): Environ
   };
   const step = environment.disk || lacksVolumes(environment) ? "disk" : "pod";
   // The timeline notes the grant. From here on, the record's reason is its present obstacle.
-  return { ...enter(taken, "preparing", now, `Capacity granted on ${nodes.join(", ")}`), step, reason: null };
+  return { ...enter(taken, "preparing", now, `Capacity granted on ${listMachineNames(nodes)}`), step, reason: null };
 }

@@ -3,6 +3,7 @@ import { findRevocationCause, isRefusedByMachine, type RevocationCause } from ".
 import type { Observation } from "../../../ports/compute.ts";
 import { RunBound } from "../../../problem.ts";
 import type { Step, WorkerContext } from "../../../reconciler/step.ts";
+import { listMachineNames } from "../../../text/machine-names.ts";
 import { MINUTE_MS } from "../../../units.ts";
 import type { DiskUse } from "../../record/disk/disk-use.ts";
 import { type Environment, type Withdrawn, waitingFields } from "../../record/record.ts";
@@ -156,7 +157,7 @@ function whatFailed({ run, size, reason }: Environment, excuse: RevocationCause 
   const nodes = (run.grant?.shares ?? []).flatMap((share) => share.node ?? []);
   if (excuse?.why === "unmade")
     return `No new ${size.instanceType} came within ${within}${reason ? `: ${reason}` : ""}`;
-  if (!excuse) return `Nothing could start on ${nodes.join(", ") || "a new machine"} within ${within}`;
+  if (!excuse) return `Nothing could start on ${listMachineNames(nodes) || "a new machine"} within ${within}`;
   if (excuse.why === "refused") return "The cluster does not accept this run now";
   if (excuse.why === "unseen") return `The cluster reported nothing about it within ${within}`;
   return words[excuse.why](excuse.name);

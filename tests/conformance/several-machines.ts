@@ -3,23 +3,23 @@ import type { LedgerItem } from "#core/pools/ledger/record.ts";
 import type { ConditionalPut, Item, Table } from "#core/ports/table.ts";
 import { Conflict } from "#core/problem.ts";
 import type { NodeGroup } from "#core/settings.ts";
+import { listMachineNames } from "#core/text/machine-names.ts";
 import { submitJob } from "../fixtures/catalog-requests.ts";
 import { type HttpWorld, type HttpWorldOptions, httpWorld } from "../worlds/http-world.ts";
 import { newNodes } from "../worlds/memory-world.ts";
 import { viewPool } from "../worlds/pool-view.ts";
 
 const MINUTE = 60_000;
-const names = ["h100-1", "h100-2"];
 
-/** Tests of a job of 16 GPUs, which takes two machines, on a Table with transactions. Each test opens a new one. */
-export function twoMachineCases(open: () => Promise<Table>): void {
-  const start: Start = async ({ wrapTable = (table: Table) => table, ...options } = {}) =>
-    startedOn(wrapTable(await open()), options);
+/** Tests of jobs that take whole machines, on a Table with transactions. Each test opens a new one. */
+export function severalMachineCases(open: () => Promise<Table>, counts: readonly number[]): void {
+  describe.each(counts)("a job of %i machines", (count) => {
+    const start: Start = async ({ wrapTable = (table: Table) => table, ...options } = {}) =>
+      startedOn(wrapTable(await open()), count, options);
 
-  describe("a job of 16 GPUs", () => {
     itsLife(start);
     itsLine(start);
-    allOrNothing(start);
+    allOrNothing(start, count);
   });
 }
 
@@ -28,8 +28,8 @@ type Start = (
 ) => ReturnType<typeof startedOn>;
 
 function itsLife(start: Start): void {
-  it("is active on both machines, shows its access, and releases both at its end", async () => {
-    const { world, uidOf, submit, job, free } = await start({ access: { sshPort: 2222 } });
+  it("is active on all of them, shows its access, and releases all at its end", async () => {
+    const { world, names, gpus, uidOf, submit, job, free } = await start({ access: { sshPort: 2222 } });
     world.githubKeys.publish("octocat", `ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI${"A".repeat(43)}`);
     const id = await submit({ command: "train", duration_hours: 1, github_user: "octocat" });
     const uid = uidOf(id);
@@ -47,18 +47,18 @@ function itsLife(start: Start): void {
       node_port: 2222,
       ssh_command: `ssh -p 2222 ${pod}-${uid.slice(0, 8)}@127.0.0.1`,
     };
-    expect(active).toMatchObject({ status: "active", gpu_count: 16, status_reason: null, ...access });
-    expect(listReasons(active)).toContain("Capacity granted on h100-1, h100-2");
-    expect(during).toEqual({ total: 16, available: 0, in_use: 16 });
-    expect(held).toEqual({ "h100-1": [`${uid} held`], "h100-2": [`${uid} held`] });
+    expect(active).toMatchObject({ status: "active", gpu_count: gpus, status_reason: null, ...access });
+    expect(listReasons(active)).toContain(`Capacity granted on ${listMachineNames(names)}`);
+    expect(during).toEqual({ total: gpus, available: 0, in_use: gpus });
+    expect(held).toEqual(onEach(names, `${uid} held`));
     expect(await job(id)).toMatchObject({ status: "completed", node_ip: null, ssh_command: null });
-    expect(await free()).toEqual({ total: 16, available: 16, in_use: 0 });
-    expect(await getHoldings(world)).toEqual({ "h100-1": [], "h100-2": [] });
-    expect(listStarts(world, uid)).toEqual({ starts: 1, peaks: [8, 8] });
+    expect(await free()).toEqual({ total: gpus, available: gpus, in_use: 0 });
+    expect(await getHoldings(world)).toEqual(onEach(names));
+    expect(listStarts(world, names, uid)).toEqual({ starts: 1, peaks: names.map(() => 8) });
   });
 
-  it("is cancelled while it runs, and both machines go to the next job", async () => {
-    const { world, uidOf, submit, cancel, job } = await start();
+  it("is cancelled while it runs, and all machines go to the next job", async () => {
+    const { world, names, uidOf, submit, cancel, job } = await start();
     const first = await submit();
     await world.advance(5_000);
     const behind = await submit();
@@ -72,12 +72,12 @@ function itsLife(start: Start): void {
     expect(await job(first)).toMatchObject({ status: "cancelled", actions: [{ status: "done" }] });
     expect(await job(behind)).toMatchObject({ status: "active", queue_position: null });
     const uid = uidOf(behind);
-    expect(await getHoldings(world)).toEqual({ "h100-1": [`${uid} held`], "h100-2": [`${uid} held`] });
-    expect(listStarts(world, uid)).toEqual({ starts: 1, peaks: [8, 8] });
+    expect(await getHoldings(world)).toEqual(onEach(names, `${uid} held`));
+    expect(listStarts(world, names, uid)).toEqual({ starts: 1, peaks: names.map(() => 8) });
   });
 
-  it("is lost when one of its machines is, and releases only the other", async () => {
-    const { world, uidOf, submit, job, free } = await start();
+  it("is lost when one of its machines is, and releases only the others", async () => {
+    const { world, names, gpus, uidOf, submit, job, free } = await start();
     const id = await submit();
     await world.advance(5_000);
 
@@ -85,16 +85,20 @@ function itsLife(start: Start): void {
     world.compute.setMachine("node-h100-2", "gone");
     await world.advance(3 * MINUTE);
 
-    expect(await job(id)).toMatchObject({ status: "failed", node_ip: null });
-    expect(await free()).toEqual({ total: 8, available: 8, in_use: 0 });
-    expect(await getHoldings(world)).toEqual({ "h100-1": [] });
-    expect(listStarts(world, uidOf(id))).toEqual({ starts: 1, peaks: [8, 8] });
+    expect(await job(id)).toMatchObject({
+      status: "failed",
+      status_reason: "Its machine was lost: h100-2",
+      node_ip: null,
+    });
+    expect(await free()).toEqual({ total: gpus - 8, available: gpus - 8, in_use: 0 });
+    expect(await getHoldings(world)).toEqual(onEach(names.filter((name) => name !== "h100-2")));
+    expect(listStarts(world, names, uidOf(id))).toEqual({ starts: 1, peaks: names.map(() => 8) });
   });
 }
 
 function itsLine(start: Start): void {
-  it("waits while one machine is not free without units of the other, and leaves no trace when cancelled", async () => {
-    const { world, uidOf, submit, cancel, job, free } = await start();
+  it("waits while one machine is not free without units of the others, and leaves no trace when cancelled", async () => {
+    const { world, names, gpus, uidOf, submit, cancel, job, free } = await start();
     const small = await submit({ gpu_count: 8 });
     await world.advance(5_000);
     const large = await submit();
@@ -105,70 +109,69 @@ function itsLine(start: Start): void {
     await world.advance(20_000);
 
     expect(waiting).toMatchObject({ status: "queued", queue_position: 1, node_ip: null, ssh_command: null });
+    const none = names.slice(1).map(() => []);
     const ofSmall = [`${uidOf(small)} held`];
-    expect(Object.values(before).sort()).toEqual([[], ofSmall]);
+    expect(Object.values(before).sort()).toEqual([...none, ofSmall]);
     expect(await job(large)).toMatchObject({ status: "cancelled", queue_position: null });
-    expect(Object.values(await getHoldings(world)).sort()).toEqual([[], ofSmall]);
-    expect(await free()).toEqual({ total: 16, available: 8, in_use: 8 });
+    expect(Object.values(await getHoldings(world)).sort()).toEqual([...none, ofSmall]);
+    expect(await free()).toEqual({ total: gpus, available: gpus - 8, in_use: 8 });
     expect(world.compute.starts(uidOf(large), 1)).toBe(0);
   });
 }
 
-function allOrNothing(start: Start): void {
+function allOrNothing(start: Start, count: number): void {
   it.each([
     ["first", 0],
-    ["second", 1],
-  ])(
-    "gets both machines or none when the %s machine's ledger changes meanwhile, and both soon after",
-    async (_, at) => {
-      const halves: string[][] = [];
-      const wrapTable = (table: Table) =>
-        hurried(table, at, async (puts) => halves.push(...(await heldIn(table, puts))));
-      const { world, uidOf, submit, job } = await start({ wrapTable });
-      const id = await submit();
+    ["last", count - 1],
+  ])("gets all machines or none when the ledger of the %s changes meanwhile, and all soon after", async (_, at) => {
+    const parts: string[][] = [];
+    const wrapTable = (table: Table) => hurried(table, at, async (puts) => parts.push(...(await heldIn(table, puts))));
+    const { world, names, uidOf, submit, job } = await start({ wrapTable });
+    const id = await submit();
 
-      await world.advance(10_000);
+    await world.advance(10_000);
 
-      expect(halves).toEqual([[], []]);
-      expect(await job(id)).toMatchObject({ status: "active" });
-      const uid = uidOf(id);
-      expect(await getHoldings(world)).toEqual({ "h100-1": [`${uid} held`], "h100-2": [`${uid} held`] });
-      expect(listStarts(world, uid)).toEqual({ starts: 1, peaks: [8, 8] });
-    },
-  );
+    expect(parts).toEqual(names.map(() => []));
+    expect(await job(id)).toMatchObject({ status: "active" });
+    const uid = uidOf(id);
+    expect(await getHoldings(world)).toEqual(onEach(names, `${uid} held`));
+    expect(listStarts(world, names, uid)).toEqual({ starts: 1, peaks: names.map(() => 8) });
+  });
 
-  it("moves from machines still to be created to the two new ones, only as a whole", async () => {
-    const nodeGroups: NodeGroup[] = [{ pool: "h100", mostNodes: 2, startupMs: 2 * MINUTE, zones: [] }];
+  it("moves from machines still to be created to the new ones, only as a whole", async () => {
+    const nodeGroups: NodeGroup[] = [{ pool: "h100", mostNodes: count, startupMs: 2 * MINUTE, zones: [] }];
     const left: string[][] = [];
     const wrapTable = (table: Table) => hurried(table, 1, async (puts) => left.push(...(await heldIn(table, puts))));
-    const { world, uidOf, submit, job } = await start({ nodes: [], settings: { nodeGroups }, wrapTable });
+    const { world, names, uidOf, submit, job } = await start({ nodes: [], settings: { nodeGroups }, wrapTable });
     const id = await submit();
     await world.advance(30_000);
     const early = await job(id);
     const uid = uidOf(id);
     const unpinned = await getUnpinned(world);
 
-    for (const node of newNodes({ h100: 2 })) world.compute.setNode(node);
+    for (const node of newNodes({ h100: count })) world.compute.setNode(node);
     await world.advance(2 * MINUTE);
 
-    expect(listReasons(early)).toContain("Capacity granted on a node still to be made, a node still to be made");
+    const toBeMade = listMachineNames(names.map(() => "a node still to be made"));
+    expect(listReasons(early)).toContain(`Capacity granted on ${toBeMade}`);
     expect(unpinned).toEqual([uid]);
-    expect(left.sort((a, b) => a.length - b.length)).toEqual([[], [], [uid]]);
+    expect(left.sort((a, b) => a.length - b.length)).toEqual([...names.map(() => []), [uid]]);
     expect(await job(id)).toMatchObject({ status: "active" });
     expect(await getUnpinned(world)).toEqual([]);
-    expect(await getHoldings(world)).toEqual({ "h100-1": [`${uid} held`], "h100-2": [`${uid} held`] });
+    expect(await getHoldings(world)).toEqual(onEach(names, `${uid} held`));
   });
 }
 
-/** Starts the whole catalog on this table with two machines. */
-async function startedOn(table: Table, options: HttpWorldOptions) {
+/** Starts the whole catalog on this table with as many machines as its jobs take. */
+async function startedOn(table: Table, machines: number, options: HttpWorldOptions) {
+  const nodes = newNodes({ h100: machines });
   const uids = new Map<unknown, string>();
   const put: Table["put"] = async (item, condition) => {
     const { kind, id, uid } = item as Item;
     if (kind === "environment") uids.set(id, String(uid));
     await table.put(item, condition);
   };
-  const world = await httpWorld({ nodes: newNodes({ h100: 2 }), ...options, table: { ...table, put } });
+  const world = await httpWorld({ nodes, ...options, table: { ...table, put } });
   const key = await world.login();
   const ask = async (method: string, path: string) => {
     const response = await world.request(method, path, { key });
@@ -177,8 +180,10 @@ async function startedOn(table: Table, options: HttpWorldOptions) {
   };
   return {
     world,
+    names: nodes.map(({ name }) => name),
+    gpus: 8 * machines,
     uidOf: (id: string) => uids.get(id) ?? "",
-    submit: (fields: object = {}) => submitJob(world, key, { gpu_count: 16, ...fields }),
+    submit: (fields: object = {}) => submitJob(world, key, { gpu_count: 8 * machines, ...fields }),
     cancel: (id: string) => ask("POST", `/v1/jobs/${id}/cancel`),
     job: (id: string) => ask("GET", `/v1/jobs/${id}`),
     free: async () => {
@@ -193,6 +198,10 @@ type Shown = Readonly<Record<string, unknown>>;
 
 function listReasons({ timeline }: Shown): unknown[] {
   return (timeline as readonly Shown[]).map(({ reason }) => reason);
+}
+
+function onEach(names: readonly string[], ...holders: string[]): Record<string, string[]> {
+  return Object.fromEntries(names.map((name) => [name, holders]));
 }
 
 /** Returns the holders in each machine's ledger item, by the machine's name. */
@@ -213,7 +222,7 @@ async function getUnpinned({ ctx }: HttpWorld): Promise<string[]> {
 }
 
 /** Counts the starts of a command, and the peak of used units on each machine. */
-function listStarts({ compute }: HttpWorld, uid: string): { starts: number; peaks: number[] } {
+function listStarts({ compute }: HttpWorld, names: readonly string[], uid: string) {
   return { starts: compute.starts(uid, 1), peaks: names.map(compute.peakUnits) };
 }
 

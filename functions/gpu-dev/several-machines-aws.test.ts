@@ -4,9 +4,10 @@ import { dynamoClient, dynamoTable } from "#aws/dynamodb/table.ts";
 import { ensureTable } from "#tests/aws/dynamodb.ts";
 import { MOTO_MISSING, startMoto } from "#tests/aws/moto.ts";
 import { patient } from "#tests/aws/patient.ts";
-import { twoMachineCases } from "#tests/conformance/two-machines.ts";
+import { severalMachineCases } from "#tests/conformance/several-machines.ts";
 import { submitJob } from "#tests/fixtures/catalog-requests.ts";
 import { httpWorld } from "#tests/worlds/http-world.ts";
+import { newNodes } from "#tests/worlds/memory-world.ts";
 
 // dynalite has no transactions. Berth adds them out of its single puts (tests/aws/transactions.ts).
 const moto = await startMoto();
@@ -41,12 +42,12 @@ describe("on the table on DynamoDB, played by moto", () => {
     await stop();
   });
 
-  twoMachineCases(open);
+  severalMachineCases(open, [8]);
 
-  it("grants a job of two machines with one transaction of DynamoDB", async () => {
-    const world = await httpWorld({ table: await open() });
+  it("grants a job of eight machines with one transaction of DynamoDB", async () => {
+    const world = await httpWorld({ table: await open(), nodes: newNodes({ h100: 8 }) });
     const key = await world.login();
-    await submitJob(world, key, { gpu_count: 16 });
+    await submitJob(world, key, { gpu_count: 64 });
     sent.length = 0;
 
     await world.advance(5_000);
