@@ -77,6 +77,32 @@ test("a machine without a node object for 10 s is lost if its provider confirms 
 });
 
 test.each([
+  ["several machines, which end in their grace period", 24, 120_000],
+  ["one machine, which has no command any more", 8, 10_000],
+])("a run is removed by force once a machine is lost: of %s", async (_, gpus, afterMs) => {
+  const options = { nodes: newNodes({ h100: 3 }), settings: { graceSeconds: 120 } };
+  const job = await running(newEnvironment("job", { gpus, hours: 24 }), options);
+  const { compute, clock } = job.world;
+  const { remove } = compute;
+  const removals: { readonly force: boolean; readonly at: number }[] = [];
+  compute.remove = (uid, run, removal) => {
+    removals.push({ force: removal.force, at: clock.now() });
+    return remove(uid, run, removal);
+  };
+  compute.removeNode(job.name);
+  compute.setMachine(job.uid, "gone");
+
+  await until(job, 10 * MINUTE, ({ phase, run: { grant } }) => phase === "failed" && grant === null);
+
+  const [first] = removals;
+  const forced = removals.find(({ force }) => force);
+  const passedMs = (forced?.at ?? 0) - (first?.at ?? 0);
+  expect(first?.force).toBe(false);
+  expect(passedMs).toBeGreaterThanOrEqual(afterMs);
+  expect(passedMs).toBeLessThan(afterMs + MINUTE);
+});
+
+test.each([
   ["its provider says gone ends the job", "gone", "failed"],
   ["its provider says running is waited for", "running", "preparing"],
 ] as const)("a bound machine that is lost during a withdrawal and that %s", async (_, state, phase) => {

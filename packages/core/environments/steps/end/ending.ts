@@ -93,7 +93,7 @@ async function removeRun(
     const observed = left && seen.log?.failed ? await copyLastLog(ctx, seen, now) : seen;
     const hasTombstones = await ctx.compute.remove(uid, run, {
       graceSeconds: ctx.settings.graceSeconds,
-      force: mayForce(environment, lost, now),
+      force: mayForce(ctx, environment, lost, now),
       ...tombstonesFor(environment, now),
     });
     const stopping = {
@@ -148,11 +148,18 @@ function endedByItself(environment: Environment, { exitCode, endedAt }: Observat
   return { ...environment, end: { ...environment.end, outcome: { ...outcomeForExitCode(exitCode), at: endedAt } } };
 }
 
-/** Time for an ordinary removal of a run on a lost machine. The command is gone with the machine, so it gets no grace period. */
+/** Time for an ordinary removal of a run on a lost machine. */
 const FORCE_AFTER_MS = 10_000;
 
-function mayForce({ run: { removedAt } }: Environment, lost: Machine | undefined, now: number): boolean {
-  return lost !== undefined && now - (removedAt ?? now) >= FORCE_AFTER_MS;
+/** Reports whether to remove a lost machine's objects by force. Commands on the run's other machines first get their grace period. */
+function mayForce(
+  { settings }: WorkerContext,
+  { size, run: { removedAt } }: Environment,
+  lost: Machine | undefined,
+  now: number,
+): boolean {
+  const graceMs = size.machines > 1 ? settings.graceSeconds * 1000 : 0;
+  return lost !== undefined && now - (removedAt ?? now) >= Math.max(FORCE_AFTER_MS, graceMs);
 }
 
 /** Searches twice for objects that came back after the end, and waits until the pool has released it. */
