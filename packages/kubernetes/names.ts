@@ -29,6 +29,8 @@ export const annotation = {
   /** Present while Jupyter is requested. */
   jupyter: "berth/jupyter",
   host: "berth/host",
+  /** On pods of several machines only. The pods show it as a file. */
+  hostfile: "berth/hostfile",
   /** Node port of the SSH server; absent while the run has no key. */
   ssh: "berth/ssh",
   access: "berth/access",
@@ -72,9 +74,14 @@ export function formatJobName(id: RunId, machine: number): string {
   return machine === 0 ? nameOfRun(id) : `${nameOfRun(id)}-m${machine}`;
 }
 
-/** Host name of a machine for the others of its run. */
+/** Host name of a machine of a run. */
 export function formatHostName(machine: number): string {
   return `machine-${machine}`;
+}
+
+/** Returns the name by which the machines of a run resolve one of them, through the run's headless Service. */
+export function formatMachineAddress(id: RunId, machine: number): string {
+  return `${formatHostName(machine)}.${formatNetworkName(id)}`;
 }
 
 /** Validates an id, because names and selectors contain it unescaped. */

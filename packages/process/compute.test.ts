@@ -117,14 +117,26 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
 
   it("gives the machines of a run their ranks and a common address", async () => {
     const shares = fixtureNodes.map(({ name }) => ({ node: name, units: 8 }));
-    const command = 'echo "$NODE_RANK of $NNODES at $MASTER_ADDR:$MASTER_PORT with $BERTH_GPUS"';
+    const command = 'echo "$NODE_RANK of $NNODES at $MASTER_ADDR:$MASTER_PORT with $BERTH_GPUS of $WORLD_SIZE"';
 
     await fixture.compute.apply(fixture.runOf({ shares, gpusPerMachine: 8, command }));
 
     expect(await fixture.ended()).toMatchObject({ exitCode: 0, nodes: [{ name: "one" }, { name: "two" }] });
     const [, port] = /:(\d+)/.exec(await log()) ?? [];
     const lines = (await log()).trimEnd().split("\n");
-    expect(lines.toSorted()).toEqual([0, 1].map((rank) => `${rank} of 2 at 127.0.0.1:${port} with 8`));
+    expect(lines.toSorted()).toEqual([0, 1].map((rank) => `${rank} of 2 at 127.0.0.1:${port} with 8 of 16`));
+  });
+
+  it("shows each machine of a run a hostfile with a slot for each GPU", async () => {
+    const shares = fixtureNodes.map(({ name }) => ({ node: name, units: 8 }));
+    const command = 'cat "$BERTH_HOSTFILE"';
+
+    await fixture.compute.apply(fixture.runOf({ name: "train", shares, gpusPerMachine: 8, command }));
+
+    expect(await fixture.ended()).toMatchObject({ exitCode: 0 });
+    const sandboxed = ["train slots=8", "train slots=8", "train-1 slots=8", "train-1 slots=8"];
+    const bare = ["localhost slots=16", "localhost slots=16"];
+    expect((await log()).trimEnd().split("\n").toSorted()).toEqual(isolation === "bubblewrap" ? sandboxed : bare);
   });
 
   it("ends a run when any of its machines fails", async () => {

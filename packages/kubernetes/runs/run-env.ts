@@ -1,6 +1,7 @@
 import type { Run } from "#core/ports/compute.ts";
 import { findHomeMount } from "#core/ports/home-mount.ts";
-import { formatHostName, formatNetworkName, nameOfRun } from "../names.ts";
+import { hostfileDirectory, hostfileName } from "#core/ports/hostfile.ts";
+import { formatMachineAddress, nameOfRun } from "../names.ts";
 
 export interface Variable {
   readonly name: string;
@@ -12,7 +13,7 @@ const masterPort = 29_500;
 
 /**
  * Returns the variables that Berth sets in a run. They equal those of the process driver, and override the user's, but
- * for HOME.
+ * for HOME and WORLD_SIZE.
  */
 export function buildVariables(run: Run, machine: number): Variable[] {
   const { shares, gpusPerMachine } = run;
@@ -31,11 +32,14 @@ export function buildVariables(run: Run, machine: number): Variable[] {
   return Object.entries(values).flatMap(([name, value]) => (value === undefined ? [] : [{ name, value }]));
 }
 
+/** Returns the variables of torchrun. Scripts that start one process for each GPU themselves read WORLD_SIZE. */
 function ranks(run: Run, machine: number): Record<string, string> {
   return {
     NODE_RANK: String(machine),
     NNODES: String(run.shares.length),
-    MASTER_ADDR: `${formatHostName(0)}.${formatNetworkName(run)}`,
+    WORLD_SIZE: run.env.WORLD_SIZE ?? String(run.shares.length * run.gpusPerMachine),
+    MASTER_ADDR: formatMachineAddress(run, 0),
     MASTER_PORT: String(masterPort),
+    BERTH_HOSTFILE: `${hostfileDirectory}/${hostfileName}`,
   };
 }

@@ -150,7 +150,7 @@ describe("the Job of a run", () => {
       name: `${uid}-r1`,
       hostname: "machine-0",
       subdomain,
-      volumes: 2,
+      volumes: 3,
       isAsked: true,
       rank: rank("0"),
       nodes: [name("two")],
@@ -159,11 +159,42 @@ describe("the Job of a run", () => {
       name: `${uid}-r1-m1`,
       hostname: "machine-1",
       subdomain,
-      volumes: 1,
+      volumes: 2,
       isAsked: false,
       rank: rank("1"),
       nodes: [name("one")],
     });
+  });
+
+  it("says to each of several machines which it is, and where all of them are", () => {
+    const shares = ["three", "one", "two"].map((node) => ({ node, units: 8 }));
+    const changes: Partial<Run> = { shares, gpusPerMachine: 8 };
+    const { env, volumeMounts } = buildMain(changes, 2) as Record<"env" | "volumeMounts", object[]>;
+    const { template } = made(changes, 2).spec;
+
+    const address = (machine: number) => `machine-${machine}.run-${uid}-r1`;
+    const told = { NODE_RANK: "2", NNODES: "3", WORLD_SIZE: "24", MASTER_ADDR: address(0), MASTER_PORT: "29500" };
+    const variables = Object.entries({ ...told, BERTH_HOSTFILE: "/etc/berth/hostfile" });
+    expect(env).toEqual(expect.arrayContaining(variables.map(([name, value]) => ({ name, value }))));
+    const hostfile = [0, 1, 2].map((machine) => `${address(machine)} slots=8\n`).join("");
+    expect(template.metadata).toMatchObject({ annotations: { "berth/hostfile": hostfile } });
+    const fieldRef = { fieldPath: "metadata.annotations['berth/hostfile']" };
+    expect(template.spec.volumes).toContainEqual({
+      name: "hosts",
+      downwardAPI: { items: [{ path: "hostfile", fieldRef }] },
+    });
+    expect(volumeMounts).toContainEqual({ name: "hosts", mountPath: "/etc/berth", readOnly: true });
+  });
+
+  it("keeps the user's WORLD_SIZE, and has none of its own on one machine", () => {
+    const shares = ["two", "one"].map((node) => ({ node, units: 8 }));
+    const getValues = (changes: Partial<Run>) => {
+      const { env } = buildMain(changes) as { env: { name: string; value: string }[] };
+      return env.filter(({ name }) => name === "WORLD_SIZE" || name === "BERTH_HOSTFILE").map(({ value }) => value);
+    };
+
+    expect(getValues({ shares, env: { WORLD_SIZE: "2" } })).toEqual(["2", "/etc/berth/hostfile"]);
+    expect(getValues({})).toEqual([]);
   });
 
   it("identifies the run on itself and on its pods", () => {

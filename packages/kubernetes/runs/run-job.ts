@@ -16,6 +16,7 @@ import { computeExtras, computeQuantities, computeStorage, withoutCpu } from "..
 import { type NodeTypeRule, termsOfType } from "../nodes/node-type.ts";
 import { podTolerations, type Toleration } from "../nodes/tolerations.ts";
 import type { Node } from "../objects.ts";
+import { showHostfile } from "./hostfile.ts";
 import { mountShared, type PodSettings, pullingWith } from "./pod-settings.ts";
 import { buildVariables } from "./run-env.ts";
 import { hasEnv } from "./run-parts.ts";
@@ -72,7 +73,12 @@ export function jobOfRun(run: Run, machine: number, surroundings: JobSurrounding
       template: {
         metadata: {
           labels: { ...patch?.labels, ...metadata.labels, ...mounted },
-          annotations: { ...patch?.annotations, ...metadata.annotations, ...keptByAutoscalers },
+          annotations: {
+            ...patch?.annotations,
+            ...metadata.annotations,
+            ...keptByAutoscalers,
+            ...showHostfile(run).annotations,
+          },
         },
         spec: buildPod(run, machine, surroundings),
       },
@@ -105,6 +111,7 @@ function buildPod(run: Run, machine: number, surroundings: JobSurroundings): obj
   const { graceSeconds = GRACE_SECONDS } = pods;
   const supervision = { graceSeconds, words, listed: mounts[0]?.path };
   const shared = mountShared(pods.sharedClaims, run.mounts);
+  const hostfile = showHostfile(run);
   const tools = supervisedBy(surroundings.toolsImage, run, served(ports), supervision);
   return {
     restartPolicy: "Never",
@@ -127,13 +134,14 @@ function buildPod(run: Run, machine: number, surroundings: JobSurroundings): obj
     containers: [
       {
         ...buildMain(run, machine, surroundings),
-        ...mountedIn(mounts, [...shared.mounts, ...(tools?.mounts ?? [])]),
+        ...mountedIn(mounts, [...hostfile.mounts, ...shared.mounts, ...(tools?.mounts ?? [])]),
         ...listening(ports, machine === 0 ? surroundings.sshPort : undefined),
         ...tools?.container,
       },
     ],
     volumes: [
       { name: "shm", emptyDir: { medium: "Memory" } },
+      ...hostfile.volumes,
       ...mounts.map(({ volume }, at) => ({
         name: `volume-${at}`,
         persistentVolumeClaim: { claimName: claimName(volume) },

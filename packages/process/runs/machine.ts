@@ -2,12 +2,13 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { dirname, join } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
+import { formatHostfile, hostfileDirectory, hostfileName } from "#core/ports/hostfile.ts";
 import { type LocalPort, portVariables } from "../network/local-ports.ts";
 import { enteringNetwork, joinPatiently, rejoinWhenLost } from "../network/network.ts";
-import { hostsInside, machineHostName } from "../sandbox/host-name.ts";
+import { hostsInside, listHostNames, machineHostName } from "../sandbox/host-name.ts";
 import { handedOn, limited, limitTerminals } from "../sandbox/limits.ts";
 import { systemPath } from "../sandbox/local-path.ts";
-import { sandboxOptions } from "../sandbox/sandbox.ts";
+import { ownFile, sandboxOptions } from "../sandbox/sandbox.ts";
 import { type Account, chooseAccount, giveUpRights, loginVariables } from "../sandbox/sandbox-user.ts";
 import { refusedCalls, refusing, withRefused } from "../sandbox/system-calls.ts";
 import { gitConfigFor } from "../sandbox/system-files.ts";
@@ -62,7 +63,10 @@ async function startBare(request: MachineRequest): Promise<Machine> {
   const { plan, directory, rank, output, signal } = request;
   const { path: workspace, start, home, mounts } = await openWorkspace(plan, directory, rank);
   const account = chooseAccount(plan, home);
-  const env = buildEnvironment(request, { account, workspace, volumes: mounts.map(({ seen }) => seen) });
+  // Without a sandbox, all machines are this host.
+  const slots = formatHostfile(["localhost"], plan.machines * plan.gpusPerMachine);
+  const hostfile = plan.machines > 1 ? ownFile(ownFilesDirectory(directory, rank), hostfileName, slots) : undefined;
+  const env = buildEnvironment(request, { account, workspace, volumes: mounts.map(({ seen }) => seen), hostfile });
   const { limits } = plan;
   const command = [...handedOn(limits), account.shell, "-c", "--", plan.command ?? idle];
   const [file = "", ...args] = limited(limits, command);
@@ -85,7 +89,9 @@ async function startSandboxed(request: MachineRequest): Promise<Machine> {
   const { limits } = plan;
   const work = workDirectory(directory, rank);
   const account = chooseAccount(plan, home);
-  const env = buildEnvironment(request, { account, workspace, volumes: mounts.map(({ seen }) => seen) });
+  const isSeveral = plan.machines > 1;
+  const hostfile = isSeveral ? join(hostfileDirectory, hostfileName) : undefined;
+  const env = buildEnvironment(request, { account, workspace, volumes: mounts.map(({ seen }) => seen), hostfile });
   const { env: variables, unpack } = carried({ ...env, BERTH_COMMAND: plan.command ?? idle });
   const { before, options: more, joins } = networkWords(request);
   const begins = ["/bin/sh", "-c", `${unpack}; ${handOn}`, account.shell];
@@ -109,8 +115,14 @@ async function startSandboxed(request: MachineRequest): Promise<Machine> {
     ...shown,
     account,
     gitConfig: 7,
-    host: { name: machineHostName(plan.hostName, rank), hosts: hostsInside(plan.hostName, plan.machines) },
-    ownFiles: join(dirname(work), "etc"),
+    host: {
+      name: machineHostName(plan.hostName, rank),
+      hosts: hostsInside(plan.hostName, plan.machines),
+      hostfile: isSeveral
+        ? formatHostfile(listHostNames(plan.hostName, plan.machines), plan.gpusPerMachine)
+        : undefined,
+    },
+    ownFiles: ownFilesDirectory(directory, rank),
     memoryMb: limits.bounds.memoryMb,
     group: limits.group,
     env: { ...variables, PATH: systemPath },
@@ -174,20 +186,28 @@ function firstByte(stream: Readable): Promise<void> {
   return new Promise((resolve) => stream.once("data", () => resolve(void stream.destroy())));
 }
 
+/** Directory of the files that Berth writes for a machine. */
+function ownFilesDirectory(directory: string, rank: number): string {
+  return join(dirname(workDirectory(directory, rank)), "etc");
+}
+
 interface RunPaths {
   readonly account: Account;
   readonly workspace: string;
   readonly volumes: readonly string[];
+  readonly hostfile: string | undefined;
 }
 
 /** Berth's own environment is not passed on, and the run cannot override the variables below its own. */
 function buildEnvironment(
   { plan, rank, masterPort, ports }: MachineRequest,
-  { account, workspace, volumes }: RunPaths,
+  { account, workspace, volumes, hostfile }: RunPaths,
 ): Record<string, string> {
   const cluster = {
     NODE_RANK: String(rank),
     NNODES: String(plan.machines),
+    WORLD_SIZE: plan.env.WORLD_SIZE ?? String(plan.machines * plan.gpusPerMachine),
+    ...(hostfile !== undefined && { BERTH_HOSTFILE: hostfile }),
     MASTER_ADDR: "127.0.0.1",
     MASTER_PORT: String(masterPort),
   };

@@ -22,6 +22,9 @@ export function machineHostName(hostName: string, rank: number): string {
 
 /** Returns /etc/hosts of a sandbox. All machines of a run share one loopback interface. */
 export function hostsInside(hostName: string, machines: number): string {
-  const names = Array.from({ length: machines }, (_, rank) => machineHostName(hostName, rank));
-  return `127.0.0.1 localhost ${names.join(" ")}\n::1 localhost\n${findText("/etc/hosts") ?? ""}`;
+  return `127.0.0.1 localhost ${listHostNames(hostName, machines).join(" ")}\n::1 localhost\n${findText("/etc/hosts") ?? ""}`;
+}
+
+export function listHostNames(hostName: string, machines: number): string[] {
+  return Array.from({ length: machines }, (_, rank) => machineHostName(hostName, rank));
 }

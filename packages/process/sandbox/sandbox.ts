@@ -9,6 +9,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
+import { hostfileDirectory, hostfileName } from "#core/ports/hostfile.ts";
 import { resolverSettings } from "../network/network.ts";
 import type { Network } from "../runs/records.ts";
 import type { ControlGroup } from "./control-groups.ts";
@@ -33,7 +34,12 @@ export interface SandboxRequest {
   readonly start: string | undefined;
   /** Absent in a probe. */
   readonly account?: Account;
-  readonly host?: { readonly name: string; readonly hosts: string };
+  readonly host?: {
+    readonly name: string;
+    readonly hosts: string;
+    /** Text of the hostfile. Undefined on one machine. */
+    readonly hostfile?: string | undefined;
+  };
   /** Defaults to a directory in the home. */
   readonly ownFiles?: string;
   readonly gitConfig?: number;
@@ -75,6 +81,7 @@ export function sandboxOptions({
     ...limitsSeen(group),
     ...nameResolution(home, network),
     ...ownEtc(ownFiles, { ...passwdInside(account), hosts: host.hosts, hostname: `${host.name}\n`, profile }),
+    ...(host.hostfile === undefined ? [] : showHostfile(ownFiles, host.hostfile)),
     ...["--ro-bind-try", "/etc/profile", machineProfile],
     ...(gitConfig === undefined ? [] : ["--perms", "0644", "--ro-bind-data", String(gitConfig), "/etc/gitconfig"]),
     ...["--proc", "/proc", ...kernelSettings.flatMap((path) => ["--ro-bind-try", path, path]), "--dev", "/dev"],
@@ -160,8 +167,13 @@ function ownEtc(directory: string, files: Readonly<Record<string, string>>): str
   return Object.entries(files).flatMap(([name, text]) => ["--ro-bind", ownFile(directory, name, text), `/etc/${name}`]);
 }
 
+function showHostfile(directory: string, text: string): string[] {
+  const path = join(hostfileDirectory, hostfileName);
+  return [...openWays(path), "--ro-bind", ownFile(directory, hostfileName, text), path];
+}
+
 /** Writes a file that a sandbox shows. Running sandboxes see later changes. */
-function ownFile(directory: string, name: string, text: string): string {
+export function ownFile(directory: string, name: string, text: string): string {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const file = join(directory, name);
   if (!existsSync(file) || readFileSync(file, "utf8") !== text) writeFileSync(file, text, { mode: 0o644 });
