@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import type { KubeObject } from "../cluster/client.ts";
 import { applyManifests, readManifests } from "../cluster/manifests.ts";
 import { must } from "../cluster/objects.ts";
 import { callApi, isOver, type JobClient, jobClient } from "../e2e/job-client.ts";
@@ -12,7 +13,8 @@ import { type RealCluster, startRealCluster } from "./real-cluster.ts";
 /** Longer than a busy machine takes for the life of a job. */
 const PATIENCE_MS = 200_000;
 const stack = openStackFixture("berth-faults-");
-const pods = "/api/v1/namespaces/berth-environments";
+const namespace = "/api/v1/namespaces/berth-environments";
+const budgets = "/apis/policy/v1/namespaces/berth-environments/poddisruptionbudgets";
 let cluster: RealCluster;
 let url: string;
 let key: string;
@@ -63,7 +65,7 @@ const refusals: Readonly<Record<string, { readonly words: RegExp; make(): Promis
   "the quota of pods is full": {
     words: /quota/,
     async make() {
-      const path = `${pods}/resourcequotas`;
+      const path = `${namespace}/resourcequotas`;
       const quota = { metadata: { name: "full" }, spec: { hard: { pods: "0" } } };
       must(await cluster.admin.post(path, quota));
       await eventually(
@@ -157,6 +159,36 @@ describe("a job on a real node", { timeout: 2 * PATIENCE_MS }, () => {
     expect(listed).toMatchObject({ nodes: [{ node: "one", status: "gone" }] });
     expect(waiting.status).toBe("queued");
     expect(revoked).toMatchObject({ node: "one", status: "back" });
+  });
+
+  it("that is evicted keeps what its command prints after SIGTERM in its log", async () => {
+    const command =
+      "trap 'echo saving; sleep 4; echo saved; sleep 2; exit 0' TERM; echo begun; while :; do sleep 0.1; done";
+    const wanted = { instance_type: "p5.48xlarge", gpu_count: 1, image: debianImage, command };
+    const id = await jobs.submit(wanted);
+    await untilActive(id);
+    const headers = { authorization: `Bearer ${key}`, accept: "text/plain" };
+    const readLog = async () => (await fetch(`${url}/v1/jobs/${id}/logs`, { headers })).text();
+    await eventually(readLog, (text) => text === "begun\n");
+    const listed = must(await cluster.admin.get<{ items: KubeObject[] }>(`${namespace}/pods`));
+    const running = listed.items.filter(({ metadata }) => metadata.deletionTimestamp === undefined);
+    const name = running[0]?.metadata.name ?? "";
+    // The disruption budget would refuse the eviction, as it does for `kubectl drain`.
+    must(await cluster.admin.remove(`${budgets}/berth-environments`));
+    const metadata = { name, namespace: "berth-environments" };
+    must(
+      await cluster.admin.post(`${namespace}/pods/${name}/eviction`, {
+        apiVersion: "policy/v1",
+        kind: "Eviction",
+        metadata,
+      }),
+    );
+
+    const over = await jobs.until(id, isOver, PATIENCE_MS);
+
+    expect(running).toHaveLength(1);
+    expect(over).toMatchObject({ status: "failed", status_reason: "it was evicted from its machine" });
+    expect(await readLog()).toBe("begun\nsaving\nsaved\n");
   });
 });
 

@@ -42,6 +42,11 @@ function endOfMachine({ job, pod, status, wasBound }: SeenMachine): MachineEnd |
   return verdict && status.end ? endOfDeleted(pod, status.end) : undefined;
 }
 
+/** Reports whether the cluster ends the machine's pod, and its command, which may still print, has yet to end. */
+export function isHandlingSigterm({ pod, status }: SeenMachine): boolean {
+  return pod !== undefined && status.deleted && status.started && !status.end && holds(pod, "DisruptionTarget");
+}
+
 const jobDeletedWords = "the environment's Job was deleted from outside";
 
 function goingOn({ started }: MachineStatus): MachineEnd {

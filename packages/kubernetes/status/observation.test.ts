@@ -101,3 +101,24 @@ it("claims no limit of processes and no version of cgroups, which only the node 
 
   expect(toObservation({ jobs: [job], pods: [pod] }, surroundings)?.limits).toBe("container (memory, cpu)");
 });
+
+it.each([
+  ["while it runs", undefined, undefined],
+  ["once it is evicted", "2026-01-01T12:00:30Z", true],
+] as const)("its command may print after SIGTERM %s", (_, deletionTimestamp, mayPrint) => {
+  const metadata = { ...pod.metadata, ...(deletionTimestamp && { deletionTimestamp }) };
+  const conditions = [
+    { type: "DisruptionTarget", status: deletionTimestamp ? "True" : "False", reason: "EvictionByEvictionAPI" },
+  ];
+  const seen = (state: object) =>
+    toObservation(
+      {
+        jobs: [job],
+        pods: [{ ...pod, metadata, status: { conditions, containerStatuses: [{ name: "main", state }] } }],
+      },
+      { now: 0, nodes: [], podRefusal: null, missingVolume: null, unmountedVolume: null, failedPulls: 0 },
+    );
+
+  expect(seen({ running: { startedAt: "2026-01-01T12:00:00Z" } })?.mayPrint).toBe(mayPrint);
+  expect(seen({ terminated: { exitCode: 143, reason: "Error" } })?.mayPrint).toBeUndefined();
+});

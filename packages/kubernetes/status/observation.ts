@@ -5,7 +5,7 @@ import { gatedPods } from "../access/start-gate.ts";
 import { readPorts, readShares } from "../names.ts";
 import { holds, type KubeObject, type Node, type Pod } from "../objects.ts";
 import { boundNodes, findNewestPod, type RunObjects, wasBound } from "../runs/bound-nodes.ts";
-import { endOfRun, type SeenMachine } from "../runs/run-end.ts";
+import { endOfRun, isHandlingSigterm, type SeenMachine } from "../runs/run-end.ts";
 import { type MachineEnd, parseTime, withNotice } from "./end-reason.ts";
 import { type MachineStatus, toMachineStatus } from "./machine-status.ts";
 import type { AdmissionDenied } from "./refusal.ts";
@@ -59,6 +59,7 @@ export function toObservation(objects: RunObjects, surroundings: Surroundings): 
     ...(!end && isRefusedForNow(statuses, surroundings) && { refusedForNow: true }),
     ...(isHalfMade(machines) && { halfMade: true }),
     ...(gatedPods(objects).length > 0 && { waitsToBegin: true }),
+    ...(machines[0] && isHandlingSigterm(machines[0]) && { mayPrint: true }),
   };
 }
 

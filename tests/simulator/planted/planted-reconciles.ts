@@ -310,6 +310,20 @@ export const reconcileBugs: readonly PlantedBug[] = [
     ],
   },
   {
+    name: "the last output of an evicted command is copied only once its pod may be gone",
+    caughtBy: {
+      file: "environments/steps/end/end-command.test.ts",
+      title: "is copied each second until the pod is gone, which takes the log along",
+    },
+    edits: [
+      {
+        file: "environments/steps/end/end-command.ts",
+        find: "requeueAt(await copyLog(ctx, stopping, now), now + COPIED_EVERY_MS",
+        replace: "requeueAt(stopping, now + COPIED_EVERY_MS",
+      },
+    ],
+  },
+  {
     name: "the gate of the sweep counts delayed messages",
     caughtBy: {
       file: "reconciler/sweep.test.ts",

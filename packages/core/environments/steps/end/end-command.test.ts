@@ -151,6 +151,53 @@ describe("the log of a command that is being ended", () => {
   });
 });
 
+describe("the log of a command whose pod is evicted", () => {
+  /** Shows the run as a cluster does while the evicted pod handles SIGTERM. */
+  function evict(world: MemoryWorld): void {
+    const { observe } = world.ctx.compute;
+    const evicted = { state: "ended", reason: "it was evicted from its machine", mayPrint: true } as const;
+    change(world, {
+      observe: async (...call) => {
+        const seen = await observe(...call);
+        return seen && { ...seen, ...evicted };
+      },
+    });
+  }
+
+  test("is copied each second until the pod is gone, which takes the log along", async () => {
+    const { world, uid, calls, shown } = await started();
+    evict(world);
+    await reconcileAgain(world);
+    await world.advance(2 * SECOND);
+
+    world.compute.print(uid, 1, "saved\n");
+    await world.advance(2 * SECOND);
+    expect(calls).not.toContain("remove");
+    await world.compute.remove(uid, 1, { graceSeconds: 0, force: true });
+    await world.advance(60 * SECOND);
+
+    expect(await shown()).toBe("epoch 1\nsaved\n");
+    expect(calls).not.toContain("terminate");
+    expect(await world.read("alice", "one")).toMatchObject({
+      phase: "failed",
+      end: { outcome: { reason: "it was evicted from its machine" } },
+    });
+  });
+
+  test("is not waited for longer than its grace period", async () => {
+    const { world, calls } = await started();
+    evict(world);
+    await reconcileAgain(world);
+    await world.advance(14 * SECOND);
+    expect(calls).not.toContain("remove");
+
+    await world.advance(60 * SECOND);
+
+    expect(calls).toContain("remove");
+    expect(await getPhase(world)).toBe("failed");
+  });
+});
+
 describe("a command", () => {
   test("gets SIGTERM again if the worker died before recording it", async () => {
     const { world, calls, shown } = await started({ ignoresTerm: true });

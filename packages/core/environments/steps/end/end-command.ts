@@ -4,10 +4,11 @@ import type { Step, WorkerContext } from "../../../reconciler/step.ts";
 import { lacksLastLog } from "../../record/log/kept-log.ts";
 import type { Environment } from "../../record/record.ts";
 import { changed, requeueAt, waitMs } from "../../record/step-result.ts";
-import { copyLastLog } from "./log.ts";
+import { copyLastLog, copyLog } from "./log.ts";
 
 /** Time that a cluster may take after the grace period to report the end of the command. */
 const SEEN_WITHIN_MS = 5_000;
+const COPIED_EVERY_MS = 1_000;
 
 /** Ends the command, then copies its log: output after SIGTERM ("checkpoint saved") often matters most. */
 export async function keepLastLog(
@@ -21,7 +22,7 @@ export async function keepLastLog(
   return waits ?? changed(await copyLastLog(ctx, environment, now), now, "kept its log");
 }
 
-/** Asks the command to end until that is seen. After the grace period the run is removed anyway. */
+/** Waits until the command has ended, for at most its grace period. Asks it to end if the cluster does not do so. */
 async function endCommand(
   ctx: WorkerContext,
   environment: Environment,
@@ -30,15 +31,20 @@ async function endCommand(
 ): Promise<Step<Environment> | undefined> {
   const { run } = environment;
   const isSilent = seen.nodes.some(({ silent }) => silent !== null);
-  if (!seen.started || seen.state === "ended" || seen.terminating || isSilent) return undefined;
+  const isOver = seen.state === "ended" && !seen.mayPrint;
+  if (!seen.started || isOver || seen.terminating || isSilent) return undefined;
   const terminatedAt = run.terminatedAt ?? now;
   const until = terminatedAt + ctx.settings.graceSeconds * 1000 + SEEN_WITHIN_MS;
-  if (now >= until || !(await terminate(ctx, environment))) return undefined;
+  if (now >= until) return undefined;
   const stopping: Environment = {
     ...environment,
     run: { ...run, terminatedAt },
     end: { ...environment.end, waitsFor: "Waits until its command has ended" },
   };
+  // A cluster that ends the run removes its log at the end of the command, so the copy must not wait until then.
+  if (seen.mayPrint)
+    return requeueAt(await copyLog(ctx, stopping, now), now + COPIED_EVERY_MS, "copies its last output");
+  if (!(await terminate(ctx, environment))) return undefined;
   return requeueAt(stopping, Math.min(now + waitMs(environment), until), "ends its command");
 }
 

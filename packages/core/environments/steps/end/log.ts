@@ -39,7 +39,8 @@ export async function copyLastLog(ctx: LogContext, environment: Environment, now
   return isNew ? addEntry(copied, now, "The end of its log could not be saved") : copied;
 }
 
-async function copyLog(
+/** Copies the log, which may still grow. A failure is noted in the record alone. */
+export async function copyLog(
   ctx: LogContext,
   environment: Environment,
   now: number,
