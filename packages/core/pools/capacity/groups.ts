@@ -1,6 +1,7 @@
 import type { Share } from "../../ports/compute.ts";
 import type { NodeGroup, Settings } from "../../settings.ts";
 import type { MakeableLedger, PoolGroup } from "../ledger/record.ts";
+import { getLearnedStartupMs } from "../ledger/startup-times.ts";
 
 export function findGroup(
   { settings }: { readonly settings: Pick<Settings, "nodeGroups"> },
@@ -10,14 +11,23 @@ export function findGroup(
 }
 
 /** How many machines a pool may have. `members` is absent for a group of NODE_GROUPS. */
-export type Growth = Omit<NodeGroup, "pool"> & Pick<PoolGroup, "members">;
+export interface Growth extends Omit<NodeGroup, "pool">, Pick<PoolGroup, "members"> {
+  /** The setting, or what was learned if that is longer. A machine that takes far longer does not come. */
+  readonly patientMs: number;
+}
 
-/** Returns how a pool grows: by the group of NODE_GROUPS, or else the provider's. */
+/**
+ * Returns how a pool grows: by the group of NODE_GROUPS, or else the provider's. Its start-up time is that of recent
+ * machines, if there are some.
+ */
 export function getGrowth(
   ctx: { readonly settings: Pick<Settings, "nodeGroups"> },
-  { type, group }: Pick<MakeableLedger, "type" | "group">,
+  makeable: Pick<MakeableLedger, "type" | "group" | "startups">,
 ): Growth | undefined {
-  return findGroup(ctx, type) ?? group;
+  const group = findGroup(ctx, makeable.type) ?? makeable.group;
+  if (!group) return undefined;
+  const learnedMs = getLearnedStartupMs(makeable) ?? group.startupMs;
+  return { ...group, startupMs: learnedMs, patientMs: Math.max(group.startupMs, learnedMs) };
 }
 
 const BIND_MS = 60_000;

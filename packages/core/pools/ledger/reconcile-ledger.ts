@@ -17,6 +17,7 @@ import {
   type Pool,
 } from "./record.ts";
 import { noteShortage } from "./shortage.ts";
+import { noteStartups } from "./startup-times.ts";
 
 /** Reports whether the record differs from the pool or these items (docs/architecture/admission.md). */
 export function concerns(pool: Pool, items: readonly LedgerItem[], record: Environment): boolean {
@@ -96,7 +97,12 @@ export async function settleLedger(
   const held = onTheirMachines(ctx, before, [...kept, ...taken], knownEnvironments);
   const returned = [...before.granted, ...compared].filter(({ key }) => knownEnvironments.has(key));
   const nodes = withoutLeftovers(afterWithdrawals(before, returned, knownEnvironments), held, before);
-  const makeable = noteShortage(before.makeable, returned, knownEnvironments);
+  const makeable = noteStartups(
+    noteShortage(before.makeable, returned, knownEnvironments),
+    before,
+    held,
+    knownEnvironments,
+  );
   const ledger = { ...before, nodes, makeable, granted, held };
   raiseAlarm(ctx, ledger, now);
   const stay = compared.filter((old) => holding(old, knownEnvironments.get(old.key)).length > 0);

@@ -117,7 +117,7 @@ async function findGrant(
   if (pinned.some((node) => currentInterruption(node, now))) return "closed";
   const zone = pinned[0]?.zone ?? awaited ?? (makeable && zoneForVolume(makeable, open?.zones ?? [], uid)) ?? null;
   const avoids = makeable && avoidable(ctx, size.pool, drained);
-  return { grant, machines: listMachines({ nodes }), zone, avoids, startupMs: growth?.startupMs };
+  return { grant, machines: listMachines({ nodes }), zone, avoids, startupMs: growth?.patientMs };
 }
 
 /**

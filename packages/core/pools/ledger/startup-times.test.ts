@@ -1,0 +1,96 @@
+import { expect, test } from "vitest";
+import { type MemoryWorld, memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
+import { createEnvironment } from "../../environments/verbs/create.ts";
+import type { NodeGroup } from "../../settings.ts";
+import { MINUTE_MS } from "../../units.ts";
+import { getGrowth } from "../capacity/groups.ts";
+import { estimateStart } from "../forecast/estimate.ts";
+import { readMakeable } from "./ledger.ts";
+import { getLearnedStartupMs } from "./startup-times.ts";
+
+const SECOND_MS = 1_000;
+const group: NodeGroup = { pool: "h100", mostNodes: 9, startupMs: 5 * MINUTE_MS, zones: [] };
+const growing = () => memoryWorld({ nodes: [], settings: { nodeGroups: [group] } });
+
+/** Adds a machine, and lets the next listing find it. */
+async function join(world: MemoryWorld, name: string): Promise<void> {
+  const [node] = newNodes({ h100: 1 });
+  if (node) world.compute.setNode({ ...node, name, uid: `uid-${name}`, providerId: `memory:///${name}` });
+  await world.advance(MINUTE_MS);
+}
+
+/** Starts a job whose machine joins after so many minutes. */
+async function startOnNew(world: MemoryWorld, name: string, minutes: number): Promise<void> {
+  await createEnvironment(world.as(name), newEnvironment(name, { hours: 24 }));
+  await world.advance(minutes * MINUTE_MS);
+  await join(world, name);
+  expect((await world.read(name, name)).phase).toBe("active");
+}
+
+const startupsOf = async ({ ctx }: MemoryWorld) => (await readMakeable(ctx, "h100")).startups ?? [];
+
+/** Returns how long the next job would wait for its machine, in minutes. */
+async function estimate(world: MemoryWorld): Promise<number> {
+  const { size } = await world.read("a", "a");
+  const found = await estimateStart(world.as("z"), { size, disk: undefined }, []);
+  const p50 = found.kind === "estimate" ? found.answer.p50 : null;
+  return Math.round(((p50 ?? Number.NaN) - world.clock.now()) / MINUTE_MS);
+}
+
+test("after three machines, estimates count the time that machines of the type take", async () => {
+  const world = await growing();
+  await startOnNew(world, "a", 1);
+  await startOnNew(world, "b", 1);
+  const before = await estimate(world);
+  await startOnNew(world, "c", 1);
+
+  const startups = await startupsOf(world);
+  expect(startups).toHaveLength(3);
+  for (const seconds of startups) expect(Math.abs(seconds - 60)).toBeLessThanOrEqual(5);
+  expect([before, await estimate(world)]).toEqual([5, 1]);
+});
+
+test("a machine that is granted to several jobs while it starts counts once, from the first grant", async () => {
+  const world = await growing();
+  const half = { gpus: 4, hours: 24 };
+  await createEnvironment(world.as("a"), newEnvironment("a", half));
+  await world.advance(2 * MINUTE_MS);
+  await createEnvironment(world.as("b"), newEnvironment("b", half));
+  await world.advance(MINUTE_MS);
+  await join(world, "shared");
+
+  const startups = await startupsOf(world);
+  expect(startups).toHaveLength(1);
+  expect(Math.abs((startups[0] ?? 0) - 180)).toBeLessThanOrEqual(5);
+});
+
+test("a job that starts on a machine that was there teaches nothing", async () => {
+  const world = await growing();
+  await startOnNew(world, "a", 1);
+  await createEnvironment(world.as("b"), newEnvironment("b", { hours: 24 }));
+  await world.advance(MINUTE_MS);
+  const waits = (await world.read("b", "b")).phase;
+  const before = await startupsOf(world);
+
+  await createEnvironment(world.as("c"), newEnvironment("c", { gpus: 1, hours: 24 }));
+  await world.advance(MINUTE_MS);
+
+  expect([waits, await startupsOf(world)]).toEqual(["preparing", before]);
+});
+
+test.each<[string, number[], number | undefined]>([
+  ["two machines", [60, 60], undefined],
+  ["three machines", [60, 90, 120], 120],
+  ["four machines of which one was slow", [60, 70, 80, 600], 80],
+  ["eight machines of which two were slow", [60, 60, 60, 60, 60, 70, 500, 600], 70],
+])("the learned time of %s is an upper quartile", (_, startups, seconds) => {
+  expect(getLearnedStartupMs({ startups })).toBe(seconds === undefined ? undefined : seconds * SECOND_MS);
+});
+
+test("only a learned time that is longer than the setting makes a grant wait longer", () => {
+  const settings = { settings: { nodeGroups: [group] } };
+  const of = (seconds: number) => getGrowth(settings, { type: "h100", startups: [seconds, seconds, seconds] });
+
+  expect(of(60)).toMatchObject({ startupMs: MINUTE_MS, patientMs: 5 * MINUTE_MS });
+  expect(of(420)).toMatchObject({ startupMs: 7 * MINUTE_MS, patientMs: 7 * MINUTE_MS });
+});
