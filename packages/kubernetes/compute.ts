@@ -14,7 +14,7 @@ import { countExecs, countWork } from "./exec/exec.ts";
 import { postToPod } from "./exec/pod-port.ts";
 import { readLog } from "./exec/read-log.ts";
 import type { StreamedLogs } from "./exec/streamed-logs.ts";
-import { annotation, getMachine, type RunId, readPorts } from "./names.ts";
+import { annotation, getMachine, type RunId, readPorts, readShares } from "./names.ts";
 import { listNodes } from "./nodes/capacity.ts";
 import { nodeSlices } from "./nodes/node-slices.ts";
 import type { NodeTypeRule } from "./nodes/node-type.ts";
@@ -34,6 +34,7 @@ import { failedPulls, podRefusals } from "./status/events.ts";
 import { toMachineStatus } from "./status/machine-status.ts";
 import { toObservation } from "./status/observation.ts";
 import { asRefused } from "./status/refusal.ts";
+import { scaleUps } from "./status/scale-up.ts";
 import { missingVolumes, unmountedVolumes } from "./volumes/missing-volumes.ts";
 import { followRuns } from "./watch/changes.ts";
 import { offeredNodes } from "./watch/node-changes.ts";
@@ -84,11 +85,11 @@ export function kubernetesCompute(options: KubernetesComputeOptions): Compute {
     known: knownPods(),
   };
   const [refusals, pulls, missing] = [podRefusals(place, now), failedPulls(place, now), missingVolumes(place, now)];
-  const unmounted = unmountedVolumes(place, now);
+  const [unmounted, scaled] = [unmountedVolumes(place, now), scaleUps(place, now)];
   const recent = recentRuns(now);
   const readRecentNodes = recentNodes(client, now);
   const slices = nodeSlices();
-  const observing = { refusals, pulls, missing, unmounted, sshPort, recent, readRecentNodes, watchesGpus };
+  const observing = { refusals, pulls, missing, unmounted, scaled, sshPort, recent, readRecentNodes, watchesGpus };
   const commands = kubernetesCommands(place);
   const offers = {
     nodeTypes: options.nodeTypes,
@@ -146,6 +147,7 @@ interface Observing {
   readonly pulls: ReturnType<typeof failedPulls>;
   readonly missing: ReturnType<typeof missingVolumes>;
   readonly unmounted: ReturnType<typeof unmountedVolumes>;
+  readonly scaled: ReturnType<typeof scaleUps>;
   readonly sshPort: number | undefined;
   readonly recent: RecentRuns;
   readonly readRecentNodes: ReadNodes;
@@ -156,7 +158,7 @@ interface Observing {
 async function observeRun(
   place: ClusterContext,
   id: RunId,
-  { now, refusals, pulls, missing, unmounted, sshPort, recent, readRecentNodes, watchesGpus }: Observing,
+  { now, refusals, pulls, missing, unmounted, scaled, sshPort, recent, readRecentNodes, watchesGpus }: Observing,
 ): Promise<Observation | undefined> {
   const recentEnd = recent.findEnd(id);
   if (recentEnd) return recentEnd;
@@ -165,15 +167,19 @@ async function observeRun(
   const { jobs, pods } = objects;
   const [job] = jobs;
   const idle = jobs.find((job, at) => job && isLiving(job) && !pods.some((pod) => getMachine(pod) === at));
-  const [nodes, podRefusal, failed, missingVolume, unmountedVolume] = await Promise.all([
+  const shares = job ? readShares(job) : [];
+  const [nodes, podRefusal, failed, missingVolume, unmountedVolume, scaleUp] = await Promise.all([
     // Read nodes afresh when the cluster ends a pod: a reclaimed machine says why only seconds before its pods go.
     pods.every(isLeftAlone) ? readRecentNodes(listNodeNames(objects)) : readNodes(place.client, listNodeNames(objects)),
     idle ? refusals(idle) : null,
     pulls(pods.filter((pod) => toMachineStatus(pod).unpulled !== null)),
     missing(pods),
     unmounted(pods),
+    // An autoscaler makes no machine for a pod that must be on one which exists.
+    scaled(pods.filter((pod) => shares[getMachine(pod)]?.node === null)),
   ]);
-  const seen = toObservation(objects, { now, nodes, podRefusal, missingVolume, unmountedVolume, failedPulls: failed });
+  const failures = { podRefusal, missingVolume, unmountedVolume, scaleUp, failedPulls: failed };
+  const seen = toObservation(objects, { now, nodes, ...failures });
   const isOver = seen !== undefined && endedByItself(seen);
   const unkept = isOver ? undefined : unkeptNodes(job, boundNodes(objects, nodes));
   if (job && unkept !== undefined) await keepNodes(place, job, unkept);

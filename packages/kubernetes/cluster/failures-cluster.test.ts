@@ -112,6 +112,27 @@ describe("a run that fits nowhere says why", () => {
     });
   });
 
+  it("in the words of the Cluster Autoscaler, once that has spoken", async () => {
+    const wanted = { instanceType: "g5.12xlarge", shares: [{ node: null, units: 1 }] };
+    const { run } = await applied(wanted, ({ reason }) => reason !== null);
+    const { metadata } = await getPod(run);
+    const { name, uid } = metadata;
+    const event = {
+      metadata: { name: "scale-up", namespace },
+      involvedObject: { kind: "Pod", namespace, name, uid },
+      reason: "NotTriggerScaleUp",
+      message: "pod didn't trigger scale-up: 1 max node group size reached",
+      source: { component: "cluster-autoscaler" },
+      lastTimestamp: new Date().toISOString(),
+    };
+    must(await fixture.cluster.admin.post(`${core}/events`, event));
+
+    expect(await fixture.compute.observe(run.uid, 1)).toMatchObject({
+      state: "unbound",
+      reason: "The Cluster Autoscaler makes no machine: 1 max node group size reached",
+    });
+  });
+
   it("if its disk is in another zone", async () => {
     const claims = kubernetesClaims({ client: fixture.client, paths: buildPaths(namespace), deployment: "fixture" });
     const { id } = await claims.createVolume({

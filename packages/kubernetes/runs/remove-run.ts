@@ -186,6 +186,7 @@ function isUnbound(objects: RunObjects): boolean {
     now: 0,
     nodes: [],
     podRefusal: null,
+    scaleUp: null,
     missingVolume: null,
     unmountedVolume: null,
     failedPulls: 0,

@@ -50,7 +50,7 @@ function seen(change: { readonly pod?: Partial<Pod["status"]>; readonly node?: N
   const nodes = change.node === null ? [] : [change.node ?? node];
   const observed = toObservation(
     { jobs: [job], pods },
-    { now: 0, nodes, podRefusal: null, missingVolume: null, unmountedVolume: null, failedPulls: 0 },
+    { now: 0, nodes, podRefusal: null, scaleUp: null, missingVolume: null, unmountedVolume: null, failedPulls: 0 },
   );
   return { mark: observed?.nodes[0]?.mark, rest: withoutMarks(observed) };
 }
@@ -107,7 +107,15 @@ describe("the mark of a run", () => {
 
     const observed = toObservation(
       { jobs: [job], pods },
-      { now: 0, nodes: [node], podRefusal: null, missingVolume: null, unmountedVolume: null, failedPulls: 0 },
+      {
+        now: 0,
+        nodes: [node],
+        podRefusal: null,
+        scaleUp: null,
+        missingVolume: null,
+        unmountedVolume: null,
+        failedPulls: 0,
+      },
     );
 
     expect(observed?.nodes.map(({ mark }) => mark)).toEqual([undefined, undefined]);

@@ -8,6 +8,8 @@ export interface KubeEvent extends KubeObject {
   readonly involvedObject: { readonly name?: string; readonly uid?: string };
   readonly reason?: string;
   readonly message?: string;
+  readonly source?: { readonly component?: string };
+  readonly reportingComponent?: string;
   readonly lastTimestamp?: string | null;
   readonly count?: number | null;
 }

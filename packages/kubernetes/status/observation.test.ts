@@ -46,7 +46,15 @@ it.each([
 
   const seen = toObservation(
     { jobs: [job], pods: [pod] },
-    { now: 0, nodes: [node], podRefusal: null, missingVolume: null, unmountedVolume: null, failedPulls: 0 },
+    {
+      now: 0,
+      nodes: [node],
+      podRefusal: null,
+      scaleUp: null,
+      missingVolume: null,
+      unmountedVolume: null,
+      failedPulls: 0,
+    },
   );
 
   expect(seen?.address).toEqual(ip === undefined ? null : { ip, port: 30_022 });
@@ -68,7 +76,7 @@ it.each<[string, string | null, string | null, true | undefined]>([
 ])("an unbound run reports whether it lacks a volume: %s", (_, message, missingVolume, lacksVolume) => {
   const conditions = message === null ? [] : [{ type: "PodScheduled", status: "False", message }];
   const waiting: Pod = { ...pod, spec: {}, status: { phase: "Pending", conditions } };
-  const around = { now: 0, nodes: [], podRefusal: null, unmountedVolume: null, failedPulls: 0 };
+  const around = { now: 0, nodes: [], podRefusal: null, scaleUp: null, unmountedVolume: null, failedPulls: 0 };
 
   const seen = toObservation({ jobs: [job], pods: [waiting] }, { ...around, missingVolume });
 
@@ -76,7 +84,7 @@ it.each<[string, string | null, string | null, true | undefined]>([
 });
 
 it("says why a machine has no volume yet, unless its pod gives a reason", () => {
-  const around = { now: 0, nodes: [], podRefusal: null, missingVolume: null, failedPulls: 0 };
+  const around = { now: 0, nodes: [], podRefusal: null, scaleUp: null, missingVolume: null, failedPulls: 0 };
   const unmountedVolume = "Its volume could not be attached yet: no volume vol-1";
   const seen = (state: object) =>
     toObservation(
@@ -94,6 +102,7 @@ it("claims no limit of processes and no version of cgroups, which only the node 
     now: 0,
     nodes: [],
     podRefusal: null,
+    scaleUp: null,
     missingVolume: null,
     unmountedVolume: null,
     failedPulls: 0,
@@ -116,7 +125,15 @@ it.each([
         jobs: [job],
         pods: [{ ...pod, metadata, status: { conditions, containerStatuses: [{ name: "main", state }] } }],
       },
-      { now: 0, nodes: [], podRefusal: null, missingVolume: null, unmountedVolume: null, failedPulls: 0 },
+      {
+        now: 0,
+        nodes: [],
+        podRefusal: null,
+        scaleUp: null,
+        missingVolume: null,
+        unmountedVolume: null,
+        failedPulls: 0,
+      },
     );
 
   expect(seen({ running: { startedAt: "2026-01-01T12:00:00Z" } })?.mayPrint).toBe(mayPrint);

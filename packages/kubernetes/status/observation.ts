@@ -16,6 +16,7 @@ export interface Surroundings {
   readonly podRefusal: AdmissionDenied | null;
   readonly missingVolume: string | null;
   readonly unmountedVolume: string | null;
+  readonly scaleUp: string | null;
   readonly failedPulls: number;
 }
 
@@ -41,6 +42,7 @@ export function toObservation(objects: RunObjects, surroundings: Surroundings): 
     reason: end
       ? withNotice(end.reason, surroundings.nodes)
       : (surroundings.missingVolume ??
+        surroundings.scaleUp ??
         statuses.find(({ reason }) => reason !== null)?.reason ??
         surroundings.unmountedVolume ??
         surroundings.podRefusal?.words ??
@@ -64,7 +66,7 @@ export function toObservation(objects: RunObjects, surroundings: Surroundings): 
 }
 
 /** Scheduler messages about volumes, except that a node has too many: that is a fault of the node. */
-const ofVolumes =
+export const ofVolumes =
   /persistentvolumeclaim|volume node affinity|PersistentVolume's node affinity|persistent volumes to bind/i;
 
 /** Reports whether every unbound pod waits only for its volume. A full node counts as the cause if both are named. */
