@@ -770,7 +770,13 @@ export const poolBugs: readonly PlantedBug[] = [
       file: "pools/plan/plan.test.ts",
       title: "others take them while the first job in the queue waits for occupied machines",
     },
-    edits: [{ file: "pools/plan/plan.ts", find: "!input.closed && free.find(need)", replace: "!input.closed" }],
+    edits: [
+      {
+        file: "pools/plan/plan.ts",
+        find: "!input.closed && free.find(need, mayPass(endsAt))",
+        replace: "!input.closed",
+      },
+    ],
   },
   {
     name: "who waits is cancelled while a pool gives nothing since it cannot be read",

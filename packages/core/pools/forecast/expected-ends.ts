@@ -1,4 +1,5 @@
 import { type IndexedHeap, indexedHeap } from "../../heap.ts";
+import { isOpen } from "../plan/closings.ts";
 import type { FreeNode, FreeUnits, Need } from "../plan/free-units.ts";
 import { REMOVAL_MS, type Reservation } from "../plan/reservation.ts";
 import { isInZone, zonesToTry } from "../plan/zones.ts";
@@ -61,11 +62,20 @@ export function endShare({ shares, changed, free }: ExpectedEnds, share: NodeSha
   free.give(share.node, share.units);
 }
 
+/** A job for which to reserve a start. Times are ms. */
+interface Reserving {
+  readonly now: number;
+  readonly wantedMs: number;
+  /** The latest end of such a job on empty nodes. Undefined if no node closes by a planned drain. */
+  readonly latestEnd: number | undefined;
+}
+
 /** Does the same as `reserve` in plan/reservation.ts, for a need that does not fit now. */
-export function reserveStart(ends: ExpectedEnds, need: Need, now: number): Reservation | undefined {
+export function reserveStart(ends: ExpectedEnds, need: Need, job: Reserving): Reservation | undefined {
+  const { now } = job;
   let first: Start | undefined;
   for (const zone of zonesToTry(need, ends.nodes)) {
-    const start = findStart(ends, { ...need, zone });
+    const start = findStart(ends, { ...need, zone }, job);
     if (start && (!first || isBefore(ends, start, first))) first = start;
   }
   if (!first) return undefined;
@@ -90,12 +100,33 @@ interface Start {
   readonly last: number;
 }
 
-function findStart(ends: ExpectedEnds, need: Need): Start | undefined {
-  const { at, last, order } = getTimes(ends, need);
-  const nodes = order.first(need.machines);
+function findStart(ends: ExpectedEnds, need: Need, job: Reserving): Start | undefined {
+  const times = getTimes(ends, need);
+  const { at, last, order } = times;
+  const nodes = job.latestEnd !== undefined ? firstOpen(ends, need, times, job) : order.first(need.machines);
   const latest = nodes.at(-1);
   if (nodes.length < need.machines || latest === undefined || at[latest] === Infinity) return undefined;
   return { nodes, at: at[latest] ?? 0, last: last[latest] ?? 0 };
+}
+
+/** Returns the first nodes with the units of a need that stay open until the job ends, or fewer if there are none. */
+function firstOpen(
+  { nodes }: ExpectedEnds,
+  { machines, zone }: Need,
+  { at, order }: Times,
+  { now, wantedMs, latestEnd = Infinity }: Reserving,
+): readonly number[] {
+  for (let count = machines; ; count *= 2) {
+    const sorted = order.first(count);
+    let open: number[] = [];
+    for (const node of sorted) {
+      const endsAt = Math.max(at[node] ?? Infinity, now + REMOVAL_MS) + wantedMs;
+      if (endsAt > latestEnd) return [];
+      open = [...open, node].filter((candidate) => isOpen(nodes[candidate], zone, endsAt));
+      if (open.length === machines) return open;
+    }
+    if (sorted.length < count) return [];
+  }
 }
 
 /** Reports which zone comes first. One share frees several if its node can be created in several: then as `take`. */

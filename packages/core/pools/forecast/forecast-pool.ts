@@ -1,6 +1,6 @@
 import type { Share } from "../../ports/compute.ts";
 import { countUnitsByOwner } from "../ledger/units-by-owner.ts";
-import { canEverFit } from "../plan/ever-fits.ts";
+import { latestEndFor } from "../plan/closings.ts";
 import { byAge } from "../plan/fair-order.ts";
 import { type FreeNode, type FreeUnits, formatNeed, freeUnits, type Need } from "../plan/free-units.ts";
 import { type AllNodes, allNodes, type PlanInput, type Waiting } from "../plan/plan.ts";
@@ -32,8 +32,9 @@ export interface Waiter {
 export interface ForecastPool {
   readonly owners: readonly string[];
   readonly needs: readonly Need[];
-  /** Whether a need fits on empty machines. */
-  readonly canFit: readonly boolean[];
+  /** Returns the latest end with which a need fits on empty machines (plan/closings.ts), ms. */
+  latestEnd(need: Need): number;
+  readonly closings: PlanInput["closings"];
   /** The shortest wanted time of a need. */
   readonly leastMs: readonly number[];
   /** Oldest first, then expected arrivals. */
@@ -63,13 +64,17 @@ export function buildForecastPool(input: PlanInput, { nodes, unpinned }: AllNode
   const free = freeUnits(nodes);
   const ends = expectedEnds(nodes, free);
   const occupants = getOccupants(input, { nodes, unpinned, ends, owners: holders.numbers });
+  const { now, closings } = input;
+  const latestEnd = latestEndFor(nodes, input);
   const line = listLines(
-    { owners: holders.names, needs: [], canFit: [], waiters: [], nodes },
-    input,
+    { owners: holders.names, needs: [], waiters: [], latestEnd },
+    now,
     input.waiting.toSorted(byAge),
   );
   return {
     ...line,
+    latestEnd,
+    closings,
     free,
     nodes,
     readyAt: getReadyAt(input, nodes, unpinned),
@@ -85,7 +90,7 @@ export function buildForecastPool(input: PlanInput, { nodes, unpinned }: AllNode
 export function withArrivals(pool: ForecastPool, arrivals: Arrivals, plan: PlanInput): ForecastPool {
   if (arrivals.length === 0) return pool;
   const coming = arrivals.map(({ at, ...arrival }) => ({ ...arrival, uid: "", comesAt: at }));
-  const line = listLines(pool, plan, coming);
+  const line = listLines(pool, plan.now, coming);
   return {
     ...pool,
     ...line,
@@ -94,22 +99,20 @@ export function withArrivals(pool: ForecastPool, arrivals: Arrivals, plan: PlanI
   };
 }
 
-type Queue = Pick<ForecastPool, "owners" | "needs" | "canFit" | "waiters" | "leastMs" | "lines">;
+type Queue = Pick<ForecastPool, "owners" | "needs" | "waiters" | "leastMs" | "lines">;
 
-/** Returns the queue with more jobs behind its own, without those that can never fit. */
+/** Returns the queue with more jobs behind its own, without those that can never fit in time. */
 function listLines(
-  before: Omit<Queue, "leastMs" | "lines"> & Pick<ForecastPool, "nodes">,
-  plan: PlanInput,
+  before: Omit<Queue, "leastMs" | "lines"> & Pick<ForecastPool, "latestEnd">,
+  now: number,
   entries: readonly (Omit<Waiting, "queuedAt"> & Pick<Waiter, "comesAt">)[],
 ): Queue {
   const owners = numbering(before.owners, (owner) => owner);
   const needs = numbering(before.needs, formatNeed);
-  const canFit = [...before.canFit];
   const coming = entries.flatMap(({ uid, owner, size, zone, comesAt }): Waiter[] => {
     const need = { machines: size.machines, units: size.units, zone };
+    if ((comesAt ?? now) + size.wantedMs > before.latestEnd(need)) return [];
     const number = needs.getNumber(need);
-    canFit[number] ??= canEverFit(before.nodes, plan, need);
-    if (!canFit[number]) return [];
     return [{ uid, owner: owners.getNumber(owner), need: number, wantedMs: size.wantedMs, comesAt }];
   });
   const waiters = [...before.waiters, ...coming];
@@ -118,7 +121,6 @@ function listLines(
   return {
     owners: owners.all,
     needs: needs.all,
-    canFit,
     waiters,
     leastMs: least,
     lines: byOwnerAndNeed(waiters, owners.all.length),

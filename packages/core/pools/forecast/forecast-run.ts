@@ -1,5 +1,6 @@
 import { type EndHeap, endHeap } from "../../heap.ts";
-import type { FreeUnits, Need } from "../plan/free-units.ts";
+import { both, listEnds, openTo } from "../plan/closings.ts";
+import type { Allowed, FreeUnits, Need } from "../plan/free-units.ts";
 import { passes } from "../plan/plan.ts";
 import { goneAt, type Reservation } from "../plan/reservation.ts";
 import { addShare, copyEnds, type ExpectedEnds, endShare, type NodeShare, reserveStart } from "./expected-ends.ts";
@@ -149,10 +150,13 @@ function admit(state: State): void {
       state.head = -1;
       continue;
     }
-    reserved = reserveStart(state.ends, need, state.now);
+    const { wantedMs = 0, need: index = 0 } = pool.waiters[next] ?? {};
+    const latestEnd = pool.closings && pool.latestEnd(need);
+    reserved = reserveStart(state.ends, need, { now: state.now, wantedMs, latestEnd });
     state.head = reserved ? next : -1;
     if (reserved) break;
-    limits[pool.waiters[next]?.need ?? 0] = -1;
+    // A shorter job may fit before the machines close.
+    limits[index] = pool.closings ? wantedMs - 1 : -1;
   }
   if (reserved) letPass(state, reserved, limits);
   findRoom(state, reserved);
@@ -179,12 +183,30 @@ function letPass(state: State, reserved: Reservation, limits: number[]): void {
 }
 
 /** Returns the longest time for which a job of this need may be backfilled now, negative if none may. */
-function longestFor({ pool, free, now }: State, reserved: Reservation, index: number): number {
+function longestFor(state: State, reserved: Reservation, index: number): number {
+  const { pool, free, now } = state;
   const need = pool.needs[index];
   if (!need) return -1;
-  if (free.find(need, passes(reserved, free, need, Infinity))) return Infinity;
-  const until = reserved.startsAt - now;
-  return (pool.leastMs[index] ?? Infinity) <= until && free.find(need) ? until : -1;
+  for (const endsAt of endsToTry(state, reserved)) {
+    if ((pool.leastMs[index] ?? Infinity) > endsAt - now) return -1;
+    if (free.find(need, allowedTo(state, reserved, need, endsAt))) return endsAt - now;
+  }
+  return -1;
+}
+
+/** Returns the ends up to which a job may have room now, latest first: the reserved start, and when machines close. */
+function endsToTry({ pool, now }: State, reserved: Reservation | undefined): readonly number[] {
+  const ends = listEnds(pool).filter((endsAt) => endsAt > now);
+  return reserved ? [...ends, reserved.startsAt].sort((a, b) => (a < b ? 1 : -1)) : ends;
+}
+
+function allowedTo(
+  { pool, free }: State,
+  reserved: Reservation | undefined,
+  need: Need,
+  endsAt: number,
+): Allowed | undefined {
+  return both(reserved && passes(reserved, free, need, endsAt), openTo(pool.nodes, pool, endsAt));
 }
 
 function getNeed({ pool }: State, waiter: number): Need {
@@ -193,12 +215,13 @@ function getNeed({ pool }: State, waiter: number): Need {
   return need;
 }
 
-function start(state: State, index: number, allowed?: (node: number) => boolean): boolean {
+function start(state: State, index: number, allowed?: Allowed): boolean {
   const { pool, options, free, ends, now } = state;
   const waiter = pool.waiters[index];
   const need = getNeed(state, index);
-  const placed = free.take(need, allowed);
-  if (!waiter || !placed) return false;
+  if (!waiter) return false;
+  const placed = free.take(need, both(allowed, openTo(pool.nodes, pool, now + waiter.wantedMs)));
+  if (!placed) return false;
   const startsAt = readyOn(state, placed.nodes);
   for (const node of placed.nodes) if (Number.isNaN(state.readyAt[node])) state.readyAt[node] = startsAt;
   state.startsAt[index] = startsAt;
@@ -216,23 +239,24 @@ function readyOn({ readyAt, now, options }: State, nodes: readonly number[]): nu
   return Math.max(now, ...times.map((time) => (Number.isNaN(time) ? now + options.startupMs : time)));
 }
 
+/** Records room for good, and room for jobs that end before the reserved start, or before machines close. */
 function findRoom(state: State, reserved: Reservation | undefined): void {
   const { free, roomAt, gaps, options } = state;
   const largest = free.largest();
+  const ends = endsToTry(state, reserved);
   for (const [index, need] of options.asked.entries()) {
     if (roomAt[index] !== Infinity || need.units > largest) continue;
-    const found = free.find(need, reserved && passes(reserved, free, need, Infinity));
-    if (found) roomAt[index] = readyOn(state, found);
-    else if (reserved) findGap(state, need, reserved, gaps[index] ?? []);
+    const knownGaps = gaps[index] ?? [];
+    for (const endsAt of ends) {
+      const lastsMs = endsAt - state.now;
+      if (endsAt !== Infinity && !isLonger(knownGaps, lastsMs)) break;
+      const found = free.find(need, allowedTo(state, reserved, need, endsAt));
+      if (!found) continue;
+      if (endsAt === Infinity) roomAt[index] = readyOn(state, found);
+      else knownGaps.push({ startsAt: readyOn(state, found), lastsMs });
+      break;
+    }
   }
-}
-
-/** Records room for jobs that end before the reserved start, as `letPass` would allow. */
-function findGap(state: State, need: Need, reserved: Reservation, knownGaps: FoundGap[]): void {
-  const lastsMs = reserved.startsAt - state.now;
-  if (!isLonger(knownGaps, lastsMs)) return;
-  const found = state.free.find(need);
-  if (found) knownGaps.push({ startsAt: readyOn(state, found), lastsMs });
 }
 
 const MOST_FOUND = 8;

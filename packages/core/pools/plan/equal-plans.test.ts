@@ -34,6 +34,7 @@ const node = fc.record({
   units: fc.constantFrom(8, 8, 8, 4, 6),
   foreign: fc.constantFrom(0, 0, 2),
   isDrained: fc.constantFrom(false, false, false, true),
+  closesIn: fc.constantFrom(undefined, undefined, 2, 5, 9),
 });
 const job = fc.record({ owner, zone, size, queuedAt: fc.integer({ min: 0, max: 20 }).map((n) => NOW - n * MINUTE_MS) });
 const held = fc.record({
@@ -58,11 +59,13 @@ const pools = fc
     unreadable: fc.constantFrom(0, 0, 0, 1),
     head: fc.constantFrom(null, "w0", "w1", "w2"),
     used: fc.dictionary(owner, fc.integer({ max: 9 })),
+    closing: fc.option(fc.record({ made: fc.constantFrom(0, 1, 3), zone: fc.constantFrom("a", "b", "c", null) })),
     closed: fc.oneof({ weight: 7, arbitrary: fc.constant(null) }, fc.constantFrom(...halts)),
   })
-  .map(({ nodes, held: holdings, jobs, used, retryAt, lackingZones, ...rest }): PlanInput => {
-    const there = nodes.map((node, n) => ({
+  .map(({ nodes, held: holdings, jobs, used, retryAt, lackingZones, closing, ...rest }): PlanInput => {
+    const there = nodes.map(({ closesIn, ...node }, n) => ({
       ...node,
+      ...(closing && closesIn && { closesAt: closingAt(closesIn) }),
       name: `n${n}`,
       units: node.units - Math.min(node.units, node.foreign),
     }));
@@ -70,6 +73,11 @@ const pools = fc
       ...rest,
       ...(lackingZones && rest.makeable > 0 && { lackingZones }),
       nodes: there.filter(({ isDrained }) => !isDrained).map(({ isDrained: _, ...entry }) => entry),
+      ...(closing && {
+        closings: new Map([2, 5, 9].map((hours) => [closingAt(hours), ""])),
+        makeableCloseAt: Array.from({ length: Math.min(rest.makeable, closing.made) }, () => closingAt(5)),
+        zonesCloseAt: new Map(closing.zone === null ? [] : [[closing.zone, closingAt(2)]]),
+      }),
       ...(there.some(({ isDrained }) => isDrained) && { undrained: { ...rest, nodes: there } }),
       occupied: occupiedOn(there, holdings),
       waiting: jobs.map((job, n) => ({ ...job, uid: `w${n}` })),
@@ -80,6 +88,10 @@ const pools = fc
     };
     return retryAt === null ? input : withoutNewMachines(input, retryAt);
   });
+
+function closingAt(hours: number): number {
+  return NOW + hours * 60 * MINUTE_MS;
+}
 
 /** Returns the shares that fit on machines, drained ones included. The others are on machines still to be created. */
 function occupiedOn(nodes: readonly { name: string; units: number }[], holdings: readonly HeldValue[]): Occupied[] {

@@ -34,7 +34,9 @@ export function withoutForeign(node: PlanNode): PlanNode {
 export function mayFitUnread(nodes: readonly FreeNode[], input: PlanInput, need: Need): boolean {
   const { unreadable = 0 } = input;
   if (unreadable === 0) return false;
-  return zonesFor(input, need).some((zone) => {
+  // An unreadable machine may be in a zone that no other names.
+  const unnamed = need.machines > 1 && need.zone === null ? [""] : [];
+  return [...zonesFor(input, need), ...unnamed].some((zone) => {
     const unread = { name: "", zone: zone ?? "", units: input.unitsPerNode, free: 0 };
     const more = Array.from({ length: unreadable }, () => unread);
     return canEverFit([...nodes, unread], { ...input, nodes: [...input.nodes, ...more] }, { ...need, zone });

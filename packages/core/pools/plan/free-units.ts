@@ -6,6 +6,10 @@ import { isInZone, type Zoned, zonesToTry } from "./zones.ts";
 export interface FreeNode extends Zoned {
   readonly name: string | null;
   readonly free: number;
+  /** When it closes by a planned drain (closings.ts), ms. */
+  readonly closesAt?: number | undefined;
+  /** The same by the zone in which it is created. */
+  readonly zonesCloseAt?: ReadonlyMap<string, number> | undefined;
 }
 
 export interface Need {
@@ -44,9 +48,9 @@ export interface FreeUnits {
    * still to be created. Several machines are of one zone: the one with the fewest nodes still to be created, then with
    * the least left over. Takes nothing and returns undefined if the need does not fit.
    */
-  take(need: Need, allowed?: (node: number) => boolean): Placement | undefined;
+  take(need: Need, allowed?: Allowed): Placement | undefined;
   /** Returns what `take` would take. */
-  find(need: Need, allowed?: (node: number) => boolean): readonly number[] | undefined;
+  find(need: Need, allowed?: Allowed): readonly number[] | undefined;
   give(node: number, units: number): void;
   freeOn(node: number): number;
   total(): number;
@@ -86,7 +90,8 @@ interface State extends Groups {
   total: number;
 }
 
-type Allowed = (node: number) => boolean;
+/** Reports whether a node may be taken in this zone: null if the need is not bound to one. */
+export type Allowed = (node: number, zone: string | null) => boolean;
 
 export function freeUnits(nodes: readonly FreeNode[]): FreeUnits {
   return freeAs(
@@ -165,7 +170,7 @@ function findIn(state: State, need: Need, allowed?: Allowed): readonly number[] 
       if (!counts[units]) continue;
       for (let candidate = popFirst(state, among, units); candidate; candidate = popFirst(state, among, units)) {
         popped.push(candidate);
-        if (found.includes(candidate.index) || (allowed && !allowed(candidate.index))) continue;
+        if (found.includes(candidate.index) || (allowed && !allowed(candidate.index, need.zone))) continue;
         found.push(candidate.index);
         if (found.length === need.machines) break;
       }

@@ -1,3 +1,4 @@
+import { listEnds, openTo } from "./closings.ts";
 import { byAge, fairOrder } from "./fair-order.ts";
 import { byNeed, type FreeNode, type FreeUnits, type Need } from "./free-units.ts";
 import type { PlanInput, QueuePlace, Waiting } from "./plan.ts";
@@ -7,8 +8,10 @@ export interface Planned {
   readonly nodes: readonly FreeNode[];
   readonly free: FreeUnits;
   readonly left: readonly Waiting[];
-  /** Jobs in `left` that do not fit even on empty machines. */
+  /** Jobs in `left` that do not fit even on empty machines, or would still run when these close. */
   readonly hopeless: ReadonlySet<string>;
+  /** Returns the latest end with which a need fits on empty machines (closings.ts), ms. */
+  latestEnd(need: Need): number;
   /** Jobs in `left` that may fit on machines whose ledger items cannot be read. */
   readonly unread: ReadonlySet<string>;
   /** Reports whether a need that does not fit would fit without foreign pods. */
@@ -25,7 +28,9 @@ export function listPlaces(input: PlanInput, planned: Planned): QueuePlace[] {
   const { nodes, free, left, hopeless, unread, usage } = planned;
   const [total, largest] = [free.total(), free.largest()];
   const able = inTurn({ ...input, waiting: left.filter(({ uid }) => !hopeless.has(uid)) }, usage);
-  const starts = able.length > 0 ? startTimes(able, planned.releases(), free, input) : new Map<string, number>();
+  const limits = { now: input.now, latestEnd: planned.latestEnd, openTo: (at: number) => openTo(nodes, input, at) };
+  const starts = able.length > 0 ? startTimes(able, planned.releases(), free, limits) : new Map<string, number>();
+  const closesAt = closingCheck(input, planned);
   const why = whyNotOn(planned);
   const isFirst = ({ uid }: Waiting) => uid === input.head;
   const others = left.filter(({ uid }) => hopeless.has(uid)).sort(byAge);
@@ -38,6 +43,8 @@ export function listPlaces(input: PlanInput, planned: Planned): QueuePlace[] {
       return { ...base, code: "unreadable", needed: machines * units, available: nodes.length };
     if (planned.isDrained({ machines, units, zone: entry.zone }))
       return { ...base, code: "partDrained", needed: machines * units, available: 0 };
+    const at = closesAt(entry);
+    if (at !== undefined) return { ...base, code: "closing", needed: machines * units, available: at };
     if (nodes.length === 0) return { ...base, code: "none", needed: machines * units, available: 0 };
     if (hopeless.has(entry.uid) && planned.isForeign({ machines, units, zone: entry.zone }))
       return { ...base, code: "foreign", needed: machines * units, available: foreignUnits(input) };
@@ -53,6 +60,20 @@ export function listPlaces(input: PlanInput, planned: Planned): QueuePlace[] {
     if (largest < units) return { ...base, code: "split", needed: units, available: largest };
     return { ...base, code: why({ machines, units, zone: entry.zone }), needed: machines * units, available: total };
   });
+}
+
+/**
+ * Returns a function that returns when the machines close that keep a job from starting now, or ever, because it would
+ * still run then. It returns undefined if something else does.
+ */
+function closingCheck(input: PlanInput, { nodes, free, hopeless, latestEnd }: Planned) {
+  const ends = input.closings ? listEnds(input) : [];
+  const latestNow = byNeed((need) => ends.find((at) => free.find(need, openTo(nodes, input, at))) ?? Infinity);
+  return ({ uid, size, zone }: Waiting): number | undefined => {
+    const need = { machines: size.machines, units: size.units, zone };
+    const latest = hopeless.has(uid) ? latestEnd(need) : latestNow(need);
+    return Number.isFinite(latest) && input.now + size.wantedMs > latest ? latest : undefined;
+  };
 }
 
 /** Returns when a new machine is tried again where the job can start, ms, or undefined if one may come now or never. */

@@ -7,10 +7,15 @@ import {
   type PlainShare,
   plainFind,
   plainFirst,
+  plainFits,
   plainNodes,
+  plainOpen,
+  plainOpenInput,
 } from "./plain-pool-fixture.ts";
 import type { Plan, PlanInput, Waiting } from "./plan.ts";
 import { startTimes } from "./reservation.ts";
+
+const noSize = { machines: 1, units: 1 };
 
 /** Returns the places of jobs without a grant. */
 export function plainPlaces(
@@ -28,16 +33,31 @@ export function plainPlaces(
   const { nodes, left, units } = found;
   const { unreadable = 0, closed, used = new Map() } = input;
   const fits = (need: Need) => canEverFit(nodes, input, need);
+  const fitsInTime = (job: PlainJob) => plainFits(nodes, input, job);
+  const ends = [...(input.closings?.keys() ?? []), Infinity];
+  const latestEnd = (need: Need) =>
+    Math.max(
+      ...ends.filter((at) => plainFits(nodes, { ...input, now: 0 }, { need, size: { ...noSize, wantedMs: at } })),
+    );
+  const getClosing = (job: PlainJob) => {
+    const { need, size } = job;
+    if (!fitsInTime(job)) return fits(need) ? latestEnd(need) : undefined;
+    if (!plainFind(nodes, need) || plainFind(nodes, need, plainOpen(nodes, input.now + size.wantedMs)))
+      return undefined;
+    return Math.max(...ends.filter((at) => plainFind(nodes, need, plainOpen(nodes, at))));
+  };
   const unread = { name: "", units: input.unitsPerNode };
-  const isUnread = ({ need }: PlainJob) => {
-    if (fits(need) || unreadable === 0) return false;
-    const { makeableZones = [] } = input;
-    const all = ["", ...input.nodes.map((node) => node.zone), ...(input.makeable > 0 ? makeableZones : [])];
+  const isUnread = (job: PlainJob) => {
+    const { need } = job;
+    if (fitsInTime(job) || unreadable === 0) return false;
+    const open = plainOpenInput(input, input.now + job.size.wantedMs);
+    const { makeableZones = [] } = open;
+    const all = ["", ...open.nodes.map((node) => node.zone), ...(open.makeable > 0 ? makeableZones : [])];
     const zones = need.zone === null && need.machines > 1 ? all : [need.zone];
     return zones.some((zone) => {
       const more = Array.from({ length: unreadable }, () => ({ ...unread, zone: zone ?? "" }));
-      const nodes = [...input.nodes, ...more];
-      return canEverFit([{ name: "", zone: "", free: 0 }], { ...input, nodes }, { ...need, zone });
+      const nodes = [...open.nodes, ...more];
+      return canEverFit([{ name: "", zone: "", free: 0 }], { ...open, nodes }, { ...need, zone });
     });
   };
   const isDrained = ({ need }: PlainJob) => {
@@ -50,7 +70,7 @@ export function plainPlaces(
   const isKept = left.some((job) => job.uid === input.head && isUnread(job));
   const head = isKept ? input.head : found.reserved;
   const able: PlainJob[] = [];
-  let jobs = left.filter(({ need }) => fits(need));
+  let jobs = left.filter(fitsInTime);
   const first = jobs.find(({ uid }) => uid === head);
   for (let job = plainFirst(jobs, first, units, used); job; job = plainFirst(jobs, first, units, used)) {
     const next = job;
@@ -62,8 +82,9 @@ export function plainPlaces(
     .toSorted((a, b) => a.endsAt - b.endsAt || a.number - b.number)
     .map(({ endsAt, node, units: many }) => ({ at: endsAt, node, units: many }));
   const waiting = able.map((job) => input.waiting.find(({ uid }) => uid === job.uid) as Waiting);
-  const starts = startTimes(waiting, releases, freeUnits(nodes), input);
-  const others = left.filter(({ need }) => !fits(need)).toSorted((a, b) => a.rank - b.rank);
+  const openTo = (at: number) => plainOpen(nodes, at);
+  const starts = startTimes(waiting, releases, freeUnits(nodes), { now: input.now, latestEnd, openTo });
+  const others = left.filter((job) => !fitsInTime(job)).toSorted((a, b) => a.rank - b.rank);
   const ordered = [...others.filter(({ uid }) => uid === head), ...able, ...others.filter(({ uid }) => uid !== head)];
   const frees = nodes.map(({ free }) => free).filter((free) => free > 0);
   const [total, largest] = [frees.reduce((sum, free) => sum + free, 0), Math.max(0, ...frees)];
@@ -76,6 +97,8 @@ export function plainPlaces(
     if (closed) return say(closed, 0);
     if (isUnread(job)) return say("unreadable", nodes.length);
     if (isDrained(job)) return say("partDrained", 0);
+    const closing = getClosing(job);
+    if (closing !== undefined) return say("closing", closing);
     if (nodes.length === 0) return say("none", 0);
     const foreign = input.nodes.reduce((sum, node) => sum + (node.foreign ?? 0), 0);
     if (!fits(need) && canEverFit(nodes, { ...input, nodes: input.nodes.map(withoutForeign) }, need))

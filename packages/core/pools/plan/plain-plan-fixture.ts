@@ -1,5 +1,4 @@
 import type { Share } from "../../ports/compute.ts";
-import { canEverFit } from "./ever-fits.ts";
 import { plainPlaces } from "./plain-places-fixture.ts";
 import {
   addTo,
@@ -9,8 +8,10 @@ import {
   type PlainShare,
   plainFind,
   plainFirst,
+  plainFits,
   plainJobs,
   plainNodes,
+  plainOpen,
   plainPasses,
   plainReserve,
 } from "./plain-pool-fixture.ts";
@@ -43,13 +44,19 @@ export function plainPlan(input: PlanInput): Plan {
     jobs = jobs.filter((job) => job.uid !== uid);
     const endsAt = now + size.wantedMs;
     const passes = plainPasses(reserved, nodes, need, endsAt);
+    const isOpen = plainOpen(nodes, endsAt);
+    const fits = plainFits(nodes, input, job);
     const mayMake = unpinnedLeft - kept >= need.machines;
-    const found = plainFind(nodes, need, (node) => (mayMake || nodes[node]?.name !== null) && passes(node));
-    if (!canEverFit(nodes, input, need) || closed || !found) {
+    const found = plainFind(
+      nodes,
+      need,
+      (node, zone) => (mayMake || nodes[node]?.name !== null) && passes(node, zone) && isOpen(node, zone),
+    );
+    if (!fits || closed || !found) {
       left.push(job);
-      if (!canEverFit(nodes, input, need) || reserved) continue;
-      if (!closed && plainFind(nodes, need)) kept = need.machines;
-      const start = plainReserve(nodes, shares, need, { now, notBefore: -Infinity });
+      if (!fits || reserved) continue;
+      if (!closed && plainFind(nodes, need, isOpen)) kept = need.machines;
+      const start = plainReserve(nodes, shares, job, { now, notBefore: -Infinity });
       reserved = start && { ...start, uid, after: grants.length };
       continue;
     }

@@ -1,14 +1,14 @@
-import type { Need } from "./free-units.ts";
+import { canEverFit } from "./ever-fits.ts";
+import type { Allowed, FreeNode, Need } from "./free-units.ts";
 import { allNodes, type PlanInput, type Waiting } from "./plan.ts";
-import { isInZone, type Zoned } from "./zones.ts";
+import { isInZone } from "./zones.ts";
 
 /*
  * Planner and forecast without shortcuts: each step visits all machines and all jobs again. Tests compare the results
  * of plan.ts and forecast.ts with these.
  */
 
-export interface PlainNode extends Zoned {
-  readonly name: string | null;
+export interface PlainNode extends FreeNode {
   free: number;
 }
 
@@ -39,7 +39,7 @@ export function plainNodes(input: Parameters<typeof allNodes>[0]) {
  * Finds the fullest machines that fit: existing machines first, then in their order. Several are of one zone: the first
  * with the fewest machines still to be created, then with the fewest free units on them.
  */
-export function plainFind(nodes: readonly PlainNode[], need: Need, isAllowed: (node: number) => boolean = () => true) {
+export function plainFind(nodes: readonly PlainNode[], need: Need, isAllowed: Allowed = () => true) {
   const named = nodes.flatMap(({ zone, zones = [] }) => (zone === null ? zones : [zone]));
   const zones = need.machines === 1 || need.zone !== null || named.length === 0 ? [need.zone] : [...new Set(named)];
   const found = zones.flatMap((zone) => {
@@ -50,14 +50,10 @@ export function plainFind(nodes: readonly PlainNode[], need: Need, isAllowed: (n
   return found.toSorted((a, b) => a.made.length - b.made.length || freeOn(a.nodes) - freeOn(b.nodes))[0];
 }
 
-function findInZone(
-  nodes: readonly PlainNode[],
-  { zone, units, machines }: Need,
-  isAllowed: (node: number) => boolean,
-) {
+function findInZone(nodes: readonly PlainNode[], { zone, units, machines }: Need, isAllowed: Allowed) {
   const kind = ({ name }: PlainNode) => (name === null ? 1 : 0);
   const fitting = [...nodes.entries()].filter(
-    ([index, node]) => node.free >= units && isInZone(node, zone) && isAllowed(index),
+    ([index, node]) => node.free >= units && isInZone(node, zone) && isAllowed(index, zone),
   );
   fitting.sort(([a, node], [b, otherNode]) => kind(node) - kind(otherNode) || node.free - otherNode.free || a - b);
   return fitting.length < machines ? undefined : fitting.slice(0, machines).map(([index]) => index);
@@ -75,24 +71,60 @@ export function plainFirst<T extends Ordered>(
   return jobs.toSorted((a, b) => of(units, a) - of(units, b) || of(used, a) - of(used, b) || a.rank - b.rank)[0];
 }
 
+/** Reports on which machines a job may start that ends at `endsAt`. */
+export function plainOpen(nodes: readonly PlainNode[], endsAt: number): Allowed {
+  return (index, zone) => {
+    const { closesAt = Infinity, zonesCloseAt } = nodes[index] ?? {};
+    return endsAt <= Math.min(closesAt, zonesCloseAt?.get(zone ?? "") ?? Infinity);
+  };
+}
+
+/** Returns the input with only the machines on which a job may start that ends at `endsAt`. */
+export function plainOpenInput(input: PlanInput, endsAt: number): PlanInput {
+  const { makeable, makeableZones = [], makeableCloseAt = [], zonesCloseAt, drainedZones = [] } = input;
+  const isClosed = (zone: string) => (zonesCloseAt?.get(zone) ?? Infinity) < endsAt;
+  const zones = makeableZones.filter((zone) => !isClosed(zone));
+  const made = makeableZones.length > 0 && zones.length === 0 ? 0 : makeable;
+  return {
+    ...input,
+    nodes: input.nodes.map((node) =>
+      endsAt <= (node.closesAt ?? Infinity) ? node : { ...node, units: 0, foreign: 0 },
+    ),
+    makeable: made === 0 ? 0 : made - makeableCloseAt.filter((at) => at < endsAt).length,
+    makeableZones: zones,
+    drainedZones: [...drainedZones, ...[...(zonesCloseAt?.keys() ?? [])].filter(isClosed)],
+  };
+}
+
+/** Reports whether a job fits on empty machines if it starts now. */
+export function plainFits(
+  nodes: readonly PlainNode[],
+  input: PlanInput,
+  { need, size }: Pick<PlainJob, "need" | "size">,
+) {
+  const endsAt = input.now + size.wantedMs;
+  const ends = [...(input.closings?.keys() ?? [])].filter((at) => at < endsAt);
+  return [...ends, endsAt].every((at) => canEverFit(nodes, plainOpenInput(input, at), need));
+}
+
 /** Reserves the earliest start. No share ends before `notBefore`. */
 export function plainReserve(
   nodes: readonly PlainNode[],
   shares: readonly PlainShare[],
-  need: Need,
+  { need, size }: Pick<PlainJob, "need" | "size">,
   { now, notBefore }: { readonly now: number; readonly notBefore: number },
 ): PlainReservation | undefined {
   const free = nodes.map((node) => ({ ...node }));
-  let found = plainFind(free, need);
+  const getTime = ({ endsAt }: PlainShare) => Math.max(endsAt, notBefore);
+  let found = plainFind(free, need, plainOpen(free, now + size.wantedMs));
   let last: PlainShare | undefined;
   for (const share of shares.toSorted((a, b) => a.endsAt - b.endsAt || a.number - b.number)) {
     if (found) break;
     (free[share.node] as PlainNode).free += share.units;
     last = share;
-    found = plainFind(free, need);
+    found = plainFind(free, need, plainOpen(free, getTime(share) + size.wantedMs));
   }
   if (!found) return undefined;
-  const getTime = ({ endsAt }: PlainShare) => Math.max(endsAt, notBefore);
   const released = new Map<number, number>();
   for (const share of last ? shares : []) {
     const later = last && (getTime(share) - getTime(last) || share.number - last.number);
@@ -109,7 +141,7 @@ export function plainPasses(
   nodes: readonly PlainNode[],
   need: Need,
   endsAt: number,
-): (node: number) => boolean {
+): Allowed {
   return (node) => {
     if (!reserved?.nodes.includes(node) || endsAt <= reserved.startsAt) return true;
     return (nodes[node]?.free ?? 0) + (reserved.released.get(node) ?? 0) - need.units >= reserved.needed;

@@ -1,7 +1,6 @@
 import { HOUR_MS } from "../../units.ts";
 import { type FoundGap, isLonger } from "../forecast/forecast-run.ts";
-import { canEverFit } from "./ever-fits.ts";
-import type { Need } from "./free-units.ts";
+import type { Allowed, Need } from "./free-units.ts";
 import {
   addTo,
   type PlainJob,
@@ -10,8 +9,10 @@ import {
   type PlainShare,
   plainFind,
   plainFirst,
+  plainFits,
   plainJobs,
   plainNodes,
+  plainOpen,
   plainPasses,
   plainReserve,
 } from "./plain-pool-fixture.ts";
@@ -61,7 +62,9 @@ export function plainRun(input: PlanInput, { coming, zones, asked: needs, until,
     rank: first + index,
     need: { ...entry.size, zone: zones[index] ?? null },
   }));
-  const jobs: PlainJob[] = [...plainJobs(input), ...later].filter(({ need }) => canEverFit(nodes, input, need));
+  const jobs: PlainJob[] = [...plainJobs(input), ...later].filter((job) =>
+    plainFits(nodes, { ...input, now: Math.max(job.comesAt, input.now) }, job),
+  );
   const startsAt = new Map<PlainJob, number>();
   const roomAt = needs.map(() => Infinity);
   const gaps: FoundGap[][] = needs.map(() => []);
@@ -86,9 +89,14 @@ export function plainRun(input: PlanInput, { coming, zones, asked: needs, until,
     running.push({ owner: job.owner, at: now, shares, endsAt: ready + tookMs(job.owner, job.size.wantedMs, 0) });
   }
 
-  function reserve(need: Need): PlainReservation | undefined {
+  function reserve(job: PlainJob): PlainReservation | undefined {
     const shares = running.flatMap((plainRunning) => plainRunning.shares);
-    return plainReserve(nodes, shares, need, { now, notBefore: now + REMOVAL_MS });
+    return plainReserve(nodes, shares, job, { now, notBefore: now + REMOVAL_MS });
+  }
+
+  function mayTake(need: Need, endsAt: number, reserved: PlainReservation | undefined): Allowed {
+    const [passes, isOpen] = [plainPasses(reserved, nodes, need, endsAt), plainOpen(nodes, endsAt)];
+    return (node, zone) => passes(node, zone) && isOpen(node, zone);
   }
 
   function admit(): void {
@@ -97,20 +105,23 @@ export function plainRun(input: PlanInput, { coming, zones, asked: needs, until,
     for (let job = plainFirst(left, head, units, used); job; job = plainFirst(left, undefined, units, used)) {
       const tried = job;
       left = left.filter((job) => job !== tried);
-      const found = plainFind(nodes, job.need, plainPasses(reserved, nodes, job.need, now + job.size.wantedMs));
+      const found = plainFind(nodes, job.need, mayTake(job.need, now + job.size.wantedMs, reserved));
       if (found) begin(job, found.nodes);
       if (job === head && (found || !reserved)) head = undefined;
       if (found || reserved) continue;
-      reserved = reserve(job.need);
+      reserved = reserve(job);
       head = reserved && job;
     }
     for (const [index, need] of needs.entries()) {
       if (roomAt[index] !== Infinity) continue;
-      const found = plainFind(nodes, need, plainPasses(reserved, nodes, need, Infinity));
+      const found = plainFind(nodes, need, mayTake(need, Infinity, reserved));
       if (found) roomAt[index] = readyOn(found.nodes);
-      const lastsMs = (reserved?.startsAt ?? now) - now;
-      const gap = !found && reserved && isLonger(gaps[index] ?? [], lastsMs) && plainFind(nodes, need);
-      if (gap) gaps[index]?.push({ startsAt: readyOn(gap.nodes), lastsMs });
+      if (found) continue;
+      const ends = [...(input.closings?.keys() ?? []), reserved?.startsAt ?? now].filter((at) => at > now);
+      const fitting = ends.filter((endsAt) => plainFind(nodes, need, mayTake(need, endsAt, reserved)));
+      const lastsMs = Math.max(...fitting) - now;
+      const gap = plainFind(nodes, need, mayTake(need, now + lastsMs, reserved));
+      if (gap && isLonger(gaps[index] ?? [], lastsMs)) gaps[index]?.push({ startsAt: readyOn(gap.nodes), lastsMs });
     }
   }
 

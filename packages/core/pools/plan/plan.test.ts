@@ -518,3 +518,61 @@ describe("with a drained part", () => {
     expect(getPlan({ ...input, waiting: [waiting("anywhere", 8)] }).grants).toHaveLength(1);
   });
 });
+
+describe("with a machine that closes by a planned drain", () => {
+  const closesAt = NOW + 3 * HOUR;
+  const closing = { ...node("n1"), closesAt };
+  const closings = new Map([[closesAt, "n1 is drained soon"]]);
+
+  test("a job starts there that ends at that time, and none that ends a millisecond later", () => {
+    const size = { machines: 1, units: 4, wantedMs: 3 * HOUR };
+    const exact = { ...waiting("exact", 4), size };
+    const later = { ...waiting("later", 4), size: { ...size, wantedMs: size.wantedMs + 1 } };
+
+    const { grants, places } = getPlan({ nodes: [closing], closings, waiting: [exact, later] });
+
+    expect(grants).toEqual([{ uid: "exact", shares: [{ node: "n1", units: 4 }] }]);
+    expect(places).toMatchObject([{ uid: "later", code: "closing", available: closesAt, startsAt: null }]);
+  });
+
+  test("a job that would outlive it has no reserved start, so it holds up no other", () => {
+    const jobs = [waiting("long", 8, { hours: 4, queuedAt: NOW - 1 }), waiting("short", 8, { hours: 2 })];
+
+    const { grants, head } = getPlan({ nodes: [closing], closings, waiting: jobs, head: "long" });
+
+    expect([grants.map(({ uid }) => uid), head]).toEqual([["short"], null]);
+  });
+
+  test("a start is reserved only where the job ends in time", () => {
+    const occupied = [held("x", "n1", 8, 2), held("y", "n2", 8, 5)];
+    const jobs = [waiting("two", 8, { hours: 2 }), waiting("one", 8, { hours: 1, queuedAt: NOW + 1 })];
+
+    const { places, head } = getPlan({ nodes: [closing, node("n2")], closings, occupied, waiting: jobs });
+
+    expect(head).toBe("two");
+    expect(places).toMatchObject([
+      { uid: "two", code: "short", startsAt: NOW + 5 * HOUR },
+      { uid: "one", code: "short" },
+    ]);
+  });
+
+  test("short jobs take the new machines that close first, and leave the others to long ones", () => {
+    const group = { nodes: [], makeable: 2, makeableCloseAt: [closesAt], startupMs: HOUR };
+    const jobs = [waiting("short", 8, { queuedAt: NOW - 1 }), waiting("long", 8, { hours: 9 })];
+
+    const { grants, places } = getPlan({ ...group, closings, waiting: [...jobs, waiting("more", 8, { hours: 8 })] });
+
+    expect(grants.map(({ uid }) => uid)).toEqual(["short", "long"]);
+    expect(places).toMatchObject([{ uid: "more", startsAt: NOW + 9 * HOUR }]);
+  });
+
+  test("a new machine in a zone that closes starts no job that must be there and would outlive it", () => {
+    const group = { nodes: [], makeable: 1, makeableZones: ["a", "b"], zonesCloseAt: new Map([["a", closesAt]]) };
+    const job = (hours: number, zone: string | null) => ({
+      ...getPlan({ ...group, closings, waiting: [waiting("it", 8, { hours, zone })] }),
+    });
+
+    expect(job(4, "a").places).toMatchObject([{ code: "closing", available: closesAt }]);
+    for (const { grants } of [job(4, "b"), job(4, null), job(3, "a")]) expect(grants).toHaveLength(1);
+  });
+});

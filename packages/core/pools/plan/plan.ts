@@ -2,9 +2,10 @@ import type { Size } from "../../environments/record/record.ts";
 import { MOST_MACHINES } from "../../fleet.ts";
 import type { Share } from "../../ports/compute.ts";
 import { unitsByOwner } from "../ledger/units-by-owner.ts";
+import { both, latestEndFor, openInput, openTo } from "./closings.ts";
 import { canEverFit, mayFitUnread, withoutForeign, zoneOfNew } from "./ever-fits.ts";
 import { fairOrder } from "./fair-order.ts";
-import { byNeed, type FreeNode, type FreeUnits, freeUnits, type Need } from "./free-units.ts";
+import { type Allowed, byNeed, type FreeNode, type FreeUnits, freeUnits, type Need } from "./free-units.ts";
 import { charge, listPlaces, type Planned } from "./places.ts";
 import { listReleases, type Release, type Reservation, reserve } from "./reservation.ts";
 
@@ -32,6 +33,8 @@ export interface PlanNode {
   /** Units left by foreign pods. */
   readonly units: number;
   readonly foreign?: number;
+  /** When it closes by a planned drain, ms. */
+  readonly closesAt?: number | undefined;
 }
 
 export interface PlanInput {
@@ -47,6 +50,12 @@ export interface PlanInput {
   readonly undrained?: Pick<PlanInput, "nodes" | "makeable" | "makeableZones"> | undefined;
   /** Zones in which none can be created now, and when they may be again, ms. */
   readonly lackingZones?: ReadonlyMap<string, number> | undefined;
+  /** What operators will drain, as text, by the time at which machines close (closings.ts), ms. */
+  readonly closings?: ReadonlyMap<number, string> | undefined;
+  /** When the first of the machines still to be created close, ms. The others stay open. */
+  readonly makeableCloseAt?: readonly number[] | undefined;
+  /** When those close that are created in a zone, ms. */
+  readonly zonesCloseAt?: ReadonlyMap<string, number> | undefined;
   /** Machines whose ledger items cannot be read. Nothing is granted on them. */
   readonly unreadable?: number;
   readonly unitsPerNode: number;
@@ -83,6 +92,7 @@ export const reasonCodes = [
   "elsewhere",
   "behind",
   "partDrained",
+  "closing",
   ...halts,
 ] as const;
 export type ReasonCode = (typeof reasonCodes)[number];
@@ -95,9 +105,9 @@ export interface QueuePlace {
   readonly code: ReasonCode;
   /** Requested units: per machine if the code is "split", otherwise in total. */
   readonly needed: number;
-  /** Free units, machines ("never", "unreadable"), units of foreign pods ("foreign"), or a time in ms ("unmade"). */
+  /** Free units, machines ("never", "unreadable"), units of foreign pods ("foreign"), or a time in ms ("unmade", "closing"). */
   readonly available: number;
-  /** Why no new machine can be created ("unmade"), as text. Absent if unknown. */
+  /** Why no new machine can be created ("unmade"), or what closes then ("closing"), as text. Absent if unknown. */
   readonly lacks?: string | undefined;
 }
 
@@ -126,7 +136,9 @@ export function plan(input: PlanInput): Plan {
   const admitted = admit(input, pool, free, usage);
   const { grants, left, hopeless, reservedFor, grantsBefore } = admitted;
   const mayFit = byNeed((need) => mayFitUnread(nodes, input, need));
-  const missing = left.filter((entry) => hopeless.has(entry.uid) && mayFit(getNeed(entry)));
+  const mayFitInTime = (entry: Waiting) =>
+    !input.closings || mayFitUnread(nodes, openInput(input, input.now + entry.size.wantedMs), getNeed(entry));
+  const missing = left.filter((entry) => hopeless.has(entry.uid) && mayFit(getNeed(entry)) && mayFitInTime(entry));
   const unread = new Set(missing.map(({ uid }) => uid));
   const head = input.head !== null && unread.has(input.head) ? input.head : reservedFor;
   const withForeign = { ...input, nodes: input.nodes.map(withoutForeign) };
@@ -160,7 +172,7 @@ function drainCheck(
   };
 }
 
-interface Admitted extends Pick<Planned, "left" | "hopeless" | "releases" | "unpinnedLeft"> {
+interface Admitted extends Pick<Planned, "left" | "hopeless" | "latestEnd" | "releases" | "unpinnedLeft"> {
   readonly grants: Plan["grants"];
   /** The first job that does not fit, if its start could be reserved. */
   readonly reservedFor: string | null;
@@ -174,7 +186,9 @@ function admit(input: PlanInput, { nodes, unpinned }: AllNodes, free: FreeUnits,
   const grantedShares: Occupied[] = [];
   const left: Waiting[] = [];
   const hopeless = new Set<string>();
-  const getAttempt = byNeed((need): Attempt => ({ canFit: canEverFit(nodes, input, need), refusedFrom: Infinity }));
+  const latestEnd = latestEndFor(nodes, input);
+  const getAttempt = byNeed((): Attempt => ({ refusedFrom: Infinity }));
+  const mayPass = (endsAt: number) => openTo(nodes, input, endsAt);
   let reserved: Reservation | undefined;
   let reservedFor: string | null = null;
   let grantsBefore = Number.POSITIVE_INFINITY;
@@ -188,25 +202,27 @@ function admit(input: PlanInput, { nodes, unpinned }: AllNodes, free: FreeUnits,
   /** Machines kept for a head that only that limit stops. Without this, others would take each one that is returned. */
   let keptUnpinned = 0;
   const mayTake = (need: Need, endsAt: number) => {
-    const beside = reserved && passes(reserved, free, need, endsAt);
-    if (unpinnedLeft - keptUnpinned >= need.machines) return beside;
-    return (node: number) => nodes[node]?.name !== null && (beside?.(node) ?? true);
+    const open = both(reserved && passes(reserved, free, need, endsAt), mayPass(endsAt));
+    if (unpinnedLeft - keptUnpinned >= need.machines) return open;
+    return both((node) => nodes[node]?.name !== null, open);
   };
   for (const entry of fairOrder(input, usage)) {
     const need = getNeed(entry);
     const attempt = getAttempt(need);
-    if (!attempt.canFit) hopeless.add(entry.uid);
     const endsAt = input.now + entry.size.wantedMs;
-    if (!attempt.canFit || endsAt >= attempt.refusedFrom) {
+    const canFit = endsAt <= latestEnd(need);
+    if (!canFit) hopeless.add(entry.uid);
+    if (!canFit || endsAt >= attempt.refusedFrom) {
       left.push(entry);
       continue;
     }
     const placed = input.closed ? undefined : free.take(need, mayTake(need, endsAt));
     if (!placed) {
       left.push(entry);
-      if (!reserved && !input.closed && free.find(need)) keptUnpinned = need.machines;
-      attempt.refusedFrom = reserved ? endsAt : Number.NEGATIVE_INFINITY;
-      reserved ??= reserve(need, free, releases(), input.now);
+      if (!reserved && !input.closed && free.find(need, mayPass(endsAt))) keptUnpinned = need.machines;
+      attempt.refusedFrom = reserved || input.closings ? endsAt : Number.NEGATIVE_INFINITY;
+      const openAt = (startsAt: number) => mayPass(startsAt + entry.size.wantedMs);
+      reserved ??= reserve(need, free, releases(), { now: input.now, openAt });
       if (reserved && reservedFor === null) [reservedFor, grantsBefore] = [entry.uid, grants.length];
       continue;
     }
@@ -217,7 +233,7 @@ function admit(input: PlanInput, { nodes, unpinned }: AllNodes, free: FreeUnits,
     unpinnedLeft -= placed.shares.filter(({ node }) => node === null).length;
   }
   grantsBefore = Math.min(grantsBefore, grants.length);
-  return { grants, left, hopeless, reservedFor, grantsBefore, releases, unpinnedLeft };
+  return { grants, left, hopeless, latestEnd, reservedFor, grantsBefore, releases, unpinnedLeft };
 }
 
 function getNeed(entry: Waiting): Need {
@@ -226,7 +242,6 @@ function getNeed(entry: Waiting): Need {
 
 /** The result of earlier tries of a need. Free capacity only shrinks within a plan. */
 interface Attempt {
-  readonly canFit: boolean;
   /** Jobs that would end at or after this time were already refused. */
   refusedFrom: number;
 }
@@ -240,38 +255,50 @@ export interface AllNodes {
 export function allNodes(
   input: Pick<
     PlanInput,
-    "nodes" | "makeable" | "makeableZones" | "drainedZones" | "lackingZones" | "retryAt" | "unitsPerNode"
-  > & { readonly occupied: readonly Pick<Occupied, "shares">[] },
+    | "nodes"
+    | "makeable"
+    | "makeableZones"
+    | "drainedZones"
+    | "makeableCloseAt"
+    | "zonesCloseAt"
+    | "lackingZones"
+    | "retryAt"
+    | "unitsPerNode"
+  > & { readonly occupied: readonly (Pick<Occupied, "shares"> & Partial<Occupied>)[] },
 ): AllNodes {
   const indexes = new Map(input.nodes.map(({ name }, index) => [name, index]));
   const used = new Int32Array(input.nodes.length);
-  const open: Share[] = [];
-  for (const { shares } of input.occupied) {
+  const open: { readonly share: Share; readonly endsAt: number }[] = [];
+  for (const { shares, endsAt, at = 0, size } of input.occupied) {
     for (const share of shares) {
-      if (share.node === null) open.push(share);
+      if (share.node === null) open.push({ share, endsAt: endsAt ?? at + (size?.wantedMs ?? 0) });
       const index = share.node === null ? undefined : indexes.get(share.node);
       if (index !== undefined) used[index] = (used[index] ?? 0) + share.units;
     }
   }
-  const existing = input.nodes.map(({ name, zone, units }, index) => ({
+  const existing = input.nodes.map(({ name, zone, units, closesAt }, index) => ({
     name,
     zone,
     free: units - (used[index] ?? 0),
+    closesAt,
   }));
   const made = Array.from({ length: input.makeable }, () => input.unitsPerNode);
   const unpinned = new Map<Share, number>();
-  for (const share of open) {
-    const index = made.findIndex((rest) => rest >= share.units);
+  const { makeableCloseAt = [] } = input;
+  for (const { share, endsAt } of open) {
+    let index = made.findIndex((rest, n) => rest >= share.units && endsAt <= (makeableCloseAt[n] ?? Infinity));
+    if (index < 0 && makeableCloseAt.length > 0) index = made.findIndex((rest) => rest >= share.units);
     if (index < 0) continue;
     made[index] = (made[index] ?? 0) - share.units;
     unpinned.set(share, existing.length + index);
   }
-  const where = zoneOfNew(input);
-  return { nodes: [...existing, ...made.map((free) => ({ name: null, ...where, free }))], unpinned };
+  const where = { name: null, ...zoneOfNew(input), zonesCloseAt: input.zonesCloseAt };
+  const makeable = made.map((free, index) => ({ ...where, free, closesAt: makeableCloseAt[index] }));
+  return { nodes: [...existing, ...makeable], unpinned };
 }
 
 /** Returns where a job may be backfilled: on other nodes, before the reserved start, or beside the reserved units. */
-export function passes(reserved: Reservation, free: FreeUnits, need: Need, endsAt: number): (node: number) => boolean {
+export function passes(reserved: Reservation, free: FreeUnits, need: Need, endsAt: number): Allowed {
   return (node) => {
     const wanted = reserved.needs.get(node);
     if (wanted === undefined || endsAt <= reserved.startsAt) return true;

@@ -27,6 +27,8 @@ const words = {
     `Need ${needed} ${kind} ${unit}, but the free ones are kept for jobs before it - position #${position}`,
   partDrained: ({ position, needed }, kind, unit) =>
     `Need ${needed} ${kind} ${unit}, but machines where it could start are drained by the operator - position #${position}`,
+  closing: ({ position, needed, available, lacks }, kind, unit) =>
+    `Need ${needed} ${kind} ${unit}, but it would still run when ${lacks ?? closingText(["a part of the type"], available)} - position #${position}`,
   drained: ({ position }, kind) => `${closedText("drained", kind)} - position #${position}`,
   paused: ({ position }, kind) => `${closedText("paused", kind)} - position #${position}`,
   unreadable: ({ position, needed, available }, kind, unit) =>
@@ -53,6 +55,15 @@ export function zoneLackText({ lacks, zoneLacks }: Pick<PoolGroup, "lacks" | "zo
   const known = lackText({ lacks: zoneLacks?.[zone] ?? lacks, zones: [zone] }, pool);
   return known ?? `No new ${pool.toUpperCase()} machine came in ${zone}`;
 }
+
+/** Returns what operators will drain: `zone us-east-2a is drained at 2026-01-20 18:30 UTC`. */
+export function closingText(parts: readonly string[], at: number): string {
+  const more = parts.length > MOST_NAMED ? [`${parts.length - MOST_NAMED} more`] : [];
+  const named = [...parts.slice(0, MOST_NAMED), ...more].join(" and ");
+  return `${named} ${parts.length === 1 ? "is" : "are"} drained at ${utcText(at)}`;
+}
+
+const MOST_NAMED = 3;
 
 export function closedText(closed: Closure, pool: string): string {
   return `No new ${pool.toUpperCase()} jobs are started at the moment: ${closed} by the operator`;

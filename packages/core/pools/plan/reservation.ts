@@ -1,6 +1,6 @@
 import { popHeap, pushHeap } from "../../heap.ts";
 import type { Share } from "../../ports/compute.ts";
-import type { FreeNode, FreeUnits, Need } from "./free-units.ts";
+import type { Allowed, FreeNode, FreeUnits, Need } from "./free-units.ts";
 import type { Occupied, PlanInput, Waiting } from "./plan.ts";
 
 export interface Release {
@@ -56,57 +56,69 @@ export function listReleases(
   return releases.sort((a, b) => a.at - b.at);
 }
 
-/** Returns the earliest start of a job that does not fit now, or undefined if the known releases never free enough. */
+/**
+ * Returns the earliest start of a job that does not fit now, or undefined if the known releases never free enough.
+ * `openAt` returns the nodes that it may take at a start.
+ */
 export function reserve(
   need: Need,
   free: FreeUnits,
   releases: readonly Release[],
-  now: number,
+  { now, openAt }: { readonly now: number; openAt(startsAt: number): Allowed | undefined },
 ): Reservation | undefined {
   const later = free.copy();
   const released = new Map<number, number>();
   let startsAt = now;
-  let placed = later.take(need);
+  let placed = later.take(need, openAt(now));
   for (const { at, node, units } of releases) {
     if (placed) break;
     later.give(node, units);
     released.set(node, (released.get(node) ?? 0) + units);
     startsAt = at;
-    placed = later.take(need);
+    placed = later.take(need, openAt(at));
   }
   if (!placed) return undefined;
   const needs = new Map(placed.nodes.map((node) => [node, need.units]));
   return { startsAt, needs, released };
 }
 
+interface StartLimits {
+  readonly now: number;
+  latestEnd(need: Need): number;
+  openTo(endsAt: number): Allowed | undefined;
+}
+
 /**
  * Returns the earliest starts of waiting jobs in order: a job starts once those before it have started and enough is
- * free. Jobs may be backfilled, so this errs on the late side. Jobs that never fit are left out.
+ * free. Jobs may be backfilled, so this errs on the late side. Jobs that never fit are left out, and so are those that
+ * would end too late by then: `latestEnd` and `openTo` say when the machines close.
  */
 export function startTimes(
   waiting: readonly Waiting[],
   releases: readonly Release[],
   free: FreeUnits,
-  input: Pick<PlanInput, "now" | "startupMs">,
+  { now, latestEnd, openTo }: StartLimits,
 ): Map<string, number> {
   const later = free.copy();
   const starts = new Map<string, number>();
   const coming = [...releases];
-  let time = input.now;
+  let time = now;
   for (const entry of waiting) {
     const need = { machines: entry.size.machines, units: entry.size.units, zone: entry.zone };
-    let placed = later.take(need);
-    while (!placed) {
+    const { wantedMs } = entry.size;
+    const latest = latestEnd(need) - wantedMs;
+    let placed = later.take(need, openTo(time + wantedMs));
+    while (!placed && (coming[0]?.at ?? Infinity) <= latest) {
       const release = popHeap(coming, earlier);
       if (!release) break;
       time = Math.max(time, release.at);
       later.give(release.node, release.units);
-      placed = later.take(need);
+      placed = later.take(need, openTo(time + wantedMs));
     }
     if (!placed) continue;
     starts.set(entry.uid, time);
     for (const node of placed.nodes) {
-      pushHeap(coming, { at: time + entry.size.wantedMs, node, units: need.units }, earlier);
+      pushHeap(coming, { at: time + wantedMs, node, units: need.units }, earlier);
     }
   }
   return starts;
