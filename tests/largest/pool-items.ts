@@ -113,6 +113,7 @@ export const pool = {
   plans: 1e9,
   closed: "drained",
   drained: many(50, () => ({ node: machine.name })),
+  plannedDrains: many(50, () => ({ node: machine.name, from: at })),
   openedAt: at,
   dueShard: "f",
   dueAt: at,

@@ -1,8 +1,7 @@
 import type { Context } from "../context.ts";
 import { poolTypes } from "../fleet.ts";
 import { type EstimateErrors, estimateErrorsKey, readEstimateErrors } from "../pools/forecast/calibration.ts";
-import { parsePool } from "../pools/ledger/parse.ts";
-import type { Pool } from "../pools/ledger/record.ts";
+import { type Pool, poolParser } from "../pools/ledger/record.ts";
 import type { QueueDepth, QueueName } from "../ports/queue.ts";
 import type { Item } from "../ports/table.ts";
 import { diskShards, dueShards } from "../store/due.ts";
@@ -35,7 +34,7 @@ export async function readOperation(ctx: Context<"table" | "queue">): Promise<Op
     Promise.all([...dueShards, ...diskShards].map((shard) => lagIn(ctx, shard))),
   ]);
   const heads = items.filter((item) => kindOfKey(item) === "pool");
-  const { records, unreadable } = readEach(ctx, heads, parsePool);
+  const { records, unreadable } = readEach(ctx, heads, poolParser(ctx));
   const planned = records.filter(({ summary }) => summary.plannedAt > 0);
   planned.sort((a, b) => (a.type < b.type ? -1 : 1));
   return {

@@ -463,7 +463,7 @@ export const poolBugs: readonly PlantedBug[] = [
       },
       {
         file: "environments/steps/start/queued.ts",
-        find: "!isOpen || pinned.some((node) => isInParts(drained, node))",
+        find: "!isOpen || pinned.some((node) => isInParts(closed, node))",
         replace: "!isOpen",
       },
     ],
@@ -477,7 +477,7 @@ export const poolBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/steps/start/queued.ts",
-        find: "!isOpen || pinned.some((node) => isInParts(drained, node))",
+        find: "!isOpen || pinned.some((node) => isInParts(closed, node))",
         replace: "!isOpen",
       },
     ],

@@ -7,7 +7,7 @@ import { isNewer } from "../../store/unreadable.ts";
 import { findGroup } from "../capacity/groups.ts";
 import { type EstimateErrors, estimateErrorsKey, readEstimateErrors } from "../forecast/calibration.ts";
 import { parsePool } from "../ledger/parse.ts";
-import type { Pool } from "../ledger/record.ts";
+import { type Pool, poolParser } from "../ledger/record.ts";
 import type { Closure } from "../plan/plan.ts";
 
 export interface Capacity {
@@ -60,7 +60,7 @@ export async function readClusterStatus(ctx: Context<"table">): Promise<ClusterS
 function buildCapacity(ctx: Context, items: readonly Item[]): CapacityReport {
   const newer = items.find(isNewer);
   if (newer) parsePool(newer);
-  const counted = readable(ctx, items, parsePool).filter((pool) => pool.summary.plannedAt > 0);
+  const counted = readable(ctx, items, poolParser(ctx)).filter((pool) => pool.summary.plannedAt > 0);
   counted.sort((a, b) => getRank(ctx, a) - getRank(ctx, b) || (a.type < b.type ? -1 : 1));
   const pools = counted.map((pool): Capacity => {
     const gpusPerMachine = instanceTypes.find((type) => type.pool === pool.type)?.gpus ?? 0;

@@ -18,8 +18,7 @@ import {
   stillHeldNowhere,
 } from "../ledger/allocations-from-records.ts";
 import { nodeLedgerKey, readLedger, readMakeable } from "../ledger/ledger.ts";
-import { parsePool } from "../ledger/parse.ts";
-import type { Ledger, MakeableLedger, NodeLedger, PoolNode } from "../ledger/record.ts";
+import { type Ledger, type MakeableLedger, type NodeLedger, type PoolNode, poolParser } from "../ledger/record.ts";
 import { endShortages } from "../ledger/shortage.ts";
 import { planSoon } from "../plan/plan-soon.ts";
 import { findGroup } from "./groups.ts";
@@ -44,7 +43,7 @@ export async function refreshCapacity(
   const items = await ctx.table.getMany([...poolTypes.map(poolKey), clusterKey, machineGroupsKey]);
   const cluster = items.find(({ pk }) => pk === clusterKey.pk);
   const pools = items.filter((item) => kindOfKey(item) === "pool");
-  const heads = readEach(ctx, pools, parsePool);
+  const heads = readEach(ctx, pools, poolParser(ctx));
   const ledgers = await Promise.all(heads.records.map((pool) => readLedger(ctx, pool)));
   const [startedAt, listedAt] = [ctx.clock.monotonic(), ctx.clock.now()];
   const [listed, groups] = await Promise.all([

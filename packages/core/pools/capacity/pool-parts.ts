@@ -1,8 +1,15 @@
 import type { PoolPart } from "../../ports/compute.ts";
-import { optional, shape, text } from "../../store/shape.ts";
+import { number, optional, shape, text } from "../../store/shape.ts";
 import type { Growth } from "./groups.ts";
 
-export const isPoolPart = shape<PoolPart>({ zone: optional(text), nodeGroup: optional(text), node: optional(text) });
+/** A part that operators drain at the time `from`, ms. */
+export interface PlannedPart extends PoolPart {
+  readonly from: number;
+}
+
+const part = { zone: optional(text), nodeGroup: optional(text), node: optional(text) };
+export const isPoolPart = shape<PoolPart>(part);
+export const isPlannedPart = shape<PlannedPart>({ ...part, from: number });
 
 interface Placed {
   readonly name: string;
@@ -12,11 +19,44 @@ interface Placed {
 
 /** Reports whether the machine is in one of the parts. */
 export function isInParts(parts: readonly PoolPart[], { name, zone, group = "" }: Placed): boolean {
-  return parts.some((part) => part.node === name || part.zone === zone || part.nodeGroup === group);
+  return parts.some(
+    (part) => isWholeType(part) || part.node === name || part.zone === zone || part.nodeGroup === group,
+  );
+}
+
+export function isWholeType({ zone, nodeGroup, node }: PoolPart): boolean {
+  return zone === undefined && nodeGroup === undefined && node === undefined;
 }
 
 export function isSamePart(a: PoolPart, b: PoolPart): boolean {
   return a.zone === b.zone && a.nodeGroup === b.nodeGroup && a.node === b.node;
+}
+
+/** Returns the parts with more of them, without whole types. */
+export function addParts(parts: readonly PoolPart[] = [], more: readonly PoolPart[]): readonly PoolPart[] {
+  const added = more.filter((part) => !isWholeType(part) && !parts.some((known) => isSamePart(known, part)));
+  return [...parts, ...added.map(toPart)];
+}
+
+/** Returns the part without other fields. */
+export function toPart({ zone, nodeGroup, node }: PoolPart): PoolPart {
+  if (node !== undefined) return { node };
+  if (zone !== undefined) return { zone };
+  return nodeGroup === undefined ? {} : { nodeGroup };
+}
+
+/** Returns the parts on which a job must not start that ends at `endsAt`, ms. */
+export function partsClosedTo(
+  {
+    drained = [],
+    plannedDrains = [],
+  }: {
+    readonly drained?: readonly PoolPart[] | undefined;
+    readonly plannedDrains?: readonly PlannedPart[] | undefined;
+  },
+  endsAt: number,
+): readonly PoolPart[] {
+  return [...drained, ...plannedDrains.filter(({ from }) => from < endsAt).map(toPart)];
 }
 
 export function zonesIn(parts: readonly PoolPart[]): string[] {
@@ -25,6 +65,7 @@ export function zonesIn(parts: readonly PoolPart[]): string[] {
 
 /** Returns the growth outside of the parts, or undefined if machines are created only in them. */
 export function growthOutside(parts: readonly PoolPart[], growth: Growth): Growth | undefined {
+  if (parts.some(isWholeType)) return undefined;
   const { members = [] } = growth;
   const drainedZones = zonesIn(parts);
   const drained = members.filter(({ name, zones }) => {
@@ -42,6 +83,7 @@ export function growthOutside(parts: readonly PoolPart[], growth: Growth): Growt
 /** Reports whether new machines may come outside of the parts, in this zone; null for any. Growth undefined: unknown. */
 export function isMadeOutside(parts: readonly PoolPart[], growth: Growth | undefined, zone: string | null): boolean {
   if (parts.length === 0) return true;
+  if (parts.some(isWholeType)) return false;
   if (zone !== null && zonesIn(parts).includes(zone)) return false;
   if (!growth) return true;
   const open = growthOutside(parts, growth);

@@ -6,8 +6,7 @@ import { forecastKey, kindOfKey, poolKey } from "../../store/keys.ts";
 import { readable } from "../../store/readable.ts";
 import { refuseFullLine } from "../admission/waiting-limit.ts";
 import { findGroup } from "../capacity/groups.ts";
-import { parsePool } from "../ledger/parse.ts";
-import type { Pool, PoolSummary } from "../ledger/record.ts";
+import { type Pool, type PoolSummary, poolParser } from "../ledger/record.ts";
 import type { Need } from "../plan/free-units.ts";
 import { notBefore } from "./advice.ts";
 import { type Answer, alternativesTo, estimateFor, MOST_ALTERNATIVES } from "./estimate-new-job.ts";
@@ -97,7 +96,7 @@ function withNow(later: readonly Alternative[], all: readonly Alternative[]): re
 /** Returns undefined before the first plan or if the pool is unreadable. The estimate then uses only the forecast. */
 function findOffer(ctx: Context, items: readonly Item[]): Offer | undefined {
   const heads = items.filter((item) => kindOfKey(item) === "pool");
-  const [head] = readable(ctx, heads, parsePool);
+  const [head] = readable(ctx, heads, poolParser(ctx));
   return head && head.summary.plannedAt > 0 ? { closed: head.closed, ...head.summary } : undefined;
 }
 

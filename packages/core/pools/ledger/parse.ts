@@ -20,7 +20,7 @@ import {
 } from "../../store/shape.ts";
 import { type Agreements, createParser } from "../../store/unreadable.ts";
 import { isInterruption } from "../capacity/interruption.ts";
-import { isPoolPart } from "../capacity/pool-parts.ts";
+import { isPlannedPart, isPoolPart } from "../capacity/pool-parts.ts";
 import { closures } from "../plan/plan.ts";
 import type {
   Entry,
@@ -156,6 +156,7 @@ export const parsePool: (item: Item) => Pool = createParser(
     plans: count,
     closed: orNull(literal(...closures)),
     drained: optional(list(isPoolPart)),
+    plannedDrains: optional(list(isPlannedPart)),
     openedAt: optional(number),
     tally: optional(tally),
     dueShard: text,

@@ -2,11 +2,12 @@ import type { Context } from "../../context.ts";
 import type { Environment, Size } from "../../environments/record/record.ts";
 import type { NodeRef, PoolPart, Share, Unready } from "../../ports/compute.ts";
 import type { Lack } from "../../ports/machine-groups.ts";
-import type { Key, Stored } from "../../ports/table.ts";
+import type { Item, Key, Stored } from "../../ports/table.ts";
 import type { NodeGroup } from "../../settings.ts";
 import { getDueShard } from "../../store/due.ts";
 import { poolKey } from "../../store/keys.ts";
 import type { Interruption } from "../capacity/interruption.ts";
+import { addParts, isWholeType, type PlannedPart } from "../capacity/pool-parts.ts";
 import type { Closure } from "../plan/plan.ts";
 import { parsePool } from "./parse.ts";
 import type { Tally } from "./run-outcomes.ts";
@@ -185,6 +186,8 @@ export interface Pool extends Stored {
   readonly closed: Closure | null;
   /** The parts that operators drained. Absent if there are none. */
   readonly drained?: readonly PoolPart[] | undefined;
+  /** The parts that operators drain at a time. One that has come is in `drained` too, see `poolParser`. */
+  readonly plannedDrains?: readonly PlannedPart[] | undefined;
   /** When it was last reopened. Absent if it was never closed. */
   readonly openedAt?: number | undefined;
   /** Absent until a job started or ended. */
@@ -234,7 +237,21 @@ export function emptyPool(ctx: Context, type: string): Pool {
 /** Reads the head of a pool, consistently. Returns undefined if no job has asked for this type yet. */
 export async function findPool(ctx: Context<"table">, type: string): Promise<Pool | undefined> {
   const item = await ctx.table.get(poolKey(type));
-  return item && parsePool(item);
+  return item && poolParser(ctx)(item);
+}
+
+/**
+ * Returns the parser for the head of a pool. A planned drain whose time has come counts as drained from then on, so
+ * nothing has to run at that moment.
+ */
+export function poolParser({ clock }: Pick<Context, "clock">): (item: Item) => Pool {
+  return (item) => {
+    const pool = parsePool(item);
+    const due = pool.plannedDrains?.filter(({ from }) => from <= clock.now()) ?? [];
+    if (due.length === 0) return pool;
+    const drained = addParts(pool.drained, due);
+    return { ...pool, ...(due.some(isWholeType) && { closed: "drained" }), ...(drained.length > 0 && { drained }) };
+  };
 }
 
 /** Reports whether the last plan saw this waiting job, or left it to a later plan. */

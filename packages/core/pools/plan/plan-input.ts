@@ -6,6 +6,7 @@ import type { Ledger, MakeableLedger, NodeLedger } from "../ledger/record.ts";
 import { getLackingZones } from "../ledger/shortage.ts";
 import type { Candidate } from "../ledger/waiting-list.ts";
 import { allNodes, type Occupied, type PlanInput, type PlanNode } from "./plan.ts";
+import { closeAt, findClosings } from "./planned-drains.ts";
 import { isBlind, makeable, unreadableNodes } from "./summary.ts";
 import type { WaitingList } from "./waiting.ts";
 import { isInZone } from "./zones.ts";
@@ -30,12 +31,13 @@ export function buildPlanInput(
   // A try after a shortage waits for the machines of the largest job.
   const mostUnpinned = (shortage ? MOST_MACHINES : MOST_UNPINNED) - machinesIn(ledger.makeable);
   const input: PlanInput = {
-    nodes: usable.map(toPlanNode),
+    nodes: usable.map((node) => ({ ...toPlanNode(node), ...closeAt(ledger.pool, node) })),
     occupied: occupiedOn(ledger, usable),
     waiting,
     makeable: toMake.nodes,
     makeableZones: toMake.zones,
     ...findUndrained(ctx, ledger, now),
+    ...findClosings(ctx, ledger, toMake),
     ...(lacking.size > 0 && toMake.nodes > 0 && { lackingZones: lacking }),
     unreadable: unreadableNodes(ledger),
     unitsPerNode: unitsPerNode(instanceTypeOfPool(ledger.type)),

@@ -1,7 +1,7 @@
 import { zonePinnedBy } from "../../../disks/record.ts";
 import { findGroup, getGrowth } from "../../../pools/capacity/groups.ts";
 import { currentInterruption } from "../../../pools/capacity/interruption.ts";
-import { growthOutside, isInParts, isMadeOutside } from "../../../pools/capacity/pool-parts.ts";
+import { growthOutside, isInParts, isMadeOutside, partsClosedTo } from "../../../pools/capacity/pool-parts.ts";
 import { readLedgerItems, wholeGrants } from "../../../pools/ledger/ledger.ts";
 import { findPool, type Grant } from "../../../pools/ledger/record.ts";
 import { zoneForVolume } from "../../../pools/ledger/shortage.ts";
@@ -88,11 +88,11 @@ interface Offer {
 /**
  * Returns the grant from the items in the message, or from the pool's head. Reads the head last, so that no grant is
  * taken from a closed pool. Returns "closed" if one of its machines was drained, or is taken back by its provider,
- * since it was granted.
+ * since it was granted, or will be drained before the run would end.
  */
 async function findGrant(
   ctx: WorkerContext,
-  { uid, run, size, dueAt, zone: ownZone }: Environment,
+  { uid, run, size, dueAt, times, zone: ownZone }: Environment,
   named: readonly string[],
   now: number,
 ): Promise<Offer | "closed" | undefined> {
@@ -110,22 +110,23 @@ async function findGrant(
   const makeable = granted.find((item) => item?.kind === "makeable");
   const growth = makeable && getGrowth(ctx, makeable);
   const awaited = grant.shares.find((share) => share.node === null)?.zone;
-  const { drained = [] } = pool ?? {};
-  const open = growth && growthOutside(drained, growth);
-  const isOpen = !makeable || isMadeOutside(drained, growth, awaited ?? ownZone);
-  if (!isOpen || pinned.some((node) => isInParts(drained, node))) return "closed";
+  const startsAt = now + (growth?.startupMs ?? 0);
+  const closed = partsClosedTo(pool ?? {}, times.endsAt ?? startsAt + size.wantedMs);
+  const open = growth && growthOutside(closed, growth);
+  const isOpen = !makeable || isMadeOutside(closed, growth, awaited ?? ownZone);
+  if (!isOpen || pinned.some((node) => isInParts(closed, node))) return "closed";
   if (pinned.some((node) => currentInterruption(node, now))) return "closed";
   const zone = pinned[0]?.zone ?? awaited ?? (makeable && zoneForVolume(makeable, open?.zones ?? [], uid)) ?? null;
-  const avoids = makeable && avoidable(ctx, size.pool, drained);
+  const avoids = makeable && avoidable(ctx, size.pool, closed);
   return { grant, machines: listMachines({ nodes }), zone, avoids, startupMs: growth?.patientMs };
 }
 
 /**
- * Returns the drained parts that a run without a machine can avoid. Karpenter, which may create
- * the machines of types in NODE_GROUPS, refuses pods whose affinity names nodes ("matchFields is not supported").
+ * Returns the closed parts that a run without a machine can avoid. Karpenter, which may create the machines of types in
+ * NODE_GROUPS, refuses pods whose affinity names nodes ("matchFields is not supported").
  */
-function avoidable(ctx: WorkerContext, pool: string, drained: readonly PoolPart[]): readonly PoolPart[] | undefined {
-  const parts = findGroup(ctx, pool) ? drained.filter(({ node }) => node === undefined) : drained;
+function avoidable(ctx: WorkerContext, pool: string, closed: readonly PoolPart[]): readonly PoolPart[] | undefined {
+  const parts = findGroup(ctx, pool) ? closed.filter(({ node }) => node === undefined) : closed;
   return parts.length > 0 ? parts : undefined;
 }
 
