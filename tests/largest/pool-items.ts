@@ -141,6 +141,7 @@ export const plan = {
   kind: "plan",
   at,
   complete: false,
+  closings: Object.fromEntries(many(100, (n) => [`${at}${n}`, `${machine.name} is drained at 2026-01-20 18:30 UTC`])),
   entries: Object.fromEntries(
     many(OF_ONE_DIGIT, (n) => [formatUid(n), [2_000, at, "unreadable", 1_000_000, 1_000_000]]),
   ),
@@ -158,6 +159,11 @@ const standing = {
   owners: Object.fromEntries(many(400, (n) => [formatUid(n), 100_000])),
   machines: many(48, () => [zone, 32, 10_000] as const),
   withoutForeign: { machines: many(48, () => [zone, 32, 10_000] as const), units: 1e6 },
+  closing: many(4, () => ({
+    at,
+    text: `${many(3, () => machine.name).join(" and ")} and 47 more are drained at 2026-01-20 18:30 UTC`,
+    machines: many(48, () => [zone, 32, 10_000] as const),
+  })),
 } satisfies QueueSnapshot;
 
 /** Forecast of a pool, which is larger than that of a waiting environment. */

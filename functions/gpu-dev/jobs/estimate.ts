@@ -133,9 +133,9 @@ function getWaitEnd({ clock, settings }: Context, isFirst: boolean): WaitEnd {
   return { at: clock.now() + hours * HOUR_MS, when: `after ${hours} hours`, isFirst };
 }
 
-function formatReason({ code, position, needed, available, after }: Answer, { pool }: Size): string {
+function formatReason({ code, position, needed, available, lacks, after }: Answer, { pool }: Size): string {
   if (code === "now") return "Would start now";
   if (code === "later") return `Starts later than ${wholeSeconds(after)}`;
   if (code === "taken") return takenText({ needed, available }, pool);
-  return reasonText({ code, position, needed, available }, pool);
+  return reasonText({ code, position, needed, available, lacks }, pool);
 }

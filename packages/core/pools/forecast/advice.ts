@@ -50,6 +50,7 @@ export async function writeAdvice(
         complete: advice.namesAll,
         lacks: advice.lacks,
         zoneLacks: advice.zoneLacks,
+        closings: advice.closings,
         entries,
       };
       await ctx.table.put(item);
@@ -107,13 +108,24 @@ function placeIn(item: Item | undefined, { uid, zone }: Environment): Pick<WaitA
   const entry = isEntry(stored) ? stored : undefined;
   if (!entry) return { place: undefined, farBack: item?.complete === false };
   const [position, startsAt, code, needed, available] = entry;
-  const lacks = code === "unmade" ? lacksIn(item, zone) : undefined;
+  const lacks = textsByCode[code]?.(item, zone, available);
   return { place: { position, startsAt, code, needed, available, ...(lacks && { lacks }) }, farBack: false };
 }
 
+const textsByCode: Readonly<Partial<Record<ReasonCode, TextIn>>> = {
+  unmade: lacksIn,
+  closing: (item, _, at) => textAt(item?.closings, String(at)),
+};
+
+type TextIn = (item: Item | undefined, zone: string | null, at: number) => string | undefined;
+
+function textAt(texts: unknown, key: string): string | undefined {
+  const found = new Map<string, unknown>(Object.entries(texts ?? {})).get(key);
+  return typeof found === "string" ? found : undefined;
+}
+
 function lacksIn(item: Item | undefined, zone: string | null): string | undefined {
-  const zoneLacks = new Map<string, unknown>(Object.entries(item?.zoneLacks ?? {}));
-  const found = zoneLacks.get(zone ?? "") ?? item?.lacks;
+  const found = textAt(item?.zoneLacks, zone ?? "") ?? item?.lacks;
   return typeof found === "string" ? found : undefined;
 }
 

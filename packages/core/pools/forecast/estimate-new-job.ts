@@ -1,4 +1,5 @@
 import { unitsByOwner } from "../ledger/units-by-owner.ts";
+import { openInput } from "../plan/closings.ts";
 import { withoutForeign } from "../plan/ever-fits.ts";
 import type { Need } from "../plan/free-units.ts";
 import type { Halt, PlanInput, QueuePlace, ReasonCode } from "../plan/plan.ts";
@@ -28,7 +29,16 @@ export interface QueueSnapshot {
   /** Machines by zone and size, to tell what never fits. Zone null: can be created in any zone. */
   readonly machines: Machines;
   /** The machines without the pods of others, and the units that those pods hold. Absent if they hold none. */
+  /** When machines close by planned drains, soonest first, and the machines that are left. Absent if none closes. */
+  readonly closing?: readonly Closing[] | undefined;
   readonly withoutForeign?: { readonly machines: Machines; readonly units: number } | undefined;
+}
+
+interface Closing {
+  readonly at: number;
+  /** What is drained, and when. */
+  readonly text: string;
+  readonly machines: Machines;
 }
 
 type Machines = readonly (readonly [zone: string | null, units: number, count: number])[];
@@ -47,12 +57,16 @@ export interface Answer extends Expected {
   readonly code: ReasonCode | "now" | "later" | "taken";
   readonly needed: number;
   readonly available: number;
+  /** What is drained before it would end ("closing"), as text. */
+  readonly lacks?: string | undefined;
   /** Lower bound of the start, ms: the time of the forecast, or how far it reaches if `code` is "later". */
   readonly after: number;
 }
 
 const MOST_TURNS = 400;
 const MOST_OWNERS = 400;
+/** The rest only lacks its words in estimates: their times know when machines close. */
+const MOST_CLOSINGS = 4;
 export const MOST_ALTERNATIVES = 3;
 
 /** Places a new job behind its owner's others in the last forecast, without running a plan. */
@@ -71,6 +85,8 @@ export function estimateFor(standing: QueueSnapshot, question: EstimateRequest, 
     const count = standing.machines.reduce((sum, [, , machines]) => sum + machines, 0);
     return { ...base, p50: null, p90: null, code: count === 0 ? "none" : "never", available: count };
   }
+  const closing = findClosing(standing, question, now);
+  if (closing) return { ...base, p50: null, p90: null, code: "closing", available: closing.at, lacks: closing.text };
   // A later job in the order that wants as much cannot start before this one.
   const taken = turns.find((turn) => turn.units > held && includes(turn.need, question));
   const room = roomFor(standing, question, now);
@@ -139,7 +155,20 @@ export function takeQueueSnapshot(
     owners: Object.fromEntries(most.slice(0, MOST_OWNERS)),
     machines: getMachines(plan),
     ...withoutForeignFor(plan),
+    ...closingIn(plan),
   };
+}
+
+function closingIn(plan: PlanInput): Pick<QueueSnapshot, "closing"> {
+  if (!plan.closings) return {};
+  const soonest = [...plan.closings].sort(([a], [b]) => a - b).slice(0, MOST_CLOSINGS);
+  return { closing: soonest.map(([at, text]) => ({ at, text, machines: getMachines(openInput(plan, at + 1)) })) };
+}
+
+/** Returns the first closing without which the job would fit on empty machines, if it starts now. */
+function findClosing({ closing = [] }: QueueSnapshot, need: EstimateRequest, now: number): Closing | undefined {
+  const before = closing.filter(({ at }) => at < now + need.wantedMs);
+  return before.find(({ machines }) => !everFits({ machines }, need));
 }
 
 function withoutForeignFor(plan: PlanInput): Pick<QueueSnapshot, "withoutForeign"> {

@@ -4,6 +4,7 @@ import { forecastKey, forecastStartsKey } from "../../store/keys.ts";
 import { sameData } from "../../store/same-data.ts";
 import { number } from "../../store/shape.ts";
 import { type Move, planMoves } from "../ledger/eta-drivers.ts";
+import { openTo } from "../plan/closings.ts";
 import { freeUnits } from "../plan/free-units.ts";
 import { type AllNodes, allNodes, type Plan, type PlanInput } from "../plan/plan.ts";
 import { addStart, type Calibration, latestStart, type Promised, readCalibration, widening } from "./calibration.ts";
@@ -101,7 +102,8 @@ function shortestPauseMs({ standing, at }: Item, outset: ForecastOutset): number
 function offersTheSame(standing: QueueSnapshot, { plan, planned }: Pick<ForecastOutset, "plan" | "planned">): boolean {
   if (standing.freeUnits !== planned.freeUnits || standing.closed !== (plan.closed ?? null)) return false;
   const nothing: Forecast = { at: plan.now, waiting: [], room: [], later: null };
-  return sameData(standing.machines, takeQueueSnapshot(plan, planned, nothing, 1).machines);
+  const { machines, closing } = takeQueueSnapshot(plan, planned, nothing, 1);
+  return sameData(standing.machines, machines) && sameData(standing.closing, closing);
 }
 
 /** Reports whether jobs came or left, or room changed. A partial read does not say which jobs wait. */
@@ -119,8 +121,12 @@ function hasChanged({ standing, at }: Item, { plan, planned, started, isPartial 
 function getPassing(plan: PlanInput, { nodes }: AllNodes, { places }: Plan, { room }: Forecast): Passing {
   const until = places.find(({ uid }) => uid === plan.head)?.startsAt ?? null;
   if (until === null || plan.closed) return nonePasses;
-  const free = freeUnits(nodes.filter(({ name }) => name !== null));
-  const fits = room.filter((need) => free.find(need)).map(({ machines, units, zone }) => ({ machines, units, zone }));
+  const existing = nodes.filter(({ name }) => name !== null);
+  const free = freeUnits(existing);
+  const open = openTo(existing, plan, until);
+  const fits = room
+    .filter((need) => free.find(need, open))
+    .map(({ machines, units, zone }) => ({ machines, units, zone }));
   return { until, fits };
 }
 

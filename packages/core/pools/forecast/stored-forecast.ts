@@ -96,7 +96,10 @@ export const isStanding = shape<QueueSnapshot>({
   withoutForeign: optional(
     shape<NonNullable<QueueSnapshot["withoutForeign"]>>({ machines: list(isMachines), units: count }),
   ),
+  closing: optional(list(shape<Closing>({ at: number, text, machines: list(isMachines) }))),
 });
+
+type Closing = NonNullable<QueueSnapshot["closing"]>[number];
 
 function isGap(value: unknown): value is Gap {
   return Array.isArray(value) && value.length === 3 && number(value[0]) && number(value[1]) && isTime(value[2]);

@@ -17,6 +17,8 @@ export interface Advice {
   readonly lacks: string | undefined;
   /** The same for jobs that must be in one of these zones. */
   readonly zoneLacks: Readonly<Record<string, string>>;
+  /** What operators will drain, as text, by the time at which machines close, ms. */
+  readonly closings: Readonly<Record<string, string>> | undefined;
 }
 
 /** Interval between plans while a grant is open. */
@@ -88,7 +90,8 @@ export function findAdvice(pool: Pool, { ledger, input, planned, waiting }: Deci
   const lacks = group && lackText(group, pool.type);
   const zones = [...(input.lackingZones?.keys() ?? [])];
   const zoneLacks = Object.fromEntries(zones.map((zone) => [zone, zoneLackText(group ?? {}, zone, pool.type)]));
-  return { places: listPlaces(ledger, planned), namesAll: isWhole(waiting.reach), lacks, zoneLacks };
+  const closings = input.closings && Object.fromEntries(input.closings);
+  return { places: listPlaces(ledger, planned), namesAll: isWhole(waiting.reach), lacks, zoneLacks, closings };
 }
 
 /** Returns the places to show. While the pool is closed, jobs with a grant wait too, before all others. */
