@@ -201,6 +201,8 @@ export const used = {
   },
 } satisfies Written<UsedItem>;
 
+const drained = { type: "cpu-shared", node: machine.name, at, by: "x".repeat(64), reason: "x".repeat(200) };
+
 export const admission = {
   ...base,
   ...admissionKey,
@@ -208,5 +210,6 @@ export const admission = {
   paused: false,
   drained: poolTypes,
   closures: [null, ...poolTypes].map((type) => ({ type, at, by: "x".repeat(64), reason: "x".repeat(200) })),
-  parts: many(50, () => ({ type: "cpu-shared", node: machine.name, at, by: "x".repeat(64), reason: "x".repeat(200) })),
+  parts: many(25, () => drained),
+  planned: many(25, () => ({ ...drained, from: at })),
 } satisfies Written<Admission>;

@@ -483,6 +483,58 @@ export const poolBugs: readonly PlantedBug[] = [
     ],
   },
   {
+    name: "a job that outlives a planned drain starts there",
+    caughtBy: {
+      file: "pools/admission/planned-drain.test.ts",
+      title: "until the drain, only jobs that end by then start on the machine, and a longer one names the drain",
+    },
+    edits: [
+      {
+        file: "pools/plan/closings.ts",
+        find: "if (!closings || closings.size === 0) return undefined;",
+        replace: "if (closings) return undefined;",
+      },
+      {
+        file: "pools/plan/closings.ts",
+        find: "firstUnfit < 0 ? Infinity : (ends[firstUnfit - 1] ?? -Infinity)",
+        replace: "firstUnfit === 0 ? -Infinity : Infinity",
+      },
+      {
+        file: "pools/capacity/pool-parts.ts",
+        find: "plannedDrains.filter(({ from }) => from < endsAt)",
+        replace: "plannedDrains.filter(({ from }) => from < 0)",
+      },
+    ],
+  },
+  {
+    name: "a planned drain is not respected by a grant that did not see it",
+    caughtBy: {
+      file: "pools/admission/planned-drain.test.ts",
+      title: "a drain that a grant did not see is respected when the job takes the grant",
+    },
+    edits: [
+      {
+        file: "pools/capacity/pool-parts.ts",
+        find: "plannedDrains.filter(({ from }) => from < endsAt)",
+        replace: "plannedDrains.filter(({ from }) => from < 0)",
+      },
+    ],
+  },
+  {
+    name: "a drain never begins at its time",
+    caughtBy: {
+      file: "pools/admission/planned-drain.test.ts",
+      title: "at its time a machine is drained although nothing ran then, and runs there continue",
+    },
+    edits: [
+      {
+        file: "pools/ledger/record.ts",
+        find: "plannedDrains?.filter(({ from }) => from <= clock.now())",
+        replace: "plannedDrains?.filter(({ from }) => from <= 0)",
+      },
+    ],
+  },
+  {
     name: "the ledger names somebody twice",
     edits: [
       {

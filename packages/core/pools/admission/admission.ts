@@ -10,6 +10,7 @@ import { sameData } from "../../store/same-data.ts";
 import { flag, list, number, optional, orNull, shape, text } from "../../store/shape.ts";
 import { createParser, Unreadable } from "../../store/unreadable.ts";
 import { changeRecord } from "../../store/write-record.ts";
+import { isSamePart, isWholeType, type PlannedPart, toPart } from "../capacity/pool-parts.ts";
 import { findPool, type Pool } from "../ledger/record.ts";
 import type { Closure } from "../plan/plan.ts";
 
@@ -26,6 +27,11 @@ export interface Admission extends Stored {
   readonly closures?: readonly AdmissionClosure[] | undefined;
   /** The drained parts of pools, oldest first. Absent in records of earlier versions. */
   readonly parts?: readonly DrainedPart[] | undefined;
+  /**
+   * The drains that operators planned, oldest first. One whose time has come counts in the fields above too, see
+   * `readAdmission`. A field of its own, because earlier versions, which keep it, would drain each of `parts` at once.
+   */
+  readonly planned?: readonly PlannedDrain[] | undefined;
 }
 
 /** A part of the pool `type` that an operator drained. */
@@ -33,6 +39,9 @@ export interface DrainedPart extends PoolPart, OperatorNote {
   readonly type: string;
   readonly at: number;
 }
+
+/** A drain of a part, or of the whole type, from the time `from` on, ms. `at` is when the operator planned it. */
+export interface PlannedDrain extends DrainedPart, PlannedPart {}
 
 export interface OperatorNote {
   readonly by: string;
@@ -44,7 +53,10 @@ export interface AdmissionClosure extends OperatorNote {
   readonly at: number;
 }
 
-/** Closes or reopens a pool for new grants. No grant is made after it returns. Throws `unavailable`. */
+/**
+ * Closes or reopens a pool for new grants, and drops a planned drain of it. No grant is made after it returns. Throws
+ * `unavailable`.
+ */
 export async function drainPool(
   ctx: Context<"table" | "queue">,
   type: string,
@@ -54,7 +66,8 @@ export async function drainPool(
   const admission = await changeAdmission(ctx, (before) => {
     const others = before.drained.filter((drainedType) => drainedType !== type);
     const noted = withClosure(before, type, isDrained, note, ctx.clock.now());
-    return { ...noted, drained: isDrained ? [...others, type].sort() : others };
+    const planned = before.planned?.filter((plan) => plan.type !== type || !isWholeType(plan));
+    return { ...noted, planned, drained: isDrained ? [...others, type].sort() : others };
   });
   await carryAdmission(ctx, type);
   return admission;
@@ -90,29 +103,41 @@ function withClosure(
   return { ...before, closures: isClosed && made ? [...others, made] : others };
 }
 
-/** Returns the operator's setting. Without a record, all pools are open. */
+/**
+ * Returns the operator's setting. Without a record, all pools are open. A planned drain whose time has come counts as
+ * drained since then, so nothing has to run at that moment.
+ */
 export async function readAdmission(ctx: Context<"table">): Promise<Admission> {
   const item = await ctx.table.get(admissionKey);
-  return item ? parseAdmission(item) : { ...admissionKey, writers: [], kind: "admission", paused: false, drained: [] };
+  if (!item) return { ...admissionKey, writers: [], kind: "admission", paused: false, drained: [] };
+  const admission = parseAdmission(item);
+  const due = admission.planned?.filter(({ from }) => from <= ctx.clock.now()) ?? [];
+  return due.reduce(withDueDrain, admission);
+}
+
+function withDueDrain(admission: Admission, plan: PlannedDrain): Admission {
+  const { type, from: at, by, reason } = plan;
+  const { drained, parts = [], closures = [] } = admission;
+  if (isDrained(admission, type, plan)) return admission;
+  if (!isWholeType(plan)) return { ...admission, parts: [...parts, { type, ...toPart(plan), at, by, reason }] };
+  return { ...admission, closures: [...closures, { type, at, by, reason }], drained: [...drained, type].sort() };
+}
+
+/** Reports whether this part is drained, or the whole type if it names none. */
+export function isDrained({ drained, parts = [] }: Omit<Admission, "planned">, type: string, place: PoolPart): boolean {
+  if (isWholeType(place)) return drained.includes(type);
+  return parts.some((part) => part.type === type && isSamePart(part, place));
 }
 
 /** Throws `Unreadable`: a default would reopen pools that the operator closed. */
 const note = { at: number, by: text, reason: orNull(text) };
+const part = { type: text, zone: optional(text), nodeGroup: optional(text), node: optional(text), ...note };
 const parseAdmission: (item: Item) => Admission = createParser("admission", {
   paused: flag,
   drained: list(text),
   closures: optional(list(shape<AdmissionClosure>({ type: orNull(text), ...note }))),
-  parts: optional(
-    list(
-      shape<DrainedPart>({
-        type: text,
-        zone: optional(text),
-        nodeGroup: optional(text),
-        node: optional(text),
-        ...note,
-      }),
-    ),
-  ),
+  parts: optional(list(shape<DrainedPart>(part))),
+  planned: optional(list(shape<PlannedDrain>({ ...part, from: number }))),
 });
 
 function findClosure({ paused, drained }: Pick<Admission, "paused" | "drained">, type: string): Closure | null {
@@ -126,14 +151,19 @@ function findDrained({ parts = [] }: Admission, type: string): Pool["drained"] {
   return drained.length > 0 ? drained : undefined;
 }
 
-function toPart({ zone, nodeGroup, node }: PoolPart): PoolPart {
-  if (node !== undefined) return { node };
-  return zone === undefined ? { nodeGroup } : { zone };
+/** Returns the planned drains of this pool as its ledger carries them, or undefined if there are none. */
+function findPlanned({ planned = [] }: Admission, type: string): Pool["plannedDrains"] {
+  const ofType = planned.filter((plan) => plan.type === type).map((plan) => ({ ...toPart(plan), from: plan.from }));
+  return ofType.length > 0 ? ofType : undefined;
 }
 
 /** Reports whether the ledger's copy differs from the operator's setting. */
-export function differs(admission: Admission, { type, closed, drained }: Pool): boolean {
-  return findClosure(admission, type) !== closed || !sameData(findDrained(admission, type), drained);
+export function differs(admission: Admission, { type, closed, drained, plannedDrains }: Pool): boolean {
+  const isSame =
+    findClosure(admission, type) === closed &&
+    sameData(findDrained(admission, type), drained) &&
+    sameData(findPlanned(admission, type), plannedDrains);
+  return !isSame;
 }
 
 const TRIES = 10;
@@ -144,7 +174,11 @@ export async function changeAdmission(
 ): Promise<Admission> {
   const { record, read: admission } = await changeRecord(ctx, {
     read: () => readAdmission(ctx),
-    decide,
+    async decide(before) {
+      const { planned, ...next } = decide(before);
+      // A drain whose time has come is written as one of the drained parts.
+      return { ...next, planned: planned?.filter((plan) => !isDrained(next, plan.type, plan)) };
+    },
     what: "Admission is",
     tries: TRIES,
   });
@@ -176,8 +210,9 @@ export async function carryAdmission(ctx: Context<"table" | "queue">, type: stri
       const admission = await readAdmission(ctx);
       const closed = findClosure(admission, type);
       const drained = findDrained(admission, type);
+      const plannedDrains = findPlanned(admission, type);
       const now = ctx.clock.now();
-      return { ...pool, closed, drained, ...(pool.closed && !closed && { openedAt: now }), dueAt: now };
+      return { ...pool, closed, drained, plannedDrains, ...(pool.closed && !closed && { openedAt: now }), dueAt: now };
     },
     what: "Admission is",
     tries: TRIES,

@@ -1,8 +1,9 @@
 import type { Context } from "../../context.ts";
 import type { PoolPart } from "../../ports/compute.ts";
 import { Problem } from "../../problem.ts";
+import { DAY_MS } from "../../units.ts";
 import { getGrowth } from "../capacity/groups.ts";
-import { isInParts, isSamePart } from "../capacity/pool-parts.ts";
+import { isInParts, isSamePart, isWholeType } from "../capacity/pool-parts.ts";
 import { readLedger } from "../ledger/ledger.ts";
 import { emptyPool } from "../ledger/record.ts";
 import {
@@ -10,17 +11,19 @@ import {
   carryAdmission,
   changeAdmission,
   type DrainedPart,
+  isDrained,
   type OperatorNote,
+  type PlannedDrain,
   readAdmission,
 } from "./admission.ts";
 
-/** One item holds all drained parts, and each ledger carries those of its pool. */
+/** One item holds all drained and planned parts, and each ledger carries those of its pool. */
 const MOST_PARTS = 50;
 
 /**
- * Closes a zone, a node group or a machine of a pool for new grants. The first call's note stays, and a repeat succeeds
- * also if the part is gone by then. No grant there is taken after it returns. Throws `notFound` if the pool has no such
- * part, `quota` above 50 parts, and `unavailable`.
+ * Closes a zone, a node group or a machine of a pool for new grants, and drops a planned drain of it. The first call's
+ * note stays, and a repeat succeeds also if the part is gone by then. No grant there is taken after it returns. Throws
+ * `notFound` if the pool has no such part, `quota` above 50 parts, and `unavailable`.
  */
 export async function drainPart(
   ctx: Context<"table" | "queue">,
@@ -28,35 +31,69 @@ export async function drainPart(
   part: PoolPart,
   note: OperatorNote,
 ): Promise<Admission> {
-  const isIt = (known: DrainedPart) => known.type === type && isSamePart(known, part);
-  if (!(await readAdmission(ctx)).parts?.some(isIt)) await refuseUnknown(ctx, type, part);
+  await refuseUnknown(ctx, type, part);
   const added: DrainedPart = { type, ...part, at: ctx.clock.now(), ...note };
   const admission = await changeAdmission(ctx, (before) => {
-    const { parts = [] } = before;
-    if (parts.some(isIt)) return before;
-    if (parts.length < MOST_PARTS) return { ...before, parts: [...parts, added] };
-    throw new Problem("quota", `${MOST_PARTS} zones, node groups and nodes are drained already; undrain one first`);
+    if (isDrained(before, type, part)) return before;
+    const planned = before.planned?.filter(isOther(type, part));
+    return withRoom({ ...before, planned, parts: [...(before.parts ?? []), added] });
+  });
+  await carryAdmission(ctx, type);
+  return admission;
+}
+
+/** How far ahead a drain may be planned: so far no job can run, and a mistyped year is found. */
+const MOST_AHEAD_MS = 90 * DAY_MS;
+
+/**
+ * Plans to drain a part of a pool, or all of it, from the time `from` on, ms. Jobs that would still run then are not
+ * started there any more. A later call for the same part replaces the time and the note. Nothing changes if the part is
+ * drained already. Throws `invalid` if the time is not within the next 90 days, and what `drainPart` throws.
+ */
+export async function planDrain(
+  ctx: Context<"table" | "queue">,
+  type: string,
+  part: PoolPart,
+  { from, ...note }: OperatorNote & { readonly from: number },
+): Promise<Admission> {
+  const now = ctx.clock.now();
+  if (from <= now || from > now + MOST_AHEAD_MS)
+    throw new Problem("invalid", `The time of a drain must be within the next ${MOST_AHEAD_MS / DAY_MS} days`);
+  await refuseUnknown(ctx, type, part);
+  const added: PlannedDrain = { type, ...part, at: now, ...note, from };
+  const admission = await changeAdmission(ctx, (before) => {
+    if (isDrained(before, type, part)) return before;
+    return withRoom({ ...before, planned: [...(before.planned ?? []).filter(isOther(type, part)), added] });
   });
   await carryAdmission(ctx, type);
   return admission;
 }
 
 /**
- * Reopens a part of a pool. The part may be gone from the cluster by now. Throws `notFound` if it is not drained, and
- * `unavailable`.
+ * Reopens a part of a pool, or drops its planned drain. The part may be gone from the cluster by now. Throws `notFound`
+ * if it is not drained and no drain is planned, and `unavailable`.
  */
 export async function undrainPart(ctx: Context<"table" | "queue">, type: string, part: PoolPart): Promise<Admission> {
   let wasDrained = false;
   const admission = await changeAdmission(ctx, (before) => {
-    const { parts = [] } = before;
-    const others = parts.filter((known) => known.type !== type || !isSamePart(known, part));
-    wasDrained = others.length < parts.length;
-    return wasDrained ? { ...before, parts: others } : before;
+    wasDrained = !(before.parts ?? []).every(isOther(type, part)) || !(before.planned ?? []).every(isOther(type, part));
+    const others = before.planned?.filter(isOther(type, part));
+    return { ...before, planned: others, parts: (before.parts ?? []).filter(isOther(type, part)) };
   });
   // Runs in every case, because an earlier call may have failed between the two writes.
   await carryAdmission(ctx, type);
   if (!wasDrained) throw new Problem("notFound", `${namePart(part)} of type ${type} is not drained`);
   return admission;
+}
+
+function isOther(type: string, part: PoolPart): (known: DrainedPart) => boolean {
+  return (known) => known.type !== type || !isSamePart(known, part);
+}
+
+function withRoom(admission: Admission): Admission {
+  const { parts = [], planned = [] } = admission;
+  if (parts.length + planned.length <= MOST_PARTS) return admission;
+  throw new Problem("quota", `${MOST_PARTS} zones, node groups and nodes are drained already; undrain one first`);
 }
 
 /** Returns the words for a part: `Zone 'us-east-2a'`. */
@@ -65,8 +102,14 @@ function namePart({ zone, nodeGroup, node }: PoolPart): string {
   return node === undefined ? `Node group '${nodeGroup?.slice(0, 100)}'` : `Node '${node.slice(0, 100)}'`;
 }
 
-/** A mistyped name would drain nothing, and the operator would take the machine to be free. */
+/**
+ * A mistyped name would drain nothing, and the operator would take the machine to be free. A part that is drained, or
+ * will be, may be gone by now.
+ */
 async function refuseUnknown(ctx: Context<"table">, type: string, part: PoolPart): Promise<void> {
+  if (isWholeType(part)) return;
+  const { parts = [], planned = [] } = await readAdmission(ctx);
+  if (![...parts, ...planned].every(isOther(type, part))) return;
   const { nodes, makeable } = await readLedger(ctx, emptyPool(ctx, type));
   const { members = [], zones = [] } = getGrowth(ctx, makeable) ?? {};
   const isKnown =
