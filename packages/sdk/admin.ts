@@ -14,6 +14,8 @@ interface ReasonOptions extends CallOptions {
 }
 
 interface DrainOptions extends ReasonOptions {
+  /** When to drain it, RFC 3339. At once by default. */
+  readonly at?: string | undefined;
   /** Only the machines in this zone. */
   readonly zone?: string | undefined;
   /** Only the machines of this node group of EKS. */
@@ -143,16 +145,21 @@ export class Admin {
   }
 
   /**
-   * Stops or allows new starts on machines of one type, in one of its zones or node groups, or on one machine.
+   * Stops or allows new starts on machines of one type, in one of its zones or node groups, or on one machine. With `at`,
+   * starts are stopped from then on, and jobs that would still run then are not started any more.
    *
    * @example
    * await berth.admin.setDrained("h100", true, { node: "node-1", reason: "Its fan is loud" });
    */
-  setDrained(gpuType: string, isDrained: boolean, { reason, zone, nodeGroup, node, ...options }: DrainOptions = {}) {
+  setDrained(
+    gpuType: string,
+    isDrained: boolean,
+    { reason, zone, nodeGroup, node, at, ...options }: DrainOptions = {},
+  ) {
     const path = `/v1/admin/pools/${encodeURIComponent(gpuType)}/${isDrained ? "drain" : "undrain"}`;
     return this.#transport.send<Schemas["AdmissionState"]>("POST", path, {
       ...options,
-      body: { reason, zone, node_group: nodeGroup, node },
+      body: { reason, zone, node_group: nodeGroup, node, at },
       repeat: "safe",
     });
   }

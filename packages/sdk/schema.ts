@@ -154,6 +154,8 @@ export interface components {
             drained: components["schemas"]["ClosedNote"] | null;
             /** @description The zones, node groups and machines of it on which no new jobs are started. */
             drained_parts: components["schemas"]["PoolPart"][];
+            /** @description The drains of it at a later time: of a part, or of the whole type if the part is null. */
+            planned_drains: components["schemas"]["PlannedPart"][];
             /** @description Number of machines; `nodes` lists at most 200. */
             node_count: number;
             /** @description The machines, with who has capacity there and until when. */
@@ -188,6 +190,8 @@ export interface components {
             drained: components["schemas"]["DrainedType"][];
             /** @description The zones, node groups and machines on which no new jobs of a GPU type are started, oldest first. */
             drained_parts: components["schemas"]["NotedDrainedPart"][];
+            /** @description The drains at a later time, of a part of a GPU type, or of all of it if the part is null. */
+            planned_drains: components["schemas"]["NotedPlannedDrain"][];
             /** @description The machines that an operator called dead, at most 100. */
             gone_nodes: components["schemas"]["LostNode"][];
             /** @description Number of machines that an operator called dead; `gone_nodes` may list fewer. */
@@ -275,6 +279,8 @@ export interface components {
             drained_gpu_types: string[];
             /** @description The zones, node groups and machines on which no new jobs of a GPU type are started. */
             drained_parts: components["schemas"]["DrainedPart"][];
+            /** @description The drains at a later time, of a part of a GPU type, or of all of it if the part is null. */
+            planned_drains: components["schemas"]["PlannedDrain"][];
         };
         AllEnvironments: {
             /** @description Your environments, newest first. */
@@ -639,6 +645,11 @@ export interface components {
             node_group?: string | null;
             /** @description Only the machine of this name; null for the whole type. */
             node?: string | null;
+            /**
+             * Format: date-time
+             * @description Drain at this time, at most 90 days ahead: until then, only jobs that end by then are started there. null for now.
+             */
+            at?: string | null;
         };
         DrainedPart: {
             /** @description The type of GPU. */
@@ -1350,6 +1361,30 @@ export interface components {
             /** @description Why, in the operator's words; null if none were given. */
             reason: string | null;
         };
+        NotedPlannedDrain: {
+            /** @description The type of GPU. */
+            gpu_type: string;
+            /** @description The zone that will be drained; null if it is something else. */
+            zone: string | null;
+            /** @description The name of the node group that will be; null if it is something else. */
+            node_group: string | null;
+            /** @description The name of the machine that will be; null if it is something else. */
+            node: string | null;
+            /**
+             * Format: date-time
+             * @description From when on no new jobs are started there. Jobs that would still run then wait already.
+             */
+            at: string;
+            /**
+             * Format: date-time
+             * @description When an operator closed it or called it dead; null if an older version noted no time.
+             */
+            since: string | null;
+            /** @description The operator who did; null if an older version noted no name. */
+            by: string | null;
+            /** @description Why, in the operator's words; null if none were given. */
+            reason: string | null;
+        };
         OpenJobTerminal: {
             /** @description A terminal of this job to return to. Without it a new one is started. */
             terminal_id?: string | null;
@@ -1489,6 +1524,43 @@ export interface components {
             max_keys: number;
             /** @description In how many browsers you may be logged in. */
             max_web_sessions: number;
+        };
+        PlannedDrain: {
+            /** @description The type of GPU. */
+            gpu_type: string;
+            /** @description The zone that will be drained; null if it is something else. */
+            zone: string | null;
+            /** @description The name of the node group that will be; null if it is something else. */
+            node_group: string | null;
+            /** @description The name of the machine that will be; null if it is something else. */
+            node: string | null;
+            /**
+             * Format: date-time
+             * @description From when on no new jobs are started there. Jobs that would still run then wait already.
+             */
+            at: string;
+        };
+        PlannedPart: {
+            /** @description The zone that will be drained; null if it is something else. */
+            zone: string | null;
+            /** @description The name of the node group that will be; null if it is something else. */
+            node_group: string | null;
+            /** @description The name of the machine that will be; null if it is something else. */
+            node: string | null;
+            /**
+             * Format: date-time
+             * @description From when on no new jobs are started there. Jobs that would still run then wait already.
+             */
+            at: string;
+            /**
+             * Format: date-time
+             * @description When an operator closed it; null if an older version noted no time.
+             */
+            since: string | null;
+            /** @description The operator who did; null if an older version noted no name. */
+            by: string | null;
+            /** @description Why, in the operator's words; null if none were given. */
+            reason: string | null;
         };
         PoolHolder: {
             /** @description The user name of the owner. */

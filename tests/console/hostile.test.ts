@@ -35,6 +35,7 @@ const pool: Schemas["AdminPool"] = {
   in_use: 8,
   drained: closed,
   drained_parts: [{ ...closed, zone: hostile, node_group: null, node: null }],
+  planned_drains: [{ ...closed, zone: null, node_group: hostile, node: null, at: hostile }],
   node_count: 1,
   nodes: [
     {

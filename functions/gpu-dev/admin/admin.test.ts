@@ -299,7 +299,7 @@ test("a drained type and a pause appear in availability and in the reason of wai
   const resumed = await ask("POST", "/v1/admin/admission/resume", admin);
   await world.advance(5000);
 
-  expect(drained.body).toEqual({ paused: false, drained_gpu_types: ["h100"], drained_parts: [] });
+  expect(drained.body).toEqual({ paused: false, drained_gpu_types: ["h100"], drained_parts: [], planned_drains: [] });
   expect(availability.body).toMatchObject({
     availability: { h100: { total: 16, available: 0, in_use: 0, queued: 8 } },
   });
@@ -309,12 +309,12 @@ test("a drained type and a pause appear in availability and in the reason of wai
     estimated_start_time: null,
     status_reason: "No new H100 jobs are started at the moment: drained by the operator - position #1",
   });
-  expect(paused.body).toEqual({ paused: true, drained_gpu_types: ["h100"], drained_parts: [] });
-  expect(undrained.body).toEqual({ paused: true, drained_gpu_types: [], drained_parts: [] });
+  expect(paused.body).toEqual({ paused: true, drained_gpu_types: ["h100"], drained_parts: [], planned_drains: [] });
+  expect(undrained.body).toEqual({ paused: true, drained_gpu_types: [], drained_parts: [], planned_drains: [] });
   expect(stillWaiting.body.status_reason).toBe(
     "No new H100 jobs are started at the moment: paused by the operator - position #1",
   );
-  expect(resumed.body).toEqual({ paused: false, drained_gpu_types: [], drained_parts: [] });
+  expect(resumed.body).toEqual({ paused: false, drained_gpu_types: [], drained_parts: [], planned_drains: [] });
   expect((await ask("GET", `/v1/jobs/${job}`, user)).body.status).toBe("active");
 });
 
@@ -349,7 +349,7 @@ test("a drained machine and zone start nothing, and show in the state, the pools
     { gpu_type: "h100", zone: null, node_group: null, node: "h100-1" },
     { gpu_type: "h100", zone: "zone-a", node_group: null, node: null },
   ];
-  expect(onNode.body).toEqual({ paused: false, drained_gpu_types: [], drained_parts: [node] });
+  expect(onNode.body).toEqual({ paused: false, drained_gpu_types: [], drained_parts: [node], planned_drains: [] });
   expect(inZone.body.drained_parts).toEqual([node, zone]);
   expect(waiting.body).toMatchObject({
     status: "queued",
@@ -386,6 +386,65 @@ test("a drained machine and zone start nothing, and show in the state, the pools
     "h100 zone zone-a",
     "h100 node h100-1",
   ]);
+});
+
+test("a planned drain shows its time, operator and reason until it is dropped, and refuses no shorter job", async () => {
+  const { world, admin, user, ask } = await adminWorld();
+  await refreshCapacity(world.ctx);
+  const inHours = (hours: number) => `${new Date(world.clock.now() + hours * 3_600_000).toISOString().slice(0, 19)}Z`;
+  const [since, soon, late] = [inHours(0), inHours(0.25), inHours(30)];
+  const drain = (body: object) => ask("POST", "/v1/admin/pools/h100/drain", admin, body);
+
+  await drain({ zone: "zone-a", at: late, reason: "New switch" });
+  const planned = await drain({ at: soon.replace("Z", "+00:00") });
+  const job = await submitJob(world, user);
+  await world.advance(5000);
+  const waiting = await ask("GET", `/v1/jobs/${job}`, user);
+  const state = await ask("GET", "/v1/admin/state", admin);
+  const { body: listed } = await ask("GET", "/v1/admin/pools", admin);
+  const undrained = await ask("POST", "/v1/admin/pools/h100/undrain", admin);
+  await world.advance(5000);
+
+  const [type, zone] = [
+    { zone: null, node_group: null, node: null, at: soon },
+    { zone: "zone-a", node_group: null, node: null, at: late },
+  ];
+  const [noteOfType, noteOfZone] = [
+    { since, by: "developer", reason: null },
+    { since, by: "developer", reason: "New switch" },
+  ];
+  const ofH100 = (...plans: object[]) => plans.map((plan) => ({ gpu_type: "h100", ...plan }));
+  expect(planned.body).toEqual({
+    paused: false,
+    drained_gpu_types: [],
+    drained_parts: [],
+    planned_drains: ofH100(zone, type),
+  });
+  expect(waiting.body).toMatchObject({
+    status: "queued",
+    estimated_start_time: null,
+    status_reason: expect.stringMatching(
+      /^Need 8 H100 GPUs, but it would still run when H100 is drained at 20\d\d-\d\d-\d\d \d\d:\d\d UTC - position #1$/,
+    ),
+  });
+  expect(state.body.planned_drains).toEqual(ofH100({ ...zone, ...noteOfZone }, { ...type, ...noteOfType }));
+  expect(listed.pools).toMatchObject([
+    {
+      drained: null,
+      drained_parts: [],
+      planned_drains: [
+        { ...zone, ...noteOfZone },
+        { ...type, ...noteOfType },
+      ],
+      nodes: [{ drained: false }, { drained: false }],
+    },
+  ]);
+  expect(undrained.body.planned_drains).toEqual(ofH100(zone));
+  expect((await ask("GET", `/v1/jobs/${job}`, user)).body.status).toBe("active");
+  const drains = (await getAudit(world, admin)).filter(({ action }) => action === "drain_pool");
+  expect(drains.map(({ target }) => target)).toEqual([`h100 at ${soon}`, `h100 zone zone-a at ${late}`]);
+  for (const at of ["2026-01-20T18:30:00", "tomorrow", inHours(-1), inHours(91 * 24)])
+    expect((await drain({ at })).status, at).toBe(400);
 });
 
 test("a drain of a part names one machine or zone that the type has", async () => {
@@ -672,7 +731,8 @@ test("the state lists closed types and machines declared dead, with time, operat
   await world.advance(120_000);
   const after = await ask("GET", "/v1/admin/state", admin);
 
-  const open = { paused: null, drained: [], drained_parts: [], gone_nodes: [], gone_node_count: 0 };
+  const none = { drained: [], drained_parts: [], planned_drains: [], gone_nodes: [], gone_node_count: 0 };
+  const open = { paused: null, ...none };
   const until = `${new Date(Date.parse(since) + 24 * 3_600_000).toISOString().slice(0, 19)}Z`;
   const uid = expect.any(String);
   expect([before.body, after.body]).toEqual([open, open]);
@@ -680,6 +740,7 @@ test("the state lists closed types and machines declared dead, with time, operat
     paused: { since, by: "developer", reason: null },
     drained: [{ gpu_type: "h100", since, by: "developer", reason: "New driver" }],
     drained_parts: [],
+    planned_drains: [],
     gone_nodes: [{ node: "h100-1", uid, gpu_type: "h100", since, by: "developer", reason: "Its fan is broken", until }],
     gone_node_count: 1,
   });

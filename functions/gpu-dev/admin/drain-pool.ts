@@ -3,7 +3,8 @@ import { table } from "#aws/dynamodb/table.ts";
 import { queue } from "#aws/sqs/queue.ts";
 import { audited } from "#core/admin/audit.ts";
 import { drainPool } from "#core/pools/admission/admission.ts";
-import { drainPart } from "#core/pools/admission/drain-part.ts";
+import { drainPart, planDrain } from "#core/pools/admission/drain-part.ts";
+import { wholeSeconds } from "#http/answers/timestamp.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonBody, jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
@@ -26,10 +27,13 @@ const route = createRoute({
   tags: ["Admin"],
   summary:
     "Start no new jobs on a GPU type, in one of its zones or node groups, or on one machine; those that run go on",
+  description:
+    "With `at`, that holds from this time on, and jobs that would still run then are not started there any more. A later call for the same part replaces the time. Nothing changes if it is drained already.",
   request: {
     params: PoolRef,
     body: jsonBody(DrainRequest, {
       "With a reason": { reason: "New driver" },
+      "One zone at a time": { zone: "us-east-2a", at: "2026-01-24T08:00:00Z", reason: "New switch" },
       "One machine": { node: "ip-10-0-12-34.us-east-2.compute.internal", reason: "Its fan is loud" },
     }),
   },
@@ -39,11 +43,16 @@ const route = createRoute({
 export const endpoint = gpuDev.endpoint(
   route,
   { uses: ["table", "queue"], admin: true },
-  async ({ ctx, params, body, requestId }) =>
-    audited(ctx, { action: "drain_pool", target: auditTarget(params, body), requestId }, async () => {
+  async ({ ctx, params, body, requestId }) => {
+    const when = body.at ? ` at ${wholeSeconds(Date.parse(body.at))}` : "";
+    const target = `${auditTarget(params, body)}${when}`;
+    return audited(ctx, { action: "drain_pool", target, requestId }, async () => {
       const [type, part, note] = [parseGpuType(params), toPoolPart(body), toOperatorNote(ctx.actor.username, body)];
-      return toAdmissionState(await (part ? drainPart(ctx, type, part, note) : drainPool(ctx, type, true, note)));
-    }),
+      const drain = () => (part ? drainPart(ctx, type, part, note) : drainPool(ctx, type, true, note));
+      const plan = (at: string) => planDrain(ctx, type, part ?? {}, { ...note, from: Date.parse(at) });
+      return toAdmissionState(await (body.at ? plan(body.at) : drain()), ctx.clock.now());
+    });
+  },
 );
 
 export const handler = lambda(endpoint, { table, queue });

@@ -62,7 +62,7 @@ const MOST_NODES = 200;
 const MOST_WAITING = 100;
 
 function toAdminPool(pool: PoolsView["pools"][number], about: About): z.infer<typeof AdminPool> {
-  const { type, summary, drained, drainedParts, nodes, queue } = pool;
+  const { type, summary, drained, drainedParts, plannedDrains, nodes, queue } = pool;
   return {
     gpu_type: type,
     total: summary.total,
@@ -70,6 +70,11 @@ function toAdminPool(pool: PoolsView["pools"][number], about: About): z.infer<ty
     in_use: summary.inUse,
     drained: drained && toNote(drained),
     drained_parts: drainedParts.map((part) => ({ ...toPlace(part), ...toNote(part) })),
+    planned_drains: plannedDrains.map((plan) => ({
+      ...toPlace(plan),
+      at: wholeSeconds(plan.from),
+      ...toNote(plan),
+    })),
     node_count: nodes.length,
     nodes: nodes.slice(0, MOST_NODES).map(({ name, state, fault, isDrained, zone, group, units, holders }) => ({
       node: name,

@@ -52,6 +52,7 @@ test("pools show who holds each machine until when, and who waits with place, sh
       in_use: 16,
       drained: null,
       drained_parts: [],
+      planned_drains: [],
       node_count: 2,
       nodes: [
         {

@@ -23,7 +23,7 @@ export const endpoint = gpuDev.endpoint(
   { uses: ["table", "queue"], admin: true },
   async ({ ctx, body, requestId }) =>
     audited(ctx, { action: "pause_admission", target: null, requestId }, async () =>
-      toAdmissionState(await pauseAdmission(ctx, true, toOperatorNote(ctx.actor.username, body))),
+      toAdmissionState(await pauseAdmission(ctx, true, toOperatorNote(ctx.actor.username, body)), ctx.clock.now()),
     ),
 );
 

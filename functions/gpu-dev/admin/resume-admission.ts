@@ -19,7 +19,7 @@ const route = createRoute({
 
 export const endpoint = gpuDev.endpoint(route, { uses: ["table", "queue"], admin: true }, async ({ ctx, requestId }) =>
   audited(ctx, { action: "resume_admission", target: null, requestId }, async () =>
-    toAdmissionState(await pauseAdmission(ctx, false)),
+    toAdmissionState(await pauseAdmission(ctx, false), ctx.clock.now()),
   ),
 );
 

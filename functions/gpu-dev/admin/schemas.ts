@@ -1,8 +1,9 @@
 import * as z from "zod";
 import { instanceTypes } from "#core/fleet.ts";
-import type { Admission, OperatorNote } from "#core/pools/admission/admission.ts";
+import type { Admission, OperatorNote, PlannedDrain } from "#core/pools/admission/admission.ts";
 import type { PoolPart } from "#core/ports/compute.ts";
 import { Problem } from "#core/problem.ts";
+import { Timestamp, wholeSeconds } from "#http/answers/timestamp.ts";
 
 export const UserRef = z.object({
   username: z.string().max(255).meta({ example: "alice" }).describe("The user's name."),
@@ -51,6 +52,24 @@ export function toDrainedPart({ type, ...part }: PoolPart & { readonly type: str
   return { gpu_type: type, ...toPlace(part) };
 }
 
+/** The fields of a planned drain of a GPU type. */
+export const plannedDrain = {
+  gpu_type: drainedPart.gpu_type,
+  zone: z.string().nullable().describe("The zone that will be drained; null if it is something else."),
+  node_group: z.string().nullable().describe("The name of the node group that will be; null if it is something else."),
+  node: z.string().nullable().describe("The name of the machine that will be; null if it is something else."),
+  at: Timestamp.describe("From when on no new jobs are started there. Jobs that would still run then wait already."),
+};
+
+export function toPlannedDrain({ from, ...part }: PlannedDrain) {
+  return { ...toDrainedPart(part), at: wholeSeconds(from) };
+}
+
+/** Returns the drains whose time has not come. The others are among the drained types and parts. */
+function listPlanned({ planned = [] }: Pick<Admission, "planned">, now: number): readonly PlannedDrain[] {
+  return planned.filter(({ from }) => from > now);
+}
+
 export const AdmissionState = z
   .object({
     paused: z.boolean().describe("Whether no new jobs are started at all."),
@@ -58,11 +77,20 @@ export const AdmissionState = z
     drained_parts: z
       .array(z.object(drainedPart).meta({ id: "DrainedPart" }))
       .describe("The zones, node groups and machines on which no new jobs of a GPU type are started."),
+    planned_drains: z
+      .array(z.object(plannedDrain).meta({ id: "PlannedDrain" }))
+      .describe("The drains at a later time, of a part of a GPU type, or of all of it if the part is null."),
   })
   .meta({ id: "AdmissionState" });
 
-export function toAdmissionState({ paused, drained, parts = [] }: Admission): z.infer<typeof AdmissionState> {
-  return { paused, drained_gpu_types: [...drained], drained_parts: parts.map(toDrainedPart) };
+export function toAdmissionState(admission: Admission, now: number): z.infer<typeof AdmissionState> {
+  const { paused, drained, parts = [] } = admission;
+  return {
+    paused,
+    drained_gpu_types: [...drained],
+    drained_parts: parts.map(toDrainedPart),
+    planned_drains: listPlanned(admission, now).map(toPlannedDrain),
+  };
 }
 
 export const OperatorReason = z
@@ -92,7 +120,16 @@ function refuseSeveral({ zone, node_group, node }: PartFields, ctx: z.Refinement
 }
 
 export const DrainRequest = z
-  .object({ ...OperatorReason.shape, ...partFields })
+  .object({
+    ...OperatorReason.shape,
+    ...partFields,
+    at: z.iso
+      .datetime({ offset: true, message: "Input should be a time such as 2026-01-20T18:30:00Z" })
+      .nullish()
+      .describe(
+        "Drain at this time, at most 90 days ahead: until then, only jobs that end by then are started there. null for now.",
+      ),
+  })
   .superRefine(refuseSeveral)
   .meta({ id: "DrainRequest" });
 
@@ -117,7 +154,7 @@ export function toOperatorNote(by: string, { reason = null }: z.infer<typeof Ope
 }
 
 export function exampleAdmission(title: string, paused: boolean, ...drained_gpu_types: string[]) {
-  return { [title]: { paused, drained_gpu_types, drained_parts: [] } };
+  return { [title]: { paused, drained_gpu_types, drained_parts: [], planned_drains: [] } };
 }
 
 export const exampleRecord = "owner#5a8d0e2b7c914f36a1d4e8f0b3c6972d#env#gpu-dev|9e41c7d3-5b00-4c1a-8000-0123456789ab";

@@ -8,7 +8,7 @@ import { Timestamp, wholeSeconds } from "#http/answers/timestamp.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { drainedPart, toDrainedPart } from "./schemas.ts";
+import { drainedPart, plannedDrain, toDrainedPart, toPlannedDrain } from "./schemas.ts";
 
 const note = {
   since: Timestamp.nullable().describe(
@@ -30,6 +30,9 @@ const AdminState = z
     drained_parts: z
       .array(z.object({ ...drainedPart, ...note }).meta({ id: "NotedDrainedPart" }))
       .describe("The zones, node groups and machines on which no new jobs of a GPU type are started, oldest first."),
+    planned_drains: z
+      .array(z.object({ ...plannedDrain, ...note }).meta({ id: "NotedPlannedDrain" }))
+      .describe("The drains at a later time, of a part of a GPU type, or of all of it if the part is null."),
     gone_nodes: z
       .array(
         z
@@ -69,6 +72,7 @@ const route = createRoute({
             reason: "New switch",
           },
         ],
+        planned_drains: [],
         gone_nodes: [],
         gone_node_count: 0,
       },
@@ -89,6 +93,7 @@ function toAdminState(state: OperatorState): z.infer<typeof AdminState> {
     paused: state.paused && toNote(state.paused),
     drained: state.drained.map((closure) => ({ gpu_type: closure.type, ...toNote(closure) })),
     drained_parts: state.drainedParts.map((part) => ({ ...toDrainedPart(part), ...toNote(part) })),
+    planned_drains: state.plannedDrains.map((plan) => ({ ...toPlannedDrain(plan), ...toNote(plan) })),
     gone_nodes: state.goneNodes.map(({ name, uid, pool, since, until, ...rest }) => {
       return { node: name, uid, gpu_type: pool, ...toNote({ at: since, ...rest }), until: wholeSeconds(until) };
     }),

@@ -2,7 +2,12 @@ import type { Context } from "../context.ts";
 import { parseEnvironment } from "../environments/record/parse.ts";
 import { type Environment, isWaiting } from "../environments/record/record.ts";
 import { poolTypes } from "../fleet.ts";
-import { type AdmissionClosure, type DrainedPart, readAdmission } from "../pools/admission/admission.ts";
+import {
+  type AdmissionClosure,
+  type DrainedPart,
+  type PlannedDrain,
+  readAdmission,
+} from "../pools/admission/admission.ts";
 import { type ListedNode, listedNode } from "../pools/capacity/list-nodes.ts";
 import { type MachineGroupsItem, parseMachineGroups } from "../pools/capacity/machine-groups-item.ts";
 import { isInParts } from "../pools/capacity/pool-parts.ts";
@@ -19,6 +24,8 @@ export interface PoolView {
   readonly summary: PoolSummary;
   readonly drained: Partial<AdmissionClosure> | null;
   readonly drainedParts: readonly DrainedPart[];
+  /** The drains whose time has not come. */
+  readonly plannedDrains: readonly PlannedDrain[];
   readonly nodes: readonly PoolNodeView[];
   /** Sorted as the planner would start them. Environments that the plan does not reach come last, oldest first. */
   readonly queue: readonly QueueEntry[];
@@ -57,22 +64,25 @@ export interface PoolsView {
 /** Returns the pools with machines, waiting environments or a closure, or the one of this type. */
 export async function readPools(ctx: Context<"table">, type?: string): Promise<PoolsView> {
   const types = poolTypes.filter((each) => type === undefined || each === type);
-  const [{ paused, drained, closures = [], parts = [] }, machineGroups, waiting, ledgers] = await Promise.all([
-    readAdmission(ctx),
-    findMachineGroups(ctx),
-    listWaiting(ctx),
-    Promise.all(types.map(async (each) => readLedger(ctx, (await findPool(ctx, each)) ?? emptyPool(ctx, each)))),
-  ]);
+  const [{ paused, drained, closures = [], parts = [], planned = [] }, machineGroups, waiting, ledgers] =
+    await Promise.all([
+      readAdmission(ctx),
+      findMachineGroups(ctx),
+      listWaiting(ctx),
+      Promise.all(types.map(async (each) => readLedger(ctx, (await findPool(ctx, each)) ?? emptyPool(ctx, each)))),
+    ]);
   const advice = await readAdvice(ctx, waiting);
   const getNote = (closed: string | null) => closures.find((closure) => closure.type === closed) ?? {};
+  const now = ctx.clock.now();
   const pools = ledgers.map((ledger) => {
     const isDrained = drained.includes(ledger.type);
     return toPoolView(ledger, {
-      now: ctx.clock.now(),
+      now,
       waiting,
       advice,
       drained: isDrained ? getNote(ledger.type) : null,
       drainedParts: parts.filter(({ type }) => type === ledger.type),
+      plannedDrains: planned.filter(({ type, from }) => type === ledger.type && from > now),
     });
   });
   return {
@@ -92,8 +102,9 @@ async function listWaiting(ctx: Context<"table">): Promise<Environment[]> {
   return found.filter(isWaiting);
 }
 
-function isUsed({ nodes, queue, drained, drainedParts }: PoolView): boolean {
-  return nodes.length > 0 || queue.length > 0 || drained !== null || drainedParts.length > 0;
+function isUsed({ nodes, queue, drained, drainedParts, plannedDrains }: PoolView): boolean {
+  const closures = drainedParts.length + plannedDrains.length;
+  return nodes.length > 0 || queue.length > 0 || drained !== null || closures > 0;
 }
 
 interface Around {
@@ -102,6 +113,7 @@ interface Around {
   readonly advice: ReadonlyMap<string, WaitAdvice>;
   readonly drained: PoolView["drained"];
   readonly drainedParts: PoolView["drainedParts"];
+  readonly plannedDrains: PoolView["plannedDrains"];
 }
 
 function toPoolView(ledger: Ledger, { now, waiting, advice, ...closed }: Around): PoolView {

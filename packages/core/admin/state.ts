@@ -3,6 +3,7 @@ import {
   type AdmissionClosure,
   type DrainedPart,
   type OperatorNote,
+  type PlannedDrain,
   readAdmission,
 } from "../pools/admission/admission.ts";
 import { type ListedNode, listNodes } from "../pools/capacity/list-nodes.ts";
@@ -15,6 +16,8 @@ export interface OperatorState {
   readonly paused: Partial<AdmissionClosure> | null;
   readonly drained: readonly (Partial<AdmissionClosure> & { readonly type: string })[];
   readonly drainedParts: readonly DrainedPart[];
+  /** The drains whose time has not come. */
+  readonly plannedDrains: readonly PlannedDrain[];
   readonly goneNodes: readonly GoneNode[];
   /** The total number. `goneNodes` may have fewer. */
   readonly goneNodeCount: number;
@@ -28,7 +31,7 @@ export interface GoneNode extends Partial<OperatorNote>, Pick<ListedNode, "name"
 
 /** Returns the operators' closures and declarations. Closures stored by earlier versions have neither time nor name. */
 export async function readOperatorState(ctx: Context<"table">): Promise<OperatorState> {
-  const [{ paused, drained, closures = [], parts = [] }, nodes] = await Promise.all([
+  const [{ paused, drained, closures = [], parts = [], planned = [] }, nodes] = await Promise.all([
     readAdmission(ctx),
     listNodes(ctx),
   ]);
@@ -41,6 +44,7 @@ export async function readOperatorState(ctx: Context<"table">): Promise<Operator
     paused: paused ? getNote(null) : null,
     drained: drained.map((type) => ({ ...getNote(type), type })),
     drainedParts: parts,
+    plannedDrains: planned.filter(({ from }) => from > ctx.clock.now()),
     goneNodes: shown.map(({ name, uid, pool, until }) => {
       const { by, reason }: Readonly<Record<string, unknown>> = byKey.get(nodeGoneKey(uid).pk) ?? {};
       return {

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { poolTypes } from "#core/fleet.ts";
 import { Timestamp } from "#http/answers/timestamp.ts";
-import { placeInType } from "../schemas.ts";
+import { placeInType, plannedDrain } from "../schemas.ts";
 
 export const ListPools = z.object({
   gpu_type: z.enum(poolTypes).optional().describe("Only this type, also if nothing is known of it."),
@@ -21,6 +21,10 @@ const PoolPart = z
     ...ClosedNote.shape,
   })
   .meta({ id: "PoolPart" });
+
+const { gpu_type: _type, ...plannedPlace } = plannedDrain;
+
+const PlannedPart = z.object({ ...plannedPlace, ...ClosedNote.shape }).meta({ id: "PlannedPart" });
 
 const Holder = z
   .object({
@@ -83,6 +87,9 @@ export const AdminPool = z
     drained_parts: z
       .array(PoolPart)
       .describe("The zones, node groups and machines of it on which no new jobs are started."),
+    planned_drains: z
+      .array(PlannedPart)
+      .describe("The drains of it at a later time: of a part, or of the whole type if the part is null."),
     node_count: z.int().describe("Number of machines; `nodes` lists at most 200."),
     nodes: z.array(PoolNode).describe("The machines, with who has capacity there and until when."),
     waiting_count: z.int().describe("Number of environments that wait; `queue` lists at most 100."),
@@ -123,6 +130,17 @@ export const examplePools = {
       in_use: 8,
       drained: { since: "2026-01-20T18:30:00Z", by: "alice", reason: "New driver" },
       drained_parts: [],
+      planned_drains: [
+        {
+          zone: "us-east-2a",
+          node_group: null,
+          node: null,
+          at: "2026-01-24T08:00:00Z",
+          since: "2026-01-20T18:40:00Z",
+          by: "alice",
+          reason: "New switch",
+        },
+      ],
       node_count: 1,
       nodes: [
         {
