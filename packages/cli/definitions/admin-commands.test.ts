@@ -84,6 +84,27 @@ test("an operator drains one machine and one zone of a type, and reads both in t
   expect(await cli.run("admin", "drain", type, "--node", "no-such-node", "--yes")).toMatchObject({ code: 3 });
 });
 
+test("an operator plans a drain by a time or a duration, reads it in the list of types, and drops it", async () => {
+  const time = new Date(Date.now() + 7_200_000).toISOString().replace(/\.\d+Z$/, "Z");
+  const why = ["--yes", "--reason", "New switch"];
+  expect(await cli.run("admin", "drain", "t4", "--at", "90m")).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining("--yes"),
+  });
+  const planned = await cli.run("admin", "drain", "t4", "--at", time, ...why);
+  await cli.run("admin", "drain", "cpu-x86", "--at", "1.5h", "--yes");
+  const pools = (await cli.run("admin", "pools")).stdout;
+
+  expect(planned.stdout).toBe(`Paused   no\nDrained  none\nPlanned  t4 at ${time}\n`);
+  expect(pools).toMatch(new RegExp(`^t4 .* open; the type drains at ${time} by developer: New switch$`, "m"));
+  expect(pools).toMatch(/^cpu-x86 .* open; the type drains at \d{4}-\S+Z by developer$/m);
+  for (const at of ["noon", "2026-13-40T00:00:00Z", "2026-01-20 18:30"])
+    expect(await cli.run("admin", "drain", "t4", "--at", at, "--yes")).toMatchObject({ code: 2, stdout: "" });
+  expect(await cli.run("admin", "drain", "t4", "--at", "2020-01-01T00:00:00Z", "--yes")).toMatchObject({ code: 2 });
+  await cli.run("admin", "undrain", "cpu-x86");
+  expect((await cli.run("admin", "undrain", "t4")).stdout).toBe("Paused   no\nDrained  none\n");
+});
+
 test("an operator sees the jobs of all users and the machines", async () => {
   expect((await cli.run("admin", "jobs")).stdout).toMatch(/^USER +ID .*\nsecond +\w{8} +theirs +active +c7i\.8xlarge/);
   expect(JSON.parse((await cli.run("admin", "jobs", "--user", "developer", "--json")).stdout)).toEqual([]);
@@ -100,6 +121,7 @@ test("an operator drains, pauses and resumes, and the audit records it", async (
     paused: true,
     drained_gpu_types: ["t4"],
     drained_parts: [],
+    planned_drains: [],
   });
   expect((await cli.run("admin", "resume")).stdout).toMatch(/^Paused +no\n/);
   expect((await cli.run("admin", "undrain", "t4")).stdout).toMatch(/^Drained +none\n/m);

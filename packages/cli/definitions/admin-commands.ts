@@ -1,5 +1,5 @@
 import { buildCommand, buildRouteMap } from "@stricli/core";
-import { json, text, wholeNumber, yes } from "./parameters.ts";
+import { json, parseTime, text, wholeNumber, yes } from "./parameters.ts";
 
 const load = () => import("../commands/account/admin.ts");
 const loadLists = () => import("../commands/account/admin-lists.ts");
@@ -24,6 +24,14 @@ const part = {
   nodeGroup: text("Only the machines of this node group of EKS", "group"),
   node: text("Only the machine of this name", "name"),
 };
+
+const at = {
+  kind: "parsed",
+  parse: parseTime,
+  optional: true,
+  brief: "From this time on, such as 2026-01-20T18:30:00Z or 90m from now: jobs that end by then still start",
+  placeholder: "time",
+} as const;
 
 const user = buildRouteMap({
   routes: {
@@ -113,13 +121,13 @@ export const admin = buildRouteMap({
     }),
     drain: buildCommand({
       loader: async () => (await load()).drain,
-      parameters: { ...closing, flags: { ...part, ...closing.flags }, positional: gpuType },
+      parameters: { ...closing, flags: { ...part, at, ...closing.flags }, positional: gpuType },
       docs: { brief: "Start no more jobs on one type of machine, or on a part of it" },
     }),
     undrain: buildCommand({
       loader: async () => (await load()).undrain,
       parameters: { flags: { ...part, json }, positional: gpuType },
-      docs: { brief: "Start jobs on a drained type, or a part of it, again" },
+      docs: { brief: "Start jobs on a drained type, or a part of it, again. Drops a drain that is planned" },
     }),
     pause: buildCommand({
       loader: async () => (await load()).pause,

@@ -1,4 +1,4 @@
-import { parseDuration } from "../terminal/text.ts";
+import { parseDuration, printable } from "../terminal/text.ts";
 
 /** Parameters that several commands share. */
 
@@ -46,6 +46,24 @@ export function parseHours(text: string): number {
 /** Reads a time in seconds: `30`, `10m` or `1h`. */
 export function parseSeconds(text: string): number {
   return parseDuration(text, "s");
+}
+
+const rfc3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/i;
+
+/** Reads a time, `2026-01-20T18:30:00Z`, or a duration from now, `90m`. Returns it as RFC 3339. */
+export function parseTime(text: string): string {
+  const time = rfc3339.test(text) ? Date.parse(text) : Date.now() + durationMs(text);
+  if (Number.isNaN(time))
+    throw new Error(`'${printable(text)}' is not a time: write 2026-01-20T18:30:00Z, 90m or 1.5h`);
+  return new Date(time).toISOString();
+}
+
+function durationMs(text: string): number {
+  try {
+    return parseDuration(text, "h") * 1000;
+  } catch {
+    return Number.NaN;
+  }
 }
 
 /** One job, by name or id. */

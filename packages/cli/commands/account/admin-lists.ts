@@ -37,18 +37,25 @@ export async function listPools({ json }: JsonFlags, gpuType?: string): Promise<
   );
 }
 
-/** Says what of a type is drained. */
-function describeState({ drained, drained_parts }: Pool): string {
+/** Says what of a type is drained, and what will be. */
+function describeState({ drained, drained_parts, planned_drains }: Pool): string {
   const parts = drained_parts.map((part) => {
     return `${describePlace(part)} drained${describeClosed(part)}`;
   });
-  return [drained ? `drained${describeClosed(drained)}` : "open", ...parts].join("; ");
+  const planned = planned_drains.map((plan) => {
+    const { at, by, reason } = plan;
+    return told`${describePlace(plan)} drains at ${at}${describeClosed({ since: null, by, reason })}`;
+  });
+  return [drained ? `drained${describeClosed(drained)}` : "open", ...parts, ...planned].join("; ");
 }
 
-function describePlace({ zone, node_group, node }: Pool["drained_parts"][number]): string {
+function describePlace({ zone, node_group, node }: Place): string {
   if (node !== null) return told`${node}`;
-  return zone === null ? told`node group ${node_group ?? ""}` : told`zone ${zone}`;
+  if (zone !== null) return told`zone ${zone}`;
+  return node_group === null ? "the type" : told`node group ${node_group}`;
 }
+
+type Place = Pick<Pool["drained_parts"][number], "zone" | "node_group" | "node">;
 
 /** Says how old the known node groups are, and why if EKS did not tell them when it was asked last. */
 export function describeReading({ read_at, error }: Reading): string {

@@ -28,6 +28,11 @@ interface PartFlags {
   readonly node?: string;
 }
 
+interface DrainFlags extends CloseFlags, PartFlags {
+  /** RFC 3339. At once by default. */
+  readonly at?: string;
+}
+
 type Admission = Awaited<ReturnType<Admin["setPaused"]>>;
 
 async function operator(): Promise<Admin> {
@@ -72,10 +77,12 @@ interface OwnerFlag {
   readonly user?: string;
 }
 
-/** Starts no more jobs on a type of machine, or on a part of it. */
-export async function drain({ yes, json, ...options }: CloseFlags & PartFlags, type: string): Promise<void> {
-  const { zone, nodeGroup, node } = options;
-  await agree(yes, `Start no more jobs on ${describePart({ gpu_type: type, zone, node_group: nodeGroup, node })}?`);
+/** Starts no more jobs on a type of machine, or on a part of it, at once or from a time on. */
+export async function drain({ yes, json, ...options }: DrainFlags, type: string): Promise<void> {
+  const { zone, nodeGroup, node, at } = options;
+  const where = describePart({ gpu_type: type, zone, node_group: nodeGroup, node });
+  const planned = `Drain ${where} at ${at}, and start only jobs there that end by then?`;
+  await agree(yes, at === undefined ? `Start no more jobs on ${where}?` : planned);
   printAdmission(await (await operator()).setDrained(type, true, options), json);
 }
 
@@ -114,10 +121,12 @@ function printAdmission(state: Admission, json: boolean): void {
   }
   const parts = [...state.drained_gpu_types, ...state.drained_parts.map(describePart)];
   const drained = parts.length === 0 ? "none" : parts.join(", ");
+  const planned = state.planned_drains.map((plan) => told`${describePart(plan)} at ${plan.at}`);
   out(
     table([
       ["Paused", booleanField(state.paused) ? "yes" : "no"],
       ["Drained", drained],
+      ...(planned.length > 0 ? [["Planned", planned.join(", ")]] : []),
     ]),
   );
 }
