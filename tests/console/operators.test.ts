@@ -87,13 +87,29 @@ test("an operator declares a machine gone, whose environment is lost, and takes 
   expect(faults()).toEqual([]);
 });
 
-test("an operator drains one machine with a reason and undrains it, and the others stay open", async ({ skip }) => {
+test("an operator drains one machine, at a time and at once, with a reason and undrains it, and the others stay open", async ({
+  skip,
+}) => {
   skip(noBrowser !== undefined, noBrowser);
   const { open, faults } = await openConsole({ ...operators, LOCAL_NODES: "c7i.8xlarge=2" });
   const page = await open("/admin");
   const machine = page.getByRole("row", { name: /^c7i-8xlarge-1 cpu-x86/ });
   const dialog = page.getByRole("dialog");
+  const tomorrow = new Date(Date.now() + 86_400_000).toISOString().slice(0, 16);
   await machine.getByRole("button", { name: "Drain…" }).click();
+  await dialog.getByLabel("From").fill(tomorrow);
+  await dialog.getByRole("textbox", { name: "Reason" }).fill("new switch");
+  await dialog.getByText(/^berth admin drain cpu-x86 --node c7i-8xlarge-1 --at \S+Z --reason 'new switch'$/).waitFor();
+  await dialog.getByRole("button", { name: "Drain", exact: true }).click();
+  await page
+    .getByText(/No environment of type cpu-x86 starts on c7i-8xlarge-1 from .* on, by developer: new switch/)
+    .waitFor();
+  await page.getByRole("button", { name: "Undrain…" }).click();
+  await dialog.getByRole("button", { name: "Undrain", exact: true }).click();
+  await page.getByText(/c7i-8xlarge-1 from .* on/).waitFor({ state: "detached" });
+
+  await machine.getByRole("button", { name: "Drain…" }).click();
+  await dialog.getByLabel("From").fill("");
   await dialog.getByRole("textbox", { name: "Reason" }).fill("loud fan");
   await dialog.getByText("berth admin drain cpu-x86 --node c7i-8xlarge-1 --reason 'loud fan'").waitFor();
   await dialog.getByRole("button", { name: "Drain", exact: true }).click();

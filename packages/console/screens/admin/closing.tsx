@@ -5,7 +5,7 @@ import { shellWord } from "../../data/new-job.ts";
 import { printable } from "../../data/words.ts";
 import { Ask } from "../../parts/ask.tsx";
 import { At } from "../../parts/clock.tsx";
-import { TextField } from "../../parts/field.tsx";
+import { Field, TextField } from "../../parts/field.tsx";
 import { Outcome } from "../../parts/state.tsx";
 
 /** The API takes no longer reason. */
@@ -33,6 +33,22 @@ export function Closed({ what, note: { since, by, reason } }: ClosedProps) {
   );
 }
 
+interface PlannedProps {
+  readonly what: string;
+  readonly note: components["schemas"]["PlannedPart"];
+}
+
+/** Shows what will be closed, when, by which operator and why. */
+export function Planned({ what, note: { at, by, reason } }: PlannedProps) {
+  return (
+    <p className="stale">
+      {what} from <At time={at} /> on
+      {by !== null && `, by ${printable(by, 100)}`}
+      {reason !== null && `: ${printable(reason, 400)}`}
+    </p>
+  );
+}
+
 interface ClosingProps {
   readonly subject: string;
   readonly label: string;
@@ -41,9 +57,19 @@ interface ClosingProps {
   readonly needsReason: boolean;
   /** The people who can read the reason. */
   readonly readers?: string;
+  /** Whether it may close at a later time. */
+  readonly isPlannable?: boolean;
   /** A text that must be typed before, for what loses something. */
   readonly typed?: string;
-  run(reason: string | undefined): Promise<unknown>;
+  run(reason: string | undefined, at: string | undefined): Promise<unknown>;
+}
+
+/** Returns the time in the field, RFC 3339, and the command with it. The browser gives it without a time zone. */
+function withTime(words: string, text: string) {
+  const time = new Date(text);
+  if (Number.isNaN(time.getTime())) return { at: undefined, timed: words };
+  const at = time.toISOString();
+  return { at, timed: `${words} --at ${at}` };
 }
 
 /** Returns a command with the reason behind it. Without a reason nothing is sent, because the API takes no empty one. */
@@ -60,12 +86,15 @@ export function Closing({
   effect,
   needsReason,
   readers = "Those who wait",
+  isPlannable = false,
   typed,
   run,
 }: ClosingProps) {
   const act = useAct(subject);
   const [text, setText] = useState("");
-  const { reason, words } = withReason(command, text);
+  const [time, setTime] = useState("");
+  const { at, timed } = withTime(command, time);
+  const { reason, words } = withReason(timed, text);
   return (
     <>
       <Ask
@@ -73,9 +102,22 @@ export function Closing({
         label={label}
         words={words}
         {...(typed !== undefined && { typed, isDangerous: true })}
-        act={() => void act(label, () => run(reason))}
+        act={() => void act(label, () => run(reason, at))}
       >
         <p>{effect}</p>
+        {isPlannable && (
+          <Field label="From" hint="Your time. Until then, only what ends by then starts. Empty: at once">
+            {(id, hintId) => (
+              <input
+                id={id}
+                type="datetime-local"
+                aria-describedby={hintId}
+                value={time}
+                onChange={({ target }) => setTime(target.value)}
+              />
+            )}
+          </Field>
+        )}
         {needsReason && (
           <TextField label="Reason" hint={`${readers} read it`} most={longestReason} value={text} set={setText} />
         )}

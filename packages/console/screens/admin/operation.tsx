@@ -6,7 +6,7 @@ import { At } from "../../parts/clock.tsx";
 import { Loaded } from "../../parts/notices.tsx";
 import { AdminTitle } from "./admin-title.tsx";
 import { AllJobs } from "./all-jobs.tsx";
-import { Closed, Closing } from "./closing.tsx";
+import { Closed, Closing, Planned } from "./closing.tsx";
 import { Machines, Queue, Types, Undraining } from "./pools.tsx";
 
 type PoolList = components["schemas"]["AdminPoolList"];
@@ -73,8 +73,10 @@ function Admission({ list: { paused, pools } }: { readonly list: PoolList }) {
   );
 }
 
-/** Lists the drained parts of a type, and undrains them. */
-function Drained({ pool: { gpu_type, drained, drained_parts } }: { readonly pool: PoolList["pools"][number] }) {
+type Pool = PoolList["pools"][number];
+
+/** Lists the drained parts of a type and the planned drains, and undrains them. */
+function Drained({ pool: { gpu_type, drained, drained_parts, planned_drains } }: { readonly pool: Pool }) {
   const what = `No environment of type ${printable(gpu_type, 40)} starts`;
   return (
     <>
@@ -88,14 +90,23 @@ function Drained({ pool: { gpu_type, drained, drained_parts } }: { readonly pool
           </div>
         );
       })}
+      {planned_drains.map((plan) => {
+        const where = describePlace(plan);
+        return (
+          <div key={`planned ${where}`}>
+            <Planned what={`${what} ${where}`.trimEnd()} note={plan} />
+            <Undraining type={gpu_type} part={plan} />
+          </div>
+        );
+      })}
     </>
   );
 }
 
-function describePlace({ zone, node_group, node }: PoolList["pools"][number]["drained_parts"][number]): string {
+function describePlace({ zone, node_group, node }: Pool["drained_parts"][number]): string {
   if (node !== null) return `on ${printable(node, 253)}`;
   if (zone !== null) return `in zone ${printable(zone, 100)}`;
-  return `on machines of node group ${printable(node_group ?? "", 100)}`;
+  return node_group === null ? "" : `on machines of node group ${printable(node_group, 100)}`;
 }
 
 function Orphans() {

@@ -16,7 +16,7 @@ import { Closing, longestReason, withReason } from "./closing.tsx";
 
 type Pool = components["schemas"]["AdminPool"];
 type PoolNode = components["schemas"]["PoolNode"];
-type Part = components["schemas"]["PoolPart"];
+type Part = Pick<components["schemas"]["PoolPart"], "zone" | "node_group" | "node">;
 type Waiting = components["schemas"]["PoolWaiting"];
 
 interface PoolsProps {
@@ -61,7 +61,8 @@ const poolColumns: readonly Column<Pool>[] = [
         command={`berth admin ${drained ? "undrain" : "drain"} ${gpu_type}`}
         effect={drained ? "Waiting ones start." : "No environment of this type starts. Those that run go on."}
         needsReason={drained === null}
-        run={(reason) => berth.admin.setDrained(gpu_type, drained === null, { reason })}
+        isPlannable={drained === null}
+        run={(reason, at) => berth.admin.setDrained(gpu_type, drained === null, { reason, at })}
       />
     ),
   },
@@ -101,16 +102,17 @@ function DrainOther({ pools }: PoolsProps) {
   );
 }
 
-/** Starts environments on a drained part of a type again. */
+/** Starts environments on a drained part of a type again, or drops its planned drain. */
 export function Undraining({ type, part }: { readonly type: string; readonly part: Part }) {
   const [zone, nodeGroup, node] = [part.zone ?? undefined, part.node_group ?? undefined, part.node ?? undefined];
   const flag = node ? "--node" : zone ? "--zone" : "--node-group";
-  const name = node ?? zone ?? nodeGroup ?? "";
+  const name = node ?? zone ?? nodeGroup;
+  const flags = name === undefined ? "" : ` ${flag} ${shellWord(name)}`;
   return (
     <Closing
-      subject={`part ${type} ${flag} ${name}`}
+      subject={`part ${type}${flags}`}
       label="Undrain"
-      command={`berth admin undrain ${shellWord(type)} ${flag} ${shellWord(name)}`}
+      command={`berth admin undrain ${shellWord(type)}${flags}`}
       effect="Waiting ones start."
       needsReason={false}
       run={() => berth.admin.setDrained(type, false, { zone, nodeGroup, node })}
@@ -128,7 +130,8 @@ function DrainNode({ type, node }: { readonly type: string; readonly node: strin
       effect={`No environment starts on ${printable(node, 253)}. Those that run go on.`}
       needsReason
       readers="Operators"
-      run={(reason) => berth.admin.setDrained(type, true, { node, reason })}
+      isPlannable
+      run={(reason, at) => berth.admin.setDrained(type, true, { node, reason, at })}
     />
   );
 }
