@@ -160,7 +160,8 @@ export class Admin {
     return this.#transport.send<Schemas["AdmissionState"]>("POST", path, {
       ...options,
       body: { reason, zone, node_group: nodeGroup, node, at },
-      repeat: "safe",
+      // A second undrain of a part would be refused, because the part is not drained.
+      repeat: isDrained ? "safe" : "key",
     });
   }
 

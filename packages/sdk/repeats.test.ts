@@ -7,7 +7,7 @@ afterEach(() => server?.close());
 
 type Send = (berth: Berth) => Promise<unknown>;
 
-/** Calls that would change something once more if the server carried them out twice. */
+/** Calls that would change something once more, or be refused, if the server carried them out twice. */
 const keyed: Readonly<Record<string, Send>> = {
   "jobs.submit": ({ jobs }) => jobs.submit({ image: "ubuntu:24.04", instance_type: "c7i.8xlarge" }),
   "jobs.extend": ({ jobs }) => jobs.extend("9e41", 1),
@@ -19,6 +19,7 @@ const keyed: Readonly<Record<string, Send>> = {
   "disks.snapshot": ({ disks }) => disks.snapshot("d"),
   "disks.restore": ({ disks }) => disks.restore("d", { snapshot_id: "s", new_name: "e" }),
   "webhooks.resend": ({ webhooks }) => webhooks.resend("w"),
+  "admin.setDrained": ({ admin }) => admin.setDrained("h100", false, { node: "n" }),
 };
 
 /** Calls that set a state or read, so that a second one changes nothing. */
@@ -38,7 +39,6 @@ const repeatable: Readonly<Record<string, Send>> = {
   "admin.pools": ({ admin }) => admin.pools(),
   "admin.deliveries": ({ admin }) => admin.deliveries(),
   "admin.state": ({ admin }) => admin.state(),
-  "admin.setDrained": ({ admin }) => admin.setDrained("h100", true),
   "admin.setPaused": ({ admin }) => admin.setPaused(true),
   "admin.setDisabled": ({ admin }) => admin.setDisabled("u", true),
   "admin.setNodeGone": ({ admin }) => admin.setNodeGone("n", true),

@@ -447,6 +447,24 @@ test("a planned drain shows its time, operator and reason until it is dropped, a
     expect((await drain({ at })).status, at).toBe(400);
 });
 
+test("an undrain of a part that is repeated with its key gets the first answer", async () => {
+  const { world, admin } = await adminWorld();
+  await refreshCapacity(world.ctx);
+  const undrain = async (key?: string) => {
+    const headers = key === undefined ? {} : { "Idempotency-Key": key };
+    const options = { key: admin, body: { node: "h100-1" }, headers };
+    const response = await world.request("POST", "/v1/admin/pools/h100/undrain", options);
+    return { status: response.status, body: await response.json() };
+  };
+  await world.request("POST", "/v1/admin/pools/h100/drain", { key: admin, body: { node: "h100-1" } });
+
+  const [first, again, other] = [await undrain("one"), await undrain("one"), await undrain()];
+
+  expect(first).toMatchObject({ status: 200, body: { drained_parts: [] } });
+  expect(again).toEqual(first);
+  expect(other).toMatchObject({ status: 404, body: { detail: "Node 'h100-1' of type h100 is not drained" } });
+});
+
 test("a drain of a part names one machine or zone that the type has", async () => {
   const { world, admin, ask } = await adminWorld();
   await refreshCapacity(world.ctx);

@@ -26,17 +26,17 @@ const route = createRoute({
   summary: "Start jobs again on a GPU type, in one of its zones or node groups, or on one machine",
   description:
     "Each drain is undone by itself: without `zone`, `node_group` and `node`, the drained parts stay drained. A planned drain is dropped. A part that is neither drained nor will be is `404`.",
-  request: { params: PoolRef, body: jsonBody(UndrainRequest, { "One zone": { zone: "us-east-2a" } }) },
+  request: { params: PoolRef, body: jsonBody(UndrainRequest, { "The type": {}, "One zone": { zone: "us-east-2a" } }) },
   responses: { 200: jsonReply(AdmissionState, exampleAdmission("None is drained", false)) },
 });
 
 export const endpoint = gpuDev.endpoint(
   route,
-  { uses: ["table", "queue"], admin: true },
-  async ({ ctx, params, body, requestId }) =>
+  { uses: ["table", "queue"], admin: true, creates: "uid" },
+  async ({ ctx, params, body, resource, requestId }) =>
     audited(ctx, { action: "undrain_pool", target: auditTarget(params, body), requestId }, async () => {
       const [type, part] = [parseGpuType(params), toPoolPart(body)];
-      const undrain = () => (part ? undrainPart(ctx, type, part) : drainPool(ctx, type, false));
+      const undrain = () => (part ? undrainPart(ctx, type, part, resource) : drainPool(ctx, type, false));
       return toAdmissionState(await undrain(), ctx.clock.now());
     }),
 );

@@ -334,6 +334,8 @@ test("a repeated drain of a machine that is gone by then succeeds, and an undrai
     message: "Node 'h100-2' of type h100 is not drained",
   });
   expect((await undrainPart(world.ctx, "h100", { node: "h100-1" })).parts).toEqual([]);
+  const repeat = { isRepeat: true };
+  expect((await undrainPart(world.ctx, "h100", { node: "h100-1" }, repeat)).parts).toEqual([]);
 });
 
 test("refuses a zone without a machine where the zones of new machines are unknown", async () => {

@@ -1,6 +1,7 @@
 import type { Context } from "../../context.ts";
 import type { PoolPart } from "../../ports/compute.ts";
 import { Problem } from "../../problem.ts";
+import type { NewResource } from "../../store/idempotency.ts";
 import { DAY_MS } from "../../units.ts";
 import { getGrowth } from "../capacity/groups.ts";
 import { isInParts, isSamePart, isWholeType } from "../capacity/pool-parts.ts";
@@ -71,9 +72,15 @@ export async function planDrain(
 
 /**
  * Reopens a part of a pool, or drops its planned drain. The part may be gone from the cluster by now. Throws `notFound`
- * if it is not drained and no drain is planned, and `unavailable`.
+ * if it is not drained and no drain is planned, unless an earlier try of this request may have reopened it. Throws
+ * `unavailable`.
  */
-export async function undrainPart(ctx: Context<"table" | "queue">, type: string, part: PoolPart): Promise<Admission> {
+export async function undrainPart(
+  ctx: Context<"table" | "queue">,
+  type: string,
+  part: PoolPart,
+  { isRepeat }: Pick<NewResource, "isRepeat"> = { isRepeat: false },
+): Promise<Admission> {
   let wasDrained = false;
   const admission = await changeAdmission(ctx, (before) => {
     wasDrained = !(before.parts ?? []).every(isOther(type, part)) || !(before.planned ?? []).every(isOther(type, part));
@@ -82,7 +89,7 @@ export async function undrainPart(ctx: Context<"table" | "queue">, type: string,
   });
   // Runs in every case, because an earlier call may have failed between the two writes.
   await carryAdmission(ctx, type);
-  if (!wasDrained) throw new Problem("notFound", `${namePart(part)} of type ${type} is not drained`);
+  if (!wasDrained && !isRepeat) throw new Problem("notFound", `${namePart(part)} of type ${type} is not drained`);
   return admission;
 }
 
