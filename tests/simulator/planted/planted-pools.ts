@@ -86,8 +86,8 @@ export const poolBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "pools/capacity/machine-groups.ts",
-        find: "const counted = healthy.length > 0 ? healthy : growing;",
-        replace: "const counted = growing;",
+        find: "healthy.length > 0 ? growing.filter((group) => group.lacks === undefined) : growing;",
+        replace: "growing;",
       },
     ],
   },

@@ -8,6 +8,7 @@ import type { Item } from "../../ports/table.ts";
 import { machineGroupsKey } from "../../store/keys.ts";
 import { HOUR_MS, MINUTE_MS } from "../../units.ts";
 import { readCapacity } from "../admission/availability.ts";
+import { drainPart, undrainPart } from "../admission/drain-part.ts";
 import { readAdvice } from "../forecast/advice.ts";
 import { readMakeable } from "../ledger/ledger.ts";
 import { reasonText } from "../plan/reasons.ts";
@@ -217,6 +218,26 @@ test("tries a group that lacks machines while the others are full, and names no 
 
   expect(await getMakeable(world)).toBe(2);
   expect((await readMakeable(world.ctx, "h100")).group).toMatchObject({ zones: ["zone-b"], lacks: "machines" });
+});
+
+test("tries a group that lacks machines while the healthy one is drained, and only then", async () => {
+  const healthy = { ...group, name: "p5-b", zones: ["zone-b"], mostNodes: 3 };
+  const world = await worldWith([{ ...group, lacks: "machines" }, healthy]);
+  const before = await getMakeable(world);
+  await drainPart(world.ctx, "h100", { nodeGroup: "p5-b" }, { by: "ada", reason: null });
+  await createEnvironment(world.as("alice"), newEnvironment("one"));
+  await world.advance(2 * MINUTE_MS);
+  const [drained, { shortage }] = [await getMakeable(world), await readMakeable(world.ctx, "h100")];
+  const reason = await getReason(world, "alice", "one");
+  await world.advance(Math.max(0, (shortage?.until ?? 0) - world.clock.now()) + MINUTE_MS);
+  const { phase, run } = await world.read("alice", "one");
+  await undrainPart(world.ctx, "h100", { nodeGroup: "p5-b" });
+  await world.advance(2 * MINUTE_MS);
+
+  expect([before, drained, await getMakeable(world)]).toEqual([3, 2, 3]);
+  expect(reason).toMatch(/^AWS has no p5.48xlarge in zone-a now; the next try is at /);
+  expect([phase, run.grant?.avoids]).toEqual(["preparing", [{ nodeGroup: "p5-b" }]]);
+  expect((await readMakeable(world.ctx, "h100")).shortage).toBeUndefined();
 });
 
 test("a group that no longer lacks machines is granted at the next answer", async () => {

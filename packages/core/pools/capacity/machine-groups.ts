@@ -17,6 +17,7 @@ import { unreadableNodes } from "../plan/summary.ts";
 import { findGroup } from "./groups.ts";
 import { type MachineGroupsItem, parseMachineGroups } from "./machine-groups-item.ts";
 import type { Listing } from "./pool-nodes.ts";
+import { isGroupIn } from "./pool-parts.ts";
 
 /** EKS allows 30 groups in a cluster by default. One item holds all. */
 const MOST_GROUPS = 100;
@@ -65,29 +66,31 @@ export async function readMachineGroups(
 
 /**
  * Returns the group of each pool that NODE_GROUPS does not name: the sum of the provider's groups that may still grow.
- * Of these, groups that lack something count only if all do; otherwise their zones lack it, as far as no other group is
- * there. A group of several machine types is left out, because it may create either.
+ * Of these, groups that lack something count only if all others do or are drained; otherwise their zones lack it, as far
+ * as no other group is there. A group of several machine types is left out, because it may create either.
  */
 export function findPoolGroups(
   ctx: Pick<Context, "settings">,
   groups: readonly MachineGroup[],
   listed: readonly ComputeNode[],
   nodes: Listing["nodes"],
-  ledgers: readonly Pick<Ledger, "type" | "unreadable" | "makeable">[],
+  ledgers: readonly Pick<Ledger, "pool" | "type" | "unreadable" | "makeable">[],
 ): ReadonlyMap<string, PoolGroup> {
-  const usable = groups.filter(({ isActive, admitsRuns, instanceTypes }) => {
+  const admitting = groups.filter(({ isActive, admitsRuns, instanceTypes }) => {
     return isActive && admitsRuns && instanceTypes.length === 1;
   });
-  const byPool = Map.groupBy(usable, ({ instanceTypes: [type = ""] }) => findInstanceType(type)?.pool ?? "");
+  const byPool = Map.groupBy(admitting, ({ instanceTypes: [type = ""] }) => findInstanceType(type)?.pool ?? "");
   byPool.delete("");
   const members = Map.groupBy(listed, ({ group }) => group ?? "");
   const growth = ({ name, mostNodes }: MachineGroup) => Math.max(0, mostNodes - (members.get(name)?.length ?? 0));
   const found = [...byPool].flatMap(([pool, all]): [string, PoolGroup][] => {
     if (findGroup(ctx, pool)) return [];
     const growing = all.filter((group) => growth(group) > 0);
-    const healthy = growing.filter((group) => group.lacks === undefined);
-    const counted = healthy.length > 0 ? healthy : growing;
     const ledger = ledgers.find(({ type }) => type === pool);
+    const open = growing.filter((group) => !isGroupIn(ledger?.pool.drained ?? [], group));
+    const usable = open.length > 0 ? open : growing;
+    const healthy = usable.filter((group) => group.lacks === undefined);
+    const counted = healthy.length > 0 ? growing.filter((group) => group.lacks === undefined) : growing;
     const present = (nodes.get(pool) ?? []).filter((node) => !node.gone).length;
     // A plan counts machines with unreadable ledger items as existing (summary.ts).
     const there = present + (ledger ? unreadableNodes(ledger) : 0);
@@ -96,7 +99,7 @@ export function findPoolGroups(
     const members = growing.map((group) => {
       return { name: group.name, nodes: counted.includes(group) ? growth(group) : 0, zones: group.zones };
     });
-    const why = healthy.length > 0 ? findZoneLacks(growing, healthy) : { lacks: growing[0]?.lacks };
+    const why = healthy.length > 0 ? findZoneLacks(usable, healthy) : { lacks: usable[0]?.lacks };
     return [[pool, { mostNodes, startupMs: STARTUP_MS, zones, members, ...why }]];
   });
   return new Map(found);

@@ -1,5 +1,6 @@
 import type { PoolPart } from "../../ports/compute.ts";
 import { number, optional, shape, text } from "../../store/shape.ts";
+import type { GroupGrowth } from "../ledger/record.ts";
 import type { Growth } from "./groups.ts";
 
 /** A part that operators drain at the time `from`, ms. */
@@ -63,15 +64,19 @@ export function zonesIn(parts: readonly PoolPart[]): string[] {
   return parts.flatMap(({ zone }) => zone ?? []);
 }
 
+/** Reports whether all machines of this node group are in the parts. */
+export function isGroupIn(parts: readonly PoolPart[], { name, zones }: Pick<GroupGrowth, "name" | "zones">): boolean {
+  const drainedZones = zonesIn(parts);
+  const isInZones = zones.length > 0 && zones.every((zone) => drainedZones.includes(zone));
+  return isInZones || parts.some(({ nodeGroup }) => nodeGroup === name);
+}
+
 /** Returns the growth outside of the parts, or undefined if machines are created only in them. */
 export function growthOutside(parts: readonly PoolPart[], growth: Growth): Growth | undefined {
   if (parts.some(isWholeType)) return undefined;
   const { members = [] } = growth;
   const drainedZones = zonesIn(parts);
-  const drained = members.filter(({ name, zones }) => {
-    const isOutsideZones = zones.length === 0 || zones.some((zone) => !drainedZones.includes(zone));
-    return !isOutsideZones || parts.some(({ nodeGroup }) => nodeGroup === name);
-  });
+  const drained = members.filter((member) => isGroupIn(parts, member));
   if (drained.length === 0) return outsideOfZones(drainedZones, growth);
   const left = members.filter((member) => !drained.includes(member));
   if (left.length === 0) return undefined;

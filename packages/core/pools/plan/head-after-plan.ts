@@ -87,7 +87,8 @@ export function headAfterPlan(
 export function findAdvice(pool: Pool, { ledger, input, planned, waiting }: Decision, now: number): Advice | undefined {
   if (!isAdviceDue(pool, now)) return undefined;
   const { group } = ledger.makeable;
-  const lacks = group && lackText(group, pool.type);
+  const { makeableZones = [] } = input;
+  const lacks = group && lackText({ ...group, zones: makeableZones }, pool.type);
   const zones = [...(input.lackingZones?.keys() ?? [])];
   const zoneLacks = Object.fromEntries(zones.map((zone) => [zone, zoneLackText(group ?? {}, zone, pool.type)]));
   const closings = input.closings && Object.fromEntries(input.closings);
