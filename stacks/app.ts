@@ -14,6 +14,7 @@ import {
 } from "./compute/functions.ts";
 import type { FunctionEntry, FunctionsFile } from "./compute/functions-file.ts";
 import { makeGatewayRole } from "./compute/gateway.ts";
+import { sendMachineNotices } from "./compute/machine-notices.ts";
 import type { Arns } from "./compute/roles.ts";
 import { makeSocketApi, makeSockets, type SocketApi, socketPolicy } from "./compute/sockets.ts";
 import {
@@ -140,13 +141,14 @@ function makeFunctions(stage: Stage, root: string, parts: FunctionParts): GetFun
   return ({ name }) => made.get(name) as sst.aws.Function;
 }
 
-/** Connects queues, frames of web shells and schedules to functions. Returns the queue of failed schedule calls. */
+/** Connects queues, EC2's notices, frames of web shells and schedules to functions. Returns the queue of failed schedule calls. */
 function connectTriggers(
   getFunction: GetFunction,
   { queues, sealerKey }: Pick<Stores, "queues" | "sealerKey">,
   socketApi: SocketApi,
 ): sst.aws.Queue {
   subscribeConsumers(functions, queues, getFunction);
+  sendMachineNotices(queues.work);
   for (const entry of functions.filter((each) => each.kind === "socket")) {
     makeSockets(socketApi, { made: getFunction(entry), queue: queues.shell, key: sealerKey });
   }

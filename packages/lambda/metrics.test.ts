@@ -56,6 +56,8 @@ test("all metrics that may be written are listed, each with its dimensions", () 
     ClusterUnreachable: [],
     OriginsRefused: [],
     SendsFailed: [],
+    MachinesInterrupted: [],
+    InterruptionsIgnored: [],
     SnapshotsPending: [],
     ...Object.fromEntries(errors),
   });

@@ -20,6 +20,8 @@ const counters: Readonly<Record<string, (fields: Fields) => Counted>> = {
   "cluster unreachable": () => ({ values: { ClusterUnreachable: 1 } }),
   "send failed": () => ({ values: { SendsFailed: 1 } }),
   "origin refused": ({ count }) => ({ values: { OriginsRefused: Number(count) } }),
+  "machine interrupted": () => ({ values: { MachinesInterrupted: 1 } }),
+  "interruption ignored": () => ({ values: { InterruptionsIgnored: 1 } }),
   "snapshots pending": ({ count }) => ({ values: { SnapshotsPending: Number(count) } }),
 };
 

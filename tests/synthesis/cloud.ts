@@ -52,6 +52,8 @@ export function makeOutputs(type: string, name: string, inputs: Inputs): Record<
       return { latestVersion: 7 };
     case "aws:cloudwatch/logGroup:LogGroup":
       return { arn: arn("logs", `log-group:${inputs.name ?? name}`), name: inputs.name ?? name };
+    case "aws:cloudwatch/eventRule:EventRule":
+      return { arn: arn("events", `rule/${inputs.name ?? name}`), name: inputs.name ?? name };
     case "aws:sns/topic:Topic":
       return { arn: arn("sns", name) };
     case "aws:cloudfront/function:Function":

@@ -19,6 +19,7 @@ export const change = (
   };
 };
 const route = "aws:apigatewayv2/route:Route";
+const rule = "aws:cloudwatch/eventRule:EventRule";
 const distribution = "aws:cloudfront/distribution:Distribution";
 const alarm = "aws:cloudwatch/metricAlarm:MetricAlarm";
 const edge = "aws:cloudfront/function:Function";
@@ -47,6 +48,10 @@ const widen = (inputs: Resource["inputs"], from: string | RegExp, to: string) =>
   inputs.inlinePolicies[0].policy = inputs.inlinePolicies[0].policy.replace(from, to);
   return inputs;
 };
+const changePattern = (inputs: Resource["inputs"], to: (pattern: Resource["inputs"]) => object) => ({
+  ...inputs,
+  eventPattern: JSON.stringify(to(JSON.parse(inputs.eventPattern))),
+});
 const moveTickets = (inputs: Resource["inputs"], to: string) => widen(inputs, '["ticket#*"]', `["ticket#*","${to}"]`);
 const getQuery = (arn: string) =>
   JSON.stringify({ Sid: "TableIndexes", Effect: "Allow", Action: ["dynamodb:Query"], Resource: [arn] });
@@ -172,6 +177,31 @@ export const faults: Readonly<Record<string, readonly [check: string, fault: Fau
       inputs.rules[1].action = { count: {} };
       return inputs;
     }),
+  ],
+  "notices of any account": [
+    "machineNotices",
+    change(rule, /^SpotInterruptions$/, (inputs) => changePattern(inputs, ({ account, ...pattern }) => pattern)),
+  ],
+  "notices of another event": [
+    "machineNotices",
+    change(rule, /^SpotRebalances$/, (inputs) =>
+      changePattern(inputs, (pattern) => ({ ...pattern, "detail-type": ["EC2 Instance Rebalance"] })),
+    ),
+  ],
+  "a notice of the wrong machine": [
+    "machineNotices",
+    change("aws:cloudwatch/eventTarget:EventTarget", /^SpotInterruptions$/, (inputs) => {
+      inputs.inputTransformer.inputPaths.machine = "$.id";
+      return inputs;
+    }),
+  ],
+  "notices that the queue refuses": ["machineNotices", change("aws:sqs/queuePolicy:QueuePolicy", /./, () => undefined)],
+  "a queue to which every rule may send": [
+    "machineNotices",
+    change("aws:sqs/queuePolicy:QueuePolicy", /./, (inputs) => ({
+      ...inputs,
+      policy: inputs.policy.replace(/,"Condition":\{.*?\}\}/, ""),
+    })),
   ],
   "a removed DLQ": ["queues", change(queue, /^WorkQueue$/, ({ redrivePolicy, ...inputs }) => inputs)],
   "a queue for nobody": ["queues", change(queue, /^ShellDeadQueue$/, () => undefined)],

@@ -12,6 +12,7 @@ import { concurrencyChecks } from "./concurrency-checks.ts";
 import { consoleChecks } from "./console-checks.ts";
 import { edgeChecks } from "./edge-checks.ts";
 import { refusalOfIam } from "./iam.ts";
+import { noticeChecks } from "./notice-checks.ts";
 import { permissionChecks } from "./permission-checks.ts";
 import {
   domainFaults,
@@ -39,6 +40,7 @@ const all: Readonly<Record<string, Check>> = {
   ...concurrencyChecks,
   ...consoleChecks,
   ...edgeChecks,
+  ...noticeChecks,
   ...permissionChecks,
   ...recursionChecks,
   ...roleChecks,
