@@ -184,7 +184,7 @@ describe("a run whose machine", () => {
       exitCode: null,
       reason: "its machine was taken back by its provider: a spot interruption",
     });
-    expect(offered).toMatchObject({ ready: false });
+    expect(offered).toMatchObject({ ready: false, interruption: "spot" });
   });
 });
 

@@ -13,6 +13,34 @@ export const machineBugs: readonly PlantedBug[] = [
     ],
   },
   {
+    name: "a job starts on a machine that its provider takes back",
+    caughtBy: {
+      file: "environments/steps/interruption.test.ts",
+      title: "a grant on a machine that was interrupted since is not taken",
+    },
+    edits: [
+      {
+        file: "environments/steps/start/queued.ts",
+        find: "pinned.some((node) => currentInterruption(node, now))",
+        replace: "pinned.length > pinned.length",
+      },
+    ],
+  },
+  {
+    name: "an interruption announced again at each delivery",
+    caughtBy: {
+      file: "environments/steps/interruption.test.ts",
+      title: "a repeated notice changes nothing, and a more certain one is announced",
+    },
+    edits: [
+      {
+        file: "environments/steps/interruption.ts",
+        find: "if (known && !isMoreCertain(found.kind, known.kind)) return environment;",
+        replace: "",
+      },
+    ],
+  },
+  {
     name: "one missing node object taken for a lost machine",
     caughtBy: {
       file: "environments/steps/lost-node.test.ts",

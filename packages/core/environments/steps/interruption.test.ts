@@ -218,3 +218,17 @@ test("a job that then loses its machine says why", async () => {
     reason: `Its machine was taken back by EC2 Spot: ${machine.name}`,
   });
 });
+
+test.each([
+  ["spot", "command was killed by signal SIGTERM (after a Spot interruption notice)"],
+  ["removal", "command was killed by signal SIGTERM"],
+] as const)("a job that ends by itself after a notice of kind %s says: %s", async (kind, reason) => {
+  const world = await spotWorld();
+  const { uid } = await world.read("alice", "one");
+  await notify(world, await machineOf(world), kind);
+
+  world.compute.kill(uid, 1, "SIGTERM");
+  await world.advance(MINUTE);
+
+  expect(await world.read("alice", "one")).toMatchObject({ phase: "failed", reason });
+});

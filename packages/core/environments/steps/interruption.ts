@@ -49,3 +49,9 @@ export function describeLoss({ run: { interruption } }: Pick<Environment, "run">
   if (interruption?.kind !== "spot" || interruption.node !== node) return `Its machine was lost: ${node}`;
   return `Its machine was taken back by EC2 Spot: ${node}`;
 }
+
+/** Returns why the run ended without an exit code. The cluster itself may not know of EC2's notice. */
+export function describeEnd({ run: { interruption } }: Pick<Environment, "run">, reason: string): string {
+  const isKnown = interruption?.kind !== "spot" || /spot interruption/.test(reason);
+  return isKnown ? reason : `${reason} (after a Spot interruption notice)`;
+}

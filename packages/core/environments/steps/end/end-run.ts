@@ -6,6 +6,7 @@ import type { Environment } from "../../record/record.ts";
 import { changed } from "../../record/step-result.ts";
 import { shorten } from "../../record/timeline.ts";
 import { decideEnd, enter } from "../../record/transitions.ts";
+import { describeEnd } from "../interruption.ts";
 
 export function stopping(environment: Environment, now: number): Step<Environment> {
   return changed(enter(environment, "stopping", now, environment.end.outcome?.reason ?? null), now, "stopping");
@@ -33,11 +34,8 @@ export function endItself(environment: Environment, observed: Observation, now: 
     const why = hasRefusedExtension(environment) ? ": the cluster did not accept its extension" : "";
     return stopping(decideEnd(environment, { phase: "expired", reason: `Its time is over${why}`, at: now }), now);
   }
-  return endRun(
-    environment,
-    now,
-    reason ?? (started ? "The run ended without a reason" : "The run ended before it started"),
-  );
+  const why = reason ?? (started ? "The run ended without a reason" : "The run ended before it started");
+  return endRun(environment, now, describeEnd(environment, why));
 }
 
 /** Reports whether the cluster's own deadline, a net behind every limit of the record, ended the run. */
