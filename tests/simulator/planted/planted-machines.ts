@@ -63,8 +63,8 @@ export const machineBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/steps/end/ending.ts",
-        find: "force: mayForce(environment, lost, now),",
-        replace: "force: mayForce(environment, lost, now) && run < 0,",
+        find: "force: mayForce(ctx, environment, lost, now),",
+        replace: "force: mayForce(ctx, environment, lost, now) && run < 0,",
       },
     ],
   },

@@ -7,8 +7,8 @@ export const weatherBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/steps/end/ending.ts",
-        find: "return lost !== undefined && now - (removedAt ?? now) >= FORCE_AFTER_MS;",
-        replace: "return now - (removedAt ?? now) >= FORCE_AFTER_MS;",
+        find: "return lost !== undefined && now",
+        replace: "return now",
       },
     ],
   },
