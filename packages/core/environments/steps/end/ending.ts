@@ -151,7 +151,10 @@ function endedByItself(environment: Environment, { exitCode, endedAt }: Observat
 /** Time for an ordinary removal of a run on a lost machine. */
 const FORCE_AFTER_MS = 10_000;
 
-/** Reports whether to remove a lost machine's objects by force. Commands on the run's other machines first get their grace period. */
+/**
+ * Reports whether to remove a lost machine's objects by force. Commands on the run's other machines first get their
+ * grace period.
+ */
 function mayForce(
   { settings }: WorkerContext,
   { size, run: { removedAt } }: Environment,
