@@ -36,6 +36,8 @@ const ofEnvironments = {
     isSilent(before) && !isSilent(next) && next.run.machines.length > 0 && next.phase === before.phase,
   "failed at its preparing limit": fails("deadline"),
   "failed as no machine bound it": fails("placement"),
+  "active on more than two machines": (before, next) =>
+    before.phase !== "active" && next.phase === "active" && next.size.machines > 2,
   deleted: ends(({ phase }) => phase === "deleted"),
   "stopped by its owner": (before, next) =>
     stops(before, next) && next.run.error === null && next.reason !== "auto-stop",

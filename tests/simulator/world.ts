@@ -57,6 +57,9 @@ const OUTAGE_EVERY = 14;
 /** The same for groups of two zones, of which one or both have no machines for long. */
 const ZONED_EVERY = 20;
 const ZONED_REST = 18;
+/** The same for worlds of four machines, where a job may take more than two. */
+const WIDE_EVERY = 19;
+const WIDE_REST = 17;
 /** In every third world the cluster refuses tombstones, as a quota on Jobs does. */
 const TOMBSTONES_REFUSED_EVERY = 3;
 /** Hosts' clocks differ by less than the tolerated earliness (packages/core/reconciler/reconcile.ts). */
@@ -88,7 +91,7 @@ export interface Surroundings extends VolumeTimes {
   readonly sent?: (message: ReconcileRequest) => void;
 }
 
-/** A random world: two machines of 8 units, four hosts, and the requests that were answered. */
+/** A random world: two or four machines of 8 units, four hosts, and the requests that were answered. */
 export function newWorld(sim: Scheduler, seed: number) {
   return createWorld(sim, seed, drawn(sim, seed));
 }
@@ -103,7 +106,8 @@ function drawn(sim: Scheduler, seed: number): Surroundings {
   const zones = seed % ZONED_EVERY === ZONED_REST ? drawnZones(sim, zonedGroup) : undefined;
   const hasGroup = sim.random() < GROUP || zones !== undefined;
   const group = zones ? zonedGroup : simulatedGroup;
-  const nodes = newNodes({ h100: 2 });
+  // All machines of a job are in one zone, and zones have two each.
+  const nodes = seed % WIDE_EVERY === WIDE_REST && !zones ? wideNodes() : newNodes({ h100: 2 });
   return {
     nodes: zones ? nodes.map((node, index) => ({ ...node, zone: zonedGroup.zones[index] ?? "" })) : nodes,
     late,
@@ -126,6 +130,15 @@ function drawn(sim: Scheduler, seed: number): Surroundings {
     },
     watch: { measures: isThorough(seed) },
   };
+}
+
+/** Returns two machines more. The weather adds machines named h100-3 and h100-4. */
+function wideNodes(): ComputeNode[] {
+  const first = newNodes({ h100: 2 });
+  const more = first.map(({ name, uid, providerId, ...node }) => {
+    return { ...node, name: `${name}-wide`, uid: `${uid}-wide`, providerId: `${providerId}-wide` };
+  });
+  return [...first, ...more];
 }
 
 function findLongOutage(seed: number): Part | undefined {
@@ -240,6 +253,7 @@ export function createWorld(sim: Scheduler, seed: number, around: Surroundings) 
     isDeaf: around.isDeaf,
     isRestoring: around.isRestoring === true,
     outage: around.outage,
+    nodeCount: nodes.length,
     group: around.hasGroup ? nodeGroup(around.zones ?? new Map([["zone-a", 0]])) : undefined,
     ...parts,
     /** Runs that the cluster applied again, as `<uid>-r<run>`. */

@@ -118,7 +118,8 @@ function environmentActions(
   id: string,
   at: number,
 ): ClientAction[] {
-  const gpus = sim.pick([1, 2, 4, 8, 8, 16]);
+  const drawn = sim.pick([1, 2, 4, 8, 8, 16]);
+  const gpus = drawn === 16 && world.nodeCount > 2 ? sim.pick([24, 32]) : drawn;
   const hours = Math.ceil((1 + sim.random() * 4) * 60) / 3600;
   const disk = sim.random() < 0.6 ? "data" : undefined;
   const actions = [

@@ -2,7 +2,9 @@ import type { Environment } from "#core/environments/record/record.ts";
 import type { PoolNode } from "#core/pools/ledger/record.ts";
 import type { Outcome } from "../../fakes/memory-run.ts";
 
-/** Checks that the machines of a job are in one zone, and that no job is blamed for machines that do not come. */
+/**
+ * Checks that a job gets all of its machines, in one zone, and that no job is blamed for machines that do not come.
+ */
 export interface CapacityWatch {
   wroteNodes(nodes: readonly PoolNode[]): void;
   wroteEnvironment(before: Environment, next: Environment): void;
@@ -17,8 +19,10 @@ export function capacityWatch(options: {
   const zones = new Map<string, string>();
   let present: readonly PoolNode[] = [];
 
-  function checkZones({ id, phase, run }: Environment): void {
+  function checkGrant({ id, phase, run, size }: Environment): void {
     if (!run.grant || phase === "stopping") return;
+    const { length } = run.grant.shares;
+    if (length !== size.machines) violated(`${id} was granted ${length} of its ${size.machines} machines`);
     const ofMachines = run.machines.flatMap(({ uid }) => zones.get(uid) ?? []);
     const found = new Set([...ofMachines, ...run.grant.shares.flatMap(({ zone }) => zone ?? [])]);
     if (found.size > 1) violated(`the machines of ${id} are in ${[...found].join(" and ")}`);
@@ -41,7 +45,7 @@ export function capacityWatch(options: {
       for (const { uid, zone } of nodes) zones.set(uid, zone);
     },
     wroteEnvironment(before, next) {
-      checkZones(next);
+      checkGrant(next);
       const isBlamed = next.placement.withdrawals > before.placement.withdrawals;
       const isDoomed = programmed(next.uid)?.kind === "neverBinds" || before.run.lacksVolume !== undefined;
       if (isBlamed && !isDoomed && !haveCome(before)) violated(`${next.id} was blamed although no machine came for it`);

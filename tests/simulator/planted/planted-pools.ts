@@ -50,6 +50,16 @@ export const poolBugs: readonly PlantedBug[] = [
     ],
   },
   {
+    name: "two machines granted to a job of more",
+    edits: [
+      {
+        file: "pools/plan/free-units.ts",
+        find: "return found.length === need.machines ? found : undefined;",
+        replace: "return found.length >= Math.min(need.machines, 2) ? found : undefined;",
+      },
+    ],
+  },
+  {
     name: "a try counted although no machine came",
     caughtBy: {
       file: "pools/capacity/shortage.test.ts",
