@@ -16,7 +16,16 @@ import {
  * Runs the commands that README and guides show, and compares the pasted outputs. `UPDATE_DOCS=1` before a run pastes
  * the new outputs where they differ.
  */
-const guides = ["jobs", "disks-and-data", "ssh-and-vscode", "jupyter", "scripts-and-sdk", "console", "team"];
+const guides = [
+  "jobs",
+  "several-machines",
+  "disks-and-data",
+  "ssh-and-vscode",
+  "jupyter",
+  "scripts-and-sdk",
+  "console",
+  "team",
+];
 const needs: Readonly<Record<string, readonly string[]>> = { console: [], jupyter: ["ssh", "jupyter"] };
 const update = process.env.UPDATE_DOCS === "1";
 
