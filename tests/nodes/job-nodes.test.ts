@@ -68,6 +68,17 @@ describe("a job on a real node", () => {
     expect(text.split("\n").toSorted()).toEqual(["", "err", "out"]);
   });
 
+  it("of several machines reads the addresses of all in its hostfile", async () => {
+    const shares = ["one", "one"].map((node) => ({ node, units: 4 }));
+    const command = 'cat "$BERTH_HOSTFILE"; sleep 3600';
+
+    const run = await fixture.applied({ shares, gpusPerMachine: 4, command }, { toolsImage: undefined });
+
+    const address = (machine: number) => `machine-${machine}.run-${run.uid}-r1`;
+    const hostfile = `${address(0)} slots=4\n${address(1)} slots=4\n`;
+    expect(await fixture.logUntil(run, (text) => text.split("\n").length === 3)).toBe(hostfile);
+  });
+
   it("whose log its node has lost has an error in place of its log", async () => {
     const run = await fixture.applied({ command: "echo out" });
     await fixture.until(run, (seen) => seen?.state === "ended");
