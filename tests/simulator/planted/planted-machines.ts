@@ -27,16 +27,16 @@ export const machineBugs: readonly PlantedBug[] = [
     ],
   },
   {
-    name: "an interruption announced again at each delivery",
+    name: "an interruption of which the jobs there learn at their next regular reconcile",
     caughtBy: {
       file: "environments/steps/interruption.test.ts",
-      title: "a repeated notice changes nothing, and a more certain one is announced",
+      title: "a Spot interruption warns the owner in the timeline and the terminals, two minutes ahead",
     },
     edits: [
       {
-        file: "environments/steps/interruption.ts",
-        find: "if (known && !isMoreCertain(found.kind, known.kind)) return environment;",
-        replace: "",
+        file: "pools/capacity/machine-notice.ts",
+        find: "Promise.all([planSoon(ctx, node.type), hintHolders(ctx, [read])])",
+        replace: "planSoon(ctx, node.type)",
       },
     ],
   },
