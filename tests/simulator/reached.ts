@@ -119,6 +119,8 @@ const reported = [
   "exec answered",
   "create repeated under its key",
   "pool closed",
+  "a drain planned",
+  "a planned drain dropped",
   "pool opened again",
   "table away",
   "queue away",

@@ -1,6 +1,7 @@
 import type { Disk } from "#core/disks/record.ts";
 import { type Environment, isEnded } from "#core/environments/record/record.ts";
 import { instanceTypeOfPool, unitsPerNode } from "#core/fleet.ts";
+import type { PlannedPart } from "#core/pools/capacity/pool-parts.ts";
 import type { Grant, LedgerItem, NodeLedger, Pool } from "#core/pools/ledger/record.ts";
 import type { Compute } from "#core/ports/compute.ts";
 import type { Item, Stored, Table } from "#core/ports/table.ts";
@@ -22,6 +23,7 @@ import { ledgerWatch } from "./ledger-watch.ts";
 import { type LifeWatch, lifeWatch } from "./life-invariants.ts";
 import { machineWatch } from "./machine-invariants.ts";
 import { nameWatch } from "./name-invariants.ts";
+import { plannedDrainWatch } from "./planned-drain-invariants.ts";
 import { type RestoreWatch, restoreWatch } from "./restore-invariants.ts";
 
 export interface WatchOptions {
@@ -72,6 +74,8 @@ export interface Watch {
   mended(item: Item): void;
   /** Notes that an operator's request to close or open the pool was answered. */
   setClosed(isClosed: boolean): void;
+  /** Notes that an operator's request to plan a drain, or to drop it, was answered. */
+  setPlanned(plan: PlannedPart | undefined): void;
 }
 
 const terminal: readonly string[] = ["completed", "expired", "cancelled", "failed", "deleted"];
@@ -192,6 +196,7 @@ export function watch(
   const machines = machineWatch({ compute, environments, violated, reached });
   const latency = latencyWatch({ environments, violated, now, calmness });
   const clocksMs = () => (reached.all().includes("wall clock stepped") ? STEPPED_CLOCKS_MS : CLOCKS_MS);
+  const plannedDrains = plannedDrainWatch({ now, clocksMs });
   const life = lifeWatch({ compute, environments, violated, now, clocksMs });
   const chat = chatWatch({ environments, violated });
 
@@ -243,6 +248,7 @@ export function watch(
     const isUsed = next.phase !== "stopping";
     if (isUsed && isClosed && grantedClosed.has(id ?? ""))
       violated(`${next.id} took capacity that a closed pool granted`);
+    if (isUsed && plannedDrains.isLate(id)) violated(`${next.id} took capacity that is drained before its end`);
     const used = new Map<string, number>();
     for (const environment of holding.values()) {
       for (const share of environment.run.grant?.shares ?? []) {
@@ -284,6 +290,7 @@ export function watch(
     const fresh = next.granted.filter(({ id }) => !knownNames.has(id));
     const isFresh = ({ id }: Pick<Grant, "id">) => !knownNames.has(id);
     if (isClosed) for (const { id } of fresh) grantedClosed.add(id);
+    plannedDrains.granted(fresh, next);
     const most = mostNodes.get(type);
     // An earlier excess, as after a machine returns, is not the fault of this write.
     if (
@@ -382,6 +389,10 @@ export function watch(
       latency.excuse();
       isClosed = is;
       if (!is) grantedClosed.clear();
+    },
+    setPlanned(plan) {
+      latency.excuse();
+      plannedDrains.set(plan);
     },
     pools: ledgers.pools,
     nodes: () => nodes,
