@@ -14,6 +14,8 @@ export interface ReconcileRequest {
   readonly hint?: true;
   /** Sent while a hint was handled, because the record is due at once. A queue may deliver both first. */
   readonly fromHint?: true;
+  /** A provider's notice was stored about a machine of this environment. Other hints do not read the notice. */
+  readonly interrupted?: true;
   /** Set in messages of the provider only. `look` then names no record. */
   readonly notice?: MachineNotice;
 }

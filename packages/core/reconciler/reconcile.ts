@@ -36,7 +36,11 @@ export async function reconcile(ctx: WorkerContext, message: ReconcileRequest): 
     return;
   }
   // Resend with the same flags: a record that is not due is only reconciled for a hint.
-  const again = { ...(message.for && { for: message.for }), ...(message.hint && { isHint: true }) };
+  const again = {
+    ...(message.for && { for: message.for }),
+    ...(message.hint && { isHint: true }),
+    ...(message.interrupted && { isInterrupted: true }),
+  };
   await retryOnConflict(ctx, key, again, (isLast) => reconcileOnce(ctx, key, message, isLast));
 }
 

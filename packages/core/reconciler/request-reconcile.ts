@@ -11,6 +11,7 @@ export interface ReconcileOptions {
   readonly for?: readonly string[];
   readonly isHint?: boolean;
   readonly isFromHint?: boolean;
+  readonly isInterrupted?: boolean;
 }
 
 /**
@@ -26,6 +27,7 @@ export async function requestReconcile(ctx: Context<"queue">, key: Key, options:
     ...(options.for && { for: options.for }),
     ...(options.isHint && { hint: true }),
     ...(options.isFromHint && { fromHint: true }),
+    ...(options.isInterrupted && { interrupted: true }),
   };
   const delaySeconds = Math.ceil(Math.max(0, options.delayMs ?? 0) / 1000);
   try {

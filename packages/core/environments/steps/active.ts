@@ -59,7 +59,7 @@ async function reconcileActive(
   if (observed.state === "ended") return endItself(answered, observed, now);
   const environment = noteGoing(answered, observed);
   if (environment.run.missedAt !== null) return clearMissing(environment, now);
-  const noticed = await noteInterruption(ctx, environment, now);
+  const noticed = mayBeInterrupted(environment, message) ? await noteInterruption(ctx, environment, now) : environment;
   if (noticed !== environment) return changed(noticed, now, "notes an interruption");
   // Extend before waiting for a silent machine: the cluster's own deadline does not wait.
   const extended = await extendRun(ctx, environment, now);
@@ -75,6 +75,11 @@ async function reconcileActive(
   const kept = await keepUp(ctx, decided, now);
   const toDo = await stepAccess(ctx, kept, observed, now);
   return toDo ? noLaterThan(toDo, nextCheckAt(kept, now)) : goOn(kept, now);
+}
+
+/** Reports whether to read the notices about the machines. Signals of the cluster are too many for one more read each. */
+function mayBeInterrupted({ run }: Environment, { hint, interrupted }: ReconcileRequest): boolean {
+  return interrupted === true || hint !== true || run.interruption !== undefined;
 }
 
 /** Updates warnings and log, which need no observation. */

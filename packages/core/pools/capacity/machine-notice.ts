@@ -62,7 +62,7 @@ async function readNode(ctx: Context<"table">, node: NodeLedger): Promise<NodeLe
 export async function hintHolders(ctx: Context<"queue">, items: readonly LedgerItem[]): Promise<void> {
   const keys = new Set(items.flatMap(({ granted, held }) => [...granted, ...held].map(({ key }) => key)));
   const environments = [...keys].flatMap((text) => keyOfText(text) ?? []);
-  await Promise.all(environments.map((key) => requestReconcile(ctx, key, { isHint: true })));
+  await Promise.all(environments.map((key) => requestReconcile(ctx, key, { isHint: true, isInterrupted: true })));
 }
 
 /**

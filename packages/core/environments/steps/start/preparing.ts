@@ -10,6 +10,7 @@ import { addEntry } from "../../record/timeline.ts";
 import { enter } from "../../record/transitions.ts";
 import { readyLimit } from "../deadlines.ts";
 import { endByLimit, endItself, isSafetyTimeout, stopping } from "../end/end-run.ts";
+import { noteInterruption } from "../interruption.ts";
 import { listMachines, stepLostMachine } from "../lost-node.ts";
 import { observeRun } from "../observe-run.ts";
 import { attachDisk } from "./attach-disk.ts";
@@ -66,7 +67,8 @@ async function stepObserved(
   if (observed.state === "ready") {
     const opened = await giveAccess(ctx, environment, observed, now);
     if (opened) return opened;
-    const ready = activated(environment, observed, now);
+    // A notice may have come before; later ones are signalled.
+    const ready = await noteInterruption(ctx, activated(environment, observed, now), now);
     await keepNetBehind(ctx, ready, now);
     return notifyPool(changed({ ...ready, reason: null }, now, "active"));
   }
