@@ -12,8 +12,11 @@ export function findGroup(
 
 /** How many machines a pool may have. `members` is absent for a group of NODE_GROUPS. */
 export interface Growth extends Omit<NodeGroup, "pool">, Pick<PoolGroup, "members"> {
-  /** The setting, or what was learned if that is longer. A machine that takes far longer does not come. */
-  readonly patientMs: number;
+  /**
+   * The configured start-up time, or the learned one if that is longer, but at most twice the configured one. A grant is
+   * withdrawn after twice this time.
+   */
+  readonly longestStartupMs: number;
 }
 
 /**
@@ -22,12 +25,13 @@ export interface Growth extends Omit<NodeGroup, "pool">, Pick<PoolGroup, "member
  */
 export function getGrowth(
   ctx: { readonly settings: Pick<Settings, "nodeGroups"> },
-  makeable: Pick<MakeableLedger, "type" | "group" | "startups">,
+  makeable: Pick<MakeableLedger, "type" | "group" | "startupSeconds">,
 ): Growth | undefined {
   const group = findGroup(ctx, makeable.type) ?? makeable.group;
   if (!group) return undefined;
   const learnedMs = getLearnedStartupMs(makeable) ?? group.startupMs;
-  return { ...group, startupMs: learnedMs, patientMs: Math.max(group.startupMs, learnedMs) };
+  const longestStartupMs = Math.min(Math.max(group.startupMs, learnedMs), 2 * group.startupMs);
+  return { ...group, startupMs: learnedMs, longestStartupMs };
 }
 
 const BIND_MS = 60_000;

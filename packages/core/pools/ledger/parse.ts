@@ -111,7 +111,7 @@ export const parseMakeable: (item: Item) => MakeableLedger = createParser(
     ),
     shortage: optional(shortage),
     zoneShortages: optional(mapping(shortage)),
-    startups: optional(list(count)),
+    startupSeconds: optional(list(count)),
   },
   {
     "its key does not match its fields": ({ pk, type }) => pk === makeableKey(type).pk,

@@ -90,8 +90,8 @@ export interface MakeableLedger extends LedgerEntries {
   readonly shortage?: Shortage | undefined;
   /** The zones in which no new machine comes for jobs that must be there. */
   readonly zoneShortages?: Readonly<Record<string, Shortage>> | undefined;
-  /** From the grant to the machine, of the newest machines, in seconds. Absent before the first. */
-  readonly startups?: readonly number[] | undefined;
+  /** How long the newest machines took from their grant until they had come. Absent before the first. */
+  readonly startupSeconds?: readonly number[] | undefined;
 }
 
 /** The machines that the provider's groups may create for a pool. */

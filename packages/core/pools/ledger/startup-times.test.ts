@@ -27,7 +27,7 @@ async function startOnNew(world: MemoryWorld, name: string, minutes: number): Pr
   expect((await world.read(name, name)).phase).toBe("active");
 }
 
-const startupsOf = async ({ ctx }: MemoryWorld) => (await readMakeable(ctx, "h100")).startups ?? [];
+const startupsOf = async ({ ctx }: MemoryWorld) => (await readMakeable(ctx, "h100")).startupSeconds ?? [];
 
 /** Returns how long the next job would wait for its machine, in minutes. */
 async function estimate(world: MemoryWorld): Promise<number> {
@@ -44,9 +44,9 @@ test("after three machines, estimates count the time that machines of the type t
   const before = await estimate(world);
   await startOnNew(world, "c", 1);
 
-  const startups = await startupsOf(world);
-  expect(startups).toHaveLength(3);
-  for (const seconds of startups) expect(Math.abs(seconds - 60)).toBeLessThanOrEqual(5);
+  const startupSeconds = await startupsOf(world);
+  expect(startupSeconds).toHaveLength(3);
+  for (const seconds of startupSeconds) expect(Math.abs(seconds - 60)).toBeLessThanOrEqual(5);
   expect([before, await estimate(world)]).toEqual([5, 1]);
 });
 
@@ -59,7 +59,21 @@ test("a machine that is granted to several jobs while it starts counts once, fro
   await world.advance(MINUTE_MS);
   await join(world, "shared");
 
+  const startupSeconds = await startupsOf(world);
+  expect(startupSeconds).toHaveLength(1);
+  expect(Math.abs((startupSeconds[0] ?? 0) - 180)).toBeLessThanOrEqual(5);
+});
+
+test("the machines of one job count once, when all of them had come", async () => {
+  const world = await growing();
+  await createEnvironment(world.as("a"), newEnvironment("a", { gpus: 16, hours: 24 }));
+  await world.advance(MINUTE_MS);
+  await join(world, "one");
+  await world.advance(MINUTE_MS);
+  await join(world, "two");
+
   const startups = await startupsOf(world);
+  expect((await world.read("a", "a")).phase).toBe("active");
   expect(startups).toHaveLength(1);
   expect(Math.abs((startups[0] ?? 0) - 180)).toBeLessThanOrEqual(5);
 });
@@ -83,14 +97,15 @@ test.each<[string, number[], number | undefined]>([
   ["three machines", [60, 90, 120], 120],
   ["four machines of which one was slow", [60, 70, 80, 600], 80],
   ["eight machines of which two were slow", [60, 60, 60, 60, 60, 70, 500, 600], 70],
-])("the learned time of %s is an upper quartile", (_, startups, seconds) => {
-  expect(getLearnedStartupMs({ startups })).toBe(seconds === undefined ? undefined : seconds * SECOND_MS);
+])("the learned time of %s is an upper quartile", (_, startupSeconds, seconds) => {
+  expect(getLearnedStartupMs({ startupSeconds })).toBe(seconds === undefined ? undefined : seconds * SECOND_MS);
 });
 
 test("only a learned time that is longer than the setting makes a grant wait longer", () => {
   const settings = { settings: { nodeGroups: [group] } };
-  const of = (seconds: number) => getGrowth(settings, { type: "h100", startups: [seconds, seconds, seconds] });
+  const of = (seconds: number) => getGrowth(settings, { type: "h100", startupSeconds: [seconds, seconds, seconds] });
 
-  expect(of(60)).toMatchObject({ startupMs: MINUTE_MS, patientMs: 5 * MINUTE_MS });
-  expect(of(420)).toMatchObject({ startupMs: 7 * MINUTE_MS, patientMs: 7 * MINUTE_MS });
+  expect(of(60)).toMatchObject({ startupMs: MINUTE_MS, longestStartupMs: 5 * MINUTE_MS });
+  expect(of(420)).toMatchObject({ startupMs: 7 * MINUTE_MS, longestStartupMs: 7 * MINUTE_MS });
+  expect(of(1200)).toMatchObject({ startupMs: 20 * MINUTE_MS, longestStartupMs: 10 * MINUTE_MS });
 });

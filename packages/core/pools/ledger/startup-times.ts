@@ -18,25 +18,30 @@ export function noteStartups(
 ): MakeableLedger {
   const since = new Map(before.nodes.map((node) => [keyText(node), node.since]));
   for (const { items } of before.held) for (const item of items) since.delete(item);
-  const waited = new Map<string, number>();
-  for (const { key, items, at } of held) {
-    const { machineAt } = knownEnvironments.get(key)?.run ?? {};
-    if (machineAt === undefined) continue;
-    for (const item of items) {
-      if ((since.get(item) ?? 0) >= at) waited.set(item, Math.max(machineAt - at, waited.get(item) ?? 0));
+  const first = new Map<string, Holding>();
+  for (const holding of held) {
+    for (const item of holding.items) {
+      const isNew = (since.get(item) ?? 0) >= holding.at;
+      if (isNew && holding.at < (first.get(item)?.at ?? Number.POSITIVE_INFINITY)) first.set(item, holding);
     }
   }
-  if (waited.size === 0) return makeable;
-  const seconds = [...waited.values()].map((ms) => Math.round(ms / 1000));
-  return { ...makeable, startups: [...(makeable.startups ?? []), ...seconds].slice(-MOST_KEPT) };
+  // All machines of a run count once: the record says when the last of them had come.
+  const seconds = [...new Set(first.values())].flatMap(({ key, at }) => {
+    const { machineAt } = knownEnvironments.get(key)?.run ?? {};
+    return machineAt === undefined ? [] : [Math.round((machineAt - at) / 1000)];
+  });
+  if (seconds.length === 0) return makeable;
+  return { ...makeable, startupSeconds: [...(makeable.startupSeconds ?? []), ...seconds].slice(-MOST_KEPT) };
 }
 
 /**
  * Returns the time in which three of four recent machines of a pool started, ms, or undefined before three have. It is
  * an upper quartile because a start that comes later than promised is worse than one that comes sooner.
  */
-export function getLearnedStartupMs({ startups = [] }: Pick<MakeableLedger, "startups">): number | undefined {
-  if (startups.length < LEAST_LEARNED) return undefined;
-  const sorted = startups.toSorted((a, b) => a - b);
+export function getLearnedStartupMs({
+  startupSeconds = [],
+}: Pick<MakeableLedger, "startupSeconds">): number | undefined {
+  if (startupSeconds.length < LEAST_LEARNED) return undefined;
+  const sorted = startupSeconds.toSorted((a, b) => a - b);
   return (sorted[Math.ceil(sorted.length * 0.75) - 1] ?? 0) * 1000;
 }

@@ -26,6 +26,6 @@ test("a pool grows by its group of NODE_GROUPS, or else by the provider's", () =
   const found = { mostNodes: 9, startupMs: MINUTE, zones: ["zone-a"] };
   expect(findGroup(ctx, "b200")).toBeUndefined();
   expect(getGrowth(ctx, { type: "a100", group: found })?.startupMs).toBe(10_000);
-  expect(getGrowth(ctx, { type: "b200", group: found })).toEqual({ ...found, patientMs: MINUTE });
+  expect(getGrowth(ctx, { type: "b200", group: found })).toEqual({ ...found, longestStartupMs: MINUTE });
   expect(getGrowth(ctx, { type: "b200" })).toBeUndefined();
 });

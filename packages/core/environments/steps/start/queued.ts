@@ -118,7 +118,7 @@ async function findGrant(
   if (pinned.some((node) => currentInterruption(node, now))) return "closed";
   const zone = pinned[0]?.zone ?? awaited ?? (makeable && zoneForVolume(makeable, open?.zones ?? [], uid)) ?? null;
   const avoids = makeable && avoidable(ctx, size.pool, closed);
-  return { grant, machines: listMachines({ nodes }), zone, avoids, startupMs: growth?.patientMs };
+  return { grant, machines: listMachines({ nodes }), zone, avoids, startupMs: growth?.longestStartupMs };
 }
 
 /**
