@@ -113,9 +113,10 @@ async function canSkipObservation(ctx: WorkerContext, environment: Environment, 
   const useCheckAt = Math.min(nextUseCheckAt(environment), nextGpuCheckAt(environment, ctx.settings));
   if (!isSettled(environment) || now >= useCheckAt) return false;
   if (!(await matchesDigest(ctx, environment, now))) return false;
-  // The message about a node that the operator declared gone may be lost.
+  // The message about a node that the operator declared gone, or that its provider takes back, may be lost.
   const uids = environment.run.machines.map(({ uid }) => uid);
-  return (await readGoneNodes(ctx, uids, now)).size === 0;
+  if ((await readGoneNodes(ctx, uids, now)).size > 0) return false;
+  return (await noteInterruption(ctx, environment, now)) === environment;
 }
 
 function isSettled(environment: Environment): boolean {

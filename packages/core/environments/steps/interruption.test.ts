@@ -182,6 +182,39 @@ test("a job that becomes active on an interrupted machine is warned", async () =
   expect(await interruptionsIn(world)).toHaveLength(1);
 });
 
+test("EC2's notice adds its time to a Spot taint, and holds when the taint goes", async () => {
+  const world = await spotWorld();
+  const node = await machineOf(world);
+  const listed = (await world.compute.listNodes()).find(({ name }) => name === node);
+  if (!listed) throw new Error("The machine is not listed");
+
+  world.compute.setNode({ ...listed, interruption: "spot" });
+  await world.advance(MINUTE);
+  await notify(world, node);
+  world.compute.setNode(listed);
+  await world.advance(MINUTE);
+
+  expect(await interruptionsIn(world)).toEqual([
+    `Interruption: EC2 Spot takes its machine back now: ${node}`,
+    `Interruption: EC2 Spot takes its machine back in 2 minutes: ${node}`,
+  ]);
+});
+
+test("a job is warned although the hint about the notice was lost", async () => {
+  const world = await spotWorld();
+  const node = await machineOf(world);
+  const queue = { ...world.queue, send: async () => Promise.reject(new Error("no queue")) };
+  await noteMachineNotice({ ...world.ctx, queue }, { machine: `i-${node}`, kind: "rebalance", at: world.clock.now() });
+  const before = await interruptionsIn(world);
+
+  await world.advance(6 * MINUTE);
+
+  expect([before, await interruptionsIn(world)]).toEqual([
+    [],
+    [`Interruption: EC2 Spot is likely to take its machine back soon: ${node}`],
+  ]);
+});
+
 test("a notice in the listing warns, and one that ends there is withdrawn", async () => {
   const world = await spotWorld();
   const { uid } = await world.read("alice", "one");

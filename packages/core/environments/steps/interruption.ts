@@ -26,10 +26,16 @@ export async function noteInterruption(
     const calm = { ...environment, run: { ...run, interruption: undefined } };
     return addEntry(calm, now, `${INTERRUPTION_WITHDRAWN} it keeps its machine ${known?.node}`);
   }
-  if (known && !isMoreCertain(found.kind, known.kind)) return environment;
+  if (known && !isNews(found, known)) return environment;
   const { kind, node, endsAt } = found;
   const interruption: RunInterruption = { kind, node, endsAt };
   return addEntry({ ...environment, run: { ...run, interruption } }, now, describe(found, node, now));
+}
+
+/** EC2 says when it takes the machine back, and a taint does not. */
+function isNews(found: Interruption, known: RunInterruption): boolean {
+  const hasTimeNow = found.kind === known.kind && known.endsAt === undefined && found.endsAt !== undefined;
+  return isMoreCertain(found.kind, known.kind) || hasTimeNow;
 }
 
 /** Returns the words for owners. They have 120 characters, with room for a node name of 50. */

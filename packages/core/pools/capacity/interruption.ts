@@ -23,12 +23,13 @@ export const isInterruption = shape<Interruption>({
 
 type Interrupted = Pick<NodeLedger, "interruption">;
 
-/** How long a notice holds. A machine that is still there then was not taken back, or has returned. */
+/** How long a notice that no listing shows holds. A machine that is still there then was not taken back. */
 const NOTICE_MS = DAY_MS;
 
 /** Returns the notice that holds now. Such a machine is granted to no run. */
 export function currentInterruption({ interruption }: Interrupted, now: number): Interruption | undefined {
-  return interruption && now - interruption.noticedAt < NOTICE_MS ? interruption : undefined;
+  const isCurrent = interruption && (interruption.isListed || now - interruption.noticedAt < NOTICE_MS);
+  return isCurrent ? interruption : undefined;
 }
 
 /** Returns the notice to store after a listing that showed this machine. */
@@ -42,10 +43,15 @@ export function listedInterruption(
   return stored?.isListed ? undefined : stored;
 }
 
-/** Returns the more certain notice. Of two of one kind, the first one counts, so that a repeat changes nothing. */
+/**
+ * Returns the more certain notice. Of two of one kind, the first one counts, so that a repeat changes nothing. Only
+ * EC2's says when the machine ends, and it holds although a listing no longer shows the other.
+ */
 export function mergeNotices(before: Interrupted, next: Interruption, now: number): Interruption {
   const known = currentInterruption(before, now);
-  return known && !isMoreCertain(next.kind, known.kind) ? known : next;
+  if (!known || isMoreCertain(next.kind, known.kind)) return next;
+  const isByEc2 = known.kind === next.kind && known.endsAt === undefined && next.endsAt !== undefined;
+  return isByEc2 ? { ...known, endsAt: next.endsAt, isListed: undefined } : known;
 }
 
 export function isMoreCertain(kind: InterruptionKind, other: InterruptionKind): boolean {
