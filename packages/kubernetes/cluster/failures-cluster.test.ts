@@ -129,7 +129,7 @@ describe("a run that fits nowhere says why", () => {
 
     expect(await fixture.compute.observe(run.uid, 1)).toMatchObject({
       state: "unbound",
-      reason: "The Cluster Autoscaler makes no machine: 1 max node group size reached",
+      reason: "The Cluster Autoscaler adds no machine: 1 max node group size reached",
     });
   });
 

@@ -10,7 +10,15 @@ const overLimit = 'all available instance types exceed limits for nodepool: "gpu
 /** An event of the pod, some seconds before now. */
 function said(reason: string, message: string, component = "cluster-autoscaler", seconds = 10) {
   const lastTimestamp = new Date(now - seconds * 1000).toISOString();
-  return { metadata: { name: `event-${seconds}` }, reason, message, lastTimestamp, source: { component } };
+  const involvedObject = { kind: "Pod", uid: pod.metadata.uid };
+  return {
+    metadata: { name: `event-${seconds}` },
+    involvedObject,
+    reason,
+    message,
+    lastTimestamp,
+    source: { component },
+  };
 }
 
 /** Answers of a cluster with a pod that has no room, on any machine by default. */
@@ -29,12 +37,22 @@ it.each([
   [
     "the Cluster Autoscaler's refusal",
     [said("NotTriggerScaleUp", `pod didn't trigger scale-up: ${max}`)],
-    `The Cluster Autoscaler makes no machine: ${max}`,
+    `The Cluster Autoscaler adds no machine: ${max}`,
   ],
   [
     "the refusal of an older Cluster Autoscaler",
     [said("NotTriggerScaleUp", `pod didn't trigger scale-up (it wouldn't fit if a new node is added): ${max}`)],
-    `The Cluster Autoscaler makes no machine: ${max}`,
+    `The Cluster Autoscaler adds no machine: ${max}`,
+  ],
+  [
+    "the causes in the same order each time",
+    [said("NotTriggerScaleUp", `pod didn't trigger scale-up: ${max.split(", ").toReversed().join(", ")}`)],
+    `The Cluster Autoscaler adds no machine: ${max}`,
+  ],
+  [
+    "no event of another pod",
+    [{ ...said("TriggeredScaleUp", "pod triggered scale-up"), involvedObject: { kind: "Pod", uid: "another" } }],
+    undefined,
   ],
   [
     "the newest",
@@ -42,22 +60,22 @@ it.each([
       said("TriggeredScaleUp", "pod triggered scale-up: [{eks-h100 0->1 (max: 4)}]", undefined, 5),
       said("NotTriggerScaleUp", `pod didn't trigger scale-up: ${max}`, undefined, 60),
     ],
-    "The Cluster Autoscaler makes a machine",
+    "The Cluster Autoscaler is adding a machine",
   ],
   [
     "Karpenter's refusal",
     [said("FailedScheduling", `Failed to schedule pod, ${overLimit}`, "karpenter")],
-    `Karpenter makes no machine: ${overLimit}`,
+    `Karpenter adds no machine: ${overLimit}`,
   ],
   [
     "that Karpenter makes one",
     [said("Nominated", "Pod should schedule on: nodeclaim/gpu-x7k2p", "karpenter")],
-    "Karpenter makes a machine",
+    "Karpenter is adding a machine",
   ],
   [
     "without an address in a message",
     [said("NotTriggerScaleUp", 'pod didn\'t trigger scale-up: Get "https://10.0.0.1/apis": refused\u001b[2J')],
-    "The Cluster Autoscaler makes no machine: refused [2J",
+    "The Cluster Autoscaler adds no machine: refused [2J",
   ],
   [
     "the scheduler's reason if only the scheduler spoke",
@@ -74,7 +92,9 @@ it.each([
     state: "unbound",
     reason: words ?? scheduler,
   });
-  expect(requests().find(({ url }) => url.includes("/events"))?.url).toContain("involvedObject.uid");
+  expect(requests().find(({ url }) => url.includes("/events"))?.url).toContain(
+    "involvedObject.kind%3DPod%2Creason!%3DScheduled",
+  );
 });
 
 it.each([
@@ -89,7 +109,7 @@ it.each([
   const seen = await compute.observe(uid, 1);
 
   expect(seen?.reason).not.toContain("Autoscaler");
-  expect(countRequests("GET", "events?fieldSelector=involvedObject.uid")).toBe(0);
+  expect(countRequests("GET", "events?fieldSelector=involvedObject.kind%3DPod%2Creason")).toBe(0);
 });
 
 it("a cluster that does not let events be read shows the scheduler's reason", async () => {
