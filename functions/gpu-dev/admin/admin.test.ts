@@ -424,7 +424,7 @@ test("a planned drain shows its time, operator and reason until it is dropped, a
     status: "queued",
     estimated_start_time: null,
     status_reason: expect.stringMatching(
-      /^Need 8 H100 GPUs, but it would still run when H100 is drained at 20\d\d-\d\d-\d\d \d\d:\d\d UTC - position #1$/,
+      /^Need 8 H100 GPUs, but the job would still run when H100 is drained at 20\d\d-\d\d-\d\d \d\d:\d\d UTC - position #1$/,
     ),
   });
   expect(state.body.planned_drains).toEqual(ofH100({ ...zone, ...noteOfZone }, { ...type, ...noteOfType }));
@@ -462,7 +462,10 @@ test("an undrain of a part that is repeated with its key gets the first answer",
 
   expect(first).toMatchObject({ status: 200, body: { drained_parts: [] } });
   expect(again).toEqual(first);
-  expect(other).toMatchObject({ status: 404, body: { detail: "Node 'h100-1' of type h100 is not drained" } });
+  expect(other).toMatchObject({
+    status: 404,
+    body: { detail: "Node 'h100-1' of type h100 is not drained, and no drain of it is planned" },
+  });
 });
 
 test("a drain of a part names one machine or zone that the type has", async () => {

@@ -473,7 +473,7 @@ export const poolBugs: readonly PlantedBug[] = [
       },
       {
         file: "environments/steps/start/queued.ts",
-        find: "!isOpen || pinned.some((node) => isInParts(closed, node))",
+        find: "!isOpen || pinned.some((node) => isInParts(closedNow, node))",
         replace: "!isOpen",
       },
     ],
@@ -487,7 +487,7 @@ export const poolBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/steps/start/queued.ts",
-        find: "!isOpen || pinned.some((node) => isInParts(closed, node))",
+        find: "!isOpen || pinned.some((node) => isInParts(closedNow, node))",
         replace: "!isOpen",
       },
     ],

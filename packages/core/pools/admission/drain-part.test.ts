@@ -331,7 +331,7 @@ test("a repeated drain of a machine that is gone by then succeeds, and an undrai
   expect(parts).toHaveLength(1);
   await expect(undrainPart(world.ctx, "h100", { node: "h100-2" })).rejects.toMatchObject({
     kind: "notFound",
-    message: "Node 'h100-2' of type h100 is not drained",
+    message: "Node 'h100-2' of type h100 is not drained, and no drain of it is planned",
   });
   expect((await undrainPart(world.ctx, "h100", { node: "h100-1" })).parts).toEqual([]);
   const repeat = { isRepeat: true };

@@ -43,7 +43,7 @@ export async function drainPart(
   return admission;
 }
 
-/** How far ahead a drain may be planned: so far no job can run, and a mistyped year is found. */
+/** The latest time of a planned drain, from now. A later one is probably a mistyped year. */
 const MOST_AHEAD_MS = 90 * DAY_MS;
 
 /**
@@ -59,7 +59,7 @@ export async function planDrain(
 ): Promise<Admission> {
   const now = ctx.clock.now();
   if (from <= now || from > now + MOST_AHEAD_MS)
-    throw new Problem("invalid", `The time of a drain must be within the next ${MOST_AHEAD_MS / DAY_MS} days`);
+    throw new Problem("invalid", `'at' must be in the future, at most ${MOST_AHEAD_MS / DAY_MS} days ahead`);
   await refuseUnknown(ctx, type, part);
   const added: PlannedDrain = { type, ...part, at: now, ...note, from };
   const admission = await changeAdmission(ctx, (before) => {
@@ -82,14 +82,16 @@ export async function undrainPart(
   { isRepeat }: Pick<NewResource, "isRepeat"> = { isRepeat: false },
 ): Promise<Admission> {
   let wasDrained = false;
+  const isKept = isOther(type, part);
   const admission = await changeAdmission(ctx, (before) => {
-    wasDrained = !(before.parts ?? []).every(isOther(type, part)) || !(before.planned ?? []).every(isOther(type, part));
-    const others = before.planned?.filter(isOther(type, part));
-    return { ...before, planned: others, parts: (before.parts ?? []).filter(isOther(type, part)) };
+    const { parts = [], planned = [] } = before;
+    wasDrained = ![...parts, ...planned].every(isKept);
+    return { ...before, parts: parts.filter(isKept), planned: before.planned?.filter(isKept) };
   });
   // Runs in every case, because an earlier call may have failed between the two writes.
   await carryAdmission(ctx, type);
-  if (!wasDrained && !isRepeat) throw new Problem("notFound", `${namePart(part)} of type ${type} is not drained`);
+  if (!wasDrained && !isRepeat)
+    throw new Problem("notFound", `${namePart(part)} of type ${type} is not drained, and no drain of it is planned`);
   return admission;
 }
 
@@ -99,8 +101,9 @@ function isOther(type: string, part: PoolPart): (known: DrainedPart) => boolean 
 
 function withRoom(admission: Admission): Admission {
   const { parts = [], planned = [] } = admission;
-  if (parts.length + planned.length <= MOST_PARTS) return admission;
-  throw new Problem("quota", `${MOST_PARTS} zones, node groups and nodes are drained already; undrain one first`);
+  const coming = planned.filter((plan) => !isDrained(admission, plan.type, plan));
+  if (parts.length + coming.length <= MOST_PARTS) return admission;
+  throw new Problem("quota", `There are ${MOST_PARTS} drained parts and planned drains already; undrain one first`);
 }
 
 /** Returns the words for a part: `Zone 'us-east-2a'`. */

@@ -58,7 +58,8 @@ test("until the drain, only jobs that end by then start on the machine, and a lo
   expect(await findMachines(world, "short")).toEqual(["active", "h100-1"]);
   expect(await findMachines(world, "long")).toEqual(["queued"]);
   expect(await findAdvice(world, "long")).toEqual({
-    reason: "Need 8 H100 GPUs, but it would still run when h100-1 is drained at 2026-01-20 21:00 UTC - position #1",
+    reason:
+      "Need 8 H100 GPUs, but the job would still run when h100-1 is drained at 2026-01-20 21:00 UTC - position #1",
     startsAt: null,
   });
 
@@ -88,7 +89,7 @@ test("a longer job takes another machine, or waits for one", async () => {
   expect(await findMachines(world, "long")).toEqual(["active", "h100-2"]);
   expect(await findMachines(world, "next")).toEqual(["queued"]);
   const { reason, startsAt } = await findAdvice(world, "next");
-  expect(reason).toMatch(/^Need 8 H100 GPUs, but it would still run when h100-1 is drained at /);
+  expect(reason).toMatch(/^Need 8 H100 GPUs, but the job would still run when h100-1 is drained at /);
   expect((startsAt ?? 0) - world.clock.now()).toBeGreaterThan(2.5 * HOUR_MS);
 });
 
@@ -168,6 +169,30 @@ test("new machines count for a long job only outside of what will be drained, an
   expect((await world.read("alice", "short")).run.grant?.avoids).toBeUndefined();
   expect(await findMachines(world, "two")).toEqual(["queued"]);
   expect((await findAdvice(world, "two")).reason).toMatch(/ when node group old is drained at 2026-01-20 20:00 UTC - /);
+});
+
+test("a job takes a machine that will be drained together with a new one, although that starts later", async () => {
+  const nodeGroups = [{ pool: "h100", mostNodes: 2, startupMs: 5 * MINUTE_MS, zones: [] }];
+  const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), startAt: START, settings: { nodeGroups } });
+  await refreshCapacity(world.ctx);
+  await planDrain(world.ctx, "h100", { node: "h100-1" }, { ...note, from: START + 2 * HOUR_MS + 2 * MINUTE_MS });
+
+  await submit(world, "pair", 2, 16);
+
+  const { phase, run } = await world.read("alice", "pair");
+  expect([phase, run.n, run.grant?.shares.map(({ node }) => node)]).toEqual(["preparing", 1, ["h100-1", null]]);
+});
+
+test("drains whose time has come count once in the limit", async () => {
+  const world = await startWorld(30);
+  for (let n = 1; n <= 26; n++) {
+    await planDrain(world.ctx, "h100", { node: `h100-${n}` }, { ...note, from: START + HOUR_MS });
+  }
+  await world.advance(HOUR_MS);
+
+  await drainPart(world.ctx, "h100", { node: "h100-27" }, note);
+
+  expect((await readAdmission(world.ctx)).parts).toHaveLength(27);
 });
 
 test("an estimate offers the machine to jobs that end before the drain, and names it to others", async () => {

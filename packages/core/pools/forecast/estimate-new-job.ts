@@ -28,9 +28,9 @@ export interface QueueSnapshot {
   readonly owners: Readonly<Record<string, number>>;
   /** Machines by zone and size, to tell what never fits. Zone null: can be created in any zone. */
   readonly machines: Machines;
-  /** The machines without the pods of others, and the units that those pods hold. Absent if they hold none. */
   /** When machines close by planned drains, soonest first, and the machines that are left. Absent if none closes. */
   readonly closing?: readonly Closing[] | undefined;
+  /** The machines without the pods of others, and the units that those pods hold. Absent if they hold none. */
   readonly withoutForeign?: { readonly machines: Machines; readonly units: number } | undefined;
 }
 
@@ -87,8 +87,8 @@ export function estimateFor(standing: QueueSnapshot, question: EstimateRequest, 
   }
   const closing = findClosing(standing, question, now);
   if (closing) return { ...base, p50: null, p90: null, code: "closing", available: closing.at, lacks: closing.text };
-  // A later job in the order that wants as much cannot start before this one.
-  const taken = turns.find((turn) => turn.units > held && includes(turn.need, question));
+  // A later job in the order that wants as much cannot start before this one, unless it ends before a drain.
+  const taken = standing.closing ? undefined : turns.find((turn) => turn.units > held && includes(turn.need, question));
   const room = roomFor(standing, question, now);
   const found = { p50: earlier(taken?.p50, room?.p50), p90: earlier(taken?.p90, room?.p90) };
   if (found.p50 === null) return { ...base, ...found, code: "later", available: 0, after: later ?? at };
@@ -161,7 +161,8 @@ export function takeQueueSnapshot(
 
 function closingIn(plan: PlanInput): Pick<QueueSnapshot, "closing"> {
   if (!plan.closings) return {};
-  const soonest = [...plan.closings].sort(([a], [b]) => a - b).slice(0, MOST_CLOSINGS);
+  const coming = [...plan.closings].filter(([at]) => at > plan.now);
+  const soonest = coming.sort(([a], [b]) => a - b).slice(0, MOST_CLOSINGS);
   return { closing: soonest.map(([at, text]) => ({ at, text, machines: getMachines(openInput(plan, at + 1)) })) };
 }
 

@@ -28,7 +28,7 @@ const words = {
   partDrained: ({ position, needed }, kind, unit) =>
     `Need ${needed} ${kind} ${unit}, but machines where it could start are drained by the operator - position #${position}`,
   closing: ({ position, needed, available, lacks }, kind, unit) =>
-    `Need ${needed} ${kind} ${unit}, but it would still run when ${lacks ?? closingText(["a part of the type"], available)} - position #${position}`,
+    `Need ${needed} ${kind} ${unit}, but the job would still run when ${lacks ?? closingText(["a part of the type"], available)} - position #${position}`,
   drained: ({ position }, kind) => `${closedText("drained", kind)} - position #${position}`,
   paused: ({ position }, kind) => `${closedText("paused", kind)} - position #${position}`,
   unreadable: ({ position, needed, available }, kind, unit) =>

@@ -110,11 +110,13 @@ async function findGrant(
   const makeable = granted.find((item) => item?.kind === "makeable");
   const growth = makeable && getGrowth(ctx, makeable);
   const awaited = grant.shares.find((share) => share.node === null)?.zone;
-  const startsAt = now + (growth?.startupMs ?? 0);
-  const closed = partsClosedTo(pool ?? {}, times.endsAt ?? startsAt + size.wantedMs);
+  const endOf = (startsAt: number) => times.endsAt ?? startsAt + size.wantedMs;
+  // As in the plan: new machines close earlier by their start-up time, and machines that exist do not.
+  const closed = partsClosedTo(pool ?? {}, endOf(now + (growth?.startupMs ?? 0)));
+  const closedNow = partsClosedTo(pool ?? {}, endOf(now));
   const open = growth && growthOutside(closed, growth);
   const isOpen = !makeable || isMadeOutside(closed, growth, awaited ?? ownZone);
-  if (!isOpen || pinned.some((node) => isInParts(closed, node))) return "closed";
+  if (!isOpen || pinned.some((node) => isInParts(closedNow, node))) return "closed";
   if (pinned.some((node) => currentInterruption(node, now))) return "closed";
   const zone = pinned[0]?.zone ?? awaited ?? (makeable && zoneForVolume(makeable, open?.zones ?? [], uid)) ?? null;
   const avoids = makeable && avoidable(ctx, size.pool, closed);
