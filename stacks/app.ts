@@ -141,7 +141,10 @@ function makeFunctions(stage: Stage, root: string, parts: FunctionParts): GetFun
   return ({ name }) => made.get(name) as sst.aws.Function;
 }
 
-/** Connects queues, EC2's notices, frames of web shells and schedules to functions. Returns the queue of failed schedule calls. */
+/**
+ * Connects queues, EC2's notices, frames of web shells and schedules to functions. Returns the queue of failed schedule
+ * calls.
+ */
 function connectTriggers(
   getFunction: GetFunction,
   { queues, sealerKey }: Pick<Stores, "queues" | "sealerKey">,

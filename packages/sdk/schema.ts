@@ -20,7 +20,7 @@ export interface components {
             status: components["schemas"]["JobStatus"];
             /** @description The type of GPU, for example `h100`. A submit may leave it out; it must match the instance type. */
             gpu_type: string;
-            /** @description Number of GPUs. Without it a submit asks for all GPUs of the machine; multiples of them mean up to 8 whole machines. */
+            /** @description Number of GPUs: part of a machine, or all GPUs of 1 to 8 machines. Without it, a submit asks for one machine. */
             gpu_count: number;
             /** @description The machine, by its AWS name. */
             instance_type: string;
@@ -154,7 +154,7 @@ export interface components {
             drained: components["schemas"]["ClosedNote"] | null;
             /** @description The zones, node groups and machines of it on which no new jobs are started. */
             drained_parts: components["schemas"]["PoolPart"][];
-            /** @description The drains of it at a later time: of a part, or of the whole type if the part is null. */
+            /** @description The planned drains of it: of a zone, a node group or a machine, or of the whole type if all three are null. */
             planned_drains: components["schemas"]["PlannedPart"][];
             /** @description Number of machines; `nodes` lists at most 200. */
             node_count: number;
@@ -190,7 +190,7 @@ export interface components {
             drained: components["schemas"]["DrainedType"][];
             /** @description The zones, node groups and machines on which no new jobs of a GPU type are started, oldest first. */
             drained_parts: components["schemas"]["NotedDrainedPart"][];
-            /** @description The drains at a later time, of a part of a GPU type, or of all of it if the part is null. */
+            /** @description The planned drains: of a zone, a node group or a machine, or of the whole type if all three are null. */
             planned_drains: components["schemas"]["NotedPlannedDrain"][];
             /** @description The machines that an operator called dead, at most 100. */
             gone_nodes: components["schemas"]["LostNode"][];
@@ -279,7 +279,7 @@ export interface components {
             drained_gpu_types: string[];
             /** @description The zones, node groups and machines on which no new jobs of a GPU type are started. */
             drained_parts: components["schemas"]["DrainedPart"][];
-            /** @description The drains at a later time, of a part of a GPU type, or of all of it if the part is null. */
+            /** @description The planned drains: of a zone, a node group or a machine, or of the whole type if all three are null. */
             planned_drains: components["schemas"]["PlannedDrain"][];
         };
         AllEnvironments: {
@@ -877,7 +877,7 @@ export interface components {
             status: components["schemas"]["JobStatus"];
             /** @description The type of GPU, for example `h100`. A submit may leave it out; it must match the instance type. */
             gpu_type: string;
-            /** @description Number of GPUs. Without it a submit asks for all GPUs of the machine; multiples of them mean up to 8 whole machines. */
+            /** @description Number of GPUs: part of a machine, or all GPUs of 1 to 8 machines. Without it, a submit asks for one machine. */
             gpu_count: number;
             /** @description The machine, by its AWS name. */
             instance_type: string;
@@ -1013,7 +1013,7 @@ export interface components {
             message: string;
         };
         JobAlternative: {
-            /** @description Number of GPUs. Without it a submit asks for all GPUs of the machine; multiples of them mean up to 8 whole machines. */
+            /** @description Number of GPUs: part of a machine, or all GPUs of 1 to 8 machines. Without it, a submit asks for one machine. */
             gpu_count: number;
             /**
              * Format: date-time
@@ -1085,7 +1085,7 @@ export interface components {
             status: components["schemas"]["JobStatus"];
             /** @description The type of GPU, for example `h100`. A submit may leave it out; it must match the instance type. */
             gpu_type: string;
-            /** @description Number of GPUs. Without it a submit asks for all GPUs of the machine; multiples of them mean up to 8 whole machines. */
+            /** @description Number of GPUs: part of a machine, or all GPUs of 1 to 8 machines. Without it, a submit asks for one machine. */
             gpu_count: number;
             /** @description The machine, by its AWS name. */
             instance_type: string;
@@ -1364,23 +1364,23 @@ export interface components {
         NotedPlannedDrain: {
             /** @description The type of GPU. */
             gpu_type: string;
-            /** @description The zone that will be drained; null if it is something else. */
+            /** @description The zone to be drained; null for another part or the whole type. */
             zone: string | null;
-            /** @description The name of the node group that will be; null if it is something else. */
+            /** @description The node group to be drained; null for another part or the whole type. */
             node_group: string | null;
-            /** @description The name of the machine that will be; null if it is something else. */
+            /** @description The machine to be drained; null for another part or the whole type. */
             node: string | null;
             /**
              * Format: date-time
-             * @description From when on no new jobs are started there. Jobs that would still run then wait already.
+             * @description When it is drained. Until then, only jobs that end by then start there.
              */
             at: string;
             /**
              * Format: date-time
-             * @description When an operator closed it or called it dead; null if an older version noted no time.
+             * @description When the operator planned the drain.
              */
             since: string | null;
-            /** @description The operator who did; null if an older version noted no name. */
+            /** @description The operator who planned it. */
             by: string | null;
             /** @description Why, in the operator's words; null if none were given. */
             reason: string | null;
@@ -1428,7 +1428,7 @@ export interface components {
             sightings: number;
             /** @description The type of GPU. */
             gpu_type: string | null;
-            /** @description Number of GPUs. Without it a submit asks for all GPUs of the machine; multiples of them mean up to 8 whole machines. */
+            /** @description Number of GPUs: part of a machine, or all GPUs of 1 to 8 machines. Without it, a submit asks for one machine. */
             gpu_count: number | null;
         };
         OrphanSnapshot: {
@@ -1528,36 +1528,36 @@ export interface components {
         PlannedDrain: {
             /** @description The type of GPU. */
             gpu_type: string;
-            /** @description The zone that will be drained; null if it is something else. */
+            /** @description The zone to be drained; null for another part or the whole type. */
             zone: string | null;
-            /** @description The name of the node group that will be; null if it is something else. */
+            /** @description The node group to be drained; null for another part or the whole type. */
             node_group: string | null;
-            /** @description The name of the machine that will be; null if it is something else. */
+            /** @description The machine to be drained; null for another part or the whole type. */
             node: string | null;
             /**
              * Format: date-time
-             * @description From when on no new jobs are started there. Jobs that would still run then wait already.
+             * @description When it is drained. Until then, only jobs that end by then start there.
              */
             at: string;
         };
         PlannedPart: {
-            /** @description The zone that will be drained; null if it is something else. */
+            /** @description The zone to be drained; null for another part or the whole type. */
             zone: string | null;
-            /** @description The name of the node group that will be; null if it is something else. */
+            /** @description The node group to be drained; null for another part or the whole type. */
             node_group: string | null;
-            /** @description The name of the machine that will be; null if it is something else. */
+            /** @description The machine to be drained; null for another part or the whole type. */
             node: string | null;
             /**
              * Format: date-time
-             * @description From when on no new jobs are started there. Jobs that would still run then wait already.
+             * @description When it is drained. Until then, only jobs that end by then start there.
              */
             at: string;
             /**
              * Format: date-time
-             * @description When an operator closed it; null if an older version noted no time.
+             * @description When the operator planned the drain.
              */
             since: string | null;
-            /** @description The operator who did; null if an older version noted no name. */
+            /** @description The operator who planned it. */
             by: string | null;
             /** @description Why, in the operator's words; null if none were given. */
             reason: string | null;
@@ -1779,7 +1779,7 @@ export interface components {
             command?: string | null;
             /** @description The type of GPU, for example `h100`. A submit may leave it out; it must match the instance type. */
             gpu_type?: string | null;
-            /** @description Number of GPUs. Without it a submit asks for all GPUs of the machine; multiples of them mean up to 8 whole machines. */
+            /** @description Number of GPUs: part of a machine, or all GPUs of 1 to 8 machines. Without it, a submit asks for one machine. */
             gpu_count?: number | null;
             /** @description The job's name, for people: 1 to 128 printable characters. Defaults to the pod's name. */
             name?: string | null;

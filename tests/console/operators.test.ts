@@ -97,19 +97,19 @@ test("an operator drains one machine, at a time and at once, with a reason and u
   const dialog = page.getByRole("dialog");
   const tomorrow = new Date(Date.now() + 86_400_000).toISOString().slice(0, 16);
   await machine.getByRole("button", { name: "Drain…" }).click();
-  await dialog.getByLabel("From").fill(tomorrow);
+  await dialog.getByLabel("At", { exact: true }).fill(tomorrow);
   await dialog.getByRole("textbox", { name: "Reason" }).fill("new switch");
   await dialog.getByText(/^berth admin drain cpu-x86 --node c7i-8xlarge-1 --at \S+Z --reason 'new switch'$/).waitFor();
   await dialog.getByRole("button", { name: "Drain", exact: true }).click();
   await page
-    .getByText(/No environment of type cpu-x86 starts on c7i-8xlarge-1 from .* on, by developer: new switch/)
+    .getByText(/Drain of cpu-x86 on c7i-8xlarge-1 planned at .*, by developer: new switch\. Until then/)
     .waitFor();
-  await page.getByRole("button", { name: "Undrain…" }).click();
-  await dialog.getByRole("button", { name: "Undrain", exact: true }).click();
-  await page.getByText(/c7i-8xlarge-1 from .* on/).waitFor({ state: "detached" });
+  await page.getByRole("button", { name: "Drop…" }).click();
+  await dialog.getByRole("button", { name: "Drop", exact: true }).click();
+  await page.getByText(/c7i-8xlarge-1 planned at/).waitFor({ state: "detached" });
 
   await machine.getByRole("button", { name: "Drain…" }).click();
-  await dialog.getByLabel("From").fill("");
+  await dialog.getByLabel("At", { exact: true }).fill("");
   await dialog.getByRole("textbox", { name: "Reason" }).fill("loud fan");
   await dialog.getByText("berth admin drain cpu-x86 --node c7i-8xlarge-1 --reason 'loud fan'").waitFor();
   await dialog.getByRole("button", { name: "Drain", exact: true }).click();

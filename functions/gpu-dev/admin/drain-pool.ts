@@ -28,7 +28,7 @@ const route = createRoute({
   summary:
     "Start no new jobs on a GPU type, in one of its zones or node groups, or on one machine; those that run go on",
   description:
-    "With `at`, that holds from this time on, and jobs that would still run then are not started there any more. A later call for the same part replaces the time. Nothing changes if it is drained already.",
+    "With `at`, it is drained at that time: until then, only jobs that end by then start there. A later call for the same part replaces time and reason. If the part is already drained, nothing changes.",
   request: {
     params: PoolRef,
     body: jsonBody(DrainRequest, {
@@ -47,10 +47,13 @@ export const endpoint = gpuDev.endpoint(
     const when = body.at ? ` at ${wholeSeconds(Date.parse(body.at))}` : "";
     const target = `${auditTarget(params, body)}${when}`;
     return audited(ctx, { action: "drain_pool", target, requestId }, async () => {
-      const [type, part, note] = [parseGpuType(params), toPoolPart(body), toOperatorNote(ctx.actor.username, body)];
-      const drain = () => (part ? drainPart(ctx, type, part, note) : drainPool(ctx, type, true, note));
-      const plan = (at: string) => planDrain(ctx, type, part ?? {}, { ...note, from: Date.parse(at) });
-      return toAdmissionState(await (body.at ? plan(body.at) : drain()), ctx.clock.now());
+      const type = parseGpuType(params);
+      const part = toPoolPart(body);
+      const note = toOperatorNote(ctx.actor.username, body);
+      const plan = body.at ? { ...note, from: Date.parse(body.at) } : undefined;
+      const close = () => (part ? drainPart(ctx, type, part, note) : drainPool(ctx, type, true, note));
+      const admission = plan ? await planDrain(ctx, type, part ?? {}, plan) : await close();
+      return toAdmissionState(admission, ctx.clock.now());
     });
   },
 );

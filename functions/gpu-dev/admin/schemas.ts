@@ -52,14 +52,21 @@ export function toDrainedPart({ type, ...part }: PoolPart & { readonly type: str
   return { gpu_type: type, ...toPlace(part) };
 }
 
-/** The fields of a planned drain of a GPU type. */
-export const plannedDrain = {
-  gpu_type: drainedPart.gpu_type,
-  zone: z.string().nullable().describe("The zone that will be drained; null if it is something else."),
-  node_group: z.string().nullable().describe("The name of the node group that will be; null if it is something else."),
-  node: z.string().nullable().describe("The name of the machine that will be; null if it is something else."),
-  at: Timestamp.describe("From when on no new jobs are started there. Jobs that would still run then wait already."),
+/** The part of a GPU type that a planned drain is for, and its time. */
+export const plannedPlace = {
+  zone: z.string().nullable().describe("The zone to be drained; null for another part or the whole type."),
+  node_group: z.string().nullable().describe("The node group to be drained; null for another part or the whole type."),
+  node: z.string().nullable().describe("The machine to be drained; null for another part or the whole type."),
+  at: Timestamp.describe("When it is drained. Until then, only jobs that end by then start there."),
 };
+
+/** Who planned a drain, when and why. */
+export const plannedNote = {
+  since: Timestamp.nullable().describe("When the operator planned the drain."),
+  by: z.string().nullable().describe("The operator who planned it."),
+};
+
+export const plannedDrain = { gpu_type: drainedPart.gpu_type, ...plannedPlace };
 
 export function toPlannedDrain({ from, ...part }: PlannedDrain) {
   return { ...toDrainedPart(part), at: wholeSeconds(from) };
@@ -79,7 +86,9 @@ export const AdmissionState = z
       .describe("The zones, node groups and machines on which no new jobs of a GPU type are started."),
     planned_drains: z
       .array(z.object(plannedDrain).meta({ id: "PlannedDrain" }))
-      .describe("The drains at a later time, of a part of a GPU type, or of all of it if the part is null."),
+      .describe(
+        "The planned drains: of a zone, a node group or a machine, or of the whole type if all three are null.",
+      ),
   })
   .meta({ id: "AdmissionState" });
 

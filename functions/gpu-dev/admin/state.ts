@@ -8,7 +8,7 @@ import { Timestamp, wholeSeconds } from "#http/answers/timestamp.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { drainedPart, plannedDrain, toDrainedPart, toPlannedDrain } from "./schemas.ts";
+import { drainedPart, plannedDrain, plannedNote, toDrainedPart, toPlannedDrain } from "./schemas.ts";
 
 const note = {
   since: Timestamp.nullable().describe(
@@ -31,8 +31,10 @@ const AdminState = z
       .array(z.object({ ...drainedPart, ...note }).meta({ id: "NotedDrainedPart" }))
       .describe("The zones, node groups and machines on which no new jobs of a GPU type are started, oldest first."),
     planned_drains: z
-      .array(z.object({ ...plannedDrain, ...note }).meta({ id: "NotedPlannedDrain" }))
-      .describe("The drains at a later time, of a part of a GPU type, or of all of it if the part is null."),
+      .array(z.object({ ...plannedDrain, ...note, ...plannedNote }).meta({ id: "NotedPlannedDrain" }))
+      .describe(
+        "The planned drains: of a zone, a node group or a machine, or of the whole type if all three are null.",
+      ),
     gone_nodes: z
       .array(
         z

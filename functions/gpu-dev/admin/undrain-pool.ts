@@ -25,7 +25,7 @@ const route = createRoute({
   tags: ["Admin"],
   summary: "Start jobs again on a GPU type, in one of its zones or node groups, or on one machine",
   description:
-    "Each drain is undone by itself: without `zone`, `node_group` and `node`, the drained parts stay drained. A planned drain is dropped. A part that is neither drained nor will be is `404`.",
+    "Each drain is undone by itself: without `zone`, `node_group` and `node`, the drained parts stay drained. A planned drain is dropped. If the part is not drained and no drain of it is planned, the answer is `404`.",
   request: { params: PoolRef, body: jsonBody(UndrainRequest, { "The type": {}, "One zone": { zone: "us-east-2a" } }) },
   responses: { 200: jsonReply(AdmissionState, exampleAdmission("None is drained", false)) },
 });

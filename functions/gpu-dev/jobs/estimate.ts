@@ -29,7 +29,7 @@ const Estimated = EstimatedTimes.extend({
           gpu_count: z
             .int()
             .describe(
-              "Number of GPUs. Without it a submit asks for all GPUs of the machine; multiples of them mean up to 8 whole machines.",
+              "Number of GPUs: part of a machine, or all GPUs of 1 to 8 machines. Without it, a submit asks for one machine.",
             ),
         })
         .extend(EstimatedTimes.shape)

@@ -26,7 +26,7 @@ export const JobSummary = z
     gpu_count: z
       .int()
       .describe(
-        "Number of GPUs. Without it a submit asks for all GPUs of the machine; multiples of them mean up to 8 whole machines.",
+        "Number of GPUs: part of a machine, or all GPUs of 1 to 8 machines. Without it, a submit asks for one machine.",
       ),
     instance_type: z.string().describe("The machine, by its AWS name."),
     duration_hours: z.number().describe("Duration in hours. A shown job's duration includes its extensions."),

@@ -127,7 +127,7 @@ export const admin = buildRouteMap({
     undrain: buildCommand({
       loader: async () => (await load()).undrain,
       parameters: { flags: { ...part, json }, positional: gpuType },
-      docs: { brief: "Start jobs on a drained type, or a part of it, again. Drops a drain that is planned" },
+      docs: { brief: "Start jobs on a drained type, or a part of it, again, or drop a planned drain" },
     }),
     pause: buildCommand({
       loader: async () => (await load()).pause,

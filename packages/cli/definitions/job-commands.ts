@@ -19,7 +19,7 @@ import {
 export const settingsFlags = {
   file: text("YAML file with settings. Without --type, berth.yaml of this directory", "file"),
   type: text("Type of machine, for example h100 or cpu", "type"),
-  gpus: wholeNumber("Number of GPUs, 1 by default", "n"),
+  gpus: wholeNumber("Number of GPUs, 1 by default. All GPUs of 2 to 8 machines start a job of several machines", "n"),
   hours: {
     kind: "parsed",
     parse: parseHours,

@@ -50,12 +50,14 @@ export function parseSeconds(text: string): number {
 
 const rfc3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/i;
 
-/** Reads a time, `2026-01-20T18:30:00Z`, or a duration from now, `90m`. Returns it as RFC 3339. */
+/** Reads a time, `2026-01-20T18:30:00Z`, or a duration from now, `90m`. Returns it as RFC 3339 in whole seconds, UTC. */
 export function parseTime(text: string): string {
   const time = rfc3339.test(text) ? Date.parse(text) : Date.now() + durationMs(text);
   if (Number.isNaN(time))
-    throw new Error(`'${printable(text)}' is not a time: write 2026-01-20T18:30:00Z, 90m or 1.5h`);
-  return new Date(time).toISOString();
+    throw new Error(
+      `'${printable(text)}' is not a time: write one with its zone, such as 2026-01-20T20:30:00+02:00, or a duration from now, such as 90m`,
+    );
+  return new Date(time).toISOString().replace(/\.\d+Z$/, "Z");
 }
 
 function durationMs(text: string): number {

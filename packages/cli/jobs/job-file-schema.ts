@@ -19,7 +19,10 @@ const githubUser = z.string().check(z.maxLength(39), z.regex(/^[a-zA-Z0-9]+(-[a-
 export const JobFile = z.strictObject({
   name: key(jobName, "the job's name: text of 1 to 128 characters"),
   type: key(z.enum(machineTypes), `a type of machine: ${machineTypes.join(", ")}`),
-  gpus: key(z.int().check(z.minimum(0), z.maximum(64)), "a number of GPUs: 1, 2, 4, 8, or those of up to 8 machines"),
+  gpus: key(
+    z.int().check(z.minimum(0), z.maximum(64)),
+    "a number of GPUs: 1, 2 or 4 of a machine, or all GPUs of up to 8 machines",
+  ),
   hours: key(z.union([z.number().check(z.positive()), durationText]), "a time: 2 for hours, 90m or 1.5h"),
   image: key(text(1024), "a container image: text"),
   disk: key(diskName, "a disk: at most 64 letters, digits, hyphens and underscores. It is made if there is none"),

@@ -65,7 +65,10 @@ test.each([
   ["duration_hours: 2", "line 1, column 1: there is no key 'duration_hours'. Did you mean hours?"],
   ["wholly: 1", "line 1, column 1: there is no key 'wholly'"],
   ["__proto__: { type: cpu }", "line 1, column 1: there is no key '__proto__'"],
-  ["type: cpu\ngpus: two", "line 2, column 7: gpus takes a number of GPUs: 1, 2, 4, 8, or those of up to 8 machines"],
+  [
+    "type: cpu\ngpus: two",
+    "line 2, column 7: gpus takes a number of GPUs: 1, 2 or 4 of a machine, or all GPUs of up to 8 machines",
+  ],
   ["type: h1000", "line 1, column 7: type takes a type of machine: "],
   ["hours: 0", "line 1, column 8: hours takes a time: 2 for hours, 90m or 1.5h"],
   ["hours: 0h", "line 1, column 8: hours takes a time: "],

@@ -11,7 +11,7 @@ export interface Share {
   readonly zone?: string | undefined;
 }
 
-/** A part of the machines of one type: those in a zone or of a node group, or one machine. No field is set for all. */
+/** A part of the machines of one type: those in a zone or of a node group, or one machine. If no field is set, it means all machines of the type. */
 export interface PoolPart {
   readonly zone?: string | undefined;
   /** The name of a managed node group of EKS. */

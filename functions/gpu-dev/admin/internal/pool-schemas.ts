@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { poolTypes } from "#core/fleet.ts";
 import { Timestamp } from "#http/answers/timestamp.ts";
-import { placeInType, plannedDrain } from "../schemas.ts";
+import { placeInType, plannedNote, plannedPlace } from "../schemas.ts";
 
 export const ListPools = z.object({
   gpu_type: z.enum(poolTypes).optional().describe("Only this type, also if nothing is known of it."),
@@ -22,9 +22,7 @@ const PoolPart = z
   })
   .meta({ id: "PoolPart" });
 
-const { gpu_type: _type, ...plannedPlace } = plannedDrain;
-
-const PlannedPart = z.object({ ...plannedPlace, ...ClosedNote.shape }).meta({ id: "PlannedPart" });
+const PlannedPart = z.object({ ...plannedPlace, ...ClosedNote.shape, ...plannedNote }).meta({ id: "PlannedPart" });
 
 const Holder = z
   .object({
@@ -89,7 +87,9 @@ export const AdminPool = z
       .describe("The zones, node groups and machines of it on which no new jobs are started."),
     planned_drains: z
       .array(PlannedPart)
-      .describe("The drains of it at a later time: of a part, or of the whole type if the part is null."),
+      .describe(
+        "The planned drains of it: of a zone, a node group or a machine, or of the whole type if all three are null.",
+      ),
     node_count: z.int().describe("Number of machines; `nodes` lists at most 200."),
     nodes: z.array(PoolNode).describe("The machines, with who has capacity there and until when."),
     waiting_count: z.int().describe("Number of environments that wait; `queue` lists at most 100."),

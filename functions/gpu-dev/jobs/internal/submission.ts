@@ -63,7 +63,7 @@ export function Submission(settings: Settings) {
         .int()
         .nullish()
         .describe(
-          "Number of GPUs. Without it a submit asks for all GPUs of the machine; multiples of them mean up to 8 whole machines.",
+          "Number of GPUs: part of a machine, or all GPUs of 1 to 8 machines. Without it, a submit asks for one machine.",
         ),
       name: JobName,
       github_user: GithubName.nullish().describe("The GitHub user whose SSH keys open the job once it is active."),

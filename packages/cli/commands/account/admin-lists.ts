@@ -37,7 +37,7 @@ export async function listPools({ json }: JsonFlags, gpuType?: string): Promise<
   );
 }
 
-/** Says what of a type is drained, and what will be. */
+/** Describes the drained parts and planned drains of a type. */
 function describeState({ drained, drained_parts, planned_drains }: Pool): string {
   const parts = drained_parts.map((part) => {
     return `${describePlace(part)} drained${describeClosed(part)}`;

@@ -38,13 +38,13 @@ interface PlannedProps {
   readonly note: components["schemas"]["PlannedPart"];
 }
 
-/** Shows what will be closed, when, by which operator and why. */
+/** Shows what will be drained, when, by which operator and why. */
 export function Planned({ what, note: { at, by, reason } }: PlannedProps) {
   return (
     <p className="stale">
-      {what} from <At time={at} /> on
+      Drain of {what} planned at <At time={at} />
       {by !== null && `, by ${printable(by, 100)}`}
-      {reason !== null && `: ${printable(reason, 400)}`}
+      {reason !== null && `: ${printable(reason, 400)}`}. Until then, only environments that end by then start there.
     </p>
   );
 }
@@ -68,7 +68,7 @@ interface ClosingProps {
 function withTime(words: string, text: string) {
   const time = new Date(text);
   if (Number.isNaN(time.getTime())) return { at: undefined, timed: words };
-  const at = time.toISOString();
+  const at = time.toISOString().replace(/\.\d+Z$/, "Z");
   return { at, timed: `${words} --at ${at}` };
 }
 
@@ -106,7 +106,10 @@ export function Closing({
       >
         <p>{effect}</p>
         {isPlannable && (
-          <Field label="From" hint="Your time. Until then, only what ends by then starts. Empty: at once">
+          <Field
+            label="At"
+            hint="In your time zone. Leave empty to drain at once. Until then, only environments that end by then start"
+          >
             {(id, hintId) => (
               <input
                 id={id}

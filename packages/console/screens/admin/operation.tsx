@@ -77,7 +77,8 @@ type Pool = PoolList["pools"][number];
 
 /** Lists the drained parts of a type and the planned drains, and undrains them. */
 function Drained({ pool: { gpu_type, drained, drained_parts, planned_drains } }: { readonly pool: Pool }) {
-  const what = `No environment of type ${printable(gpu_type, 40)} starts`;
+  const type = printable(gpu_type, 40);
+  const what = `No environment of type ${type} starts`;
   return (
     <>
       {drained !== null && <Closed what={what} note={drained} />}
@@ -94,8 +95,8 @@ function Drained({ pool: { gpu_type, drained, drained_parts, planned_drains } }:
         const where = describePlace(plan);
         return (
           <div key={`planned ${where}`}>
-            <Planned what={`${what} ${where}`.trimEnd()} note={plan} />
-            <Undraining type={gpu_type} part={plan} />
+            <Planned what={`${type} ${where}`.trimEnd()} note={plan} />
+            <Undraining type={gpu_type} part={plan} isPlanned />
           </div>
         );
       })}

@@ -102,8 +102,15 @@ function DrainOther({ pools }: PoolsProps) {
   );
 }
 
+interface UndrainingProps {
+  readonly type: string;
+  readonly part: Part;
+  /** Whether its drain is planned only. */
+  readonly isPlanned?: boolean;
+}
+
 /** Starts environments on a drained part of a type again, or drops its planned drain. */
-export function Undraining({ type, part }: { readonly type: string; readonly part: Part }) {
+export function Undraining({ type, part, isPlanned = false }: UndrainingProps) {
   const [zone, nodeGroup, node] = [part.zone ?? undefined, part.node_group ?? undefined, part.node ?? undefined];
   const flag = node ? "--node" : zone ? "--zone" : "--node-group";
   const name = node ?? zone ?? nodeGroup;
@@ -111,9 +118,9 @@ export function Undraining({ type, part }: { readonly type: string; readonly par
   return (
     <Closing
       subject={`part ${type}${flags}`}
-      label="Undrain"
+      label={isPlanned ? "Drop" : "Undrain"}
       command={`berth admin undrain ${shellWord(type)}${flags}`}
-      effect="Waiting ones start."
+      effect={isPlanned ? "The drain is dropped. Longer environments start there again." : "Waiting ones start."}
       needsReason={false}
       run={() => berth.admin.setDrained(type, false, { zone, nodeGroup, node })}
     />

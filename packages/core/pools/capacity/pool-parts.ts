@@ -33,7 +33,7 @@ export function isSamePart(a: PoolPart, b: PoolPart): boolean {
   return a.zone === b.zone && a.nodeGroup === b.nodeGroup && a.node === b.node;
 }
 
-/** Returns the parts with more of them, without whole types. */
+/** Adds parts that are not in the list yet. Leaves out drains of the whole type. */
 export function addParts(parts: readonly PoolPart[] = [], more: readonly PoolPart[]): readonly PoolPart[] {
   const added = more.filter((part) => !isWholeType(part) && !parts.some((known) => isSamePart(known, part)));
   return [...parts, ...added.map(toPart)];

@@ -239,7 +239,7 @@ function readyOn({ readyAt, now, options }: State, nodes: readonly number[]): nu
   return Math.max(now, ...times.map((time) => (Number.isNaN(time) ? now + options.startupMs : time)));
 }
 
-/** Records room for good, and room for jobs that end before the reserved start, or before machines close. */
+/** Records room without a time limit, and room for jobs that end before the reserved start, or before machines close. */
 function findRoom(state: State, reserved: Reservation | undefined): void {
   const { free, roomAt, gaps, options } = state;
   const largest = free.largest();

@@ -63,8 +63,8 @@ export function listPlaces(input: PlanInput, planned: Planned): QueuePlace[] {
 }
 
 /**
- * Returns a function that returns when the machines close that keep a job from starting now, or ever, because it would
- * still run then. It returns undefined if something else does.
+ * Returns a function that finds the closing time that keeps a job from starting. It returns undefined if the job waits
+ * for another reason.
  */
 function closingCheck(input: PlanInput, { nodes, free, hopeless, latestEnd }: Planned) {
   const ends = input.closings ? listEnds(input) : [];

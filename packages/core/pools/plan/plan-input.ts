@@ -145,8 +145,8 @@ export function usableNodes(ledger: Ledger, now: number): NodeLedger[] {
 }
 
 /**
- * Returns the machines that are ready and that their provider leaves there. While a machine is replaced, a ledger may have two items of one name. Both
- * are left out, because a plan identifies machines by name.
+ * Returns the machines that are ready and not interrupted. While a machine is replaced, a ledger may have two items of
+ * one name. Both are left out, because a plan identifies machines by name.
  */
 function readyNodes({ nodes }: Ledger, now: number): NodeLedger[] {
   const usable = nodes.filter((node) => {

@@ -14,8 +14,8 @@ export function closeAt({ plannedDrains = [] }: Pool, node: NodeLedger): Pick<Pl
 }
 
 /**
- * Returns when machines close by planned drains. A machine still to be created closes earlier by its start-up time,
- * because its job ends later by that.
+ * Returns when machines close by planned drains. For machines still to be created, that is earlier by their start-up
+ * time: their jobs end that much later.
  */
 export function findClosings(
   ctx: Context,
