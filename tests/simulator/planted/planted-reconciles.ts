@@ -7,7 +7,7 @@ export const reconcileBugs: readonly PlantedBug[] = [
       file: "reconciler/reconcile.test.ts",
       title: "a hint whose reconcile lost every write is retried a second later",
     },
-    edits: [{ file: "reconciler/reconcile.ts", find: "...(message.hint && { isHint: true })", replace: "" }],
+    edits: [{ file: "reconciler/reconcile.ts", find: "...(message.hint && { isHint: true }),", replace: "" }],
   },
   {
     name: "what a hint led to sent as a hint, which does not come back where it is early",
