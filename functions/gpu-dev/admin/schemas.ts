@@ -60,7 +60,7 @@ export const plannedPlace = {
   at: Timestamp.describe("When it is drained. Until then, only jobs that end by then start there."),
 };
 
-/** Who planned a drain, when and why. */
+/** The operator who planned a drain, and the time. */
 export const plannedNote = {
   since: Timestamp.nullable().describe("When the operator planned the drain."),
   by: z.string().nullable().describe("The operator who planned it."),

@@ -2,7 +2,7 @@ import type { Run } from "#core/ports/compute.ts";
 import { formatHostfile, hostfileDirectory, hostfileName } from "#core/ports/hostfile.ts";
 import { annotation, formatMachineAddress } from "../names.ts";
 
-/** Parts of a pod that show a file, without an object of its own. */
+/** Fields of a pod that mount one of its annotations as a file. */
 interface ShownFile {
   readonly annotations: Readonly<Record<string, string>>;
   readonly volumes: readonly object[];

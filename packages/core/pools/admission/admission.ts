@@ -29,7 +29,7 @@ export interface Admission extends Stored {
   readonly parts?: readonly DrainedPart[] | undefined;
   /**
    * The drains that operators planned, oldest first. One whose time has come counts in the fields above too, see
-   * `readAdmission`. A field of its own, because earlier versions, which keep it, would drain each of `parts` at once.
+   * `readAdmission`. They are not among `parts`, because an earlier version would drain them at once.
    */
   readonly planned?: readonly PlannedDrain[] | undefined;
 }

@@ -44,8 +44,8 @@ export function listedInterruption(
 }
 
 /**
- * Returns the more certain notice. Of two of one kind, the first one counts, so that a repeat changes nothing. Only
- * EC2's says when the machine ends, and it holds although a listing no longer shows the other.
+ * Returns the more certain notice, or the earlier one if both are of the same kind: a repeat changes nothing. A time that
+ * only EC2's notice has is added. Such a notice also holds when a listing no longer shows the other.
  */
 export function mergeNotices(before: Interrupted, next: Interruption, now: number): Interruption {
   const known = currentInterruption(before, now);

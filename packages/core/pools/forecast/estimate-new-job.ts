@@ -36,7 +36,7 @@ export interface QueueSnapshot {
 
 interface Closing {
   readonly at: number;
-  /** What is drained, and when. */
+  /** The drained parts and the time, as text for users. */
   readonly text: string;
   readonly machines: Machines;
 }
@@ -57,7 +57,7 @@ export interface Answer extends Expected {
   readonly code: ReasonCode | "now" | "later" | "taken";
   readonly needed: number;
   readonly available: number;
-  /** What is drained before it would end ("closing"), as text. */
+  /** If the code is "closing": the drained parts and the time, as text for users. */
   readonly lacks?: string | undefined;
   /** Lower bound of the start, ms: the time of the forecast, or how far it reaches if `code` is "later". */
   readonly after: number;
