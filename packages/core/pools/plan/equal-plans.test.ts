@@ -69,13 +69,16 @@ const pools = fc
       name: `n${n}`,
       units: node.units - Math.min(node.units, node.foreign),
     }));
+    // Without an open zone, no machine can be created (planned-drains.ts).
+    const closesWhole = closing !== null && rest.makeableZones.join() === closing.zone;
+    const made = closesWhole ? rest.makeable : Math.min(rest.makeable, closing?.made ?? 0);
     const input = {
       ...rest,
       ...(lackingZones && rest.makeable > 0 && { lackingZones }),
       nodes: there.filter(({ isDrained }) => !isDrained).map(({ isDrained: _, ...entry }) => entry),
       ...(closing && {
         closings: new Map([2, 5, 9].map((hours) => [closingAt(hours), ""])),
-        makeableCloseAt: Array.from({ length: Math.min(rest.makeable, closing.made) }, () => closingAt(5)),
+        makeableCloseAt: Array.from({ length: made }, () => closingAt(closesWhole ? 2 : 5)),
         zonesCloseAt: new Map(closing.zone === null ? [] : [[closing.zone, closingAt(2)]]),
       }),
       ...(there.some(({ isDrained }) => isDrained) && { undrained: { ...rest, nodes: there } }),
