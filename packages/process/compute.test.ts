@@ -293,10 +293,8 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
     expect(listProcesses(fixture.home, fixture.uid)).toEqual([]);
     const later = processCompute(fixture.options);
     const ends = await Promise.all([1, 2].map((run) => later.observe(fixture.uid, run)));
-    expect(ends.map((seen) => [seen?.state, seen?.exitCode, seen?.reason])).toEqual([
-      ["ended", null, "The local stack was stopped"],
-      ["ended", null, "The local stack was stopped"],
-    ]);
+    const end = { state: "ended", exitCode: null, reason: "The local stack was stopped", isTaken: true };
+    expect(ends).toMatchObject([end, end]);
     await expect(fixture.compute.apply(fixture.runOf({ run: 3 }))).rejects.toThrow("being stopped");
   });
 
@@ -306,7 +304,9 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
 
     await fixture.compute.shutdown();
 
-    expect(await fixture.observe()).toMatchObject({ exitCode: 5, reason: null });
+    const seen = await fixture.observe();
+    expect(seen).toMatchObject({ exitCode: 5, reason: null });
+    expect(seen).not.toHaveProperty("isTaken");
   });
 
   const begun = () => {

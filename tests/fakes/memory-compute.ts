@@ -21,6 +21,7 @@ import { leaveBehind, listNodes, type MemoryNodes, memoryNodes } from "./memory-
 import { type MemoryPosts, memoryPosts } from "./memory-posts.ts";
 import {
   type AccessOptions,
+  evicted,
   goneAfterRemoval,
   isAnswering,
   type MemoryRun,
@@ -46,6 +47,8 @@ export interface MemoryCompute extends Compute, MemoryPosts, MemoryExecs, Memory
   resources(uid: string, run: number): Resources | null | undefined;
   /** Ends a run as a signal to its command would. */
   kill(uid: string, run: number, signal?: string): void;
+  /** Ends a run as the drain of its machine would. */
+  evict(uid: string, run: number): void;
   /** Leaves the parts of an `apply` that died before the run became visible. */
   applyParts(run: RunRef): void;
   /** Reports whether some machines of a run are bound and others are not. */
@@ -235,6 +238,11 @@ function controls(world: World): Omit<MemoryCompute, keyof Others | "takeChanged
       const it = world.runs.get(runName(uid, run));
       if (!it?.started || it.state === "ended") return;
       move(world, it, { at: world.clock.now(), to: "ended", reason: `command was killed by signal ${signal}` });
+    },
+    evict: (uid, run) => {
+      settle(world);
+      const it = world.runs.get(runName(uid, run));
+      if (it && it.state !== "ended") move(world, it, { at: world.clock.now(), to: "ended", reason: evicted });
     },
     applyParts: (run) => void world.parts.set(runName(run.uid, run.run), run),
     isBoundInPart: (uid, run) => {

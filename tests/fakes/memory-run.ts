@@ -143,11 +143,15 @@ export function toObservation(
     notes: [],
     ...(it.state === "unbound" && lacksVolume(it.outcome) && { lacksVolume: true as const }),
     ...(it.state === "unbound" && isRefusedForNow(it.outcome) && { refusedForNow: true as const }),
+    ...(it.state === "ended" && it.reason === evicted && { isTaken: true as const }),
     ...(waitsToBegin(it) && { waitsToBegin: true as const }),
   } satisfies Omit<Observation, "nodes">;
   const nodes = it.nodes.map((node) => ({ ...node, silent: findSilence(node) }));
   return { ...seen, nodes: nodes.map((node) => ({ ...node, mark: JSON.stringify([seen, node]) })) };
 }
+
+/** Reason of a run that the cluster took from its machine. */
+export const evicted = "it was evicted from its machine";
 
 function lacksVolume(outcome: Outcome): boolean {
   return outcome.kind === "neverBinds" && outcome.lacksVolume === true;

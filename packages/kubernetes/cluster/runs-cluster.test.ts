@@ -466,6 +466,7 @@ describe("the reason of a failure", () => {
     expect(await until(run, (seen) => seen?.state === "ended")).toMatchObject({
       exitCode: null,
       reason: "it was evicted from its machine",
+      isTaken: true,
     });
   });
 });

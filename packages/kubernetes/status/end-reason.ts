@@ -107,6 +107,16 @@ const takenWords: readonly string[] = [
   shutDownWords,
 ];
 
+/**
+ * Reports whether the cluster took a run from its machine for a reason that has nothing to do with the run. A pod that
+ * was deleted from outside counts only if its machine is being taken back: Karpenter deletes the pods that are left.
+ */
+export function isTaken(reason: string | null, nodes: readonly Node[]): boolean {
+  if (reason === null) return false;
+  const isCertain = [...takenWords, lostContainerWords, disruptions.PreemptionByScheduler].includes(reason);
+  return isCertain || ([deletedWords, lostWords].includes(reason) && findInterruption(nodes) !== undefined);
+}
+
 /** Returns the reason from the node's taints if it lost its machine. */
 export function withNotice(reason: string | null, nodes: readonly Node[]): string | null {
   if (reason === null || !takenWords.includes(reason)) return reason;

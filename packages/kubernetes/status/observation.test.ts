@@ -139,3 +139,39 @@ it.each([
   expect(seen({ running: { startedAt: "2026-01-01T12:00:00Z" } })?.mayPrint).toBe(mayPrint);
   expect(seen({ terminated: { exitCode: 143, reason: "Error" } })?.mayPrint).toBeUndefined();
 });
+
+const onTakenNode: Node = {
+  metadata: { name: "one", uid: "u-one", ...marks },
+  spec: { taints: [{ key: "karpenter.sh/disrupted", effect: "NoSchedule" }] },
+  status: {},
+};
+const onNode: Node = { ...onTakenNode, spec: {} };
+
+it.each<[string, NonNullable<Pod["status"]>, Node, true | undefined]>([
+  ["an eviction, as by a drain", { conditions: [disruption("EvictionByEvictionAPI")] }, onNode, true],
+  ["a pod of higher priority", { conditions: [disruption("PreemptionByScheduler")] }, onNode, true],
+  ["a shutdown of the machine", { phase: "Failed", reason: "Terminated", message: "shutdown" }, onNode, true],
+  ["a restart of the machine", over({ exitCode: 137, reason: "ContainerStatusUnknown" }), onNode, true],
+  ["a deletion by hand", { conditions: [disruption("unknown")] }, onNode, undefined],
+  ["a deletion before its machine is removed", { conditions: [disruption("unknown")] }, onTakenNode, true],
+  ["too little memory on the machine", { phase: "Failed", reason: "Evicted", message: "low" }, onNode, undefined],
+  ["too much memory of its own", over({ exitCode: 137, reason: "OOMKilled" }), onTakenNode, undefined],
+  ["its own exit", over({ exitCode: 3, reason: "Error" }), onTakenNode, undefined],
+])("a run that ends by %s says whether it was taken from its machine", (_, status, node, isTaken) => {
+  const deletionTimestamp = status.conditions ? { deletionTimestamp: "2026-01-01T12:00:30Z" } : {};
+  const taken: Pod = { ...pod, metadata: { ...pod.metadata, ...deletionTimestamp }, status };
+  const around = { podRefusal: null, scaleUp: null, missingVolume: null, unmountedVolume: null, failedPulls: 0 };
+
+  const seen = toObservation({ jobs: [job], pods: [taken] }, { ...around, now: 0, nodes: [node] });
+
+  expect(seen).toMatchObject({ state: "ended" });
+  expect(seen?.isTaken).toBe(isTaken);
+});
+
+function disruption(reason: string) {
+  return { type: "DisruptionTarget", status: "True", reason };
+}
+
+function over(terminated: { readonly exitCode: number; readonly reason: string }) {
+  return { phase: "Failed" as const, containerStatuses: [{ name: "main", state: { terminated } }] };
+}

@@ -6,7 +6,7 @@ import { readPorts, readShares } from "../names.ts";
 import { holds, type KubeObject, type Node, type Pod } from "../objects.ts";
 import { boundNodes, findNewestPod, type RunObjects, wasBound } from "../runs/bound-nodes.ts";
 import { endOfRun, isHandlingSigterm, type SeenMachine } from "../runs/run-end.ts";
-import { type MachineEnd, parseTime, withNotice } from "./end-reason.ts";
+import { isTaken, type MachineEnd, parseTime, withNotice } from "./end-reason.ts";
 import { type MachineStatus, toMachineStatus } from "./machine-status.ts";
 import type { AdmissionDenied } from "./refusal.ts";
 
@@ -59,6 +59,7 @@ export function toObservation(objects: RunObjects, surroundings: Surroundings): 
     notes: [],
     ...(!end && lacksVolume(statuses, surroundings) && { lacksVolume: true }),
     ...(!end && isRefusedForNow(statuses, surroundings) && { refusedForNow: true }),
+    ...(end && isTaken(end.reason, surroundings.nodes) && { isTaken: true }),
     ...(isHalfMade(machines) && { halfMade: true }),
     ...(gatedPods(objects).length > 0 && { waitsToBegin: true }),
     ...(machines[0] && isHandlingSigterm(machines[0]) && { mayPrint: true }),

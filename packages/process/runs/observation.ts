@@ -78,6 +78,7 @@ export async function observe(
     sessions: end ? 0 : countSessions(directory),
     terminating: removal !== undefined,
     notes: listNotes(directory, run),
+    ...((end?.reason === stackStopped || end?.reason === machineRestarted) && { isTaken: true }),
   };
 }
 
@@ -139,12 +140,14 @@ function isCutOff(directory: string): boolean {
   return readMark(directory, "cut-off") !== undefined;
 }
 
+const machineRestarted = "the machine was restarted";
+
 /** Concludes an end without `end.json`. Returns undefined if the run never began and may still start. */
 function unwitnessedEnd(directory: string, processes: ProcessesRecord | undefined): EndRecord | undefined {
   const end = { started: processes?.started ?? false, exitCode: null, unwitnessed: true } as const;
   if (readMark(directory, "stopped") !== undefined) return { ...end, reason: stackStopped };
   if (!processes) return undefined;
-  return { ...end, reason: processes.supervisor.boot === bootId() ? killedFromOutside : "the machine was restarted" };
+  return { ...end, reason: processes.supervisor.boot === bootId() ? killedFromOutside : machineRestarted };
 }
 
 /** Returns the runs that mount this volume and may have living processes, or are about to start. */
