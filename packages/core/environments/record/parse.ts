@@ -92,6 +92,7 @@ const policy = shape<Policy>({
   readyWithinMs: moment,
   firstFailure: literal("keeps", "clears"),
   forgetsSpec: flag,
+  onInterruption: optional(literal("requeue")),
 });
 
 const access = shape<AccessState>({
@@ -255,6 +256,7 @@ export const groups: { readonly [Group in keyof Groups]: Table<Groups[Group]> } 
     endSetAt: optional(number),
     warnedMinutes: moment,
     warnedOf: optional(number),
+    earlierMs: optional(number),
   },
   use: {
     lastUsedAt: moment,

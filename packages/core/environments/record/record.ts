@@ -54,6 +54,8 @@ export interface Times {
   readonly warnedMinutes: number | null;
   /** The end that this warning named; absent in records of earlier versions, where it is the present one. */
   readonly warnedOf?: number | undefined;
+  /** For how long earlier runs were active, ms. Absent: there were none. */
+  readonly earlierMs?: number | undefined;
 }
 
 export interface Events {

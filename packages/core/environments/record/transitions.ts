@@ -8,7 +8,7 @@ const transitions = {
   queued: ["preparing", "stopping", "stopped", "expired", "cancelled", "failed", "deleted"],
   preparing: ["queued", "active", "stopping"],
   active: ["stopping"],
-  stopping: ["stopped", "completed", "expired", "cancelled", "failed", "deleted"],
+  stopping: ["queued", "stopped", "completed", "expired", "cancelled", "failed", "deleted"],
   stopped: ["queued", "deleted"],
   completed: [],
   expired: [],

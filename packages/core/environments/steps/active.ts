@@ -10,11 +10,13 @@ import { computeDigest, matchesDigest } from "../record/run/observation-digest.t
 import { noteAnswer } from "../record/run/unseen.ts";
 import { alsoAfter, changed, noLaterThan, notifyPool, requeueAt } from "../record/step-result.ts";
 import { checkUse, nextUseCheckAt } from "./auto-stop.ts";
-import { endItself, stopping } from "./end/end-run.ts";
+import { endItself } from "./end/end-itself.ts";
+import { stopping } from "./end/end-run.ts";
+import { endInterrupted, leavesAt } from "./end/interrupted.ts";
 import { followLog, nextCopyAt } from "./end/log.ts";
 import { noStartFrom } from "./end/release.ts";
 import { checkGpus, nextGpuCheckAt } from "./gpu-idle.ts";
-import { noteInterruption } from "./interruption.ts";
+import { describeLeaving, noteInterruption } from "./interruption.ts";
 import { stepLostMachine } from "./lost-node.ts";
 import { noticeBetween } from "./notices.ts";
 import { observeRun } from "./observe-run.ts";
@@ -49,8 +51,9 @@ async function reconcileActive(
   const knownEnvironment = noStartFrom(storedEnvironment, now);
   if (knownEnvironment.end.outcome) return stopping(knownEnvironment, now);
   const isSignal = message.hint === true || message.for !== undefined;
-  if (!isSignal && (await canSkipObservation(ctx, knownEnvironment, now)))
-    return goOn(await keepUp(ctx, knownEnvironment, now), now);
+  const isLeaving = now >= leavesAt(knownEnvironment, ctx.settings, now);
+  if (!isSignal && !isLeaving && (await canSkipObservation(ctx, knownEnvironment, now)))
+    return goOn(ctx, await keepUp(ctx, knownEnvironment, now), now);
   // Until this reconcile has handled all that it sees, the next one must observe.
   const unmarked = { ...knownEnvironment, run: { ...knownEnvironment.run, mark: undefined } };
   const observed = await observeRun(ctx, unmarked);
@@ -61,6 +64,7 @@ async function reconcileActive(
   if (environment.run.missedAt !== null) return clearMissing(environment, now);
   const noticed = mayBeInterrupted(environment, message) ? await noteInterruption(ctx, environment, now) : environment;
   if (noticed !== environment) return changed(noticed, now, "notes an interruption");
+  if (isLeaving) return endInterrupted(environment, now, describeLeaving(environment));
   // Extend before waiting for a silent machine: the cluster's own deadline does not wait.
   const extended = await extendRun(ctx, environment, now);
   const isTaken = extended !== environment && nextExtensionAt(extended) > now;
@@ -74,7 +78,7 @@ async function reconcileActive(
   if (decided.phase !== "active") return changed(decided, now, "unused");
   const kept = await keepUp(ctx, decided, now);
   const toDo = await stepAccess(ctx, kept, observed, now);
-  return toDo ? noLaterThan(toDo, nextCheckAt(kept, now)) : goOn(kept, now);
+  return toDo ? noLaterThan(toDo, nextCheckAt(ctx, kept, now)) : goOn(ctx, kept, now);
 }
 
 /** Reports whether to read the notices about the machines. Signals of the cluster are too many for one more read each. */
@@ -87,15 +91,16 @@ function keepUp(ctx: WorkerContext, environment: Environment, now: number): Prom
   return followLog(ctx, warn(environment, now), now);
 }
 
-function goOn(environment: Environment, now: number): Step<Environment> {
-  return requeueAt(environment, Math.min(nextCheckAt(environment, now), nextAccessAt(environment)), "active");
+function goOn(ctx: WorkerContext, environment: Environment, now: number): Step<Environment> {
+  return requeueAt(environment, Math.min(nextCheckAt(ctx, environment, now), nextAccessAt(environment)), "active");
 }
 
-function nextCheckAt(environment: Environment, now: number): number {
+function nextCheckAt({ settings }: WorkerContext, environment: Environment, now: number): number {
   const { run } = environment;
   const goneAt = run.going ? now + GOING_MS : NEVER;
   const further = [goneAt, nextCopyAt(environment, now), nextExtendAt(environment, now), run.resizing?.nextAt ?? NEVER];
-  return Math.min(nextWarningAt(environment, now), now + EVERY_MS, ...further);
+  const ends = [nextWarningAt(environment, now), leavesAt(environment, settings, now)];
+  return Math.min(now + EVERY_MS, ...ends, ...further);
 }
 
 function withObservation(ctx: WorkerContext, environment: Environment, observed: Observation): Environment {

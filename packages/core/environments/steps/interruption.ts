@@ -1,5 +1,6 @@
 import { type Interruption, isMoreCertain } from "../../pools/capacity/interruption.ts";
 import { readInterruption } from "../../pools/capacity/machine-notice.ts";
+import type { Observation } from "../../ports/compute.ts";
 import type { WorkerContext } from "../../reconciler/step.ts";
 import { durationText } from "../../text/duration-text.ts";
 import type { Environment } from "../record/record.ts";
@@ -54,6 +55,20 @@ const words = {
 export function describeLoss({ run: { interruption } }: Pick<Environment, "run">, node: string): string {
   if (interruption?.kind !== "spot" || interruption.node !== node) return `Its machine was lost: ${node}`;
   return `Its machine was taken back by EC2 Spot: ${node}`;
+}
+
+/** Reports whether the run lost its machine, or its command was killed after a notice that it would lose it. */
+export function isInterrupted(
+  { run: { interruption } }: Pick<Environment, "run">,
+  { isTaken, reason }: Pick<Observation, "isTaken" | "reason">,
+): boolean {
+  const isAnnounced = interruption !== undefined && interruption.kind !== "rebalance";
+  return isTaken === true || (isAnnounced && /^command was killed by signal SIG(TERM|KILL)$/.test(reason ?? ""));
+}
+
+/** Returns why the run is ended before its provider takes the machine back. */
+export function describeLeaving({ run: { interruption } }: Pick<Environment, "run">): string {
+  return `EC2 Spot takes its machine back: ${interruption?.node ?? ""}`;
 }
 
 /** Returns why the run ended without an exit code. The cluster itself may not know of EC2's notice. */

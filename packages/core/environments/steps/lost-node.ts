@@ -5,7 +5,7 @@ import type { Environment } from "../record/record.ts";
 import type { Machine } from "../record/run/machine.ts";
 import { changed, requeueAt, waitedFor } from "../record/step-result.ts";
 import { addEntry } from "../record/timeline.ts";
-import { endRun } from "./end/end-run.ts";
+import { endInterrupted } from "./end/interrupted.ts";
 import { describeLoss } from "./interruption.ts";
 
 export interface MachineCheck {
@@ -57,7 +57,11 @@ export async function stepLostMachine(
 ): Promise<Step<Environment> | undefined> {
   const { machines, lost, waitsFor } = await checkMachines(ctx, environment, bound, now);
   if (lost)
-    return endRun({ ...environment, run: { ...environment.run, machines } }, now, describeLoss(environment, lost.name));
+    return endInterrupted(
+      { ...environment, run: { ...environment.run, machines } },
+      now,
+      describeLoss(environment, lost.name),
+    );
   if (waitsFor !== null) {
     const waiting = { ...environment, run: { ...environment.run, machines }, reason: waitsFor };
     const isNews =

@@ -1,7 +1,8 @@
 import { zonePinnedBy } from "../../disks/record.ts";
 import { withinUnits } from "../../fleet.ts";
 import type { Sealed } from "../../store/sealed.ts";
-import type { Environment, Size } from "../record/record.ts";
+import { mayHaveWritten } from "../record/disk/disk-use.ts";
+import type { Environment, Size, Times } from "../record/record.ts";
 import { noRun } from "../record/run/run-state.ts";
 import { enter } from "../record/transitions.ts";
 
@@ -19,9 +20,9 @@ export function requestRestart(environment: Environment, now: number, run: NewRu
   return phase === "stopped" ? restart(environment, now, run) : environment;
 }
 
-/** Returns a stopped environment queued for a new run; the previous run was seen gone. */
-export function restart(environment: Environment, now: number, run: NewRun): Environment {
-  const { access, resources } = environment;
+/** Returns a stopped environment queued for a new run; the previous run was seen gone. It keeps its disk. */
+export function restart(environment: Environment, now: number, run: NewRun, note: string | null = null): Environment {
+  const { access, resources, disk } = environment;
   const size = run.size ?? environment.size;
   const fresh: Environment = {
     ...environment,
@@ -45,7 +46,9 @@ export function restart(environment: Environment, now: number, run: NewRun): Env
     // Limits may come from a resize for a start that was dropped since, so fit them to this size.
     resources: resources && withinUnits(resources, size.units),
     events: { ...environment.events, receiver: { ...environment.events.receiver, run: run.receiver } },
-    zone: zonePinnedBy(environment.volumes.find(({ volume }) => volume)?.volume),
+    disk: disk && { ...disk, attached: false, ...(mayHaveWritten(disk) && { written: true }) },
+    zone: disk ? environment.zone : zonePinnedBy(environment.volumes.find(({ volume }) => volume)?.volume),
+    times: timesOfNext(environment),
     queuedAt: now,
     unseen: undefined,
     end: { ...environment.end, at: null, cleanSince: null, cleanLooks: 0 },
@@ -53,5 +56,12 @@ export function restart(environment: Environment, now: number, run: NewRun): Env
     use: { ...environment.use, busyUntil: null, idle: null, gpus: undefined },
     access: { ...access, jupyter: access.jupyter && { ...access.jupyter, origin: null } },
   };
-  return enter(fresh, "queued", now, null);
+  return enter(fresh, "queued", now, note);
+}
+
+function timesOfNext({ times, policy, run: { startedAt }, end: { stoppingAt } }: Environment): Times {
+  if (policy.time !== "run") return times;
+  const activeMs = startedAt === null ? 0 : Math.max(0, (stoppingAt ?? startedAt) - startedAt);
+  const earlierMs = (times.earlierMs ?? 0) + activeMs;
+  return { firstActiveAt: times.firstActiveAt, endsAt: null, warnedMinutes: null, earlierMs };
 }

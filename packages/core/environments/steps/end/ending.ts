@@ -14,6 +14,7 @@ import type { Machine } from "../../record/run/machine.ts";
 import { noteAnswer } from "../../record/run/unseen.ts";
 import { forgetSecrets } from "../../record/spec.ts";
 import { changed, notifyDisk, notifyPool, requeueAt, waitMs } from "../../record/step-result.ts";
+import { decideEnd } from "../../record/transitions.ts";
 import { checkMachines } from "../lost-node.ts";
 import { tellEnd } from "../notices.ts";
 import { observeRun } from "../observe-run.ts";
@@ -23,9 +24,11 @@ import { backUp } from "./backup.ts";
 import { keepLastLog } from "./end-command.ts";
 import { outcomeForExitCode } from "./end-run.ts";
 import { CHECKS_AFTER_END_MS, finalize } from "./finalize.ts";
+import { isRequeued } from "./interrupted.ts";
 import { removeLeftoverRuns } from "./leftover-runs.ts";
 import { copyLastLog, removeCopies } from "./log.ts";
 import { noStartFrom, noteRemoval, releasableAt, tombstonesFor } from "./release.ts";
+import { detachDisk } from "./requeue.ts";
 import { removeAllButNewest, retainedUntil } from "./retention.ts";
 
 /**
@@ -46,6 +49,7 @@ export async function stepStopping(
   const held = isArchiving(environment) ? undefined : await detachOwn(ctx, environment, now);
   if (held) return held;
   const { disk } = environment;
+  if (isRequeued(environment)) return (await detachDisk(ctx, environment, now)) ?? finalize(ctx, environment, now);
   if (disk && mayHaveWritten(disk) && !disk.released) return backUp(ctx, environment, disk, now);
   if (disk && !disk.released) {
     await releaseUnused(ctx, environment);
@@ -137,15 +141,16 @@ function release(environment: Environment, now: number): Step<Environment> {
 }
 
 /**
- * Replaces a limit's outcome if the command had exited before (docs/architecture/deadlines.md). The exit code is lost
- * with the removal.
+ * Replaces the outcome of a limit, or a return to the queue, if the command had exited before
+ * (docs/architecture/deadlines.md). The exit code is lost with the removal.
  */
 function endedByItself(environment: Environment, { exitCode, endedAt }: Observation): Environment | undefined {
-  const {
-    end: { outcome },
-  } = environment;
-  if (!outcome?.isLimit || exitCode === null || endedAt === null || endedAt >= outcome.at) return undefined;
-  return { ...environment, end: { ...environment.end, outcome: { ...outcomeForExitCode(exitCode), at: endedAt } } };
+  const { end } = environment;
+  const limitAt = end.outcome?.isLimit ? end.outcome.at : undefined;
+  const decidedAt = isRequeued(environment) ? (end.stoppingAt ?? 0) : limitAt;
+  if (decidedAt === undefined || exitCode === null || endedAt === null || endedAt >= decidedAt) return undefined;
+  const undecided = { ...environment, end: { ...end, outcome: null } };
+  return decideEnd(undecided, { ...outcomeForExitCode(exitCode), at: endedAt });
 }
 
 /** Time for an ordinary removal of a run on a lost machine. */

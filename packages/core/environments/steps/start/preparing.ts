@@ -9,7 +9,8 @@ import { changed, noLaterThan, notifyPool, waitedForStart } from "../../record/s
 import { addEntry } from "../../record/timeline.ts";
 import { enter } from "../../record/transitions.ts";
 import { readyLimit } from "../deadlines.ts";
-import { endByLimit, endItself, isSafetyTimeout, stopping } from "../end/end-run.ts";
+import { endItself, isSafetyTimeout } from "../end/end-itself.ts";
+import { endByLimit, stopping } from "../end/end-run.ts";
 import { noteInterruption } from "../interruption.ts";
 import { listMachines, stepLostMachine } from "../lost-node.ts";
 import { observeRun } from "../observe-run.ts";

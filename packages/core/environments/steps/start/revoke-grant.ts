@@ -11,6 +11,7 @@ import { noRun } from "../../record/run/run-state.ts";
 import { changed, notifyPool, requeueAt, waited } from "../../record/step-result.ts";
 import { enter } from "../../record/transitions.ts";
 import { endRun } from "../end/end-run.ts";
+import { endInterrupted } from "../end/interrupted.ts";
 import { noStartFrom, noteRemoval, releasableAt, tombstonesFor } from "../end/release.ts";
 import { checkMachines, nextMachineCheckAt } from "../lost-node.ts";
 
@@ -43,7 +44,7 @@ export async function withdraw(
     // One of several machines may already be bound and lost. The end of the run frees the pod and the disk on it.
     const { machines, lost, waitsFor } = await checkMachines(ctx, environment, observed?.nodes ?? [], now);
     const seen = machines.length > 0 ? { ...noStart, run: { ...noStart.run, machines } } : noStart;
-    if (lost) return endRun(seen, now, `Its machine was lost: ${lost.name}`);
+    if (lost) return endInterrupted(seen, now, `Its machine was lost: ${lost.name}`);
     const removed = await removeUnbound(ctx, seen, now);
     if (!removed) return waited(environment, now, "sees its run bound");
     if (waitsFor === null) return waited(removed, now, "removes the unbound run");

@@ -3,6 +3,7 @@ import type { Step, WorkerContext } from "../../../reconciler/step.ts";
 import type { Environment } from "../../record/record.ts";
 import { changed, requeueAt } from "../../record/step-result.ts";
 import { endRun } from "../end/end-run.ts";
+import { endInterrupted } from "../end/interrupted.ts";
 
 /** Time before the second check for a missed run: ten seconds on clocks that are 17 s apart. */
 const AGAIN_MS = 27_000;
@@ -36,7 +37,8 @@ async function endUnlessListed(ctx: WorkerContext, environment: Environment, now
   const listed = await ctx.compute.listRuns(uid);
   if (listed.some((listedRun) => listedRun.uid === uid && listedRun.run === run.n))
     return clearMissing(environment, now);
-  return endRun(environment, now, "Its compute was deleted in the cluster, but not by Berth");
+  const end = run.interruption ? endInterrupted : endRun;
+  return end(environment, now, "Its compute was deleted in the cluster, but not by Berth");
 }
 
 export function noteGoing(environment: Environment, { terminating }: Observation): Environment {
