@@ -12,6 +12,7 @@ import { reservation } from "../record/policy.ts";
 import type { Environment } from "../record/record.ts";
 import { requestCancel, requestExtension } from "../verbs/actions.ts";
 import { createEnvironment, type NewEnvironment } from "../verbs/create.ts";
+import { followLog, readLog } from "../verbs/read-log.ts";
 
 const SECOND = 1_000;
 const MINUTE = 60_000;
@@ -101,6 +102,32 @@ test("a job leaves a Spot machine before EC2 takes it back, and goes on elsewher
   expect(after.events.timeline.map(({ reason }) => reason)).toContainEqual(
     `EC2 Spot takes its machine back: ${node}; it is queued again`,
   );
+});
+
+test("its command gets SIGTERM, and the log has what it prints then, and the output of the next run", async () => {
+  const job = await running();
+  const { world, read } = job;
+  const { uid } = await read();
+  world.compute.print(uid, 1, "step 1\n");
+  world.compute.program(uid, { kind: "lives" }, { log: "step 2\n", lastWords: "checkpoint saved\n" });
+
+  for (const run of [1, 2]) {
+    await notify({ ...job, node: (await read()).run.machines[0]?.name ?? "" });
+    await world.advance(2 * MINUTE);
+    expect(await read()).toMatchObject({ phase: "active", run: { n: run + 1 } });
+  }
+  // A read has copies made for two minutes.
+  await readLog(world.as("alice"), "job");
+  await world.advance(5 * SECOND);
+
+  const text = "step 1\nstep 2\ncheckpoint saved\nstep 2\n";
+  expect(await readLog(world.as("alice"), "job")).toMatchObject({ text, cut: false, next: text.length, ended: false });
+  expect(
+    await followLog(world.as("alice"), "job", { after: 20, mostBytes: 100, waitMs: 0, wantsFresh: true }),
+  ).toMatchObject({
+    text: text.slice(20),
+    cut: false,
+  });
 });
 
 test.each([

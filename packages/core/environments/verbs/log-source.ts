@@ -29,6 +29,8 @@ export async function readLive(
   // A copy contains the last output of a remote log, whose stream may be late or gone.
   if (live.isRemote && !isPrinting(environment)) return undefined;
   const base = baseOfRun(environment);
+  // Only the copy holds the output of earlier runs.
+  if (after < base && (log?.start ?? 0) < base && !environment.policy.restarts) return undefined;
   const part = await live.read(uid, run.n, Math.max(0, after - base), knownEnd(environment));
   if (!part) return undefined;
   const window = { start: base + part.start, bytes: part.bytes, isComplete: false };

@@ -57,13 +57,16 @@ export async function copyLog(
     const isSame = log.blob !== null && start + bytes.length === endOfLog(log);
     if (bytes.length === 0 || isSame) return { ...environment, log: { ...log, at: now, failed: false } };
     const blob = `${getCopies(environment)}/${ctx.ids.uid().slice(0, 12)}-${start + bytes.length}`;
-    await ctx.blobs.put(blob, bytes);
+    const earlier = printedFrom === 0 ? await readEarlier(ctx, environment, MOST_BYTES - bytes.length) : noBytes;
+    const copy = joined(earlier, bytes);
+    await ctx.blobs.put(blob, copy);
+    const copiedFrom = start - earlier.length;
     const kept = {
       blob,
       hash: "",
-      cut: start > 0,
-      start,
-      bytes: bytes.length,
+      cut: copiedFrom > 0,
+      start: copiedFrom,
+      bytes: copy.length,
       run,
       base,
       mark,
@@ -76,6 +79,28 @@ export async function copyLog(
     return { ...environment, log: { ...log, at: now, failed: true } };
   }
 }
+
+/** Returns the last output of earlier runs. An environment that was started again by its owner begins a new log. */
+async function readEarlier(ctx: LogContext, environment: Environment, mostBytes: number): Promise<Uint8Array> {
+  const { log, policy } = environment;
+  const base = baseOfRun(environment);
+  const { blob = null, start = 0 } = log ?? {};
+  if (policy.restarts || blob === null || start >= base || mostBytes <= 0) return noBytes;
+  const bytes = await ctx.blobs.get(blob);
+  return bytes?.subarray(0, base - start).slice(-mostBytes) ?? noBytes;
+}
+
+function joined(first: Uint8Array, second: Uint8Array): Uint8Array {
+  if (first.length === 0) return second;
+  const all = new Uint8Array(first.length + second.length);
+  all.set(first);
+  all.set(second, first.length);
+  return all;
+}
+
+const noBytes = new Uint8Array();
+/** As much as the cluster keeps of one run. */
+const MOST_BYTES = 1024 * 1024;
 
 function getCopies({ uid }: Environment): string {
   return `logs/${uid}`;
