@@ -13,6 +13,8 @@ export const label = {
   run: "berth/run",
   pool: "berth/pool",
   name: "berth/name",
+  /** Of pods that the disruption budget does not keep. */
+  evictable: "berth/evictable",
 } as const;
 
 export const annotation = {

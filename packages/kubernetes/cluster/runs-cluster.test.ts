@@ -456,6 +456,18 @@ describe("the reason of a failure", () => {
     });
   });
 
+  it("is evicted only if it then returns to the queue, as the disruption budget sees it", async () => {
+    const evict = async (changes: Partial<Run>) => {
+      const { run } = await applied({ command: "sleep 3600", ...changes }, ({ state }) => state === "ready");
+      const metadata = { name: (await getPod(run)).metadata.name, namespace };
+      const eviction = { apiVersion: "policy/v1", kind: "Eviction", metadata };
+      return (await fixture.cluster.admin.post(`${core}/pods/${metadata.name}/eviction`, eviction)).status;
+    };
+
+    expect(await evict({})).toBe(429);
+    expect(await evict({ isEvictable: true })).toBe(201);
+  });
+
   it("names an evicted pod", async () => {
     const command = "trap '' TERM; while :; do sleep 1; done";
     const { run } = await applied({ command }, ({ state }) => state === "ready");

@@ -9,6 +9,7 @@ import {
   formatHostName,
   formatJobName,
   formatNetworkName,
+  label,
   mountLabel,
   nameOfRun,
 } from "../names.ts";
@@ -72,7 +73,12 @@ export function jobOfRun(run: Run, machine: number, surroundings: JobSurrounding
       activeDeadlineSeconds: secondsUntil(run.until, now),
       template: {
         metadata: {
-          labels: { ...patch?.labels, ...metadata.labels, ...mounted },
+          labels: {
+            ...patch?.labels,
+            ...metadata.labels,
+            ...mounted,
+            ...(run.isEvictable && { [label.evictable]: "true" }),
+          },
           annotations: {
             ...patch?.annotations,
             ...metadata.annotations,

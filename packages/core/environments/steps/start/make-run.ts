@@ -15,6 +15,7 @@ import { decryptSpec, type OpenSpec } from "../../record/spec.ts";
 import { changed, waitedForStart } from "../../record/step-result.ts";
 import { addEntry, shorten } from "../../record/timeline.ts";
 import { endRun } from "../end/end-run.ts";
+import { isEvictable } from "../end/interrupted.ts";
 import { takeBackWarning } from "../warnings.ts";
 import { bindMs } from "./revoke-grant.ts";
 
@@ -50,6 +51,7 @@ export async function makeRun(ctx: WorkerContext, environment: Environment, now:
     ports: environment.ports,
     addressLabel: environment.addressLabel ?? undefined,
     resources: environment.resources,
+    isEvictable: isEvictable(environment) || undefined,
     until: clusterDeadline(ctx, environment, now),
   });
   if (refusal instanceof RunRefused) return endRun(environment, now, refusal.message);
