@@ -92,8 +92,15 @@ export interface components {
              * @description When the job ended. Null until its end is decided.
              */
             ended_at: string | null;
-            /** @description GPUs times the hours since the job became active, up to its end. */
+            /** @description GPUs times the hours in which the job was active, up to its end. */
             gpu_hours: number;
+            /**
+             * @description What becomes of the job when its machine is taken back, drained or lost: it fails (default), or waits in the queue again with its disk and the time that it has left.
+             * @enum {string}
+             */
+            on_interruption: "fail" | "requeue";
+            /** @description How often the job was interrupted and queued again. */
+            requeue_count: number;
             /** @description Whole minutes until `estimated_start_time`; omitted if there is no estimate. */
             estimated_wait_minutes?: number;
         };
@@ -959,8 +966,15 @@ export interface components {
              * @description When the job ended. Null until its end is decided.
              */
             ended_at: string | null;
-            /** @description GPUs times the hours since the job became active, up to its end. */
+            /** @description GPUs times the hours in which the job was active, up to its end. */
             gpu_hours: number;
+            /**
+             * @description What becomes of the job when its machine is taken back, drained or lost: it fails (default), or waits in the queue again with its disk and the time that it has left.
+             * @enum {string}
+             */
+            on_interruption: "fail" | "requeue";
+            /** @description How often the job was interrupted and queued again. */
+            requeue_count: number;
             /** @description Whole minutes until `estimated_start_time`; omitted if there is no estimate. */
             estimated_wait_minutes?: number;
             /** @description The first 200 characters of the command. Only the owner sees them, in this answer alone. Null without a command, and once the job has ended. */
@@ -1167,8 +1181,15 @@ export interface components {
              * @description When the job ended. Null until its end is decided.
              */
             ended_at: string | null;
-            /** @description GPUs times the hours since the job became active, up to its end. */
+            /** @description GPUs times the hours in which the job was active, up to its end. */
             gpu_hours: number;
+            /**
+             * @description What becomes of the job when its machine is taken back, drained or lost: it fails (default), or waits in the queue again with its disk and the time that it has left.
+             * @enum {string}
+             */
+            on_interruption: "fail" | "requeue";
+            /** @description How often the job was interrupted and queued again. */
+            requeue_count: number;
             /** @description Whole minutes until `estimated_start_time`; omitted if there is no estimate. */
             estimated_wait_minutes?: number;
         };
@@ -1791,6 +1812,7 @@ export interface components {
             webhook_url?: string | null;
             /** @description Whether Jupyter answers; in a submit, whether to start it. `actions` shows later requests. */
             jupyter_enabled?: boolean | null;
+            on_interruption?: ("fail" | "requeue") | null;
         };
         SubmittedJob: {
             /** @description The job's id. In a path its first 4 or more characters are enough, while only one of your jobs begins with them. */

@@ -111,6 +111,8 @@ function toJob(environment: Environment, command: string | undefined, beside: Be
 }
 
 function toTimelineEntry(entry: TimelineEntry, environment: Environment): z.infer<typeof Job>["timeline"][number] {
-  const outcome = entry.phase === "stopping" ? environment.end.outcome : null;
+  const { end, events } = environment;
+  const isRequeued = events.timeline.some(({ n, phase }) => n > entry.n && phase === "queued");
+  const outcome = entry.phase === "stopping" && !isRequeued ? end.outcome : null;
   return { at: wholeSeconds(entry.at), status: toStatus({ ...entry, end: { outcome } }), reason: entry.reason };
 }

@@ -1,8 +1,11 @@
 import { expect, test } from "vitest";
 import { smallJob } from "#tests/fixtures/catalog-requests.ts";
-import { httpWorld } from "#tests/worlds/http-world.ts";
+import { type HttpWorld, httpWorld } from "#tests/worlds/http-world.ts";
 import { newNodes } from "#tests/worlds/memory-world.ts";
 import { toJobEvent } from "../webhooks/schemas.ts";
+
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
 
 test("a Spot interruption is in the job's warning, its timeline and its webhook", async () => {
   const world = await httpWorld({ nodes: newNodes({ "cpu-x86": 1 }), bodyOf: toJobEvent });
@@ -27,3 +30,56 @@ test("a Spot interruption is in the job's warning, its timeline and its webhook"
   expect(job.timeline.at(-1)).toMatchObject({ status: "active", reason: words });
   expect(events.at(-1)).toMatchObject({ job_id, status: "active", reason: words });
 });
+
+test("a job that asks for it is queued again in status, timeline and webhook, and goes on", async () => {
+  const delays = { removeMs: 20_000 };
+  const world = await httpWorld({ nodes: newNodes({ "cpu-x86": 2 }), delays, bodyOf: toJobEvent });
+  const key = await world.login();
+  const wanted = { on_interruption: "requeue", duration_hours: 2, webhook_url: "https://hooks.example/jobs" };
+  const submitted = await world.request("POST", "/v1/jobs/submit", { key, body: { ...smallJob, ...wanted } });
+  const { job_id } = (await submitted.json()) as { job_id: string };
+  const read = async () => (await (await world.request("GET", `/v1/jobs/${job_id}`, { key })).json()) as Shown;
+  await world.advance(HOUR);
+  const before = await read();
+
+  const uid = (await world.compute.listRuns())[0]?.uid ?? "";
+  world.compute.evict(uid, 1);
+  await world.advance(1_000);
+  const between = await untilStatus(world, read, "queued");
+  await world.advance(2 * MINUTE);
+  const after = await read();
+  world.compute.kill(uid, 2);
+  await world.advance(2 * MINUTE);
+  const ended = await read();
+
+  expect(before).toMatchObject({ status: "active", on_interruption: "requeue", requeue_count: 0, duration_hours: 2 });
+  expect(between).toMatchObject({ expires_at: null, ssh_command: null, ended_at: null });
+  expect(after).toMatchObject({ status: "active", requeue_count: 1, launched_at: before.launched_at });
+  expect(after.duration_hours).toBeCloseTo(1, 1);
+  const statuses = after.timeline.map(({ status }) => status).filter((status, at, all) => status !== all[at - 1]);
+  expect(statuses).toEqual(["queued", "preparing", "active", "queued", "preparing", "active"]);
+  expect(after.timeline.map(({ reason }) => reason)).toContainEqual("Queued again with 60 minutes left");
+  const told = world.fetch.posts.map((post) => (JSON.parse(post.body) as { status: string }).status);
+  expect(told.filter((status, at) => status !== told[at - 1])).toEqual([...statuses, "failed"]);
+  // The former end keeps its status when another end follows.
+  expect(ended.timeline.map(({ status }) => status).filter((status, at, all) => status !== all[at - 1])).toEqual([
+    ...statuses,
+    "failed",
+  ]);
+});
+
+interface Shown {
+  readonly status: string;
+  readonly launched_at: string;
+  readonly duration_hours: number;
+  readonly timeline: readonly { readonly status: string; readonly reason: string | null }[];
+}
+
+async function untilStatus(world: HttpWorld, read: () => Promise<Shown>, status: string): Promise<Shown> {
+  for (let passed = 0; passed < 60; passed++) {
+    const job = await read();
+    if (job.status === status) return job;
+    await world.advance(1_000);
+  }
+  throw new Error(`The job never was ${status}`);
+}

@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { Timestamp } from "#http/answers/timestamp.ts";
+import { OnInterruption } from "./internal/job-fields.ts";
 import { JobId } from "./internal/job-id.ts";
 import { jobStatuses } from "./internal/status.ts";
 
@@ -91,7 +92,9 @@ export const JobSummary = z
         "The exit code of the command that ended the job. Null until then, and if the job ended in another way.",
       ),
     ended_at: Timestamp.nullable().describe("When the job ended. Null until its end is decided."),
-    gpu_hours: z.number().describe("GPUs times the hours since the job became active, up to its end."),
+    gpu_hours: z.number().describe("GPUs times the hours in which the job was active, up to its end."),
+    on_interruption: OnInterruption,
+    requeue_count: z.int().describe("How often the job was interrupted and queued again."),
     /** Omitted without an estimate: the predecessor's client would print a null as "None min". */
     estimated_wait_minutes: z
       .int()
@@ -143,6 +146,8 @@ export const exampleJob = {
   exit_code: null,
   ended_at: null,
   gpu_hours: 1.933,
+  on_interruption: "fail",
+  requeue_count: 0,
 };
 
 /** The same job as the published document prints it. */

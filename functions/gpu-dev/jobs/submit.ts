@@ -25,6 +25,7 @@ import {
   getCommand,
   getDisk,
   getName,
+  getPolicy,
   getSize,
   otherJobFields,
   Submission,
@@ -134,6 +135,7 @@ export const endpoint = gpuDev.endpoint(
       jupyter: wantsJupyter(body),
       receiver,
       note: warning,
+      policy: getPolicy(body),
     };
     const job = await createEnvironment(ctx, input).catch(async (error: unknown) => {
       const isTaken = error instanceof Conflict && (await findEnvironment(ctx, id)) !== undefined;

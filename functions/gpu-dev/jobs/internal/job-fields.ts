@@ -62,6 +62,12 @@ export const Command = z
     "Run by a shell inside the job, at most 16 KiB. When it ends the job ends; without one it lives until its time is over.",
   );
 
+export const OnInterruption = z
+  .enum(["fail", "requeue"])
+  .describe(
+    "What becomes of the job when its machine is taken back, drained or lost: it fails (default), or waits in the queue again with its disk and the time that it has left.",
+  );
+
 export const JobName = z
   .string()
   .min(1)

@@ -47,7 +47,7 @@ export function toJobSummary(
     instance_type: size.instanceType,
     duration_hours: (size.wantedMs - hidden) / HOUR_MS,
     created_at: wholeSeconds(environment.createdAt),
-    expires_at: endsAt === null ? null : wholeSeconds(endsAt - hidden),
+    expires_at: endsAt === null || status === "queued" ? null : wholeSeconds(endsAt - hidden),
     name: environment.name,
     pod_name: formatPodName(id),
     node_ip: address?.ip ?? null,
@@ -81,15 +81,33 @@ export function formatPodName(jobId: string): string {
   return `gpu-dev-${jobId.slice(0, 8)}`;
 }
 
-function whatItWas({ about, end: { outcome }, size, times: { firstActiveAt } }: Environment, now: number) {
-  const activeMs = firstActiveAt === null ? 0 : Math.max(0, (outcome?.at ?? now) - firstActiveAt);
+function whatItWas(environment: Environment, now: number) {
+  const {
+    about,
+    end: { outcome },
+    size,
+    policy,
+    starts,
+  } = environment;
   return {
     image: about?.image || null,
     env_names: [...(about?.envNames ?? [])],
     exit_code: outcome?.exitCode ?? null,
     ended_at: outcome ? wholeSeconds(outcome.at) : null,
-    gpu_hours: gpuHours(size, activeMs),
+    gpu_hours: gpuHours(size, activeMs(environment, now)),
+    on_interruption: policy.onInterruption ?? ("fail" as const),
+    requeue_count: starts,
   };
+}
+
+function activeMs(
+  { end: { outcome, stoppingAt }, phase, run: { startedAt }, times }: Environment,
+  now: number,
+): number {
+  const { earlierMs = 0 } = times;
+  if (startedAt === null) return earlierMs;
+  const until = outcome?.at ?? (phase === "stopping" ? (stoppingAt ?? now) : now);
+  return earlierMs + Math.max(0, until - startedAt);
 }
 
 /** Rounds to three decimals. */

@@ -14,7 +14,8 @@ const statuses = {
   queued: "queued",
   preparing: "preparing",
   active: "active",
-  stopping: "cancelled",
+  // Without an outcome, an interrupted job is on its way back to the queue.
+  stopping: "queued",
   stopped: "failed",
   completed: "completed",
   expired: "expired",

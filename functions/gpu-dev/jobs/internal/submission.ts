@@ -1,5 +1,6 @@
 import * as z from "zod";
 import type { NewDisk } from "#core/disks/create.ts";
+import { type Policy, reservation } from "#core/environments/record/policy.ts";
 import type { Size } from "#core/environments/record/record.ts";
 import { countOptions, findInstanceType, type InstanceType, instanceTypes, unitsPerNode } from "#core/fleet.ts";
 import type { Settings } from "#core/settings.ts";
@@ -18,6 +19,7 @@ import {
   Image,
   JobName,
   LONGEST_NAME,
+  OnInterruption,
   PublicKey,
 } from "./job-fields.ts";
 
@@ -85,6 +87,7 @@ export function Submission(settings: Settings) {
         .boolean()
         .nullish()
         .describe("Whether Jupyter answers; in a submit, whether to start it. `actions` shows later requests."),
+      on_interruption: OnInterruption.nullish(),
     })
     .superRefine(
       (body, ctx) => {
@@ -132,6 +135,10 @@ export function getCommand({ command }: Submission): string | undefined {
 
 export function getName(body: Submission): string | undefined {
   return body.name ?? findOldName(body);
+}
+
+export function getPolicy({ on_interruption }: Submission): Policy {
+  return on_interruption === "requeue" ? { ...reservation, onInterruption: "requeue" } : reservation;
 }
 
 function findOldName({ env_vars }: Submission): string | undefined {
