@@ -40,6 +40,7 @@ export const settingsFlags = {
   },
   github: text("GitHub user whose SSH keys get in too", "user"),
   jupyter: flag("Start Jupyter"),
+  requeue: flag("Queue the job again if its machine is taken back, drained or lost"),
 } as const;
 
 export const settingsAliases = { f: "file", t: "type", g: "gpus", i: "image", e: "env" } as const;

@@ -17,6 +17,7 @@ export interface SettingsFlags {
   readonly env?: readonly string[];
   readonly github?: string;
   readonly jupyter: boolean;
+  readonly requeue: boolean;
 }
 
 /** Returns the settings of the flags, and those of a file where no flag names them. */
@@ -57,7 +58,7 @@ function showUsualFile(fromFile: JobSettings, flags: JobSettings): void {
 }
 
 /** Returns the settings that the command line names. */
-function settingsOfFlags({ env, jupyter, ...flags }: SettingsFlags, name: string | undefined): JobSettings {
+function settingsOfFlags({ env, jupyter, requeue, ...flags }: SettingsFlags, name: string | undefined): JobSettings {
   const { type, gpus, hours, image, disk, diskSize, github } = flags;
   const command = wordsAfterDashes();
   return {
@@ -71,6 +72,7 @@ function settingsOfFlags({ env, jupyter, ...flags }: SettingsFlags, name: string
     github,
     env: env && readVariables(env),
     jupyter: jupyter || undefined,
+    requeue: requeue || undefined,
     command: command.length > 0 ? command : undefined,
   };
 }

@@ -25,6 +25,7 @@ disk_size: 200
 env: { SEED: 7, DEBUG: true, WORD: text }
 github: octocat
 jupyter: true
+requeue: true
 command: [python, train.py, --name, a b]
 pull: out
 `;
@@ -44,6 +45,7 @@ test("every key of a file reaches the request", () => {
     env_vars: { SEED: "7", DEBUG: "true", WORD: "text" },
     github_user: "octocat",
     jupyter_enabled: true,
+    on_interruption: "requeue",
     command: "python train.py --name 'a b'",
   });
 });

@@ -121,6 +121,7 @@ const apiNames: Readonly<Record<string, string>> = {
   env_vars: "env",
   github_user: "github",
   jupyter_enabled: "jupyter",
+  on_interruption: "requeue",
 };
 
 function takes(key: string): string {

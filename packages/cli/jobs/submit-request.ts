@@ -16,6 +16,7 @@ export interface JobSettings {
   readonly env?: Readonly<Record<string, string>> | undefined;
   readonly github?: string | undefined;
   readonly jupyter?: boolean | undefined;
+  readonly requeue?: boolean | undefined;
   /** One word is a line for the job's shell. Several words reach the program as they are. */
   readonly command?: readonly string[] | undefined;
   /** Paths that `berth run` copies back. */
@@ -43,6 +44,7 @@ export function submitRequest({ command = [], ...settings }: JobSettings): Submi
     ...(env !== undefined && { env_vars: env }),
     ...(github !== undefined && { github_user: github }),
     ...(settings.jupyter && { jupyter_enabled: true }),
+    ...(settings.requeue && { on_interruption: "requeue" as const }),
     ...(command.length > 0 && { command: shellCommand(command) }),
   };
 }

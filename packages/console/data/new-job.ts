@@ -13,6 +13,7 @@ export interface NewJob {
   readonly diskSize: string;
   readonly github: string;
   readonly jupyter: boolean;
+  readonly requeue: boolean;
   readonly command: string;
 }
 
@@ -26,6 +27,7 @@ export const usualJob: NewJob = {
   diskSize: "",
   github: "",
   jupyter: false,
+  requeue: false,
   command: "",
 };
 
@@ -44,6 +46,7 @@ export function submitBody(job: NewJob): SubmitJob | undefined {
     ...(job.disk && Number(job.diskSize) > 0 && { disk_size_gb: Number(job.diskSize) }),
     ...(job.github && { github_user: job.github }),
     ...(job.jupyter && { jupyter_enabled: true }),
+    ...(job.requeue && { on_interruption: "requeue" as const }),
     ...(job.command.trim() && { command: job.command }),
   };
 }
@@ -60,6 +63,7 @@ export function upLine(job: NewJob): string {
   if (job.disk && job.diskSize) words.push("--disk-size", job.diskSize);
   if (job.github) words.push("--github", job.github);
   if (job.jupyter) words.push("--jupyter");
+  if (job.requeue) words.push("--requeue");
   if (job.command.trim()) words.push("--", job.command);
   return words.map(shellWord).join(" ");
 }
@@ -78,6 +82,7 @@ export function yamlFile(job: NewJob): string {
     ["disk_size", body.disk_size_gb],
     ["github", body.github_user],
     ["jupyter", body.jupyter_enabled],
+    ["requeue", job.requeue || undefined],
     ["command", body.command],
   ];
   const lines = entries.filter(([, value]) => value !== undefined);

@@ -108,6 +108,10 @@ function Settings({ job, set }: FormProps) {
         <input type="checkbox" checked={job.jupyter} onChange={({ target }) => set({ jupyter: target.checked })} />{" "}
         Start Jupyter
       </label>
+      <label className="toggle">
+        <input type="checkbox" checked={job.requeue} onChange={({ target }) => set({ requeue: target.checked })} />{" "}
+        Queue it again if its machine is taken back or lost
+      </label>
     </section>
   );
 }

@@ -51,7 +51,8 @@ function jupyterHint(word: string): string {
   return `Install it in the job, then: berth jupyter on ${word}`;
 }
 
-function whatItRuns({ image, command, env_names, exit_code, ended_at, gpu_count, gpu_hours }: Job): string[][] {
+function whatItRuns(job: Job): string[][] {
+  const { image, command, env_names, exit_code, ended_at, gpu_count, gpu_hours, requeue_count } = job;
   const rows = [
     ["Image", image],
     ["Command", command],
@@ -59,6 +60,7 @@ function whatItRuns({ image, command, env_names, exit_code, ended_at, gpu_count,
     ["Exit code", exit_code],
     ["Ended", ended_at],
     ["GPU-hours", gpu_count > 0 ? gpu_hours : null],
+    ["Queued again", requeue_count ? `${requeue_count} times` : null],
   ] as const;
   return rows.flatMap(([name, value]) => (value === null ? [] : [[name, told`${value}`]]));
 }
