@@ -32,6 +32,8 @@ const ofEnvironments = {
     before.end.outcome === null && next.end.outcome?.reason?.startsWith(MACHINE_LOST) === true,
   "stopped as its machine was lost": (before, next) =>
     before.run.error === null && next.run.error?.startsWith(MACHINE_LOST) === true,
+  "queued again as its machine was lost": (before, next) => isRequeued(before, next, MACHINE_LOST),
+  "queued again as EC2 took its machine back": (before, next) => isRequeued(before, next, "EC2 Spot takes"),
   "a machine came back in time": (before, next) =>
     isSilent(before) && !isSilent(next) && next.run.machines.length > 0 && next.phase === before.phase,
   "failed at its preparing limit": fails("deadline"),
@@ -192,6 +194,10 @@ export function newReached(): Reached {
     },
     all: () => [...reached],
   };
+}
+
+function isRequeued(before: Environment, next: Environment, why: string): boolean {
+  return before.phase === "stopping" && next.phase === "queued" && before.reason?.startsWith(why) === true;
 }
 
 function count({ snapshots }: Disk, isSo: (snapshot: DiskSnapshot) => boolean): number {

@@ -2,6 +2,7 @@ import { createDisk } from "#core/disks/create.ts";
 import { renameDisk } from "#core/disks/names/rename.ts";
 import { deleteDisk, undeleteDisk } from "#core/disks/requests.ts";
 import { getDisk, listDisks } from "#core/disks/view.ts";
+import { reservation } from "#core/environments/record/policy.ts";
 import type { Environment } from "#core/environments/record/record.ts";
 import { addCollaborator, requestCancel, requestExtension, requestJupyter } from "#core/environments/verbs/actions.ts";
 import { createEnvironment } from "#core/environments/verbs/create.ts";
@@ -64,6 +65,8 @@ export function clientActions(sim: Scheduler, world: SimulatedWorld): ClientActi
 }
 
 const OFTEN = 0.2;
+/** Without this, a job would have too little time left to be queued again. */
+const LONGER_HOURS = 0.1;
 
 const nobody: Cast = {
   jobs: 0,
@@ -122,18 +125,17 @@ function environmentActions(
   const gpus = drawn === 16 && world.nodeCount > 2 ? sim.pick([24, 32]) : drawn;
   const hours = Math.ceil((1 + sim.random() * 4) * 60) / 3600;
   const disk = sim.random() < 0.6 ? "data" : undefined;
-  const actions = [
-    {
-      at,
-      run: () =>
-        submit(
-          sim,
-          world,
-          owner,
-          newEnvironment(id, { gpus, hours, disk, ...(sim.random() < 0.35 && { command: "train" }) }),
-        ),
-    },
-  ];
+  // Chosen without a random number, so that other schedules stay the same.
+  const isRequeued = Math.floor(at) % 4 === 0;
+  const more = isRequeued && { policy: { ...reservation, onInterruption: "requeue" } as const };
+  const job = () => {
+    const command = sim.random() < 0.35 && { command: "train" };
+    return {
+      ...newEnvironment(id, { gpus, hours: hours + (isRequeued ? LONGER_HOURS : 0), disk, ...command }),
+      ...more,
+    };
+  };
+  const actions = [{ at, run: () => submit(sim, world, owner, job()) }];
   if (sim.random() < 0.5) {
     const soon = sim.random() < 0.3 ? 20_000 : sim.random() * 4 * MINUTE;
     actions.push({ at: at + sim.random() * soon, run: () => cancel(sim, world, owner, id) });

@@ -12,7 +12,8 @@ export interface FailureWatch {
 }
 
 /** Reasons to end an environment whose command still runs. machine-invariants.ts checks lost machines. */
-const documented = /^Not ready (after|in)|^No machine could start it|^Its machine was lost|^Ended by the operator/;
+const documented =
+  /^Not ready (after|in)|^No machine could start it|^Its machine was (lost|taken back)|^Ended by the operator/;
 
 const NOT_READY = /^Not ready after/;
 const MACHINE_NEWS = /^Its machine (\S+ does not answer|answers again)/;

@@ -139,7 +139,7 @@ function brokenPromises(world: SimulatedWorld, environment: Environment): string
 }
 
 /** An answered extension is added once. An unanswered one is added once or not at all. */
-function wrongExtensions(world: SimulatedWorld, { uid, owner, id, size }: Environment): string[] {
+function wrongExtensions(world: SimulatedWorld, { uid, owner, id, size, times }: Environment): string[] {
   const extensions = world.answered.extensions.filter((extension) => extension.owner === owner && extension.id === id);
   const sum = (some: typeof extensions) => some.reduce((total, { extraMs }) => total + extraMs, 0);
   const sure = (world.watch.wantedFirst(uid) ?? 0) + sum(extensions.filter(({ isAnswered }) => isAnswered));
@@ -147,9 +147,10 @@ function wrongExtensions(world: SimulatedWorld, { uid, owner, id, size }: Enviro
   for (const { extraMs } of extensions.filter(({ isAnswered }) => !isAnswered)) {
     possible.push(...possible.map((value) => value + extraMs));
   }
-  return possible.includes(size.wantedMs)
+  const wantedMs = size.wantedMs + (times.earlierMs ?? 0);
+  return possible.includes(wantedMs)
     ? []
-    : [`${id} is wanted for ${size.wantedMs} ms, and ${possible.join(" or ")} were asked for`];
+    : [`${id} is wanted for ${wantedMs} ms, and ${possible.join(" or ")} were asked for`];
 }
 
 function lateCancels(world: SimulatedWorld, environment: Environment): string[] {

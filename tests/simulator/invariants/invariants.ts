@@ -1,4 +1,5 @@
 import type { Disk } from "#core/disks/record.ts";
+import { mayHaveWritten } from "#core/environments/record/disk/disk-use.ts";
 import { type Environment, isEnded } from "#core/environments/record/record.ts";
 import { instanceTypeOfPool, unitsPerNode } from "#core/fleet.ts";
 import type { PlannedPart } from "#core/pools/capacity/pool-parts.ts";
@@ -84,7 +85,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   queued: ["queued", "preparing", "stopping", "stopped", "cancelled", "deleted"],
   preparing: ["preparing", "queued", "active", "stopping"],
   active: ["active", "stopping"],
-  stopping: ["stopping", "stopped", "completed", "expired", "cancelled", "failed", "deleted"],
+  stopping: ["stopping", "queued", "stopped", "completed", "expired", "cancelled", "failed", "deleted"],
   stopped: ["stopped", "queued", "deleted"],
 };
 /**
@@ -203,6 +204,7 @@ export function watch(
   function checkChange(before: Environment, next: Environment): void {
     const follows = terminal.includes(before.phase) ? [before.phase] : (allowed[before.phase] ?? []);
     if (!follows.includes(next.phase)) violated(`${next.id} went from ${before.phase} to ${next.phase}`);
+    if (before.phase === "stopping" && next.phase === "queued") checkRequeued(before, next);
     if (!followsIt(before, next)) violated(`${next.id} was replaced by what is not its successor`);
     if (next.events.count < before.events.count) violated(`${next.id} lost timeline entries`);
     if (next.requests.count < before.requests.count) violated(`${next.id} lost a request`);
@@ -215,6 +217,18 @@ export function watch(
     if (numbers.some((n, index) => index > 0 && n !== (numbers[index - 1] ?? 0) + 1)) {
       violated(`${next.id} has a gap in its timeline`);
     }
+  }
+
+  /** An interrupted job returns to the queue without a run, with its disk and the rest of its time. */
+  function checkRequeued(before: Environment, next: Environment): void {
+    const { id, policy, end, run, times, size, disk } = next;
+    if (policy.onInterruption !== "requeue" || end.outcome) violated(`${id} is queued again and did not ask for it`);
+    if (run.grant || run.n !== before.run.n + 1) violated(`${id} is queued again with a run`);
+    const { startedAt } = before.run;
+    const allMs = size.wantedMs + (times.earlierMs ?? 0) - (before.times.earlierMs ?? 0);
+    if (startedAt !== null && allMs !== before.size.wantedMs) violated(`${id} is queued again for another time`);
+    if (before.disk && (!disk || disk.released || mayHaveWritten(before.disk) !== mayHaveWritten(disk)))
+      violated(`${id} is queued again without its disk`);
   }
 
   /** Capacity is returned only when its compute is gone and no sleeping worker can create it again. */
@@ -423,8 +437,9 @@ export function watch(
       ...failures.watching(machines.watching(compute)),
       async apply(run) {
         const existed = (await compute.observe(run.uid, run.run)) !== undefined;
-        // A restartable environment may have had runs before, but starts each run once.
-        const first = environments.get(run.uid)?.policy.restarts ? run.run : 1;
+        // Such an environment may have had runs before, but starts each run once.
+        const { restarts = false, onInterruption } = environments.get(run.uid)?.policy ?? {};
+        const first = restarts || onInterruption === "requeue" ? run.run : 1;
         const startedBefore = listStarts(compute, run.uid, first, run.run) > 0;
         await compute.apply(run);
         applied(run.uid, run.run, existed, startedBefore);

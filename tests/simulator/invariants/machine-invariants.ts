@@ -11,6 +11,11 @@ export interface MachineWatch {
   watchingVolumes(volumes: Volumes): Pick<Volumes, "detachVolume">;
 }
 
+/** Returns why it ends, or returns to the queue. */
+function endReason({ run, end, phase, reason }: Environment): string | null {
+  return run.error ?? end.outcome?.reason ?? (phase === "stopping" ? reason : null);
+}
+
 export function machineWatch(options: {
   readonly compute: MemoryCompute;
   readonly environments: ReadonlyMap<string, Environment>;
@@ -31,9 +36,8 @@ export function machineWatch(options: {
 
   return {
     wroteEnvironment(before, next) {
-      const reason = next.run.error ?? next.end.outcome?.reason;
-      const wasSaid = (before.run.error ?? before.end.outcome?.reason) === reason;
-      if (wasSaid || !reason?.startsWith("Its machine was lost")) return;
+      const reason = endReason(next);
+      if (endReason(before) === reason || !/^Its machine was (lost|taken back)/.test(reason ?? "")) return;
       if (!hasDeadMachine(next)) violated(`${next.id} lost a machine that is not dead`);
     },
     watching: ({ remove }) => ({

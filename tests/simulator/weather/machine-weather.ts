@@ -1,3 +1,4 @@
+import { noteMachineNotice } from "#core/pools/capacity/machine-notice.ts";
 import { declareNodeGone } from "#core/pools/capacity/node-gone.ts";
 import type { Compute, MachineState, NodeRef } from "#core/ports/compute.ts";
 import type { ClientAction } from "../clients/clients.ts";
@@ -88,7 +89,18 @@ function dies(sim: Scheduler, world: SimulatedWorld, until: number, name: string
     hear(world, formatUid(name), "running", heardAt);
     if (!keepsNode) world.compute.removeNode(name);
   };
-  return [{ at, run: die }, joins(sim, world, joinsAs, joinsAt)];
+  // Chosen without a random number, so that other schedules stay the same.
+  const notice = Math.floor(at) % 2 === 0 ? [noticeBefore(sim, world, name, at)] : [];
+  return [...notice, { at, run: die }, joins(sim, world, joinsAs, joinsAt)];
+}
+
+/** EC2 announces two minutes before that it takes the machine back. */
+function noticeBefore(sim: Scheduler, world: SimulatedWorld, name: string, at: number): ClientAction {
+  const tell = () =>
+    asUser(sim, world, "provider", `notice about ${name}`, (ctx) =>
+      noteMachineNotice(ctx, { machine: name, kind: "spot", at: sim.time() }),
+    );
+  return { at: Math.max(sim.time(), at - 2 * MINUTE), run: tell };
 }
 
 /** The machine dies and its provider never reports it. The operator repeats `node gone` until it succeeds. */
