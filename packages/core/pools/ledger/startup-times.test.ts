@@ -1,12 +1,15 @@
 import { expect, test } from "vitest";
 import { type MemoryWorld, memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
+import type { Environment } from "../../environments/record/record.ts";
 import { createEnvironment } from "../../environments/verbs/create.ts";
 import type { NodeGroup } from "../../settings.ts";
+import { keyText } from "../../store/keys.ts";
 import { MINUTE_MS } from "../../units.ts";
 import { getGrowth } from "../capacity/groups.ts";
 import { estimateStart } from "../forecast/estimate.ts";
 import { readMakeable } from "./ledger.ts";
-import { getLearnedStartupMs } from "./startup-times.ts";
+import type { Holding, MakeableLedger, NodeLedger } from "./record.ts";
+import { getLearnedStartupMs, noteStartups } from "./startup-times.ts";
 
 const SECOND_MS = 1_000;
 const group: NodeGroup = { pool: "h100", mostNodes: 9, startupMs: 5 * MINUTE_MS, zones: [] };
@@ -108,4 +111,19 @@ test("only a learned time that is longer than the setting makes a grant wait lon
   expect(of(60)).toMatchObject({ startupMs: MINUTE_MS, longestStartupMs: 5 * MINUTE_MS });
   expect(of(420)).toMatchObject({ startupMs: 7 * MINUTE_MS, longestStartupMs: 7 * MINUTE_MS });
   expect(of(1200)).toMatchObject({ startupMs: 20 * MINUTE_MS, longestStartupMs: 10 * MINUTE_MS });
+});
+
+test("a start that a clock behind the planner's dates before its grant counts as 0 s, and one of another run not", () => {
+  const node = { pk: "pool#h100#0", sk: "node|uid", since: 2_000 } as NodeLedger;
+  const holding = { key: "job", run: 1, at: 1_500, items: [keyText(node)] } as unknown as Holding;
+  const learned = (n: number) =>
+    noteStartups(
+      {} as MakeableLedger,
+      { nodes: [node], held: [] },
+      [holding],
+      new Map([["job", { run: { n, machineAt: 900 } } as Environment]]),
+    ).startupSeconds;
+
+  expect(learned(1)).toEqual([0]);
+  expect(learned(2)).toBeUndefined();
 });

@@ -26,9 +26,10 @@ export function noteStartups(
     }
   }
   // All machines of a run count once: the record says when the last of them had come.
-  const seconds = [...new Set(first.values())].flatMap(({ key, at }) => {
-    const { machineAt } = knownEnvironments.get(key)?.run ?? {};
-    return machineAt === undefined ? [] : [Math.round((machineAt - at) / 1000)];
+  const seconds = [...new Set(first.values())].flatMap(({ key, at, run }) => {
+    const { n, machineAt } = knownEnvironments.get(key)?.run ?? {};
+    // The clock of the host that saw the machine may be behind that of the planner.
+    return n !== run || machineAt === undefined ? [] : [Math.max(0, Math.round((machineAt - at) / 1000))];
   });
   if (seconds.length === 0) return makeable;
   return { ...makeable, startupSeconds: [...(makeable.startupSeconds ?? []), ...seconds].slice(-MOST_KEPT) };
