@@ -13,7 +13,7 @@ export const label = {
   run: "berth/run",
   pool: "berth/pool",
   name: "berth/name",
-  /** Of pods that the disruption budget does not keep. */
+  /** Marks pods that the disruption budget does not protect, because their jobs return to the queue. */
   evictable: "berth/evictable",
 } as const;
 

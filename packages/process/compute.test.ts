@@ -293,7 +293,7 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
     expect(listProcesses(fixture.home, fixture.uid)).toEqual([]);
     const later = processCompute(fixture.options);
     const ends = await Promise.all([1, 2].map((run) => later.observe(fixture.uid, run)));
-    const end = { state: "ended", exitCode: null, reason: "The local stack was stopped", isTaken: true };
+    const end = { state: "ended", exitCode: null, reason: "The local stack was stopped", isDisrupted: true };
     expect(ends).toMatchObject([end, end]);
     await expect(fixture.compute.apply(fixture.runOf({ run: 3 }))).rejects.toThrow("being stopped");
   });
@@ -306,7 +306,7 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
 
     const seen = await fixture.observe();
     expect(seen).toMatchObject({ exitCode: 5, reason: null });
-    expect(seen).not.toHaveProperty("isTaken");
+    expect(seen).not.toHaveProperty("isDisrupted");
   });
 
   const begun = () => {

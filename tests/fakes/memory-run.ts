@@ -143,7 +143,7 @@ export function toObservation(
     notes: [],
     ...(it.state === "unbound" && lacksVolume(it.outcome) && { lacksVolume: true as const }),
     ...(it.state === "unbound" && isRefusedForNow(it.outcome) && { refusedForNow: true as const }),
-    ...(it.state === "ended" && it.reason === evicted && { isTaken: true as const }),
+    ...(it.state === "ended" && it.reason === evicted && { isDisrupted: true as const }),
     ...(waitsToBegin(it) && { waitsToBegin: true as const }),
   } satisfies Omit<Observation, "nodes">;
   const nodes = it.nodes.map((node) => ({ ...node, silent: findSilence(node) }));

@@ -116,8 +116,8 @@ export interface Observation {
   readonly halfMade?: true | undefined;
   /** All of its machines exist, and its command waits for `begin`. */
   readonly waitsToBegin?: true | undefined;
-  /** It ended because the cluster took it from its machine: a drain, a shutdown, or a machine that is gone. */
-  readonly isTaken?: true | undefined;
+  /** The cluster ended it for a reason outside of it: a drain, a preemption, a shutdown, or a machine that is gone. */
+  readonly isDisrupted?: true | undefined;
   /** The cluster is ending it, as in a drain, and its command may still print after SIGTERM. */
   readonly mayPrint?: true | undefined;
 }

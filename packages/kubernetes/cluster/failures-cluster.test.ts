@@ -128,8 +128,8 @@ describe("a run that fits nowhere says why", () => {
     must(await fixture.cluster.admin.post(`${core}/events`, event));
 
     // The first driver may have listed the events just before, which it does every ten seconds.
-    const other = kubernetesCompute(fixture.options);
-    expect(await other.observe(run.uid, 1)).toMatchObject({
+    const newDriver = kubernetesCompute(fixture.options);
+    expect(await newDriver.observe(run.uid, 1)).toMatchObject({
       state: "unbound",
       reason: "The Cluster Autoscaler adds no machine: 1 max node group size reached",
     });

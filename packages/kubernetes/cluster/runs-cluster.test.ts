@@ -59,6 +59,21 @@ interface PodSeen {
   readonly spec: { readonly containers: readonly [{ readonly resources: unknown }] };
 }
 
+// First, because evictions in other tests remove the budget.
+describe("the disruption budget", () => {
+  it("lets only runs be evicted whose jobs return to the queue", async () => {
+    const evict = async (changes: Partial<Run>) => {
+      const { run } = await applied({ command: "sleep 3600", ...changes }, ({ state }) => state === "ready");
+      const metadata = { name: (await getPod(run)).metadata.name, namespace };
+      const eviction = { apiVersion: "policy/v1", kind: "Eviction", metadata };
+      return (await fixture.cluster.admin.post(`${core}/pods/${metadata.name}/eviction`, eviction)).status;
+    };
+
+    expect(await evict({})).toBe(429);
+    expect(await evict({ isEvictable: true })).toBe(201);
+  });
+});
+
 describe("a command", () => {
   it("has exactly its environment, and runs unchanged", async () => {
     const env = { A: "line 1\nline 2\n", B: "\"$(C)\" $C `id` \\ 'x' é🚀", C: "=", EMPTY: "" };
@@ -456,18 +471,6 @@ describe("the reason of a failure", () => {
     });
   });
 
-  it("is evicted only if it then returns to the queue, as the disruption budget sees it", async () => {
-    const evict = async (changes: Partial<Run>) => {
-      const { run } = await applied({ command: "sleep 3600", ...changes }, ({ state }) => state === "ready");
-      const metadata = { name: (await getPod(run)).metadata.name, namespace };
-      const eviction = { apiVersion: "policy/v1", kind: "Eviction", metadata };
-      return (await fixture.cluster.admin.post(`${core}/pods/${metadata.name}/eviction`, eviction)).status;
-    };
-
-    expect(await evict({})).toBe(429);
-    expect(await evict({ isEvictable: true })).toBe(201);
-  });
-
   it("names an evicted pod", async () => {
     const command = "trap '' TERM; while :; do sleep 1; done";
     const { run } = await applied({ command }, ({ state }) => state === "ready");
@@ -478,7 +481,7 @@ describe("the reason of a failure", () => {
     expect(await until(run, (seen) => seen?.state === "ended")).toMatchObject({
       exitCode: null,
       reason: "it was evicted from its machine",
-      isTaken: true,
+      isDisrupted: true,
     });
   });
 });

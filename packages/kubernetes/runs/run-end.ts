@@ -1,5 +1,5 @@
 import { type Condition, findCondition, holds, type Job, type Pod } from "../objects.ts";
-import { deadlineExceeded, endOfDeleted, type MachineEnd, parseTime } from "../status/end-reason.ts";
+import { deadlineExceeded, endOfDeleted, isOutside, type MachineEnd, parseTime } from "../status/end-reason.ts";
 import { isTerminated, type MachineStatus } from "../status/machine-status.ts";
 
 export interface SeenMachine {
@@ -15,7 +15,8 @@ export interface SeenMachine {
  */
 export function endOfRun(machines: readonly SeenMachine[]): MachineEnd | undefined {
   const ends = machines.flatMap((machine) => endOfMachine(machine) ?? []);
-  const failed = ends.find(({ exitCode }) => exitCode !== 0);
+  // The commands of a lost machine's peers fail because of it.
+  const failed = ends.find(({ reason }) => isOutside(reason)) ?? ends.find(({ exitCode }) => exitCode !== 0);
   const mayPrint = ends.length < machines.length && machines.some(({ pod }) => pod && isTerminated(pod));
   if (failed && !mayPrint) return failed;
   if (ends.length === machines.length) return newest(ends);

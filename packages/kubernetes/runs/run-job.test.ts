@@ -207,6 +207,15 @@ describe("the Job of a run", () => {
     });
   });
 
+  it("has the label that the disruption budget leaves out only if it is evictable", () => {
+    const labelsOf = (changes: Partial<Run>) =>
+      (made(changes) as unknown as { spec: { template: { metadata: { labels: object } } } }).spec.template.metadata
+        .labels;
+
+    expect(labelsOf({ isEvictable: true })).toHaveProperty(["berth/evictable"], "true");
+    expect(labelsOf({})).not.toHaveProperty(["berth/evictable"]);
+  });
+
   it("gives processes nothing of the cluster", () => {
     expect(buildPod()).toMatchObject({
       automountServiceAccountToken: false,

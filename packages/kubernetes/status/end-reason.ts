@@ -108,13 +108,18 @@ const takenWords: readonly string[] = [
 ];
 
 /**
- * Reports whether the cluster took a run from its machine for a reason that has nothing to do with the run. A pod that
- * was deleted from outside counts only if its machine is being taken back: Karpenter deletes the pods that are left.
+ * Reports whether the cluster ended a run for a reason outside of it. A pod that was deleted by somebody counts only if
+ * its machine is being taken back: Karpenter deletes the pods that are left.
  */
-export function isTaken(reason: string | null, nodes: readonly Node[]): boolean {
+export function isDisrupted(reason: string | null, nodes: readonly Node[]): boolean {
   if (reason === null) return false;
-  const isCertain = [...takenWords, lostContainerWords, disruptions.PreemptionByScheduler].includes(reason);
-  return isCertain || ([deletedWords, lostWords].includes(reason) && findInterruption(nodes) !== undefined);
+  const isTakenBack = !["rebalance", undefined].includes(findInterruption(nodes));
+  return isOutside(reason) || ([deletedWords, lostWords].includes(reason) && isTakenBack);
+}
+
+/** Reports whether the reason alone says that the cluster took the run from its machine. */
+export function isOutside(reason: string | null): boolean {
+  return reason !== null && [...takenWords, lostContainerWords, disruptions.PreemptionByScheduler].includes(reason);
 }
 
 /** Returns the reason from the node's taints if it lost its machine. */

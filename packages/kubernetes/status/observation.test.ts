@@ -157,7 +157,7 @@ it.each<[string, NonNullable<Pod["status"]>, Node, true | undefined]>([
   ["too little memory on the machine", { phase: "Failed", reason: "Evicted", message: "low" }, onNode, undefined],
   ["too much memory of its own", over({ exitCode: 137, reason: "OOMKilled" }), onTakenNode, undefined],
   ["its own exit", over({ exitCode: 3, reason: "Error" }), onTakenNode, undefined],
-])("a run that ends by %s says whether it was taken from its machine", (_, status, node, isTaken) => {
+])("a run that ends by %s says whether it was taken from its machine", (_, status, node, isDisrupted) => {
   const deletionTimestamp = status.conditions ? { deletionTimestamp: "2026-01-01T12:00:30Z" } : {};
   const taken: Pod = { ...pod, metadata: { ...pod.metadata, ...deletionTimestamp }, status };
   const around = { podRefusal: null, scaleUp: null, missingVolume: null, unmountedVolume: null, failedPulls: 0 };
@@ -165,7 +165,27 @@ it.each<[string, NonNullable<Pod["status"]>, Node, true | undefined]>([
   const seen = toObservation({ jobs: [job], pods: [taken] }, { ...around, now: 0, nodes: [node] });
 
   expect(seen).toMatchObject({ state: "ended" });
-  expect(seen?.isTaken).toBe(isTaken);
+  expect(seen?.isDisrupted).toBe(isDisrupted);
+});
+
+it.each<[string, object, true | undefined]>([
+  ["is drained", { unschedulable: true }, true],
+  ["is open", {}, undefined],
+])("a run whose pod is gone was evicted if its machine %s, whatever its Job says", (_, spec, isDisrupted) => {
+  const bound = JSON.stringify([{ index: 0, name: "one", uid: "u-one", providerId: null }]);
+  const conditions = [{ type: "Complete", status: "True" }];
+  const metadata = { ...job.metadata, annotations: { ...job.metadata.annotations, "berth/bound": bound } };
+  const status = { conditions: [{ type: "Ready", status: "True" }] };
+  const nodes = [{ ...onNode, spec, status }];
+  const around = { podRefusal: null, scaleUp: null, missingVolume: null, unmountedVolume: null, failedPulls: 0 };
+
+  const seen = toObservation(
+    { jobs: [{ ...job, metadata, status: { conditions } }], pods: [] },
+    { ...around, now: 0, nodes },
+  );
+
+  expect(seen).toMatchObject({ state: "ended", exitCode: 0 });
+  expect(seen?.isDisrupted).toBe(isDisrupted);
 });
 
 function disruption(reason: string) {

@@ -4,9 +4,9 @@ import { getSshPort } from "../access/ssh-service.ts";
 import { gatedPods } from "../access/start-gate.ts";
 import { readPorts, readShares } from "../names.ts";
 import { holds, type KubeObject, type Node, type Pod } from "../objects.ts";
-import { boundNodes, findNewestPod, type RunObjects, wasBound } from "../runs/bound-nodes.ts";
+import { type BoundRecord, boundNodes, findNewestPod, type RunObjects, wasBound } from "../runs/bound-nodes.ts";
 import { endOfRun, isHandlingSigterm, type SeenMachine } from "../runs/run-end.ts";
-import { isTaken, type MachineEnd, parseTime, withNotice } from "./end-reason.ts";
+import { isDisrupted, type MachineEnd, parseTime, withNotice } from "./end-reason.ts";
 import { type MachineStatus, toMachineStatus } from "./machine-status.ts";
 import type { AdmissionDenied } from "./refusal.ts";
 
@@ -59,11 +59,25 @@ export function toObservation(objects: RunObjects, surroundings: Surroundings): 
     notes: [],
     ...(!end && lacksVolume(statuses, surroundings) && { lacksVolume: true }),
     ...(!end && isRefusedForNow(statuses, surroundings) && { refusedForNow: true }),
-    ...(end && isTaken(end.reason, surroundings.nodes) && { isTaken: true }),
+    ...(end &&
+      (isDisrupted(end.reason, surroundings.nodes) || lostPod(machines, nodes, surroundings.nodes)) && {
+        isDisrupted: true,
+      }),
     ...(isHalfMade(machines) && { halfMade: true }),
     ...(gatedPods(objects).length > 0 && { waitsToBegin: true }),
     ...(machines[0] && isHandlingSigterm(machines[0]) && { mayPrint: true }),
   };
+}
+
+/**
+ * Reports whether a machine's pod is gone from a node that is drained or silent. Only the pod would say that it was
+ * evicted; its Job says how the command ended.
+ */
+function lostPod(machines: readonly SeenMachine[], bound: readonly BoundRecord[], nodes: readonly Node[]): boolean {
+  return bound.some(({ index, uid, silent }) => {
+    const node = nodes.find(({ metadata }) => metadata.uid === uid);
+    return !machines[index]?.pod && (silent !== null || node?.spec.unschedulable === true);
+  });
 }
 
 /** Scheduler messages about volumes, except that a node has too many: that is a fault of the node. */

@@ -78,7 +78,7 @@ export async function observe(
     sessions: end ? 0 : countSessions(directory),
     terminating: removal !== undefined,
     notes: listNotes(directory, run),
-    ...((end?.reason === stackStopped || end?.reason === machineRestarted) && { isTaken: true }),
+    ...((end?.reason === stackStopped || end?.reason === machineRestarted) && { isDisrupted: true }),
   };
 }
 
