@@ -14,7 +14,7 @@ export interface Policy {
   readonly firstFailure: "keeps" | "clears";
   /** Whether a stop removes the specification with its secrets, so that a start brings a new one. */
   readonly forgetsSpec: boolean;
-  /** What happens when its machine is taken back or lost (steps/end/requeue.ts). Absent: its run ends. */
+  /** What happens when its machine is taken back or lost (steps/end/return-to-queue.ts). Absent: the environment ends. */
   readonly onInterruption?: "requeue" | undefined;
 }
 

@@ -10,9 +10,9 @@ import { computeDigest, matchesDigest } from "../record/run/observation-digest.t
 import { noteAnswer } from "../record/run/unseen.ts";
 import { alsoAfter, changed, noLaterThan, notifyPool, requeueAt } from "../record/step-result.ts";
 import { checkUse, nextUseCheckAt } from "./auto-stop.ts";
+import { endInterrupted, leavesAt } from "./end/end-interrupted.ts";
 import { endItself } from "./end/end-itself.ts";
 import { stopping } from "./end/end-run.ts";
-import { endInterrupted, leavesAt } from "./end/interrupted.ts";
 import { followLog, nextCopyAt } from "./end/log.ts";
 import { noStartFrom } from "./end/release.ts";
 import { checkGpus, nextGpuCheckAt } from "./gpu-idle.ts";

@@ -57,18 +57,27 @@ export function describeLoss({ run: { interruption } }: Pick<Environment, "run">
   return `Its machine was taken back by EC2 Spot: ${node}`;
 }
 
-/** Reports whether the run lost its machine, or its command was killed after a notice that it would lose it. */
+/**
+ * Reports whether the run lost a machine, or its command was killed after a notice that it would. Of several machines,
+ * the others may fail before a loss is certain, because their peer is silent.
+ */
 export function isInterrupted(
-  { run: { interruption } }: Pick<Environment, "run">,
-  { isTaken, reason }: Pick<Observation, "isTaken" | "reason">,
+  environment: Pick<Environment, "run">,
+  { isDisrupted, reason, exitCode, nodes }: Pick<Observation, "isDisrupted" | "reason" | "exitCode" | "nodes">,
 ): boolean {
-  const isAnnounced = interruption !== undefined && interruption.kind !== "rebalance";
-  return isTaken === true || (isAnnounced && /^command was killed by signal SIG(TERM|KILL)$/.test(reason ?? ""));
+  const isKilled = /^command was killed by signal SIG(TERM|KILL)$/.test(reason ?? "");
+  const lacksPeer = nodes.length > 1 && exitCode !== 0 && nodes.some(({ silent }) => silent !== null);
+  return isDisrupted === true || lacksPeer || (isKilled && isTakenBack(environment));
+}
+
+/** Reports whether a provider certainly takes a machine of the run back. */
+export function isTakenBack({ run: { interruption } }: Pick<Environment, "run">): boolean {
+  return interruption !== undefined && interruption.kind !== "rebalance";
 }
 
 /** Returns why the run is ended before its provider takes the machine back. */
 export function describeLeaving({ run: { interruption } }: Pick<Environment, "run">): string {
-  return `EC2 Spot takes its machine back: ${interruption?.node ?? ""}`;
+  return `It left its machine before EC2 Spot takes it back: ${interruption?.node ?? ""}`;
 }
 
 /** Returns why the run ended without an exit code. The cluster itself may not know of EC2's notice. */

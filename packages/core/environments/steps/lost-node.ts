@@ -5,7 +5,7 @@ import type { Environment } from "../record/record.ts";
 import type { Machine } from "../record/run/machine.ts";
 import { changed, requeueAt, waitedFor } from "../record/step-result.ts";
 import { addEntry } from "../record/timeline.ts";
-import { endInterrupted } from "./end/interrupted.ts";
+import { endInterrupted } from "./end/end-interrupted.ts";
 import { describeLoss } from "./interruption.ts";
 
 export interface MachineCheck {

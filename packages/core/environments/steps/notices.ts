@@ -5,7 +5,7 @@ import { printableText } from "../../text/printable-text.ts";
 import type { EndPhase } from "../record/phases.ts";
 import { type Environment, isEnded } from "../record/record.ts";
 import { IDLE_WARNING } from "./auto-stop.ts";
-import { isRequeued } from "./end/interrupted.ts";
+import { isReturningToQueue } from "./end/end-interrupted.ts";
 import { GPU_WARNING } from "./gpu-idle.ts";
 import { INTERRUPTION_WARNING, INTERRUPTION_WITHDRAWN } from "./interruption.ts";
 import { END_WARNING, EXTENDED, isWarned } from "./warnings.ts";
@@ -103,7 +103,7 @@ export function endMessage(environment: Environment, noun = "environment"): stri
     run,
     reason,
   } = environment;
-  const stopped = isRequeued(environment) ? "was interrupted" : "was stopped";
+  const stopped = isReturningToQueue(environment) ? "was interrupted and returns to the queue" : "was stopped";
   const verb = outcome ? verbs[outcome.phase] : run.error === null ? stopped : "has failed";
   const why = outcome ? outcome.reason : (run.error ?? reason);
   return printableText(`This ${noun} ${verb}${why ? `: ${why}` : ""}`);

@@ -51,7 +51,7 @@ export async function requestExtension(
       throw new Problem("conflict", `Cannot extend ${ctx.noun} ${id} in status ${word}`);
     }
     const wantedMs = environment.size.wantedMs + extraMs;
-    const total = wantedMs / HOUR_MS;
+    const total = (wantedMs + (environment.times.earlierMs ?? 0)) / HOUR_MS;
     const limit = ctx.settings.maxTotalHours;
     if (total > limit) {
       const text = `Cannot extend beyond ${limit} hours in total. Total would be ${Number(total.toFixed(3))} hours`;

@@ -20,7 +20,7 @@ export function requestRestart(environment: Environment, now: number, run: NewRu
   return phase === "stopped" ? restart(environment, now, run) : environment;
 }
 
-/** Returns a stopped environment queued for a new run; the previous run was seen gone. It keeps its disk. */
+/** Returns an environment queued for its next run. The caller has seen the previous run gone. It keeps its disk. */
 export function restart(environment: Environment, now: number, run: NewRun, note: string | null = null): Environment {
   const { access, resources, disk } = environment;
   const size = run.size ?? environment.size;
@@ -46,9 +46,10 @@ export function restart(environment: Environment, now: number, run: NewRun, note
     // Limits may come from a resize for a start that was dropped since, so fit them to this size.
     resources: resources && withinUnits(resources, size.units),
     events: { ...environment.events, receiver: { ...environment.events.receiver, run: run.receiver } },
-    disk: disk && { ...disk, attached: false, ...(mayHaveWritten(disk) && { written: true }) },
+    disk: disk && { ...disk, attached: false, released: false, ...(mayHaveWritten(disk) && { written: true }) },
+    // A disk keeps its zone, and own volumes pin theirs.
     zone: disk ? environment.zone : zonePinnedBy(environment.volumes.find(({ volume }) => volume)?.volume),
-    times: timesOfNext(environment),
+    times: resetTimes(environment),
     queuedAt: now,
     unseen: undefined,
     end: { ...environment.end, at: null, cleanSince: null, cleanLooks: 0 },
@@ -59,7 +60,7 @@ export function restart(environment: Environment, now: number, run: NewRun, note
   return enter(fresh, "queued", now, note);
 }
 
-function timesOfNext({ times, policy, run: { startedAt }, end: { stoppingAt } }: Environment): Times {
+function resetTimes({ times, policy, run: { startedAt }, end: { stoppingAt } }: Environment): Times {
   if (policy.time !== "run") return times;
   const activeMs = startedAt === null ? 0 : Math.max(0, (stoppingAt ?? startedAt) - startedAt);
   const earlierMs = (times.earlierMs ?? 0) + activeMs;

@@ -4,13 +4,18 @@ import { hasRefusedExtension } from "../../record/changes/extensions.ts";
 import type { Environment } from "../../record/record.ts";
 import { decideEnd } from "../../record/transitions.ts";
 import { describeEnd, isInterrupted } from "../interruption.ts";
+import { endInterrupted, mayReturn } from "./end-interrupted.ts";
 import { endRun, outcomeForExitCode, stopping } from "./end-run.ts";
-import { endInterrupted } from "./interrupted.ts";
 
-/** Ends a run that was seen ended, for the reason that was seen. */
+const INTERRUPTED = "One of its machines is drained or lost";
+
+/** Ends an environment whose run has ended, by the exit code or reason that the cluster reports. */
 export function endItself(environment: Environment, observed: Observation, now: number): Step<Environment> {
   const { policy } = environment;
   const { exitCode, reason, started } = observed;
+  // An exit code of an interrupted command says nothing if its job can go on elsewhere.
+  if (exitCode !== null && isInterrupted(environment, observed) && mayReturn(environment, now))
+    return endInterrupted(environment, now, describeEnd(environment, reason ?? INTERRUPTED));
   if (exitCode !== null) {
     const { phase, reason: words } = outcomeForExitCode(exitCode);
     if (phase === "failed" || policy.restarts) return endRun(environment, now, words ?? "", exitCode);

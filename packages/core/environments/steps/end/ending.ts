@@ -15,6 +15,7 @@ import { noteAnswer } from "../../record/run/unseen.ts";
 import { forgetSecrets } from "../../record/spec.ts";
 import { changed, notifyDisk, notifyPool, requeueAt, waitMs } from "../../record/step-result.ts";
 import { decideEnd } from "../../record/transitions.ts";
+import { isInterrupted } from "../interruption.ts";
 import { checkMachines } from "../lost-node.ts";
 import { tellEnd } from "../notices.ts";
 import { observeRun } from "../observe-run.ts";
@@ -22,14 +23,14 @@ import { releaseUnused } from "../start/disk.ts";
 import { detachOwn } from "../start/own-volumes.ts";
 import { backUp } from "./backup.ts";
 import { keepLastLog } from "./end-command.ts";
+import { isReturningToQueue } from "./end-interrupted.ts";
 import { outcomeForExitCode } from "./end-run.ts";
 import { CHECKS_AFTER_END_MS, finalize } from "./finalize.ts";
-import { isRequeued } from "./interrupted.ts";
 import { removeLeftoverRuns } from "./leftover-runs.ts";
 import { copyLastLog, removeCopies } from "./log.ts";
 import { noStartFrom, noteRemoval, releasableAt, tombstonesFor } from "./release.ts";
-import { detachDisk } from "./requeue.ts";
 import { removeAllButNewest, retainedUntil } from "./retention.ts";
+import { detachDisk, returnToQueue } from "./return-to-queue.ts";
 
 /**
  * Takes the next step of the end: command, log, compute, capacity, disk, final phase
@@ -49,7 +50,8 @@ export async function stepStopping(
   const held = isArchiving(environment) ? undefined : await detachOwn(ctx, environment, now);
   if (held) return held;
   const { disk } = environment;
-  if (isRequeued(environment)) return (await detachDisk(ctx, environment, now)) ?? finalize(ctx, environment, now);
+  if (isReturningToQueue(environment))
+    return (await detachDisk(ctx, environment, now)) ?? returnToQueue(environment, now);
   if (disk && mayHaveWritten(disk) && !disk.released) return backUp(ctx, environment, disk, now);
   if (disk && !disk.released) {
     await releaseUnused(ctx, environment);
@@ -144,13 +146,25 @@ function release(environment: Environment, now: number): Step<Environment> {
  * Replaces the outcome of a limit, or a return to the queue, if the command had exited before
  * (docs/architecture/deadlines.md). The exit code is lost with the removal.
  */
-function endedByItself(environment: Environment, { exitCode, endedAt }: Observation): Environment | undefined {
+function endedByItself(environment: Environment, observed: Observation): Environment | undefined {
   const { end } = environment;
+  const { exitCode, endedAt } = observed;
   const limitAt = end.outcome?.isLimit ? end.outcome.at : undefined;
-  const decidedAt = isRequeued(environment) ? (end.stoppingAt ?? 0) : limitAt;
+  const decidedAt = isReturningToQueue(environment) ? leftAt(environment, observed) : limitAt;
   if (decidedAt === undefined || exitCode === null || endedAt === null || endedAt >= decidedAt) return undefined;
   const undecided = { ...environment, end: { ...end, outcome: null } };
   return decideEnd(undecided, { ...outcomeForExitCode(exitCode), at: endedAt });
+}
+
+/**
+ * Returns before when an exit has nothing to do with the interruption, or undefined if it has. A command that saves and
+ * exits with 0 on SIGTERM returns to the queue, although Kubernetes reports its end in whole seconds.
+ */
+function leftAt(environment: Environment, observed: Observation): number | undefined {
+  const { terminatedAt, removedAt } = environment.run;
+  const isAskedToEnd = terminatedAt !== undefined || removedAt !== null;
+  if (isAskedToEnd || isInterrupted(environment, observed)) return undefined;
+  return Math.floor((environment.end.stoppingAt ?? 0) / 1000) * 1000;
 }
 
 /** Time for an ordinary removal of a run on a lost machine. */

@@ -11,9 +11,7 @@ import { changed, requeueAt } from "../../record/step-result.ts";
 import { enter } from "../../record/transitions.ts";
 import { asStopped } from "../../verbs/stop.ts";
 import { removeVolumes } from "../start/own-volumes.ts";
-import { isRequeued } from "./interrupted.ts";
 import { keepArchive } from "./keep-archive.ts";
-import { requeue } from "./requeue.ts";
 
 /** Searches for late objects after the end (docs/architecture/consistency.md#paused-workers). */
 export const CHECKS_AFTER_END_MS = [60_000, 600_000];
@@ -25,7 +23,6 @@ export async function finalize(ctx: WorkerContext, environment: Environment, now
     end: { outcome },
   } = environment;
   if (outcome) return leaveNothing(ctx, environment, outcome, now);
-  if (isRequeued(environment)) return requeue(environment, now);
   const {
     run: { error: broken },
     addressLabel,

@@ -12,6 +12,10 @@ import type { Environment } from "../../record/record.ts";
 import { alsoAfter } from "../../record/step-result.ts";
 import { addEntry } from "../../record/timeline.ts";
 
+const noBytes = new Uint8Array();
+/** The longest copy, which is also what the cluster keeps of one run. */
+const MOST_BYTES = 1024 * 1024;
+
 type LogContext = Context<"compute" | "blobs">;
 
 /** Copies the log of a live run, at most every 2 s. The record changes only for a reader or a new copy. */
@@ -58,7 +62,7 @@ export async function copyLog(
     if (bytes.length === 0 || isSame) return { ...environment, log: { ...log, at: now, failed: false } };
     const blob = `${getCopies(environment)}/${ctx.ids.uid().slice(0, 12)}-${start + bytes.length}`;
     const earlier = printedFrom === 0 ? await readEarlier(ctx, environment, MOST_BYTES - bytes.length) : noBytes;
-    const copy = joined(earlier, bytes);
+    const copy = concatBytes(earlier, bytes);
     await ctx.blobs.put(blob, copy);
     const copiedFrom = start - earlier.length;
     const kept = {
@@ -80,7 +84,10 @@ export async function copyLog(
   }
 }
 
-/** Returns the last output of earlier runs. An environment that was started again by its owner begins a new log. */
+/**
+ * Returns the last output of earlier runs, from the former copy. An environment that was started again by its owner
+ * begins a new log.
+ */
 async function readEarlier(ctx: LogContext, environment: Environment, mostBytes: number): Promise<Uint8Array> {
   const { log, policy } = environment;
   const base = baseOfRun(environment);
@@ -90,17 +97,13 @@ async function readEarlier(ctx: LogContext, environment: Environment, mostBytes:
   return bytes?.subarray(0, base - start).slice(-mostBytes) ?? noBytes;
 }
 
-function joined(first: Uint8Array, second: Uint8Array): Uint8Array {
+function concatBytes(first: Uint8Array, second: Uint8Array): Uint8Array {
   if (first.length === 0) return second;
   const all = new Uint8Array(first.length + second.length);
   all.set(first);
   all.set(second, first.length);
   return all;
 }
-
-const noBytes = new Uint8Array();
-/** As much as the cluster keeps of one run. */
-const MOST_BYTES = 1024 * 1024;
 
 function getCopies({ uid }: Environment): string {
   return `logs/${uid}`;

@@ -28,7 +28,9 @@ export async function attachDisk(
   const at = disk.restored?.by === environment.uid ? disk.restored.at : null;
   const note =
     at === null ? olderNote(use.name, disk) : `Disk '${use.name}' restored from its backup of ${utcText(at)}`;
-  return changed(note ? addEntry(attached, now, note) : attached, now, "opened its disk");
+  // An earlier run of the environment has said so.
+  const isSaid = environment.starts > 0 && environment.events.timeline.some(({ reason }) => reason === note);
+  return changed(note && !isSaid ? addEntry(attached, now, note) : attached, now, "opened its disk");
 }
 
 function olderNote(name: string, { lost, snapshots }: Disk): string | undefined {

@@ -36,7 +36,8 @@ export async function giveAccess(
 ): Promise<Step<Environment> | undefined> {
   const { guests, keyed } = environment.access;
   const isAwaited = guests.some(({ state, tries }) => state === "fetched" || (state === "wanted" && tries === 0));
-  const isUnapplied = keyed && environment.access.applied?.run !== environment.run.n;
+  const hasKeys = keyed || guests.some(({ state }) => state === "in");
+  const isUnapplied = hasKeys && environment.access.applied?.run !== environment.run.n;
   if (isAwaited || isUnapplied) return awaitAccess(ctx, environment, observed, now);
   return awaitJupyter(ctx, environment, observed, now);
 }

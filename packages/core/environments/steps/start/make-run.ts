@@ -14,8 +14,8 @@ import { type Environment, toKey } from "../../record/record.ts";
 import { decryptSpec, type OpenSpec } from "../../record/spec.ts";
 import { changed, waitedForStart } from "../../record/step-result.ts";
 import { addEntry, shorten } from "../../record/timeline.ts";
+import { hasReturnsLeft } from "../end/end-interrupted.ts";
 import { endRun } from "../end/end-run.ts";
-import { isEvictable } from "../end/interrupted.ts";
 import { takeBackWarning } from "../warnings.ts";
 import { bindMs } from "./revoke-grant.ts";
 
@@ -51,7 +51,7 @@ export async function makeRun(ctx: WorkerContext, environment: Environment, now:
     ports: environment.ports,
     addressLabel: environment.addressLabel ?? undefined,
     resources: environment.resources,
-    isEvictable: isEvictable(environment) || undefined,
+    isEvictable: hasReturnsLeft(environment) || undefined,
     until: clusterDeadline(ctx, environment, now),
   });
   if (refusal instanceof RunRefused) return endRun(environment, now, refusal.message);

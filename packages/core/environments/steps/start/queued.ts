@@ -92,7 +92,7 @@ interface Offer {
  */
 async function findGrant(
   ctx: WorkerContext,
-  { uid, run, size, dueAt, times, zone: ownZone }: Environment,
+  { uid, run, size, dueAt, times, zone: ownZone, policy, starts }: Environment,
   named: readonly string[],
   now: number,
 ): Promise<Offer | "closed" | undefined> {
@@ -119,7 +119,10 @@ async function findGrant(
   if (!isOpen || pinned.some((node) => isInParts(closedNow, node))) return "closed";
   if (pinned.some((node) => currentInterruption(node, now))) return "closed";
   const zone = pinned[0]?.zone ?? awaited ?? (makeable && zoneForVolume(makeable, open?.zones ?? [], uid)) ?? null;
-  const avoids = makeable && avoidable(ctx, size.pool, closed);
+  // Nothing may close the machine that an interrupted run has left.
+  const hasLeft = policy.onInterruption === "requeue" && starts > 0;
+  const left = hasLeft ? run.machines.map(({ name }) => ({ node: name })) : [];
+  const avoids = makeable && avoidable(ctx, size.pool, [...closed, ...left]);
   return { grant, machines: listMachines({ nodes }), zone, avoids, startupMs: growth?.longestStartupMs };
 }
 

@@ -10,8 +10,8 @@ import { type Environment, type Withdrawn, waitingFields } from "../../record/re
 import { noRun } from "../../record/run/run-state.ts";
 import { changed, notifyPool, requeueAt, waited } from "../../record/step-result.ts";
 import { enter } from "../../record/transitions.ts";
+import { endInterrupted } from "../end/end-interrupted.ts";
 import { endRun } from "../end/end-run.ts";
-import { endInterrupted } from "../end/interrupted.ts";
 import { noStartFrom, noteRemoval, releasableAt, tombstonesFor } from "../end/release.ts";
 import { checkMachines, nextMachineCheckAt } from "../lost-node.ts";
 

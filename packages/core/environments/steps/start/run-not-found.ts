@@ -2,8 +2,9 @@ import type { Observation } from "../../../ports/compute.ts";
 import type { Step, WorkerContext } from "../../../reconciler/step.ts";
 import type { Environment } from "../../record/record.ts";
 import { changed, requeueAt } from "../../record/step-result.ts";
+import { endInterrupted } from "../end/end-interrupted.ts";
 import { endRun } from "../end/end-run.ts";
-import { endInterrupted } from "../end/interrupted.ts";
+import { isTakenBack } from "../interruption.ts";
 
 /** Time before the second check for a missed run: ten seconds on clocks that are 17 s apart. */
 const AGAIN_MS = 27_000;
@@ -37,7 +38,7 @@ async function endUnlessListed(ctx: WorkerContext, environment: Environment, now
   const listed = await ctx.compute.listRuns(uid);
   if (listed.some((listedRun) => listedRun.uid === uid && listedRun.run === run.n))
     return clearMissing(environment, now);
-  const end = run.interruption ? endInterrupted : endRun;
+  const end = isTakenBack(environment) ? endInterrupted : endRun;
   return end(environment, now, "Its compute was deleted in the cluster, but not by Berth");
 }
 

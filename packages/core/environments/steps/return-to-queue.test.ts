@@ -8,6 +8,7 @@ import {
 } from "#tests/worlds/memory-world.ts";
 import { findDisk } from "../../disks/record.ts";
 import type { InterruptionKind } from "../../ports/compute.ts";
+import { keyText } from "../../store/keys.ts";
 import { reservation } from "../record/policy.ts";
 import type { Environment } from "../record/record.ts";
 import { requestCancel, requestExtension } from "../verbs/actions.ts";
@@ -70,6 +71,12 @@ async function evicted({ world, read }: Running): Promise<Environment> {
   throw new Error("The job does not leave");
 }
 
+/** Signals a change of the run, as the cluster does. */
+async function signal({ world, read }: Running): Promise<void> {
+  await world.queue.send("work", { look: keyText(await read()), hint: true });
+  await world.deliver();
+}
+
 async function readDisk({ world, read }: Running) {
   const { owner, disk } = await read();
   return findDisk(world.ctx, owner, disk?.uid ?? "");
@@ -100,11 +107,11 @@ test("a job leaves a Spot machine before EC2 takes it back, and goes on elsewher
   expect(after.times).toMatchObject({ earlierMs: size.wantedMs - after.size.wantedMs });
   expect(await phasesOf(job)).toEqual(["queued", "preparing", "active", "stopping", "queued", "preparing", "active"]);
   expect(after.events.timeline.map(({ reason }) => reason)).toContainEqual(
-    `EC2 Spot takes its machine back: ${node}; it is queued again`,
+    `Queued again with 1439 minutes left: It left its machine before EC2 Spot takes it back: ${node}`,
   );
 });
 
-test("its command gets SIGTERM, and the log has what it prints then, and the output of the next run", async () => {
+test("a job that leaves a Spot machine gets SIGTERM, and its log keeps the output of all runs", async () => {
   const job = await running();
   const { world, read } = job;
   const { uid } = await read();
@@ -131,11 +138,15 @@ test("its command gets SIGTERM, and the log has what it prints then, and the out
 });
 
 test.each([
-  ["a machine that is lost without a notice", loseMachine, /^Its machine was lost: h100-\d; it is queued again$/],
+  [
+    "a machine that is lost without a notice",
+    loseMachine,
+    /^Queued again with 1440 minutes left: Its machine was lost: h100-\d$/,
+  ],
   [
     "a drain",
     async ({ world, read }: Running) => world.compute.evict((await read()).uid, 1),
-    /^it was evicted from its machine; it is queued again$/,
+    /^Queued again with 1440 minutes left: it was evicted from its machine$/,
   ],
 ])("%s returns a job to the queue", async (_, interrupt, reason) => {
   const job = await running();
@@ -159,7 +170,7 @@ test("a lost machine of a job of several machines returns the whole job to the q
   expect([phase, run.n, run.machines.length]).toEqual(["active", 2, 2]);
 });
 
-test("a job that did not ask for it fails, and says why", async () => {
+test("a job without onInterruption fails with its machine, and says why", async () => {
   const job = await running({ policy: reservation });
 
   await loseMachine(job);
@@ -232,7 +243,7 @@ test("a job that is cancelled on its way back to the queue ends, and its disk is
   expect(await readDisk(job)).toMatchObject({ heldBy: null, snapshots: [{ completed: true }] });
 });
 
-test("a job that is cancelled while it is queued again is backed up too", async () => {
+test("a job that is cancelled after it was queued again is backed up", async () => {
   const job = await running({}, { nodes: newNodes({ h100: 1 }) });
   const { world, read } = job;
   await loseMachine(job);
@@ -247,7 +258,7 @@ test("a job that is cancelled while it is queued again is backed up too", async 
   expect((await readDisk(job))?.snapshots).toMatchObject([{ completed: true }]);
 });
 
-test("an extension that is requested on the way back to the queue counts", async () => {
+test("an extension on the way back to the queue lengthens the next run", async () => {
   const job = await running({}, slowly);
   const { world, read } = job;
   await evicted(job);
@@ -260,7 +271,7 @@ test("an extension that is requested on the way back to the queue counts", async
   expect(size.wantedMs + (times.earlierMs ?? 0)).toBe(25 * HOUR);
 });
 
-test("a command that had exited before its job left its machine is not run again", async () => {
+test("a command that exited before the decision to leave is not run again", async () => {
   const job = await running();
   const { world, read } = job;
   await notify(job);
@@ -270,9 +281,112 @@ test("a command that had exited before its job left its machine is not run again
     const seen = await observe(...of);
     const { phase, end } = await read();
     if (!seen || phase !== "stopping" || end.outcome) return seen;
-    return { ...seen, state: "ended", exitCode: 0, endedAt: (end.stoppingAt ?? 0) - 1 };
+    return { ...seen, state: "ended", exitCode: 0, endedAt: (end.stoppingAt ?? 0) - 1_000 };
   };
   await world.advance(2 * MINUTE);
 
   expect(await read()).toMatchObject({ phase: "completed", run: { n: 1 } });
+});
+
+test("a command that saves and exits with 0 on SIGTERM runs again, although its end is reported in whole seconds", async () => {
+  const job = await running();
+  const { world, read } = job;
+  await notify(job);
+  const { observe } = world.compute;
+  world.compute.observe = async (...of) => {
+    const seen = await observe(...of);
+    const { phase, run, end } = await read();
+    if (!seen || phase !== "stopping" || run.n > 1) return seen;
+    return { ...seen, state: "ended", exitCode: 0, endedAt: Math.floor((end.stoppingAt ?? 0) / 1000) * 1000 };
+  };
+  await world.advance(2 * MINUTE);
+
+  expect(await read()).toMatchObject({ phase: "active", run: { n: 2 } });
+});
+
+test("a job stays out of the queue until its disk is detached from the old machine", async () => {
+  const job = await running();
+  const { world, read } = job;
+  const { findVolume } = world.ctx.volumes;
+  let isAttached = true;
+  world.ctx.volumes.findVolume = async (id) => {
+    const volume = await findVolume(id);
+    return volume && { ...volume, attached: isAttached };
+  };
+
+  world.compute.evict((await read()).uid, 1);
+  await world.advance(MINUTE);
+  const waiting = await read();
+  isAttached = false;
+  await world.advance(2 * MINUTE);
+
+  expect(waiting).toMatchObject({ phase: "stopping", end: { waitsFor: "Waits until its volumes are detached" } });
+  expect(await read()).toMatchObject({ phase: "active", run: { n: 2 } });
+});
+
+test("the cluster may evict a job until its eleventh run", async () => {
+  const job = await running();
+  const { apply } = job.world.compute;
+  const evictable: boolean[] = [];
+  job.world.compute.apply = (run) => {
+    evictable.push(run.isEvictable ?? false);
+    return apply(run);
+  };
+
+  for (let run = 1; run <= 10; run++) {
+    job.world.compute.evict((await job.read()).uid, run);
+    await job.world.advance(2 * MINUTE);
+  }
+
+  expect(evictable).toEqual([...Array.from({ length: 9 }, () => true), false]);
+});
+
+test("an extension counts the time of earlier runs towards the most hours in total", async () => {
+  const job = await running();
+  const { world, read } = job;
+  await world.advance(2 * HOUR);
+  world.compute.evict((await read()).uid, 1);
+  await world.advance(2 * MINUTE);
+  const { maxTotalHours } = world.ctx.settings;
+
+  const extend = (hours: number) => requestExtension(world.as("alice"), "job", hours * HOUR);
+
+  expect((await read()).run.n).toBe(2);
+  await expect(extend(maxTotalHours - 24 + 1)).rejects.toThrow(`Cannot extend beyond ${maxTotalHours} hours in total`);
+  await expect(extend(maxTotalHours - 24)).resolves.toMatchObject({ kind: "extend" });
+});
+
+test("a command that exits with 0 in a drain that only its Job has recorded is run again", async () => {
+  const job = await running();
+  const { world, read } = job;
+  const { observe } = world.compute;
+  world.compute.observe = async (uid, run) => {
+    const seen = await observe(uid, run);
+    if (!seen || run > 1) return seen;
+    return { ...seen, state: "ended", exitCode: 0, endedAt: world.clock.now() - MINUTE, isDisrupted: true };
+  };
+
+  await signal(job);
+  await world.advance(2 * MINUTE);
+
+  expect(await read()).toMatchObject({ phase: "active", run: { n: 2 } });
+});
+
+test("a command that fails because its peer's machine is silent is run again on all machines", async () => {
+  const nodes = newNodes({ h100: 4 });
+  const job = await running(newEnvironment("job", { gpus: 16, hours: 24, command: "train" }), { nodes });
+  const { world, read } = job;
+  const { observe } = world.compute;
+  world.compute.observe = async (uid, run) => {
+    const seen = await observe(uid, run);
+    if (!seen || run > 1 || (await read()).phase !== "active") return seen;
+    const [first, ...others] = seen.nodes;
+    const silent = first ? [{ ...first, silent: "notReady" as const }, ...others] : [];
+    return { ...seen, state: "ended", exitCode: 1, endedAt: world.clock.now(), nodes: silent };
+  };
+
+  await signal(job);
+  await world.advance(2 * MINUTE);
+
+  expect(await read()).toMatchObject({ phase: "active", run: { n: 2 } });
 });
