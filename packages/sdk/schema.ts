@@ -33,7 +33,7 @@ export interface components {
             created_at: string;
             /**
              * Format: date-time
-             * @description When the job's time is over; null until it is active.
+             * @description When the job's time is over; null while it is queued or preparing.
              */
             expires_at: string | null;
             /** @description The job's name, for people. */
@@ -72,7 +72,7 @@ export interface components {
             secondary_users: string[];
             /**
              * Format: date-time
-             * @description When the job became active; null until then.
+             * @description When the job first became active; null until then.
              */
             launched_at: string | null;
             /** @description Why there is no Jupyter on an active job that was to have one; null otherwise. */
@@ -95,11 +95,11 @@ export interface components {
             /** @description GPUs times the hours in which the job was active, up to its end. */
             gpu_hours: number;
             /**
-             * @description What becomes of the job when its machine is taken back, drained or lost: it fails (default), or waits in the queue again with its disk and the time that it has left.
+             * @description What happens when the job's machine is taken back, drained or lost. `fail` (default): the job fails. `requeue`: it returns to the queue with its disk and its remaining time.
              * @enum {string}
              */
             on_interruption: "fail" | "requeue";
-            /** @description How often the job was interrupted and queued again. */
+            /** @description How often the job returned to the queue after an interruption. */
             requeue_count: number;
             /** @description Whole minutes until `estimated_start_time`; omitted if there is no estimate. */
             estimated_wait_minutes?: number;
@@ -897,7 +897,7 @@ export interface components {
             created_at: string;
             /**
              * Format: date-time
-             * @description When the job's time is over; null until it is active.
+             * @description When the job's time is over; null while it is queued or preparing.
              */
             expires_at: string | null;
             /** @description The job's name, for people. */
@@ -944,7 +944,7 @@ export interface components {
             ssh_host_key: string | null;
             /**
              * Format: date-time
-             * @description When the job became active; null until then.
+             * @description When the job first became active; null until then.
              */
             launched_at: string | null;
             /** @description The port of `jupyter_url`; null until Jupyter answers. */
@@ -969,11 +969,11 @@ export interface components {
             /** @description GPUs times the hours in which the job was active, up to its end. */
             gpu_hours: number;
             /**
-             * @description What becomes of the job when its machine is taken back, drained or lost: it fails (default), or waits in the queue again with its disk and the time that it has left.
+             * @description What happens when the job's machine is taken back, drained or lost. `fail` (default): the job fails. `requeue`: it returns to the queue with its disk and its remaining time.
              * @enum {string}
              */
             on_interruption: "fail" | "requeue";
-            /** @description How often the job was interrupted and queued again. */
+            /** @description How often the job returned to the queue after an interruption. */
             requeue_count: number;
             /** @description Whole minutes until `estimated_start_time`; omitted if there is no estimate. */
             estimated_wait_minutes?: number;
@@ -1112,7 +1112,7 @@ export interface components {
             created_at: string;
             /**
              * Format: date-time
-             * @description When the job's time is over; null until it is active.
+             * @description When the job's time is over; null while it is queued or preparing.
              */
             expires_at: string | null;
             /** @description The job's name, for people. */
@@ -1159,7 +1159,7 @@ export interface components {
             ssh_host_key: string | null;
             /**
              * Format: date-time
-             * @description When the job became active; null until then.
+             * @description When the job first became active; null until then.
              */
             launched_at: string | null;
             /** @description The port of `jupyter_url`; null until Jupyter answers. */
@@ -1184,11 +1184,11 @@ export interface components {
             /** @description GPUs times the hours in which the job was active, up to its end. */
             gpu_hours: number;
             /**
-             * @description What becomes of the job when its machine is taken back, drained or lost: it fails (default), or waits in the queue again with its disk and the time that it has left.
+             * @description What happens when the job's machine is taken back, drained or lost. `fail` (default): the job fails. `requeue`: it returns to the queue with its disk and its remaining time.
              * @enum {string}
              */
             on_interruption: "fail" | "requeue";
-            /** @description How often the job was interrupted and queued again. */
+            /** @description How often the job returned to the queue after an interruption. */
             requeue_count: number;
             /** @description Whole minutes until `estimated_start_time`; omitted if there is no estimate. */
             estimated_wait_minutes?: number;
@@ -1812,6 +1812,7 @@ export interface components {
             webhook_url?: string | null;
             /** @description Whether Jupyter answers; in a submit, whether to start it. `actions` shows later requests. */
             jupyter_enabled?: boolean | null;
+            /** @description What happens when the job's machine is taken back, drained or lost. `fail` (default): the job fails. `requeue`: it returns to the queue with its disk and its remaining time. */
             on_interruption?: ("fail" | "requeue") | null;
         };
         SubmittedJob: {

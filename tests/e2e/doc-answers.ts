@@ -55,6 +55,8 @@ export const furtherJobKeys = [
   "exit_code",
   "ended_at",
   "gpu_hours",
+  "on_interruption",
+  "requeue_count",
 ];
 
 export const actionMessages = {

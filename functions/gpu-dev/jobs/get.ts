@@ -113,6 +113,8 @@ function toJob(environment: Environment, command: string | undefined, beside: Be
 function toTimelineEntry(entry: TimelineEntry, environment: Environment): z.infer<typeof Job>["timeline"][number] {
   const { end, events } = environment;
   const isRequeued = events.timeline.some(({ n, phase }) => n > entry.n && phase === "queued");
-  const outcome = entry.phase === "stopping" && !isRequeued ? end.outcome : null;
+  // A job may be cancelled on its way back to the queue.
+  const isDecided = end.outcome !== null && end.outcome.at <= entry.at;
+  const outcome = entry.phase === "stopping" && isDecided && !isRequeued ? end.outcome : null;
   return { at: wholeSeconds(entry.at), status: toStatus({ ...entry, end: { outcome } }), reason: entry.reason };
 }

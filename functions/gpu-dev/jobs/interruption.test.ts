@@ -31,7 +31,7 @@ test("a Spot interruption is in the job's warning, its timeline and its webhook"
   expect(events.at(-1)).toMatchObject({ job_id, status: "active", reason: words });
 });
 
-test("a job that asks for it is queued again in status, timeline and webhook, and goes on", async () => {
+test("an evicted job with on_interruption requeue is queued in status, timeline and webhook, and active again", async () => {
   const delays = { removeMs: 20_000 };
   const world = await httpWorld({ nodes: newNodes({ "cpu-x86": 2 }), delays, bodyOf: toJobEvent });
   const key = await world.login();
@@ -54,12 +54,15 @@ test("a job that asks for it is queued again in status, timeline and webhook, an
 
   expect(before).toMatchObject({ status: "active", on_interruption: "requeue", requeue_count: 0, duration_hours: 2 });
   expect(between).toMatchObject({ expires_at: null, ssh_command: null, ended_at: null });
+  expect(between.status_reason).toBe("it was evicted from its machine; it returns to the queue");
   expect(after).toMatchObject({ status: "active", requeue_count: 1, launched_at: before.launched_at });
   expect(after.duration_hours).toBeCloseTo(1, 1);
   const statuses = after.timeline.map(({ status }) => status).filter((status, at, all) => status !== all[at - 1]);
   expect(statuses).toEqual(["queued", "preparing", "active", "queued", "preparing", "active"]);
-  expect(after.timeline.map(({ reason }) => reason)).toContainEqual("Queued again with 60 minutes left");
-  const told = world.fetch.posts.map((post) => (JSON.parse(post.body) as { status: string }).status);
+  expect(after.timeline.map(({ reason }) => reason)).toContainEqual(QUEUED_AGAIN);
+  const posts = world.fetch.posts.map((post) => JSON.parse(post.body) as { status: string; reason: string | null });
+  expect(posts).toContainEqual(expect.objectContaining({ status: "queued", reason: QUEUED_AGAIN }));
+  const told = posts.map(({ status }) => status);
   expect(told.filter((status, at) => status !== told[at - 1])).toEqual([...statuses, "failed"]);
   // The former end keeps its status when another end follows.
   expect(ended.timeline.map(({ status }) => status).filter((status, at, all) => status !== all[at - 1])).toEqual([
@@ -68,8 +71,11 @@ test("a job that asks for it is queued again in status, timeline and webhook, an
   ]);
 });
 
+const QUEUED_AGAIN = "Queued again with 60 minutes left: it was evicted from its machine";
+
 interface Shown {
   readonly status: string;
+  readonly status_reason: string | null;
   readonly launched_at: string;
   readonly duration_hours: number;
   readonly timeline: readonly { readonly status: string; readonly reason: string | null }[];

@@ -32,7 +32,7 @@ export const JobSummary = z
     instance_type: z.string().describe("The machine, by its AWS name."),
     duration_hours: z.number().describe("Duration in hours. A shown job's duration includes its extensions."),
     created_at: Timestamp.describe("When it was created."),
-    expires_at: Timestamp.nullable().describe("When the job's time is over; null until it is active."),
+    expires_at: Timestamp.nullable().describe("When the job's time is over; null while it is queued or preparing."),
     name: z.string().describe("The job's name, for people."),
     pod_name: z.string().describe("The pod's name, for people."),
     node_ip: z.string().nullable().describe("The address of SSH; null unless the job is active."),
@@ -65,7 +65,7 @@ export const JobSummary = z
       .describe(
         "The public key by which the job's SSH server is known, for `known_hosts`; null unless the job is active.",
       ),
-    launched_at: Timestamp.nullable().describe("When the job became active; null until then."),
+    launched_at: Timestamp.nullable().describe("When the job first became active; null until then."),
     jupyter_port: z.int().nullable().describe("The port of `jupyter_url`; null until Jupyter answers."),
     jupyter_error: z
       .string()
@@ -94,7 +94,7 @@ export const JobSummary = z
     ended_at: Timestamp.nullable().describe("When the job ended. Null until its end is decided."),
     gpu_hours: z.number().describe("GPUs times the hours in which the job was active, up to its end."),
     on_interruption: OnInterruption,
-    requeue_count: z.int().describe("How often the job was interrupted and queued again."),
+    requeue_count: z.int().describe("How often the job returned to the queue after an interruption."),
     /** Omitted without an estimate: the predecessor's client would print a null as "None min". */
     estimated_wait_minutes: z
       .int()

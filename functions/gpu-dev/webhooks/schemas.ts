@@ -63,7 +63,7 @@ export function toWebhookDelivery(delivery: Delivery): z.infer<typeof WebhookDel
   };
 }
 
-/** Formats a job's webhook body. Skips `stopping`, because the end follows. */
+/** Formats a job's webhook body. Skips `stopping`: the final phase follows, or `queued` with the reason. */
 export function toJobEvent({ id, entry, environment, username }: DeliveryEvent): object | undefined {
   if (entry.phase === "stopping") return undefined;
   return {

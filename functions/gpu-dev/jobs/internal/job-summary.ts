@@ -47,6 +47,7 @@ export function toJobSummary(
     instance_type: size.instanceType,
     duration_hours: (size.wantedMs - hidden) / HOUR_MS,
     created_at: wholeSeconds(environment.createdAt),
+    // A job that returns to the queue still has its former end in the record.
     expires_at: endsAt === null || status === "queued" ? null : wholeSeconds(endsAt - hidden),
     name: environment.name,
     pod_name: formatPodName(id),
@@ -106,7 +107,8 @@ function activeMs(
 ): number {
   const { earlierMs = 0 } = times;
   if (startedAt === null) return earlierMs;
-  const until = outcome?.at ?? (phase === "stopping" ? (stoppingAt ?? now) : now);
+  const stoppedAt = phase === "stopping" ? (stoppingAt ?? now) : now;
+  const until = Math.min(outcome?.at ?? now, stoppedAt);
   return earlierMs + Math.max(0, until - startedAt);
 }
 

@@ -14,7 +14,7 @@ const statuses = {
   queued: "queued",
   preparing: "preparing",
   active: "active",
-  // Without an outcome, an interrupted job is on its way back to the queue.
+  // Without an outcome, an interrupted job returns to the queue.
   stopping: "queued",
   stopped: "failed",
   completed: "completed",
@@ -55,9 +55,17 @@ export function statusReason(environment: Environment, { advice, now, settings }
     const doing = isUnbound(environment) ? `Capacity granted, preparing ${step ?? "pod"}` : `Preparing ${step}`;
     return environment.reason ? `${doing}: ${environment.reason}` : doing;
   }
+  if (phase === "stopping") return whyItReturns(environment, now);
   if (phase !== "queued") return environment.reason ?? accessProblem(environment);
   if (environment.waitPool === undefined && environment.reason) return environment.reason;
   return waitReason(environment, advice, settings);
+}
+
+/** Returns why an interrupted job returns to the queue, and what that waits for. */
+function whyItReturns(environment: Environment, now: number): string {
+  const { reason, end } = environment;
+  const waitsFor = endWaitsFor(environment, end.stoppingAt ?? now, now);
+  return [reason, "it returns to the queue", waitsFor].filter(Boolean).join("; ");
 }
 
 /** Returns why a user or a key that the job wants is not admitted. */

@@ -17,6 +17,7 @@ import {
   githubName,
   githubNameRule,
   Image,
+  interruptionRule,
   JobName,
   LONGEST_NAME,
   OnInterruption,
@@ -87,7 +88,7 @@ export function Submission(settings: Settings) {
         .boolean()
         .nullish()
         .describe("Whether Jupyter answers; in a submit, whether to start it. `actions` shows later requests."),
-      on_interruption: OnInterruption.nullish(),
+      on_interruption: OnInterruption.nullish().describe(interruptionRule),
     })
     .superRefine(
       (body, ctx) => {
