@@ -40,7 +40,6 @@ export const settingsFlags = {
   },
   github: text("GitHub user whose SSH keys get in too", "user"),
   jupyter: flag("Start Jupyter"),
-  requeue: flag("Queue the job again if its machine is taken back, drained or lost"),
 } as const;
 
 export const settingsAliases = { f: "file", t: "type", g: "gpus", i: "image", e: "env" } as const;
@@ -50,6 +49,7 @@ export const up = buildCommand({
   parameters: {
     flags: {
       ...settingsFlags,
+      requeue: flag("Return the job to the queue if its machine is taken back, drained or lost"),
       detach: flag("Do not wait until the job is active"),
       dryRun: flag("Only tell when the job would start and how many GPU-hours it would use"),
       json,

@@ -17,11 +17,15 @@ export interface SettingsFlags {
   readonly env?: readonly string[];
   readonly github?: string;
   readonly jupyter: boolean;
-  readonly requeue: boolean;
+}
+
+/** Settings that only some commands offer. */
+interface MoreFlags {
+  readonly requeue?: boolean;
 }
 
 /** Returns the settings of the flags, and those of a file where no flag names them. */
-export async function gatherSettings(flags: SettingsFlags, name: string | undefined): Promise<JobSettings> {
+export async function gatherSettings(flags: SettingsFlags & MoreFlags, name: string | undefined): Promise<JobSettings> {
   const settings = settingsOfFlags(flags, name);
   const isFound = flags.file === undefined && settings.type === undefined && hasUsualFile();
   const path = isFound ? usualName : flags.file;
@@ -58,7 +62,10 @@ function showUsualFile(fromFile: JobSettings, flags: JobSettings): void {
 }
 
 /** Returns the settings that the command line names. */
-function settingsOfFlags({ env, jupyter, requeue, ...flags }: SettingsFlags, name: string | undefined): JobSettings {
+function settingsOfFlags(
+  { env, jupyter, requeue, ...flags }: SettingsFlags & MoreFlags,
+  name: string | undefined,
+): JobSettings {
   const { type, gpus, hours, image, disk, diskSize, github } = flags;
   const command = wordsAfterDashes();
   return {

@@ -33,7 +33,10 @@ export const JobFile = z.strictObject({
   ),
   github: key(githubUser, "a GitHub user whose SSH keys get in"),
   jupyter: key(z.boolean(), "true to start Jupyter, or false"),
-  requeue: key(z.boolean(), "true to queue the job again if its machine is taken back, drained or lost, or false"),
+  requeue: key(
+    z.boolean(),
+    "true to return the job to the queue if its machine is taken back, drained or lost, or false",
+  ),
   command: key(texts(16_384), "a command: a line for the shell, or a list of words"),
   pull: key(texts(4096), "paths that `berth run` copies back: one path, or a list"),
 });

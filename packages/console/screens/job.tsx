@@ -77,7 +77,7 @@ function describe(job: Job): Fact[] {
     isolation !== "" && ["Isolation", printable(isolation, 400)],
     job.secondary_users.length > 0 && ["Shared with", printable(job.secondary_users.join(", "))],
     ["GPU-hours", String(job.gpu_hours)],
-    job.requeue_count > 0 && ["Queued again", `${job.requeue_count} times, after interruptions`],
+    job.requeue_count > 0 && ["Requeues", `${job.requeue_count}, after interruptions`],
     job.exit_code !== null && ["Exit code", String(job.exit_code)],
     ["Created", <At key="created" time={job.created_at} />],
     ["Id", <code key="id">{job.job_id}</code>],

@@ -110,7 +110,7 @@ function Settings({ job, set }: FormProps) {
       </label>
       <label className="toggle">
         <input type="checkbox" checked={job.requeue} onChange={({ target }) => set({ requeue: target.checked })} />{" "}
-        Queue it again if its machine is taken back or lost
+        Return it to the queue if its machine is taken back, drained or lost
       </label>
     </section>
   );

@@ -102,6 +102,10 @@ function prepareRun({ dir, keep, yes, ...flags }: RunFlags, settings: JobSetting
   if (words.length === 0) {
     throw new CliError("Say what to run", exitCodes.usage, "For example: berth run --type h100 -- python train.py");
   }
+  if (settings.requeue) {
+    const hint = "Use: berth up --requeue, with a disk";
+    throw new CliError("berth run cannot go on in a job that returns to the queue", exitCodes.usage, hint);
+  }
   const local = localDirectory(dir);
   const { bytes } = listFiles(local);
   if (bytes > mostBytes && !yes) {

@@ -60,7 +60,7 @@ function whatItRuns(job: Job): string[][] {
     ["Exit code", exit_code],
     ["Ended", ended_at],
     ["GPU-hours", gpu_count > 0 ? gpu_hours : null],
-    ["Queued again", requeue_count ? `${requeue_count} times` : null],
+    ["Requeues", requeue_count ? requeue_count : null],
   ] as const;
   return rows.flatMap(([name, value]) => (value === null ? [] : [[name, told`${value}`]]));
 }

@@ -16,6 +16,7 @@ import { printable, told } from "../../terminal/text.ts";
 import { describeJob } from "./show.ts";
 
 interface UpFlags extends SettingsFlags {
+  readonly requeue: boolean;
   readonly detach: boolean;
   readonly dryRun: boolean;
   readonly json: boolean;
