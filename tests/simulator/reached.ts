@@ -33,7 +33,7 @@ const ofEnvironments = {
   "stopped as its machine was lost": (before, next) =>
     before.run.error === null && next.run.error?.startsWith(MACHINE_LOST) === true,
   "queued again as its machine was lost": (before, next) => isRequeued(before, next, MACHINE_LOST),
-  "queued again as EC2 took its machine back": (before, next) => isRequeued(before, next, "EC2 Spot takes"),
+  "queued again as it left a Spot machine": (before, next) => isRequeued(before, next, "It left its machine"),
   "a machine came back in time": (before, next) =>
     isSilent(before) && !isSilent(next) && next.run.machines.length > 0 && next.phase === before.phase,
   "failed at its preparing limit": fails("deadline"),

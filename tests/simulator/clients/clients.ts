@@ -66,7 +66,7 @@ export function clientActions(sim: Scheduler, world: SimulatedWorld): ClientActi
 
 const OFTEN = 0.2;
 /** Without this, a job would have too little time left to be queued again. */
-const LONGER_HOURS = 0.1;
+const LONGER_HOURS = 0.15;
 
 const nobody: Cast = {
   jobs: 0,
@@ -126,7 +126,7 @@ function environmentActions(
   const hours = Math.ceil((1 + sim.random() * 4) * 60) / 3600;
   const disk = sim.random() < 0.6 ? "data" : undefined;
   // Chosen without a random number, so that other schedules stay the same.
-  const isRequeued = Math.floor(at) % 4 === 0;
+  const isRequeued = Math.floor(at) % 3 === 0;
   const more = isRequeued && { policy: { ...reservation, onInterruption: "requeue" } as const };
   const job = () => {
     const command = sim.random() < 0.35 && { command: "train" };

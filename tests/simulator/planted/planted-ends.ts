@@ -241,8 +241,46 @@ export const endBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/steps/end/ending.ts",
-        find: "if (!outcome?.isLimit || exitCode === null",
-        replace: "if (!outcome?.isLimit || outcome.at > 0 || exitCode === null",
+        find: "const limitAt = end.outcome?.isLimit ? end.outcome.at : undefined;",
+        replace: "const limitAt = end.outcome?.isLimit ? 0 : undefined;",
+      },
+    ],
+  },
+  {
+    name: "a job that returns to the queue for its whole time",
+    edits: [
+      {
+        file: "environments/steps/end/return-to-queue.ts",
+        find: "const wantedMs = leftMs(environment, end.stoppingAt ?? now);",
+        replace: "const wantedMs = leftMs(environment, 0) > 0 ? size.wantedMs : now;",
+      },
+    ],
+  },
+  {
+    name: "a disk given back on the way to the queue",
+    caughtBy: {
+      file: "environments/steps/return-to-queue.test.ts",
+      title: "a job that is cancelled after it was queued again is backed up",
+    },
+    edits: [
+      {
+        file: "environments/steps/end/ending.ts",
+        find: "if (isReturningToQueue(environment))\n",
+        replace: "if (isReturningToQueue(environment) && disk?.released !== false)\n",
+      },
+    ],
+  },
+  {
+    name: "a job in the queue whose disk is still attached",
+    caughtBy: {
+      file: "environments/steps/return-to-queue.test.ts",
+      title: "a job stays out of the queue until its disk is detached from the old machine",
+    },
+    edits: [
+      {
+        file: "environments/steps/end/return-to-queue.ts",
+        find: "if (!volume?.attached) return undefined;",
+        replace: "if (volume?.attached || !volume) return undefined;",
       },
     ],
   },

@@ -78,7 +78,7 @@ export const reconcileBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/steps/active.ts",
-        find: "if (!isSignal && (await",
+        find: "if (!isSignal && !isLeaving && (await",
         replace: "if (isSignal !== null && (await",
       },
     ],

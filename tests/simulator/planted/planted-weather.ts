@@ -145,8 +145,8 @@ export const weatherBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/steps/end/ending.ts",
-        find: "if (!outcome?.isLimit || exitCode === null || endedAt === null || endedAt >= outcome.at) return undefined;",
-        replace: "if (!outcome || exitCode === null || endedAt === null) return undefined;",
+        find: "if (decidedAt === undefined || exitCode === null || endedAt === null || endedAt >= decidedAt) return undefined;",
+        replace: "if (!end.outcome || exitCode === null || endedAt === null) return undefined;",
       },
     ],
   },

@@ -1,7 +1,9 @@
+import { reservation } from "#core/environments/record/policy.ts";
 import { noteMachineNotice } from "#core/pools/capacity/machine-notice.ts";
 import { declareNodeGone } from "#core/pools/capacity/node-gone.ts";
 import type { Compute, MachineState, NodeRef } from "#core/ports/compute.ts";
-import type { ClientAction } from "../clients/clients.ts";
+import { newEnvironment } from "../../worlds/memory-world.ts";
+import { type ClientAction, submit } from "../clients/clients.ts";
 import { asUser } from "../planted/as-user.ts";
 import type { Scheduler } from "../scheduler.ts";
 import type { SimulatedWorld } from "../world.ts";
@@ -84,22 +86,38 @@ function dies(sim: Scheduler, world: SimulatedWorld, until: number, name: string
   const joinsAs = sim.random() < 0.6 ? name : REPLACEMENT;
   const isQuick = sim.random() < 0.4;
   const joinsAt = isQuick ? at + sim.random() * 20_000 : Math.max(until, at + (keepsNode ? NOT_READY_MS : 0));
-  const die = () => {
-    kill(sim, world, name);
-    hear(world, formatUid(name), "running", heardAt);
-    if (!keepsNode) world.compute.removeNode(name);
-  };
   // Chosen without a random number, so that other schedules stay the same.
-  const notice = Math.floor(at) % 2 === 0 ? [noticeBefore(sim, world, name, at)] : [];
-  return [...notice, { at, run: die }, joins(sim, world, joinsAs, joinsAt)];
+  const isTold = Math.floor(at) % 3 !== 0;
+  const dying = { name };
+  const die = () => {
+    kill(sim, world, dying.name);
+    hear(world, formatUid(dying.name), "running", heardAt);
+    if (!keepsNode) world.compute.removeNode(dying.name);
+  };
+  const told = isTold ? [startsMoving(sim, world), noticeBefore(sim, world, dying, at)] : [];
+  const join = joins(sim, world, () => (joinsAs === name ? dying.name : joinsAs), joinsAt);
+  return [...told, { at, run: die }, join];
 }
 
-/** EC2 announces two minutes before that it takes the machine back. */
-function noticeBefore(sim: Scheduler, world: SimulatedWorld, name: string, at: number): ClientAction {
-  const tell = () =>
-    asUser(sim, world, "provider", `notice about ${name}`, (ctx) =>
-      noteMachineNotice(ctx, { machine: name, kind: "spot", at: sim.time() }),
+const MOVING = "moves";
+
+/** Starts a job that moves to another machine, and is long enough for that. */
+function startsMoving(sim: Scheduler, world: SimulatedWorld): ClientAction {
+  const policy = { ...reservation, onInterruption: "requeue" } as const;
+  const job = { ...newEnvironment(MOVING, { gpus: 4, hours: 0.3, disk: "moves", command: "train" }), policy };
+  return { at: sim.time(), run: () => submit(sim, world, "erin", job) };
+}
+
+/** EC2 announces two minutes before that it takes a machine back: the one of the job that moves, if it has one. */
+function noticeBefore(sim: Scheduler, world: SimulatedWorld, dying: { name: string }, at: number): ClientAction {
+  const tell = () => {
+    const moving = [...world.watch.living().values()].find(({ id }) => id === MOVING);
+    const [machine] = moving?.run.machines ?? [];
+    if (machine?.uid === formatUid(machine?.name ?? "")) dying.name = machine?.name ?? dying.name;
+    asUser(sim, world, "provider", `notice about ${dying.name}`, (ctx) =>
+      noteMachineNotice(ctx, { machine: dying.name, kind: "spot", at: sim.time() }),
     );
+  };
   return { at: Math.max(sim.time(), at - 2 * MINUTE), run: tell };
 }
 
@@ -121,7 +139,11 @@ function diesUnheard(sim: Scheduler, world: SimulatedWorld, until: number, name:
     });
   const start = sim.time();
   const saidAt = [at + sim.random() * 2 * MINUTE, ...SAID_MS.map((later) => start + later)];
-  return [{ at, run: die }, ...saidAt.map((when) => ({ at: when, run: say })), joins(sim, world, REPLACEMENT, until)];
+  return [
+    { at, run: die },
+    ...saidAt.map((when) => ({ at: when, run: say })),
+    joins(sim, world, () => REPLACEMENT, until),
+  ];
 }
 
 function kill(sim: Scheduler, world: SimulatedWorld, name: string): void {
@@ -134,9 +156,10 @@ function hear({ machines: { hearsay } }: SimulatedWorld, uid: string, says: Mach
   hearsay.set(uid, { says, until });
 }
 
-function joins(sim: Scheduler, world: SimulatedWorld, name: string, at: number): ClientAction {
-  const uid = `node-uid-${name}-again`;
+function joins(sim: Scheduler, world: SimulatedWorld, getName: () => string, at: number): ClientAction {
   const join = () => {
+    const name = getName();
+    const uid = `node-uid-${name}-again`;
     sim.tell("weather", `${name} joins, as a new machine`);
     world.compute.setNode({ ...world.firstNode, name, uid, providerId: `aws:///zone-a/${uid}` });
     world.watch.reached.note(name === REPLACEMENT ? "a lost machine replaced" : "a machine replaced under its name");
