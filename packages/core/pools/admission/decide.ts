@@ -4,8 +4,8 @@ import type { PlannerContext } from "../../reconciler/step.ts";
 import { keyText } from "../../store/keys.ts";
 import { sameData } from "../../store/same-data.ts";
 import { readByKey } from "../ledger/read-by-key.ts";
-import type { Grant, Holding, Ledger } from "../ledger/record.ts";
-import { readUsed, type Used } from "../ledger/usage.ts";
+import type { Grant, Ledger } from "../ledger/record.ts";
+import { type Returned, readUsed, type Used } from "../ledger/usage.ts";
 import type { Candidate } from "../ledger/waiting-list.ts";
 import { type Plan, type PlanInput, plan } from "../plan/plan.ts";
 import { buildPlanInput, type PlanSources, usableNodes } from "../plan/plan-input.ts";
@@ -30,7 +30,7 @@ export async function decideGrants(
   ctx: PlannerContext,
   ledger: Ledger,
   namedRecords: readonly Environment[],
-  returnedHoldings: readonly Holding[],
+  returnedHoldings: readonly Returned[],
   now: number,
 ): Promise<Decision> {
   const waiting = await readWaiting(ctx, ledger, namedRecords);

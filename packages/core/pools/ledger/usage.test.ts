@@ -1,10 +1,11 @@
 import { expect, test } from "vitest";
 import { memoryWorld, newActor, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
+import { reservation } from "../../environments/record/policy.ts";
 import { createEnvironment } from "../../environments/verbs/create.ts";
 import { keyText, poolKey, usedKey } from "../../store/keys.ts";
 import { planPools } from "../plan/planner.ts";
 import type { Holding } from "./record.ts";
-import { readUsed, writeUsed } from "./usage.ts";
+import { readRuns, readUsed, writeUsed } from "./usage.ts";
 
 const HOUR = 3_600_000;
 const MINUTE = 60_000;
@@ -65,6 +66,22 @@ test.each([
 
   expect((await world.read("alice", "one")).phase).toBe(phase);
   expect(world.table.all().filter(({ kind }) => kind === "used")).toEqual([]);
+});
+
+test("an interrupted run of a job that returns to the queue charges its owner, and is no duration", async () => {
+  const world = await memoryWorld({ nodes: newNodes({ h100: 2 }) });
+  const policy = { ...reservation, onInterruption: "requeue" } as const;
+  const { uid } = await createEnvironment(world.as("alice"), { ...newEnvironment("one", { hours: 24 }), policy });
+  await world.advance(HOUR);
+
+  world.compute.evict(uid, 1);
+  await world.advance(3 * MINUTE);
+
+  const { all } = await readRuns(world.ctx, "h100");
+  const used = await readUsed(world.ctx, "h100", ["x", newActor("alice").uid], [], world.clock.now());
+  expect((await world.read("alice", "one")).run.n).toBe(2);
+  expect(all.reduce((sum, count) => sum + count, 0)).toBe(0);
+  expect(used.owners.get(newActor("alice").uid)).toBeCloseTo(8, 0);
 });
 
 test("adds several holdings that return at once to the earlier use", async () => {

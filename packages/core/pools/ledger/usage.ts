@@ -28,6 +28,11 @@ const HALF_LIFE_MS = 24 * HOUR_MS;
 const MOST_OWNERS = 512;
 const LEAST_HOURS = 0.01;
 
+/** A holding that its run gave back. */
+export interface Returned extends Holding {
+  readonly isInterrupted?: boolean;
+}
+
 /**
  * Returns the recent use of these owners, including the returned holdings, in at most one batch read. Use only breaks
  * ties, so a lost or repeated addition does no harm.
@@ -36,7 +41,7 @@ export async function readUsed(
   ctx: Context<"table">,
   type: string,
   waiting: Iterable<string>,
-  returned: readonly Holding[],
+  returned: readonly Returned[],
   now: number,
 ): Promise<Used> {
   const owners = new Set(waiting);
@@ -57,7 +62,8 @@ export async function readUsed(
     changed: [...keys]
       .filter(([digit]) => ofDigit(digit).length > 0)
       .map(([digit, key]) => {
-        const runs = ofDigit(digit).reduce(withRunAt(now), readDurations(stored.get(key.pk)?.runs));
+        const whole = ofDigit(digit).filter(({ isInterrupted }) => !isInterrupted);
+        const runs = whole.reduce(withRunAt(now), readDurations(stored.get(key.pk)?.runs));
         return { ...key, writers: [], kind: "used", at: now, owners: largest(hours.get(digit)), runs };
       }),
   };
@@ -85,15 +91,21 @@ export function returnedBetween(
   before: Pick<Ledger, "held">,
   after: Pick<Ledger, "held">,
   knownEnvironments: ReadonlyMap<string, Environment>,
-): Holding[] {
-  return leftBetween(before.held, after.held).filter(
-    (holding) => !wasOnlyTried(holding, knownEnvironments.get(holding.key)),
-  );
+): Returned[] {
+  return leftBetween(before.held, after.held)
+    .filter((holding) => !wasOnlyTried(holding, knownEnvironments.get(holding.key)))
+    .map((holding) => ({ ...holding, isInterrupted: wasInterrupted(holding, knownEnvironments.get(holding.key)) }));
 }
 
 function wasOnlyTried({ uid, run: n }: Holding, record: Environment | undefined): boolean {
   if (record?.uid !== uid) return false;
   return record.placement.withdrawn?.run === n || (record.run.n === n && record.run.withdrawing);
+}
+
+/** Reports whether its environment returned to the queue, so that this run says nothing about how long jobs take. */
+function wasInterrupted({ uid, run: n }: Holding, record: Environment | undefined): boolean {
+  if (record?.uid !== uid || record.policy.onInterruption === undefined) return false;
+  return record.run.n > n || (record.phase === "stopping" && record.end.outcome === null);
 }
 
 function withRunAt(now: number) {
