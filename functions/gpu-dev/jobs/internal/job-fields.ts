@@ -62,10 +62,11 @@ export const Command = z
     "Run by a shell inside the job, at most 16 KiB. When it ends the job ends; without one it lives until its time is over.",
   );
 
-export const interruptionRule =
-  "What happens when the job's machine is taken back, drained or lost. `fail` (default): the job fails. `requeue`: it returns to the queue with its disk and its remaining time.";
-
-export const OnInterruption = z.enum(["fail", "requeue"]).describe(interruptionRule);
+export const OnInterruption = z
+  .enum(["fail", "requeue"])
+  .describe(
+    "What happens when the job's machine is taken back, drained or lost. `fail` (default): the job fails. `requeue`: it returns to the queue with its disk and its remaining time.",
+  );
 
 export const JobName = z
   .string()

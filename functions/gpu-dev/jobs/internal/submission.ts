@@ -17,7 +17,6 @@ import {
   githubName,
   githubNameRule,
   Image,
-  interruptionRule,
   JobName,
   LONGEST_NAME,
   OnInterruption,
@@ -88,7 +87,9 @@ export function Submission(settings: Settings) {
         .boolean()
         .nullish()
         .describe("Whether Jupyter answers; in a submit, whether to start it. `actions` shows later requests."),
-      on_interruption: OnInterruption.nullish().describe(interruptionRule),
+      on_interruption: OnInterruption.nullish().describe(
+        "What happens when the job's machine is taken back, drained or lost. `fail` (default): the job fails. `requeue`: it returns to the queue with its disk and its remaining time.",
+      ),
     })
     .superRefine(
       (body, ctx) => {
