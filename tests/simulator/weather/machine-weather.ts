@@ -113,7 +113,7 @@ function noticeBefore(sim: Scheduler, world: SimulatedWorld, dying: { name: stri
   const tell = () => {
     const moving = [...world.watch.living().values()].find(({ id }) => id === MOVING);
     const [machine] = moving?.run.machines ?? [];
-    if (machine?.uid === formatUid(machine?.name ?? "")) dying.name = machine?.name ?? dying.name;
+    if (machine && machine.uid === formatUid(machine.name)) dying.name = machine.name;
     asUser(sim, world, "provider", `notice about ${dying.name}`, (ctx) =>
       noteMachineNotice(ctx, { machine: dying.name, kind: "spot", at: sim.time() }),
     );
