@@ -108,8 +108,8 @@ const takenWords: readonly string[] = [
 ];
 
 /**
- * Reports whether the cluster ended a run for a reason outside of it. A pod that was deleted by somebody counts only if
- * its machine is being taken back: Karpenter deletes the pods that are left.
+ * Reports whether the cluster ended a run for a reason outside of it. A deleted pod counts only if its machine is being
+ * taken back, because Karpenter then deletes pods. Otherwise an operator has deleted it.
  */
 export function isDisrupted(reason: string | null, nodes: readonly Node[]): boolean {
   if (reason === null) return false;

@@ -7,7 +7,7 @@ import {
   type WorldOptions,
 } from "#tests/worlds/memory-world.ts";
 import { findDisk } from "../../disks/record.ts";
-import type { InterruptionKind } from "../../ports/compute.ts";
+import type { InterruptionKind, Observation } from "../../ports/compute.ts";
 import { keyText } from "../../store/keys.ts";
 import { reservation } from "../record/policy.ts";
 import type { Environment } from "../record/record.ts";
@@ -69,6 +69,19 @@ async function evicted({ world, read }: Running): Promise<Environment> {
     await world.advance(SECOND);
   }
   throw new Error("The job does not leave");
+}
+
+/** Shows the run as ended while `change` returns something for its job, with these fields. */
+function showEnd(
+  { world, read }: Running,
+  change: (job: Environment, seen: Observation) => Partial<Observation> | undefined,
+): void {
+  const { observe } = world.compute;
+  world.compute.observe = async (...of) => {
+    const seen = await observe(...of);
+    const shown = seen && change(await read(), seen);
+    return shown ? { ...seen, state: "ended", ...shown } : seen;
+  };
 }
 
 /** Signals a change of the run, as the cluster does. */
@@ -275,14 +288,11 @@ test("a command that exited before the decision to leave is not run again", asyn
   const job = await running();
   const { world, read } = job;
   await notify(job);
-  const { observe } = world.compute;
   // The exit is seen only after the decision to leave.
-  world.compute.observe = async (...of) => {
-    const seen = await observe(...of);
-    const { phase, end } = await read();
-    if (!seen || phase !== "stopping" || end.outcome) return seen;
-    return { ...seen, state: "ended", exitCode: 0, endedAt: (end.stoppingAt ?? 0) - 1_000 };
-  };
+  showEnd(job, ({ phase, end }) => {
+    if (phase !== "stopping" || end.outcome) return undefined;
+    return { exitCode: 0, endedAt: (end.stoppingAt ?? 0) - 1_000 };
+  });
   await world.advance(2 * MINUTE);
 
   expect(await read()).toMatchObject({ phase: "completed", run: { n: 1 } });
@@ -292,13 +302,10 @@ test("a command that saves and exits with 0 on SIGTERM runs again, although its 
   const job = await running();
   const { world, read } = job;
   await notify(job);
-  const { observe } = world.compute;
-  world.compute.observe = async (...of) => {
-    const seen = await observe(...of);
-    const { phase, run, end } = await read();
-    if (!seen || phase !== "stopping" || run.n > 1) return seen;
-    return { ...seen, state: "ended", exitCode: 0, endedAt: Math.floor((end.stoppingAt ?? 0) / 1000) * 1000 };
-  };
+  showEnd(job, ({ phase, run, end }) => {
+    if (phase !== "stopping" || run.n > 1) return undefined;
+    return { exitCode: 0, endedAt: Math.floor((end.stoppingAt ?? 0) / 1000) * 1000 };
+  });
   await world.advance(2 * MINUTE);
 
   expect(await read()).toMatchObject({ phase: "active", run: { n: 2 } });
@@ -359,12 +366,9 @@ test("an extension counts the time of earlier runs towards the most hours in tot
 test("a command that exits with 0 in a drain that only its Job has recorded is run again", async () => {
   const job = await running();
   const { world, read } = job;
-  const { observe } = world.compute;
-  world.compute.observe = async (uid, run) => {
-    const seen = await observe(uid, run);
-    if (!seen || run > 1) return seen;
-    return { ...seen, state: "ended", exitCode: 0, endedAt: world.clock.now() - MINUTE, isDisrupted: true };
-  };
+  showEnd(job, ({ run }) => {
+    return run.n > 1 ? undefined : { exitCode: 0, endedAt: world.clock.now() - MINUTE, isDisrupted: true };
+  });
 
   await signal(job);
   await world.advance(2 * MINUTE);
@@ -376,14 +380,10 @@ test("a command that fails because its peer's machine is silent is run again on 
   const nodes = newNodes({ h100: 4 });
   const job = await running(newEnvironment("job", { gpus: 16, hours: 24, command: "train" }), { nodes });
   const { world, read } = job;
-  const { observe } = world.compute;
-  world.compute.observe = async (uid, run) => {
-    const seen = await observe(uid, run);
-    if (!seen || run > 1 || (await read()).phase !== "active") return seen;
-    const [first, ...others] = seen.nodes;
-    const silent = first ? [{ ...first, silent: "notReady" as const }, ...others] : [];
-    return { ...seen, state: "ended", exitCode: 1, endedAt: world.clock.now(), nodes: silent };
-  };
+  showEnd(job, ({ run, phase }, { nodes: [first, ...others] }) => {
+    if (run.n > 1 || phase !== "active" || !first) return undefined;
+    return { exitCode: 1, endedAt: world.clock.now(), nodes: [{ ...first, silent: "notReady" }, ...others] };
+  });
 
   await signal(job);
   await world.advance(2 * MINUTE);
