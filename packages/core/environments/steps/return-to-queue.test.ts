@@ -301,6 +301,7 @@ test("a command that exited before the decision to leave is not run again", asyn
 test("a command that saves and exits with 0 on SIGTERM runs again, although its end is reported in whole seconds", async () => {
   const job = await running();
   const { world, read } = job;
+  await world.advance(350);
   await notify(job);
   showEnd(job, ({ phase, run, end }) => {
     if (phase !== "stopping" || run.n > 1) return undefined;
