@@ -31,6 +31,13 @@ const processes = [
   "functions/consumers/plan-stack.test.ts",
   "scripts/**/*.test.ts",
   "stacks/plan/plan.test.ts",
+  // Their machine types are constants of a process.
+  "packages/core/machine-types.test.ts",
+  "packages/kubernetes/{nodes,setup}/added-types.test.ts",
+  "packages/aws/eks/eks-machine-groups.test.ts",
+  "packages/aws/cluster-check/added-types.test.ts",
+  "functions/gpu-dev/gpu/added-types.test.ts",
+  "stacks/cluster/settings.test.ts",
 ];
 
 /** The command line and the SDK, as processes and over sockets, against a running stack. */

@@ -36,9 +36,14 @@ run("node", ["scripts/bundle-all.ts"]);
 say("Checking the types of stacks/");
 run("tsc", ["-p", "stacks"]);
 // The plan may ask EKS, with any credentials of the deployer.
-if (wanted === "--plan") run("node", ["stacks/plan/plan.ts", ...rest], ".", {});
+if (wanted === "--plan") run("node", ["stacks/plan/plan.ts", ...withStage(rest)], ".", {});
 else if (wanted === "--audit") run("node", ["tests/audit/audit.ts", ...rest]);
 else run("vitest", ["run", "--project", "infra", ...process.argv.slice(2)]);
+
+/** The plan without a stage is that of `dev`. */
+function withStage(words: readonly string[]): string[] {
+  return words.some((word) => word.startsWith("--stage")) ? [...words] : ["--stage", "dev", ...words];
+}
 
 /** Prints progress to standard error, because standard output contains the plan. */
 function say(step: string): void {

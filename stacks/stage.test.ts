@@ -179,6 +179,7 @@ const valid = {
   POD_CAPABILITIES: "SYS_PTRACE",
   ADMIN_USERS: "ada",
   ADMIN_ROLES: "Admin",
+  MACHINE_TYPES: "g6e.12xlarge=l40s:4:48:384",
   NODE_GROUPS: "p5.48xlarge=1",
   NODE_TYPES: "a=p5.48xlarge",
   NODE_TOLERATIONS: "team",

@@ -98,6 +98,7 @@ describe("node groups on moto's EKS", () => {
       isPrivate: false,
       hasGateway: false,
       tolerations: [],
+      nodeTypes: [],
       otherPools: [],
     });
 

@@ -34,6 +34,7 @@ export interface Job extends KubeObject {
       readonly spec?: {
         readonly containers?: readonly { readonly image?: string; readonly envFrom?: readonly object[] }[];
         readonly volumes?: readonly PodVolume[];
+        readonly imagePullSecrets?: readonly { readonly name?: string }[];
       };
     };
   };
@@ -49,6 +50,7 @@ export interface Pod extends KubeObject {
     readonly containers?: readonly PodContainer[];
     readonly initContainers?: readonly PodContainer[];
     readonly volumes?: readonly PodVolume[];
+    readonly imagePullSecrets?: readonly { readonly name?: string }[];
     /** Pod-level requests, which replace those of the containers. */
     readonly resources?: { readonly requests?: Quantities };
     /** Overhead of the pod's runtime class. */

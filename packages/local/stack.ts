@@ -96,6 +96,7 @@ const settingsOfStack = [
   "COMPUTE",
   "KUBECONFIG",
   "KUBE_CONTEXT",
+  "MACHINE_TYPES",
   "NODE_TYPES",
   "NODE_TOLERATIONS",
   ...podSettingNames,

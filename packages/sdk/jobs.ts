@@ -11,7 +11,10 @@ export type JobSummary = Schemas["JobSummary"];
 export type JobStatus = Schemas["JobStatus"];
 export type JobAction = Schemas["JobAction"];
 export type JobEstimate = Schemas["JobEstimate"];
-export type SubmitJob = Schemas["SubmitJob"];
+/** A deployment may have more machines than those of the schema (`instance_type` of `availability`). */
+export type SubmitJob = Omit<Schemas["SubmitJob"], "instance_type"> & {
+  instance_type: Schemas["SubmitJob"]["instance_type"] | (string & {});
+};
 export type SubmittedJob = Schemas["SubmittedJob"];
 export type JobActionRequested = Schemas["JobActionRequested"];
 export type JobTerminalTicket = Schemas["JobTerminalTicket"];

@@ -780,6 +780,8 @@ export interface components {
             queued: number;
             /** @description Number of GPUs in one machine. */
             max_per_node: number;
+            /** @description The machine of this type, as a job names it. */
+            instance_type: string;
             /** @description Whether jobs of this type start now. They may be submitted in any case. */
             open: boolean;
             /** @description Why no job of this type starts now. Null while they do. */
@@ -1779,7 +1781,7 @@ export interface components {
             /** @description The container image. The local stack records it and runs commands with the machine's own tools. */
             image: string;
             /**
-             * @description The machine, by its AWS name.
+             * @description The machine, by its AWS name. A deployment may have more.
              * @enum {string}
              */
             instance_type: "g4dn.12xlarge" | "g4dn.2xlarge" | "g6.12xlarge" | "g5.12xlarge" | "p4d.24xlarge" | "p5.48xlarge" | "p5e.48xlarge" | "p6-b200.48xlarge" | "c7i.8xlarge" | "c7g.8xlarge";

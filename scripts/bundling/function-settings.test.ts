@@ -23,7 +23,7 @@ async function findSettings(files: Readonly<Record<string, string>>): Promise<re
 }
 
 test.each([
-  ["a property", "export const handler = (ctx) => ctx.settings.nodeGroups;", ["NODE_GROUPS"]],
+  ["a property", "export const handler = (ctx) => ctx.settings.nodeGroups;", ["MACHINE_TYPES", "NODE_GROUPS"]],
   [
     "a destructured property",
     "export const handler = ({ settings: { idleDryRun } }) => idleDryRun;",

@@ -59,5 +59,8 @@ const readers: readonly (readonly [setting: string, reads: RegExp])[] = [
 function settingsIn(text: string, name: string): string[] {
   const [unnamed] = /\.\.\.([\w$]+\.)*settings\b(?!\.)|\bsettings\[/.exec(text) ?? [];
   if (unnamed) throw new Error(`${name} reads settings without their names: ${unnamed}`);
-  return [...new Set(readers.flatMap(([setting, reads]) => (reads.test(text) ? [setting] : [])))].toSorted();
+  const names = new Set(readers.flatMap(([setting, reads]) => (reads.test(text) ? [setting] : [])));
+  // Their values name machine types, so parsing them needs all types.
+  if (names.has("NODE_GROUPS") || names.has("NODE_TYPES")) names.add("MACHINE_TYPES");
+  return [...names].toSorted();
 }

@@ -1,3 +1,4 @@
+import "../../stacks/stage-machine-types.ts";
 import { createInterface } from "node:readline/promises";
 import { parseArgs } from "node:util";
 import { printableText } from "#core/text/printable-text.ts";

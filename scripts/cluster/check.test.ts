@@ -45,3 +45,14 @@ it("the settings of a gateway that an overlay applies are not checked", async ()
   );
   expect(stdout).toContain("\n  Not checked: gateway: no rights.\n");
 });
+
+it("a type that MACHINE_TYPES of the stage adds may be in its other settings", async () => {
+  const machines = { MACHINE_TYPES: "g6e.12xlarge=l40s:4:48:384", NODE_GROUPS: "g6e.12xlarge=2" };
+
+  expect(await check(machines)).toMatchObject({ code: 0, stderr: "" });
+  expect(await check({ ...machines, MACHINE_TYPES: "g6e.12xlarge=l4:4:48:384" })).toEqual({
+    code: 1,
+    stdout: "",
+    stderr: expect.stringMatching(/MACHINE_TYPES must be types like .*: l4 is the gpu_type of g6\.12xlarge already\n$/),
+  });
+});

@@ -1,4 +1,4 @@
-import { findInstanceType, type InstanceType } from "#core/fleet.ts";
+import { findInstanceType, gpuResource, type InstanceType } from "#core/fleet.ts";
 import { type AmiType, type NodeGroup, NodeGroups } from "./node-group-schema.ts";
 
 /** EKS allows 30 managed node groups in a cluster ("View and manage Amazon EKS service quotas"). One is the system's. */
@@ -11,7 +11,7 @@ export const SYSTEM_TYPE = "m7i.large";
 export const SYSTEM_MACHINES = { minSize: 2, maxSize: 3 } as const;
 
 /** Types that Capacity Blocks have (Amazon EC2 User Guide, "Capacity Blocks for ML", prerequisites). */
-const BLOCK_TYPE = /^(p4d|p5|p5e|p6-b200)\./;
+const BLOCK_TYPE = /^(p4de?|p5(e|en)?|p6-b[23]00)\./;
 
 export interface ReadGroups {
   readonly groups: readonly NodeGroup[];
@@ -64,7 +64,17 @@ function findContradictions(group: NodeGroup, zones: readonly string[]): string[
     // Before the block begins, EC2 refuses its machines and EKS fails to create the group.
     ...(isBlock && min > 0 ? ["has a capacityBlock, so min must be 0: jobs start its machines"] : []),
     ...findAmiProblem(group),
+    ...findResourceProblem(getType(type)),
   ];
+}
+
+/** The cluster gets only NVIDIA's driver and device plugin, and no MIG. */
+function findResourceProblem(type: InstanceType): string[] {
+  if (!/^[a-z0-9-]+\.[a-z0-9-]+$/.test(type.name)) return [`has type ${type.name}, which is no name of EC2`];
+  if (type.gpus > 0 && isArm(type)) return [`has type ${type.name}: AMIs of EKS for ARM have no driver of NVIDIA`];
+  const resource = gpuResource(type);
+  if (resource === "nvidia.com/gpu") return [];
+  return [`has type ${type.name}, whose GPUs are ${resource}: machines of the cluster offer only nvidia.com/gpu`];
 }
 
 function findAmiProblem({ type, ami }: NodeGroup): string[] {

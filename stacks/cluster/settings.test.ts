@@ -1,6 +1,10 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { stageSettings } from "#tests/synthesis/stage-settings.ts";
 import { readStage } from "../stage.ts";
+
+vi.hoisted(() => {
+  process.env.MACHINE_TYPES = "p5en.48xlarge=h200-p5en:8:192:2048,trn1.32xlarge=trn:16:128:512:aws.amazon.com/neuron";
+});
 
 const h100 = { name: "h100", type: "p5.48xlarge", max: 2, zones: ["us-east-1a"] };
 const input = { ...stageSettings, EKS_CLUSTER: "new", EKS_ZONES: "us-east-1a,us-east-1b" };
@@ -37,6 +41,12 @@ test("a new cluster takes subnets, a private endpoint, and the end of its protec
   expect(stage.network).toBeUndefined();
 });
 
+test("a new cluster has machines that MACHINE_TYPES adds, in capacity blocks too", () => {
+  const p5en = { ...h100, name: "h200", type: "p5en.48xlarge", capacityBlock: "cr-0123456789abcdef0" };
+
+  expect(read(withGroups(p5en)).settings.NODE_GROUPS).toBe("p5en.48xlarge=2:300:us-east-1a");
+});
+
 test("NODE_GROUPS is derived for types of capacity blocks, which EKS does not list", () => {
   const block = { ...h100, name: "block", zones: ["us-east-1b"], max: 4, capacityBlock: "cr-0123456789abcdef0" };
 
@@ -70,6 +80,7 @@ test.each<[problem: string, group: object]>([
   ["group h100 has a capacityBlock, so min must be 0", { min: 1, capacityBlock: "cr-01234567" }],
   ["group h100 has ami AL2023_x86_64_STANDARD, which does not suit p5.48xlarge", { ami: "AL2023_x86_64_STANDARD" }],
   ["does not suit c7g.8xlarge: leave it out for AL2023_ARM_64", { type: "c7g.8xlarge", ami: "BOTTLEROCKET_x86_64" }],
+  ["group h100 has type trn1.32xlarge, whose GPUs are aws.amazon.com/neuron", { type: "trn1.32xlarge" }],
   ["does not suit m7i.8xlarge", { type: "m7i.8xlarge", ami: "AL2023_x86_64_NVIDIA" }],
 ])("a group is refused with: %s", (problem, change) => {
   expect(() => read(withGroups({ ...h100, ...change }))).toThrow(problem);

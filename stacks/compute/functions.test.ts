@@ -77,6 +77,7 @@ const filled: Omit<Surroundings, "bundles" | "stage"> = {
 /** Values that differ from those of `stage`. */
 const changes: Readonly<Record<string, string>> = {
   DOMAIN: "other.dev",
+  MACHINE_TYPES: "g6e.12xlarge=l40s:4:48:384",
   SCHEME: "http",
   SSH_GATEWAY: "in.berth.dev:2222",
   SSH_HOST_KEYS: `${key}${"b".repeat(32)}`,

@@ -52,7 +52,7 @@ function leftOutLines(cluster: string, why: string): string[] {
 
 /** Returns what a stage needs of its cluster. */
 export function findClusterNeeds(stage: Stage, functions: FunctionsFile, account: string | undefined): ClusterNeeds {
-  const { NODE_TOLERATIONS, NODE_GROUPS } = readConfig(["NODE_TOLERATIONS", "NODE_GROUPS"], stage.settings);
+  const settings = readConfig(["NODE_TOLERATIONS", "NODE_TYPES", "NODE_GROUPS"], stage.settings);
   const kinds = functions.map(findRole).filter(({ uses }) => uses.includes("compute"));
   const groups = new Map(kinds.map((kind) => [kind.name, getClusterGroup(kind)]));
   return {
@@ -62,7 +62,8 @@ export function findClusterNeeds(stage: Stage, functions: FunctionsFile, account
     roles: [...groups].map(([name, group]) => ({ name, group })),
     isPrivate: isInNetwork(stage),
     hasGateway: stage.gateway !== undefined,
-    tolerations: NODE_TOLERATIONS,
-    otherPools: NODE_GROUPS.map(({ pool }) => pool),
+    tolerations: settings.NODE_TOLERATIONS,
+    nodeTypes: settings.NODE_TYPES,
+    otherPools: settings.NODE_GROUPS.map(({ pool }) => pool),
   };
 }

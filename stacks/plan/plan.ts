@@ -1,3 +1,4 @@
+import "../stage-machine-types.ts";
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { synthesize } from "#tests/synthesis/synthesize.ts";

@@ -64,8 +64,8 @@ const vcpuQuotas: readonly (readonly [family: RegExp, spot: boolean, name: strin
   [/^p(?![2-5])/, true, "Spot Instance Requests of newer P instances", undefined],
   [/^g/, false, "Running On-Demand G and VT instances", "L-DB2E81BA"],
   [/^g/, true, "All G and VT Spot Instance Requests", "L-3819A6DF"],
-  [/^[acdhimrtz]/, false, "Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances", "L-1216C47A"],
-  [/^[acdhimrtz]/, true, "All Standard (A, C, D, H, I, M, R, T, Z) Spot Instance Requests", "L-34B43A08"],
+  [/^(?!trn|inf)[acdhimrtz]/, false, "Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances", "L-1216C47A"],
+  [/^(?!trn|inf)[acdhimrtz]/, true, "All Standard (A, C, D, H, I, M, R, T, Z) Spot Instance Requests", "L-34B43A08"],
 ];
 
 /** A Capacity Block counts towards no such quota. */

@@ -25,7 +25,8 @@ const clientOf = (user: ClusterUser) => {
 };
 /** Returns the findings as lines, and what was left out. */
 const check = async (needs: Partial<SetupNeeds> = {}, as = client) => {
-  const report = await checkSetup(as, { manifests, owned: undefined, hasEbs: false, gateway: undefined, ...needs });
+  const none = { owned: undefined, hasEbs: false, nodeTypes: [], gateway: undefined };
+  const report = await checkSetup(as, { manifests, ...none, ...needs });
   return {
     findings: report.findings.map(({ what, missing }) => `${what}: ${missing}`),
     leftOut: report.leftOut.map(({ what }) => what),

@@ -147,7 +147,13 @@ describe("the document's examples", () => {
     );
 
     // Berth adds these keys (docs/apis/gpu-dev.md#capacity).
-    const offer = { open: true, closed_reason: null, largest_free: expect.any(Number), scalable: 0 };
+    const offer = {
+      instance_type: expect.any(String),
+      open: true,
+      closed_reason: null,
+      largest_free: expect.any(Number),
+      scalable: 0,
+    };
     const shown = Object.entries(pools).map(([type, pool]) => {
       return [type, { ...pool, ...offer, count_options: expect.any(Array) }];
     });

@@ -47,10 +47,38 @@ test("availability has the documented keys in their order, types with machines s
   const open = { open: true, closed_reason: null };
   const { a100: _, ...present } = {
     ...byType,
-    a10g: { ...byType.a10g, ...open, largest_free: 2, count_options: [1, 2, 4, ...multiplesOf(4)], scalable: 0 },
-    "cpu-x86": { ...byType["cpu-x86"], ...open, largest_free: 0, count_options: [0], scalable: 0 },
-    h100: { ...h100, ...open, largest_free: 8, count_options: [1, 2, 4, 8, ...multiplesOf(8)], scalable: 0 },
-    "t4-small": { ...byType["t4-small"], ...open, largest_free: 1, count_options: [1, ...multiplesOf(1)], scalable: 0 },
+    a10g: {
+      ...byType.a10g,
+      instance_type: "g5.12xlarge",
+      ...open,
+      largest_free: 2,
+      count_options: [1, 2, 4, ...multiplesOf(4)],
+      scalable: 0,
+    },
+    "cpu-x86": {
+      ...byType["cpu-x86"],
+      instance_type: "c7i.8xlarge",
+      ...open,
+      largest_free: 0,
+      count_options: [0],
+      scalable: 0,
+    },
+    h100: {
+      ...h100,
+      instance_type: "p5.48xlarge",
+      ...open,
+      largest_free: 8,
+      count_options: [1, 2, 4, 8, ...multiplesOf(8)],
+      scalable: 0,
+    },
+    "t4-small": {
+      ...byType["t4-small"],
+      instance_type: "g4dn.2xlarge",
+      ...open,
+      largest_free: 1,
+      count_options: [1, ...multiplesOf(1)],
+      scalable: 0,
+    },
   };
   expect(text.replace(stamp, "")).toBe(`{"availability":${JSON.stringify(present)},`);
   expect(text).toMatch(stamp);

@@ -28,8 +28,26 @@ const route = createRoute({
     200: jsonReply(Availability, {
       "Two types": {
         availability: {
-          h100: { gpu_type: "h100", total: 16, available: 8, in_use: 8, queued: 4, max_per_node: 8, ...open },
-          a100: { gpu_type: "a100", total: 16, available: 12, in_use: 4, queued: 0, max_per_node: 8, ...open },
+          h100: {
+            gpu_type: "h100",
+            total: 16,
+            available: 8,
+            in_use: 8,
+            queued: 4,
+            max_per_node: 8,
+            instance_type: "p5.48xlarge",
+            ...open,
+          },
+          a100: {
+            gpu_type: "a100",
+            total: 16,
+            available: 12,
+            in_use: 4,
+            queued: 0,
+            max_per_node: 8,
+            instance_type: "p4d.24xlarge",
+            ...open,
+          },
         },
         timestamp: "2026-01-20T18:30:00Z",
       },
@@ -39,7 +57,7 @@ const route = createRoute({
 
 export const endpoint = gpuDev.endpoint(route, { uses: ["table"], etag: ["timestamp"] }, async ({ ctx }) => {
   const { pools, countedAt } = await readCapacity(ctx);
-  const present = pools.filter(({ hasMachines }) => hasMachines);
+  const present = pools.filter(({ hasMachines, isAdded }) => hasMachines || isAdded);
   return { availability: toGpuAvailability(present), timestamp: wholeSeconds(countedAt) };
 });
 

@@ -16,6 +16,7 @@ export const GpuCapacity = z
 
 /** Adds what a client needs before it submits. The status of the cluster has only the six documented keys. */
 export const GpuAvailability = GpuCapacity.extend({
+  instance_type: z.string().describe("The machine of this type, as a job names it."),
   open: z.boolean().describe("Whether jobs of this type start now. They may be submitted in any case."),
   closed_reason: z.string().nullable().describe("Why no job of this type starts now. Null while they do."),
   largest_free: z.int().describe("Number of GPUs that are free on one machine, at most."),
@@ -30,6 +31,7 @@ export function toGpuAvailability(pools: readonly Capacity[]): Record<string, z.
       const [count, type] = [counts[pool], instanceTypes.find((type) => type.pool === pool)];
       if (!count || !type) return [];
       const further = {
+        instance_type: type.name,
         open: closed === null,
         closed_reason: closed && closedText(closed, pool),
         largest_free: largestFree,

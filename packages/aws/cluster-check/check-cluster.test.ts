@@ -15,6 +15,7 @@ const needs: ClusterNeeds = {
   isPrivate: false,
   hasGateway: true,
   tolerations: [],
+  nodeTypes: [],
   otherPools: [],
 };
 

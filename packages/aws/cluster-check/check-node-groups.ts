@@ -1,28 +1,33 @@
 import type { Issue, Nodegroup } from "@aws-sdk/client-eks";
-import { findInstanceType } from "#core/fleet.ts";
+import { findInstanceType, gpuResource } from "#core/fleet.ts";
 import type { ClusterReport, Finding, LeftOut } from "#core/ports/cluster-report.ts";
 import type { Lack } from "#core/ports/machine-groups.ts";
-import { createsMachines, findLack, isTolerated } from "../eks/node-groups.ts";
+import { createsMachines, findLack, isTolerated, listTypes } from "../eks/node-groups.ts";
 import { type ClusterNeeds, describeIssue } from "./findings.ts";
 
 /** `isAuto`: the cluster is in EKS Auto Mode, whose machines belong to no node group. */
 export function checkNodeGroups(groups: readonly Nodegroup[], needs: ClusterNeeds, isAuto: boolean): ClusterReport {
   const perGroup = groups.flatMap((group) => [...findHealth(group, needs), ...findUse(group, needs)]);
-  const leftOut = [...findDevicePlugin(groups), ...findBlocks(groups)];
+  const leftOut = [...findDevicePlugin(groups, needs), ...findBlocks(groups)];
   return { findings: [...findNoGpus(groups, needs, isAuto), ...perGroup], leftOut };
 }
 
 /** Returns the types of a group that Berth knows. */
-function knownTypes({ instanceTypes = [] }: Nodegroup) {
-  return instanceTypes.flatMap((name) => findInstanceType(name) ?? []);
+function findTypes(group: Nodegroup, { nodeTypes }: ClusterNeeds) {
+  return listTypes(group, nodeTypes).flatMap((name) => findInstanceType(name) ?? []);
 }
 
-function hasGpus(group: Nodegroup): boolean {
-  return knownTypes(group).some(({ gpus }) => gpus > 0);
+function hasGpus(group: Nodegroup, needs: ClusterNeeds): boolean {
+  return findTypes(group, needs).some(({ gpus }) => gpus > 0);
 }
 
-function findNoGpus(groups: readonly Nodegroup[], { otherPools }: ClusterNeeds, isAuto: boolean): Finding[] {
-  if (isAuto || otherPools.length > 0 || groups.some(hasGpus)) return [];
+/** Other GPUs, such as those of Trainium, have their own drivers and device plugins. */
+function hasNvidiaGpus(group: Nodegroup, needs: ClusterNeeds): boolean {
+  return findTypes(group, needs).some((type) => type.gpus > 0 && gpuResource(type).startsWith("nvidia.com/"));
+}
+
+function findNoGpus(groups: readonly Nodegroup[], needs: ClusterNeeds, isAuto: boolean): Finding[] {
+  if (isAuto || needs.otherPools.length > 0 || groups.some((group) => hasGpus(group, needs))) return [];
   const missing = groups.length === 0 ? "the cluster has none" : "none of them has a GPU type that Berth knows";
   const todo =
     "Create one with a type of docs/apis/gpu-dev.md#instance-types, or name Karpenter's types in NODE_GROUPS";
@@ -76,7 +81,8 @@ function findBlocks(groups: readonly Nodegroup[]): LeftOut[] {
 
 /** Returns why the capacity schedule does not count a group with types of Berth, unless NODE_GROUPS overrides it. */
 function findUse(group: Nodegroup, needs: ClusterNeeds): Finding[] {
-  const { nodegroupName, instanceTypes = [], scalingConfig, taints = [] } = group;
+  const { nodegroupName, scalingConfig, taints = [] } = group;
+  const instanceTypes = listTypes(group, needs.nodeTypes);
   const what = `node group ${nodegroupName}`;
   // Which pool of NODE_GROUPS is that of a block, EKS does not say.
   if (isBlock(group) && needs.otherPools.length > 0) return [];
@@ -84,7 +90,7 @@ function findUse(group: Nodegroup, needs: ClusterNeeds): Finding[] {
     const missing = "its machine type is in its launch template, which Berth does not read";
     return [{ what, missing, todo: "If jobs are to use it, name the type in NODE_GROUPS" }];
   }
-  const types = knownTypes(group);
+  const types = findTypes(group, needs);
   if (types.length === 0 || types.every(({ pool }) => needs.otherPools.includes(pool))) return [];
   const found: Finding[] = [];
   if (instanceTypes.length > 1) {
@@ -100,15 +106,15 @@ function findUse(group: Nodegroup, needs: ClusterNeeds): Finding[] {
     const missing = `its taint ${taint.key} keeps jobs out`;
     found.push({ what, missing, todo: `Add ${taint.key} to NODE_TOLERATIONS, or remove the taint` });
   }
-  return [...found, ...findDriver(group)];
+  return [...found, ...findDriver(group, needs)];
 }
 
 /** EKS User Guide, "Use EKS-optimized accelerated AMIs for GPU instances": only these bring NVIDIA's driver. */
 const BRINGS_DRIVER = /NVIDIA|^AL2_x86_64_GPU$/;
 
-function findDriver(group: Nodegroup): Finding[] {
+function findDriver(group: Nodegroup, needs: ClusterNeeds): Finding[] {
   const { nodegroupName, amiType = "CUSTOM" } = group;
-  if (!hasGpus(group) || amiType === "CUSTOM" || BRINGS_DRIVER.test(amiType)) return [];
+  if (!hasNvidiaGpus(group, needs) || amiType === "CUSTOM" || BRINGS_DRIVER.test(amiType)) return [];
   const todo =
     "Create the group with AL2023_x86_64_NVIDIA or BOTTLEROCKET_x86_64_NVIDIA, unless the GPU Operator installs it";
   return [{ what: `node group ${nodegroupName}`, missing: `its AMI type ${amiType} has no NVIDIA driver`, todo }];
@@ -118,8 +124,10 @@ function findDriver(group: Nodegroup): Finding[] {
  * Bottlerocket's AMIs include NVIDIA's device plugin, those of Amazon Linux do not (EKS User Guide, "Install Kubernetes
  * device plugin for GPUs"). EKS does not tell whether the cluster has it.
  */
-function findDevicePlugin(groups: readonly Nodegroup[]): LeftOut[] {
-  const without = groups.filter((group) => hasGpus(group) && !/^BOTTLEROCKET_.*NVIDIA/.test(group.amiType ?? ""));
+function findDevicePlugin(groups: readonly Nodegroup[], needs: ClusterNeeds): LeftOut[] {
+  const without = groups.filter(
+    (group) => hasNvidiaGpus(group, needs) && !/^BOTTLEROCKET_.*NVIDIA/.test(group.amiType ?? ""),
+  );
   if (without.length === 0) return [];
   const names = without.map(({ nodegroupName, amiType }) => `${nodegroupName} (${amiType})`).join(", ");
   const why = `${names} need it installed, which EKS does not show: kubectl get daemonsets -A | grep nvidia-device-plugin`;

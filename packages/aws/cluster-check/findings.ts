@@ -1,6 +1,6 @@
 import type { ClusterReport } from "#core/ports/cluster-report.ts";
 import { printableText } from "#core/text/printable-text.ts";
-import type { Toleration } from "../eks/node-groups.ts";
+import type { NodeTypeRule, Toleration } from "../eks/node-groups.ts";
 import type { Answer } from "./answers.ts";
 
 /** The requirements of a stage on its cluster. */
@@ -15,6 +15,7 @@ export interface ClusterNeeds {
   readonly isPrivate: boolean;
   readonly hasGateway: boolean;
   readonly tolerations: readonly Toleration[];
+  readonly nodeTypes: readonly NodeTypeRule[];
   /** Pools whose machines NODE_GROUPS names, so no node group has to create them. */
   readonly otherPools: readonly string[];
 }

@@ -1,11 +1,15 @@
 import type { EC2Client } from "@aws-sdk/client-ec2";
 import { EKSClient, type Issue, type Nodegroup } from "@aws-sdk/client-eks";
-import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, expect, test, vi } from "vitest";
 import { type FakeAnswer, type FakeService, fakeKey, startFakeService } from "#tests/aws/fake-service.ts";
 import { patient } from "#tests/aws/patient.ts";
 import { clientOptions } from "../client-options.ts";
 import { ec2Clients } from "../ec2/ec2-client.ts";
 import { eksMachineGroups } from "./eks-machine-groups.ts";
+
+vi.hoisted(() => {
+  process.env.MACHINE_TYPES = "p5-mig=h100-1g.10gb:56:192:2048:nvidia.com/mig-1g.10gb";
+});
 
 let eks: FakeService;
 let ec2: FakeService;
@@ -78,6 +82,22 @@ test("reads zones from subnets, and leaves out a subnet that is gone", async () 
   add({});
 
   expect(await list()).toMatchObject([{ name: "p5", zones: ["us-east-1a", "us-east-1b"], mostNodes: 4 }]);
+});
+
+test("a label that NODE_TYPES gives to a type of MACHINE_TYPES counts before AWS's type", async () => {
+  const nodeTypes = [
+    { label: "box", value: null, instanceType: "p4d.24xlarge" },
+    { label: "nvidia.com/mig.config", value: "all-1g.10gb", instanceType: "p5-mig" },
+  ];
+  const typesWith = async (labels: Readonly<Record<string, string>>) => {
+    add({ labels });
+    const listed = await eksMachineGroups({ ...clients, cluster: "gpus", nodeTypes }).list();
+    return listed?.[0]?.instanceTypes;
+  };
+
+  expect(await typesWith({ "nvidia.com/mig.config": "all-1g.10gb" })).toEqual(["p5-mig"]);
+  expect(await typesWith({ "nvidia.com/mig.config": "all-2g.20gb" })).toEqual(["p5.48xlarge"]);
+  expect(await typesWith({ box: "1" })).toEqual(["p5.48xlarge"]);
 });
 
 test("a group with its machine type in a launch template has no types", async () => {

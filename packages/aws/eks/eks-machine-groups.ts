@@ -4,7 +4,16 @@ import type { MachineGroup, MachineGroups } from "#core/ports/machine-groups.ts"
 import { clientOptions } from "../client-options.ts";
 import { readConfigOf } from "../settings/config.ts";
 import { allSettingSchemas } from "../settings/pod-setting-schemas.ts";
-import { createsMachines, findLack, hasLabels, isTolerated, listNodeGroups, type Toleration } from "./node-groups.ts";
+import {
+  createsMachines,
+  findLack,
+  hasLabels,
+  isTolerated,
+  listNodeGroups,
+  listTypes,
+  type NodeTypeRule,
+  type Toleration,
+} from "./node-groups.ts";
 
 export interface EksMachineGroupsOptions {
   readonly eks: EKSClient;
@@ -12,6 +21,8 @@ export interface EksMachineGroupsOptions {
   readonly cluster: string;
   /** Tolerations of runs beside that of the GPU taint, as NODE_TOLERATIONS has them. */
   readonly tolerations?: readonly Toleration[];
+  /** NODE_TYPES. */
+  readonly nodeTypes?: readonly NodeTypeRule[];
   /** Labels of the nodes of runs, as POD_PATCH has them. */
   readonly nodeSelector?: Readonly<Record<string, string>> | undefined;
   /** The capacity schedule waits for the answer, and drops what took longer than 40 s. */
@@ -22,11 +33,11 @@ const MOST_MS = 15_000;
 
 /** Returns this deployment's EKS cluster's node groups. */
 export function machineGroups(): MachineGroups {
-  const config = readConfigOf(allSettingSchemas, ["EKS_CLUSTER", "NODE_TOLERATIONS", "POD_PATCH"]);
-  const { EKS_CLUSTER: cluster, NODE_TOLERATIONS: tolerations, POD_PATCH: patch } = config;
+  const config = readConfigOf(allSettingSchemas, ["EKS_CLUSTER", "NODE_TYPES", "NODE_TOLERATIONS", "POD_PATCH"]);
+  const { EKS_CLUSTER: cluster, NODE_TYPES: nodeTypes, NODE_TOLERATIONS: tolerations, POD_PATCH: patch } = config;
   const options = clientOptions(undefined);
   const [eks, ec2] = [new EKSClient(options), new EC2Client(options)];
-  return eksMachineGroups({ eks, ec2, cluster, tolerations, nodeSelector: patch?.spec?.nodeSelector });
+  return eksMachineGroups({ eks, ec2, cluster, nodeTypes, tolerations, nodeSelector: patch?.spec?.nodeSelector });
 }
 
 /** Returns the managed node groups of an EKS cluster. Self-managed groups and Karpenter's pools are not among them. */
@@ -59,13 +70,13 @@ async function findZones(
 function toMachineGroup(
   group: Nodegroup,
   zones: ReadonlyMap<string, string>,
-  { tolerations = [], nodeSelector = {} }: Pick<EksMachineGroupsOptions, "tolerations" | "nodeSelector">,
+  { nodeTypes = [], tolerations = [], nodeSelector = {} }: EksMachineGroupsOptions,
 ): MachineGroup {
-  const { nodegroupName = "", instanceTypes = [], subnets = [], scalingConfig, taints = [], health } = group;
+  const { nodegroupName = "", subnets = [], scalingConfig, taints = [], health } = group;
   const lacks = (health?.issues ?? []).map(findLack).find((lack) => lack !== undefined);
   return {
     name: nodegroupName,
-    instanceTypes,
+    instanceTypes: listTypes(group, nodeTypes),
     zones: [...new Set(subnets.flatMap((subnet) => zones.get(subnet) || []))].sort(),
     mostNodes: scalingConfig?.maxSize ?? 0,
     isActive: createsMachines(group),

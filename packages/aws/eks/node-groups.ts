@@ -7,10 +7,13 @@ import {
   ResourceNotFoundException,
   type Taint,
 } from "@aws-sdk/client-eks";
+import { isAddedType } from "#core/fleet.ts";
 import type { Lack } from "#core/ports/machine-groups.ts";
 import type { readConfig } from "../settings/config.ts";
 
 export type Toleration = ReturnType<typeof readConfig<"NODE_TOLERATIONS">>["NODE_TOLERATIONS"][number];
+
+export type NodeTypeRule = ReturnType<typeof readConfig<"NODE_TYPES">>["NODE_TYPES"][number];
 
 /** EKS limits DescribeNodegroup for the account, so few run at once. */
 const AT_ONCE = 5;
@@ -65,6 +68,20 @@ export function isTolerated(taint: Taint, tolerations: readonly Toleration[]): b
       (effect === undefined || effect === effects[taint.effect ?? ""]) &&
       (value === undefined || value === (taint.value ?? "")),
   );
+}
+
+/**
+ * Returns the machine types of a group. A rule for a type of MACHINE_TYPES counts before the types of AWS, as for nodes
+ * (packages/kubernetes/nodes/node-type.ts).
+ */
+export function listTypes(
+  { labels = {}, instanceTypes = [] }: Nodegroup,
+  rules: readonly NodeTypeRule[],
+): readonly string[] {
+  const rule = rules.find(({ label, value, instanceType }) => {
+    return isAddedType(instanceType) && labels[label] !== undefined && (value ?? labels[label]) === labels[label];
+  });
+  return rule ? [rule.instanceType] : instanceTypes;
 }
 
 /** Labels that EKS, Kubernetes and their drivers give to nodes. A group does not name them. */

@@ -29,7 +29,7 @@ export function readConfigOf<Name extends ConfigName>(
   return result.data as Pick<Config, Name>;
 }
 
-/** Returns a line for each setting that a function on Lambda would refuse at its init. Lines contain no values. */
+/** Returns a line for each setting that a function on Lambda would refuse at its init. Lines contain no secrets. */
 export function problemsOnLambda(
   names: readonly ConfigName[],
   environment: Environment,

@@ -1,7 +1,16 @@
 import { BlockList, isIP } from "node:net";
 import * as z from "zod";
+import { findTypesProblem } from "#core/machine-types-problem.ts";
 import { metadataAddresses } from "#core/metadata-addresses.ts";
 import { jsonIn, list } from "./setting-forms.ts";
+
+/** Checks MACHINE_TYPES, which the core reads itself (packages/core/fleet.ts). */
+export function machineTypes() {
+  return z.string().superRefine((text, ctx) => {
+    const message = findTypesProblem(text);
+    if (message !== undefined) ctx.addIssue({ code: "custom", message });
+  });
+}
 
 const RESOURCE =
   /^(hugepages-[1-9]\d{0,9}[KMGT]i|(?!nvidia\.com\/)[a-z0-9][a-z0-9.-]{0,251}\/[A-Za-z0-9][A-Za-z0-9._-]{0,62})$/;

@@ -1,8 +1,16 @@
-import { machineResources, podCapabilities, podNetworkAllow, podPatch, sharedClaims } from "./pod-setting-forms.ts";
+import {
+  machineResources,
+  machineTypes,
+  podCapabilities,
+  podNetworkAllow,
+  podPatch,
+  sharedClaims,
+} from "./pod-setting-forms.ts";
 import { settingSchemas } from "./setting-schemas.ts";
 
-/** The large schemas of settings of pods, explained in .env.example. Only workers need them, and code delays an init. */
+/** The large schemas of settings of pods and machines, explained in .env.example. Few functions need them, and code delays an init. */
 const podSettingSchemas = {
+  MACHINE_TYPES: () => machineTypes().default(""),
   MACHINE_RESOURCES: machineResources,
   POD_CAPABILITIES: podCapabilities,
   POD_NETWORK_ALLOW: podNetworkAllow,

@@ -7,7 +7,7 @@ import { noMachine, startTime } from "../terminal/start-time.ts";
 import { printable, told } from "../terminal/text.ts";
 import { usualHours, usualImage } from "./defaults.ts";
 import { liveStatuses } from "./find-job.ts";
-import { machineOfType, machineTypes } from "./machines.ts";
+import { findMachine, machineTypes, ownTypes } from "./machines.ts";
 import type { JobSettings } from "./submit-request.ts";
 
 /** The deployment and the terminal that the questions use, and a signal that ends both. */
@@ -31,7 +31,7 @@ export async function askSettings(asking: Asking, settings: JobSettings): Promis
 /** Types of which there is a machine come first. */
 async function askType({ berth, questions, signal }: Asking, settings: JobSettings): Promise<string> {
   const { availability } = await berth.availability({ signal });
-  const types = machineTypes.filter((type) => type !== "cpu");
+  const types = [...machineTypes.filter((type) => type !== "cpu"), ...ownTypes(availability).map(([name]) => name)];
   const width = Math.max(...types.map((type) => type.length));
   const labels = types.map(async (type) => {
     const { available = 0, total = 0 } = availability[type] ?? {};
@@ -50,7 +50,7 @@ const parts = [1, 2, 4, 8];
 
 /** Offers parts of a machine, and as many whole machines as there are. */
 async function askGpus({ berth, questions, signal }: Asking, settings: JobSettings): Promise<number | undefined> {
-  const { gpuCount } = machineOfType(settings.type ?? "");
+  const { gpuCount } = await findMachine(berth, settings.type ?? "", signal);
   if (gpuCount === 0) return undefined;
   const { availability } = await berth.availability({ signal });
   const { total = 0, count_options = parts } = availability[settings.type ?? ""] ?? {};

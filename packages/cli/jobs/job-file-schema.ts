@@ -12,16 +12,20 @@ const texts = (most: number) => z.union([text(most), z.array(text(most)).check(z
 // biome-ignore lint/suspicious/noControlCharactersInRegex: the expression excludes control characters.
 const jobName = text(128).check(z.regex(/^[^\u0000-\u001f\u007f-\u009f]+$/));
 const diskName = z.string().check(z.regex(/^[a-zA-Z0-9_-]{1,64}$/));
+const machineType = z.string().check(z.regex(/^[a-z0-9.-]{1,40}$/));
 const variableName = z.string().check(z.regex(/^[A-Za-z_][A-Za-z0-9_]*$/));
 const githubUser = z.string().check(z.maxLength(39), z.regex(/^[a-zA-Z0-9]+(-[a-zA-Z0-9]+)*$/));
 
 /** The keys of berth.yaml, which are the flags of `berth up`. */
 export const JobFile = z.strictObject({
   name: key(jobName, "the job's name: text of 1 to 128 characters"),
-  type: key(z.enum(machineTypes), `a type of machine: ${machineTypes.join(", ")}`),
+  type: key(
+    z.union([z.enum(machineTypes), machineType]),
+    `a type of machine: ${machineTypes.join(", ")}, or one that only this deployment has`,
+  ),
   gpus: key(
-    z.int().check(z.minimum(0), z.maximum(64)),
-    "a number of GPUs: 1, 2 or 4 of a machine, or all GPUs of up to 8 machines",
+    z.int().check(z.minimum(0), z.maximum(512)),
+    "a number of GPUs: 1, 2, 4 and so on of a machine, or all GPUs of up to 8 machines",
   ),
   hours: key(z.union([z.number().check(z.positive()), durationText]), "a time: 2 for hours, 90m or 1.5h"),
   image: key(text(1024), "a container image: text"),

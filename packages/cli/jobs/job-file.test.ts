@@ -5,8 +5,11 @@ import { join } from "node:path";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { parseDocument } from "yaml";
+import { Berth } from "../../sdk/berth.ts";
 import { parseJobFile, readJobFile } from "./job-file.ts";
 import { mergeSettings, submitRequest } from "./submit-request.ts";
+
+const unreachable = new Berth({ url: "http://127.0.0.1:1", credentials: async () => "" });
 
 let place: string;
 beforeAll(() => {
@@ -30,11 +33,11 @@ command: [python, train.py, --name, a b]
 pull: out
 `;
 
-test("every key of a file reaches the request", () => {
+test("every key of a file reaches the request", async () => {
   const settings = parseJobFile(whole, "berth.yaml");
 
   expect(settings.pull).toEqual(["out"]);
-  expect(submitRequest(settings)).toEqual({
+  expect(await submitRequest(unreachable, settings)).toEqual({
     name: "train",
     instance_type: "p5.48xlarge",
     gpu_count: 2,
@@ -69,9 +72,9 @@ test.each([
   ["__proto__: { type: cpu }", "line 1, column 1: there is no key '__proto__'"],
   [
     "type: cpu\ngpus: two",
-    "line 2, column 7: gpus takes a number of GPUs: 1, 2 or 4 of a machine, or all GPUs of up to 8 machines",
+    "line 2, column 7: gpus takes a number of GPUs: 1, 2, 4 and so on of a machine, or all GPUs of up to 8 machines",
   ],
-  ["type: h1000", "line 1, column 7: type takes a type of machine: "],
+  ["type: H 100", "line 1, column 7: type takes a type of machine: "],
   ["hours: 0", "line 1, column 8: hours takes a time: 2 for hours, 90m or 1.5h"],
   ["hours: 0h", "line 1, column 8: hours takes a time: "],
   ["hours: .inf", "line 1, column 8: hours takes a time: "],
@@ -127,7 +130,7 @@ test("the published schema accepts a complete file, and refuses the same files a
   const accepts = (text: string) => validate(parseDocument(text).toJS());
 
   expect(accepts(whole)).toBe(true);
-  const refused = ["gpu: 2", "gpus: two", "type: h1000", "hours: soon", "env: { A-B: x }", "disk: a b", "- 1"];
+  const refused = ["gpu: 2", "gpus: two", "type: H 100", "hours: soon", "env: { A-B: x }", "disk: a b", "- 1"];
   expect(refused.filter(accepts)).toEqual([]);
 });
 

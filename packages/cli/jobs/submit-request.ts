@@ -1,8 +1,9 @@
+import type { Berth } from "../../sdk/berth.ts";
 import type { SubmitJob } from "../../sdk/jobs.ts";
 import { CliError, exitCodes } from "../failure.ts";
 import { shellCommand } from "../terminal/text.ts";
 import { usualHours, usualImage } from "./defaults.ts";
-import { machineOfType } from "./machines.ts";
+import { findMachine } from "./machines.ts";
 
 /** The settings of a new job, as flags, a file or answers give them. The rest has defaults. */
 export interface JobSettings {
@@ -24,12 +25,16 @@ export interface JobSettings {
 }
 
 /** Returns the body of a submit. Refuses settings without a type. */
-export function submitRequest({ command = [], ...settings }: JobSettings): SubmitJob {
+export async function submitRequest(
+  berth: Berth,
+  { command = [], ...settings }: JobSettings,
+  signal?: AbortSignal,
+): Promise<SubmitJob> {
   const { type, name, gpus, hours = usualHours, image = usualImage, disk, diskSize, env, github } = settings;
   if (type === undefined) {
     throw new CliError("Say which type of machine: --type", exitCodes.usage, "See what is free with: berth avail");
   }
-  const machine = machineOfType(type);
+  const machine = await findMachine(berth, type, signal);
   if (machine.gpuCount === 0 && gpus) {
     throw new CliError(`Machines of type ${type} have no GPUs`, exitCodes.usage, "Leave the number of GPUs out");
   }

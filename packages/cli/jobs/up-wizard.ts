@@ -34,7 +34,7 @@ export async function completeSettings(
 }
 
 async function showPlan(berth: Berth, settings: JobSettings, signal: AbortSignal): Promise<void> {
-  const request = submitRequest(settings);
+  const request = await submitRequest(berth, settings, signal);
   say(`\n${planLines(request, await berth.jobs.estimate(request, { signal })).join("\n")}`);
 }
 

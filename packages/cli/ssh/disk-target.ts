@@ -4,7 +4,7 @@ import type { Disk } from "../../sdk/disks.ts";
 import type { Job, JobEstimate, SubmitJob } from "../../sdk/jobs.ts";
 import { CliError, doctorHint, exitCodes, QuietExit } from "../failure.ts";
 import { calledJob, statusLine } from "../jobs/job-words.ts";
-import { machineOfType } from "../jobs/machines.ts";
+import { machines } from "../jobs/machines.ts";
 import { submitJob } from "../jobs/submit-job.ts";
 import { connect } from "../login/connect.ts";
 import { say } from "../terminal/terminal.ts";
@@ -143,7 +143,7 @@ function getStart({ estimated_start_time }: JobEstimate): number {
 }
 
 function copyRequest(type: (typeof copyTypes)[number], disk: string) {
-  const { instanceType: instance_type } = machineOfType(type);
+  const { instanceType: instance_type } = machines[type];
   const job = { name: copyName(disk), gpu_count: 0, duration_hours: MOST_HOURS, command: endWhenIdle } as const;
   return { ...job, image: copyImage, instance_type, disk_name: disk };
 }

@@ -9,7 +9,7 @@ export const noMachine = "no machine now";
 /** Returns when a job would start, in a few words. */
 export async function startTime(berth: Berth, settings: JobSettings, signal: AbortSignal): Promise<string> {
   try {
-    return startWords(await berth.jobs.estimate(submitRequest(settings), { signal }));
+    return startWords(await berth.jobs.estimate(await submitRequest(berth, settings, signal), { signal }));
   } catch (error) {
     // The submit reports an invalid request.
     if (error instanceof BerthError && error.code !== "unreachable") return "no estimate";

@@ -1,9 +1,8 @@
 import type { Availability } from "../../sdk/berth.ts";
-import type { SubmitJob } from "../../sdk/jobs.ts";
 import { counted } from "./words.ts";
 
-/** The table of docs/apis/gpu-dev.md#instance-types: the machine of each type. */
-export const machines: Readonly<Record<string, SubmitJob["instance_type"]>> = {
+/** The table of docs/apis/gpu-dev.md#instance-types: the machine of each type. A deployment may have more. */
+export const machines: Readonly<Record<string, string>> = {
   t4: "g4dn.12xlarge",
   "t4-small": "g4dn.2xlarge",
   l4: "g6.12xlarge",

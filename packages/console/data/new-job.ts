@@ -1,10 +1,12 @@
 import type { SubmitJob } from "../../sdk/jobs.ts";
-import { hasGpus, machines } from "./machines.ts";
+import { hasGpus } from "./machines.ts";
 import { parseHours } from "./words.ts";
 
 /** Typed values of the form for a new environment. */
 export interface NewJob {
   readonly type: string;
+  /** The machine of that type, by its AWS name. */
+  readonly machine: string;
   readonly gpus: number;
   readonly hours: string;
   readonly name: string;
@@ -21,6 +23,7 @@ export const usualJob: NewJob = {
   type: "cpu-x86",
   gpus: 1,
   hours: "1h",
+  machine: "c7i.8xlarge",
   name: "",
   image: "pytorch/pytorch:2.1.0-cuda12.1-cudnn8-runtime",
   disk: "",
@@ -33,12 +36,11 @@ export const usualJob: NewJob = {
 
 /** Returns the body of a submit, or undefined while the form holds no machine or no time. */
 export function submitBody(job: NewJob): SubmitJob | undefined {
-  const instanceType = machines[job.type];
   const hours = parseHours(job.hours);
-  if (instanceType === undefined || hours === undefined) return undefined;
+  if (hours === undefined) return undefined;
   return {
     image: job.image,
-    instance_type: instanceType,
+    instance_type: job.machine,
     gpu_count: hasGpus(job.type) ? job.gpus : 0,
     duration_hours: hours,
     ...(job.name.trim() && { name: job.name.trim() }),

@@ -23,13 +23,14 @@ export function MachinePicker({ job, set }: PickerProps) {
         {({ availability }) => (
           <>
             <div role="radiogroup" aria-labelledby="machine-heading" className="choices">
-              {listTypes(availability).map(([name, type]) => (
+              {listTypes(availability).map(({ name, machine, type }) => (
                 <Choice
                   key={name}
                   name={name}
+                  machine={machine}
                   type={type}
                   isChosen={job.type === name}
-                  choose={() => set({ type: name, gpus: fitting(job.gpus, type) })}
+                  choose={() => set({ type: name, machine, gpus: fitting(job.gpus, type) })}
                 />
               ))}
             </div>
@@ -42,9 +43,12 @@ export function MachinePicker({ job, set }: PickerProps) {
 }
 
 /** Types that the deployment has come first. */
-function listTypes(availability: Availability["availability"]): [string, Type | undefined][] {
-  const names = [...Object.keys(availability), ...Object.keys(machines)];
-  return [...new Set(names)].filter((name) => name in machines).map((name) => [name, availability[name]]);
+function listTypes(availability: Availability["availability"]) {
+  const others = Object.keys(machines).filter((name) => !Object.hasOwn(availability, name));
+  return [...Object.keys(availability), ...others].map((name) => {
+    const type = availability[name];
+    return { name, type, machine: type?.instance_type ?? machines[name] ?? "" };
+  });
 }
 
 function fitting(gpus: number, type: Type | undefined): number {
@@ -54,17 +58,18 @@ function fitting(gpus: number, type: Type | undefined): number {
 
 interface ChoiceProps {
   readonly name: string;
+  readonly machine: string;
   readonly type: Type | undefined;
   readonly isChosen: boolean;
   choose(): void;
 }
 
-function Choice({ name, type, isChosen, choose }: ChoiceProps) {
+function Choice({ name, machine, type, isChosen, choose }: ChoiceProps) {
   return (
     <label className={isChosen ? "choice chosen" : "choice"}>
       <input type="radio" name="machine" checked={isChosen} onChange={choose} />
       <span className="choice-name">{name}</span>
-      <span className="faint">{machines[name]}</span>
+      <span className="faint">{machine}</span>
       <span className="choice-free">{describeFree(name, type)}</span>
       {type?.closed_reason != null && <span className="warning">{printable(type.closed_reason, 300)}</span>}
     </label>

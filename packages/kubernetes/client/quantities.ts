@@ -1,3 +1,4 @@
+import { gpuResource, instanceTypes } from "#core/fleet.ts";
 import type { Pod, PodContainer } from "../objects.ts";
 
 const factors: Readonly<Record<string, number>> = {
@@ -26,16 +27,23 @@ export function parseQuantity(quantity: string | undefined): number {
   return Number.isFinite(amount) ? amount : 0;
 }
 
+/** The resources that count GPUs of any type. */
+const gpuResources = new Set(instanceTypes.map(gpuResource));
+
 export interface Requests {
   readonly gpus: number;
   readonly cpus: number;
   readonly memoryMb: number;
 }
 
-/** Returns the requests that the scheduler counts for a pod (k8s.io/component-helpers/resource, `PodRequests`). */
+/**
+ * Returns the requests that the scheduler counts for a pod (k8s.io/component-helpers/resource, `PodRequests`). A node
+ * offers GPUs by one resource, so those of all are added.
+ */
 export function sumRequests(pod: Pod): Requests {
   const most = (resource: string) => ofWhole(pod, resource) + parseQuantity(pod.spec.overhead?.[resource]);
-  return { gpus: most("nvidia.com/gpu"), cpus: most("cpu"), memoryMb: most("memory") / 1024 ** 2 };
+  const gpus = [...gpuResources].reduce((sum, resource) => sum + most(resource), 0);
+  return { gpus, cpus: most("cpu"), memoryMb: most("memory") / 1024 ** 2 };
 }
 
 function ofWhole({ spec }: Pod, resource: string): number {

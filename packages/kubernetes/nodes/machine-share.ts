@@ -1,10 +1,8 @@
-import { findInstanceType, type InstanceType, unitsPerNode } from "#core/fleet.ts";
+import { findInstanceType, gpuResource, type InstanceType, OFFERED, unitsPerNode } from "#core/fleet.ts";
 import type { Resources, Run } from "#core/ports/compute.ts";
 import { parseQuantity, type Requests } from "../client/quantities.ts";
 import type { Node, Quantities } from "../objects.ts";
 
-/** Share of a machine for runs: an m7i.8xlarge of 128 GB offers 121 GB to pods, a g4dn.2xlarge 7.91 of 8 processors. */
-const OFFERED = 0.9;
 const MB_OF_SHARED_UNIT = 4096;
 
 /** Returns requests and limits, which are equal. */
@@ -15,7 +13,7 @@ export function computeQuantities({ instanceType, shares, gpusPerMachine, resour
   if (units < 1 || shares.some((share) => share.units !== units))
     throw new Error("The machines of a run must have equal shares");
   if (type.shared) return quantities(resources ?? { cpus: units, memoryMb: units * MB_OF_SHARED_UNIT });
-  const gpus = gpusPerMachine === 0 ? {} : { "nvidia.com/gpu": String(gpusPerMachine) };
+  const gpus = gpusPerMachine === 0 ? {} : { [gpuResource(type)]: String(gpusPerMachine) };
   return { ...buildPart(type, gpusPerMachine), ...gpus };
 }
 
@@ -81,12 +79,12 @@ export function withoutCpu({ cpu, ...others }: Quantities): Quantities {
 
 /** Returns the units that the kubelet offers, at most those of a machine of this type. */
 export function countUnits(allocatable: Quantities, type: InstanceType): number {
-  return fitting(type, toRequests(allocatable));
+  return fitting(type, toRequests(allocatable, type));
 }
 
-function toRequests(allocatable: Quantities): Requests {
+function toRequests(allocatable: Quantities, type: InstanceType): Requests {
   return {
-    gpus: parseQuantity(allocatable["nvidia.com/gpu"]),
+    gpus: parseQuantity(allocatable[gpuResource(type)]),
     cpus: parseQuantity(allocatable.cpu),
     memoryMb: parseQuantity(allocatable.memory) / 1024 ** 2,
   };
@@ -100,7 +98,7 @@ export function foreignUnits(type: InstanceType, allocatable: Quantities, foreig
       cpus: rest.cpus - taken.cpus,
       memoryMb: rest.memoryMb - taken.memoryMb,
     }),
-    toRequests(allocatable),
+    toRequests(allocatable, type),
   );
   return countUnits(allocatable, type) - fitting(type, left);
 }

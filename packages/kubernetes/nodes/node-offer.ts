@@ -1,4 +1,4 @@
-import type { InstanceType } from "#core/fleet.ts";
+import { gpuResource, type InstanceType } from "#core/fleet.ts";
 import type { ComputeNode, Unready } from "#core/ports/compute.ts";
 import { holds, type Node, type Quantities } from "../objects.ts";
 import { markOfNode } from "../runs/bound-nodes.ts";
@@ -50,7 +50,7 @@ export function findOffer(node: Node, { nodeTypes = [], tolerations, nodeSelecto
 export function markOffer(node: Node, options: OfferOptions): string | undefined {
   const offer = findOffer(node, options);
   if (!offer) return undefined;
-  const { cpu, memory, "nvidia.com/gpu": gpus } = offer.allocatable;
+  const { cpu, memory, [gpuResource(offer.type)]: gpus } = offer.allocatable;
   return JSON.stringify([offer.node, cpu, memory, gpus]);
 }
 

@@ -1,8 +1,11 @@
-import { findInstanceType, type InstanceType, instanceTypeNames } from "#core/fleet.ts";
+import { findInstanceType, type InstanceType, instanceTypeNames, isAddedType } from "#core/fleet.ts";
 import type { PoolPart } from "#core/ports/compute.ts";
 import type { Node } from "../objects.ts";
 
-/** Rule that maps nodes without a cloud label to an instance type of Berth (`NODE_TYPES`). */
+/**
+ * Rule that maps nodes with a label to an instance type of Berth (`NODE_TYPES`). The node's own type counts before it,
+ * but not before a type of `MACHINE_TYPES`: machines of one type of AWS may have MIG or not.
+ */
 export interface NodeTypeRule {
   readonly label: string;
   /** null: any value. */
@@ -19,17 +22,21 @@ export const groupLabel = "eks.amazonaws.com/nodegroup";
 /** Zone of a node without a zone label, as on kind and k3s. */
 export const noZone = "no-zone";
 
-/** Returns the type from the node's own label. If Berth does not know that type, returns the first matching rule's. */
+/** Returns the type that the first matching rule or the node's own label names, or undefined if Berth knows none. */
 export function typeOfNode(
   { metadata: { labels = {} } }: Node,
   rules: readonly NodeTypeRule[],
 ): InstanceType | undefined {
-  const ownInstanceType = findInstanceType(labels[typeLabel] ?? "");
-  if (ownInstanceType) return ownInstanceType;
-  const rule = rules.find(
+  const matching = rules.filter(
     ({ label, value }) => labels[label] !== undefined && (value ?? labels[label]) === labels[label],
   );
-  return rule && findInstanceType(rule.instanceType);
+  const before = matching.find(countsBeforeOwnType);
+  if (before) return findInstanceType(before.instanceType);
+  return findInstanceType(labels[typeLabel] ?? "") ?? findInstanceType(matching[0]?.instanceType ?? "");
+}
+
+function countsBeforeOwnType({ instanceType }: NodeTypeRule): boolean {
+  return isAddedType(instanceType);
 }
 
 export function zoneOfNode({ metadata: { labels = {} } }: Node): string {
@@ -65,15 +72,23 @@ export function termsOfType(
   const names = avoids.flatMap(({ node }) => (node === undefined ? [] : [unnamed(node)]));
   const inZone = zones.map((zone) => inOrWithout(zoneLabel, zone));
   const unlabelled: Requirement = { key: typeLabel, operator: "NotIn", values: instanceTypeNames };
-  const byRule = rules.flatMap((rule, at) => {
-    const earlier = rules.slice(0, at).filter((earlierRule) => earlierRule.instanceType !== rule.instanceType);
-    return rule.instanceType === instanceType ? [[unlabelled, ...earlier.map(unlike), like(rule)]] : [];
+  const [before, after] = [rules.filter(countsBeforeOwnType), rules.filter((rule) => !countsBeforeOwnType(rule))];
+  const ordered = [...before, ...after];
+  const byRule = ordered.flatMap((rule, at) => {
+    if (rule.instanceType !== instanceType) return [];
+    const own = countsBeforeOwnType(rule) ? [] : [unlabelled];
+    return [[...own, ...unlikeOthers(ordered.slice(0, at), instanceType), like(rule)]];
   });
-  const byLabel: Requirement[] = [{ key: typeLabel, operator: "In", values: [instanceType] }];
+  const ofAws: Requirement = { key: typeLabel, operator: "In", values: [instanceType] };
+  const byLabel = [ofAws, ...unlikeOthers(before, instanceType)];
   return [byLabel, ...byRule].map((requirements) => ({
     matchExpressions: [...requirements, ...inZone, ...outside],
     ...(names.length > 0 && { matchFields: names }),
   }));
+}
+
+function unlikeOthers(rules: readonly NodeTypeRule[], instanceType: string): Requirement[] {
+  return rules.filter((rule) => rule.instanceType !== instanceType).map(unlike);
 }
 
 function outOfZone(zone: string): Requirement {

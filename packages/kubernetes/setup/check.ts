@@ -1,8 +1,9 @@
-import { findInstanceType } from "#core/fleet.ts";
+import { gpuResource } from "#core/fleet.ts";
 import type { ClusterReport } from "#core/ports/cluster-report.ts";
 import type { ApiClient } from "../client/api-client.ts";
 import { ApiRefused } from "../client/api-error.ts";
 import { parseQuantity } from "../client/quantities.ts";
+import { type NodeTypeRule, typeOfNode } from "../nodes/node-type.ts";
 import type { KubeObject, Node } from "../objects.ts";
 import { type OwnedManifests, planApply } from "./apply.ts";
 import { formatObjectName, type Manifest } from "./manifests.ts";
@@ -14,6 +15,8 @@ export interface SetupNeeds {
   readonly owned: OwnedManifests | undefined;
   /** Disks are volumes of EBS. */
   readonly hasEbs: boolean;
+  /** NODE_TYPES. */
+  readonly nodeTypes: readonly NodeTypeRule[];
   /** Settings of a stage whose users enter by a gateway. */
   readonly gateway: { readonly TABLE_NAME: string; readonly DOMAIN: string } | undefined;
 }
@@ -62,28 +65,29 @@ const checks: Readonly<Record<string, Check>> = {
     if (isThere) return nothing;
     return lack("driver of disks", "the EBS CSI driver is not installed", "Add the EKS add-on aws-ebs-csi-driver");
   },
-  "GPUs of nodes": async (client) => {
-    const { items } = await client.list<Node, Node>("/api/v1/nodes", (node) => (hasGpus(node) ? [node] : []));
+  "GPUs of nodes": async (client, { nodeTypes }) => {
+    const { items } = await client.list("/api/v1/nodes", (node: Node) => {
+      const type = typeOfNode(node, nodeTypes);
+      return type && type.gpus > 0 ? [{ node, resource: gpuResource(type) }] : [];
+    });
     if (items.length === 0) {
       const why = "there is no node with GPUs now; check again once there is one";
       return { findings: [], leftOut: [{ what: "GPUs of nodes", why }] };
     }
-    const silent = items.filter(({ status }) => parseQuantity(status?.allocatable?.["nvidia.com/gpu"]) === 0);
+    const silent = items.filter(({ node, resource }) => parseQuantity(node.status?.allocatable?.[resource]) === 0);
     if (silent.length === 0) return nothing;
-    const names = silent.slice(0, 3).map(({ metadata }) => metadata.name);
-    const missing = `${names.join(", ")}${silent.length > 3 ? ` and ${silent.length - 3} more` : ""} offer no nvidia.com/gpu`;
-    return lack("GPUs of nodes", missing, "Install NVIDIA's device plugin, or see its log on these nodes");
+    const names = silent.slice(0, 3).map(({ node }) => node.metadata.name);
+    const others = silent.length > 3 ? ` and ${silent.length - 3} more` : "";
+    const resources = [...new Set(silent.map(({ resource }) => resource))];
+    const plugin = resources.every((resource) => resource.startsWith("nvidia.com/")) ? "NVIDIA's" : "their";
+    const todo = `Install ${plugin} device plugin, or see its log on these nodes`;
+    return lack("GPUs of nodes", `${names.join(", ")}${others} offer no ${resources.join(" or ")}`, todo);
   },
   gateway: async (client, { gateway }) => (gateway ? checkGateway(client, gateway) : nothing),
 };
 
 /** How many checks `checkSetup` makes. */
 export const setupChecks = Object.keys(checks).length;
-
-function hasGpus({ metadata }: Node): boolean {
-  const type = findInstanceType(metadata.labels?.["node.kubernetes.io/instance-type"] ?? "");
-  return (type?.gpus ?? 0) > 0;
-}
 
 interface Deployment extends KubeObject {
   readonly status?: { readonly availableReplicas?: number };

@@ -43,7 +43,7 @@ export function Submission(settings: Settings) {
       image: Image.describe(
         "The container image. The local stack records it and runs commands with the machine's own tools.",
       ),
-      instance_type: z.enum(typeNames).describe("The machine, by its AWS name."),
+      instance_type: z.enum(typeNames).describe("The machine, by its AWS name. A deployment may have more."),
       duration_hours: durationHours(settings)
         .default(1)
         .describe("Duration in hours. A shown job's duration includes its extensions."),

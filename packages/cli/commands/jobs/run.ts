@@ -141,7 +141,7 @@ function pullPath(path: string): string {
 }
 
 async function submit(berth: Berth, settings: JobSettings, run: StoredRun): Promise<Job> {
-  const request = submitRequest({ ...settings, command: [waitingCommand(run.id, run.command)] });
+  const request = await submitRequest(berth, { ...settings, command: [waitingCommand(run.id, run.command)] });
   const { job_id, warning } = await submitJob(berth, request);
   try {
     storeRun(job_id, run);

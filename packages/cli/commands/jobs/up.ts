@@ -27,7 +27,8 @@ export async function up(flags: UpFlags, name?: string): Promise<void> {
   const settings = await gatherSettings(flags, name);
   const signal = interruptSignal();
   const berth = await beforeSubmit(signal, connectWithKey);
-  const request = submitRequest(await withAnswers(berth, settings, { signal, isDryRun: flags.dryRun }));
+  const answered = await withAnswers(berth, settings, { signal, isDryRun: flags.dryRun });
+  const request = await beforeSubmit(signal, () => submitRequest(berth, answered, signal));
   if (flags.dryRun) return beforeSubmit(signal, () => estimate(berth, request, flags.json));
   const { job_id, warning } = await submitJob(berth, request, signal);
   if (warning !== undefined) say(`note: ${printable(warning)}`);

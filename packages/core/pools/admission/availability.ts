@@ -1,5 +1,5 @@
 import type { Context } from "../../context.ts";
-import { instanceTypeOfPool, instanceTypes, unitsPerNode } from "../../fleet.ts";
+import { instanceTypeOfPool, instanceTypes, isAddedType, unitsPerNode } from "../../fleet.ts";
 import type { Item } from "../../ports/table.ts";
 import { kindOfKey, poolKey } from "../../store/keys.ts";
 import { readable } from "../../store/readable.ts";
@@ -25,6 +25,8 @@ export interface Capacity {
   /** Environments of all owners. */
   readonly activeCount: number;
   readonly hasMachines: boolean;
+  /** Whether clients learn of this type only here: MACHINE_TYPES adds it. */
+  readonly isAdded: boolean;
   readonly preparingCount: number;
   readonly queuedCount: number;
 }
@@ -69,6 +71,7 @@ function buildCapacity(ctx: Context, items: readonly Item[]): CapacityReport {
     return {
       pool: pool.type,
       hasMachines: total > 0 || inUse > 0 || grows(ctx, pool),
+      isAdded: isAddedType(instanceTypeOfPool(pool.type).name),
       gpusPerMachine,
       total: gpus(total),
       // A job on a lost node counts as in use but takes no units from other jobs, as in the plan.
@@ -85,7 +88,30 @@ function buildCapacity(ctx: Context, items: readonly Item[]): CapacityReport {
     };
   });
   const countedAt = Math.min(ctx.clock.now(), ...counted.map((pool) => pool.summary.plannedAt));
-  return { pools, countedAt };
+  return { pools: [...pools, ...unplanned(pools)], countedAt };
+}
+
+/** Returns the added types that no plan has counted yet. */
+function unplanned(planned: readonly Capacity[]): Capacity[] {
+  const left = instanceTypes.filter(
+    (type) => isAddedType(type.name) && planned.every(({ pool }) => pool !== type.pool),
+  );
+  return left.map(({ pool, gpus: gpusPerMachine }) => ({
+    pool,
+    gpusPerMachine,
+    total: 0,
+    available: 0,
+    inUse: 0,
+    queued: 0,
+    largestFree: 0,
+    makeable: 0,
+    closed: null,
+    activeCount: 0,
+    preparingCount: 0,
+    queuedCount: 0,
+    hasMachines: false,
+    isAdded: true,
+  }));
 }
 
 function grows(ctx: Context, { type, summary }: Pool): boolean {
