@@ -77,7 +77,7 @@ export async function openCliFixture(settings: Readonly<Record<string, string>> 
 /** Returns this process's variables without those that configure the command line. */
 export function cleanEnvironment(): Record<string, string> {
   const ownValue = Object.entries(process.env).filter(
-    ([name]) => !/^(AWS_|BERTH_|API_|NODE_OPTIONS$|VITEST)/.test(name),
+    ([name]) => !/^(AWS_|BERTH_|API_|NODE_OPTIONS$|REGISTRY_PASSWORD$|VITEST)/.test(name),
   );
   return Object.fromEntries(ownValue.map(([name, value = ""]) => [name, value]));
 }

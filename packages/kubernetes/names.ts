@@ -67,6 +67,11 @@ export function formatWebName(id: RunId): string {
   return `web-${nameOfRun(id)}`;
 }
 
+/** Name of the Secret with a run's own login to a registry. */
+export function formatLoginName(id: RunId): string {
+  return `registry-${nameOfRun(id)}`;
+}
+
 export function formatSshServiceName(id: RunId): string {
   return `ssh-${nameOfRun(id)}`;
 }

@@ -1680,6 +1680,12 @@ export interface components {
              */
             status: "ready" | "not ready";
         };
+        RegistryAuth: {
+            /** @description The user of the registry. */
+            username: string;
+            /** @description The password or token. */
+            password: string;
+        };
         RemovedOrphan: {
             /** @description The record's key. */
             record: string;
@@ -1814,6 +1820,8 @@ export interface components {
             webhook_url?: string | null;
             /** @description Whether Jupyter answers; in a submit, whether to start it. `actions` shows later requests. */
             jupyter_enabled?: boolean | null;
+            /** @description The login with which the job's machines pull the image, for a private registry. No answer ever shows it. The local stack pulls no image. */
+            registry_auth?: components["schemas"]["RegistryAuth"] | null;
             /** @description What happens when the job's machine is taken back, drained or lost. `fail` (default): the job fails. `requeue`: it returns to the queue with its disk and its remaining time. */
             on_interruption?: ("fail" | "requeue") | null;
         };

@@ -30,6 +30,23 @@ test("an operator ends a job of another user, who reads the reason", async ({ sk
   expect(faults()).toEqual([]);
 });
 
+test("an operator reads the fault that a machine reports, as text alone", async ({ skip }) => {
+  skip(noBrowser !== undefined, noBrowser);
+  const { open, call, faults } = await openConsole({ ...operators, LOCAL_NODES: "c7i.8xlarge=1" });
+  const page = await open("/");
+  // No machine of the local stack reports a fault.
+  const body = await call<{ pools: { nodes: object[] }[] }>("GET", "/v1/admin/pools");
+  const broken = { status: "not_ready", fault: "AcceleratedHardwareReady is False: <b>NvidiaXID79Error</b>" };
+  const pools = body.pools.map((pool) => ({ ...pool, nodes: pool.nodes.map((node) => ({ ...node, ...broken })) }));
+  await page.route("**/v1/admin/pools*", (route) => route.fulfill({ json: { ...body, pools } }));
+  await page.getByRole("link", { name: "Operation" }).click();
+
+  const row = page.getByRole("row", { name: /^c7i-8xlarge-1 cpu-x86/ });
+  await row.getByText("AcceleratedHardwareReady is False: <b>NvidiaXID79Error</b>").waitFor();
+  await row.getByText("not ready", { exact: true }).waitFor();
+  expect(faults()).toEqual([]);
+});
+
 test("an operator sees who holds which machine until when, and the queue with place, share and reason", async ({
   skip,
 }) => {

@@ -191,7 +191,7 @@ export const spec = {
   kind: "spec",
   uid,
   image: "€".repeat(512),
-  sealed: sealed(JSON.stringify({ command: "\u0001".repeat(16_384) }).length + 32_768 + 10 * 4_100),
+  sealed: sealed(JSON.stringify({ command: "\u0001".repeat(16_384) }).length + 32_768 + 10 * 4_100 + 3 * (4_096 + 256)),
   head: homeText,
   dueShard: "f",
   dueAt: at,

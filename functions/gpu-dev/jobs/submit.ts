@@ -126,6 +126,7 @@ export const endpoint = gpuDev.endpoint(
       labels: github ? { github_user: github } : {},
       size: getSize(body),
       image: body.image,
+      registryLogin: body.registry_auth ?? undefined,
       command: getCommand(body),
       env: body.env_vars ?? {},
       disk,

@@ -20,7 +20,7 @@ export const helpTopics: Readonly<Record<string, string>> = {
 \`berth run\` and \`berth ssh NAME -- command\` end with the code of the command; 255 is a failure of \`berth\` or \`ssh\`.
 \`berth rsync\` ends with the code of rsync.`,
   environment: `\`BERTH_URL\` and \`BERTH_API_KEY\`, or \`API_URL\` and \`API_KEY\`, win over the last login. With \`BERTH_ACCESSIBLE=1\` or
-\`TERM=dumb\`, \`berth\` never redraws a line. With \`--quiet\`, which every
+\`TERM=dumb\`, \`berth\` never redraws a line. \`REGISTRY_PASSWORD\` is the password of \`--registry-user\`. With \`--quiet\`, which every
 command takes, or \`BERTH_QUIET=1\`, it prints only errors to standard error.`,
   files: `\`berth\` keeps its state in \`$XDG_CONFIG_HOME/berth\`, or in \`~/.config/berth\` without that variable: the keys of your
 logins, an SSH key of its own, and the host keys of jobs. Only you can read these files. \`berth\` sends keys over \`https\` or

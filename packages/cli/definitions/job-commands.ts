@@ -39,6 +39,7 @@ export const settingsFlags = {
     placeholder: "NAME=VALUE",
   },
   github: text("GitHub user whose SSH keys get in too", "user"),
+  registryUser: text("User of the image's private registry, with the password in REGISTRY_PASSWORD", "user"),
   jupyter: flag("Start Jupyter"),
 } as const;
 

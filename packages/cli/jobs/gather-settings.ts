@@ -16,6 +16,7 @@ export interface SettingsFlags {
   readonly diskSize?: number;
   readonly env?: readonly string[];
   readonly github?: string;
+  readonly registryUser?: string;
   readonly jupyter: boolean;
 }
 
@@ -66,7 +67,12 @@ function settingsOfFlags(
   { env, jupyter, requeue, ...flags }: SettingsFlags & MoreFlags,
   name: string | undefined,
 ): JobSettings {
-  const { type, gpus, hours, image, disk, diskSize, github } = flags;
+  const { type, gpus, hours, image, disk, diskSize, github, registryUser } = flags;
+  if (registryUser !== undefined && image === undefined) {
+    // A cloned berth.yaml could name a registry that collects passwords.
+    const hint = "The login goes to the registry of that image";
+    throw new CliError("--registry-user needs the image on the command line: --image", exitCodes.usage, hint);
+  }
   const command = wordsAfterDashes();
   return {
     name,
@@ -77,6 +83,7 @@ function settingsOfFlags(
     disk,
     diskSize,
     github,
+    registryUser,
     env: env && readVariables(env),
     jupyter: jupyter || undefined,
     requeue: requeue || undefined,

@@ -16,6 +16,7 @@ export interface JobSettings {
   readonly diskSize?: number | undefined;
   readonly env?: Readonly<Record<string, string>> | undefined;
   readonly github?: string | undefined;
+  readonly registryUser?: string | undefined;
   readonly jupyter?: boolean | undefined;
   readonly requeue?: boolean | undefined;
   /** One word is a line for the job's shell. Several words reach the program as they are. */
@@ -24,7 +25,7 @@ export interface JobSettings {
   readonly pull?: readonly string[] | undefined;
 }
 
-/** Returns the body of a submit. Refuses settings without a type. */
+/** Returns the body of a submit without its login to a registry. Refuses settings without a type. */
 export async function submitRequest(
   berth: Berth,
   { command = [], ...settings }: JobSettings,
@@ -52,6 +53,20 @@ export async function submitRequest(
     ...(settings.requeue && { on_interruption: "requeue" as const }),
     ...(command.length > 0 && { command: shellCommand(command) }),
   };
+}
+
+export type RegistryLogin = NonNullable<SubmitJob["registry_auth"]>;
+
+/**
+ * Returns the login of `--registry-user`. The password is in the environment, because others on this machine can read
+ * command lines.
+ */
+export function readRegistryLogin(username: string | undefined): RegistryLogin | undefined {
+  if (username === undefined) return undefined;
+  const { REGISTRY_PASSWORD: password } = process.env;
+  if (password) return { username, password };
+  const hint = "For example: REGISTRY_PASSWORD=$(cat token) berth up --registry-user …";
+  throw new CliError("--registry-user needs the password in REGISTRY_PASSWORD", exitCodes.usage, hint);
 }
 
 /** Reads the values of `--env`, which are `NAME=VALUE`. */

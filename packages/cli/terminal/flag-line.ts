@@ -8,12 +8,21 @@ import { printable, shellWord } from "./text.ts";
  * kept.
  */
 export function flagLine({ name, command = [], env = {}, ...settings }: JobSettings, columns: number): string {
-  const { type, gpus, hours, disk, diskSize, github, jupyter } = settings;
+  const { type, gpus, hours, disk, diskSize, github, registryUser, jupyter } = settings;
   const image = settings.image === usualImage ? undefined : settings.image;
-  const flags = Object.entries({ type, gpus, hours, image, disk, "disk-size": diskSize, github });
+  const flags = Object.entries({
+    type,
+    gpus,
+    hours,
+    image,
+    disk,
+    "disk-size": diskSize,
+    github,
+    "registry-user": registryUser,
+  });
   const quoted = (word: string) => (/^[\w@%+=:,./…-]+$/.test(word) ? word : shellWord(word));
   const parts = [
-    `berth up${name === undefined ? "" : ` ${quoted(name)}`}`,
+    `${registryUser === undefined ? "" : "REGISTRY_PASSWORD=… "}berth up${name === undefined ? "" : ` ${quoted(name)}`}`,
     ...flags.flatMap(([flag, value]) => (value === undefined ? [] : [`--${flag} ${quoted(printable(String(value)))}`])),
     ...(jupyter ? ["--jupyter"] : []),
     ...Object.keys(env).map((variable) => `--env ${variable}=…`),

@@ -11,6 +11,8 @@ export interface NewJob {
   readonly hours: string;
   readonly name: string;
   readonly image: string;
+  readonly registryUser: string;
+  readonly registryPassword: string;
   readonly disk: string;
   readonly diskSize: string;
   readonly github: string;
@@ -21,11 +23,13 @@ export interface NewJob {
 
 export const usualJob: NewJob = {
   type: "cpu-x86",
+  machine: "c7i.8xlarge",
   gpus: 1,
   hours: "1h",
-  machine: "c7i.8xlarge",
   name: "",
   image: "pytorch/pytorch:2.1.0-cuda12.1-cudnn8-runtime",
+  registryUser: "",
+  registryPassword: "",
   disk: "",
   diskSize: "",
   github: "",
@@ -34,7 +38,7 @@ export const usualJob: NewJob = {
   command: "",
 };
 
-/** Returns the body of a submit, or undefined while the form holds no machine or no time. */
+/** Returns the body of a submit without its login to a registry, or undefined while the form holds no time. */
 export function submitBody(job: NewJob): SubmitJob | undefined {
   const hours = parseHours(job.hours);
   if (hours === undefined) return undefined;
@@ -53,6 +57,11 @@ export function submitBody(job: NewJob): SubmitJob | undefined {
   };
 }
 
+/** Adds the login to a registry. Estimates and shown texts leave the password out. */
+export function withLogin(body: SubmitJob, { registryUser: username, registryPassword: password }: NewJob): SubmitJob {
+  return username === "" ? body : { ...body, registry_auth: { username, password } };
+}
+
 /** Returns the line that submits the same from a terminal. */
 export function upLine(job: NewJob): string {
   const words = ["berth", "up"];
@@ -61,13 +70,15 @@ export function upLine(job: NewJob): string {
   if (hasGpus(job.type)) words.push("--gpus", String(job.gpus));
   words.push("--hours", job.hours.trim());
   if (job.image !== usualJob.image) words.push("--image", job.image);
+  if (job.registryUser) words.push("--registry-user", job.registryUser);
   if (job.disk) words.push("--disk", job.disk);
   if (job.disk && job.diskSize) words.push("--disk-size", job.diskSize);
   if (job.github) words.push("--github", job.github);
   if (job.jupyter) words.push("--jupyter");
   if (job.requeue) words.push("--requeue");
   if (job.command.trim()) words.push("--", job.command);
-  return words.map(shellWord).join(" ");
+  const line = words.map(shellWord).join(" ");
+  return job.registryUser ? `REGISTRY_PASSWORD=… ${line}` : line;
 }
 
 /** Returns the same as the file `berth.yaml`. A JSON text is a YAML text, with the same meaning. */

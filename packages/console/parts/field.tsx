@@ -50,3 +50,21 @@ export function TextField({ value, list, isRequired, most, set, ...field }: Text
     </Field>
   );
 }
+
+/** React would copy a value that it controls into the page's HTML, so the browser alone keeps it. */
+export function PasswordField({ set }: { set(value: string): void }) {
+  return (
+    <Field label="Password or token" hint="Needed for this user">
+      {(id, hintId) => (
+        <input
+          id={id}
+          type="password"
+          maxLength={4096}
+          aria-describedby={hintId}
+          autoComplete="new-password"
+          onChange={({ target }) => set(target.value)}
+        />
+      )}
+    </Field>
+  );
+}

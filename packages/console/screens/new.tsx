@@ -4,12 +4,12 @@ import { useLocation } from "wouter";
 import type { JobEstimate, SubmitJob } from "../../sdk/jobs.ts";
 import { berth, collect } from "../data/client.ts";
 import { hurry, useOnce } from "../data/live.ts";
-import { type NewJob, submitBody, upLine, usualJob, yamlFile } from "../data/new-job.ts";
+import { type NewJob, submitBody, upLine, usualJob, withLogin, yamlFile } from "../data/new-job.ts";
 import { printable } from "../data/words.ts";
 import { announce } from "../parts/announcer.tsx";
 import { Until } from "../parts/clock.tsx";
 import { CommandLine } from "../parts/command-line.tsx";
-import { Field, TextField } from "../parts/field.tsx";
+import { Field, PasswordField, TextField } from "../parts/field.tsx";
 import { Title } from "../parts/layout.tsx";
 import { Failure } from "../parts/notices.tsx";
 import { MachinePicker } from "./machine-picker.tsx";
@@ -41,7 +41,7 @@ export function NewScreen() {
         className="columns new"
         onSubmit={(event) => {
           event.preventDefault();
-          if (body && !isBusy) void submit(body);
+          if (body && !isBusy) void submit(withLogin(body, job));
         }}
       >
         <div>
@@ -55,7 +55,7 @@ export function NewScreen() {
           </section>
           {error && <Failure error={error} />}
           <div className="buttons">
-            <button type="submit" className="primary" disabled={!body || isBusy}>
+            <button type="submit" className="primary" disabled={!body || isBusy || lacksPassword(job)}>
               {isBusy ? "Requested …" : "Start it"}
             </button>
           </div>
@@ -85,6 +85,7 @@ function Settings({ job, set }: FormProps) {
       />
       <TextField label="Name" hint="Chosen for you if empty" value={job.name} set={(name) => set({ name })} />
       <TextField label="Image" isRequired value={job.image} set={(image) => set({ image })} />
+      <RegistryFields job={job} set={set} />
       <DiskFields job={job} set={set} />
       <Field label="Command" hint="Without one it lives until its time is over">
         {(id, hintId) => (
@@ -113,6 +114,28 @@ function Settings({ job, set }: FormProps) {
         Return it to the queue if its machine is taken back, drained or lost
       </label>
     </section>
+  );
+}
+
+function lacksPassword({ registryUser, registryPassword }: NewJob): boolean {
+  return registryUser !== "" && registryPassword === "";
+}
+
+function RegistryFields({ job, set }: FormProps) {
+  return (
+    <details>
+      <summary>Private registry</summary>
+      <div className="fields">
+        <TextField
+          label="User of the registry"
+          hint="With this login its machines pull the image"
+          most={256}
+          value={job.registryUser}
+          set={(registryUser) => set({ registryUser, ...(registryUser === "" && { registryPassword: "" }) })}
+        />
+        {job.registryUser !== "" && <PasswordField set={(registryPassword) => set({ registryPassword })} />}
+      </div>
+    </details>
   );
 }
 
@@ -208,6 +231,7 @@ function useSettled(value: string): string {
 /** The same request for a terminal, a file and a program. */
 function Same({ job, body }: { readonly job: NewJob; readonly body: SubmitJob | undefined }) {
   const shown = useDeferredValue(job);
+  const shownBody = body && withLogin(body, { ...job, registryPassword: "…" });
   return (
     <section className="stack">
       <h2>The same elsewhere</h2>
@@ -218,7 +242,7 @@ function Same({ job, body }: { readonly job: NewJob; readonly body: SubmitJob | 
       </details>
       <details>
         <summary>JSON of POST /v1/jobs/submit</summary>
-        <pre className="code">{printableLines(JSON.stringify(body ?? {}, null, 2))}</pre>
+        <pre className="code">{printableLines(JSON.stringify(shownBody ?? {}, null, 2))}</pre>
       </details>
     </section>
   );

@@ -29,6 +29,8 @@ export interface Run {
   readonly pool: string;
   readonly instanceType: string;
   readonly image: string;
+  /** Login with which its machines pull the image. If undefined, they use the cluster's credentials, if any. */
+  readonly registryLogin?: RegistryLogin | undefined;
   /** Run by a shell. If undefined, the run lives until it is removed. */
   readonly command: string | undefined;
   readonly env: Readonly<Record<string, string>>;
@@ -49,6 +51,12 @@ export interface Run {
   readonly isEvictable?: true | undefined;
   /** When the cluster may end the run by itself, ms since the epoch. A safety net, not the deadline. */
   readonly until: number;
+}
+
+/** A login to the registry that the image names. */
+export interface RegistryLogin {
+  readonly username: string;
+  readonly password: string;
 }
 
 export interface Mount {

@@ -32,6 +32,11 @@ export function imageFault(text: string): string | undefined {
   return registryFault(registry) ?? repositoryFault(repository, registry !== undefined);
 }
 
+/** Returns the host of the registry that an image names, with its port, or undefined for Docker Hub. */
+export function findRegistry(image: string): string | undefined {
+  return getParts(image.split("@")[0] ?? "").registry;
+}
+
 interface ImageParts {
   readonly registry: string | undefined;
   readonly repository: string;

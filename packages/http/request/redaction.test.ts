@@ -11,7 +11,7 @@ const secrets = [
   ...["aws_secret_access_key", "aws_session_token", "aws_access_key_id", "iam_request_headers", "api_key"],
   ...["githubToken", "codeServerPassword", "sshPublicKey", "gitUserName", "gitUserEmail"],
   ...["anthropicApiKey", "openaiApiKey", "geminiApiKey", "webhookUrl", "webhook_url"],
-  ...["public_key", "ssh_public_keys"],
+  ...["public_key", "ssh_public_keys", "registry_auth"],
 ];
 
 test.each(secrets)("%s is never shown, alone or in a whole body", (name) => {

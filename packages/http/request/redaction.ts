@@ -72,6 +72,7 @@ const secretNames: ReadonlySet<string> = new Set([
   "webhookUrl",
   "webhook_url",
   "public_key",
+  "registry_auth",
   "ssh_public_keys",
 ]);
 

@@ -45,7 +45,12 @@ async function partsThere(): Promise<string[]> {
   return names.filter((name) => name !== "environments").sort();
 }
 
-const twoMachines = { env: { TOKEN: "secret" }, shares: ["one", "two"].map((node) => ({ node, units: 1 })) };
+const registryLogin = { username: "robot", password: "pass" };
+const twoMachines = {
+  env: { TOKEN: "secret" },
+  registryLogin,
+  shares: ["one", "two"].map((node) => ({ node, units: 1 })),
+};
 
 it("finds objects that a paused worker wrote after the removal, and removes them as orphans", {
   retry: 0,
@@ -60,7 +65,7 @@ it("finds objects that a paused worker wrote after the removal, and removes them
 
   await compareOften(ctx);
 
-  expect(written).toEqual([`${run.uid}-r1`, `run-${run.uid}-r1`, `run-${run.uid}-r1`]);
+  expect(written).toEqual([`${run.uid}-r1`, `registry-${run.uid}-r1`, `run-${run.uid}-r1`, `run-${run.uid}-r1`]);
   expect(report?.runs).toMatchObject([{ uid: run.uid, gpus: 0, why: "only leftovers exist: it has no record" }]);
   expect(await partsThere()).toEqual([]);
   expect(await readOrphans(ctx)).toMatchObject({ runCount: 0, removedCount: 1, gpuHours: 0 });

@@ -89,16 +89,33 @@ describe("a command", () => {
   });
 
   it.each(["with its Job", "after its Job was deleted by hand"])("leaves no Secret behind %s", async (how) => {
-    const { run } = await applied({ env: { TOKEN: "secret" } }, ({ state }) => state === "ready");
-    const path = `${core}/secrets/${run.uid}-r1`;
-    const status = async () => (await fixture.cluster.admin.get(path)).status;
-    const there = await status();
+    const parts = { env: { TOKEN: "secret" }, registryLogin: { username: "robot", password: "pass" } };
+    const { run } = await applied(parts, ({ state }) => state === "ready");
+    const paths = [`${core}/secrets/${run.uid}-r1`, `${core}/secrets/registry-${run.uid}-r1`];
+    const statuses = () => Promise.all(paths.map(async (path) => (await fixture.cluster.admin.get(path)).status));
+    const there = await statuses();
     const isByHand = how !== "with its Job";
     if (isByHand) await fixture.cluster.admin.remove(`${jobs}/${run.uid}-r1`, { propagationPolicy: "Background" });
 
     await fixture.compute.remove(run.uid, 1, { graceSeconds: 0, force: false });
 
-    expect([there, await status()]).toEqual([200, 404]);
+    expect(there).toEqual([200, 200]);
+    expect(await statuses()).toEqual([404, 404]);
+  });
+
+  it("is pulled with the login of its own run", async () => {
+    const parts = { image: "registry.test:5000/team/train:1", registryLogin: { username: "robot", password: 'p"ass' } };
+    const { run } = await applied(parts, ({ state }) => state === "ready");
+
+    const name = `registry-${run.uid}-r1`;
+    const { type, data } = must(
+      await fixture.cluster.admin.get<{ type: string; data: Record<string, string> }>(`${core}/secrets/${name}`),
+    );
+    expect((await getPod(run)).spec).toMatchObject({ imagePullSecrets: [{ name }] });
+    expect(type).toBe("kubernetes.io/dockerconfigjson");
+    expect(JSON.parse(Buffer.from(data[".dockerconfigjson"] ?? "", "base64").toString())).toEqual({
+      auths: { "registry.test:5000": { username: "robot", password: 'p"ass' } },
+    });
   });
 
   it.each(["apply", "create"])("has its environment although an earlier apply could not %s", async (call) => {

@@ -3,6 +3,7 @@ import { unlessForbidden } from "../client/forbidden.ts";
 import {
   everyRunSelector,
   findRun,
+  formatLoginName,
   formatNetworkName,
   formatSshServiceName,
   formatWebName,
@@ -29,7 +30,7 @@ export async function listParts(place: ClusterContext): Promise<RunRef[]> {
   const { client, paths, deployment } = place;
   const selector = everyRunSelector(deployment);
   const kinds = [
-    { path: paths.secrets, names: [nameOfRun] },
+    { path: paths.secrets, names: [nameOfRun, formatLoginName] },
     { path: paths.services, names: [formatNetworkName, formatWebName, formatSshServiceName] },
     { path: paths.networkPolicies, names: [formatNetworkName] },
     { path: paths.ingresses, names: [formatWebName] },

@@ -401,6 +401,7 @@ describe("the further objects of a run", () => {
     expect(buildRunParts(getRun({ env: { A: "b" } }), place)[0]?.body).toMatchObject({ stringData: { A: "b" } });
   });
 
+  const login = `${paths.secrets}/registry-${uid}-r1`;
   const ssh = `${paths.services}/ssh-${uid}-r1`;
   const getJob = (changes: Partial<Run>) => made(changes) as unknown as Job;
   /** The pod that the cluster creates for its Job. */
@@ -419,11 +420,43 @@ describe("the further objects of a run", () => {
 
     expect(removed({})).toEqual(owned);
     expect(removed({ env: { A: "b" } })).toEqual([secret, ...owned]);
+    expect(removed({ registryLogin: { username: "u", password: "p" } })).toEqual([login, ...owned]);
     expect(removed({ shares, gpusPerMachine: 8 })).toEqual([...network, ...owned]);
   });
 
   it("are all removed if Job and pod are gone", () => {
     const page = [`${paths.services}/web-${uid}-r1`, `${paths.ingresses}/web-${uid}-r1`];
-    expect(listPartPaths({ uid, run: 1 }, { jobs: [], pods: [] }, paths)).toEqual([secret, ...network, ...page, ssh]);
+    expect(listPartPaths({ uid, run: 1 }, { jobs: [], pods: [] }, paths)).toEqual([
+      secret,
+      login,
+      ...network,
+      ...page,
+      ssh,
+    ]);
+  });
+});
+
+describe("a login to a registry", () => {
+  const registryLogin = { username: "robot", password: "pass" };
+
+  it.each([
+    ["busybox", "https://index.docker.io/v1/"],
+    ["team/train:1", "https://index.docker.io/v1/"],
+    ["docker.io/team/train", "https://index.docker.io/v1/"],
+    [`registry.test:5000/team/train@sha256:${"0".repeat(64)}`, "registry.test:5000"],
+  ])("is for the registry of the image %s", (image, server) => {
+    const [login] = buildRunParts(getRun({ image, registryLogin }), { paths: buildPaths("n"), deployment: "one" });
+
+    const text = JSON.stringify({ auths: { [server]: registryLogin } });
+    expect(login?.body).toMatchObject({ stringData: { ".dockerconfigjson": text } });
+  });
+
+  it("is used by each machine, before the credentials of the deployment", () => {
+    const run = getRun({ registryLogin, shares: ["one", "two"].map((node) => ({ node, units: 4 })) });
+    const surroundings = { deployment: "one", now, pods: { pullSecrets: ["mirror"] } };
+    const { spec } = jobOfRun(run, 1, surroundings) as Made;
+
+    expect(spec.template.spec.imagePullSecrets).toEqual([{ name: `registry-${uid}-r1` }, { name: "mirror" }]);
+    expect(made().spec.template.spec).not.toHaveProperty("imagePullSecrets");
   });
 });

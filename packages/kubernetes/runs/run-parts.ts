@@ -1,8 +1,10 @@
-import type { Run } from "#core/ports/compute.ts";
+import type { RegistryLogin, Run } from "#core/ports/compute.ts";
+import { findRegistry } from "#core/text/image-reference.ts";
 import { webPaths } from "../access/web-parts.ts";
 import {
   annotation,
   buildMarks,
+  formatLoginName,
   formatNetworkName,
   formatSshServiceName,
   getMachine,
@@ -31,9 +33,10 @@ export function buildRunParts(
   allowed: readonly AllowedNetwork[] = [],
 ): RunPart[] {
   const marks = buildMarks(run, deployment);
-  const { secret, service, policy } = partPaths(run, paths);
+  const { secret, login, service, policy } = partPaths(run, paths);
   return [
     ...(hasEnv(run) ? [{ path: secret, body: buildSecret(run, marks) }] : []),
+    ...(run.registryLogin ? [{ path: login, body: buildLogin(run, run.registryLogin, marks) }] : []),
     ...(run.shares.length > 1 ? [{ path: service, body: buildService(run, marks) }] : []),
     ...(run.shares.length > 1 || allowed.length > 0 ? [{ path: policy, body: buildPolicy(run, marks, allowed) }] : []),
   ];
@@ -41,20 +44,21 @@ export function buildRunParts(
 
 /** Returns the paths to delete after the Job, which cannot own older objects. Without Job and pod all may exist. */
 export function listPartPaths(id: RunId, { jobs: [job], pods }: RunObjects, paths: Paths): string[] {
-  const { secret, service, policy } = partPaths(id, paths);
+  const { secret, login, service, policy } = partPaths(id, paths);
   const web = webPaths(id, paths);
   const pod = pods.find((pod) => getMachine(pod) === 0);
   const source = job ?? pod;
   // The Job owns the SSH Service, unless the Job was deleted without its dependents.
   const ssh = job ? [] : [`${paths.services}/${formatSshServiceName(id)}`];
-  if (!source) return [secret, service, policy, ...web, ...ssh];
-  const { containers = [] } = (job ? job.spec?.template?.spec : pod?.spec) ?? {};
+  if (!source) return [secret, login, service, policy, ...web, ...ssh];
+  const { containers = [], imagePullSecrets = [] } = (job ? job.spec?.template?.spec : pod?.spec) ?? {};
   const hasSecret = containers.some(({ envFrom = [] }) => envFrom.length > 0);
   const isMulti = readShares(source).length > 1;
   const hasPolicy = isMulti || source.metadata.annotations?.[annotation.network] !== undefined;
   const hasPage = source.metadata.annotations?.[annotation.host] !== undefined;
   return [
     ...(hasSecret ? [secret] : []),
+    ...(imagePullSecrets.some(({ name }) => name === formatLoginName(id)) ? [login] : []),
     ...(isMulti ? [service] : []),
     ...(hasPolicy ? [policy] : []),
     ...(hasPage ? web : []),
@@ -83,6 +87,7 @@ function getUserVariables({ env }: Pick<Run, "env">): Readonly<Record<string, st
 function partPaths(id: RunId, paths: Paths) {
   return {
     secret: `${paths.secrets}/${nameOfRun(id)}`,
+    login: `${paths.secrets}/${formatLoginName(id)}`,
     service: `${paths.services}/${formatNetworkName(id)}`,
     policy: `${paths.networkPolicies}/${formatNetworkName(id)}`,
   };
@@ -91,6 +96,26 @@ function partPaths(id: RunId, paths: Paths) {
 function buildSecret(run: Run, marks: Marks): object {
   const metadata = { name: nameOfRun(run), ...marks };
   return { apiVersion: "v1", kind: "Secret", metadata, stringData: getUserVariables(run) };
+}
+
+/** A login of Docker Hub has this key (Kubernetes, "Pull an Image from a Private Registry"). */
+const DOCKER_HUB = "https://index.docker.io/v1/";
+
+/** Formats the login as Docker's config.json, for this registry alone (Kubernetes, "Images", interpretation of config.json). */
+export function formatLogin(image: string, { username, password }: RegistryLogin): string {
+  const registry = findRegistry(image) ?? "docker.io";
+  const server = /^(index\.)?docker\.io$/.test(registry) ? DOCKER_HUB : registry;
+  return JSON.stringify({ auths: { [server]: { username, password } } });
+}
+
+function buildLogin(run: Run, login: RegistryLogin, marks: Marks): object {
+  return {
+    apiVersion: "v1",
+    kind: "Secret",
+    type: "kubernetes.io/dockerconfigjson",
+    metadata: { name: formatLoginName(run), ...marks },
+    stringData: { ".dockerconfigjson": formatLogin(run.image, login) },
+  };
 }
 
 /** Returns the Service by which the machines of a run find each other from their start on. */

@@ -3,11 +3,29 @@ import { RunNotTaken, RunRefused } from "#core/problem.ts";
 import { ApiRefused, ApiUnreachable } from "../client/api-error.ts";
 import { asRefused, podRefusalIn } from "./refusal.ts";
 
-const run = { env: { TOKEN: 's3cret "quoted"' }, command: "train --all" };
+const run = { image: "busybox", env: { TOKEN: 's3cret "quoted"' }, command: "train --all" };
 
 function refused(status: number, message: string, reason = ""): unknown {
   return asRefused(new ApiRefused("POST /jobs", status, { message, reason }), run);
 }
+
+describe("the login to a registry", () => {
+  const registryLogin = { username: "robot-7", password: 'pa55"word' };
+  const text = JSON.stringify({ auths: { "https://index.docker.io/v1/": registryLogin } });
+
+  it.each([
+    `robot-7:${registryLogin.password}`,
+    JSON.stringify(registryLogin),
+    JSON.stringify({ stringData: { ".dockerconfigjson": text } }),
+    `data: ${Buffer.from(text).toString("base64")}`,
+  ])("is not repeated from a refusal with %j", (said) => {
+    const error = new ApiRefused("POST /secrets", 422, { message: `Secret "x" is invalid: ${said}`, reason: "" });
+    const { message } = asRefused(error, { ...run, registryLogin }) as Error;
+
+    expect(message).toMatch(/^The cluster refuses the run: .*…/);
+    expect(message).not.toMatch(/robot-7|pa55|eyJhdXRo/);
+  });
+});
 
 describe("a permanent refusal", () => {
   it.each([

@@ -2,6 +2,7 @@ import type { Run } from "#core/ports/compute.ts";
 import { RunNotTaken, RunRefused } from "#core/problem.ts";
 import { ApiRefused } from "../client/api-error.ts";
 import { describeMessage } from "../client/describe-message.ts";
+import { formatLogin } from "../runs/run-parts.ts";
 
 export interface AdmissionDenied {
   readonly words: string;
@@ -70,8 +71,10 @@ export function asSentence(words: string): string {
   return `${words.charAt(0).toUpperCase()}${words.slice(1)}`;
 }
 
+type RunTexts = Pick<Run, "image" | "env" | "command" | "registryLogin">;
+
 /** Converts a refusal into an error that the core handles. Other errors stay unchanged. */
-export function asRefused(error: unknown, run: Pick<Run, "env" | "command">): unknown {
+export function asRefused(error: unknown, run: RunTexts): unknown {
   if (!(error instanceof ApiRefused)) return error;
   const said = withoutSecrets(error.said, run);
   const knownRefusal = refusalIn(said);
@@ -99,8 +102,21 @@ function invalid(status: number, said: string): AdmissionDenied | undefined {
 const shortestSecret = 6;
 
 /** Hides the user's texts, plain or quoted, because a refusal may repeat its input. */
-function withoutSecrets(said: string, { env, command }: Pick<Run, "env" | "command">): string {
-  const texts = [...Object.values(env), command ?? ""].filter(({ length }) => length >= shortestSecret);
-  const quoted = texts.map((text) => JSON.stringify(text).slice(1, -1));
-  return [...texts, ...quoted].reduce((left, text) => left.replaceAll(text, "…"), said);
+function withoutSecrets(said: string, { image, env, command, registryLogin }: RunTexts): string {
+  const login = registryLogin ? [formatLogin(image, registryLogin), ...Object.values(registryLogin)] : [];
+  const texts = [...login, ...Object.values(env), command ?? ""].filter(({ length }) => length >= shortestSecret);
+  const quoted = texts.map(quote);
+  // The password is quoted within a text that is quoted again. The API server stores values of Secrets in base64.
+  const forms = [
+    ...texts,
+    ...quoted,
+    ...quoted.map(quote),
+    ...texts.map((text) => Buffer.from(text).toString("base64")),
+  ];
+  const longestFirst = forms.toSorted((left, right) => right.length - left.length);
+  return longestFirst.reduce((left, text) => left.replaceAll(text, "…"), said);
+}
+
+function quote(text: string): string {
+  return JSON.stringify(text).slice(1, -1);
 }

@@ -68,6 +68,30 @@ export const OnInterruption = z
     "What happens when the job's machine is taken back, drained or lost. `fail` (default): the job fails. `requeue`: it returns to the queue with its disk and its remaining time.",
   );
 
+/** Tokens of ECR have about 2,000 characters, and a key file as password 2,500. */
+const LONGEST_PASSWORD = 4_096;
+
+/** A colon ends the name in HTTP's Basic authentication (RFC 7617, section 2). */
+export const RegistryAuth = z
+  .strictObject({
+    username: z
+      .string()
+      .min(1)
+      .max(256)
+      .regex(/^[^\p{Cc}:]+$/u, "username must be printable and without colons")
+      .meta({ pattern: "^[^\\x00-\\x1f\\x7f-\\x9f:]+$" })
+      .describe("The user of the registry."),
+    password: z
+      .string()
+      .min(1)
+      .max(LONGEST_PASSWORD)
+      // The password of some registries is a file of JSON, with line breaks.
+      .regex(/^(?:\P{Cc}|[\t\n\r])+$/u, "password must not have control characters")
+      .meta({ pattern: "^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f]+$" })
+      .describe("The password or token."),
+  })
+  .meta({ id: "RegistryAuth" });
+
 export const JobName = z
   .string()
   .min(1)

@@ -21,6 +21,7 @@ import {
   LONGEST_NAME,
   OnInterruption,
   PublicKey,
+  RegistryAuth,
 } from "./job-fields.ts";
 
 const typeNames = instanceTypes.map((type) => type.name) as [string, ...string[]];
@@ -87,6 +88,9 @@ export function Submission(settings: Settings) {
         .boolean()
         .nullish()
         .describe("Whether Jupyter answers; in a submit, whether to start it. `actions` shows later requests."),
+      registry_auth: RegistryAuth.nullish().describe(
+        "The login with which the job's machines pull the image, for a private registry. No answer ever shows it. The local stack pulls no image.",
+      ),
       on_interruption: OnInterruption.nullish().describe(
         "What happens when the job's machine is taken back, drained or lost. `fail` (default): the job fails. `requeue`: it returns to the queue with its disk and its remaining time.",
       ),

@@ -9,7 +9,7 @@ import { findJob } from "../../jobs/find-job.ts";
 import { gatherSettings, type SettingsFlags } from "../../jobs/gather-settings.ts";
 import { calledJob, describeMachine, jobWord, type NamedJob } from "../../jobs/job-words.ts";
 import { submitJob } from "../../jobs/submit-job.ts";
-import { type JobSettings, submitRequest } from "../../jobs/submit-request.ts";
+import { type JobSettings, readRegistryLogin, submitRequest } from "../../jobs/submit-request.ts";
 import { watchJob } from "../../jobs/watch-job.ts";
 import { connect } from "../../login/connect.ts";
 import { outputPrinter } from "../../run/follow.ts";
@@ -142,7 +142,8 @@ function pullPath(path: string): string {
 
 async function submit(berth: Berth, settings: JobSettings, run: StoredRun): Promise<Job> {
   const request = await submitRequest(berth, { ...settings, command: [waitingCommand(run.id, run.command)] });
-  const { job_id, warning } = await submitJob(berth, request);
+  const login = readRegistryLogin(settings.registryUser);
+  const { job_id, warning } = await submitJob(berth, { ...request, ...(login && { registry_auth: login }) });
   try {
     storeRun(job_id, run);
     if (warning !== undefined && run.pull.length === 0) say(`note: ${printable(warning)}`);

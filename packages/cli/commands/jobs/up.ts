@@ -6,7 +6,7 @@ import { gatherSettings, type SettingsFlags } from "../../jobs/gather-settings.t
 import { planLines } from "../../jobs/job-plan.ts";
 import { calledJob, describeMachine, jobWord, type NamedJob } from "../../jobs/job-words.ts";
 import { beforeSubmit, submitJob } from "../../jobs/submit-job.ts";
-import { type JobSettings, submitRequest } from "../../jobs/submit-request.ts";
+import { type JobSettings, readRegistryLogin, submitRequest } from "../../jobs/submit-request.ts";
 import type { WizardOptions } from "../../jobs/up-wizard.ts";
 import { detached, watchJob } from "../../jobs/watch-job.ts";
 import { connect } from "../../login/connect.ts";
@@ -25,12 +25,13 @@ interface UpFlags extends SettingsFlags {
 /** Submits a job and waits until it is active. */
 export async function up(flags: UpFlags, name?: string): Promise<void> {
   const settings = await gatherSettings(flags, name);
+  const login = flags.dryRun ? undefined : readRegistryLogin(settings.registryUser);
   const signal = interruptSignal();
   const berth = await beforeSubmit(signal, connectWithKey);
   const answered = await withAnswers(berth, settings, { signal, isDryRun: flags.dryRun });
   const request = await beforeSubmit(signal, () => submitRequest(berth, answered, signal));
   if (flags.dryRun) return beforeSubmit(signal, () => estimate(berth, request, flags.json));
-  const { job_id, warning } = await submitJob(berth, request, signal);
+  const { job_id, warning } = await submitJob(berth, { ...request, ...(login && { registry_auth: login }) }, signal);
   if (warning !== undefined) say(`note: ${printable(warning)}`);
   const job = await untilDetached(signal, { job_id, name: request.name ?? "" }, () =>
     berth.jobs.get(job_id, { signal }),

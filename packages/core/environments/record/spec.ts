@@ -1,4 +1,5 @@
 import type { Context } from "../../context.ts";
+import type { RegistryLogin } from "../../ports/compute.ts";
 import type { Sealer } from "../../ports/sealer.ts";
 import type { Item, Key } from "../../ports/table.ts";
 import { Conflict } from "../../problem.ts";
@@ -20,6 +21,7 @@ export interface OpenSpec {
   readonly env: Readonly<Record<string, string>>;
   /** Public SSH keys of its runs, each `<type> <base64>`. Stored here because a start replaces them with the rest. */
   readonly sshKeys?: readonly string[] | undefined;
+  readonly registryLogin?: RegistryLogin | undefined;
 }
 
 const MOST_NAMED = 4_096;
@@ -35,8 +37,9 @@ export function summarizeSpec({ image, env }: Pick<OpenSpec, "image" | "env">): 
 
 export async function decryptSpec(sealer: Sealer, item: Item): Promise<OpenSpec> {
   const { image, sealed } = parseSpec(item);
-  const { command, env, sshKeys } = JSON.parse(await sealer.open(sealed, keyText(item))) as Omit<OpenSpec, "image">;
-  return { image, command, env, sshKeys };
+  const opened = JSON.parse(await sealer.open(sealed, keyText(item))) as Omit<OpenSpec, "image">;
+  const { command, env, sshKeys, registryLogin } = opened;
+  return { image, command, env, sshKeys, registryLogin };
 }
 
 /** Checks only the outside; the seal protects the content. */
@@ -80,10 +83,10 @@ export async function writeSpec(
   ctx: Context<"table" | "sealer">,
   environment: Key,
   { uid, spec }: { readonly uid: string; readonly spec: string },
-  { image, command, env, sshKeys = [] }: OpenSpec,
+  { image, command, env, sshKeys = [], registryLogin }: OpenSpec,
 ): Promise<void> {
   const key = specKey(environment, spec);
-  const secrets = { command, env, ...(sshKeys.length > 0 && { sshKeys }) };
+  const secrets = { command, env, ...(sshKeys.length > 0 && { sshKeys }), registryLogin };
   const sealed = await ctx.sealer.seal(JSON.stringify(secrets), keyText(key));
   const due = { dueShard: getDueShard(ctx.ids, key), dueAt: ctx.clock.now() + UNNAMED_MS };
   const head = keyText(environment);

@@ -2,7 +2,7 @@ import type { UserContext } from "../../context.ts";
 import type { NewDisk } from "../../disks/create.ts";
 import { confirmLease, proposeLease, writeLease } from "../../disks/names/acquire.ts";
 import { refuseFullLine } from "../../pools/admission/waiting-limit.ts";
-import type { Resources, RunPort } from "../../ports/compute.ts";
+import type { RegistryLogin, Resources, RunPort } from "../../ports/compute.ts";
 import type { Item, Key } from "../../ports/table.ts";
 import { Conflict, Problem } from "../../problem.ts";
 import { requestReconcile } from "../../reconciler/request-reconcile.ts";
@@ -39,6 +39,8 @@ export interface NewEnvironment {
   readonly guest?: string | undefined;
   /** Public SSH keys for its runs. Invalid keys are dropped and noted in the timeline. */
   readonly sshKeys?: readonly string[] | undefined;
+  /** Sealed with the command and the variables. */
+  readonly registryLogin?: RegistryLogin | undefined;
   readonly jupyter?: boolean | undefined;
   readonly disk?: NewDisk | undefined;
   readonly policy?: Policy | undefined;

@@ -115,6 +115,8 @@ async function withSpec(
     command: command ?? earlierSpec?.command,
     env: env ?? earlierSpec?.env ?? {},
     sshKeys: sshKeys ? ownKeys(sshKeys).keys : (earlierSpec?.sshKeys ?? []),
+    // It belongs to the registry of the earlier image.
+    registryLogin: image === undefined ? earlierSpec?.registryLogin : undefined,
   };
   const spec = `${environment.uid}-${ctx.ids.uid().slice(0, 12)}`;
   await writeSpec(ctx, key, { uid: environment.uid, spec }, next);

@@ -31,7 +31,7 @@ export async function makeRun(ctx: WorkerContext, environment: Environment, now:
   if (!item) return endRun(environment, now, "Its specification is missing");
   const spec = await unlessWronglySealed(() => decryptSpec(ctx.sealer, item));
   if (!spec) return endRun(environment, now, WRONG_SEAL);
-  const { image, command, env } = spec;
+  const { image, command, env, registryLogin } = spec;
   const volume = environment.disk ? await findVolume(ctx, environment, environment.disk) : undefined;
   if (environment.disk && !volume) return endRun(environment, now, `Disk '${environment.disk.name}' has no volume`);
   const refusal = await applyRun(ctx, {
@@ -42,6 +42,7 @@ export async function makeRun(ctx: WorkerContext, environment: Environment, now:
     pool: environment.size.pool,
     instanceType: environment.size.instanceType,
     image,
+    registryLogin,
     command,
     env,
     shares: environment.run.grant?.shares ?? [],
