@@ -2,6 +2,7 @@ import { execFile } from "node:child_process";
 import { cp, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { type BuildContext, context } from "esbuild";
 import { type CoreTest, newTestRunner } from "./planted-tests.ts";
 
 /** A mistake: texts that occur once in a source file, with their replacements. Files are relative to packages/core. */
@@ -60,14 +61,20 @@ export async function copyCore(): Promise<CoreCopy> {
     throw error;
   }
   const tests = newTestRunner(copy);
+  const simulator = await bundleSimulator(copy);
+
+  /** Runs the simulator of the copy as it is now. */
+  async function firstViolation(names: readonly string[]): Promise<Catch | undefined> {
+    await simulator.rebuild();
+    return runSimulator(copy, names);
+  }
 
   async function caught(bug: PlantedBug, schedules: number, seed?: number): Promise<Catch | undefined> {
     const { caughtBy: test } = bug;
     if (test) return (await tests.fails(test, listSources(copy, bug))) ? { by: "test", test } : undefined;
-    if (bug.population) return await firstViolation(copy, getPopulation(bug.population));
-    const seedViolation =
-      seed !== undefined && (await firstViolation(copy, ["--from", String(seed), "--schedules", "1"]));
-    return seedViolation || (await firstViolation(copy, ["--schedules", String(schedules)]));
+    if (bug.population) return await firstViolation(getPopulation(bug.population));
+    const seedViolation = seed !== undefined && (await firstViolation(["--from", String(seed), "--schedules", "1"]));
+    return seedViolation || (await firstViolation(["--schedules", String(schedules)]));
   }
 
   return {
@@ -82,6 +89,7 @@ export async function copyCore(): Promise<CoreCopy> {
       }
     },
     async remove() {
+      await simulator.dispose();
       await tests.close();
       await rm(copy, { recursive: true, force: true });
     },
@@ -111,11 +119,26 @@ function getPopulation({ people, days }: { readonly people: number; readonly day
   return ["--population", String(people), "--days", String(days)];
 }
 
-function firstViolation(directory: string, names: readonly string[]): Promise<Catch | undefined> {
-  const args = ["scripts/simulate.ts", ...names, "--first"];
-  const env = { ...process.env, NODE_COMPILE_CACHE: join(directory, "compiled") };
+const BUNDLE = "scripts/simulate-bundle.mjs";
+
+/** Loading the modules of the simulator takes longer than a schedule, and a rebuild reads only what changed. */
+function bundleSimulator(copy: string): Promise<BuildContext> {
+  return context({
+    absWorkingDir: copy,
+    entryPoints: ["scripts/simulate.ts"],
+    outfile: join(copy, BUNDLE),
+    bundle: true,
+    packages: "external",
+    platform: "node",
+    format: "esm",
+    logLevel: "silent",
+  });
+}
+
+function runSimulator(directory: string, names: readonly string[]): Promise<Catch | undefined> {
+  const args = [BUNDLE, ...names, "--first"];
   return new Promise((resolve, reject) => {
-    execFile(process.execPath, args, { cwd: directory, env }, (error, stdout, stderr) => {
+    execFile(process.execPath, args, { cwd: directory }, (error, stdout, stderr) => {
       const [, seed, violation] = /^seed (\d+): (.*)$/m.exec(stdout) ?? [];
       if (violation !== undefined) return resolve({ by: "schedule", seed: Number(seed), violation });
       if (error) return reject(new Error(`The planted copy did not run: ${stderr.slice(-500)}`));
