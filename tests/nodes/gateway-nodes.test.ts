@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { WebSocket } from "ws";
 import { issueTerminalTicket } from "#core/environments/access/terminal-tickets.ts";
@@ -164,7 +165,7 @@ it("of ten sessions, a killed gateway ends its own five, and new ones succeed at
   expect(await closeAll(others)).toEqual(Array(5).fill([0, null]));
 });
 
-it("a deleted pod drains: its session goes on, new ones enter the pod in its place, and then it ends", async () => {
+it("a deleted pod drains: its session goes on for two minutes, new ones enter the pod in its place, and then it ends", async () => {
   const { admin } = gateways.fixture.cluster;
   const [old, other] = await bothReady();
   const [session, log] = await Promise.all([openSession(old), gateways.followLog(old)]);
@@ -180,6 +181,8 @@ it("a deleted pod drains: its session goes on, new ones enter the pod in its pla
   const nextLog = await gateways.followLog(next);
   await expect.poll(() => ssh(next, "echo inside")).toMatchObject({ stdout: "inside\n" });
   await nextLog.logged("ssh login");
+  // Longer than any time of Kubernetes and of the gateway that may cut it, but DRAIN_SECONDS.
+  await sleep(2 * MINUTE_MS);
   const lastAnswer = await session.say("until the end\n");
   const whileOpen = must(await admin.get<GatewayPod>(`${gatewayPods}/${old.metadata.name}`));
   session.close();
