@@ -77,12 +77,17 @@ function describe(job: Job): Fact[] {
     isolation !== "" && ["Isolation", printable(isolation, 400)],
     job.secondary_users.length > 0 && ["Shared with", printable(job.secondary_users.join(", "))],
     ["GPU-hours", String(job.gpu_hours)],
-    job.requeue_count > 0 && ["Requeues", `${job.requeue_count}, after interruptions`],
+    job.on_interruption === "requeue" && ["If interrupted", describeRequeue(job.requeue_count)],
     job.exit_code !== null && ["Exit code", String(job.exit_code)],
     ["Created", <At key="created" time={job.created_at} />],
     ["Id", <code key="id">{job.job_id}</code>],
   ];
   return facts.filter((fact) => fact !== false);
+}
+
+function describeRequeue(count: number): string {
+  if (count === 0) return "returns to the queue";
+  return `returns to the queue (${count === 1 ? "once" : `${count} times`} so far)`;
 }
 
 /** The deadline and what decides it. */

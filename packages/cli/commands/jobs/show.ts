@@ -52,7 +52,7 @@ function jupyterHint(word: string): string {
 }
 
 function whatItRuns(job: Job): string[][] {
-  const { image, command, env_names, exit_code, ended_at, gpu_count, gpu_hours, requeue_count } = job;
+  const { image, command, env_names, exit_code, ended_at, gpu_count, gpu_hours, on_interruption, requeue_count } = job;
   const rows = [
     ["Image", image],
     ["Command", command],
@@ -60,9 +60,14 @@ function whatItRuns(job: Job): string[][] {
     ["Exit code", exit_code],
     ["Ended", ended_at],
     ["GPU-hours", gpu_count > 0 ? gpu_hours : null],
-    ["Requeues", requeue_count ? requeue_count : null],
+    ["If interrupted", on_interruption === "requeue" ? describeRequeue(requeue_count) : null],
   ] as const;
   return rows.flatMap(([name, value]) => (value === null ? [] : [[name, told`${value}`]]));
+}
+
+function describeRequeue(count: number): string {
+  if (count === 0) return "returns to the queue";
+  return `returns to the queue (${count === 1 ? "once" : `${count} times`} so far)`;
 }
 
 function actionRow({ action, status, error, requested_at }: Job["actions"][number]): string[] {

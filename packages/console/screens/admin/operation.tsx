@@ -61,14 +61,16 @@ function Admission({ list: { paused, pools } }: { readonly list: PoolList }) {
       {pools.map((pool) => (
         <Drained key={pool.gpu_type} pool={pool} />
       ))}
-      <Closing
-        subject="admission"
-        label={isOpen ? "Pause" : "Resume"}
-        command={isOpen ? "berth admin pause" : "berth admin resume"}
-        effect={isOpen ? "No environment starts until you resume. Those that run go on." : "Waiting ones start."}
-        needsReason={isOpen}
-        run={(reason) => berth.admin.setPaused(isOpen, { reason })}
-      />
+      <div className="buttons">
+        <Closing
+          subject="admission"
+          label={isOpen ? "Pause" : "Resume"}
+          command={isOpen ? "berth admin pause" : "berth admin resume"}
+          effect={isOpen ? "No environment starts until you resume. Those that run go on." : "Waiting ones start."}
+          needsReason={isOpen}
+          run={(reason) => berth.admin.setPaused(isOpen, { reason })}
+        />
+      </div>
     </section>
   );
 }

@@ -246,10 +246,10 @@ const nodeColumns: readonly Column<NodeRow>[] = [
   {
     name: "Actions",
     cell: ({ gpu_type, node, status, drained }) => (
-      <>
+      <span className="buttons">
         {!drained && <DrainNode type={gpu_type} node={node} />}
         <GoneOrBack node={node} isGone={status === "gone"} />
-      </>
+      </span>
     ),
   },
 ];
