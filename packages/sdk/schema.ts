@@ -101,6 +101,8 @@ export interface components {
             on_interruption: "fail" | "requeue";
             /** @description How often the job returned to the queue after an interruption. */
             requeue_count: number;
+            /** @description Seconds from SIGTERM to SIGKILL of its command, as the submit chose; null for the deployment's. */
+            grace_seconds: number | null;
             /** @description Whole minutes until `estimated_start_time`; omitted if there is no estimate. */
             estimated_wait_minutes?: number;
         };
@@ -977,6 +979,8 @@ export interface components {
             on_interruption: "fail" | "requeue";
             /** @description How often the job returned to the queue after an interruption. */
             requeue_count: number;
+            /** @description Seconds from SIGTERM to SIGKILL of its command, as the submit chose; null for the deployment's. */
+            grace_seconds: number | null;
             /** @description Whole minutes until `estimated_start_time`; omitted if there is no estimate. */
             estimated_wait_minutes?: number;
             /** @description The first 200 characters of the command. Only the owner sees them, in this answer alone. Null without a command, and once the job has ended. */
@@ -1192,6 +1196,8 @@ export interface components {
             on_interruption: "fail" | "requeue";
             /** @description How often the job returned to the queue after an interruption. */
             requeue_count: number;
+            /** @description Seconds from SIGTERM to SIGKILL of its command, as the submit chose; null for the deployment's. */
+            grace_seconds: number | null;
             /** @description Whole minutes until `estimated_start_time`; omitted if there is no estimate. */
             estimated_wait_minutes?: number;
         };
@@ -1822,6 +1828,8 @@ export interface components {
             jupyter_enabled?: boolean | null;
             /** @description The login with which the job's machines pull the image, for a private registry. No answer ever shows it. The local stack pulls no image. */
             registry_auth?: components["schemas"]["RegistryAuth"] | null;
+            /** @description Seconds from SIGTERM to SIGKILL when the job's command is ended, for example to write a checkpoint. By default those of the deployment. */
+            grace_seconds?: number | null;
             /** @description What happens when the job's machine is taken back, drained or lost. `fail` (default): the job fails. `requeue`: it returns to the queue with its disk and its remaining time. */
             on_interruption?: ("fail" | "requeue") | null;
         };

@@ -57,6 +57,7 @@ export const furtherJobKeys = [
   "gpu_hours",
   "on_interruption",
   "requeue_count",
+  "grace_seconds",
 ];
 
 export const actionMessages = {

@@ -108,6 +108,8 @@ export const environment = {
     firstFailure: "clears",
     idle: { afterMs: at, everyMs: at },
     forgetsSpec: true,
+    onInterruption: "requeue",
+    ownGraceSeconds: 300,
   },
   ports: many(20, () => ({ port: 65_535, kind: "jupyter" as const })),
   disk: { uid, name: "d".repeat(64), leased: true, attached: true, released: false },

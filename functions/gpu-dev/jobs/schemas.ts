@@ -95,6 +95,10 @@ export const JobSummary = z
     gpu_hours: z.number().describe("GPUs times the hours in which the job was active, up to its end."),
     on_interruption: OnInterruption,
     requeue_count: z.int().describe("How often the job returned to the queue after an interruption."),
+    grace_seconds: z
+      .int()
+      .nullable()
+      .describe("Seconds from SIGTERM to SIGKILL of its command, as the submit chose; null for the deployment's."),
     /** Omitted without an estimate: the predecessor's client would print a null as "None min". */
     estimated_wait_minutes: z
       .int()
@@ -148,6 +152,7 @@ export const exampleJob = {
   gpu_hours: 1.933,
   on_interruption: "fail",
   requeue_count: 0,
+  grace_seconds: null,
 };
 
 /** The same job as the published document prints it. */

@@ -221,3 +221,23 @@ test("a submit whose message is lost is answered as usual, and the sweep starts 
   expect(shown.status).toBe("active");
   expect(world.log.lines.map((line) => line.event)).toContain("send failed");
 });
+
+test.each([
+  [{ grace_seconds: 120 }, 120],
+  [{ grace_seconds: null }, null],
+  [{}, null],
+])("the grace period of a submit with %j reaches the job's machines, and its answer", async (fields, seconds) => {
+  const world = await httpWorld();
+  const given: unknown[] = [];
+  const { apply } = world.ctx.compute;
+  world.ctx.compute.apply = (run) => {
+    given.push(run.graceSeconds ?? null);
+    return apply(run);
+  };
+
+  const shown = await submitted(world, await world.login(), fields);
+  await world.advance(60_000);
+
+  expect(shown).toMatchObject({ grace_seconds: seconds });
+  expect(given).toEqual([seconds]);
+});

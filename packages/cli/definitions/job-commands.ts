@@ -40,6 +40,13 @@ export const settingsFlags = {
   },
   github: text("GitHub user whose SSH keys get in too", "user"),
   registryUser: text("User of the image's private registry, with the password in REGISTRY_PASSWORD", "user"),
+  grace: {
+    kind: "parsed",
+    parse: parseSeconds,
+    optional: true,
+    brief: "Time from SIGTERM to SIGKILL of the command: 30s or 2m",
+    placeholder: "time",
+  },
   jupyter: flag("Start Jupyter"),
 } as const;
 

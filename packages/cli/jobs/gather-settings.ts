@@ -17,6 +17,7 @@ export interface SettingsFlags {
   readonly env?: readonly string[];
   readonly github?: string;
   readonly registryUser?: string;
+  readonly grace?: number;
   readonly jupyter: boolean;
 }
 
@@ -67,7 +68,7 @@ function settingsOfFlags(
   { env, jupyter, requeue, ...flags }: SettingsFlags & MoreFlags,
   name: string | undefined,
 ): JobSettings {
-  const { type, gpus, hours, image, disk, diskSize, github, registryUser } = flags;
+  const { type, gpus, hours, image, disk, diskSize, github, registryUser, grace } = flags;
   if (registryUser !== undefined && image === undefined) {
     // A cloned berth.yaml could name a registry that collects passwords.
     const hint = "The login goes to the registry of that image";
@@ -84,6 +85,7 @@ function settingsOfFlags(
     diskSize,
     github,
     registryUser,
+    grace,
     env: env && readVariables(env),
     jupyter: jupyter || undefined,
     requeue: requeue || undefined,

@@ -36,6 +36,10 @@ export const JobFile = z.strictObject({
     "environment variables: a mapping of names to text, numbers, true or false",
   ),
   github: key(githubUser, "a GitHub user whose SSH keys get in"),
+  grace: key(
+    z.union([z.number().check(z.positive()), durationText]),
+    "the time from SIGTERM to SIGKILL of the command: 30s or 2m",
+  ),
   jupyter: key(z.boolean(), "true to start Jupyter, or false"),
   requeue: key(
     z.boolean(),

@@ -29,6 +29,7 @@ env: { SEED: 7, DEBUG: true, WORD: text }
 github: octocat
 jupyter: true
 requeue: true
+grace: 2m
 command: [python, train.py, --name, a b]
 pull: out
 `;
@@ -49,6 +50,7 @@ test("every key of a file reaches the request", async () => {
     github_user: "octocat",
     jupyter_enabled: true,
     on_interruption: "requeue",
+    grace_seconds: 120,
     command: "python train.py --name 'a b'",
   });
 });

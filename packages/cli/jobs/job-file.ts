@@ -1,7 +1,7 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync } from "node:fs";
 import { type Document, isMap, isNode, isSeq, LineCounter, parseDocument, visit } from "yaml";
 import * as z from "zod/mini";
-import { parseHours } from "../definitions/parameters.ts";
+import { parseHours, parseSeconds } from "../definitions/parameters.ts";
 import { CliError, exitCodes } from "../failure.ts";
 import { nearestWord } from "../terminal/nearest-word.ts";
 import { printable } from "../terminal/text.ts";
@@ -74,11 +74,15 @@ function readSettings(document: Document): JobSettings {
   throw toProblem(issue, document);
 }
 
-function settingsFrom({ hours, disk_size, env, command, pull, ...rest }: z.infer<typeof JobFile>, document: Document) {
+function settingsFrom(
+  { hours, grace, disk_size, env, command, pull, ...rest }: z.infer<typeof JobFile>,
+  document: Document,
+) {
   const texts = env && Object.entries(env).map(([name, value]) => [name, String(value)] as const);
   return {
     ...rest,
-    hours: hours === undefined ? undefined : readHours(String(hours), document),
+    hours: hours === undefined ? undefined : readTime("hours", () => parseHours(String(hours)), document),
+    grace: grace === undefined ? undefined : readTime("grace", () => parseSeconds(String(grace)), document),
     diskSize: disk_size,
     env: texts && Object.fromEntries(texts),
     command: typeof command === "string" ? [command] : command,
@@ -86,11 +90,11 @@ function settingsFrom({ hours, disk_size, env, command, pull, ...rest }: z.infer
   };
 }
 
-function readHours(text: string, document: Document): number {
+function readTime(key: "hours" | "grace", parse: () => number, document: Document): number {
   try {
-    return parseHours(text);
+    return parse();
   } catch {
-    throw new FileProblem(takes("hours"), getOffset(document, ["hours"]));
+    throw new FileProblem(takes(key), getOffset(document, [key]));
   }
 }
 
@@ -122,6 +126,7 @@ const apiNames: Readonly<Record<string, string>> = {
   github_user: "github",
   jupyter_enabled: "jupyter",
   on_interruption: "requeue",
+  grace_seconds: "grace",
 };
 
 function takes(key: string): string {

@@ -17,6 +17,8 @@ export interface JobSettings {
   readonly env?: Readonly<Record<string, string>> | undefined;
   readonly github?: string | undefined;
   readonly registryUser?: string | undefined;
+  /** Seconds. */
+  readonly grace?: number | undefined;
   readonly jupyter?: boolean | undefined;
   readonly requeue?: boolean | undefined;
   /** One word is a line for the job's shell. Several words reach the program as they are. */
@@ -49,6 +51,7 @@ export async function submitRequest(
     ...(diskSize !== undefined && { disk_size_gb: diskSize }),
     ...(env !== undefined && { env_vars: env }),
     ...(github !== undefined && { github_user: github }),
+    ...(settings.grace !== undefined && { grace_seconds: settings.grace }),
     ...(settings.jupyter && { jupyter_enabled: true }),
     ...(settings.requeue && { on_interruption: "requeue" as const }),
     ...(command.length > 0 && { command: shellCommand(command) }),

@@ -8,8 +8,9 @@ import { printable, shellWord } from "./text.ts";
  * kept.
  */
 export function flagLine({ name, command = [], env = {}, ...settings }: JobSettings, columns: number): string {
-  const { type, gpus, hours, disk, diskSize, github, registryUser, jupyter } = settings;
-  const image = settings.image === usualImage ? undefined : settings.image;
+  const { type, gpus, hours, disk, diskSize, github, registryUser, grace, jupyter, requeue } = settings;
+  const isUsual = settings.image === usualImage && registryUser === undefined;
+  const image = isUsual ? undefined : settings.image;
   const flags = Object.entries({
     type,
     gpus,
@@ -18,6 +19,7 @@ export function flagLine({ name, command = [], env = {}, ...settings }: JobSetti
     disk,
     "disk-size": diskSize,
     github,
+    grace: grace && `${grace}s`,
     "registry-user": registryUser,
   });
   const quoted = (word: string) => (/^[\w@%+=:,./…-]+$/.test(word) ? word : shellWord(word));
@@ -25,6 +27,7 @@ export function flagLine({ name, command = [], env = {}, ...settings }: JobSetti
     `${registryUser === undefined ? "" : "REGISTRY_PASSWORD=… "}berth up${name === undefined ? "" : ` ${quoted(name)}`}`,
     ...flags.flatMap(([flag, value]) => (value === undefined ? [] : [`--${flag} ${quoted(printable(String(value)))}`])),
     ...(jupyter ? ["--jupyter"] : []),
+    ...(requeue ? ["--requeue"] : []),
     ...Object.keys(env).map((variable) => `--env ${variable}=…`),
     ...(command.length > 0 ? [`-- ${command.map(quoted).join(" ")}`] : []),
   ];

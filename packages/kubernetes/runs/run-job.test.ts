@@ -460,3 +460,13 @@ describe("a login to a registry", () => {
     expect(made().spec.template.spec).not.toHaveProperty("imagePullSecrets");
   });
 });
+
+it("has the grace period of the run, or else that of the deployment", () => {
+  const graceOf = (run: Partial<Run>) => {
+    const { spec } = jobOfRun(getRun(run), 0, { deployment: "one", now, pods: { graceSeconds: 60 } }) as Made;
+    return spec.template.spec.terminationGracePeriodSeconds;
+  };
+
+  expect(graceOf({ graceSeconds: 120 })).toBe(120);
+  expect(graceOf({})).toBe(60);
+});

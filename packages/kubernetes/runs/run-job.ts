@@ -115,7 +115,7 @@ function buildPod(run: Run, machine: number, surroundings: JobSurroundings): obj
   const { mounts, ports } = machine === 0 ? run : { mounts: [], ports: [] };
   const words = run.command === undefined ? undefined : getShell(run.command);
   const { pods = {} } = surroundings;
-  const { graceSeconds = GRACE_SECONDS } = pods;
+  const { graceSeconds = pods.graceSeconds ?? GRACE_SECONDS } = run;
   const supervision = { graceSeconds, words, listed: mounts[0]?.path };
   const shared = mountShared(pods.sharedClaims, run.mounts);
   const hostfile = showHostfile(run);

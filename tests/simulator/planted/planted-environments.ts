@@ -233,8 +233,8 @@ export const environmentBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/steps/start/revoke-grant.ts",
-        find: "force: false, unlessBound: true }",
-        replace: "force: false }",
+        find: "    unlessBound: true,\n",
+        replace: "",
       },
     ],
   },

@@ -92,6 +92,11 @@ export const RegistryAuth = z
   })
   .meta({ id: "RegistryAuth" });
 
+/** Longer ones would keep GPUs from others for long. The deployment's own may be longer. */
+const LONGEST_GRACE_SECONDS = 300;
+
+export const GraceSeconds = z.int().min(1).max(LONGEST_GRACE_SECONDS);
+
 export const JobName = z
   .string()
   .min(1)

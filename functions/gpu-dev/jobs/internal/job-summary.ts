@@ -98,6 +98,7 @@ function whatItWas(environment: Environment, now: number) {
     gpu_hours: gpuHours(size, activeMs(environment, now)),
     on_interruption: policy.onInterruption ?? ("fail" as const),
     requeue_count: starts,
+    grace_seconds: policy.ownGraceSeconds ?? null,
   };
 }
 

@@ -14,6 +14,7 @@ import {
   Command,
   durationHours,
   GithubName,
+  GraceSeconds,
   githubName,
   githubNameRule,
   Image,
@@ -91,6 +92,9 @@ export function Submission(settings: Settings) {
       registry_auth: RegistryAuth.nullish().describe(
         "The login with which the job's machines pull the image, for a private registry. No answer ever shows it. The local stack pulls no image.",
       ),
+      grace_seconds: GraceSeconds.nullish().describe(
+        "Seconds from SIGTERM to SIGKILL when the job's command is ended, for example to write a checkpoint. By default those of the deployment.",
+      ),
       on_interruption: OnInterruption.nullish().describe(
         "What happens when the job's machine is taken back, drained or lost. `fail` (default): the job fails. `requeue`: it returns to the queue with its disk and its remaining time.",
       ),
@@ -143,8 +147,12 @@ export function getName(body: Submission): string | undefined {
   return body.name ?? findOldName(body);
 }
 
-export function getPolicy({ on_interruption }: Submission): Policy {
-  return on_interruption === "requeue" ? { ...reservation, onInterruption: "requeue" } : reservation;
+export function getPolicy({ on_interruption, grace_seconds }: Submission): Policy {
+  return {
+    ...reservation,
+    ...(on_interruption === "requeue" && { onInterruption: "requeue" }),
+    ...(grace_seconds && { ownGraceSeconds: grace_seconds }),
+  };
 }
 
 function findOldName({ env_vars }: Submission): string | undefined {

@@ -52,7 +52,18 @@ function jupyterHint(word: string): string {
 }
 
 function whatItRuns(job: Job): string[][] {
-  const { image, command, env_names, exit_code, ended_at, gpu_count, gpu_hours, on_interruption, requeue_count } = job;
+  const {
+    image,
+    command,
+    env_names,
+    exit_code,
+    ended_at,
+    gpu_count,
+    gpu_hours,
+    on_interruption,
+    requeue_count,
+    grace_seconds,
+  } = job;
   const rows = [
     ["Image", image],
     ["Command", command],
@@ -60,6 +71,7 @@ function whatItRuns(job: Job): string[][] {
     ["Exit code", exit_code],
     ["Ended", ended_at],
     ["GPU-hours", gpu_count > 0 ? gpu_hours : null],
+    ["Grace period", grace_seconds ? `${grace_seconds} s from SIGTERM to SIGKILL` : null],
     ["If interrupted", on_interruption === "requeue" ? describeRequeue(requeue_count) : null],
   ] as const;
   return rows.flatMap(([name, value]) => (value === null ? [] : [[name, told`${value}`]]));

@@ -93,6 +93,7 @@ const policy = shape<Policy>({
   firstFailure: literal("keeps", "clears"),
   forgetsSpec: flag,
   onInterruption: optional(literal("requeue")),
+  ownGraceSeconds: optional(number),
 });
 
 const access = shape<AccessState>({

@@ -1,3 +1,4 @@
+import type { Settings } from "../../settings.ts";
 import type { Environment } from "./record.ts";
 
 /** The lifecycle rules, chosen by the dialect. Code never branches on the dialect's name. */
@@ -16,6 +17,15 @@ export interface Policy {
   readonly forgetsSpec: boolean;
   /** What happens when its machine is taken back or lost (steps/end/return-to-queue.ts). Absent: the environment ends. */
   readonly onInterruption?: "requeue" | undefined;
+  /** Time from SIGTERM to SIGKILL of its command, seconds. Absent: that of the deployment. */
+  readonly ownGraceSeconds?: number | undefined;
+}
+
+export function getGraceSeconds(
+  { policy }: Pick<Environment, "policy">,
+  settings: Pick<Settings, "graceSeconds">,
+): number {
+  return policy.ownGraceSeconds ?? settings.graceSeconds;
 }
 
 export interface IdlePolicy {

@@ -12,6 +12,7 @@ import type { ReconcileRequest } from "../../../ports/queue.ts";
 import type { Key } from "../../../ports/table.ts";
 import { reconcile } from "../../../reconciler/reconcile.ts";
 import { keyText } from "../../../store/keys.ts";
+import { type Policy, reservation } from "../../record/policy.ts";
 import { toKey } from "../../record/record.ts";
 import { requestCancel } from "../../verbs/actions.ts";
 import { createEnvironment } from "../../verbs/create.ts";
@@ -28,13 +29,19 @@ interface Started {
   shown(): Promise<string>;
 }
 
+interface Program {
+  readonly ignoresTerm?: boolean;
+  readonly hasCommand?: boolean;
+  readonly policy?: Policy;
+}
+
 /** A job whose command prints `epoch 1`, and `saved` after SIGTERM. */
 async function started(
-  { ignoresTerm = false, hasCommand = true }: { ignoresTerm?: boolean; hasCommand?: boolean } = {},
+  { ignoresTerm = false, hasCommand = true, policy = reservation }: Program = {},
   options: WorldOptions = {},
 ): Promise<Started> {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }), ...options });
-  const job = newEnvironment("one", hasCommand ? { command: "train" } : {});
+  const job = { ...newEnvironment("one", hasCommand ? { command: "train" } : {}), policy };
   const { uid } = await createEnvironment(world.as("alice"), job);
   world.compute.program(uid, { kind: "lives" }, { ignoresTerm, log: "epoch 1\n", lastWords: "saved\n" });
   await world.deliver();
@@ -111,8 +118,11 @@ describe("the log of a command that is being ended", () => {
     expect(await getPhase(world)).toBe("cancelled");
   });
 
-  test("waits for a command that ignores SIGTERM as long as the setting says", async () => {
-    const { world, calls, shown } = await started({ ignoresTerm: true }, { settings: { graceSeconds: 120 } });
+  test.each<[string, Program, WorldOptions]>([
+    ["the setting says", {}, { settings: { graceSeconds: 120 } }],
+    ["the job chose", { policy: { ...reservation, ownGraceSeconds: 120 } }, {}],
+  ])("waits for a command that ignores SIGTERM as long as %s", async (_, program, options) => {
+    const { world, calls, shown } = await started({ ...program, ignoresTerm: true }, options);
     await requestCancel(world.as("alice"), "one");
     await world.advance(119 * SECOND);
     expect(calls).not.toContain("readLog");

@@ -2,6 +2,7 @@ import type { Observation } from "../../../ports/compute.ts";
 import { StepTooOld } from "../../../reconciler/budget.ts";
 import type { Step, WorkerContext } from "../../../reconciler/step.ts";
 import { lacksLastLog } from "../../record/log/kept-log.ts";
+import { getGraceSeconds } from "../../record/policy.ts";
 import type { Environment } from "../../record/record.ts";
 import { changed, requeueAt, waitMs } from "../../record/step-result.ts";
 import { copyLastLog, copyLog } from "./log.ts";
@@ -34,7 +35,7 @@ async function endCommand(
   const isOver = seen.state === "ended" && !seen.mayPrint;
   if (!seen.started || isOver || seen.terminating || isSilent) return undefined;
   const terminatedAt = run.terminatedAt ?? now;
-  const until = terminatedAt + ctx.settings.graceSeconds * 1000 + SEEN_WITHIN_MS;
+  const until = terminatedAt + getGraceSeconds(environment, ctx.settings) * 1000 + SEEN_WITHIN_MS;
   if (now >= until) return undefined;
   const stopping: Environment = {
     ...environment,
@@ -48,9 +49,13 @@ async function endCommand(
   return requeueAt(stopping, Math.min(now + waitMs(environment), until), "ends its command");
 }
 
-async function terminate(ctx: WorkerContext, { uid, run: { n: run } }: Environment): Promise<boolean> {
+async function terminate(ctx: WorkerContext, environment: Environment): Promise<boolean> {
+  const {
+    uid,
+    run: { n: run },
+  } = environment;
   try {
-    return await ctx.compute.terminate(uid, run, ctx.settings.graceSeconds);
+    return await ctx.compute.terminate(uid, run, getGraceSeconds(environment, ctx.settings));
   } catch (error) {
     if (error instanceof StepTooOld) throw error;
     ctx.log.warn("command not asked to end", { uid, run, error: String(error) });

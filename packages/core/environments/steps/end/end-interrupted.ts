@@ -1,6 +1,7 @@
 import type { Step } from "../../../reconciler/step.ts";
 import type { Settings } from "../../../settings.ts";
 import { MINUTE_MS } from "../../../units.ts";
+import { getGraceSeconds } from "../../record/policy.ts";
 import type { Environment } from "../../record/record.ts";
 import { changed } from "../../record/step-result.ts";
 import { enter } from "../../record/transitions.ts";
@@ -49,12 +50,8 @@ export function isReturningToQueue({ phase, policy, end: { outcome } }: Environm
  * Returns when to end a run on a Spot machine that EC2 takes back, so that its command gets SIGTERM and its disk is
  * detached in time. Returns Infinity if the run stays until its machine goes.
  */
-export function leavesAt(
-  environment: Environment,
-  { graceSeconds }: Pick<Settings, "graceSeconds">,
-  now: number,
-): number {
+export function leavesAt(environment: Environment, settings: Pick<Settings, "graceSeconds">, now: number): number {
   const { interruption } = environment.run;
   if (interruption?.kind !== "spot" || !mayReturn(environment, now)) return Number.POSITIVE_INFINITY;
-  return (interruption.endsAt ?? now) - graceSeconds * 1000 - LEAVING_MS;
+  return (interruption.endsAt ?? now) - getGraceSeconds(environment, settings) * 1000 - LEAVING_MS;
 }

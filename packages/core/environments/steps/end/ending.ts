@@ -9,6 +9,7 @@ import { expireSshEntry } from "../../access/ssh-entry.ts";
 import { mayHaveWritten } from "../../record/disk/disk-use.ts";
 import { isArchiving } from "../../record/end.ts";
 import { logEndsAt } from "../../record/log/kept-log.ts";
+import { getGraceSeconds } from "../../record/policy.ts";
 import type { Environment } from "../../record/record.ts";
 import type { Machine } from "../../record/run/machine.ts";
 import { noteAnswer } from "../../record/run/unseen.ts";
@@ -98,7 +99,7 @@ async function removeRun(
     const seen = machines.length > 0 ? { ...environment, run: { ...environment.run, machines } } : environment;
     const observed = left && seen.log?.failed ? await copyLastLog(ctx, seen, now) : seen;
     const hasTombstones = await ctx.compute.remove(uid, run, {
-      graceSeconds: ctx.settings.graceSeconds,
+      graceSeconds: getGraceSeconds(environment, ctx.settings),
       force: mayForce(ctx, environment, lost, now),
       ...tombstonesFor(environment, now),
     });
@@ -176,11 +177,15 @@ const FORCE_AFTER_MS = 10_000;
  */
 function mayForce(
   { settings }: WorkerContext,
-  { size, run: { removedAt } }: Environment,
+  environment: Environment,
   lost: Machine | undefined,
   now: number,
 ): boolean {
-  const graceMs = size.machines > 1 ? settings.graceSeconds * 1000 : 0;
+  const {
+    size,
+    run: { removedAt },
+  } = environment;
+  const graceMs = size.machines > 1 ? getGraceSeconds(environment, settings) * 1000 : 0;
   return lost !== undefined && now - (removedAt ?? now) >= Math.max(FORCE_AFTER_MS, graceMs);
 }
 

@@ -52,6 +52,7 @@ export async function makeRun(ctx: WorkerContext, environment: Environment, now:
     ports: environment.ports,
     addressLabel: environment.addressLabel ?? undefined,
     resources: environment.resources,
+    graceSeconds: environment.policy.ownGraceSeconds,
     isEvictable: hasReturnsLeft(environment) || undefined,
     until: clusterDeadline(ctx, environment, now),
   });

@@ -6,6 +6,7 @@ import type { Step, WorkerContext } from "../../../reconciler/step.ts";
 import { listMachineNames } from "../../../text/machine-names.ts";
 import { MINUTE_MS } from "../../../units.ts";
 import type { DiskUse } from "../../record/disk/disk-use.ts";
+import { getGraceSeconds } from "../../record/policy.ts";
 import { type Environment, type Withdrawn, waitingFields } from "../../record/record.ts";
 import { noRun } from "../../record/run/run-state.ts";
 import { changed, notifyPool, requeueAt, waited } from "../../record/step-result.ts";
@@ -134,7 +135,11 @@ async function removeUnbound(
   now: number,
 ): Promise<Environment | undefined> {
   const { uid, run } = environment;
-  const removal = { graceSeconds: ctx.settings.graceSeconds, force: false, unlessBound: true } as const;
+  const removal = {
+    graceSeconds: getGraceSeconds(environment, ctx.settings),
+    force: false,
+    unlessBound: true,
+  } as const;
   try {
     const hasTombstones = await ctx.compute.remove(uid, run.n, { ...removal, ...tombstonesFor(environment, now) });
     return { ...environment, run: noteRemoval(run, hasTombstones, now) };
