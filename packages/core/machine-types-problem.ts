@@ -2,10 +2,10 @@ import { builtInTypes, type InstanceType, OFFERED } from "./fleet.ts";
 import { parseMachineTypes, splitEntries } from "./machine-types.ts";
 
 const NAME = "[a-z0-9](?:[a-z0-9.-]{0,38}[a-z0-9])?";
-const RESOURCE = "[a-z0-9.-]{1,253}/[A-Za-z0-9._-]{1,63}";
+const RESOURCE = "[a-z0-9][a-z0-9.-]{0,251}/[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?";
 const FORM = new RegExp(`^${NAME}=${NAME}:\\d{1,2}:\\d{1,4}:\\d{1,5}(?::${RESOURCE})?$`);
 
-/** Each plan and each listing reads an item of every type. */
+/** Reads of all ledgers take 18 items of every type. */
 const MOST_TYPES = 20;
 const MOST_GPUS = 64;
 

@@ -1,6 +1,7 @@
 import { systemClock } from "#aws/clock.ts";
 import { jsonLog } from "#aws/log.ts";
-import { readConfig } from "#aws/settings/config.ts";
+import { readConfigOf } from "#aws/settings/config.ts";
+import { allSettingSchemas } from "#aws/settings/pod-setting-schemas.ts";
 import { readPodSettings } from "#aws/settings/pod-settings.ts";
 import type { Blobs } from "#core/ports/blobs.ts";
 import type { Compute, MachineState, NodeRef } from "#core/ports/compute.ts";
@@ -15,8 +16,8 @@ interface EksSurroundings {
 
 /** Returns the full driver for this deployment's EKS cluster. Throws if the deployment's name is not a valid label. */
 export function eksCompute({ getMachineState, blobs }: EksSurroundings): Compute {
-  const config = readConfig(["NODE_TYPES", "NODE_TOLERATIONS", "TOOLS_IMAGE", "IDLE_GPU_MINUTES", "CLUSTER_SSH"]);
-  const { NODE_TYPES, NODE_TOLERATIONS, TOOLS_IMAGE, IDLE_GPU_MINUTES, CLUSTER_SSH } = config;
+  const names = ["NODE_TYPES", "NODE_TOLERATIONS", "TOOLS_IMAGE", "IDLE_GPU_MINUTES", "CLUSTER_SSH"] as const;
+  const { NODE_TYPES, NODE_TOLERATIONS, TOOLS_IMAGE, ...config } = readConfigOf(allSettingSchemas, names);
   const { client, deployment } = eksPlace();
   const { now } = systemClock();
   return kubernetesCompute({
@@ -32,7 +33,7 @@ export function eksCompute({ getMachineState, blobs }: EksSurroundings): Compute
     pods: readPodSettings(),
     toolsImage: TOOLS_IMAGE,
     // Nothing forwards SSH here. A gateway needs no SSH server in the run.
-    sshPort: CLUSTER_SSH === "nodeport" ? RUN_SSH_PORT : undefined,
-    watchesGpus: IDLE_GPU_MINUTES !== undefined,
+    sshPort: config.CLUSTER_SSH === "nodeport" ? RUN_SSH_PORT : undefined,
+    watchesGpus: config.IDLE_GPU_MINUTES !== undefined,
   });
 }

@@ -2,7 +2,8 @@ import "../../stacks/stage-machine-types.ts";
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { joinReports } from "#aws/cluster-check/findings.ts";
-import { readConfig } from "#aws/settings/config.ts";
+import { readConfigOf } from "#aws/settings/config.ts";
+import { allSettingSchemas } from "#aws/settings/pod-setting-schemas.ts";
 import type { ClusterReport } from "#core/ports/cluster-report.ts";
 import { printableText } from "#core/text/printable-text.ts";
 import { markOwned } from "#kubernetes/setup/apply.ts";
@@ -110,6 +111,6 @@ function describeGatewaySettings({ message }: Error, settings: OpenCluster["sett
 function findNeeds({ shared, owned }: Wanted, { settings, stage }: OpenCluster): SetupNeeds {
   const { DOMAIN = "" } = settings;
   const gateway = stage?.gateway && { TABLE_NAME: stage.tableName, DOMAIN };
-  const { NODE_TYPES: nodeTypes } = readConfig(["NODE_TYPES"], settings);
+  const { NODE_TYPES: nodeTypes } = readConfigOf(allSettingSchemas, ["NODE_TYPES"], settings);
   return { manifests: shared, owned, hasEbs: stage !== undefined, nodeTypes, gateway };
 }

@@ -70,7 +70,8 @@ function findContradictions(group: NodeGroup, zones: readonly string[]): string[
 
 /** The cluster gets only NVIDIA's driver and device plugin, and no MIG. */
 function findResourceProblem(type: InstanceType): string[] {
-  if (!/^[a-z0-9-]+\.[a-z0-9-]+$/.test(type.name)) return [`has type ${type.name}, which is no name of EC2`];
+  if (!/^[a-z0-9-]+\.(medium|large|\d*xlarge|metal(-\d+xl)?)$/.test(type.name))
+    return [`has type ${type.name}, which is no name of EC2`];
   if (type.gpus > 0 && isArm(type)) return [`has type ${type.name}: AMIs of EKS for ARM have no driver of NVIDIA`];
   const resource = gpuResource(type);
   if (resource === "nvidia.com/gpu") return [];

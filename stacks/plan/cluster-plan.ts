@@ -2,7 +2,8 @@ import { EKSClient } from "@aws-sdk/client-eks";
 import { readCluster } from "../../packages/aws/cluster-check/answers.ts";
 import { checkCluster } from "../../packages/aws/cluster-check/check-cluster.ts";
 import type { ClusterNeeds } from "../../packages/aws/cluster-check/findings.ts";
-import { readConfig } from "../../packages/aws/settings/config.ts";
+import { readConfigOf } from "../../packages/aws/settings/config.ts";
+import { allSettingSchemas } from "../../packages/aws/settings/pod-setting-schemas.ts";
 import type { ClusterReport } from "../../packages/core/ports/cluster-report.ts";
 import type { FunctionsFile } from "../compute/functions-file.ts";
 import { findRole, getClusterGroup } from "../compute/roles.ts";
@@ -52,7 +53,8 @@ function leftOutLines(cluster: string, why: string): string[] {
 
 /** Returns what a stage needs of its cluster. */
 export function findClusterNeeds(stage: Stage, functions: FunctionsFile, account: string | undefined): ClusterNeeds {
-  const settings = readConfig(["NODE_TOLERATIONS", "NODE_TYPES", "NODE_GROUPS"], stage.settings);
+  const names = ["NODE_TOLERATIONS", "NODE_TYPES", "NODE_GROUPS"] as const;
+  const settings = readConfigOf(allSettingSchemas, names, stage.settings);
   const kinds = functions.map(findRole).filter(({ uses }) => uses.includes("compute"));
   const groups = new Map(kinds.map((kind) => [kind.name, getClusterGroup(kind)]));
   return {

@@ -39,7 +39,9 @@ test("the password of a registry is submitted, and shown nowhere", async ({ skip
   ]);
   await page.getByRole("heading", { name: "private" }).waitFor();
 
-  expect(line).toBe("REGISTRY_PASSWORD=… berth up private --type cpu-x86 --hours 1h --registry-user robot");
+  expect(line).toBe(
+    "REGISTRY_PASSWORD=… berth up private --type cpu-x86 --hours 1h --image pytorch/pytorch:2.1.0-cuda12.1-cudnn8-runtime --registry-user robot",
+  );
   expect(text).not.toContain("pa55-word");
   expect(submit.postDataJSON()).toMatchObject({ registry_auth: { username: "robot", password: "pa55-word" } });
   expect(wrong).toEqual([]);

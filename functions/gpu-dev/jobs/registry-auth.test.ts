@@ -56,3 +56,30 @@ test.each([
   expect([answer.status, JSON.parse(text).detail[0].loc]).toEqual([400, loc]);
   expect(text).not.toContain("pa55-word");
 });
+
+test("a job that returns to the queue brings the login to its second run", async () => {
+  const { world, runs, submit } = await worldWithRuns();
+
+  await submit({ ...plainJob, registry_auth, on_interruption: "requeue" });
+  await world.advance(60_000);
+  world.compute.evict(runs[0]?.uid ?? "", 1);
+  await world.advance(600_000);
+
+  expect(runs.map(({ run, registryLogin }) => [run, registryLogin])).toEqual([
+    [1, registry_auth],
+    [2, registry_auth],
+  ]);
+});
+
+test("a repeat of a submit with the client's id may have another password, and is the same job", async () => {
+  const { submit } = await worldWithRuns();
+  const env_vars = { RESERVATION_ID: "9e41c7d3-5b00-4c1a-8000-0123456789ab" };
+
+  const answers = await Promise.all(
+    ["pa55-word", "other"].map((password) =>
+      submit({ ...plainJob, env_vars, registry_auth: { username: "u", password } }),
+    ),
+  );
+
+  expect(answers.map(({ status }) => status)).toEqual([200, 200]);
+});

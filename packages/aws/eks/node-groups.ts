@@ -9,11 +9,11 @@ import {
 } from "@aws-sdk/client-eks";
 import { isAddedType } from "#core/fleet.ts";
 import type { Lack } from "#core/ports/machine-groups.ts";
-import type { readConfig } from "../settings/config.ts";
+import type { Config, readConfig } from "../settings/config.ts";
 
 export type Toleration = ReturnType<typeof readConfig<"NODE_TOLERATIONS">>["NODE_TOLERATIONS"][number];
 
-export type NodeTypeRule = ReturnType<typeof readConfig<"NODE_TYPES">>["NODE_TYPES"][number];
+export type NodeTypeRule = Config["NODE_TYPES"][number];
 
 /** EKS limits DescribeNodegroup for the account, so few run at once. */
 const AT_ONCE = 5;

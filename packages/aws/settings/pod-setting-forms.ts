@@ -1,5 +1,6 @@
 import { BlockList, isIP } from "node:net";
 import * as z from "zod";
+import { findInstanceType } from "#core/fleet.ts";
 import { findTypesProblem } from "#core/machine-types-problem.ts";
 import { metadataAddresses } from "#core/metadata-addresses.ts";
 import { jsonIn, list } from "./setting-forms.ts";
@@ -166,4 +167,21 @@ function getField({ path, ...issue }: z.core.$ZodIssue): string {
       .join(".")
       .slice(0, 100) || "the whole text"
   );
+}
+
+/** Parses NODE_TYPES: node labels that imply an instance type. */
+export function nodeTypes() {
+  return list(NODE_TYPE, "label selectors with instance types, like gpu.vendor/model=h100=p5.48xlarge")
+    .default([])
+    .transform((rules) => rules.map(getNodeType))
+    .refine((rules) => rules.every(({ instanceType }) => findInstanceType(instanceType)), "must name known types");
+}
+
+const NODE_TYPE = /^[A-Za-z0-9][A-Za-z0-9._/-]{0,316}(=[A-Za-z0-9._-]{0,63})?=[a-z0-9.-]{1,40}$/;
+
+/** Parses `<label>=<instance type>` or `<label>=<value>=<instance type>`. */
+function getNodeType(text: string): { label: string; value: string | null; instanceType: string } {
+  const [label = "", ...rest] = text.split("=");
+  const instanceType = rest.pop() ?? "";
+  return { label, value: rest[0] ?? null, instanceType };
 }

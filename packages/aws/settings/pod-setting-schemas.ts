@@ -1,6 +1,7 @@
 import {
   machineResources,
   machineTypes,
+  nodeTypes,
   podCapabilities,
   podNetworkAllow,
   podPatch,
@@ -11,6 +12,7 @@ import { settingSchemas } from "./setting-schemas.ts";
 /** The large schemas of settings of pods and machines, explained in .env.example. Few functions need them, and code delays an init. */
 const podSettingSchemas = {
   MACHINE_TYPES: () => machineTypes().default(""),
+  NODE_TYPES: nodeTypes,
   MACHINE_RESOURCES: machineResources,
   POD_CAPABILITIES: podCapabilities,
   POD_NETWORK_ALLOW: podNetworkAllow,

@@ -128,14 +128,6 @@ export function nodeGroups() {
     .refine(isOfKnownTypes, "must name each known instance type at most once");
 }
 
-/** Parses NODE_TYPES: node labels that imply an instance type. */
-export function nodeTypes() {
-  return list(NODE_TYPE, "label selectors with instance types, like gpu.vendor/model=h100=p5.48xlarge")
-    .default([])
-    .transform((rules) => rules.map(getNodeType))
-    .refine((rules) => rules.every(({ instanceType }) => findInstanceType(instanceType)), "must name known types");
-}
-
 /** Parses NODE_TOLERATIONS: taints of nodes that are the deployment's own. The cluster sets some taints itself. */
 export function nodeTolerations() {
   return list(TOLERATION, "taints like dedicated=research:NoSchedule or team, none of node.kubernetes.io")
@@ -160,8 +152,6 @@ function isOfKnownTypes(groups: readonly NodeGroup[]): boolean {
   return !pools.includes("") && new Set(pools).size === pools.length;
 }
 
-const NODE_TYPE = /^[A-Za-z0-9][A-Za-z0-9._/-]{0,316}(=[A-Za-z0-9._-]{0,63})?=[a-z0-9.-]{1,40}$/;
-
 const TOLERATION =
   /^(?!node\.kubernetes)[A-Za-z0-9][A-Za-z0-9._/-]{0,316}(=[A-Za-z0-9._-]{0,63})?(:(PreferNoSchedule|NoSchedule|NoExecute))?$/;
 
@@ -172,11 +162,4 @@ function getToleration(text: string): { key: string; value: string | undefined; 
   const [taint = "", effect] = text.split(":");
   const [key = "", value] = taint.split("=");
   return { key, value, effect: effect as Effect };
-}
-
-/** Parses `<label>=<instance type>` or `<label>=<value>=<instance type>`. */
-function getNodeType(text: string): { label: string; value: string | null; instanceType: string } {
-  const [label = "", ...rest] = text.split("=");
-  const instanceType = rest.pop() ?? "";
-  return { label, value: rest[0] ?? null, instanceType };
 }

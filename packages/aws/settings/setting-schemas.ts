@@ -10,7 +10,6 @@ import {
   networks,
   nodeGroups,
   nodeTolerations,
-  nodeTypes,
   number,
   sshAddress,
   stsOfAllRegions,
@@ -61,7 +60,6 @@ export const settingSchemas = {
   MAX_WAITING_PER_USER: () => number({ min: 0, max: 2000, whole: true }).default(1000),
   PREPARING_MINUTES: () => number({ min: 0.01, max: 240 }).default(30),
   NODE_GROUPS: nodeGroups,
-  NODE_TYPES: nodeTypes,
   NODE_TOLERATIONS: nodeTolerations,
   // Longer ones would meet the cluster's own deadline, 15 minutes after the job's end.
   SWEEP_SECONDS: () => number({ min: 1, max: 60, whole: true }).default(60),

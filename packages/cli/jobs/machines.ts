@@ -47,6 +47,6 @@ export async function findMachine(berth: Berth, type: string, signal?: AbortSign
 export function ownTypes(availability: Availability["availability"]) {
   // Servers before this version did not name machines.
   return Object.entries(availability).filter(
-    ([name, { instance_type }]) => instance_type !== undefined && !(name in machines),
+    ([name, { instance_type }]) => instance_type !== undefined && !Object.hasOwn(machines, name),
   );
 }

@@ -69,7 +69,7 @@ export function upLine(job: NewJob): string {
   words.push("--type", job.type);
   if (hasGpus(job.type)) words.push("--gpus", String(job.gpus));
   words.push("--hours", job.hours.trim());
-  if (job.image !== usualJob.image) words.push("--image", job.image);
+  if (job.image !== usualJob.image || job.registryUser) words.push("--image", job.image);
   if (job.registryUser) words.push("--registry-user", job.registryUser);
   if (job.disk) words.push("--disk", job.disk);
   if (job.disk && job.diskSize) words.push("--disk-size", job.diskSize);
@@ -98,8 +98,10 @@ export function yamlFile(job: NewJob): string {
     ["requeue", job.requeue || undefined],
     ["command", body.command],
   ];
-  const lines = entries.filter(([, value]) => value !== undefined);
-  return lines.map(([name, value]) => `${name}: ${JSON.stringify(value)}`).join("\n");
+  const lines = entries
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => `${name}: ${JSON.stringify(value)}`);
+  return [...(job.registryUser ? ["# with --registry-user and --image"] : []), ...lines].join("\n");
 }
 
 /** Quotes a word so that every POSIX shell reads it unchanged. */

@@ -87,12 +87,13 @@ async function answerAs(
 
 /**
  * Returns the body as text for comparison. The chosen id is written in its stored form, so a repeat may write it in
- * another case.
+ * another case. A password is left out: the table has the hash of this text, and readers of the table could test guesses.
  */
 function comparable(body: unknown, { id }: ChosenIds): string {
-  return JSON.stringify(body, (_, value: unknown) =>
-    typeof value === "string" && value.toLowerCase() === id ? id : value,
-  );
+  return JSON.stringify(body, (name, value: unknown) => {
+    if (name === "registry_auth") return undefined;
+    return typeof value === "string" && value.toLowerCase() === id ? id : value;
+  });
 }
 
 const replayed = { "Idempotency-Replayed": "true" };

@@ -443,6 +443,9 @@ describe("a login to a registry", () => {
     ["busybox", "https://index.docker.io/v1/"],
     ["team/train:1", "https://index.docker.io/v1/"],
     ["docker.io/team/train", "https://index.docker.io/v1/"],
+    ["index.docker.io/team/train", "https://index.docker.io/v1/"],
+    ["localhost:5000/train", "localhost:5000"],
+    ["REGISTRY.test/train", "REGISTRY.test"],
     [`registry.test:5000/team/train@sha256:${"0".repeat(64)}`, "registry.test:5000"],
   ])("is for the registry of the image %s", (image, server) => {
     const [login] = buildRunParts(getRun({ image, registryLogin }), { paths: buildPaths("n"), deployment: "one" });

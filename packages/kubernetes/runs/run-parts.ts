@@ -102,7 +102,7 @@ function buildSecret(run: Run, marks: Marks): object {
 const DOCKER_HUB = "https://index.docker.io/v1/";
 
 /** Formats the login as Docker's config.json, for this registry alone (Kubernetes, "Images", interpretation of config.json). */
-export function formatLogin(image: string, { username, password }: RegistryLogin): string {
+export function formatDockerConfig(image: string, { username, password }: RegistryLogin): string {
   const registry = findRegistry(image) ?? "docker.io";
   const server = /^(index\.)?docker\.io$/.test(registry) ? DOCKER_HUB : registry;
   return JSON.stringify({ auths: { [server]: { username, password } } });
@@ -114,7 +114,7 @@ function buildLogin(run: Run, login: RegistryLogin, marks: Marks): object {
     kind: "Secret",
     type: "kubernetes.io/dockerconfigjson",
     metadata: { name: formatLoginName(run), ...marks },
-    stringData: { ".dockerconfigjson": formatLogin(run.image, login) },
+    stringData: { ".dockerconfigjson": formatDockerConfig(run.image, login) },
   };
 }
 

@@ -98,6 +98,11 @@ describe("a machine that never starts", () => {
     ["ErrImagePull", "pull access denied", "Image not found, or it needs a password"],
     ["ErrImagePull", "401 Unauthorized", "Image not found, or it needs a password"],
     ["ErrImagePull", "no basic auth credentials", "Image not found, or it needs a password"],
+    [
+      "ErrImagePull",
+      "failed to authorize: failed to fetch oauth token: unexpected status from GET request to https://a.test/token: 403 Forbidden",
+      "Image not found, or it needs a password",
+    ],
   ])("may end for %s %s, and says that the node tries again", (reason, message, words) => {
     expect(toMachineStatus(waiting(reason, message))).toMatchObject({
       state: "image",
@@ -213,5 +218,40 @@ describe("a machine that has ended", () => {
     const pod = buildPod({ phase: "Running", ...main({ terminated: { exitCode: 0 } }) });
 
     expect(toMachineStatus(pod)).toMatchObject({ state: "ended", end: { exitCode: 0, endedAt: null } });
+  });
+});
+
+describe("a machine whose run has a login of its own", () => {
+  const metadata = { labels: { "berth/uid": "a".repeat(32), "berth/run": "2" } };
+  const withLogin = (status: object, names = [`registry-${"a".repeat(32)}-r2`]) =>
+    ({
+      metadata,
+      spec: { nodeName: "one", imagePullSecrets: names.map((name) => ({ name })) },
+      status,
+    }) as unknown as Pod;
+  const unpulled = { reason: "ErrImagePull", message: "401 Unauthorized" };
+
+  it("says that the registry may refuse the login", () => {
+    const status = { phase: "Pending", ...main({ waiting: unpulled }) };
+
+    expect(toMachineStatus(withLogin(status)).unpulled).toBe(
+      "Image not found, or its registry refuses the login of this job",
+    );
+    expect(toMachineStatus(withLogin(status, ["registry-of-the-operator"])).unpulled).toBe(
+      "Image not found, or it needs a password",
+    );
+  });
+
+  it("does not blame the operator's image for a refused login", () => {
+    const tools = { name: "tools", state: { waiting: unpulled } };
+    const status = { phase: "Pending", initContainerStatuses: [tools] };
+
+    expect(toMachineStatus(withLogin(status))).toMatchObject({
+      reason: "The registry refuses the login of this job",
+      unpulled: "The registry refuses the login of this job",
+    });
+    expect(toMachineStatus(withLogin(status, ["mirror"])).reason).toMatch(
+      /^The image of TOOLS_IMAGE could not be pulled/,
+    );
   });
 });

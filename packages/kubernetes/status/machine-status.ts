@@ -2,6 +2,7 @@ import type { RunState } from "#core/ports/compute.ts";
 import { findMainStatus, hasBegun } from "../access/start-gate.ts";
 import { isGated } from "../access/tools.ts";
 import { describeMessage, textOfUser } from "../client/describe-message.ts";
+import { formatLoginName, labelledRun } from "../names.ts";
 import { type ContainerStatus, findCondition, holds, type Pod } from "../objects.ts";
 import { endOfPod, type MachineEnd } from "./end-reason.ts";
 
@@ -70,7 +71,7 @@ function waiting(pod: Pod, main: ContainerStatus | undefined): Seen {
   const { reason = "", message } = main?.state?.waiting ?? {};
   if (reason === "InvalidImageName") return neverStarts("The name of the image is invalid");
   if (reason === "ErrImagePull" || reason === "ImagePullBackOff") {
-    const unpulled = whyUnpulled(message ?? "");
+    const unpulled = whyUnpulled(message ?? "", pod);
     if (unpulled === null)
       return living("image", `The image could not be pulled yet: ${describeMessage(message, textOfUser(pod))}`);
     const next = reason === "ErrImagePull" ? "the node tries again" : "the node tries again soon";
@@ -82,9 +83,11 @@ function waiting(pod: Pod, main: ContainerStatus | undefined): Seen {
 }
 
 /** Returns why an image will not come. An expired credential gives the same answer, so one failure proves nothing. */
-function whyUnpulled(message: string): string | null {
-  if (/unauthorized|denied|authentication required|no basic auth credentials/i.test(message)) {
-    return "Image not found, or it needs a password";
+function whyUnpulled(message: string, pod: Pod): string | null {
+  if (isRefused(message)) {
+    return hasOwnLogin(pod)
+      ? "Image not found, or its registry refuses the login of this job"
+      : "Image not found, or it needs a password";
   }
   if (/no match for platform|no matching manifest/i.test(message)) {
     return "The image is for machines of another architecture";
@@ -92,10 +95,24 @@ function whyUnpulled(message: string): string | null {
   return /not found|manifest unknown|invalid reference format/i.test(message) ? "Image not found" : null;
 }
 
-/** Returns the status of a pod that waits for the operator's tools image. */
-function waitingForTools({ status }: Pod): Seen | undefined {
-  const { waiting } = status?.initContainerStatuses?.find(({ name }) => name === "tools")?.state ?? {};
+/** Registries say 401, 403 or words of their own, and some refuse a token before they are asked for the image. */
+function isRefused(message: string): boolean {
+  return /unauthorized|denied|forbidden|authentication required|no basic auth credentials/i.test(message);
+}
+
+function hasOwnLogin({ metadata, spec }: Pod): boolean {
+  const run = labelledRun(metadata);
+  return run !== undefined && (spec.imagePullSecrets ?? []).some(({ name }) => name === formatLoginName(run));
+}
+
+/** Returns the status of a pod that waits for the operator's tools image. The login of a job counts for it, too. */
+function waitingForTools(pod: Pod): Seen | undefined {
+  const { waiting } = pod.status?.initContainerStatuses?.find(({ name }) => name === "tools")?.state ?? {};
   if (!waiting || !/^(ErrImagePull|ImagePullBackOff|InvalidImageName)$/.test(waiting.reason ?? "")) return undefined;
+  if (hasOwnLogin(pod) && isRefused(waiting.message ?? "")) {
+    const unpulled = "The registry refuses the login of this job";
+    return { ...living("image", unpulled), unpulled };
+  }
   return living("image", `The image of TOOLS_IMAGE could not be pulled: ${describeMessage(waiting.message)}`);
 }
 

@@ -27,6 +27,16 @@ describe("the login to a registry", () => {
   });
 });
 
+it("is found although a user name is part of its words", () => {
+  const registryLogin = { username: "denied the request", password: "exceeded quota" };
+  const message = 'admission webhook "images.example.com" denied the request: only ours, not exceeded quota';
+
+  const refusal = asRefused(new ApiRefused("POST /jobs", 403, { message, reason: "" }), { ...run, registryLogin });
+
+  expect(refusal).toBeInstanceOf(RunRefused);
+  expect((refusal as Error).message).toBe("Refused by the cluster's policy images.example.com: only ours, not …");
+});
+
 describe("a permanent refusal", () => {
   it.each([
     [

@@ -2,7 +2,7 @@ import type { Run } from "#core/ports/compute.ts";
 import { RunNotTaken, RunRefused } from "#core/problem.ts";
 import { ApiRefused } from "../client/api-error.ts";
 import { describeMessage } from "../client/describe-message.ts";
-import { formatLogin } from "../runs/run-parts.ts";
+import { formatDockerConfig } from "../runs/run-parts.ts";
 
 export interface AdmissionDenied {
   readonly words: string;
@@ -22,7 +22,7 @@ const overloaded =
  * Refusals in the API server's words (k8s.io/apiserver: plugin/webhook/errors/statuserror.go and
  * plugin/policy/validating; k8s.io/pod-security-admission; plugin/pkg/admission/limitranger).
  */
-const phrases: readonly (readonly [RegExp, (found: RegExpExecArray) => AdmissionDenied])[] = [
+const phrases: readonly (readonly [RegExp, (found: Found) => AdmissionDenied])[] = [
   [/admission webhook "([^"]+)" denied the request(?: without explanation|: (.*))?/s, byPolicy],
   [/Validating\w*Policy '([^']+)' with binding '[^']*' denied request: (.*)/s, byPolicy],
   [/violates PodSecurity "[^"]*": (.*)/s, ([, why]) => forGood(`Refused by the cluster's pod security: ${why}`)],
@@ -38,7 +38,9 @@ const phrases: readonly (readonly [RegExp, (found: RegExpExecArray) => Admission
   [/failed calling webhook "([^"]+)"/, ([, name]) => passing(`the cluster's webhook ${name} does not answer`)],
 ];
 
-function byPolicy([, name = "", why]: RegExpExecArray): AdmissionDenied {
+type Found = readonly (string | undefined)[];
+
+function byPolicy([, name = "", why]: Found): AdmissionDenied {
   return forGood(`Refused by the cluster's policy ${name}${why ? `: ${why}` : ""}`);
 }
 
@@ -58,10 +60,11 @@ export function podRefusalIn(said: string): AdmissionDenied {
   return { words: describeMessage(said), isForGood: false, passes: false };
 }
 
-export function refusalIn(said: string): AdmissionDenied | undefined {
+/** `hide` removes what may not be shown from the parts of the text that the words repeat. */
+export function refusalIn(said: string, hide: (text: string) => string = String): AdmissionDenied | undefined {
   for (const [pattern, read] of phrases) {
     const found = pattern.exec(said);
-    if (found) return read(found);
+    if (found) return read(found.map((part: string | undefined) => part && hide(part)));
   }
   return undefined;
 }
@@ -76,10 +79,10 @@ type RunTexts = Pick<Run, "image" | "env" | "command" | "registryLogin">;
 /** Converts a refusal into an error that the core handles. Other errors stay unchanged. */
 export function asRefused(error: unknown, run: RunTexts): unknown {
   if (!(error instanceof ApiRefused)) return error;
-  const said = withoutSecrets(error.said, run);
-  const knownRefusal = refusalIn(said);
+  // Classified before texts are hidden: a user could choose one that is part of a refusal.
+  const knownRefusal = refusalIn(error.said, (text) => withoutSecrets(text, run));
   const refusal = isOfTheObject(error)
-    ? (knownRefusal ?? invalid(error.status, said))
+    ? (knownRefusal ?? invalid(error.status, withoutSecrets(error.said, run)))
     : knownRefusal?.isForGood
       ? undefined
       : knownRefusal;
@@ -103,7 +106,7 @@ const shortestSecret = 6;
 
 /** Hides the user's texts, plain or quoted, because a refusal may repeat its input. */
 function withoutSecrets(said: string, { image, env, command, registryLogin }: RunTexts): string {
-  const login = registryLogin ? [formatLogin(image, registryLogin), ...Object.values(registryLogin)] : [];
+  const login = registryLogin ? [formatDockerConfig(image, registryLogin), ...Object.values(registryLogin)] : [];
   const texts = [...login, ...Object.values(env), command ?? ""].filter(({ length }) => length >= shortestSecret);
   const quoted = texts.map(quote);
   // The password is quoted within a text that is quoted again. The API server stores values of Secrets in base64.

@@ -54,14 +54,15 @@ const leftOut = /\/(node_modules|dist)(\/|$)/;
 /** Copies the source. All mistakes share a copy, so unchanged files are read and compiled once. */
 export async function copyCore(): Promise<CoreCopy> {
   const copy = await mkdtemp(join(tmpdir(), "berth-planted-"));
+  let simulator: BuildContext;
   try {
     await fill(copy);
+    simulator = await bundleSimulator(copy);
   } catch (error) {
     await rm(copy, { recursive: true, force: true });
     throw error;
   }
   const tests = newTestRunner(copy);
-  const simulator = await bundleSimulator(copy);
 
   /** Runs the simulator of the copy as it is now. */
   async function firstViolation(names: readonly string[]): Promise<Catch | undefined> {

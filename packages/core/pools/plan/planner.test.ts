@@ -494,3 +494,19 @@ test("a job with the reserved start keeps it although the store refuses the gran
   const written = await viewPool(world.ctx, "h100");
   expect([written?.granted.map(({ uid }) => uid), written?.head?.uid]).toEqual([[behind.uid], head.uid]);
 });
+
+test("a pool whose type is no more is left out once, until a message names it again", async () => {
+  const log = recordingLog();
+  const world = await memoryWorld({ log });
+  const head = { ...poolKey("l40s"), kind: "pool", format: 1, writers: [], dueShard: "0", dueAt: world.clock.now() };
+  await world.table.put(head as Item, { ifWriter: null });
+  const message = { look: keyText(poolKey("l40s")) };
+
+  await planPools(world.ctx, [message]);
+  await planPools(world.ctx, [message]);
+
+  expect((await world.table.get(poolKey("l40s")))?.dueAt).toBeUndefined();
+  expect(log.lines.filter(({ level }) => level !== "info")).toMatchObject([
+    { level: "warn", event: "pool without a type left out", fields: { look: message.look } },
+  ]);
+});

@@ -49,7 +49,8 @@ export async function planPools(
         failed.add(recordKey);
         ctx.log.error("look failed", { look: recordKey, error: error instanceof Error ? error.stack : String(error) });
       });
-    } else ctx.log.error("unknown key in message", { look: recordKey.slice(0, 200) });
+    } else if (key && kindOfKey(key) === "pool") await leaveOut(ctx, key);
+    else ctx.log.error("unknown key in message", { look: recordKey.slice(0, 200) });
   }
   // Forecast after all plans, so that no grant waits for a forecast. A separate message would have to read and parse
   // the whole ledger again. The next plan makes up for a forecast that is left out.
@@ -66,6 +67,17 @@ const FORECAST_WITHIN_MS = 10_000;
 
 function isPool(key: Key): boolean {
   return kindOfKey(key) === "pool" && poolTypes.includes(parsePoolType(key));
+}
+
+/**
+ * Leaves out a pool whose type MACHINE_TYPES names no more. Its head gets no due time, or each sweep would find it. The
+ * next request of one of its jobs plans it again, once the type is back.
+ */
+async function leaveOut(ctx: PlannerContext, key: Key): Promise<void> {
+  const head = await ctx.table.get(key);
+  if (head?.dueAt === undefined) return;
+  ctx.log.warn("pool without a type left out", { look: keyText(key) });
+  await writeRecord(ctx, { ...head, dueAt: undefined });
 }
 
 interface PlanRequest {
