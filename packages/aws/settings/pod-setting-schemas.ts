@@ -9,7 +9,10 @@ import {
 } from "./pod-setting-forms.ts";
 import { settingSchemas } from "./setting-schemas.ts";
 
-/** The large schemas of settings of pods and machines, explained in .env.example. Few functions need them, and code delays an init. */
+/**
+ * The large schemas of settings of pods and machines, explained in .env.example. Few functions need them, and code delays
+ * an init.
+ */
 const podSettingSchemas = {
   MACHINE_TYPES: () => machineTypes().default(""),
   NODE_TYPES: nodeTypes,
