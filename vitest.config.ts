@@ -72,6 +72,9 @@ const infra = [
  */
 const retry = process.env.CI ? 1 : 0;
 
+/** More workers than processors run, so collecting garbage in parallel only costs processor time: a twentieth. */
+const oneThread = ["--single-threaded-gc"];
+
 /** A minute and more each, most of it waiting: begun last, they would run on when everything else is over. */
 const longest = [
   ...["crash", "crash-disks", "docs-try", "novita", "ssh-openssh-forwards", "compute-conformance", "every-command"],
@@ -94,6 +97,7 @@ export default defineConfig({
   test: {
     // Two for the schedules, which stand back (they lower their priority), and two for tests that mostly wait.
     maxWorkers: 4,
+    execArgv: oneThread,
     reporters: ["default", "./tests/fixtures/skip-reporter.ts"],
     // Tests start hundreds of supervisors and stacks. With a shared compile cache they cost a third.
     env: { NODE_COMPILE_CACHE: fileURLToPath(new URL("node_modules/.cache/compiled", import.meta.url)) },
@@ -109,7 +113,7 @@ export default defineConfig({
         test: {
           name: "schedules",
           include: schedules,
-          execArgv: ["--min-semi-space-size=32", "--max-semi-space-size=64"],
+          execArgv: [...oneThread, "--min-semi-space-size=32", "--max-semi-space-size=64"],
         },
       },
       { extends: true, test: { name: "processes", include: processes, exclude: stack, retry } },
@@ -130,6 +134,8 @@ export default defineConfig({
             ...consoleTests,
           ],
           isolate: false,
+          // Its workers live long and make much garbage that dies young.
+          execArgv: [...oneThread, "--min-semi-space-size=64", "--max-semi-space-size=64"],
         },
       },
       { extends: true, test: { name: "stack", include: stack, retry } },
