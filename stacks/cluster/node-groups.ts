@@ -121,23 +121,3 @@ function findRepeated(groups: readonly NodeGroup[]): string[] {
 function countNodeGroups(groups: readonly NodeGroup[]): number {
   return groups.reduce((sum, { zones }) => sum + zones.length, 1);
 }
-
-/**
- * Returns NODE_GROUPS for the types of Capacity Blocks. Their machine type has to be in the launch template, and EKS
- * then does not list it with the group (EKS User Guide, "Create a managed node group with Capacity Blocks for ML"). The
- * capacity schedule reads all other groups from EKS, with what they lack.
- */
-export function deriveNodeGroups(groups: readonly NodeGroup[]): string {
-  const blockTypes = [...new Set(groups.filter(({ capacityBlock }) => capacityBlock).map(({ type }) => type))];
-  return blockTypes
-    .map((type) => {
-      const all = groups.filter((group) => group.type === type);
-      const most = all.reduce((sum, { max, zones }) => sum + max * zones.length, 0);
-      const zones = [...new Set(all.flatMap((group) => group.zones))].toSorted();
-      return `${type}=${most}:${BLOCK_STARTUP_SECONDS}:${zones.join("+")}`;
-    })
-    .join();
-}
-
-/** The default of NODE_GROUPS. */
-const BLOCK_STARTUP_SECONDS = 300;

@@ -44,14 +44,7 @@ test("a new cluster takes subnets, a private endpoint, and the end of its protec
 test("a new cluster has machines that MACHINE_TYPES adds, in capacity blocks too", () => {
   const p5en = { ...h100, name: "h200", type: "p5en.48xlarge", capacityBlock: "cr-0123456789abcdef0" };
 
-  expect(read(withGroups(p5en)).settings.NODE_GROUPS).toBe("p5en.48xlarge=2:300:us-east-1a");
-});
-
-test("NODE_GROUPS is derived for types of capacity blocks, which EKS does not list", () => {
-  const block = { ...h100, name: "block", zones: ["us-east-1b"], max: 4, capacityBlock: "cr-0123456789abcdef0" };
-
-  expect(read(withGroups(h100, block)).settings.NODE_GROUPS).toBe("p5.48xlarge=6:300:us-east-1a+us-east-1b");
-  expect(read({ ...withGroups(h100, block), NODE_GROUPS: "p5.48xlarge=1" }).settings.NODE_GROUPS).toBe("p5.48xlarge=1");
+  expect(read(withGroups(p5en)).newCluster?.groups).toMatchObject([p5en]);
 });
 
 test.each<[problem: string, group: object]>([

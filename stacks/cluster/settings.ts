@@ -1,6 +1,6 @@
 import type { NodeGroup } from "./node-group-schema.ts";
 import { ZONE } from "./node-group-schema.ts";
-import { deriveNodeGroups, type ReadGroups, readNodeGroups } from "./node-groups.ts";
+import { type ReadGroups, readNodeGroups } from "./node-groups.ts";
 
 /** EKS_CLUSTER=new: the stage makes its own cluster. */
 export interface NewCluster {
@@ -28,12 +28,9 @@ function getClusterName(stage: string, environment: Environment): string {
   return makesCluster(environment) ? `berth-${stage}` : (environment.EKS_CLUSTER ?? "");
 }
 
-/** Returns the settings of a stage as its functions get them: the name of a new cluster, and machines that EKS does not list. */
+/** Returns the settings of a stage as its functions get them, with the name of a new cluster. */
 export function resolveCluster(stage: string, environment: Environment): Environment {
-  if (!makesCluster(environment)) return environment;
-  const derived = deriveNodeGroups(readGroups(environment).groups);
-  const machines = derived && !environment.NODE_GROUPS ? { NODE_GROUPS: derived } : {};
-  return { ...environment, EKS_CLUSTER: getClusterName(stage, environment), ...machines };
+  return makesCluster(environment) ? { ...environment, EKS_CLUSTER: getClusterName(stage, environment) } : environment;
 }
 
 /** Call this after `newClusterProblems` found none. */

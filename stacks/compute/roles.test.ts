@@ -64,7 +64,7 @@ test.each(["onmemos/sessions/execute", "socket/shell", "schedules/watch"])(
   },
 );
 
-test("only the capacity schedule may read node groups and subnets, also from its own code in a network", () => {
+test("only the capacity schedule may read node groups, subnets and Capacity Blocks, also from its own code in a network", () => {
   const readers = functions.filter(({ name }) => listActions(name).some((action) => action.startsWith("eks:List")));
   const names = (inNetwork: boolean, effect: "Allow" | "Deny") =>
     buildStatements(findRole(entryNamed("schedules/capacity")), { ...arns, inNetwork })
@@ -77,6 +77,8 @@ test("only the capacity schedule may read node groups and subnets, also from its
     "eks:ListNodegroups",
     "eks:DescribeNodegroup",
     "ec2:DescribeSubnets",
+    "ec2:DescribeLaunchTemplateVersions",
+    "ec2:DescribeCapacityReservations",
   ]);
   expect(names(true, "Allow")).toContain("ec2:DescribeSubnets");
   expect(names(true, "Deny")).toContain("ec2:CreateNetworkInterface");

@@ -45,6 +45,11 @@ export const keptActions: readonly KeptActions[] = [
     reason: "A start or stop of an instance with a webhookUrl seals the address (core/environments/verbs/start.ts)",
   },
   {
+    roles: /^ScheduleComputeMachineGroupsQueueTable$/,
+    actions: ["ec2:DescribeLaunchTemplateVersions", "ec2:DescribeCapacityReservations"],
+    reason: "The schedule asks for the ends of Capacity Blocks, which moto does not have",
+  },
+  {
     roles: /^ConsumerWork$/,
     actions: ["ec2:CreateTags"],
     reason: "EC2 asks for it where something is made with tags, which moto does not (EC2 User Guide, tag on creation)",

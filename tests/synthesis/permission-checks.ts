@@ -28,6 +28,7 @@ const actionsByService = {
   ec2: [
     ...["CreateSnapshot", "CreateTags", "CreateVolume", "DeleteSnapshot", "DeleteVolume", "DetachVolume"],
     ...["DescribeInstances", "DescribeSnapshots", "DescribeVolumes"],
+    ...["DescribeCapacityReservations", "DescribeLaunchTemplateVersions"],
     ...["CreateNetworkInterface", "DeleteNetworkInterface", "DescribeNetworkInterfaces", "DescribeSubnets"],
     ...["AssignPrivateIpAddresses", "UnassignPrivateIpAddresses"],
   ],

@@ -320,11 +320,14 @@ test("a group of a Capacity Block lacks nothing while it has no machines, and th
   });
 });
 
-test("a group of a Capacity Block whose type NODE_GROUPS does not name is found", () => {
-  const { findings } = checkCluster(answers({ groups: [p5, block] }), needs);
+test("a group of a Capacity Block needs no type, but a maximum and tolerated taints as every group", () => {
+  const taints: Nodegroup["taints"] = [{ key: "team", value: "others", effect: "NO_SCHEDULE" }];
+  const scalingConfig = { ...block.scalingConfig, maxSize: 0 };
 
-  expect(findings).toMatchObject([
-    { what: "node group block-us-east-1b", todo: expect.stringContaining("NODE_GROUPS") },
+  expect(checkCluster(answers({ groups: [block] }), needs).findings).toEqual([]);
+  expect(checkCluster(answers({ groups: [{ ...block, taints, scalingConfig }] }), needs).findings).toMatchObject([
+    { what: "node group block-us-east-1b", missing: expect.stringContaining("maximum is 0") },
+    { what: "node group block-us-east-1b", missing: expect.stringContaining("taint team") },
   ]);
 });
 

@@ -27,7 +27,8 @@ function hasNvidiaGpus(group: Nodegroup, needs: ClusterNeeds): boolean {
 }
 
 function findNoGpus(groups: readonly Nodegroup[], needs: ClusterNeeds, isAuto: boolean): Finding[] {
-  if (isAuto || needs.otherPools.length > 0 || groups.some((group) => hasGpus(group, needs))) return [];
+  if (isAuto || needs.otherPools.length > 0 || groups.some((group) => isBlock(group) || hasGpus(group, needs)))
+    return [];
   const missing = groups.length === 0 ? "the cluster has none" : "none of them has a GPU type that Berth knows";
   const todo =
     "Create one with a type of docs/apis/gpu-dev.md#instance-types, or name Karpenter's types in NODE_GROUPS";
@@ -86,12 +87,14 @@ function findUse(group: Nodegroup, needs: ClusterNeeds): Finding[] {
   const what = `node group ${nodegroupName}`;
   // Which pool of NODE_GROUPS is that of a block, EKS does not say.
   if (isBlock(group) && needs.otherPools.length > 0) return [];
-  if (instanceTypes.length === 0) {
+  if (instanceTypes.length === 0 && !isBlock(group)) {
     const missing = "its machine type is in its launch template, which Berth does not read";
     return [{ what, missing, todo: "If jobs are to use it, name the type in NODE_GROUPS" }];
   }
   const types = findTypes(group, needs);
-  if (types.length === 0 || types.every(({ pool }) => needs.otherPools.includes(pool))) return [];
+  const isOther = types.length === 0 || types.every(({ pool }) => needs.otherPools.includes(pool));
+  // The type of a block is in its launch template, which only the schedule reads. Blocks have GPUs or Trainium.
+  if (isOther && !isBlock(group)) return [];
   const found: Finding[] = [];
   if (instanceTypes.length > 1) {
     const missing = `it has ${instanceTypes.length} machine types, and Berth counts only groups of one`;

@@ -40,6 +40,36 @@ const subnets = `<DescribeSubnetsResponse xmlns="http://ec2.amazonaws.com/doc/20
   <item><subnetId>subnet-2</subnetId><availabilityZone>us-east-1a</availabilityZone></item>
 </subnetSet></DescribeSubnetsResponse>`;
 
+/** Capacity Blocks and other reservations, in the form of Amazon EC2 API Reference, "CapacityReservation". */
+let reservations: { readonly id: string; readonly type: string; readonly end: string }[];
+let areBlocksRefused: boolean;
+/** The launch template's data, or undefined if it is gone. */
+let template: string | undefined;
+
+function answerEc2(action: string): FakeAnswer {
+  const body = (name: string, content: string) => ({
+    status: 200,
+    body: `<${name}Response xmlns="http://ec2.amazonaws.com/doc/2016-11-15/">${content}</${name}Response>`,
+  });
+  if (action === "DescribeLaunchTemplateVersions") {
+    if (template === undefined) return ec2Refusal("InvalidLaunchTemplateId.NotFound");
+    const data = `<launchTemplateData>${template}</launchTemplateData>`;
+    return body(action, `<launchTemplateVersionSet><item>${data}</item></launchTemplateVersionSet>`);
+  }
+  if (action !== "DescribeCapacityReservations") return { status: 200, body: subnets };
+  if (areBlocksRefused) return ec2Refusal("UnauthorizedOperation");
+  const items = reservations.map(({ id, type, end }) => {
+    const ids = `<capacityReservationId>${id}</capacityReservationId><reservationType>${type}</reservationType>`;
+    return `<item>${ids}<endDate>${end}</endDate></item>`;
+  });
+  return body(action, `<capacityReservationSet>${items.join("")}</capacityReservationSet>`);
+}
+
+const ec2Refusal = (code: string): FakeAnswer => ({
+  status: 400,
+  body: `<Response><Errors><Error><Code>${code}</Code><Message>${code}</Message></Error></Errors></Response>`,
+});
+
 beforeAll(async () => {
   eks = await startFakeService(
     "eks",
@@ -49,7 +79,7 @@ beforeAll(async () => {
   ec2 = await startFakeService(
     "ec2",
     (code) => refusal(code, 403),
-    () => ({ status: 200, body: subnets }),
+    ({ body }) => answerEc2(new URLSearchParams(body.toString()).get("Action") ?? ""),
   );
   const address = { region: "us-east-1", credentials: fakeKey };
   const { client } = ec2Clients({ ...address, endpoint: ec2.endpoint }, patient);
@@ -57,6 +87,9 @@ beforeAll(async () => {
 });
 beforeEach(() => {
   groups = new Map();
+  reservations = [];
+  areBlocksRefused = false;
+  template = targetOf("cr-0123");
   stale = [];
 });
 afterAll(async () => {
@@ -98,6 +131,70 @@ test("a label that NODE_TYPES gives to a type of MACHINE_TYPES counts before AWS
   expect(await typesWith({ "nvidia.com/mig.config": "all-1g.10gb" })).toEqual(["p5-mig"]);
   expect(await typesWith({ "nvidia.com/mig.config": "all-2g.20gb" })).toEqual(["p5.48xlarge"]);
   expect(await typesWith({ box: "1" })).toEqual(["p5.48xlarge"]);
+});
+
+const targetOf = (id: string) =>
+  `<instanceType>p5.48xlarge</instanceType><capacityReservationSpecification><capacityReservationTarget><capacityReservationId>${id}</capacityReservationId></capacityReservationTarget></capacityReservationSpecification>`;
+const ofBlock = {
+  capacityType: "CAPACITY_BLOCK",
+  instanceTypes: undefined,
+  launchTemplate: { id: "lt-0123", version: "2" },
+} as const;
+
+test("a Capacity Block gives its group the machine type, and an end when EC2 begins to end its machines", async () => {
+  add(ofBlock);
+  reservations = [
+    { id: "cr-other", type: "capacity-block", end: "2026-01-20T11:30:00.000Z" },
+    { id: "cr-0123", type: "capacity-block", end: "2026-01-21T11:30:00.000Z" },
+  ];
+
+  expect(await list()).toMatchObject([
+    { name: "p5", instanceTypes: ["p5.48xlarge"], endsAt: Date.UTC(2026, 0, 21, 11) },
+  ]);
+});
+
+test.each<[string, () => void]>([
+  ["EC2 lists no such block", () => undefined],
+  [
+    "it is an On-Demand reservation",
+    () => reservations.push({ id: "cr-0123", type: "default", end: "2026-01-21T11:30:00.000Z" }),
+  ],
+  [
+    "its launch template is gone",
+    () => {
+      template = undefined;
+    },
+  ],
+  [
+    "its launch template names no block",
+    () => {
+      template = "<instanceType>p5.48xlarge</instanceType>";
+    },
+  ],
+])("a group of Capacity Blocks has no end if %s", async (_, change) => {
+  add(ofBlock);
+  change();
+
+  const [listed] = (await list()) ?? [];
+
+  expect(listed).toMatchObject({ name: "p5", instanceTypes: template === undefined ? [] : ["p5.48xlarge"] });
+  expect(listed).not.toHaveProperty("endsAt");
+});
+
+test("a refused question for Capacity Blocks fails the list, so that the last answer stays", async () => {
+  add(ofBlock);
+  areBlocksRefused = true;
+
+  await expect(list()).rejects.toThrow();
+});
+
+test("groups without a Capacity Block ask EC2 only for subnets", async () => {
+  add({});
+  const asked = ec2.calls.length;
+
+  await list();
+
+  expect(ec2.calls.length - asked).toBe(1);
 });
 
 test("a group with its machine type in a launch template has no types", async () => {

@@ -4,6 +4,7 @@ import type { MachineGroup, MachineGroups } from "#core/ports/machine-groups.ts"
 import { clientOptions } from "../client-options.ts";
 import { readConfigOf } from "../settings/config.ts";
 import { allSettingSchemas } from "../settings/pod-setting-schemas.ts";
+import { type CapacityBlock, findBlocks } from "./capacity-blocks.ts";
 import {
   createsMachines,
   findLack,
@@ -47,8 +48,13 @@ export function eksMachineGroups(options: EksMachineGroupsOptions): MachineGroup
     async list() {
       const abortSignal = AbortSignal.timeout(mostMs);
       const found = await listNodeGroups(eks, cluster, abortSignal);
-      const zones = await findZones(ec2, new Set(found.flatMap(({ subnets = [] }) => subnets)), abortSignal);
-      return found.map((group) => toMachineGroup(group, zones, options)).sort((a, b) => (a.name < b.name ? -1 : 1));
+      const [zones, blocks] = await Promise.all([
+        findZones(ec2, new Set(found.flatMap(({ subnets = [] }) => subnets)), abortSignal),
+        findBlocks(ec2, found, abortSignal),
+      ]);
+      return found
+        .map((group) => toMachineGroup(group, zones, blocks.get(group.nodegroupName ?? ""), options))
+        .sort((a, b) => (a.name < b.name ? -1 : 1));
     },
   };
 }
@@ -70,17 +76,22 @@ async function findZones(
 function toMachineGroup(
   group: Nodegroup,
   zones: ReadonlyMap<string, string>,
+  { instanceType, endsAt }: CapacityBlock = {},
   { nodeTypes = [], tolerations = [], nodeSelector = {} }: EksMachineGroupsOptions,
 ): MachineGroup {
   const { nodegroupName = "", subnets = [], scalingConfig, taints = [], health } = group;
   const lacks = (health?.issues ?? []).map(findLack).find((lack) => lack !== undefined);
   return {
     name: nodegroupName,
-    instanceTypes: listTypes(group, nodeTypes),
+    instanceTypes: listTypes(
+      instanceType === undefined ? group : { ...group, instanceTypes: [instanceType] },
+      nodeTypes,
+    ),
     zones: [...new Set(subnets.flatMap((subnet) => zones.get(subnet) || []))].sort(),
     mostNodes: scalingConfig?.maxSize ?? 0,
     isActive: createsMachines(group),
     admitsRuns: taints.every((taint) => isTolerated(taint, tolerations)) && hasLabels(group, nodeSelector),
     ...(lacks && { lacks }),
+    ...(endsAt !== undefined && { endsAt }),
   };
 }

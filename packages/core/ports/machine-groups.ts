@@ -15,6 +15,8 @@ export interface MachineGroup {
   readonly admitsRuns: boolean;
   /** What it lacks to create a machine now, as its provider reports. */
   readonly lacks?: Lack | undefined;
+  /** When its provider ends its machines, ms, as for a Capacity Block of AWS. Absent if no such time is set. */
+  readonly endsAt?: number | undefined;
 }
 
 /** The provider's groups that create machines for the cluster. */

@@ -7,7 +7,7 @@ import { requestReconcile } from "../../reconciler/request-reconcile.ts";
 import { admissionKey, poolKey } from "../../store/keys.ts";
 import { unlessUnreadable } from "../../store/readable.ts";
 import { sameData } from "../../store/same-data.ts";
-import { flag, list, number, optional, orNull, shape, text } from "../../store/shape.ts";
+import { flag, list, mark, number, optional, orNull, shape, text } from "../../store/shape.ts";
 import { createParser, Unreadable } from "../../store/unreadable.ts";
 import { changeRecord } from "../../store/write-record.ts";
 import { isSamePart, isWholeType, type PlannedPart, toPart } from "../capacity/pool-parts.ts";
@@ -38,9 +38,11 @@ export interface Admission extends Stored {
 export interface DrainedPart extends PoolPart, OperatorNote {
   readonly type: string;
   readonly at: number;
+  /** Set for a group whose machines its provider ends, see `planGroupEnds`. Otherwise an operator drained it. */
+  readonly byProvider?: true | undefined;
 }
 
-/** A drain of a part, or of the whole type, from the time `from` on, ms. `at` is when the operator planned it. */
+/** A drain of a part, or of the whole type, from the time `from` on, ms. `at` is when it was planned. */
 export interface PlannedDrain extends DrainedPart, PlannedPart {}
 
 export interface OperatorNote {
@@ -116,10 +118,11 @@ export async function readAdmission(ctx: Context<"table">): Promise<Admission> {
 }
 
 function withDueDrain(admission: Admission, plan: PlannedDrain): Admission {
-  const { type, from: at, by, reason } = plan;
+  const { type, from: at, by, reason, byProvider } = plan;
   const { drained, parts = [], closures = [] } = admission;
   if (isDrained(admission, type, plan)) return admission;
-  if (!isWholeType(plan)) return { ...admission, parts: [...parts, { type, ...toPart(plan), at, by, reason }] };
+  if (!isWholeType(plan))
+    return { ...admission, parts: [...parts, { type, ...toPart(plan), at, by, reason, byProvider }] };
   return { ...admission, closures: [...closures, { type, at, by, reason }], drained: [...drained, type].sort() };
 }
 
@@ -131,7 +134,8 @@ export function isDrained({ drained, parts = [] }: Omit<Admission, "planned">, t
 
 /** Throws `Unreadable`: a default would reopen pools that the operator closed. */
 const note = { at: number, by: text, reason: orNull(text) };
-const part = { type: text, zone: optional(text), nodeGroup: optional(text), node: optional(text), ...note };
+const place = { zone: optional(text), nodeGroup: optional(text), node: optional(text), byProvider: mark };
+const part = { type: text, ...place, ...note };
 const parseAdmission: (item: Item) => Admission = createParser("admission", {
   paused: flag,
   drained: list(text),
@@ -153,7 +157,9 @@ function findDrained({ parts = [] }: Admission, type: string): Pool["drained"] {
 
 /** Returns the planned drains of this pool as its ledger carries them, or undefined if there are none. */
 function findPlanned({ planned = [] }: Admission, type: string): Pool["plannedDrains"] {
-  const ofType = planned.filter((plan) => plan.type === type).map((plan) => ({ ...toPart(plan), from: plan.from }));
+  const ofType = planned
+    .filter((plan) => plan.type === type)
+    .map((plan) => ({ ...toPart(plan), from: plan.from, ...(plan.byProvider && { byProvider: plan.byProvider }) }));
   return ofType.length > 0 ? ofType : undefined;
 }
 

@@ -2,6 +2,7 @@ import type { Context } from "../../context.ts";
 import { writeRunMarks } from "../../environments/record/run/observation-digest.ts";
 import { poolTypes } from "../../fleet.ts";
 import type { ComputeNode } from "../../ports/compute.ts";
+import type { MachineGroup } from "../../ports/machine-groups.ts";
 import { type Item, MOST_PUT_AT_ONCE } from "../../ports/table.ts";
 import { noteListing } from "../../reconciler/cluster-state.ts";
 import { clusterKey, keyText, kindOfKey, machineGroupsKey, nodeIdentity, poolKey } from "../../store/keys.ts";
@@ -11,6 +12,7 @@ import { Unreadable } from "../../store/unreadable.ts";
 import { removeRecord, writeRecord, writeRecords } from "../../store/write-record.ts";
 import { carryAdmission, differs, readAdmission } from "../admission/admission.ts";
 import { beginGroupPools, beginPool } from "../admission/begin-pool.ts";
+import { planGroupEnds, withEnds } from "../admission/group-ends.ts";
 import {
   type HeldByRecords,
   nothingHeld,
@@ -55,13 +57,17 @@ export async function refreshCapacity(
     ),
   ]);
   const said = saidInItems(ctx, ledgers);
-  const { nodes, leftOut } = poolNodes(listed, ledgers, said, listedAt);
+  const shown = withEnds(listed, groups ?? [], listedAt);
+  const { nodes, leftOut } = poolNodes(shown, ledgers, said, listedAt);
   if (leftOut.length > 0)
     ctx.log.warn("nodes left out", { count: leftOut.length, nodes: leftOut.slice(0, MOST_LOGGED) });
   const unread = listed.filter((node) => node.unread).length;
   if (unread > 0) ctx.log.warn("capacity listed in part", { nodes: listed.length, unread });
   // A slow listing does not matter here: marks carry their own time, and the operator's setting does not depend on it.
-  await Promise.all([carryClosures(ctx, ledgers), caller === "schedule" && writeRunMarks(ctx, listed, listedAt)]);
+  await Promise.all([
+    carryClosures(ctx, ledgers, groups, listed),
+    caller === "schedule" && writeRunMarks(ctx, listed, listedAt),
+  ]);
   const tookMs = ctx.clock.monotonic() - startedAt;
   if (tookMs > TOO_OLD_MS) {
     const seconds = Math.round(tookMs / 1000);
@@ -91,7 +97,7 @@ export async function refreshCapacity(
   // Read last. A declaration about a machine without an item is stored only on its own, and is not read again once the
   // item exists.
   const words = await readGoneNodes(ctx, newIn(nodes).flatMap(uidsIn), ctx.clock.now());
-  const added = newIn(poolNodes(listed, ledgers, new Map([...words, ...said]), listedAt).nodes);
+  const added = newIn(poolNodes(shown, ledgers, new Map([...words, ...said]), listedAt).nodes);
   await Promise.all(added.map(([type, found]) => addToPool(ctx, { ledgers, type, grows: grows(type) }, found, taken)));
   await beginGroupPools(ctx, pools, poolGroups.keys());
 }
@@ -153,9 +159,18 @@ function uidsIn([, nodes]: readonly [type: string, nodes: readonly PoolNode[]]):
   return nodes.map(({ uid }) => uid);
 }
 
-/** Copies the operator's setting into ledgers that differ. If it is unreadable, closed pools stay closed. */
-async function carryClosures(ctx: Context<"table" | "queue">, ledgers: readonly Ledger[]): Promise<void> {
-  const admission = await unlessUnreadable(ctx, () => readAdmission(ctx));
+/**
+ * Copies the operator's setting into ledgers that differ, with the ends of the provider's groups, if those are known. If
+ * the setting is unreadable, closed pools stay closed.
+ */
+async function carryClosures(
+  ctx: Context<"table" | "queue">,
+  ledgers: readonly Ledger[],
+  groups: readonly MachineGroup[] | undefined,
+  listed: readonly ComputeNode[],
+): Promise<void> {
+  const before = await unlessUnreadable(ctx, () => readAdmission(ctx));
+  const admission = before && groups ? await planGroupEnds(ctx, before, groups, listed) : before;
   const otherLedgers = ledgers.filter(({ pool }) => admission && differs(admission, pool));
   await Promise.all(otherLedgers.map(({ type }) => carryAdmission(ctx, type)));
 }

@@ -25,6 +25,7 @@ export const parseMachineGroups: (item: Item) => MachineGroupsItem = createParse
       isActive: flag,
       admitsRuns: flag,
       lacks: optional(literal(...lackKinds)),
+      endsAt: optional(number),
     }),
   ),
   readAt: optional(number),

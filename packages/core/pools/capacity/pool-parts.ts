@@ -1,16 +1,18 @@
 import type { PoolPart } from "../../ports/compute.ts";
-import { number, optional, shape, text } from "../../store/shape.ts";
+import { mark, number, optional, shape, text } from "../../store/shape.ts";
 import type { GroupGrowth } from "../ledger/record.ts";
 import type { Growth } from "./groups.ts";
 
-/** A part that operators drain at the time `from`, ms. */
+/** A part that is drained at the time `from`, ms. */
 export interface PlannedPart extends PoolPart {
   readonly from: number;
+  /** Set if the provider ends its machines then. Otherwise an operator planned it. */
+  readonly byProvider?: true | undefined;
 }
 
 const part = { zone: optional(text), nodeGroup: optional(text), node: optional(text) };
 export const isPoolPart = shape<PoolPart>(part);
-export const isPlannedPart = shape<PlannedPart>({ ...part, from: number });
+export const isPlannedPart = shape<PlannedPart>({ ...part, from: number, byProvider: mark });
 
 interface Placed {
   readonly name: string;

@@ -30,6 +30,7 @@ export function findClosings(
     const text = closingText(
       parts.map((part) => describePart(part, type)),
       from,
+      parts.every(({ byProvider }) => byProvider),
     );
     return [[from, text], ...(nodes > 0 ? [[from - startupMs, text] as [number, string]] : [])];
   });

@@ -56,11 +56,15 @@ export function zoneLackText({ lacks, zoneLacks }: Pick<PoolGroup, "lacks" | "zo
   return known ?? `No new ${pool.toUpperCase()} machine came in ${zone}`;
 }
 
-/** Returns what operators will drain: `zone us-east-2a is drained at 2026-01-20 18:30 UTC`. */
-export function closingText(parts: readonly string[], at: number): string {
+/**
+ * Returns what operators will drain, or what the provider ends: `zone us-east-2a is drained at 2026-01-20 18:30 UTC`,
+ * `node group block ends at 2026-01-20 18:30 UTC`.
+ */
+export function closingText(parts: readonly string[], at: number, isEnd = false): string {
   const more = parts.length > MOST_NAMED ? [`${parts.length - MOST_NAMED} more`] : [];
   const named = [...parts.slice(0, MOST_NAMED), ...more].join(" and ");
-  return `${named} ${parts.length === 1 ? "is" : "are"} drained at ${utcText(at)}`;
+  const [one, several] = isEnd ? ["ends", "end"] : ["is drained", "are drained"];
+  return `${named} ${parts.length === 1 ? one : several} at ${utcText(at)}`;
 }
 
 const MOST_NAMED = 3;
