@@ -1406,10 +1406,10 @@ export interface components {
             at: string;
             /**
              * Format: date-time
-             * @description When the operator planned the drain.
+             * @description When the drain was planned.
              */
             since: string | null;
-            /** @description The operator who planned it. */
+            /** @description The operator who planned it; `provider` for the end of a Capacity Block. */
             by: string | null;
             /** @description Why, in the operator's words; null if none were given. */
             reason: string | null;
@@ -1583,10 +1583,10 @@ export interface components {
             at: string;
             /**
              * Format: date-time
-             * @description When the operator planned the drain.
+             * @description When the drain was planned.
              */
             since: string | null;
-            /** @description The operator who planned it. */
+            /** @description The operator who planned it; `provider` for the end of a Capacity Block. */
             by: string | null;
             /** @description Why, in the operator's words; null if none were given. */
             reason: string | null;

@@ -131,7 +131,8 @@ const statementsOfPort: Readonly<Record<PortName, OfPort>> = {
     allow("NodeGroup", ["eks:DescribeNodegroup"], [nodeGroups]),
     // A node group names its subnets, and only these have zones.
     allow("Zones", [SUBNETS], ["*"]),
-    // The launch template of a Capacity Block's group names the block, and only the block has an end.
+    // The launch template of a Capacity Block's group names the block, and only the block has an end. EC2 restricts neither
+    // action to a resource, so the role reads the user data of all launch templates, too.
     allow("Blocks", ["DescribeLaunchTemplateVersions", "DescribeCapacityReservations"].map(of("ec2")), ["*"]),
   ],
   volumes: (arns, { kind }) => volumeStatements[kind](arns),

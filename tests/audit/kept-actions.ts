@@ -47,7 +47,7 @@ export const keptActions: readonly KeptActions[] = [
   {
     roles: /^ScheduleComputeMachineGroupsQueueTable$/,
     actions: ["ec2:DescribeLaunchTemplateVersions", "ec2:DescribeCapacityReservations"],
-    reason: "The schedule asks for the ends of Capacity Blocks, which moto does not have",
+    reason: "The schedule asks for the end of each Capacity Block with a node group, and moto has no Capacity Blocks",
   },
   {
     roles: /^ConsumerWork$/,

@@ -20,8 +20,8 @@ function run(stage: Stage): object {
   const roleFor = makeRoles(cluster.name, arns, "{}");
   for (const entry of functionsFile as FunctionsFile) if (entry.uses.includes("compute")) roleFor(entry);
   makeGatewayRole(stage, cluster.name, arns);
-  const { EKS_CLUSTER, NODE_GROUPS } = stage.settings;
-  return { ...cluster, settings: { EKS_CLUSTER, NODE_GROUPS } };
+  const { EKS_CLUSTER } = stage.settings;
+  return { ...cluster, settings: { EKS_CLUSTER } };
 }
 
 /** Only the ARNs of the cluster are compared. */

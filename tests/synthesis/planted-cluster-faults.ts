@@ -82,7 +82,7 @@ export const clusterFaults: Readonly<Record<string, readonly [check: string, fau
     "scaleFromZero",
     change("aws:autoscaling/tag:Tag", /h100.*gpu$/, () => undefined),
   ],
-  "a block that no plan counts": [
+  "functions that are not told their cluster": [
     "handedOn",
     change("berth:stage:Outputs", /./, (inputs) => ({ ...inputs, settings: {} })),
   ],

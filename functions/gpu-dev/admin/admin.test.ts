@@ -354,7 +354,7 @@ test("a drained machine and zone start nothing, and show in the state, the pools
   expect(waiting.body).toMatchObject({
     status: "queued",
     estimated_start_time: null,
-    status_reason: "Need 8 H100 GPUs, but machines where it could start are drained by the operator - position #1",
+    status_reason: "Need 8 H100 GPUs, but machines where it could start are drained or have ended - position #1",
   });
   expect(state.body.drained_parts).toEqual([
     { ...node, since, by, reason: "Its fan is loud" },

@@ -60,10 +60,10 @@ export const plannedPlace = {
   at: Timestamp.describe("When it is drained. Until then, only jobs that end by then start there."),
 };
 
-/** The operator who planned a drain, and the time. */
+/** Who planned a drain, and when. */
 export const plannedNote = {
-  since: Timestamp.nullable().describe("When the operator planned the drain."),
-  by: z.string().nullable().describe("The operator who planned it."),
+  since: Timestamp.nullable().describe("When the drain was planned."),
+  by: z.string().nullable().describe("The operator who planned it; `provider` for the end of a Capacity Block."),
 };
 
 export const plannedDrain = { gpu_type: drainedPart.gpu_type, ...plannedPlace };

@@ -72,7 +72,7 @@ function isBlock({ capacityType }: Nodegroup): boolean {
 /** Amazon EC2 User Guide, "Capacity Blocks for ML": EC2 ends the machines in the last 30 minutes. */
 const blockTime =
   "a Capacity Block has machines from its start until 30 minutes before its end. EKS shows neither, but " +
-  "aws ec2 describe-capacity-reservations does";
+  "aws ec2 describe-capacity-reservations does, and the capacity schedule reads the end";
 
 /** A group of a block has no machine before and after, which is no fault. */
 function findBlocks(groups: readonly Nodegroup[]): LeftOut[] {

@@ -8,7 +8,7 @@ import {
 import type { Nodegroup } from "@aws-sdk/client-eks";
 import { MINUTE_MS } from "#core/units.ts";
 
-/** What EKS does not say about the group of a Capacity Block. */
+/** The machine type and the end of a Capacity Block. */
 export interface CapacityBlock {
   /** The only machine type of the block. Absent if its launch template names none. */
   readonly instanceType?: string | undefined;
@@ -16,12 +16,15 @@ export interface CapacityBlock {
   readonly endsAt?: number | undefined;
 }
 
-/** EC2 ends the machines from then on (Amazon EC2 User Guide, "Capacity Blocks for ML"). */
+/**
+ * Time before the end of a block at which EC2 begins to end its machines (Amazon EC2 User Guide, "Capacity Blocks for
+ * ML").
+ */
 const ENDS_BEFORE_MS = 30 * MINUTE_MS;
 
 /**
  * Returns the Capacity Blocks of these groups, by the group's name. The launch template names the block (Amazon EKS User
- * Guide, "Create a managed node group with Capacity Blocks for ML"). Without such a group it asks nothing.
+ * Guide, "Create a managed node group with Capacity Blocks for ML"). Without such a group it makes no call.
  */
 export async function findBlocks(
   ec2: EC2Client,
@@ -41,7 +44,7 @@ export async function findBlocks(
   );
 }
 
-/** Returns what the template of a group says, or undefined if it is gone. */
+/** Returns the data of a group's launch template, or undefined if it is gone. */
 async function readTemplate(
   ec2: EC2Client,
   { launchTemplate }: Nodegroup,

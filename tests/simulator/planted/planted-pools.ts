@@ -761,6 +761,34 @@ export const poolBugs: readonly PlantedBug[] = [
     edits: [{ file: "pools/capacity/capacity.ts", find: "!grantIds.has(grant)", replace: "grantIds.has(grant)" }],
   },
   {
+    name: "a group without an end in the provider's answer loses the one that was planned",
+    caughtBy: {
+      file: "pools/admission/group-ends.test.ts",
+      title: "a group whose end moves closes at the new time, and keeps it until the group is deleted",
+    },
+    edits: [
+      {
+        file: "pools/admission/group-ends.ts",
+        find: "return [...kept, ...found.map(",
+        replace: "return [...kept.slice(0, 0), ...found.map(",
+      },
+    ],
+  },
+  {
+    name: "an operator's undrain drops the end that a provider sets",
+    caughtBy: {
+      file: "pools/admission/group-ends.test.ts",
+      title: "operators cannot reopen the group of an end, at no instant, and their own drains of it stay",
+    },
+    edits: [
+      {
+        file: "pools/admission/drain-part.ts",
+        find: "known.byProvider === true || known.type !== type",
+        replace: "known.type !== type",
+      },
+    ],
+  },
+  {
     name: "known machines written after the records were read for a new one",
     caughtBy: {
       file: "pools/capacity/new-machines.test.ts",
@@ -769,9 +797,8 @@ export const poolBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "pools/capacity/capacity.ts",
-        find: "  await Promise.all([carryClosures(ctx, ledgers),",
-        replace:
-          "  const taken = await readHeldByRecords(ctx, ledgers);\n  await Promise.all([carryClosures(ctx, ledgers),",
+        find: "  await Promise.all([\n    // The watcher",
+        replace: "  const taken = await readHeldByRecords(ctx, ledgers);\n  await Promise.all([\n    // The watcher",
       },
       {
         file: "pools/capacity/capacity.ts",

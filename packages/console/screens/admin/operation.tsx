@@ -96,7 +96,7 @@ function Drained({ pool: { gpu_type, drained, drained_parts, planned_drains } }:
       {planned_drains.map((plan) => {
         const where = describePlace(plan);
         return (
-          <div key={`planned ${where}`}>
+          <div key={`planned ${where} ${plan.at}`}>
             <Planned what={`${type} ${where}`.trimEnd()} note={plan} />
             <Undraining type={gpu_type} part={plan} isPlanned />
           </div>

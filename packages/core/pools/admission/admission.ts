@@ -28,7 +28,7 @@ export interface Admission extends Stored {
   /** The drained parts of pools, oldest first. Absent in records of earlier versions. */
   readonly parts?: readonly DrainedPart[] | undefined;
   /**
-   * The drains that operators planned, oldest first. One whose time has come counts in the fields above too, see
+   * The planned drains, oldest first. One whose time has come counts in the fields above too, see
    * `readAdmission`. They are not among `parts`, because an earlier version would drain them at once.
    */
   readonly planned?: readonly PlannedDrain[] | undefined;
@@ -112,8 +112,11 @@ function withClosure(
 export async function readAdmission(ctx: Context<"table">): Promise<Admission> {
   const item = await ctx.table.get(admissionKey);
   if (!item) return { ...admissionKey, writers: [], kind: "admission", paused: false, drained: [] };
-  const admission = parseAdmission(item);
-  const due = admission.planned?.filter(({ from }) => from <= ctx.clock.now()) ?? [];
+  return withDueDrains(parseAdmission(item), ctx.clock.now());
+}
+
+function withDueDrains(admission: Admission, now: number): Admission {
+  const due = admission.planned?.filter(({ from }) => from <= now) ?? [];
   return due.reduce(withDueDrain, admission);
 }
 
@@ -126,10 +129,10 @@ function withDueDrain(admission: Admission, plan: PlannedDrain): Admission {
   return { ...admission, closures: [...closures, { type, at, by, reason }], drained: [...drained, type].sort() };
 }
 
-/** Reports whether this part is drained, or the whole type if it names none. */
+/** Reports whether operators drained this part, or the whole type if it names none. */
 export function isDrained({ drained, parts = [] }: Omit<Admission, "planned">, type: string, place: PoolPart): boolean {
   if (isWholeType(place)) return drained.includes(type);
-  return parts.some((part) => part.type === type && isSamePart(part, place));
+  return parts.some((part) => !part.byProvider && part.type === type && isSamePart(part, place));
 }
 
 /** Throws `Unreadable`: a default would reopen pools that the operator closed. */
@@ -182,13 +185,15 @@ export async function changeAdmission(
     read: () => readAdmission(ctx),
     async decide(before) {
       const { planned, ...next } = decide(before);
-      // A drain whose time has come is written as one of the drained parts.
-      return { ...next, planned: planned?.filter((plan) => !isDrained(next, plan.type, plan)) };
+      // A drain whose time has come is written as one of the drained parts. A provider's end stays planned: it may move.
+      const parts = next.parts?.filter(({ byProvider }) => !byProvider);
+      const left = planned?.filter((plan) => plan.byProvider || !isDrained(next, plan.type, plan));
+      return { ...next, parts, planned: left };
     },
     what: "Admission is",
     tries: TRIES,
   });
-  return record ?? admission;
+  return record ? withDueDrains(record, ctx.clock.now()) : admission;
 }
 
 /** Throws `unavailable` for a ledger of a newer format: newer workers grant from it, and only they can write it. */

@@ -16,7 +16,7 @@ const MINUTE = 60_000;
 const note = { by: "ada", reason: "New disk" };
 const group = { pool: "h100", startupMs: 5 * MINUTE };
 const eksGroup = { instanceTypes: ["p5.48xlarge"], isActive: true, admitsRuns: true };
-const drainedText = "Need 8 H100 GPUs, but machines where it could start are drained by the operator - position #1";
+const drainedText = "Need 8 H100 GPUs, but machines where it could start are drained or have ended - position #1";
 
 async function findMachines(world: MemoryWorld, id: string): Promise<string[]> {
   const { phase, run } = await world.read("alice", id);

@@ -2,6 +2,7 @@ import type { Context } from "../../context.ts";
 import type { PoolPart } from "../../ports/compute.ts";
 import { Problem } from "../../problem.ts";
 import type { NewResource } from "../../store/idempotency.ts";
+import { utcText } from "../../text/utc.ts";
 import { DAY_MS } from "../../units.ts";
 import { getGrowth } from "../capacity/groups.ts";
 import { isInParts, isSamePart, isWholeType } from "../capacity/pool-parts.ts";
@@ -90,19 +91,24 @@ export async function undrainPart(
   });
   // Runs in every case, because an earlier call may have failed between the two writes.
   await carryAdmission(ctx, type);
-  if (!wasDrained && !isRepeat)
-    throw new Problem("notFound", `${namePart(part)} of type ${type} is not drained, and no drain of it is planned`);
+  if (!wasDrained && !isRepeat) {
+    const end = admission.planned?.find((plan) => plan.byProvider && plan.type === type && isSamePart(plan, part));
+    const why = end ? `, but its provider ends its machines: it closes at ${utcText(end.from)}` : "";
+    const name = namePart(part);
+    throw new Problem("notFound", `${name} of type ${type} is not drained, and no drain of it is planned${why}`);
+  }
   return admission;
 }
 
+/** Calls of operators leave the ends that a provider sets as they are. */
 function isOther(type: string, part: PoolPart): (known: DrainedPart) => boolean {
-  return (known) => known.type !== type || !isSamePart(known, part);
+  return (known) => known.byProvider === true || known.type !== type || !isSamePart(known, part);
 }
 
 function withRoom(admission: Admission): Admission {
   const { parts = [], planned = [] } = admission;
-  const coming = planned.filter((plan) => !isDrained(admission, plan.type, plan));
-  if (parts.length + coming.length <= MOST_PARTS) return admission;
+  const coming = planned.filter((plan) => !plan.byProvider && !isDrained(admission, plan.type, plan));
+  if (parts.filter(({ byProvider }) => !byProvider).length + coming.length <= MOST_PARTS) return admission;
   throw new Problem("quota", `There are ${MOST_PARTS} drained parts and planned drains already; undrain one first`);
 }
 

@@ -6,7 +6,7 @@ import { HOUR_MS, MINUTE_MS } from "../../units.ts";
 import { readAdvice } from "../forecast/advice.ts";
 import { reasonText } from "../plan/reasons.ts";
 import { readAdmission } from "./admission.ts";
-import { drainPart, undrainPart } from "./drain-part.ts";
+import { drainPart, planDrain, undrainPart } from "./drain-part.ts";
 
 const START = Date.UTC(2026, 0, 20, 18);
 const block = { name: "block", instanceTypes: ["p5.48xlarge"], isActive: true, admitsRuns: true };
@@ -41,6 +41,8 @@ async function findReason(world: MemoryWorld, id: string): Promise<string | unde
   return place && reasonText(place, environment.size.pool);
 }
 
+/** Nothing starts in the last ten minutes. */
+const closesAt = (hours: number) => START + hours * HOUR_MS - 10 * MINUTE_MS;
 const planned = { type: "h100", nodeGroup: "block", by: "provider", byProvider: true };
 
 test.each([
@@ -55,12 +57,12 @@ test.each([
   expect(await findPhase(world, "short")).toBe("active");
   expect(await findPhase(world, "long")).toBe("queued");
   expect(await findReason(world, "long")).toBe(
-    "Need 4 H100 GPUs, but the job would still run when node group block ends at 2026-01-20 22:00 UTC - position #1",
+    "Need 4 H100 GPUs, but the job would still run when node group block closes at 2026-01-20 21:50 UTC - position #1",
   );
-  expect((await readAdmission(world.ctx)).planned).toMatchObject([{ ...planned, from: START + 4 * HOUR_MS }]);
+  expect((await readAdmission(world.ctx)).planned).toMatchObject([{ ...planned, from: closesAt(4) }]);
 });
 
-test("a run that is still there is told ten minutes before the end", async () => {
+test("a run that is still there ten minutes before the end is warned", async () => {
   const world = await startWorld();
   await submit(world, "runs", 5);
   await endsAfter(world, 2);
@@ -77,15 +79,17 @@ test("a run that is still there is told ten minutes before the end", async () =>
   expect(await findNotices()).toEqual(["Interruption: its machine is being removed from the cluster: h100-1"]);
 });
 
-test("an end that moves is planned anew, and one that is gone is dropped", async () => {
+test("a group whose end moves closes at the new time, and keeps it until the group is deleted", async () => {
   const world = await startWorld(2);
   await submit(world, "long", 5);
 
   await endsAfter(world, 8);
 
   expect(await findPhase(world, "long")).toBe("active");
-  expect((await readAdmission(world.ctx)).planned).toMatchObject([{ ...planned, from: START + 8 * HOUR_MS }]);
   await endsAfter(world);
+  expect((await readAdmission(world.ctx)).planned).toMatchObject([{ ...planned, from: closesAt(8) }]);
+  world.machineGroups.set([]);
+  await world.advance(6 * MINUTE_MS);
   expect((await readAdmission(world.ctx)).planned).toEqual([]);
 });
 
@@ -93,10 +97,10 @@ test("after its end a group is drained, until it has a later one", async () => {
   const world = await startWorld(1);
   await world.advance(HOUR_MS);
 
-  expect((await readAdmission(world.ctx)).parts).toMatchObject([{ ...planned, at: START + HOUR_MS }]);
+  expect((await readAdmission(world.ctx)).parts).toMatchObject([{ ...planned, at: closesAt(1) }]);
   await submit(world, "late", 1);
   expect(await findPhase(world, "late")).toBe("queued");
-  // A write of an operator stores what has come due.
+  // Writes of an operator do not turn the end into a drain.
   await drainPart(world.ctx, "h100", { zone: "zone-a" }, operator);
   await undrainPart(world.ctx, "h100", { zone: "zone-a" });
 
@@ -106,17 +110,46 @@ test("after its end a group is drained, until it has a later one", async () => {
   expect(await findPhase(world, "late")).toBe("active");
 });
 
-test("a group that an operator drains stays so, and one that an operator reopens ends all the same", async () => {
+test("operators cannot reopen the group of an end, at no instant, and their own drains of it stay", async () => {
   const world = await startWorld(4);
+  const part = { nodeGroup: "block" };
+  const undrain = () => undrainPart(world.ctx, "h100", part);
+
+  await expect(undrain()).rejects.toThrow(
+    / is not drained, .* its provider ends its machines: it closes at 2026-01-20 21:50/,
+  );
+  await planDrain(world.ctx, "h100", part, { ...operator, from: START + 40 * HOUR_MS });
+  expect((await readAdmission(world.ctx)).planned).toMatchObject([{ ...planned, from: closesAt(4) }, operator]);
+  await drainPart(world.ctx, "h100", part, operator);
+  expect(await readAdmission(world.ctx)).toMatchObject({ parts: [operator], planned: [planned] });
+  expect((await undrain()).planned).toMatchObject([planned]);
+  await submit(world, "long", 5);
+  expect(await findPhase(world, "long")).toBe("queued");
+});
+
+test("a job that only a new machine of an ended group could start says so", async () => {
+  const world = await startWorld(1);
+  await world.advance(HOUR_MS);
+  world.compute.removeNode("h100-1");
+  await world.advance(6 * MINUTE_MS);
+
+  await submit(world, "late", 1);
+
+  expect(await findReason(world, "late")).toBe(
+    "Need 4 H100 GPUs, but machines where it could start are drained or have ended - position #1",
+  );
+});
+
+test("a drain by an operator after the end holds when the group gets a later end", async () => {
+  const world = await startWorld(1);
+  await world.advance(HOUR_MS);
   await drainPart(world.ctx, "h100", { nodeGroup: "block" }, operator);
-  await world.advance(5 * MINUTE_MS);
 
-  expect(await readAdmission(world.ctx)).toMatchObject({ parts: [operator], planned: [] });
+  await endsAfter(world, 8);
 
-  await undrainPart(world.ctx, "h100", { nodeGroup: "block" });
-  await world.advance(2 * MINUTE_MS);
-
-  expect(await readAdmission(world.ctx)).toMatchObject({ parts: [], planned: [planned] });
+  expect((await readAdmission(world.ctx)).parts).toMatchObject([operator]);
+  await submit(world, "late", 1);
+  expect(await findPhase(world, "late")).toBe("queued");
 });
 
 test.each(["before its end", "after it"])("an unchanged end writes nothing %s", async (when) => {

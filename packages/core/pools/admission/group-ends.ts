@@ -4,15 +4,23 @@ import type { ComputeNode } from "../../ports/compute.ts";
 import type { MachineGroup } from "../../ports/machine-groups.ts";
 import { sameData } from "../../store/same-data.ts";
 import { MINUTE_MS } from "../../units.ts";
-import { type Admission, changeAdmission, type DrainedPart, isDrained, type PlannedDrain } from "./admission.ts";
+import { isMoreCertain } from "../capacity/interruption.ts";
+import { type Admission, changeAdmission, type PlannedDrain } from "./admission.ts";
 
 /** The note of such a drain, as operators see it. */
 const note = { by: "provider", reason: "The provider ends the machines of this node group" };
 
 /**
- * Plans a drain for each group whose provider ends its machines, as at the end of a Capacity Block, and drops those of
- * groups that have no such end any more. So a job that would outlive its machine does not start there. Returns the
- * setting that holds then. An operator who undrains such a group gets it back with the next listing.
+ * Time before the end of a group. From then on nothing starts there, and its runs are warned: a run that took long to
+ * start ends that much later. EC2 announces the end of a Capacity Block at the same time (Amazon EC2 User Guide,
+ * "Monitor Capacity Blocks using EventBridge").
+ */
+const NOTICE_MS = 10 * MINUTE_MS;
+
+/**
+ * Plans a drain for each group whose provider ends its machines, as at the end of a Capacity Block. So a job that would
+ * outlive its machine does not start there. A group that is listed without an end keeps the one that was planned,
+ * because a provider forgets what is over. Returns the setting that holds then.
  */
 export async function planGroupEnds(
   ctx: Context<"table">,
@@ -20,31 +28,20 @@ export async function planGroupEnds(
   groups: readonly MachineGroup[],
   listed: readonly ComputeNode[],
 ): Promise<Admission> {
-  const ends = groups.flatMap((group) => listEnds(group, listed, ctx.clock.now()));
-  if (sameData(endsOf(admission), endsIn(admission, ends).map(toText).sort())) return admission;
+  const now = ctx.clock.now();
+  const found = groups.flatMap((group) => listEnds(group, listed, now));
+  if (sameData(toTexts(admission.planned), toTexts(withKept(admission, found, groups)))) return admission;
   return changeAdmission(ctx, (before) => {
-    const { parts, planned = [] } = before;
-    const known = new Map(planned.filter(isByProvider).map((plan) => [toText(plan), plan]));
-    const current = endsIn(before, ends).map((end) => known.get(toText(end)) ?? end);
-    const others = planned.filter((plan) => !isByProvider(plan));
-    return { ...before, parts: parts?.filter((part) => !isByProvider(part)), planned: [...others, ...current] };
+    const others = before.planned?.filter(({ byProvider }) => !byProvider) ?? [];
+    return { ...before, planned: [...others, ...withKept(before, found, groups)] };
   });
 }
 
-function isByProvider({ byProvider }: DrainedPart): boolean {
-  return byProvider === true;
-}
-
 function listEnds(group: MachineGroup, listed: readonly ComputeNode[], now: number): PlannedDrain[] {
-  const { name: nodeGroup, endsAt: from } = group;
-  if (from === undefined) return [];
+  const { name: nodeGroup, endsAt } = group;
+  if (endsAt === undefined) return [];
+  const from = endsAt - NOTICE_MS;
   return listPools(group, listed).map((type) => ({ type, nodeGroup, at: now, ...note, from, byProvider: true }));
-}
-
-/** Leaves out groups that an operator has drained: such a group stays drained until an operator reopens it. */
-function endsIn(admission: Admission, ends: readonly PlannedDrain[]): PlannedDrain[] {
-  const byOperators = { ...admission, parts: admission.parts?.filter((part) => !isByProvider(part)) };
-  return ends.filter((end) => !isDrained(byOperators, end.type, end));
 }
 
 /** Returns the pools of a group's machines: of its only type, and of those that are in the cluster. */
@@ -54,29 +51,40 @@ function listPools({ name, instanceTypes }: MachineGroup, listed: readonly Compu
   return [...new Set(types.flatMap((type) => findInstanceType(type)?.pool ?? []))];
 }
 
-/** A drain whose time has come is one of the drained parts, since that time. */
-function endsOf({ parts = [], planned = [] }: Admission): string[] {
-  const due = parts.filter(isByProvider).map((part) => toText({ ...part, from: part.at }));
-  return [...new Set([...due, ...planned.filter(isByProvider).map(toText)])].sort();
+/** Returns the ends to plan: those found, and those planned for listed groups that have none now. */
+function withKept(
+  { planned = [] }: Admission,
+  found: readonly PlannedDrain[],
+  groups: readonly MachineGroup[],
+): PlannedDrain[] {
+  const endless = new Set(groups.filter(({ endsAt }) => endsAt === undefined).map(({ name }) => name));
+  const before = planned.filter(({ byProvider }) => byProvider);
+  const kept = before.filter(({ nodeGroup = "" }) => endless.has(nodeGroup));
+  const texts = new Map(before.map((plan) => [toText(plan), plan]));
+  return [...kept, ...found.map((end) => texts.get(toText(end)) ?? end)];
 }
 
-function toText({ type, nodeGroup, from }: Pick<PlannedDrain, "type" | "nodeGroup" | "from">): string {
+function toTexts(planned: readonly PlannedDrain[] = []): string[] {
+  return planned
+    .filter(({ byProvider }) => byProvider)
+    .map(toText)
+    .sort();
+}
+
+function toText({ type, nodeGroup, from }: PlannedDrain): string {
   return `${type} ${nodeGroup} ${from}`;
 }
 
-/** How long before the end of its machine a run is told. EC2 announces the end of a Capacity Block as early. */
-const NOTICE_MS = 10 * MINUTE_MS;
-
-/** Returns the listed machines, of which those that their provider ends soon are being removed. */
+/** Returns the listed machines. Those that their provider ends soon are marked as being removed. */
 export function withEnds(
   listed: readonly ComputeNode[],
   groups: readonly MachineGroup[],
   now: number,
 ): readonly ComputeNode[] {
   const ending = new Set(groups.filter(({ endsAt = Infinity }) => endsAt - NOTICE_MS <= now).map(({ name }) => name));
-  if (ending.size === 0) return listed;
   return listed.map((node) => {
     const isEnding = node.group !== undefined && ending.has(node.group);
-    return isEnding ? { ...node, interruption: node.interruption ?? "removal" } : node;
+    const isNews = !node.interruption || isMoreCertain("removal", node.interruption);
+    return isEnding && isNews ? { ...node, interruption: "removal" } : node;
   });
 }

@@ -63,9 +63,10 @@ export async function refreshCapacity(
     ctx.log.warn("nodes left out", { count: leftOut.length, nodes: leftOut.slice(0, MOST_LOGGED) });
   const unread = listed.filter((node) => node.unread).length;
   if (unread > 0) ctx.log.warn("capacity listed in part", { nodes: listed.length, unread });
-  // A slow listing does not matter here: marks carry their own time, and the operator's setting does not depend on it.
+  // A slow listing does not matter here: marks carry their own time, and the setting hardly depends on it.
   await Promise.all([
-    carryClosures(ctx, ledgers, groups, listed),
+    // The watcher may have read older groups than the schedule, which plans their ends.
+    carryClosures(ctx, ledgers, caller === "schedule" ? groups : undefined, listed),
     caller === "schedule" && writeRunMarks(ctx, listed, listedAt),
   ]);
   const tookMs = ctx.clock.monotonic() - startedAt;

@@ -186,7 +186,7 @@ export interface Pool extends Stored {
   readonly closed: Closure | null;
   /** The parts that operators drained. Absent if there are none. */
   readonly drained?: readonly PoolPart[] | undefined;
-  /** The parts that operators drain at a time. One that has come is in `drained` too, see `poolParser`. */
+  /** The parts that are drained at a time. One that has come is in `drained` too, see `poolParser`. */
   readonly plannedDrains?: readonly PlannedPart[] | undefined;
   /** When it was last reopened. Absent if it was never closed. */
   readonly openedAt?: number | undefined;

@@ -22,7 +22,9 @@ export function findClosings(
   ledger: Ledger,
   { nodes, startupMs, zones }: Makeable,
 ): Pick<PlanInput, "closings" | "makeableCloseAt" | "zonesCloseAt"> {
-  const { plannedDrains = [], type } = ledger.pool;
+  const { type } = ledger.pool;
+  // One whose time has come is among the drained parts.
+  const plannedDrains = ledger.pool.plannedDrains?.filter(({ from }) => from > ctx.clock.now()) ?? [];
   if (plannedDrains.length === 0) return {};
   const byTime = Map.groupBy(plannedDrains, ({ from }) => from);
   const times = [...byTime.keys()].sort((a, b) => a - b);

@@ -26,7 +26,7 @@ const words = {
   behind: ({ position, needed }, kind, unit) =>
     `Need ${needed} ${kind} ${unit}, but the free ones are kept for jobs before it - position #${position}`,
   partDrained: ({ position, needed }, kind, unit) =>
-    `Need ${needed} ${kind} ${unit}, but machines where it could start are drained by the operator - position #${position}`,
+    `Need ${needed} ${kind} ${unit}, but machines where it could start are drained or have ended - position #${position}`,
   closing: ({ position, needed, available, lacks }, kind, unit) =>
     `Need ${needed} ${kind} ${unit}, but the job would still run when ${lacks ?? closingText(["a part of the type"], available)} - position #${position}`,
   drained: ({ position }, kind) => `${closedText("drained", kind)} - position #${position}`,
@@ -57,13 +57,13 @@ export function zoneLackText({ lacks, zoneLacks }: Pick<PoolGroup, "lacks" | "zo
 }
 
 /**
- * Returns what operators will drain, or what the provider ends: `zone us-east-2a is drained at 2026-01-20 18:30 UTC`,
- * `node group block ends at 2026-01-20 18:30 UTC`.
+ * Returns what operators will drain, or what closes because its provider ends it: `zone us-east-2a is drained at
+ * 2026-01-20 18:30 UTC`, `node group block closes at 2026-01-20 18:30 UTC`.
  */
-export function closingText(parts: readonly string[], at: number, isEnd = false): string {
+export function closingText(parts: readonly string[], at: number, isByProvider = false): string {
   const more = parts.length > MOST_NAMED ? [`${parts.length - MOST_NAMED} more`] : [];
   const named = [...parts.slice(0, MOST_NAMED), ...more].join(" and ");
-  const [one, several] = isEnd ? ["ends", "end"] : ["is drained", "are drained"];
+  const [one, several] = isByProvider ? ["closes", "close"] : ["is drained", "are drained"];
   return `${named} ${parts.length === 1 ? one : several} at ${utcText(at)}`;
 }
 
