@@ -11,7 +11,10 @@ const MOST_GPUS = 64;
 
 const RULE = "must be types like p5en.48xlarge=h200-p5en:8:192:2048, separated by commas";
 
-/** Returns the first fault of a value of MACHINE_TYPES, worded to follow the setting's name. Undefined: the value is valid. */
+/**
+ * Returns the first fault of a value of MACHINE_TYPES, worded to follow the setting's name. Undefined: the value is
+ * valid.
+ */
 export function findTypesProblem(text: string): string | undefined {
   const bad = splitEntries(text).find((entry) => !FORM.test(entry));
   if (bad !== undefined) return `${RULE}: ${bad} is none`;

@@ -60,7 +60,7 @@ export const plannedPlace = {
   at: Timestamp.describe("When it is drained. Until then, only jobs that end by then start there."),
 };
 
-/** Who planned a drain, and when. */
+/** The planner of a drain, and the time of its plan. */
 export const plannedNote = {
   since: Timestamp.nullable().describe("When the drain was planned."),
   by: z.string().nullable().describe("The operator who planned it; `provider` for the end of a Capacity Block."),

@@ -2,7 +2,7 @@ import type { Issue, Nodegroup } from "@aws-sdk/client-eks";
 import { findInstanceType, gpuResource } from "#core/fleet.ts";
 import type { ClusterReport, Finding, LeftOut } from "#core/ports/cluster-report.ts";
 import type { Lack } from "#core/ports/machine-groups.ts";
-import { createsMachines, findLack, isTolerated, listTypes } from "../eks/node-groups.ts";
+import { createsMachines, findLack, isBlock, isTolerated, listTypes } from "../eks/node-groups.ts";
 import { type ClusterNeeds, describeIssue } from "./findings.ts";
 
 /** `isAuto`: the cluster is in EKS Auto Mode, whose machines belong to no node group. */
@@ -63,10 +63,6 @@ function adviceFor(issue: Issue, group: Nodegroup): string | undefined {
   if (isBlock(group) && (lack === "machines" || lack === "other"))
     return `Outside of its block's time, wait: ${blockTime}`;
   return lack && advice[lack];
-}
-
-function isBlock({ capacityType }: Nodegroup): boolean {
-  return capacityType === "CAPACITY_BLOCK";
 }
 
 /** Amazon EC2 User Guide, "Capacity Blocks for ML": EC2 ends the machines in the last 30 minutes. */

@@ -7,6 +7,7 @@ import {
 } from "@aws-sdk/client-ec2";
 import type { Nodegroup } from "@aws-sdk/client-eks";
 import { MINUTE_MS } from "#core/units.ts";
+import { isBlock } from "./node-groups.ts";
 
 /** The machine type and the end of a Capacity Block. */
 export interface CapacityBlock {
@@ -24,14 +25,14 @@ const ENDS_BEFORE_MS = 30 * MINUTE_MS;
 
 /**
  * Returns the Capacity Blocks of these groups, by the group's name. The launch template names the block (Amazon EKS User
- * Guide, "Create a managed node group with Capacity Blocks for ML"). Without such a group it makes no call.
+ * Guide, "Create a managed node group with Capacity Blocks for ML"). Calls EC2 only if a group has a block.
  */
 export async function findBlocks(
   ec2: EC2Client,
   groups: readonly Nodegroup[],
   abortSignal: AbortSignal,
 ): Promise<ReadonlyMap<string, CapacityBlock>> {
-  const ofBlocks = groups.filter(({ capacityType }) => capacityType === "CAPACITY_BLOCK");
+  const ofBlocks = groups.filter(isBlock);
   if (ofBlocks.length === 0) return new Map();
   const templates = await Promise.all(ofBlocks.map((group) => readTemplate(ec2, group, abortSignal)));
   const ends = await readEnds(ec2, abortSignal);

@@ -51,6 +51,11 @@ async function describe(
   }
 }
 
+/** Reports whether the machines of a group are of a Capacity Block. */
+export function isBlock({ capacityType }: Nodegroup): boolean {
+  return capacityType === "CAPACITY_BLOCK";
+}
+
 /** Reports whether a group creates machines in its present state. */
 export function createsMachines({ status }: Nodegroup): boolean {
   return status === "ACTIVE" || status === "UPDATING" || status === "DEGRADED";

@@ -13,7 +13,7 @@ interface PickerProps {
 
 type Type = Availability["availability"][string];
 
-/** Form part for the type of machine and the number of GPUs. It shows what is free. */
+/** Form part for the type of machine and the number of GPUs. It shows how many GPUs are free. */
 export function MachinePicker({ job, set }: PickerProps) {
   const query = useLive(["availability"], (signal) => berth.availability({ signal }));
   return (

@@ -47,7 +47,10 @@ export interface Run {
   readonly resources: Resources | null;
   /** Its part of the host name below the deployment's domain, if it has one. */
   readonly addressLabel?: string | undefined;
-  /** Time from SIGTERM to SIGKILL of its command, seconds. It also counts when the cluster ends the run. Undefined: that of the deployment. */
+  /**
+   * Time from SIGTERM to SIGKILL of its command, seconds. It also counts when the cluster ends the run. Undefined: that of
+   * the deployment.
+   */
   readonly graceSeconds?: number | undefined;
   /** Set if the cluster may end it in a drain, because its environment then returns to the queue. */
   readonly isEvictable?: true | undefined;

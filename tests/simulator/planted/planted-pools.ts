@@ -763,12 +763,12 @@ export const poolBugs: readonly PlantedBug[] = [
   {
     name: "a group without an end in the provider's answer loses the one that was planned",
     caughtBy: {
-      file: "pools/admission/group-ends.test.ts",
+      file: "pools/capacity/group-ends.test.ts",
       title: "a group whose end moves closes at the new time, and keeps it until the group is deleted",
     },
     edits: [
       {
-        file: "pools/admission/group-ends.ts",
+        file: "pools/capacity/group-ends.ts",
         find: "return [...kept, ...found.map(",
         replace: "return [...kept.slice(0, 0), ...found.map(",
       },
@@ -777,7 +777,7 @@ export const poolBugs: readonly PlantedBug[] = [
   {
     name: "an operator's undrain drops the end that a provider sets",
     caughtBy: {
-      file: "pools/admission/group-ends.test.ts",
+      file: "pools/capacity/group-ends.test.ts",
       title: "operators cannot reopen the group of an end, at no instant, and their own drains of it stay",
     },
     edits: [

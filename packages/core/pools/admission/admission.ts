@@ -28,8 +28,8 @@ export interface Admission extends Stored {
   /** The drained parts of pools, oldest first. Absent in records of earlier versions. */
   readonly parts?: readonly DrainedPart[] | undefined;
   /**
-   * The planned drains, oldest first. One whose time has come counts in the fields above too, see
-   * `readAdmission`. They are not among `parts`, because an earlier version would drain them at once.
+   * The planned drains, oldest first. One whose time has come counts in the fields above too, see `readAdmission`. They
+   * are not among `parts`, because an earlier version would drain them at once.
    */
   readonly planned?: readonly PlannedDrain[] | undefined;
 }

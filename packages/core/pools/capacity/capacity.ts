@@ -12,7 +12,6 @@ import { Unreadable } from "../../store/unreadable.ts";
 import { removeRecord, writeRecord, writeRecords } from "../../store/write-record.ts";
 import { carryAdmission, differs, readAdmission } from "../admission/admission.ts";
 import { beginGroupPools, beginPool } from "../admission/begin-pool.ts";
-import { planGroupEnds, withEnds } from "../admission/group-ends.ts";
 import {
   type HeldByRecords,
   nothingHeld,
@@ -23,6 +22,7 @@ import { nodeLedgerKey, readLedger, readMakeable } from "../ledger/ledger.ts";
 import { type Ledger, type MakeableLedger, type NodeLedger, type PoolNode, poolParser } from "../ledger/record.ts";
 import { endShortages } from "../ledger/shortage.ts";
 import { planSoon } from "../plan/plan-soon.ts";
+import { planGroupEnds, withEnds } from "./group-ends.ts";
 import { findGroup } from "./groups.ts";
 import { findPoolGroups, readMachineGroups, writePoolGroups } from "./machine-groups.ts";
 import { hintHolders } from "./machine-notice.ts";
@@ -34,9 +34,9 @@ type Caller = "schedule" | "watcher";
 /**
  * Reconciles the ledger items with the machines that the cluster lists, and plans the pools whose machines changed. It
  * reads the ledgers before the cluster, so a change between the two reads is left to the next run. It creates missing
- * pools, and copies the operator's setting into pools that lack it. Without `machineGroups`, the groups of the last run
- * count. Only the schedule, which lists once a minute, reports an unreachable cluster, because an alarm counts its
- * reports, and writes the marks of runs, which stay valid until its next listing.
+ * pools, and copies the operator's setting into pools that lack it. If the context has no `machineGroups`, it uses the
+ * groups of the last run. Only the schedule, which lists once a minute, reports an unreachable cluster, because an alarm
+ * counts its reports, and writes the marks of runs, which stay valid until its next listing.
  */
 export async function refreshCapacity(
   ctx: Context<"table" | "queue" | "compute"> & Partial<Context<"machineGroups">>,

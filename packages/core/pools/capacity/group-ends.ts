@@ -4,10 +4,10 @@ import type { ComputeNode } from "../../ports/compute.ts";
 import type { MachineGroup } from "../../ports/machine-groups.ts";
 import { sameData } from "../../store/same-data.ts";
 import { MINUTE_MS } from "../../units.ts";
-import { isMoreCertain } from "../capacity/interruption.ts";
-import { type Admission, changeAdmission, type PlannedDrain } from "./admission.ts";
+import { type Admission, changeAdmission, type PlannedDrain } from "../admission/admission.ts";
+import { isMoreCertain } from "./interruption.ts";
 
-/** The note of such a drain, as operators see it. */
+/** The note of a drain that a provider causes. Operators read it. */
 const note = { by: "provider", reason: "The provider ends the machines of this node group" };
 
 /**
@@ -19,8 +19,8 @@ const NOTICE_MS = 10 * MINUTE_MS;
 
 /**
  * Plans a drain for each group whose provider ends its machines, as at the end of a Capacity Block. So a job that would
- * outlive its machine does not start there. A group that is listed without an end keeps the one that was planned,
- * because a provider forgets what is over. Returns the setting that holds then.
+ * outlive its machine does not start there. If a listed group has no end, its planned end stays: providers do not list for
+ * ever what is over. Returns the setting after that.
  */
 export async function planGroupEnds(
   ctx: Context<"table">,

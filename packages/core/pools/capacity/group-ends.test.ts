@@ -3,10 +3,10 @@ import { type MemoryWorld, memoryWorld, newEnvironment, newNodes } from "#tests/
 import { createEnvironment } from "../../environments/verbs/create.ts";
 import { admissionKey } from "../../store/keys.ts";
 import { HOUR_MS, MINUTE_MS } from "../../units.ts";
+import { readAdmission } from "../admission/admission.ts";
+import { drainPart, planDrain, undrainPart } from "../admission/drain-part.ts";
 import { readAdvice } from "../forecast/advice.ts";
 import { reasonText } from "../plan/reasons.ts";
-import { readAdmission } from "./admission.ts";
-import { drainPart, planDrain, undrainPart } from "./drain-part.ts";
 
 const START = Date.UTC(2026, 0, 20, 18);
 const block = { name: "block", instanceTypes: ["p5.48xlarge"], isActive: true, admitsRuns: true };
