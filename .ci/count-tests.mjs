@@ -1,5 +1,6 @@
 // count-tests.mjs <JSON report of vitest> <id of the user who ran it>: prints how many tests passed and failed. Failed
-// tests go to stderr with the beginning of their messages. A skipped test is listed and counts as failed.
+// tests go to stderr with the beginning of their messages. A skipped test is listed and counts as failed. Errors that
+// belong to no test fail the step of the run, so <report>.errors (tests/fixtures/skip-reporter.ts) is only printed.
 import { existsSync, readFileSync } from "node:fs";
 import { stripVTControlCharacters } from "node:util";
 
@@ -70,6 +71,7 @@ const plainUserMaySkip = [
 ].map((name) => [name, "Python and its packages may be readable only by root, who runs these tests"]);
 for (const [name, reason] of userId === "0" ? rootMaySkip : plainUserMaySkip) maySkip.set(name, reason);
 
+if (existsSync(`${report}.errors`)) console.error(`Outside of tests:\n${readFileSync(`${report}.errors`, "utf8")}`);
 if (!existsSync(report)) {
   console.error("No report: the tests were stopped before they completed");
   process.exit(1);

@@ -7,6 +7,21 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 const formatFile = (name: string) => fileURLToPath(new URL(`../.ci/${name}`, import.meta.url));
 
+const reporter = new URL("../tests/fixtures/skip-reporter.ts", import.meta.url);
+const vitest = new URL("../node_modules/vitest/vitest.mjs", import.meta.url);
+const failingHooks = `
+  const { afterAll, describe, it } = globalThis;
+  const fail = (text) => () => { throw new Error(text); };
+  afterAll(fail("of the file"));
+  describe("a suite", () => {
+    afterAll(fail("of the suite"));
+    it("passes", async () => {
+      setTimeout(() => { throw new Error("late", { cause: new Error("the reason") }); });
+      await new Promise((resolve) => setTimeout(resolve));
+    });
+  });
+`;
+
 let place: string;
 
 beforeEach(() => {
@@ -108,6 +123,28 @@ describe("the count of tests", () => {
 
     expect(lines.slice(0, 3)).toEqual(["Failed: a test", `  Error: ${"x".repeat(393)}`, "      at here"]);
     expect(lines).toHaveLength(13);
+  });
+
+  it("prints the errors outside of tests, such as those of hooks", () => {
+    const report = join(place, "report.json");
+    writeFileSync(report, JSON.stringify({ testResults: [] }));
+    const config = `export default { test: { globals: true, reporters: [${JSON.stringify(fileURLToPath(reporter))}] } };`;
+    writeFileSync(join(place, "vitest.config.mjs"), config);
+    writeFileSync(join(place, "hooks.test.mjs"), failingHooks);
+    spawnSync(process.execPath, [fileURLToPath(vitest), "run", "--root", place], {
+      env: { ...process.env, ERRORS_OUTSIDE_TESTS: `${report}.errors` },
+    });
+
+    const lines = count(report, 0).stderr.split("\n");
+
+    expect(lines.filter((line) => !line.startsWith("    at "))).toEqual([
+      "Outside of tests:",
+      "hooks.test.mjs: Error: of the file",
+      "hooks.test.mjs: Error: of the suite",
+      expect.stringMatching(/hooks\.test\.mjs: Error: late$/),
+      "  caused by the reason",
+      "",
+    ]);
   });
 
   it("reports a missing report", () => {
