@@ -1413,6 +1413,8 @@ export interface components {
             by: string | null;
             /** @description Why, in the operator's words; null if none were given. */
             reason: string | null;
+            /** @description Whether the provider ends the machines then, so that no operator can drop the drain. */
+            by_provider: boolean;
         };
         OpenJobTerminal: {
             /** @description A terminal of this job to return to. Without it a new one is started. */
@@ -1590,6 +1592,8 @@ export interface components {
             by: string | null;
             /** @description Why, in the operator's words; null if none were given. */
             reason: string | null;
+            /** @description Whether the provider ends the machines then, so that no operator can drop the drain. */
+            by_provider: boolean;
         };
         PoolHolder: {
             /** @description The user name of the owner. */

@@ -35,7 +35,9 @@ const pool: Schemas["AdminPool"] = {
   in_use: 8,
   drained: closed,
   drained_parts: [{ ...closed, zone: hostile, node_group: null, node: null }],
-  planned_drains: [{ ...closed, zone: null, node_group: hostile, node: null, at: hostile }],
+  planned_drains: [true, false].map((by_provider) => {
+    return { ...closed, zone: null, node_group: hostile, node: null, at: hostile, by_provider };
+  }),
   node_count: 1,
   nodes: [
     {
@@ -119,6 +121,8 @@ test("10 KB of markup and turned text in every field of an answer are shown as t
     await page.goto(url + screen);
     await page.getByText(markup).first().waitFor();
     const text = await page.locator("main").innerText();
+    // The end of a group by its provider cannot be dropped.
+    if (screen === "/admin") expect(await page.getByRole("button", { name: "Drop…" }).count()).toBe(1);
     seen.push({
       screen,
       elements: await page.locator("main img, main script, main a[href^='javascript:']").count(),

@@ -410,8 +410,8 @@ test("a planned drain shows its time, operator and reason until it is dropped, a
     { zone: "zone-a", node_group: null, node: null, at: late },
   ];
   const [noteOfType, noteOfZone] = [
-    { since, by: "developer", reason: null },
-    { since, by: "developer", reason: "New switch" },
+    { since, by: "developer", reason: null, by_provider: false },
+    { since, by: "developer", reason: "New switch", by_provider: false },
   ];
   const ofH100 = (...plans: object[]) => plans.map((plan) => ({ gpu_type: "h100", ...plan }));
   expect(planned.body).toEqual({
@@ -445,6 +445,23 @@ test("a planned drain shows its time, operator and reason until it is dropped, a
   expect(drains.map(({ target }) => target)).toEqual([`h100 at ${soon}`, `h100 zone zone-a at ${late}`]);
   for (const at of ["2026-01-20T18:30:00", "tomorrow", inHours(-1), inHours(91 * 24)])
     expect((await drain({ at })).status, at).toBe(400);
+});
+
+test("the end of a node group says that it is its provider's, which no operator can drop", async () => {
+  const { world, admin, ask } = await adminWorld();
+  const endsAt = world.clock.now() + 3_600_000;
+  const group = { name: "block", instanceTypes: ["p5.48xlarge"], zones: ["zone-a"], mostNodes: 1, endsAt };
+  world.machineGroups.set([{ ...group, isActive: true, admitsRuns: true }]);
+  await world.advance(6 * 60_000);
+
+  const undrained = await ask("POST", "/v1/admin/pools/h100/undrain", admin, { node_group: "block" });
+  const state = await ask("GET", "/v1/admin/state", admin);
+  const listed = await ask("GET", "/v1/admin/pools", admin);
+
+  const end = { node_group: "block", by: "provider", by_provider: true };
+  expect(undrained.status).toBe(404);
+  expect(state.body.planned_drains).toMatchObject([end]);
+  expect(listed.body.pools).toMatchObject([{ gpu_type: "h100", planned_drains: [end] }]);
 });
 
 test("an undrain of a part that is repeated with its key gets the first answer", async () => {

@@ -11,7 +11,7 @@ import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { statusReason } from "../jobs/internal/status.ts";
 import { type AdminPool, AdminPools, examplePools, ListPools } from "./internal/pool-schemas.ts";
-import { toPlace } from "./schemas.ts";
+import { toPlace, toPlannedNote } from "./schemas.ts";
 
 const route = createRoute({
   method: "get",
@@ -74,6 +74,7 @@ function toAdminPool(pool: PoolsView["pools"][number], about: About): z.infer<ty
       ...toPlace(plan),
       at: wholeSeconds(plan.from),
       ...toNote(plan),
+      ...toPlannedNote(plan),
     })),
     node_count: nodes.length,
     nodes: nodes.slice(0, MOST_NODES).map(({ name, state, fault, isDrained, zone, group, units, holders }) => ({

@@ -64,7 +64,14 @@ export const plannedPlace = {
 export const plannedNote = {
   since: Timestamp.nullable().describe("When the drain was planned."),
   by: z.string().nullable().describe("The operator who planned it; `provider` for the end of a Capacity Block."),
+  by_provider: z
+    .boolean()
+    .describe("Whether the provider ends the machines then, so that no operator can drop the drain."),
 };
+
+export function toPlannedNote({ byProvider }: PlannedDrain) {
+  return { by_provider: byProvider === true };
+}
 
 export const plannedDrain = { gpu_type: drainedPart.gpu_type, ...plannedPlace };
 

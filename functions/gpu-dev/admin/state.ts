@@ -8,7 +8,7 @@ import { Timestamp, wholeSeconds } from "#http/answers/timestamp.ts";
 import { gpuDev } from "#http/dialects/gpu-dev.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { drainedPart, plannedDrain, plannedNote, toDrainedPart, toPlannedDrain } from "./schemas.ts";
+import { drainedPart, plannedDrain, plannedNote, toDrainedPart, toPlannedDrain, toPlannedNote } from "./schemas.ts";
 
 const note = {
   since: Timestamp.nullable().describe(
@@ -95,7 +95,11 @@ function toAdminState(state: OperatorState): z.infer<typeof AdminState> {
     paused: state.paused && toNote(state.paused),
     drained: state.drained.map((closure) => ({ gpu_type: closure.type, ...toNote(closure) })),
     drained_parts: state.drainedParts.map((part) => ({ ...toDrainedPart(part), ...toNote(part) })),
-    planned_drains: state.plannedDrains.map((plan) => ({ ...toPlannedDrain(plan), ...toNote(plan) })),
+    planned_drains: state.plannedDrains.map((plan) => ({
+      ...toPlannedDrain(plan),
+      ...toNote(plan),
+      ...toPlannedNote(plan),
+    })),
     gone_nodes: state.goneNodes.map(({ name, uid, pool, since, until, ...rest }) => {
       return { node: name, uid, gpu_type: pool, ...toNote({ at: since, ...rest }), until: wholeSeconds(until) };
     }),

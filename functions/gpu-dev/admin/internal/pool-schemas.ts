@@ -139,6 +139,7 @@ export const examplePools = {
           since: "2026-01-20T18:40:00Z",
           by: "alice",
           reason: "New switch",
+          by_provider: false,
         },
       ],
       node_count: 1,

@@ -98,7 +98,7 @@ function Drained({ pool: { gpu_type, drained, drained_parts, planned_drains } }:
         return (
           <div key={`planned ${where} ${plan.at}`}>
             <Planned what={`${type} ${where}`.trimEnd()} note={plan} />
-            <Undraining type={gpu_type} part={plan} isPlanned />
+            {!plan.by_provider && <Undraining type={gpu_type} part={plan} isPlanned />}
           </div>
         );
       })}

@@ -2,6 +2,7 @@ import { useId, useState } from "react";
 import type { components } from "../../../sdk/schema.ts";
 import { useAct } from "../../data/acts.ts";
 import { berth } from "../../data/client.ts";
+import { useOnce } from "../../data/live.ts";
 import { hasGpus, machines } from "../../data/machines.ts";
 import { shellWord } from "../../data/new-job.ts";
 import { counted, printable } from "../../data/words.ts";
@@ -70,14 +71,16 @@ const poolColumns: readonly Column<Pool>[] = [
 
 /** Drains a type that has no machine yet, so that none is made for it. */
 function DrainOther({ pools }: PoolsProps) {
-  const others = Object.keys(machines).filter((name) => pools.every(({ gpu_type }) => gpu_type !== name));
+  const { data } = useOnce(["availability"], (signal) => berth.availability({ signal }));
+  const known = new Set([...Object.keys(machines), ...Object.keys(data?.availability ?? {})]);
+  const others = [...known].filter((name) => pools.every(({ gpu_type }) => gpu_type !== name));
   const [chosen, setChosen] = useState("");
   const [text, setText] = useState("");
   const id = useId();
   const act = useAct("pool other");
   const type = others.includes(chosen) ? chosen : (others[0] ?? "");
   if (type === "") return null;
-  const { reason, words } = withReason(`berth admin drain ${type}`, text);
+  const { reason, words } = withReason(`berth admin drain ${shellWord(type)}`, text);
   return (
     <>
       <Ask
@@ -91,7 +94,9 @@ function DrainOther({ pools }: PoolsProps) {
           <label htmlFor={id}>Type</label>
           <select id={id} value={type} onChange={({ target }) => setChosen(target.value)}>
             {others.map((name) => (
-              <option key={name}>{name}</option>
+              <option key={name} value={name}>
+                {printable(name, 40)}
+              </option>
             ))}
           </select>
         </p>
