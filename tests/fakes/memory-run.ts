@@ -10,6 +10,7 @@ import type {
   RunState,
   Silence,
 } from "#core/ports/compute.ts";
+import type { Lack } from "#core/ports/machine-groups.ts";
 
 /** Outcome of an applied run. By default it becomes ready and lives until it is removed. */
 export type Outcome =
@@ -18,13 +19,14 @@ export type Outcome =
   | { readonly kind: "killed"; readonly signal: string; readonly afterMs: number }
   | { readonly kind: "fails"; readonly reason: string; readonly afterMs: number }
   | { readonly kind: "imageFails"; readonly reason: string }
-  /** `first`: number of machines that are bound nevertheless. `lacksVolume`, `refusedForNow`: the reason. */
+  /** `first`: number of machines that are bound nevertheless. `lacksVolume`, `refusedForNow`, `lacks`: the reason. */
   | {
       readonly kind: "neverBinds";
       readonly reason: string | null;
       readonly first?: number;
       readonly lacksVolume?: true;
       readonly refusedForNow?: true;
+      readonly lacks?: Lack;
     }
   /** `apply` refuses the run. */
   | { readonly kind: "refused"; readonly reason: string };
@@ -143,6 +145,7 @@ export function toObservation(
     notes: [],
     ...(it.state === "unbound" && lacksVolume(it.outcome) && { lacksVolume: true as const }),
     ...(it.state === "unbound" && isRefusedForNow(it.outcome) && { refusedForNow: true as const }),
+    ...(it.state === "unbound" && it.outcome.kind === "neverBinds" && it.outcome.lacks && { lacks: it.outcome.lacks }),
     ...(it.state === "ended" && it.reason === evicted && { isDisrupted: true as const }),
     ...(waitsToBegin(it) && { waitsToBegin: true as const }),
   } satisfies Omit<Observation, "nodes">;

@@ -84,6 +84,7 @@ export const environment = {
     withdrawing: true,
     lacksVolume: true,
     refusedForNow: true,
+    lacks: "addresses",
     isolation: reason,
     limits: reason,
     grant: {
@@ -145,7 +146,7 @@ export const environment = {
   dueAt: at,
   ttl,
   placement: {
-    withdrawn: { run: 1_000_000, nodes: many(2, () => machine.name), at },
+    withdrawn: { run: 1_000_000, nodes: many(2, () => machine.name), at, lacksMachine: true, lacks: "addresses", zone },
     withdrawals: 2,
     refusals: { count: 1_000, until: at },
     ledgers: many(40, () => `${nodeItemKey.pk}|${nodeItemKey.sk}`),

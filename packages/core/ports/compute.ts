@@ -1,4 +1,5 @@
 import type { Exec, ExecStatus } from "./exec.ts";
+import type { Lack } from "./machine-groups.ts";
 import type { LogEnd, RunLog } from "./run-log.ts";
 import type { VolumeRef } from "./volumes.ts";
 
@@ -122,6 +123,11 @@ export interface Observation {
   readonly lacksVolume?: true | undefined;
   /** The cluster creates no pod for now: a quota or an unavailable webhook (see `reason`). Nothing is at fault. */
   readonly refusedForNow?: true | undefined;
+  /**
+   * What its provider lacks to create the machine that it waits for (see `reason`). Set only if the cluster tries no
+   * other zone or kind of machine for now.
+   */
+  readonly lacks?: Lack | undefined;
   /**
    * The cluster did not take the object that `apply` creates last, and no machine has ended. The run can be applied
    * again, unless it was deleted by hand to this state.

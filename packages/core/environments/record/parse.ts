@@ -8,6 +8,7 @@ import {
   type RunPort,
   type Share,
 } from "../../ports/compute.ts";
+import { lackKinds } from "../../ports/machine-groups.ts";
 import type { Item } from "../../ports/table.ts";
 import type { VolumeRef } from "../../ports/volumes.ts";
 import { isVolumeMaking } from "../../reconciler/pending-creates.ts";
@@ -195,6 +196,7 @@ export const groups: { readonly [Group in keyof Groups]: Table<Groups[Group]> } 
     withdrawing: flag,
     lacksVolume: mark,
     refusedForNow: mark,
+    lacks: optional(literal(...lackKinds)),
     refusedByNode: optional(text),
     interruption: optional(
       shape<RunInterruption>({ kind: literal(...interruptionKinds), node: text, endsAt: optional(number) }),
@@ -215,6 +217,7 @@ export const groups: { readonly [Group in keyof Groups]: Table<Groups[Group]> } 
         at: number,
         saidSo: mark,
         lacksMachine: mark,
+        lacks: optional(literal(...lackKinds)),
         zone: optional(text),
       }),
     ),

@@ -1,4 +1,5 @@
 import type { Resources, RunPort } from "../../ports/compute.ts";
+import type { Lack } from "../../ports/machine-groups.ts";
 import type { Key, Stored } from "../../ports/table.ts";
 import type { PendingVolume } from "../../reconciler/pending-creates.ts";
 import type { Sealed } from "../../store/sealed.ts";
@@ -85,6 +86,8 @@ export interface Withdrawn {
   readonly saidSo?: true | undefined;
   /** The machine that it waited for did not come. */
   readonly lacksMachine?: true | undefined;
+  /** What the provider lacked to create that machine. Absent if unknown. */
+  readonly lacks?: Lack | undefined;
   /** The zone in which that machine had to come. Absent: any. */
   readonly zone?: string | undefined;
 }

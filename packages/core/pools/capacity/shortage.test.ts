@@ -10,6 +10,7 @@ import { readAdvice, type WaitAdvice } from "../forecast/advice.ts";
 import { estimateStart } from "../forecast/estimate.ts";
 import { readMakeable } from "../ledger/ledger.ts";
 import { reasonText } from "../plan/reasons.ts";
+import { refreshCapacity } from "./capacity.ts";
 
 const group: NodeGroup = { pool: "h100", mostNodes: 1, startupMs: 5 * MINUTE_MS, zones: [] };
 
@@ -58,6 +59,49 @@ test("a job whose new machine does not come returns to its place, says when it i
   const retryAt = (await getShortage(world))?.until ?? 0;
   expect(place?.available).toBe(retryAt);
   expect(place?.startsAt).toBeGreaterThanOrEqual(retryAt + group.startupMs);
+});
+
+test("a job whose provider says that it lacks machines returns to its place at once, and says so, and no try counts", async () => {
+  const world = await scaledToZero();
+  const { uid } = await createEnvironment(world.as("alice"), newEnvironment("one"));
+  world.compute.program(uid, {
+    kind: "neverBinds",
+    reason: "AWS has no p5.48xlarge in us-east-1a now",
+    lacks: "machines",
+  });
+  await world.advance(2 * MINUTE_MS);
+
+  const { phase, placement, run, events } = await world.read("alice", "one");
+  const place = await getPlace(world, "one");
+  const shortage = await getShortage(world);
+  expect([phase, run.lacks, placement.withdrawals]).toEqual(["queued", undefined, 0]);
+  expect(placement.withdrawn).toMatchObject({ nodes: [], lacksMachine: true, lacks: "machines" });
+  expect(events.timeline.map(({ reason }) => reason)).toContain(
+    "No new p5.48xlarge came: AWS has no p5.48xlarge in us-east-1a now; waiting again",
+  );
+  expect(shortage).toMatchObject({ count: 1, lacks: "machines" });
+  expect(place?.available).toBe(shortage?.until);
+  expect(place && reasonText(place, "h100")).toMatch(
+    /^AWS has no p5.48xlarge now; the next try is at \d{4}-\d\d-\d\d \d\d:\d\d UTC - position #1$/,
+  );
+});
+
+test("a job whose provider lacks machines is not at fault, although a machine that came meanwhile has room", async () => {
+  const world = await scaledToZero();
+  const { uid } = await createEnvironment(world.as("alice"), newEnvironment("one"));
+  world.compute.program(uid, { kind: "neverBinds", reason: "AWS has no p5.48xlarge now", lacks: "machines" });
+  const { apply } = world.compute;
+  world.compute.apply = async (made) => {
+    await apply(made);
+    if (made.run > 1) return;
+    joins(world, "made-1");
+    await refreshCapacity(world.ctx);
+  };
+  await world.advance(30_000);
+
+  const { placement, run } = await world.read("alice", "one");
+  expect(placement).toMatchObject({ withdrawals: 0, withdrawn: { run: 1, nodes: [] } });
+  expect(run.grant?.shares[0]?.node).toBe("made-1");
 });
 
 test("tries of a group without capacity become rarer, and only the limit of the queue ends the job", async () => {
@@ -237,6 +281,20 @@ test("a job whose disk is in an empty zone pauses no job that can run in another
   expect(place?.startsAt).toBe((zoneShortages["zone-a"]?.until ?? 0) + group.startupMs);
   expect([granted.phase, (await world.read("bob", "free")).phase]).toEqual(["preparing", "active"]);
   expect((await readMakeable(world.ctx, "h100")).zoneShortages).toEqual(zoneShortages);
+});
+
+test("a job that must be in a zone where its provider lacks machines names the zone and what is missing", async () => {
+  const world = await withDiskInZoneA(3);
+  const { uid } = await createEnvironment(world.as("alice"), newEnvironment("pinned", { disk: "data" }));
+  world.compute.program(uid, { kind: "neverBinds", reason: "The quota is used up", lacks: "quota" });
+  await world.advance(2 * MINUTE_MS);
+
+  const place = await getPlace(world, "pinned");
+  const { shortage, zoneShortages } = await readMakeable(world.ctx, "h100");
+  expect([shortage, zoneShortages]).toMatchObject([undefined, { "zone-a": { count: 1, lacks: "quota" } }]);
+  expect(place && reasonText(place, "h100")).toMatch(
+    /^The AWS account's quota for p5.48xlarge is used up; the next try is at /,
+  );
 });
 
 test("tries in an empty zone become rarer, and a machine there ends its shortage", async () => {

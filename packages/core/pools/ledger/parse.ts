@@ -92,7 +92,9 @@ export const parseNodeLedger: (item: Item) => NodeLedger = createParser(
   },
 );
 
-const shortage = shape<Shortage>({ count: ordinal, failedAt: number, until: number });
+const lack = literal(...lackKinds);
+
+const shortage = shape<Shortage>({ count: ordinal, failedAt: number, until: number, lacks: optional(lack) });
 
 /** Parses the ledger item of the machines still to be created. Throws `Unreadable`. */
 export const parseMakeable: (item: Item) => MakeableLedger = createParser(
@@ -105,8 +107,8 @@ export const parseMakeable: (item: Item) => MakeableLedger = createParser(
         startupMs: number,
         zones: list(text),
         members: optional(list(shape<GroupGrowth>({ name: text, nodes: count, zones: list(text) }))),
-        lacks: optional(literal(...lackKinds)),
-        zoneLacks: optional(mapping(literal(...lackKinds))),
+        lacks: optional(lack),
+        zoneLacks: optional(mapping(lack)),
       }),
     ),
     shortage: optional(shortage),

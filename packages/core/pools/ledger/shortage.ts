@@ -1,4 +1,4 @@
-import type { Environment } from "../../environments/record/record.ts";
+import type { Environment, Withdrawn } from "../../environments/record/record.ts";
 import { HOUR_MS, MINUTE_MS } from "../../units.ts";
 import type { Grant, MakeableLedger, Shortage } from "./record.ts";
 
@@ -10,11 +10,7 @@ const REMEMBERED_MS = 12 * HOUR_MS;
 
 type Shortages = Pick<MakeableLedger, "shortage" | "zoneShortages">;
 
-interface FailedTry {
-  readonly at: number;
-  /** The zone in which the machines had to come. Absent: any. */
-  readonly zone?: string | undefined;
-}
+type FailedTry = Pick<Withdrawn, "at" | "zone" | "lacks">;
 
 /**
  * Returns the item with the shortages that these returned grants show: the machines that they waited for did not come.
@@ -33,9 +29,10 @@ export function noteShortage(
   return failed.toSorted((a, b) => a.at - b.at).reduce(withFailedTry, makeable);
 }
 
-function withFailedTry(makeable: MakeableLedger, { at, zone }: FailedTry): MakeableLedger {
+function withFailedTry(makeable: MakeableLedger, failed: FailedTry): MakeableLedger {
+  const { at, zone } = failed;
   const before = zone === undefined ? makeable.shortage : makeable.zoneShortages?.[zone];
-  const shortage = afterFailedTry(before, at);
+  const shortage = afterFailedTry(before, failed);
   if (shortage === before) return makeable;
   if (zone === undefined) return { ...makeable, shortage };
   const remembered = Object.entries(makeable.zoneShortages ?? {}).filter(([, { until }]) => at - until < REMEMBERED_MS);
@@ -44,7 +41,7 @@ function withFailedTry(makeable: MakeableLedger, { at, zone }: FailedTry): Makea
 
 /** Returns the shortage of a group that reports that it can create no machine. */
 export function beginShortage(at: number): Shortage {
-  return afterFailedTry(undefined, at);
+  return afterFailedTry(undefined, { at });
 }
 
 /** Returns the shortages after new machines came in these zones. */
@@ -75,9 +72,9 @@ export function zoneForVolume(
 }
 
 /** Counts all runs that return during the pause as one try: they waited at the same time. */
-function afterFailedTry(before: Shortage | undefined, at: number): Shortage {
+function afterFailedTry(before: Shortage | undefined, { at, lacks }: Pick<FailedTry, "at" | "lacks">): Shortage {
   if (before && at <= before.until) return before;
   const count = before && at - before.until < REMEMBERED_MS ? before.count + 1 : 1;
   const until = at + Math.min(LEAST_PAUSE_MS * 2 ** (count - 1), LONGEST_PAUSE_MS);
-  return { count, failedAt: at, until };
+  return { count, failedAt: at, until, ...(lacks && { lacks }) };
 }

@@ -6,7 +6,7 @@ import { getLackingZones } from "../ledger/shortage.ts";
 import { type Candidate, nextRound, type ScanWindow } from "../ledger/waiting-list.ts";
 import type { Written } from "../ledger/write-ledger.ts";
 import type { Plan, QueuePlace } from "./plan.ts";
-import { lackText, zoneLackText } from "./reasons.ts";
+import { makeableText, zoneLackText } from "./reasons.ts";
 import { summarize } from "./summary.ts";
 
 export interface Advice {
@@ -86,11 +86,10 @@ export function headAfterPlan(
 
 export function findAdvice(pool: Pool, { ledger, input, planned, waiting }: Decision, now: number): Advice | undefined {
   if (!isAdviceDue(pool, now)) return undefined;
-  const { group } = ledger.makeable;
-  const { makeableZones = [] } = input;
-  const lacks = group && lackText({ ...group, zones: makeableZones }, pool.type);
+  const { makeable } = ledger;
+  const lacks = makeableText(makeable, input.makeableZones ?? [], pool.type);
   const zones = [...(input.lackingZones?.keys() ?? [])];
-  const zoneLacks = Object.fromEntries(zones.map((zone) => [zone, zoneLackText(group ?? {}, zone, pool.type)]));
+  const zoneLacks = Object.fromEntries(zones.map((zone) => [zone, zoneLackText(makeable, zone, pool.type)]));
   const closings = input.closings && Object.fromEntries(input.closings);
   return { places: listPlaces(ledger, planned), namesAll: isWhole(waiting.reach), lacks, zoneLacks, closings };
 }

@@ -1,7 +1,8 @@
 import { instanceTypeOfPool } from "../../fleet.ts";
 import type { Lack } from "../../ports/machine-groups.ts";
+import { lackText } from "../../text/lack-text.ts";
 import { utcText } from "../../text/utc.ts";
-import type { PoolGroup } from "../ledger/record.ts";
+import type { MakeableLedger } from "../ledger/record.ts";
 import type { Closure, QueuePlace, ReasonCode } from "./plan.ts";
 
 type Place = Pick<QueuePlace, "position" | "needed" | "available" | "lacks">;
@@ -37,23 +38,21 @@ const words = {
       : `No new ${kind} jobs are started at the moment: a record of ${kind} capacity is unreadable - position #${position}`,
 } satisfies Record<ReasonCode, ReasonText>;
 
-const lackWords = {
-  machines: (type, where) => `AWS has no ${type}${where} now`,
-  quota: (type) => `The AWS account's quota for ${type} is used up`,
-  addresses: (type, where) => `The subnets of ${type}${where} have no free addresses`,
-  other: (type, where) => `AWS cannot create a ${type}${where} now`,
-} satisfies Record<Lack, (type: string, where: string) => string>;
+type Makeable = Pick<MakeableLedger, "group" | "shortage" | "zoneShortages">;
 
-/** Returns why the groups of a pool create no machine: `AWS has no p5.48xlarge in us-east-1a now`. */
-export function lackText({ lacks, zones }: Pick<PoolGroup, "lacks" | "zones">, pool: string): string | undefined {
-  const where = zones.length > 0 ? ` in ${zones.join(" and ")}` : "";
-  return lacks && lackWords[lacks](instanceTypeOfPool(pool).name, where);
+/** Returns why no machine of a pool is created, or undefined if neither its groups nor the last try say it. */
+export function makeableText({ group, shortage }: Makeable, zones: readonly string[], pool: string) {
+  return poolLackText(group?.lacks ?? shortage?.lacks, zones, pool);
 }
 
-/** Returns why no machine is created in a zone: `No new H100 machine came in us-east-1a` if the groups do not say. */
-export function zoneLackText({ lacks, zoneLacks }: Pick<PoolGroup, "lacks" | "zoneLacks">, zone: string, pool: string) {
-  const known = lackText({ lacks: zoneLacks?.[zone] ?? lacks, zones: [zone] }, pool);
-  return known ?? `No new ${pool.toUpperCase()} machine came in ${zone}`;
+/** Returns why no machine is created in a zone: `No new H100 machine came in us-east-1a` if nothing says why. */
+export function zoneLackText({ group, zoneShortages }: Makeable, zone: string, pool: string): string {
+  const lacks = group?.zoneLacks?.[zone] ?? group?.lacks ?? zoneShortages?.[zone]?.lacks;
+  return poolLackText(lacks, [zone], pool) ?? `No new ${pool.toUpperCase()} machine came in ${zone}`;
+}
+
+function poolLackText(lacks: Lack | undefined, zones: readonly string[], pool: string): string | undefined {
+  return lacks && lackText(lacks, instanceTypeOfPool(pool).name, zones);
 }
 
 /**

@@ -51,6 +51,7 @@ export async function findRevocationCause(
   // It may have recovered while the run was removed.
   if (run.refusedByNode !== undefined) return { why: "closed", name: run.refusedByNode };
   if (shares.some(({ node }) => node === null)) {
+    if (run.lacks !== undefined) return { why: "unmade" };
     const blamesRun = run.lacksVolume !== undefined || (await haveCome(ctx, environment, shares, now));
     return blamesRun ? undefined : { why: "unmade" };
   }

@@ -1,4 +1,5 @@
 import type { InterruptionKind, PoolPart, PortStatus, Resources, RunAddress, Share } from "../../../ports/compute.ts";
+import type { Lack } from "../../../ports/machine-groups.ts";
 import type { Machine } from "./machine.ts";
 
 export interface RunGrant {
@@ -56,6 +57,8 @@ export interface RunState {
   readonly withdrawing: boolean;
   readonly lacksVolume?: true | undefined;
   readonly refusedForNow?: true | undefined;
+  /** What the provider lacked to create its machine, so that the grant was withdrawn at once. */
+  readonly lacks?: Lack | undefined;
   /** The machine of the grant that refused it, so that the grant was withdrawn at once. */
   readonly refusedByNode?: string | undefined;
   /** Set once its owner was told that its machine is taken back. */
@@ -83,6 +86,7 @@ export const noRun = {
   withdrawing: false,
   lacksVolume: undefined,
   refusedForNow: undefined,
+  lacks: undefined,
   refusedByNode: undefined,
   interruption: undefined,
   mark: undefined,

@@ -151,6 +151,7 @@ async function follow(
           withdrawing: true,
           lacksVolume: observed.lacksVolume,
           refusedForNow: observed.refusedForNow,
+          lacks: observed.lacks,
           refusedByNode: givenUp.refusedByNode,
         },
         reason: observed.reason,
@@ -176,16 +177,17 @@ async function follow(
 }
 
 /**
- * Returns undefined while the run may still be bound. It may not if its time is over, or if its own machine refuses it,
- * which another one may not do.
+ * Returns undefined while the run may still be bound. It may not if its time is over, if its provider lacks the new
+ * machine, or if its own machine refuses it, which another one may not do.
  */
 async function findGivenUp(
   ctx: WorkerContext,
   environment: Environment,
-  { reason }: Observation,
+  { reason, lacks }: Observation,
   now: number,
 ): Promise<Pick<RunState, "refusedByNode"> | undefined> {
   if (now - (environment.run.appliedAt ?? now) >= bindMs(ctx, environment)) return {};
+  if (lacks !== undefined && isUnpinned(environment)) return {};
   if (reason === null || isUnpinned(environment)) return undefined;
   const cause = await findRevocationCause(ctx, { ...environment, reason }, now);
   return isRefusedByMachine(cause) ? { refusedByNode: cause.name } : undefined;

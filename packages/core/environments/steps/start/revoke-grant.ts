@@ -32,8 +32,8 @@ export async function withdraw(
   now: number,
 ): Promise<Step<Environment>> {
   if (observed && observed.state !== "unbound" && !observed.terminating) {
-    const goesOn = { withdrawing: false, lacksVolume: undefined, refusedForNow: undefined, refusedByNode: undefined };
-    const run = { ...environment.run, ...goesOn };
+    const causes = { lacksVolume: undefined, refusedForNow: undefined, refusedByNode: undefined, lacks: undefined };
+    const run = { ...environment.run, ...causes, withdrawing: false };
     const bound = { ...run, noStartSince: null, removedAt: null, startsRefused: undefined };
     return changed({ ...environment, run: bound }, now, "bound after all");
   }
@@ -91,9 +91,10 @@ async function returnToQueue(ctx: WorkerContext, environment: Environment, now: 
   return notifyPool(changed(enter(back, "queued", now, reason), now, "queued again"));
 }
 
-function lackingMachine({ run, zone }: Environment): Pick<Withdrawn, "lacksMachine" | "zone"> {
+function lackingMachine({ run, zone }: Environment): Pick<Withdrawn, "lacksMachine" | "lacks" | "zone"> {
   const awaited = run.grant?.shares.find(({ node }) => node === null)?.zone ?? zone;
-  return { lacksMachine: true, ...(awaited !== null && { zone: awaited }) };
+  const { lacks } = run;
+  return { lacksMachine: true, ...(lacks && { lacks }), ...(awaited !== null && { zone: awaited }) };
 }
 
 /** Leaves the line for a while, longer each time, because the cluster would refuse the next try, too. */
@@ -161,8 +162,10 @@ function reasonOfReturn(environment: Environment, excuse: RevocationCause | unde
 function whatFailed({ run, size, reason }: Environment, excuse: RevocationCause | undefined, withinMs: number): string {
   const within = withinMs <= MINUTE_MS ? "a minute" : `${Math.round(withinMs / MINUTE_MS)} minutes`;
   const nodes = (run.grant?.shares ?? []).flatMap((share) => share.node ?? []);
-  if (excuse?.why === "unmade")
-    return `No new ${size.instanceType} came within ${within}${reason ? `: ${reason}` : ""}`;
+  if (excuse?.why === "unmade") {
+    const came = run.lacks === undefined ? `came within ${within}` : "came";
+    return `No new ${size.instanceType} ${came}${reason ? `: ${reason}` : ""}`;
+  }
   if (!excuse) return `Nothing could start on ${listMachineNames(nodes) || "a new machine"} within ${within}`;
   if (excuse.why === "refused") return "The cluster does not accept this run now";
   if (excuse.why === "unseen") return `The cluster reported nothing about it within ${within}`;
