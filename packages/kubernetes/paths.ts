@@ -7,6 +7,8 @@ export interface Paths {
   readonly networkPolicies: string;
   readonly ingresses: string;
   readonly events: string;
+  /** Events of objects that have no namespace are in `default`. */
+  readonly clusterEvents: string;
   readonly claims: string;
   readonly snapshots: string;
 }
@@ -23,6 +25,7 @@ export function buildPaths(namespace: string): Paths {
     networkPolicies: `/apis/networking.k8s.io/v1/namespaces/${namespace}/networkpolicies`,
     ingresses: `/apis/networking.k8s.io/v1/namespaces/${namespace}/ingresses`,
     events: `${core}/events`,
+    clusterEvents: "/api/v1/namespaces/default/events",
     claims: `${core}/persistentvolumeclaims`,
     snapshots: `/apis/snapshot.storage.k8s.io/v1/namespaces/${namespace}/volumesnapshots`,
   };

@@ -1,10 +1,13 @@
+import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { Observation, Run } from "#core/ports/compute.ts";
 import { removed } from "#tests/cluster/cluster.ts";
+import { applyManifests, readManifests } from "#tests/cluster/manifests.ts";
 import { must } from "#tests/cluster/objects.ts";
 import { logText } from "#tests/fixtures/log-text.ts";
 import { kubernetesCompute } from "../compute.ts";
 import { type ClusterFixture, fixtureRun, namespace, openClusterFixture } from "../fixtures/cluster-fixture.ts";
+import { fleetErrors, nominated, unlaunched, unscheduled } from "../fixtures/karpenter-events-fixture.ts";
 import type { Pod } from "../objects.ts";
 import { buildPaths } from "../paths.ts";
 import { kubernetesClaims } from "../volumes/claims.ts";
@@ -132,6 +135,32 @@ describe("a run that fits nowhere says why", () => {
     expect(await newDriver.observe(run.uid, 1)).toMatchObject({
       state: "unbound",
       reason: "The Cluster Autoscaler adds no machine: 1 max node group size reached",
+    });
+  });
+
+  it("in words about AWS, if Karpenter could not launch a machine and its events may be read", async () => {
+    const wanted = { pool: "a10g", instanceType: "g5.12xlarge", shares: [{ node: null, units: 1 }] };
+    const { run } = await applied(wanted, ({ reason }) => reason !== null);
+    const { metadata } = await getPod(run);
+    const at = Date.now();
+    const { admin } = fixture.cluster;
+    must(await admin.post(`${core}/events`, nominated(metadata, "gpu-x7k2p", { at: at - 3_000 })));
+    const launch = unlaunched("gpu-x7k2p", fleetErrors.oneZone, { at: at - 2_000 });
+    must(await admin.post("/api/v1/namespaces/default/events", launch));
+    must(await admin.post(`${core}/events`, unscheduled(metadata, { at: at - 1_000 })));
+    // A new driver has listed no events yet.
+    const observe = () => kubernetesCompute(fixture.options).observe(run.uid, 1);
+
+    const without = await observe();
+    const folder = fileURLToPath(new URL("../../../deploy/kubernetes/karpenter", import.meta.url));
+    await applyManifests(admin, await readManifests(folder));
+    const seen = await fixture.eventually(observe, (observed) => observed?.lacks !== undefined);
+
+    expect(without?.reason).toMatch(/^Karpenter adds no machine: incompatible with nodepool/);
+    expect(seen).toMatchObject({
+      state: "unbound",
+      reason: "AWS has no g5.12xlarge in us-east-1a now",
+      lacks: "machines",
     });
   });
 

@@ -15,6 +15,8 @@ export interface KubeEvent extends KubeObject {
 }
 
 interface EventListing<Kept> {
+  /** Undefined: the events of the namespace of environments. */
+  readonly path?: string;
   /** Field selector: `reason=FailedCreate`. */
   readonly selector: string;
   readonly keptMs: number;
@@ -25,13 +27,13 @@ interface EventListing<Kept> {
 export function eventListing<Kept>(
   { client, paths }: ClusterContext,
   now: () => number,
-  { selector, keptMs, keep }: EventListing<Kept>,
+  { path = paths.events, selector, keptMs, keep }: EventListing<Kept>,
 ): () => Promise<readonly Kept[]> {
-  const path = `${paths.events}?fieldSelector=${encodeURIComponent(selector)}`;
+  const address = `${path}?fieldSelector=${encodeURIComponent(selector)}`;
   let newest: { readonly at: number; readonly answer: Promise<readonly Kept[]> } | undefined;
   const list = async () => {
     try {
-      return (await client.list<KubeEvent, Kept>(path, keep)).items;
+      return (await client.list<KubeEvent, Kept>(address, keep)).items;
     } catch (error) {
       if (isForGood(error)) return [];
       throw error;

@@ -9,6 +9,7 @@ import { endOfRun, isHandlingSigterm, type SeenMachine } from "../runs/run-end.t
 import { isDisrupted, type MachineEnd, parseTime, withNotice } from "./end-reason.ts";
 import { type MachineStatus, toMachineStatus } from "./machine-status.ts";
 import type { AdmissionDenied } from "./refusal.ts";
+import type { ScaleUp } from "./scale-up.ts";
 
 export interface Surroundings {
   readonly now: number;
@@ -16,7 +17,7 @@ export interface Surroundings {
   readonly podRefusal: AdmissionDenied | null;
   readonly missingVolume: string | null;
   readonly unmountedVolume: string | null;
-  readonly scaleUp: string | null;
+  readonly scaleUp: ScaleUp | null;
   readonly failedPulls: number;
 }
 
@@ -42,7 +43,7 @@ export function toObservation(objects: RunObjects, surroundings: Surroundings): 
     reason: end
       ? withNotice(end.reason, surroundings.nodes)
       : (surroundings.missingVolume ??
-        surroundings.scaleUp ??
+        surroundings.scaleUp?.words ??
         statuses.find(({ reason }) => reason !== null)?.reason ??
         surroundings.unmountedVolume ??
         surroundings.podRefusal?.words ??
@@ -59,6 +60,7 @@ export function toObservation(objects: RunObjects, surroundings: Surroundings): 
     notes: [],
     ...(!end && lacksVolume(statuses, surroundings) && { lacksVolume: true }),
     ...(!end && isRefusedForNow(statuses, surroundings) && { refusedForNow: true }),
+    ...(!end && surroundings.scaleUp?.lacks && { lacks: surroundings.scaleUp.lacks }),
     ...(end &&
       (isDisrupted(end.reason, surroundings.nodes) || lostPod(machines, nodes, surroundings.nodes)) && {
         isDisrupted: true,
