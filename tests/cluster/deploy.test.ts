@@ -115,6 +115,7 @@ describe.each(["the group", "the service account"])("%s", (who) => {
 
   it.each([
     "create jobs.batch default",
+    "list events default",
     "create jobs.batch berth-system",
     "create pods/exec kube-system",
     `create pods ${namespace}`,
