@@ -122,6 +122,17 @@ test("tries of a group without capacity become rarer, and only the limit of the 
   ]);
 });
 
+test("tries that say at once what is lacking come at least every 12 minutes, because they take no time", async () => {
+  const world = await scaledToZero(1, { maxQueueHours: 6 });
+  const { uid } = await createEnvironment(world.as("alice"), newEnvironment("one"));
+  world.compute.program(uid, { kind: "neverBinds", reason: "AWS has no p5.48xlarge now", lacks: "machines" });
+
+  const granted = await grantsWithin(world, 90);
+
+  const pauses = granted.slice(1).map((at, index) => at - (granted[index] ?? 0));
+  expect(pauses.slice(0, 5).map((minutes) => Math.round(minutes / 3))).toEqual([1, 2, 4, 4, 4]);
+});
+
 test("shows a type without capacity at zero with what could be made, and estimates starts after the next try", async () => {
   const world = await scaledToZero(3);
   await createEnvironment(world.as("alice"), newEnvironment("one"));

@@ -5,6 +5,8 @@ import type { Grant, MakeableLedger, Shortage } from "./record.ts";
 /** Karpenter does not ask again for 3 minutes for a type that EC2 lacks (its cache of unavailable offerings). */
 const LEAST_PAUSE_MS = 3 * MINUTE_MS;
 const LONGEST_PAUSE_MS = 30 * MINUTE_MS;
+/** A try that says what is lacking takes seconds instead of twice the startup time, so it asks EC2 less often. */
+const LONGEST_PAUSE_WITH_CAUSE_MS = 12 * MINUTE_MS;
 /** A try begins soon after the pause and may wait for hours. A try that fails later than this begins a new shortage. */
 const REMEMBERED_MS = 12 * HOUR_MS;
 
@@ -75,6 +77,7 @@ export function zoneForVolume(
 function afterFailedTry(before: Shortage | undefined, { at, lacks }: Pick<FailedTry, "at" | "lacks">): Shortage {
   if (before && at <= before.until) return before;
   const count = before && at - before.until < REMEMBERED_MS ? before.count + 1 : 1;
-  const until = at + Math.min(LEAST_PAUSE_MS * 2 ** (count - 1), LONGEST_PAUSE_MS);
+  const longest = lacks ? LONGEST_PAUSE_WITH_CAUSE_MS : LONGEST_PAUSE_MS;
+  const until = at + Math.min(LEAST_PAUSE_MS * 2 ** (count - 1), longest);
   return { count, failedAt: at, until, ...(lacks && { lacks }) };
 }
