@@ -182,6 +182,7 @@ const valid = {
   MACHINE_TYPES: "g6e.12xlarge=l40s:4:48:384",
   NODE_GROUPS: "p5.48xlarge=1",
   NODE_TYPES: "a=p5.48xlarge",
+  NEW_MACHINE_RESOURCES: "p5.48xlarge=vpc.amazonaws.com/efa:32",
   NODE_TOLERATIONS: "team",
   EKS_ENDPOINT: "https://eks.example",
   EKS_CA: "YQ==",

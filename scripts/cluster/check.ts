@@ -111,6 +111,10 @@ function describeGatewaySettings({ message }: Error, settings: OpenCluster["sett
 function findNeeds({ shared, owned }: Wanted, { settings, stage }: OpenCluster): SetupNeeds {
   const { DOMAIN = "" } = settings;
   const gateway = stage?.gateway && { TABLE_NAME: stage.tableName, DOMAIN };
-  const { NODE_TYPES: nodeTypes } = readConfigOf(allSettingSchemas, ["NODE_TYPES"], settings);
-  return { manifests: shared, owned, hasEbs: stage !== undefined, nodeTypes, gateway };
+  const { NODE_TYPES: nodeTypes, NEW_MACHINE_RESOURCES: newMachineResources } = readConfigOf(
+    allSettingSchemas,
+    ["NODE_TYPES", "NEW_MACHINE_RESOURCES"],
+    stage?.settings ?? settings,
+  );
+  return { manifests: shared, owned, hasEbs: stage !== undefined, nodeTypes, newMachineResources, gateway };
 }

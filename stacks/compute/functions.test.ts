@@ -115,6 +115,7 @@ const changes: Readonly<Record<string, string>> = {
   POD_CPU_LIMIT: "none",
   POD_GRACE_SECONDS: "30",
   MACHINE_RESOURCES: "none",
+  NEW_MACHINE_RESOURCES: "p5.48xlarge=vpc.amazonaws.com/efa:32",
   IMAGE_PULL_SECRETS: "registry",
   POD_PATCH: '{"metadata":{"labels":{"team":"research"}}}',
   POD_NETWORK_ALLOW: "10.20.0.0/16=443",

@@ -25,7 +25,7 @@ const clientOf = (user: ClusterUser) => {
 };
 /** Returns the findings as lines, and what was left out. */
 const check = async (needs: Partial<SetupNeeds> = {}, as = client) => {
-  const none = { owned: undefined, hasEbs: false, nodeTypes: [], gateway: undefined };
+  const none = { owned: undefined, hasEbs: false, nodeTypes: [], newMachineResources: {}, gateway: undefined };
   const report = await checkSetup(as, { manifests, ...none, ...needs });
   return {
     findings: report.findings.map(({ what, missing }) => `${what}: ${missing}`),

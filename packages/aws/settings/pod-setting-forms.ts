@@ -15,6 +15,7 @@ export function machineTypes() {
 
 const RESOURCE =
   /^(hugepages-[1-9]\d{0,9}[KMGT]i|(?!nvidia\.com\/)[a-z0-9][a-z0-9.-]{0,251}\/[A-Za-z0-9][A-Za-z0-9._-]{0,62})$/;
+const AMOUNT = /^[1-9]\d{0,8}([KMGT]i)?$/;
 
 /** Parses MACHINE_RESOURCES: extended resources and huge pages. GPUs, processors and memory have their own rules. */
 export function machineResources() {
@@ -27,6 +28,31 @@ export function machineResources() {
       "must be none, or resources like vpc.amazonaws.com/efa,hugepages-2Mi",
     )
     .default(["vpc.amazonaws.com/efa", "hugepages-2Mi"]);
+}
+
+/** Parses NEW_MACHINE_RESOURCES, `<instance type>=<resource>:<amount>`, into amounts by resource by type. */
+export function newMachineResources() {
+  const rule = "must be resources of machine types, like p5.48xlarge=vpc.amazonaws.com/efa:32, separated by commas";
+  return z
+    .string(rule)
+    .transform((text) => text.split(",").map(getNewResource))
+    .refine((entries) => entries.every(({ name, amount }) => RESOURCE.test(name) && AMOUNT.test(amount)), {
+      error: rule,
+      abort: true,
+    })
+    .refine((entries) => entries.every(({ instanceType }) => findInstanceType(instanceType)), "must name known types")
+    .transform((entries) => {
+      const byType = Map.groupBy(entries, ({ instanceType }) => instanceType);
+      const toAmounts = (some: typeof entries) => Object.fromEntries(some.map(({ name, amount }) => [name, amount]));
+      return Object.fromEntries([...byType].map(([instanceType, some]) => [instanceType, toAmounts(some)]));
+    })
+    .default({});
+}
+
+function getNewResource(text: string): { instanceType: string; name: string; amount: string } {
+  const [instanceType = "", resource = ""] = text.trim().split("=");
+  const [name = "", amount = ""] = resource.split(":");
+  return { instanceType, name, amount };
 }
 
 /** Parses POD_CAPABILITIES. No other capability is harmless outside of its container. */

@@ -1,6 +1,7 @@
 import {
   machineResources,
   machineTypes,
+  newMachineResources,
   nodeTypes,
   podCapabilities,
   podNetworkAllow,
@@ -17,6 +18,7 @@ const podSettingSchemas = {
   MACHINE_TYPES: () => machineTypes().default(""),
   NODE_TYPES: nodeTypes,
   MACHINE_RESOURCES: machineResources,
+  NEW_MACHINE_RESOURCES: newMachineResources,
   POD_CAPABILITIES: podCapabilities,
   POD_NETWORK_ALLOW: podNetworkAllow,
   SHARED_CLAIMS: sharedClaims,

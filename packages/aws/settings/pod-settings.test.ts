@@ -11,6 +11,7 @@ it("leaves pods as they are without any setting", () => {
     cpuLimit: "share",
     graceSeconds: 10,
     machineResources: ["vpc.amazonaws.com/efa", "hugepages-2Mi"],
+    newMachineResources: {},
     capabilities: [],
     userNamespaces: false,
     pullSecrets: [],
@@ -27,7 +28,20 @@ it("reads resources of whole machines", () => {
   ]);
 });
 
+it("reads resources of new machines by type", () => {
+  const text = "p5.48xlarge=vpc.amazonaws.com/efa:32, p5.48xlarge=hugepages-2Mi:10256Mi,p4d.24xlarge=rdma/hca:4";
+
+  expect(read({ NEW_MACHINE_RESOURCES: text }).newMachineResources).toEqual({
+    "p5.48xlarge": { "vpc.amazonaws.com/efa": "32", "hugepages-2Mi": "10256Mi" },
+    "p4d.24xlarge": { "rdma/hca": "4" },
+  });
+});
+
 it.each([
+  ["NEW_MACHINE_RESOURCES", "p5.48xlarge=vpc.amazonaws.com/efa", "must be resources of machine types, like"],
+  ["NEW_MACHINE_RESOURCES", "p5.48xlarge=nvidia.com/gpu:8", "must be resources of machine types, like"],
+  ["NEW_MACHINE_RESOURCES", "p5.48xlarge=rdma/hca:0", "must be resources of machine types, like"],
+  ["NEW_MACHINE_RESOURCES", "p3.2xlarge=rdma/hca:1", "must name known types"],
   ["MACHINE_RESOURCES", "cpu", "must be none, or resources like"],
   ["MACHINE_RESOURCES", "nvidia.com/gpu", "must be none, or resources like"],
   ["MACHINE_RESOURCES", "rdma/hca,none", "must be none, or resources like"],

@@ -34,18 +34,17 @@ export function computeStorage(
 const usualResources = ["vpc.amazonaws.com/efa", "hugepages-2Mi"];
 
 /**
- * Returns what the node offers of these resources, for a run that has all of its GPUs. A part of a machine gets none: only
- * runs of whole machines reach each other. A future node offers an unknown amount.
+ * Returns these resources of what a machine offers, for a run that has all of its GPUs. A part of a machine gets none: only
+ * runs of whole machines reach each other.
  */
 export function computeExtras(
   { instanceType, gpusPerMachine }: ShareOfRun,
-  node: Node | undefined,
+  offered: Quantities,
   names: readonly string[] = usualResources,
 ): Quantities {
   const isWhole = gpusPerMachine > 0 && gpusPerMachine === findInstanceType(instanceType)?.gpus;
-  const { allocatable = {} } = node?.status ?? {};
-  const offered = isWhole ? names.filter((name) => parseQuantity(allocatable[name]) > 0) : [];
-  return Object.fromEntries(offered.map((name) => [name, allocatable[name] ?? ""]));
+  const given = isWhole ? names.filter((name) => parseQuantity(offered[name]) > 0) : [];
+  return Object.fromEntries(given.map((name) => [name, offered[name] ?? ""]));
 }
 
 const STORAGE = "ephemeral-storage";

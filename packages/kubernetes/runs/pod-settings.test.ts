@@ -109,6 +109,17 @@ describe("EFA and huge pages", () => {
     expect(extras({ instanceType: "c7i.8xlarge", gpusPerMachine: 0, shares: [{ node: "one", units: 1 }] })).toEqual({});
   });
 
+  it("are those of its type in the setting, for a machine that does not exist yet", () => {
+    const newMachineResources = { "p5.48xlarge": { "vpc.amazonaws.com/efa": "32", "rdma/hca": "8" } };
+    const isNew = { ...whole, shares: [{ node: null, units: 8 }] };
+
+    expect(extras(isNew, { newMachineResources })).toEqual({ "vpc.amazonaws.com/efa": "32" });
+    expect(extras(isNew, { newMachineResources, machineResources: [] })).toEqual({});
+    expect(extras({ ...isNew, instanceType: "p4d.24xlarge" }, { newMachineResources })).toEqual({});
+    expect(extras({ ...isNew, gpusPerMachine: 4 }, { newMachineResources })).toEqual({});
+    expect(extras({ ...whole, shares: [{ node: "two", units: 8 }] }, { newMachineResources })).toEqual({});
+  });
+
   it("can be other resources, or none", () => {
     expect(extras(whole, { machineResources: ["rdma/hca"] })).toEqual({ "rdma/hca": "8" });
     expect(extras(whole, { machineResources: [] })).toEqual({});

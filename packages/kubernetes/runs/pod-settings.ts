@@ -1,5 +1,5 @@
 import type { Mount } from "#core/ports/compute.ts";
-import { SHARED } from "../objects.ts";
+import { type Quantities, SHARED } from "../objects.ts";
 
 /** Settings of a deployment for the pods of its environments. */
 export interface PodSettings {
@@ -7,6 +7,8 @@ export interface PodSettings {
   readonly cpuLimit?: "share" | "none" | undefined;
   /** Resources of nodes that runs of whole GPU machines get all of. Default: EFA and huge pages. */
   readonly machineResources?: readonly string[] | undefined;
+  /** Amounts of these that a machine of a type will offer, for runs that are created before their machine. */
+  readonly newMachineResources?: Readonly<Record<string, Quantities>> | undefined;
   /** Capabilities of processes of root, beside the container runtime's own. */
   readonly capabilities?: readonly string[] | undefined;
   /** Whether users in a container are none of its node. */

@@ -181,8 +181,10 @@ function getNode(
 }
 
 function buildMain(run: Run, machine: number, { nodes = [], pods = {} }: JobSurroundings): object {
-  const node = nodes.find(({ metadata }) => metadata.name === run.shares[machine]?.node);
-  const extras = computeExtras(run, node, pods.machineResources);
+  const share = run.shares[machine];
+  const node = nodes.find(({ metadata }) => metadata.name === share?.node);
+  const offered = share?.node === null ? pods.newMachineResources?.[run.instanceType] : node?.status?.allocatable;
+  const extras = computeExtras(run, offered ?? {}, pods.machineResources);
   const requests = { ...computeQuantities(run), ...computeStorage(run, node), ...extras };
   return {
     name: MAIN,

@@ -16,7 +16,8 @@ async function check(labels: Readonly<Record<string, string>>, allocatable: Read
     list: async (_: string, keep: (node: Node) => unknown[]) => ({ items: keep(node), resourceVersion: "1" }),
     find: async () => undefined,
   } as unknown as Parameters<typeof checkSetup>[0];
-  const needs = { manifests: [], owned: undefined, hasEbs: false, nodeTypes, gateway: undefined };
+  const newMachineResources = { "p5.48xlarge": { "vpc.amazonaws.com/efa": "32" } };
+  const needs = { manifests: [], owned: undefined, hasEbs: false, nodeTypes, newMachineResources, gateway: undefined };
   return (await checkSetup(client, needs)).findings.map(({ missing, todo }) => `${missing}. ${todo}`);
 }
 
@@ -30,5 +31,15 @@ test("a node needs the resource that counts the GPUs of its type", async () => {
   ]);
   expect(await check({ [typeLabel]: "trn1.32xlarge" }, {})).toEqual([
     "one offer no v.test/n. Install their device plugin, or see its log on these nodes",
+  ]);
+});
+
+test("a node needs the resources that jobs request of a new machine of its type", async () => {
+  const h100 = { [typeLabel]: "p5.48xlarge" };
+
+  expect(await check(h100, { "nvidia.com/gpu": "8", "vpc.amazonaws.com/efa": "32" })).toEqual([]);
+  expect(await check({ [typeLabel]: "p4d.24xlarge" }, { "nvidia.com/gpu": "8" })).toEqual([]);
+  expect(await check(h100, { "nvidia.com/gpu": "8", "vpc.amazonaws.com/efa": "0" })).toEqual([
+    "one offer no vpc.amazonaws.com/efa. Install their device plugin, or see its log on these nodes",
   ]);
 });

@@ -4,7 +4,7 @@ import type { ApiClient } from "../client/api-client.ts";
 import { ApiRefused } from "../client/api-error.ts";
 import { parseQuantity } from "../client/quantities.ts";
 import { type NodeTypeRule, typeOfNode } from "../nodes/node-type.ts";
-import type { KubeObject, Node } from "../objects.ts";
+import type { KubeObject, Node, Quantities } from "../objects.ts";
 import { type OwnedManifests, planApply } from "./apply.ts";
 import { formatObjectName, type Manifest } from "./manifests.ts";
 
@@ -17,6 +17,8 @@ export interface SetupNeeds {
   readonly hasEbs: boolean;
   /** NODE_TYPES. */
   readonly nodeTypes: readonly NodeTypeRule[];
+  /** NEW_MACHINE_RESOURCES: without such a resource, jobs do not start on a new machine. */
+  readonly newMachineResources: Readonly<Record<string, Quantities>>;
   /** Settings of a stage whose users enter by a gateway. */
   readonly gateway: { readonly TABLE_NAME: string; readonly DOMAIN: string } | undefined;
 }
@@ -65,10 +67,12 @@ const checks: Readonly<Record<string, Check>> = {
     if (isThere) return nothing;
     return lack("driver of disks", "the EBS CSI driver is not installed", "Add the EKS add-on aws-ebs-csi-driver");
   },
-  "GPUs of nodes": async (client, { nodeTypes }) => {
+  "GPUs of nodes": async (client, { nodeTypes, newMachineResources }) => {
     const { items } = await client.list("/api/v1/nodes", (node: Node) => {
       const type = typeOfNode(node, nodeTypes);
-      return type && type.gpus > 0 ? [{ node, resource: gpuResource(type) }] : [];
+      if (!type || type.gpus === 0) return [];
+      const resources = [gpuResource(type), ...Object.keys(newMachineResources[type.name] ?? {})];
+      return resources.map((resource) => ({ node, resource }));
     });
     if (items.length === 0) {
       const why = "there is no node with GPUs now; check again once there is one";
@@ -76,12 +80,12 @@ const checks: Readonly<Record<string, Check>> = {
     }
     const silent = items.filter(({ node, resource }) => parseQuantity(node.status?.allocatable?.[resource]) === 0);
     if (silent.length === 0) return nothing;
-    const names = silent.slice(0, 3).map(({ node }) => node.metadata.name);
-    const others = silent.length > 3 ? ` and ${silent.length - 3} more` : "";
+    const names = [...new Set(silent.map(({ node }) => node.metadata.name))];
+    const others = names.length > 3 ? ` and ${names.length - 3} more` : "";
     const resources = [...new Set(silent.map(({ resource }) => resource))];
     const plugin = resources.every((resource) => resource.startsWith("nvidia.com/")) ? "NVIDIA's" : "their";
     const todo = `Install ${plugin} device plugin, or see its log on these nodes`;
-    return lack("GPUs of nodes", `${names.join(", ")}${others} offer no ${resources.join(" or ")}`, todo);
+    return lack("GPUs of nodes", `${names.slice(0, 3).join(", ")}${others} offer no ${resources.join(" or ")}`, todo);
   },
   gateway: async (client, { gateway }) => (gateway ? checkGateway(client, gateway) : nothing),
 };
