@@ -1,4 +1,6 @@
 import { MACHINE_TAG } from "./cluster-roles.ts";
+import { countEfaInterfaces, EFA_RESOURCE } from "./efa.ts";
+import { makeEfaArgs } from "./efa-template.ts";
 import type { ClusterNetwork } from "./network.ts";
 import type { AmiType, NodeGroup } from "./node-group-schema.ts";
 import { chooseAmi, getType, SYSTEM_MACHINES, SYSTEM_TYPE } from "./node-groups.ts";
@@ -39,13 +41,19 @@ export function makeSystemMachines(parts: MachineParts): aws.eks.NodeGroup {
  */
 export function makeMachines(groups: readonly NodeGroup[], parts: MachineParts): void {
   for (const group of groups) {
-    const template = makeTemplate(group.name, { ...group, ami: chooseAmi(group) }, parts);
-    for (const zone of group.zones) makeZone(group, zone, template, parts);
+    const options = { ...group, ami: chooseAmi(group) };
+    // A placement group is in one zone, and the template names it.
+    const shared = group.efa ? undefined : makeTemplate(group.name, options, parts);
+    for (const zone of group.zones) {
+      const name = `${group.name}-${zone}`;
+      const template = shared ?? makeTemplate(name, options, parts, makeEfaArgs(name, group, parts));
+      makeZone(group, zone, template, parts);
+    }
   }
 }
 
 function makeZone(group: NodeGroup, zone: string, launchTemplate: Template, parts: MachineParts): void {
-  const { name, type, min, max, diskGb, capacityBlock } = group;
+  const { name, type, min, max, capacityBlock } = group;
   const { gpus, pool } = getType(type);
   const made = makeGroup(`${name}-${zone}`, parts, {
     subnetIds: parts.network.inZone(zone),
@@ -59,7 +67,7 @@ function makeZone(group: NodeGroup, zone: string, launchTemplate: Template, part
     ...(gpus > 0 && { labels: { "k8s.amazonaws.com/accelerator": pool }, taints: [GPU_TAINT] }),
   });
   const autoscalingGroupName = made.resources.apply(([first]) => first?.autoscalingGroups?.[0]?.name ?? "");
-  for (const [key, value] of Object.entries(templateTags(diskGb, gpus))) {
+  for (const [key, value] of Object.entries(templateTags(group))) {
     const tag = { key: `${TEMPLATE}/${key}`, value, propagateAtLaunch: false };
     const short = key.split("/").pop();
     new aws.autoscaling.Tag(`Cluster-${name}-${zone}-${short}`, { autoscalingGroupName, tag }, parts.keep);
@@ -75,12 +83,14 @@ const SHARE_FOR_PODS = 0.8;
 
 /**
  * Returns what the autoscaler cannot know of a group without machines (Cluster Autoscaler on AWS, "Auto-Discovery Setup").
- * Environments request part of a machine's disk and its GPUs.
+ * Environments request part of a machine's disk, its GPUs, and its EFA interfaces.
  */
-function templateTags(diskGb: number, gpus: number): Record<string, string> {
+function templateTags({ type, diskGb, efa }: NodeGroup): Record<string, string> {
+  const { gpus } = getType(type);
   return {
     "resources/ephemeral-storage": `${Math.floor(diskGb * SHARE_FOR_PODS)}Gi`,
     ...(gpus > 0 && { "resources/nvidia.com/gpu": String(gpus) }),
+    ...(efa && { [`resources/${EFA_RESOURCE}`]: String(countEfaInterfaces(type)) }),
   };
 }
 
@@ -122,7 +132,12 @@ type TemplateOptions = { readonly ami: AmiType } & Pick<NodeGroup, "diskGb"> &
  * the credentials of a machine from its pods (Amazon EKS Best Practices Guide, "Restrict access to the instance profile
  * assigned to the worker node").
  */
-function makeTemplate(name: string, options: TemplateOptions, { clusterName, keep }: MachineParts): Template {
+function makeTemplate(
+  name: string,
+  options: TemplateOptions,
+  { clusterName, keep }: MachineParts,
+  more: aws.ec2.LaunchTemplateArgs = {},
+): Template {
   const tags = { Name: `${clusterName}-${name}`, [MACHINE_TAG]: clusterName };
   const made = new aws.ec2.LaunchTemplate(
     `Cluster-${name}`,
@@ -132,6 +147,7 @@ function makeTemplate(name: string, options: TemplateOptions, { clusterName, kee
       tagSpecifications: ["instance", "volume"].map((resourceType) => ({ resourceType, tags })),
       updateDefaultVersion: true,
       ...reserve(options),
+      ...more,
     },
     keep,
   );

@@ -37,6 +37,10 @@ const NodeGroup = z.strictObject({
   zones: z.array(z.string().regex(ZONE, "must be zones like us-east-1a")).min(1).max(6),
   ami: z.enum(amiTypes).optional().describe("AMI, by default one that suits the type and has NVIDIA's driver"),
   diskGb: z.int().min(50).max(MOST_DISK_GB).default(200).describe("disk of a machine, which holds images and logs"),
+  efa: z
+    .boolean()
+    .default(false)
+    .describe("true: EFA interfaces, and a placement group without a reservation, for jobs of several machines"),
   spot: z.boolean().default(false).describe("true: Spot machines, which EC2 may take back"),
   reservation: reservation("an On-Demand Capacity Reservation"),
   capacityBlock: reservation("a Capacity Block for ML"),

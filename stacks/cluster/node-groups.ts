@@ -1,4 +1,5 @@
 import { findInstanceType, gpuResource, type InstanceType } from "#core/fleet.ts";
+import { countEfaInterfaces } from "./efa.ts";
 import { type AmiType, type NodeGroup, NodeGroups } from "./node-group-schema.ts";
 
 /** EKS allows 30 managed node groups in a cluster ("View and manage Amazon EKS service quotas"). One is the system's. */
@@ -63,6 +64,7 @@ function findContradictions(group: NodeGroup, zones: readonly string[]): string[
     ...(isBlock && !BLOCK_TYPE.test(type) ? [`has a capacityBlock, and AWS has none of ${type}`] : []),
     // Before the block begins, EC2 refuses its machines and EKS fails to create the group.
     ...(isBlock && min > 0 ? ["has a capacityBlock, so min must be 0: jobs start its machines"] : []),
+    ...(group.efa && countEfaInterfaces(type) === 0 ? [`has efa, and Berth knows no EFA interfaces of ${type}`] : []),
     ...findAmiProblem(group),
     ...findResourceProblem(getType(type)),
   ];

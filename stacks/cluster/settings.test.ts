@@ -23,7 +23,7 @@ test("a stage with EKS_CLUSTER=new has a cluster of its own name, which its func
     isPrivate: false,
     isProtected: true,
     groups: [
-      { name: "h100", min: 0, max: 2, spot: false },
+      { name: "h100", min: 0, max: 2, spot: false, efa: false },
       { name: "cpu", min: 1 },
     ],
   });
@@ -41,10 +41,33 @@ test("a new cluster takes subnets, a private endpoint, and the end of its protec
   expect(stage.network).toBeUndefined();
 });
 
-test("a new cluster has machines that MACHINE_TYPES adds, in capacity blocks too", () => {
-  const p5en = { ...h100, name: "h200", type: "p5en.48xlarge", capacityBlock: "cr-0123456789abcdef0" };
+test("a new cluster has machines that MACHINE_TYPES adds, in capacity blocks and with EFA too", () => {
+  const p5en = { ...h100, name: "h200", type: "p5en.48xlarge", capacityBlock: "cr-0123456789abcdef0", efa: true };
 
   expect(read(withGroups(p5en)).newCluster?.groups).toMatchObject([p5en]);
+});
+
+test.each([
+  ["all groups of a type have EFA", [{ efa: true }], "p5.48xlarge=vpc.amazonaws.com/efa:32"],
+  ["a group of the type has none, on which it could start", [{ efa: true }, { name: "old" }], undefined],
+  [
+    "a group of another type has none",
+    [{ efa: true }, { name: "a10g", type: "g5.12xlarge" }],
+    "p5.48xlarge=vpc.amazonaws.com/efa:32",
+  ],
+  ["no group has EFA", [{}], undefined],
+])("what a job requests of a machine that does not exist yet, if %s", (_, changes, resources) => {
+  const { settings } = read(withGroups(...changes.map((change) => ({ ...h100, ...change }))));
+
+  expect(settings.NEW_MACHINE_RESOURCES).toBe(resources);
+});
+
+test("the setting for new machines counts before the groups with EFA", () => {
+  const NEW_MACHINE_RESOURCES = "p5.48xlarge=vpc.amazonaws.com/efa:31";
+
+  expect(read({ ...withGroups({ ...h100, efa: true }), NEW_MACHINE_RESOURCES }).settings).toMatchObject({
+    NEW_MACHINE_RESOURCES,
+  });
 });
 
 test.each<[problem: string, group: object]>([
@@ -70,6 +93,8 @@ test.each<[problem: string, group: object]>([
     "group h100 has a capacityBlock, and AWS has none of g5.12xlarge",
     { type: "g5.12xlarge", capacityBlock: "cr-01234567" },
   ],
+  ["group h100 has efa, and Berth knows no EFA interfaces of g5.12xlarge", { type: "g5.12xlarge", efa: true }],
+  ["group h100 has efa, and Berth knows no EFA interfaces of c7i.8xlarge", { type: "c7i.8xlarge", efa: true }],
   ["group h100 has a capacityBlock, so min must be 0", { min: 1, capacityBlock: "cr-01234567" }],
   ["group h100 has ami AL2023_x86_64_STANDARD, which does not suit p5.48xlarge", { ami: "AL2023_x86_64_STANDARD" }],
   ["does not suit c7g.8xlarge: leave it out for AL2023_ARM_64", { type: "c7g.8xlarge", ami: "BOTTLEROCKET_x86_64" }],

@@ -1,3 +1,4 @@
+import { listNewResources } from "./efa.ts";
 import type { NodeGroup } from "./node-group-schema.ts";
 import { ZONE } from "./node-group-schema.ts";
 import { type ReadGroups, readNodeGroups } from "./node-groups.ts";
@@ -28,9 +29,11 @@ function getClusterName(stage: string, environment: Environment): string {
   return makesCluster(environment) ? `berth-${stage}` : (environment.EKS_CLUSTER ?? "");
 }
 
-/** Returns the settings of a stage as its functions get them, with the name of a new cluster. */
+/** Returns the settings of a stage as its functions get them, with the name and the machines of a new cluster. */
 export function resolveCluster(stage: string, environment: Environment): Environment {
-  return makesCluster(environment) ? { ...environment, EKS_CLUSTER: getClusterName(stage, environment) } : environment;
+  if (!makesCluster(environment)) return environment;
+  const NEW_MACHINE_RESOURCES = environment.NEW_MACHINE_RESOURCES || listNewResources(readGroups(environment).groups);
+  return { ...environment, EKS_CLUSTER: getClusterName(stage, environment), NEW_MACHINE_RESOURCES };
 }
 
 /** Call this after `newClusterProblems` found none. */

@@ -19,9 +19,9 @@ test("the plan says what a cluster costs by the hour, at its least and at its mo
     "$0.10 | the control plane",
     "$0.05 | 1 NAT gateway (EKS_ZONES), and $0.045 for each GB",
     "$0.202 to $0.302 | the cluster's own pods: 2 to 3 × m7i.large",
-    "no price listed | group h100 in us-east-1a (EKS_NODE_GROUPS): 0 to 2 × p5.48xlarge",
+    "no price listed | group h100 with EFA in us-east-1a, us-east-1b (EKS_NODE_GROUPS): 0 to 2 × p5.48xlarge",
     "spot price | group a10g in us-east-1a, us-east-1b (EKS_NODE_GROUPS): 2 to 6 × g5.12xlarge",
-    "paid before | group block in us-east-1b (EKS_NODE_GROUPS): 0 to 4 × p5e.48xlarge",
+    "paid before | group block with EFA in us-east-1b (EKS_NODE_GROUPS): 0 to 4 × p5e.48xlarge",
     "as reserved | group a100 in us-east-1a (EKS_NODE_GROUPS): 0 to 1 × p4d.24xlarge",
   ]);
 });

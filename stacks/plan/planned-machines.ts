@@ -28,9 +28,9 @@ export function listMachines({ groups }: NewCluster): Machines[] {
 }
 
 function toMachines(group: NodeGroup): Machines {
-  const { name, type, min, max, zones } = group;
+  const { name, type, min, max, zones, efa } = group;
   return {
-    what: `group ${name} in ${zones.join(", ")} (EKS_NODE_GROUPS)`,
+    what: `group ${name}${efa ? " with EFA" : ""} in ${zones.join(", ")} (EKS_NODE_GROUPS)`,
     type,
     vcpus: getType(type).vcpus,
     least: min * zones.length,

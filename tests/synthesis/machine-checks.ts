@@ -1,6 +1,7 @@
 import { type Check, different, differentInOrder, ofType } from "./checks.ts";
 import { ACCOUNT, REGION } from "./cloud.ts";
 import { differentFields } from "./cluster-checks.ts";
+import { efaGroups } from "./efa-checks.ts";
 import { newClusterName as cluster, newClusterSettings } from "./new-cluster-settings.ts";
 import type { Resource } from "./synthesize.ts";
 
@@ -10,7 +11,8 @@ const taint = [{ key: "nvidia.com/gpu", value: "true", effect: "NO_SCHEDULE" }];
 /** By name: subnets, AMI, how it is bought, types, minimum, maximum, and the label of GPUs. */
 const groups: Readonly<Record<string, readonly unknown[]>> = {
   system: [["a", "b"], "AL2023_x86_64_STANDARD", "ON_DEMAND", ["m7i.large"], 2, 3, undefined],
-  "h100-us-east-1a": [["a"], "BOTTLEROCKET_x86_64_NVIDIA", "ON_DEMAND", ["p5.48xlarge"], 0, 2, "h100"],
+  "h100-us-east-1a": [["a"], "BOTTLEROCKET_x86_64_NVIDIA", "ON_DEMAND", ["p5.48xlarge"], 0, 1, "h100"],
+  "h100-us-east-1b": [["b"], "BOTTLEROCKET_x86_64_NVIDIA", "ON_DEMAND", ["p5.48xlarge"], 0, 1, "h100"],
   "a10g-us-east-1a": [["a"], "BOTTLEROCKET_x86_64_NVIDIA", "SPOT", ["g5.12xlarge"], 1, 3, "a10g"],
   "a10g-us-east-1b": [["b"], "BOTTLEROCKET_x86_64_NVIDIA", "SPOT", ["g5.12xlarge"], 1, 3, "a10g"],
   "block-us-east-1b": [["b"], "BOTTLEROCKET_x86_64_NVIDIA", "CAPACITY_BLOCK", undefined, 0, 4, "h200"],
@@ -22,9 +24,10 @@ const reserved = (capacityReservationId: string) => ({ capacityReservationTarget
 /** By name: device and size of the disk, and what a reservation adds. */
 const templates: Readonly<Record<string, readonly [device: string, gb: number, more?: Resource["inputs"]]>> = {
   system: ["/dev/xvda", 50],
-  h100: ["/dev/xvdb", 1000],
+  "h100-us-east-1a": ["/dev/xvdb", 1000],
+  "h100-us-east-1b": ["/dev/xvdb", 1000],
   a10g: ["/dev/xvdb", 200],
-  block: [
+  "block-us-east-1b": [
     "/dev/xvdb",
     200,
     {
@@ -118,9 +121,10 @@ export const machineChecks = {
         ].join(),
       ),
       [
-        ...["h100-us-east-1a", "a100-us-east-1a", "block-us-east-1b"].map((name) => `eks-${name},nvidia.com/gpu,8`),
+        ...[...efaGroups, "a100-us-east-1a"].map((name) => `eks-${name},nvidia.com/gpu,8`),
         ...["a", "b"].map((letter) => `eks-a10g-us-east-1${letter},nvidia.com/gpu,4`),
-        "eks-h100-us-east-1a,ephemeral-storage,800Gi",
+        ...efaGroups.map((name) => `eks-${name},vpc.amazonaws.com/efa,32`),
+        ...["a", "b"].map((letter) => `eks-h100-us-east-1${letter},ephemeral-storage,800Gi`),
         ...["a10g-us-east-1a", "a10g-us-east-1b", "block-us-east-1b", "a100-us-east-1a", "arm-us-east-1b"].map(
           (name) => `eks-${name},ephemeral-storage,160Gi`,
         ),

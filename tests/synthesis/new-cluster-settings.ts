@@ -1,9 +1,16 @@
 import { stageSettings } from "./stage-settings.ts";
 
 const groups = [
-  { name: "h100", type: "p5.48xlarge", max: 2, zones: ["us-east-1a"], diskGb: 1000 },
+  { name: "h100", type: "p5.48xlarge", max: 1, zones: ["us-east-1a", "us-east-1b"], diskGb: 1000, efa: true },
   { name: "a10g", type: "g5.12xlarge", min: 1, max: 3, zones: ["us-east-1a", "us-east-1b"], spot: true },
-  { name: "block", type: "p5e.48xlarge", max: 4, zones: ["us-east-1b"], capacityBlock: "cr-0123456789abcdef0" },
+  {
+    name: "block",
+    type: "p5e.48xlarge",
+    max: 4,
+    zones: ["us-east-1b"],
+    capacityBlock: "cr-0123456789abcdef0",
+    efa: true,
+  },
   {
     name: "a100",
     type: "p4d.24xlarge",

@@ -5,6 +5,7 @@ import type { FunctionsFile } from "../../stacks/compute/functions-file.ts";
 import policyOfStage from "../../stacks/deployer-policy.json" with { type: "json" };
 import { type Check, ofType } from "./checks.ts";
 import { clusterChecks } from "./cluster-checks.ts";
+import { efaChecks } from "./efa-checks.ts";
 import { machineChecks } from "./machine-checks.ts";
 import { newClusterSettings, newClusterStage } from "./new-cluster-settings.ts";
 import { clusterFaults } from "./planted-cluster-faults.ts";
@@ -13,7 +14,7 @@ import { getService } from "./service.ts";
 import { type Resource, synthesizeCluster } from "./synthesize.ts";
 
 const functions = functionsFile as FunctionsFile;
-const all: Readonly<Record<string, Check>> = { ...clusterChecks, ...machineChecks };
+const all: Readonly<Record<string, Check>> = { ...clusterChecks, ...machineChecks, ...efaChecks };
 let resources: readonly Resource[];
 
 beforeAll(async () => {

@@ -14,6 +14,8 @@ const changeRights = (name: RegExp, from: string | RegExp, to: string) =>
     inputs.inlinePolicies[0].policy = inputs.inlinePolicies[0].policy.replace(from, to);
     return inputs;
   });
+const changeInterfaces = (update: (interfaces: readonly Resource["inputs"][]) => readonly Resource["inputs"][]) =>
+  change(template, /h100-us-east-1a/, (inputs) => ({ ...inputs, networkInterfaces: update(inputs.networkInterfaces) }));
 
 /** Mistakes in stacks/cluster, with the check that finds each. */
 export const clusterFaults: Readonly<Record<string, readonly [check: string, fault: Fault]>> = {
@@ -77,6 +79,37 @@ export const clusterFaults: Readonly<Record<string, readonly [check: string, fau
   "machines outside of their reservation": [
     "launchTemplates",
     change(template, /a100/, ({ capacityReservationSpecification, ...inputs }) => inputs),
+  ],
+  "EFA interfaces outside of the cluster's security group": [
+    "efaInterfaces",
+    changeInterfaces((interfaces) => interfaces.map((each) => ({ ...each, securityGroups: ["sg-other"] }))),
+  ],
+  "a network card without EFA": ["efaInterfaces", changeInterfaces((interfaces) => interfaces.slice(0, -1))],
+  "a machine that EKS cannot put into the subnet of its group": [
+    "efaInterfaces",
+    changeInterfaces((interfaces) => interfaces.map((each) => ({ ...each, subnetId: "Cluster-us-east-1a-id" }))),
+  ],
+  "machines of two zones in one placement group": [
+    "placementGroups",
+    change(template, /h100-us-east-1b/, (inputs) => ({
+      ...inputs,
+      placement: { groupName: inputs.placement.groupName.replace("1b", "1a") },
+    })),
+  ],
+  "a Capacity Block in a placement group": [
+    "placementGroups",
+    change(template, /block/, (inputs) => ({ ...inputs, placement: { groupName: "berth-own-cluster-block" } })),
+  ],
+  "a group with EFA in a placement group of another zone": [
+    "placementGroups",
+    change(group, /h100-us-east-1b/, (inputs) => ({
+      ...inputs,
+      launchTemplate: { ...inputs.launchTemplate, id: "Cluster-h100-us-east-1a-id" },
+    })),
+  ],
+  "a group that the autoscaler never starts for jobs with EFA": [
+    "scaleFromZero",
+    change("aws:autoscaling/tag:Tag", /h100.*efa$/, () => undefined),
   ],
   "a group that the autoscaler never starts": [
     "scaleFromZero",
