@@ -34,6 +34,15 @@ it("groups with Amazon Linux get NVIDIA's device plugin in each of their zones, 
   expect(plugin).toContain('"values":["old-eu-west-1a","old-eu-west-1b"]');
 });
 
+it("groups with EFA get its device plugin in each of their zones", async () => {
+  const h100 = { ...group, name: "h100", type: "p5.48xlarge", efa: true };
+  const made = await readOwned({ ...own, EKS_NODE_GROUPS: JSON.stringify([group, h100]) });
+
+  const plugins = made.filter(({ kind }) => kind === "DaemonSet");
+  expect(plugins.map(formatObjectName)).toEqual(["DaemonSet kube-system/aws-efa-k8s-device-plugin"]);
+  expect(JSON.stringify(plugins)).toContain('"values":["h100-eu-west-1a","h100-eu-west-1b"]');
+});
+
 const badGateway = {
   ...own,
   EKS_NODE_GROUPS: JSON.stringify([group]),

@@ -66,8 +66,15 @@ async function readOwnCluster(
   return fillOwnCluster(await readManifests(join(folder, "own-cluster")), {
     clusterName: eksCluster,
     region: AWS_REGION,
-    groupsWithoutPlugin: groups.filter(lacksPlugin).flatMap((each) => each.zones.map((zone) => `${each.name}-${zone}`)),
+    groupsOfPlugins: {
+      "nvidia-device-plugin": listNodeGroups(groups.filter(lacksPlugin)),
+      "aws-efa-k8s-device-plugin": listNodeGroups(groups.filter(({ efa }) => efa)),
+    },
   });
+}
+
+function listNodeGroups(groups: readonly NodeGroup[]): string[] {
+  return groups.flatMap(({ name, zones }) => zones.map((zone) => `${name}-${zone}`));
 }
 
 /**

@@ -6,12 +6,21 @@ import { fillOwnCluster } from "./own-cluster.ts";
 const manifests = await readManifests(
   fileURLToPath(new URL("../../../deploy/kubernetes/own-cluster", import.meta.url)),
 );
-const setup = { clusterName: "berth-dev", region: "eu-west-1", groupsWithoutPlugin: ["old-eu-west-1a"] };
-const podOf = (kind: string, groupsWithoutPlugin = setup.groupsWithoutPlugin) =>
-  fillOwnCluster(manifests, { ...setup, groupsWithoutPlugin }).find((each) => each.kind === kind)?.spec;
+const setup = {
+  clusterName: "berth-dev",
+  region: "eu-west-1",
+  groupsOfPlugins: {
+    "nvidia-device-plugin": ["old-eu-west-1a"],
+    "aws-efa-k8s-device-plugin": ["h100-eu-west-1b"],
+  },
+};
+const specOf = (kind: string, name: string, groupsOfPlugins = setup.groupsOfPlugins) =>
+  fillOwnCluster(manifests, { ...setup, groupsOfPlugins }).find(
+    (each) => each.kind === kind && each.metadata.name === name,
+  )?.spec;
 
 it("the autoscaler finds the groups of its own cluster, and runs on the system's machines as its account", () => {
-  expect(podOf("Deployment")).toMatchObject({
+  expect(specOf("Deployment", "cluster-autoscaler")).toMatchObject({
     template: {
       spec: {
         serviceAccountName: "cluster-autoscaler",
@@ -31,19 +40,23 @@ it("the autoscaler finds the groups of its own cluster, and runs on the system's
   expect(accounts.map(formatObjectName)).toEqual(["ServiceAccount kube-system/cluster-autoscaler"]);
 });
 
-it("NVIDIA's device plugin runs on the groups whose AMI lacks it, and is left out if there is none", () => {
-  const terms = [
-    { matchExpressions: [{ key: "eks.amazonaws.com/nodegroup", operator: "In", values: ["old-eu-west-1a"] }] },
-  ];
-  expect(podOf("DaemonSet")).toMatchObject({
+it.each([
+  ["nvidia-device-plugin", "old-eu-west-1a"],
+  ["aws-efa-k8s-device-plugin", "h100-eu-west-1b"],
+] as const)("%s runs on its groups, and is left out if there is none", (name, group) => {
+  const terms = [{ matchExpressions: [{ key: "eks.amazonaws.com/nodegroup", operator: "In", values: [group] }] }];
+  expect(specOf("DaemonSet", name)).toMatchObject({
     template: {
       spec: {
         affinity: { nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: terms } } },
+        // Machines with GPUs have this taint.
+        tolerations: [{ key: "nvidia.com/gpu", operator: "Exists", effect: "NoSchedule" }],
       },
     },
   });
-  expect(podOf("DaemonSet", [])).toBeUndefined();
-  expect(podOf("Deployment", [])).toBeDefined();
+  const withoutGroups = { ...setup.groupsOfPlugins, [name]: [] };
+  expect(specOf("DaemonSet", name, withoutGroups)).toBeUndefined();
+  expect(specOf("Deployment", "cluster-autoscaler", withoutGroups)).toBeDefined();
 });
 
 it("images are pinned, and no example is left", () => {
@@ -53,6 +66,7 @@ it("images are pinned, and no example is left", () => {
   expect(filled).not.toMatch(/set-this|\/CLUSTER"/);
   expect([...filled.matchAll(/"image":"([^"]+)"/g)].map(([, image]) => image)).toEqual([
     expect.stringMatching(/:v1\.35\.\d+$/),
+    expect.stringMatching(/:v\d+\.\d+\.\d+$/),
     expect.stringMatching(/:v\d+\.\d+\.\d+$/),
   ]);
 });

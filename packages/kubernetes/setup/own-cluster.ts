@@ -4,20 +4,20 @@ import type { Manifest } from "./manifests.ts";
 export interface OwnClusterSetup {
   readonly clusterName: string;
   readonly region: string;
-  /** Node groups with GPUs whose AMI lacks NVIDIA's device plugin. */
-  readonly groupsWithoutPlugin: readonly string[];
+  /** Node groups on which each device plugin runs, by the name of its DaemonSet. */
+  readonly groupsOfPlugins: Readonly<Record<PluginName, readonly string[]>>;
 }
 
-/**
- * Returns the objects of deploy/kubernetes/own-cluster with what a stage knows. Leaves the device plugin out if each AMI
- * brings it.
- */
+/** Device plugins of deploy/kubernetes/own-cluster: NVIDIA's for AMIs that lack it, and AWS's for EFA. */
+type PluginName = "nvidia-device-plugin" | "aws-efa-k8s-device-plugin";
+
+/** Returns the objects of deploy/kubernetes/own-cluster with what a stage knows. Leaves out a device plugin without groups. */
 export function fillOwnCluster(manifests: readonly Manifest[], setup: OwnClusterSetup): Manifest[] {
-  const { groupsWithoutPlugin } = setup;
   return manifests.flatMap((manifest) => {
     if (manifest.kind === "Deployment") return [fillAutoscaler(manifest, setup)];
     if (manifest.kind !== "DaemonSet") return [manifest];
-    return groupsWithoutPlugin.length === 0 ? [] : [fillPlugin(manifest, groupsWithoutPlugin)];
+    const groups = setup.groupsOfPlugins[manifest.metadata.name as PluginName];
+    return groups.length === 0 ? [] : [fillPlugin(manifest, groups)];
   });
 }
 
