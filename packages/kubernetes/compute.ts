@@ -34,6 +34,7 @@ import { failedPulls, podRefusals } from "./status/events.ts";
 import { toMachineStatus } from "./status/machine-status.ts";
 import { toObservation } from "./status/observation.ts";
 import { asRefused } from "./status/refusal.ts";
+import { runningPulls } from "./status/running-pulls.ts";
 import { scaleUps } from "./status/scale-up.ts";
 import { missingVolumes, unmountedVolumes } from "./volumes/missing-volumes.ts";
 import { followRuns } from "./watch/changes.ts";
@@ -84,12 +85,10 @@ export function kubernetesCompute(options: KubernetesComputeOptions): Compute {
     lists: sharedLists(client, paths),
     known: knownPods(),
   };
-  const [refusals, pulls, missing] = [podRefusals(place, now), failedPulls(place, now), missingVolumes(place, now)];
-  const [unmounted, scaled] = [unmountedVolumes(place, now), scaleUps(place, now)];
   const recent = recentRuns(now);
   const readRecentNodes = recentNodes(client, now);
   const slices = nodeSlices();
-  const observing = { refusals, pulls, missing, unmounted, scaled, sshPort, recent, readRecentNodes, watchesGpus };
+  const observing = { events: eventReaders(place, now), sshPort, recent, readRecentNodes, watchesGpus };
   const commands = kubernetesCommands(place);
   const offers = {
     nodeTypes: options.nodeTypes,
@@ -141,13 +140,20 @@ export function kubernetesCompute(options: KubernetesComputeOptions): Compute {
   };
 }
 
+function eventReaders(place: ClusterContext, now: () => number) {
+  return {
+    refusals: podRefusals(place, now),
+    failedPulls: failedPulls(place, now),
+    runningPulls: runningPulls(place, now),
+    missingVolumes: missingVolumes(place, now),
+    unmountedVolumes: unmountedVolumes(place, now),
+    scaleUps: scaleUps(place, now),
+  };
+}
+
 interface Observing {
   readonly now: number;
-  readonly refusals: ReturnType<typeof podRefusals>;
-  readonly pulls: ReturnType<typeof failedPulls>;
-  readonly missing: ReturnType<typeof missingVolumes>;
-  readonly unmounted: ReturnType<typeof unmountedVolumes>;
-  readonly scaled: ReturnType<typeof scaleUps>;
+  readonly events: ReturnType<typeof eventReaders>;
   readonly sshPort: number | undefined;
   readonly recent: RecentRuns;
   readonly readRecentNodes: ReadNodes;
@@ -158,7 +164,7 @@ interface Observing {
 async function observeRun(
   place: ClusterContext,
   id: RunId,
-  { now, refusals, pulls, missing, unmounted, scaled, sshPort, recent, readRecentNodes, watchesGpus }: Observing,
+  { now, events, sshPort, recent, readRecentNodes, watchesGpus }: Observing,
 ): Promise<Observation | undefined> {
   const recentEnd = recent.findEnd(id);
   if (recentEnd) return recentEnd;
@@ -168,17 +174,18 @@ async function observeRun(
   const [job] = jobs;
   const idle = jobs.find((job, at) => job && isLiving(job) && !pods.some((pod) => getMachine(pod) === at));
   const shares = job ? readShares(job) : [];
-  const [nodes, podRefusal, failed, missingVolume, unmountedVolume, scaleUp] = await Promise.all([
+  const [nodes, podRefusal, failed, missingVolume, unmountedVolume, scaleUp, pull] = await Promise.all([
     // Read nodes afresh when the cluster ends a pod: a reclaimed machine says why only seconds before its pods go.
     pods.every(isLeftAlone) ? readRecentNodes(listNodeNames(objects)) : readNodes(place.client, listNodeNames(objects)),
-    idle ? refusals(idle) : null,
-    pulls(pods.filter((pod) => toMachineStatus(pod).unpulled !== null)),
-    missing(pods),
-    unmounted(pods),
+    idle ? events.refusals(idle) : null,
+    events.failedPulls(pods.filter((pod) => toMachineStatus(pod).unpulled !== null)),
+    events.missingVolumes(pods),
+    events.unmountedVolumes(pods),
     // An autoscaler makes no machine for a pod that must be on one which exists.
-    scaled(pods.filter((pod) => shares[getMachine(pod)]?.node === null)),
+    events.scaleUps(pods.filter((pod) => shares[getMachine(pod)]?.node === null)),
+    events.runningPulls(pods),
   ]);
-  const failures = { podRefusal, missingVolume, unmountedVolume, scaleUp, failedPulls: failed };
+  const failures = { podRefusal, missingVolume, unmountedVolume, scaleUp, pull, failedPulls: failed };
   const seen = toObservation(objects, { now, nodes, ...failures });
   const isOver = seen !== undefined && endedByItself(seen);
   const unkept = isOver ? undefined : unkeptNodes(job, boundNodes(objects, nodes));

@@ -105,6 +105,22 @@ describe("a job whose image its node cannot get", () => {
     expect(ended).toMatchObject({ started: false, exitCode: null, reason: "Image not found" });
   });
 
+  it("says what is pulled and since when", async () => {
+    const image = "localhost:5001/team/slow:1";
+    const [node] = fixture.cluster.nodes;
+    const registry = node?.machine.start("registry", process.execPath, ["-e", silentRegistry]);
+    const run = await fixture.applied({ image });
+
+    const seen = await fixture.until(run, (seen) => seen !== undefined && seen.reason !== null);
+    // A kubelet removes no pod before its pull has ended.
+    registry?.signal("SIGKILL");
+
+    expect(seen).toMatchObject({ state: "image", started: false });
+    expect(seen?.reason?.replaceAll(/\d+-\d+-\d+ \d+:\d+/g, "<time>")).toBe(
+      `Pulling its image since <time> UTC: ${image}`,
+    );
+  });
+
   it("waits and says why if the registry does not answer", async () => {
     const run = await fixture.applied({ image: "localhost:1/team/none:1" });
 
@@ -127,6 +143,9 @@ require("node:http")
   })
   .listen(5000, "127.0.0.1");
 `;
+
+/** Registry that takes connections and never answers. */
+const silentRegistry = `require("node:net").createServer().listen(5001, "127.0.0.1");`;
 
 describe("the port of a job on a real node", () => {
   it("delivers the first bytes of every answer", async () => {

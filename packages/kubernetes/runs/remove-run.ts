@@ -189,6 +189,7 @@ function isUnbound(objects: RunObjects): boolean {
     scaleUp: null,
     missingVolume: null,
     unmountedVolume: null,
+    pull: null,
     failedPulls: 0,
   });
   if (seen) return seen.state === "unbound";

@@ -50,7 +50,16 @@ function seen(change: { readonly pod?: Partial<Pod["status"]>; readonly node?: N
   const nodes = change.node === null ? [] : [change.node ?? node];
   const observed = toObservation(
     { jobs: [job], pods },
-    { now: 0, nodes, podRefusal: null, scaleUp: null, missingVolume: null, unmountedVolume: null, failedPulls: 0 },
+    {
+      now: 0,
+      nodes,
+      podRefusal: null,
+      scaleUp: null,
+      pull: null,
+      missingVolume: null,
+      unmountedVolume: null,
+      failedPulls: 0,
+    },
   );
   return { mark: observed?.nodes[0]?.mark, rest: withoutMarks(observed) };
 }
@@ -112,6 +121,7 @@ describe("the mark of a run", () => {
         nodes: [node],
         podRefusal: null,
         scaleUp: null,
+        pull: null,
         missingVolume: null,
         unmountedVolume: null,
         failedPulls: 0,

@@ -5,7 +5,7 @@ import { parseTime } from "./end-reason.ts";
 import { type AdmissionDenied, asSentence, podRefusalIn } from "./refusal.ts";
 
 export interface KubeEvent extends KubeObject {
-  readonly involvedObject: { readonly name?: string; readonly uid?: string };
+  readonly involvedObject: { readonly name?: string; readonly uid?: string; readonly fieldPath?: string };
   readonly reason?: string;
   readonly message?: string;
   readonly source?: { readonly component?: string };

@@ -51,6 +51,7 @@ it.each([
       nodes: [node],
       podRefusal: null,
       scaleUp: null,
+      pull: null,
       missingVolume: null,
       unmountedVolume: null,
       failedPulls: 0,
@@ -76,7 +77,15 @@ it.each<[string, string | null, string | null, true | undefined]>([
 ])("an unbound run reports whether it lacks a volume: %s", (_, message, missingVolume, lacksVolume) => {
   const conditions = message === null ? [] : [{ type: "PodScheduled", status: "False", message }];
   const waiting: Pod = { ...pod, spec: {}, status: { phase: "Pending", conditions } };
-  const around = { now: 0, nodes: [], podRefusal: null, scaleUp: null, unmountedVolume: null, failedPulls: 0 };
+  const around = {
+    now: 0,
+    nodes: [],
+    podRefusal: null,
+    scaleUp: null,
+    pull: null,
+    unmountedVolume: null,
+    failedPulls: 0,
+  };
 
   const seen = toObservation({ jobs: [job], pods: [waiting] }, { ...around, missingVolume });
 
@@ -84,7 +93,15 @@ it.each<[string, string | null, string | null, true | undefined]>([
 });
 
 it("says why a machine has no volume yet, unless its pod gives a reason", () => {
-  const around = { now: 0, nodes: [], podRefusal: null, scaleUp: null, missingVolume: null, failedPulls: 0 };
+  const around = {
+    now: 0,
+    nodes: [],
+    podRefusal: null,
+    scaleUp: null,
+    pull: null,
+    missingVolume: null,
+    failedPulls: 0,
+  };
   const unmountedVolume = "Its volume could not be attached yet: no volume vol-1";
   const seen = (state: object) =>
     toObservation(
@@ -103,6 +120,7 @@ it("claims no limit of processes and no version of cgroups, which only the node 
     nodes: [],
     podRefusal: null,
     scaleUp: null,
+    pull: null,
     missingVolume: null,
     unmountedVolume: null,
     failedPulls: 0,
@@ -130,6 +148,7 @@ it.each([
         nodes: [],
         podRefusal: null,
         scaleUp: null,
+        pull: null,
         missingVolume: null,
         unmountedVolume: null,
         failedPulls: 0,
@@ -160,7 +179,14 @@ it.each<[string, NonNullable<Pod["status"]>, Node, true | undefined]>([
 ])("a run that ends by %s says whether it was taken from its machine", (_, status, node, isDisrupted) => {
   const deletionTimestamp = status.conditions ? { deletionTimestamp: "2026-01-01T12:00:30Z" } : {};
   const taken: Pod = { ...pod, metadata: { ...pod.metadata, ...deletionTimestamp }, status };
-  const around = { podRefusal: null, scaleUp: null, missingVolume: null, unmountedVolume: null, failedPulls: 0 };
+  const around = {
+    podRefusal: null,
+    scaleUp: null,
+    pull: null,
+    missingVolume: null,
+    unmountedVolume: null,
+    failedPulls: 0,
+  };
 
   const seen = toObservation({ jobs: [job], pods: [taken] }, { ...around, now: 0, nodes: [node] });
 
@@ -177,7 +203,14 @@ it.each<[string, object, true | undefined]>([
   const metadata = { ...job.metadata, annotations: { ...job.metadata.annotations, "berth/bound": bound } };
   const status = { conditions: [{ type: "Ready", status: "True" }] };
   const nodes = [{ ...onNode, spec, status }];
-  const around = { podRefusal: null, scaleUp: null, missingVolume: null, unmountedVolume: null, failedPulls: 0 };
+  const around = {
+    podRefusal: null,
+    scaleUp: null,
+    pull: null,
+    missingVolume: null,
+    unmountedVolume: null,
+    failedPulls: 0,
+  };
 
   const seen = toObservation(
     { jobs: [{ ...job, metadata, status: { conditions } }], pods: [] },

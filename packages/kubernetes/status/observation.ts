@@ -18,6 +18,8 @@ export interface Surroundings {
   readonly missingVolume: string | null;
   readonly unmountedVolume: string | null;
   readonly scaleUp: ScaleUp | null;
+  /** Which image is pulled. */
+  readonly pull: string | null;
   readonly failedPulls: number;
 }
 
@@ -36,7 +38,7 @@ export function toObservation(objects: RunObjects, surroundings: Surroundings): 
   const end = endOfRun(machines) ?? endOfUnstarted(statuses, surroundings);
   const nodes = boundNodes(objects, surroundings.nodes);
   return {
-    state: end ? "ended" : livingState(statuses),
+    state: end ? "ended" : livingState(statuses, surroundings),
     started: statuses.some(({ started }) => started) || end?.started === true,
     exitCode: end?.exitCode ?? null,
     endedAt: end?.endedAt ?? null,
@@ -45,6 +47,8 @@ export function toObservation(objects: RunObjects, surroundings: Surroundings): 
       : (surroundings.missingVolume ??
         surroundings.scaleUp?.words ??
         statuses.find(({ reason }) => reason !== null)?.reason ??
+        // A node pulls once it has mounted the volumes, so an older failure of a mount is over.
+        surroundings.pull ??
         surroundings.unmountedVolume ??
         surroundings.podRefusal?.words ??
         null),
@@ -138,8 +142,10 @@ function listMachines(source: KubeObject, { jobs, pods }: RunObjects): SeenMachi
 
 const order: readonly RunState[] = ["unbound", "image", "container", "probe", "ready"];
 
-function livingState(statuses: readonly MachineStatus[]): RunState {
-  return order.find((state) => statuses.some((status) => status.state === state)) ?? "ready";
+/** With an init container, a kubelet reports `PodInitializing` also while it pulls the image of the main container. */
+function livingState(statuses: readonly MachineStatus[], { pull }: Surroundings): RunState {
+  const first = order.find((state) => statuses.some((status) => status.state === state)) ?? "ready";
+  return first === "container" && pull !== null ? "image" : first;
 }
 
 function findAddress(machine: SeenMachine | undefined, nodes: readonly Node[]): Observation["address"] {
