@@ -41,6 +41,11 @@ test.each([
   ["dev", { LOGIN_SERVER_ID: "a b" }, "LOGIN_SERVER_ID must be 1 to 128 letters"],
   ["dev", { NODE_TYPES: "a=b" }, "NODE_TYPES must name known types"],
   ["dev", { MACHINE_RESOURCES: "cpu" }, "MACHINE_RESOURCES must be none, or resources like vpc.amazonaws.com/efa"],
+  [
+    "dev",
+    { PREPULL_IMAGES: "torch:2,docker://a" },
+    "PREPULL_IMAGES must be the name of an image: Image must not begin",
+  ],
   ["dev", { POD_CAPABILITIES: "SYS_ADMIN" }, "POD_CAPABILITIES must be capabilities among SYS_PTRACE, IPC_LOCK"],
   ["dev", { POD_PATCH: '{"spec":{"hostPID":true}}' }, "Refused: spec.hostPID"],
   [
@@ -161,10 +166,10 @@ test("a gateway is private with GATEWAY_ACCESS=private, which no function is tol
   expect(stage.settings).not.toHaveProperty("GATEWAY_ACCESS");
 });
 
-/** Settings of the embedded stack and of the gateway, settings that the stage itself creates, and secrets. */
+/** Settings of the embedded stack, of the gateway and of cluster:apply, settings that the stage itself creates, and secrets. */
 const elsewhere =
   `HOST_KEY_FILE ALLOWED_SOURCES DRAIN_SECONDS PORT METRICS_PORT SSH_PORT BERTH_HOME LOG_FORMAT LOG_LEVEL BERTH_OPEN LOCAL_USERS LOCAL_NODES
-  SHARE_WITHOUT_MEMORY_LIMIT
+  SHARE_WITHOUT_MEMORY_LIMIT PREPULL_IMAGES
   COMPUTE KUBECONFIG KUBE_CONTEXT CLUSTER_SSH INGRESS_CLASS INGRESS_ANNOTATIONS LOCAL_PATH SWEEP_SECONDS
   NOVITA_CATALOGUE TABLE_NAME WORK_QUEUE_URL POOLS_QUEUE_URL WEBHOOKS_QUEUE_URL ORIGIN_SECRETS WEBHOOK_SECRET
   SEALER_KEY_ID BLOBS_BUCKET AWS_REGION AWS_ENDPOINT_URL_STS AWS_ENDPOINT_URL_KMS AWS_ENDPOINT_URL_S3

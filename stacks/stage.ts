@@ -96,6 +96,8 @@ const passedOn = [
   "WEBHOOK_ALLOW",
 ] as const;
 const place = ["AWS_REGION"] as const;
+/** Settings that only `npm run cluster:apply` reads. */
+const applied = ["PREPULL_IMAGES"] as const;
 
 /**
  * Reads a stage from the environment, which SST fills from `.env` and `.env.<stage>`. Throws one message that names
@@ -104,7 +106,7 @@ const place = ["AWS_REGION"] as const;
  */
 export function readStage(name: string, written: Environment): Stage {
   const environment = resolveCluster(name, written);
-  const problems = problemsOnLambda([...passedOn, ...place], environment, allSettingSchemas);
+  const problems = problemsOnLambda([...passedOn, ...place, ...applied], environment, allSettingSchemas);
   // The stage is part of all resource names, and the end of a label on the cluster.
   if (!/^[a-z]([a-z0-9-]{0,18}[a-z0-9])?$/.test(name)) {
     problems.push("  the stage must be 1 to 20 of a-z, 0-9 and -, a letter first and no - at its end");

@@ -14,8 +14,8 @@ const help = `Applies deploy/kubernetes to the cluster of a stage. Shows what ch
   npm run cluster:apply -- --stage dev          the cluster that .env.dev names (EKS_CLUSTER), as your AWS identity
   KUBECONFIG=<file> npm run cluster:apply       another cluster, as the file says; KUBE_CONTEXT chooses its context
 
-POD_CAPABILITIES of the stage, or of this shell, adds deploy/kubernetes/capabilities. A stage with ACCESS=gateway adds
-deploy/kubernetes/gateway.
+POD_CAPABILITIES of the stage, or of this shell, adds deploy/kubernetes/capabilities, and PREPULL_IMAGES adds
+deploy/kubernetes/prepull. A stage with ACCESS=gateway adds deploy/kubernetes/gateway.
 
   --diff                 only show what would change; exit code 1 if something would
   --yes                  do not ask

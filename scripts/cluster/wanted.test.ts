@@ -34,6 +34,7 @@ it("groups with Amazon Linux get NVIDIA's device plugin in each of their zones, 
   expect(plugin).toContain('"values":["old-eu-west-1a","old-eu-west-1b"]');
 });
 
+<<<<<<< HEAD
 it("groups with EFA get its device plugin in each of their zones", async () => {
   const h100 = { ...group, name: "h100", type: "p5.48xlarge", efa: true };
   const made = await readOwned({ ...own, EKS_NODE_GROUPS: JSON.stringify([group, h100]) });
@@ -41,6 +42,27 @@ it("groups with EFA get its device plugin in each of their zones", async () => {
   const plugins = made.filter(({ kind }) => kind === "DaemonSet");
   expect(plugins.map(formatObjectName)).toEqual(["DaemonSet kube-system/aws-efa-k8s-device-plugin"]);
   expect(JSON.stringify(plugins)).toContain('"values":["h100-eu-west-1a","h100-eu-west-1b"]');
+=======
+const prepull = { PREPULL_IMAGES: "torch:2, jax:1", TOOLS_IMAGE: "tools:1" };
+
+it.each([
+  ["a stage", readStage("dev", { ...settings, EKS_CLUSTER: "gpus" }), "DaemonSet berth-environments/berth-dev-prepull"],
+  ["no stage", undefined, "DaemonSet berth-environments/berth-prepull"],
+])("images to pull ahead add one DaemonSet for %s", async (_, stage, name) => {
+  const { shared, owned } = await readWanted({ ...settings, ...prepull }, stage);
+
+  const made = stage ? (owned?.manifests ?? []) : shared;
+  expect(made.map(formatObjectName).filter((each) => each.startsWith("DaemonSet"))).toEqual([name]);
+});
+
+it("images to pull ahead need the tools image, and valid names", async () => {
+  await expect(readWanted({ PREPULL_IMAGES: "torch:2" }, undefined)).rejects.toThrow(
+    "PREPULL_IMAGES needs TOOLS_IMAGE",
+  );
+  await expect(readWanted({ ...prepull, PREPULL_IMAGES: "torch:2,Torch" }, undefined)).rejects.toThrow(
+    "PREPULL_IMAGES must be the name of an image",
+  );
+>>>>>>> 5449bbbe (Pull images ahead on machines with GPUs)
 });
 
 const badGateway = {

@@ -9,6 +9,7 @@ import type { OwnedManifests } from "#kubernetes/setup/apply.ts";
 import { fillGateway, type GatewaySetup } from "#kubernetes/setup/gateway.ts";
 import { type Manifest, overlayManifests, readManifests } from "#kubernetes/setup/manifests.ts";
 import { fillOwnCluster } from "#kubernetes/setup/own-cluster.ts";
+import { fillPrepull } from "#kubernetes/setup/prepull.ts";
 import type { NodeGroup } from "../../stacks/cluster/node-group-schema.ts";
 import { chooseAmi } from "../../stacks/cluster/node-groups.ts";
 import type { Stage } from "../../stacks/stage.ts";
@@ -38,7 +39,8 @@ export class GatewaySettingsError extends Error {
 }
 
 /**
- * Returns the objects of deploy/kubernetes. A stage adds its gateway, and those of a cluster that it makes. Throws
+ * Returns the objects of deploy/kubernetes. A stage adds its gateway, and those of a cluster that it makes. Each stage
+ * on a cluster has its own images to pull ahead. Throws
  * `GatewaySettingsError`, or an error that names other bad settings.
  */
 export async function readWanted(settings: Settings, stage: Stage | undefined): Promise<Wanted> {
@@ -46,15 +48,40 @@ export async function readWanted(settings: Settings, stage: Stage | undefined): 
   const base = await readManifests(folder);
   const capabilities = POD_CAPABILITIES.length > 0 ? await readManifests(join(folder, "capabilities")) : [];
   const shared = overlayManifests(base, capabilities);
-  if (!stage) return { shared, owned: undefined };
+  const prepull = await readPrepull(settings, stage?.tableName);
+  if (!stage) return { shared: [...shared, ...prepull], owned: undefined };
   const cluster = stage.newCluster ? await readOwnCluster(settings, stage, stage.newCluster.groups) : [];
-  const others = { shared, owned: { deployment: stage.tableName, manifests: cluster } };
+  const others = { shared, owned: { deployment: stage.tableName, manifests: [...cluster, ...prepull] } };
   if (!stage.gateway) return others;
   const setup = await readSetup(settings, stage).catch((error: unknown) => {
     throw new GatewaySettingsError(error, others);
   });
   const gateway = fillGateway(await readManifests(join(folder, "gateway")), setup);
-  return { shared, owned: { ...others.owned, manifests: [...cluster, ...gateway] } };
+  return { shared, owned: { ...others.owned, manifests: [...others.owned.manifests, ...gateway] } };
+}
+
+const prepullNames = [
+  "PREPULL_IMAGES",
+  "TOOLS_IMAGE",
+  "NODE_TYPES",
+  "NODE_TOLERATIONS",
+  "IMAGE_PULL_SECRETS",
+  "POD_PATCH",
+] as const satisfies ConfigName[];
+
+async function readPrepull(settings: Settings, deployment: string | undefined): Promise<Manifest[]> {
+  const config = readConfigOf(allSettingSchemas, prepullNames, settings);
+  const { PREPULL_IMAGES: images, TOOLS_IMAGE: toolsImage } = config;
+  if (images.length === 0) return [];
+  if (!toolsImage) throw new Error("PREPULL_IMAGES needs TOOLS_IMAGE, whose program sleeps in each of the images");
+  return fillPrepull(await readManifests(join(folder, "prepull")), {
+    images,
+    toolsImage,
+    deployment,
+    nodeTypes: config.NODE_TYPES,
+    tolerations: config.NODE_TOLERATIONS,
+    pods: { pullSecrets: config.IMAGE_PULL_SECRETS, patch: config.POD_PATCH },
+  });
 }
 
 async function readOwnCluster(

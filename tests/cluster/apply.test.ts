@@ -234,6 +234,21 @@ describe("npm run cluster:apply", () => {
     ]);
   });
 
+  it("adds the images to pull ahead, and deletes their DaemonSet without them", async () => {
+    const [prepull, name] = [
+      { PREPULL_IMAGES: "torch:2", TOOLS_IMAGE: "tools:1" },
+      "DaemonSet berth-environments/berth-prepull",
+    ];
+
+    const added = await runWith(prepull, "--yes");
+    const again = await runWith(prepull, "--diff");
+    const removed = await run("--yes");
+
+    expect(added).toMatchObject({ code: 0, stdout: `+ ${name}\n= ${manifests.length} objects are as wanted\n` });
+    expect(again).toMatchObject({ code: 0, stdout: `= ${manifests.length + 1} objects are as wanted\n` });
+    expect(removed.stdout).toContain(`- ${name}: of a former version\n`);
+  });
+
   it("shows a value that somebody wrote without its control characters", async () => {
     const path = "/apis/scheduling.k8s.io/v1/priorityclasses/berth-environment";
     must(await cluster.admin.patch(path, { description: "\u001b[2Jpay\u009b1A\u202eme" }));

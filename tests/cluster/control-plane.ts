@@ -40,7 +40,7 @@ export interface ControlPlaneOptions {
   readonly nodePorts?: string;
   /** Whether its controller manager attaches volumes to nodes. Default: no, since pretend nodes mount without that. */
   readonly attachesVolumes?: boolean;
-  /** Whether its controller manager runs Deployments. Default: no. */
+  /** Whether its controller manager runs Deployments and DaemonSets. Default: no. */
   readonly runsDeployments?: boolean | undefined;
 }
 
@@ -206,7 +206,7 @@ function controllerFlags({ home, nodeGraceSeconds, attachesVolumes, runsDeployme
     "ttl-after-finished-controller",
     "clusterrole-aggregation-controller",
     ...(attachesVolumes ? ["persistentvolume-attach-detach-controller"] : []),
-    ...(runsDeployments ? ["deployment-controller", "replicaset-controller"] : []),
+    ...(runsDeployments ? ["deployment-controller", "replicaset-controller", "daemonset-controller"] : []),
   ];
   return [
     `--kubeconfig=${join(home, "controllers.kubeconfig")}`,

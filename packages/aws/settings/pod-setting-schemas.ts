@@ -8,6 +8,7 @@ import {
   podPatch,
   sharedClaims,
 } from "./pod-setting-forms.ts";
+import { images } from "./setting-forms.ts";
 import { settingSchemas } from "./setting-schemas.ts";
 
 /**
@@ -23,6 +24,7 @@ const podSettingSchemas = {
   POD_NETWORK_ALLOW: podNetworkAllow,
   SHARED_CLAIMS: sharedClaims,
   POD_PATCH: () => podPatch().optional(),
+  PREPULL_IMAGES: () => images().default([]),
 };
 
 /** Schemas of all settings. */
