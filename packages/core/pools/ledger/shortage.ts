@@ -75,7 +75,7 @@ export function zoneForVolume(
 
 /** Counts all runs that return during the pause as one try: they waited at the same time. */
 function afterFailedTry(before: Shortage | undefined, { at, lacks }: Pick<FailedTry, "at" | "lacks">): Shortage {
-  if (before && at <= before.until) return before;
+  if (before && at < before.until) return before;
   const count = before && at - before.until < REMEMBERED_MS ? before.count + 1 : 1;
   const longest = lacks ? LONGEST_PAUSE_WITH_CAUSE_MS : LONGEST_PAUSE_MS;
   const until = at + Math.min(LEAST_PAUSE_MS * 2 ** (count - 1), longest);
