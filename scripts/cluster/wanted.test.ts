@@ -34,7 +34,6 @@ it("groups with Amazon Linux get NVIDIA's device plugin in each of their zones, 
   expect(plugin).toContain('"values":["old-eu-west-1a","old-eu-west-1b"]');
 });
 
-<<<<<<< HEAD
 it("groups with EFA get its device plugin in each of their zones", async () => {
   const h100 = { ...group, name: "h100", type: "p5.48xlarge", efa: true };
   const made = await readOwned({ ...own, EKS_NODE_GROUPS: JSON.stringify([group, h100]) });
@@ -42,7 +41,8 @@ it("groups with EFA get its device plugin in each of their zones", async () => {
   const plugins = made.filter(({ kind }) => kind === "DaemonSet");
   expect(plugins.map(formatObjectName)).toEqual(["DaemonSet kube-system/aws-efa-k8s-device-plugin"]);
   expect(JSON.stringify(plugins)).toContain('"values":["h100-eu-west-1a","h100-eu-west-1b"]');
-=======
+});
+
 const prepull = { PREPULL_IMAGES: "torch:2, jax:1", TOOLS_IMAGE: "tools:1" };
 
 it.each([
@@ -62,7 +62,6 @@ it("images to pull ahead need the tools image, and valid names", async () => {
   await expect(readWanted({ ...prepull, PREPULL_IMAGES: "torch:2,Torch" }, undefined)).rejects.toThrow(
     "PREPULL_IMAGES must be the name of an image",
   );
->>>>>>> 5449bbbe (Pull images ahead on machines with GPUs)
 });
 
 const badGateway = {
