@@ -1,3 +1,4 @@
+import * as z from "zod";
 import {
   machineResources,
   machineTypes,
@@ -8,16 +9,18 @@ import {
   podPatch,
   sharedClaims,
 } from "./pod-setting-forms.ts";
-import { images } from "./setting-forms.ts";
+import { flag, images } from "./setting-forms.ts";
 import { settingSchemas } from "./setting-schemas.ts";
 
 /**
- * The large schemas of settings of pods and machines, explained in .env.example. Few functions need them, and code delays
- * an init.
+ * The schemas of settings of pods and machines, explained in .env.example. Few functions need them, and code delays an
+ * init.
  */
 const podSettingSchemas = {
   MACHINE_TYPES: () => machineTypes().default(""),
   NODE_TYPES: nodeTypes,
+  POD_CPU_LIMIT: () => z.enum(["share", "none"], { error: "must be share or none" }).default("share"),
+  POD_USER_NAMESPACES: () => flag().default(false),
   MACHINE_RESOURCES: machineResources,
   NEW_MACHINE_RESOURCES: newMachineResources,
   POD_CAPABILITIES: podCapabilities,

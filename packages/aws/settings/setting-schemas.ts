@@ -16,7 +16,7 @@ import {
   text,
 } from "./setting-forms.ts";
 
-/** Schemas of all settings but the large ones of pods (pod-setting-schemas.ts), explained in .env.example. Each is created on use, to shorten a function's init. */
+/** Schemas of all settings but those of pods (pod-setting-schemas.ts), explained in .env.example. Each is created on use, to shorten a function's init. */
 export const settingSchemas = {
   TABLE_NAME: () => text(/^[a-zA-Z0-9_.-]{3,255}$/, "must be a table name").default("berth"),
   WORK_QUEUE_URL: () => z.url({ protocol: /^https?$/, error: "must be the URL of a queue" }),
@@ -105,10 +105,8 @@ export const settingSchemas = {
   LOCAL_PATH: () => z.string().optional(),
   COMPUTE: () => z.enum(["process", "kubernetes"], { error: "must be process or kubernetes" }).default("process"),
   POD_GRACE_SECONDS: () => number({ min: 1, max: 600, whole: true }).default(10),
-  POD_CPU_LIMIT: () => z.enum(["share", "none"], { error: "must be share or none" }).default("share"),
   IMAGE_PULL_SECRETS: () =>
     list(/^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/, "names of Secrets of the namespace berth-environments").default([]),
-  POD_USER_NAMESPACES: () => flag().default(false),
   KUBECONFIG: () => z.string().optional(),
   KUBE_CONTEXT: () => z.string().optional(),
   TOOLS_IMAGE: () => image().optional(),
