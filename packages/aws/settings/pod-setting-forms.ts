@@ -3,7 +3,7 @@ import * as z from "zod";
 import { findInstanceType } from "#core/fleet.ts";
 import { findTypesProblem } from "#core/machine-types-problem.ts";
 import { metadataAddresses } from "#core/metadata-addresses.ts";
-import { jsonIn, list } from "./setting-forms.ts";
+import { image, jsonIn, list } from "./setting-forms.ts";
 
 /** Checks MACHINE_TYPES, which the core reads itself (packages/core/fleet.ts). */
 export function machineTypes() {
@@ -210,4 +210,12 @@ function getNodeType(text: string): { label: string; value: string | null; insta
   const [label = "", ...rest] = text.split("=");
   const instanceType = rest.pop() ?? "";
   return { label, value: rest[0] ?? null, instanceType };
+}
+
+/** Parses PREPULL_IMAGES: names of images, separated by commas. */
+export function prepullImages() {
+  return z
+    .string()
+    .transform((text) => text.split(",").map((entry) => entry.trim()))
+    .pipe(z.array(image()));
 }

@@ -7,9 +7,10 @@ import {
   podCapabilities,
   podNetworkAllow,
   podPatch,
+  prepullImages,
   sharedClaims,
 } from "./pod-setting-forms.ts";
-import { flag, images } from "./setting-forms.ts";
+import { flag } from "./setting-forms.ts";
 import { settingSchemas } from "./setting-schemas.ts";
 
 /**
@@ -27,7 +28,7 @@ const podSettingSchemas = {
   POD_NETWORK_ALLOW: podNetworkAllow,
   SHARED_CLAIMS: sharedClaims,
   POD_PATCH: () => podPatch().optional(),
-  PREPULL_IMAGES: () => images().default([]),
+  PREPULL_IMAGES: () => prepullImages().default([]),
 };
 
 /** Schemas of all settings. */

@@ -42,14 +42,6 @@ export function image(filled: (name: string) => string = (name) => name) {
     });
 }
 
-/** Validates names of images, separated by commas. */
-export function images() {
-  return z
-    .string()
-    .transform((text) => text.split(",").map((entry) => entry.trim()))
-    .pipe(z.array(image()));
-}
-
 export function list(pattern: RegExp, noun: string) {
   const rule = `must be ${noun}, separated by commas`;
   return z

@@ -7,7 +7,7 @@ import { getMachine, type RunId, readShares } from "../names.ts";
 import { readNodes } from "../nodes/read-nodes.ts";
 import { holds, type Job, type Node, type Pod } from "../objects.ts";
 import { toMachineStatus } from "../status/machine-status.ts";
-import { toObservation } from "../status/observation.ts";
+import { noEvents, toObservation } from "../status/observation.ts";
 import { removeArchives } from "../volumes/archive-job.ts";
 import { detachFromLost } from "../volumes/attachments.ts";
 import { keepListing } from "../volumes/disk-file-list.ts";
@@ -182,16 +182,7 @@ function isBound({ spec }: Pod): boolean {
 
 /** Reports whether the run is unbound. A draft has no observation, so none of its pods may be bound. */
 function isUnbound(objects: RunObjects): boolean {
-  const seen = toObservation(objects, {
-    now: 0,
-    nodes: [],
-    podRefusal: null,
-    scaleUp: null,
-    missingVolume: null,
-    unmountedVolume: null,
-    pull: null,
-    failedPulls: 0,
-  });
+  const seen = toObservation(objects, { now: 0, nodes: [], ...noEvents });
   if (seen) return seen.state === "unbound";
   return objects.pods.every((pod) => toMachineStatus(pod).state === "unbound");
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Observation } from "#core/ports/compute.ts";
 import type { Job, Node, Pod } from "../objects.ts";
-import { toObservation } from "../status/observation.ts";
+import { noEvents, toObservation } from "../status/observation.ts";
 import { markOfPod } from "./bound-nodes.ts";
 
 const uid = "a".repeat(32);
@@ -53,12 +53,7 @@ function seen(change: { readonly pod?: Partial<Pod["status"]>; readonly node?: N
     {
       now: 0,
       nodes,
-      podRefusal: null,
-      scaleUp: null,
-      pull: null,
-      missingVolume: null,
-      unmountedVolume: null,
-      failedPulls: 0,
+      ...noEvents,
     },
   );
   return { mark: observed?.nodes[0]?.mark, rest: withoutMarks(observed) };
@@ -119,12 +114,7 @@ describe("the mark of a run", () => {
       {
         now: 0,
         nodes: [node],
-        podRefusal: null,
-        scaleUp: null,
-        pull: null,
-        missingVolume: null,
-        unmountedVolume: null,
-        failedPulls: 0,
+        ...noEvents,
       },
     );
 

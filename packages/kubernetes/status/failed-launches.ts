@@ -8,7 +8,7 @@ import { eventListing, type KubeEvent } from "./events.ts";
 export interface FailedLaunch {
   readonly claim: string;
   readonly at: number;
-  /** What AWS lacks. Absent if the message does not say. */
+  /** The kind of shortage at AWS. Absent if the message does not name it. */
   readonly lacks?: Lack | undefined;
   /** The zones that the message names. It is cut after 300 characters. */
   readonly zones: readonly string[];
@@ -17,8 +17,8 @@ export interface FailedLaunch {
 
 /**
  * Returns why Karpenter could not launch a NodeClaim, or undefined. Karpenter deletes such a NodeClaim and reports it
- * only in an event (kubernetes-sigs/karpenter, pkg/controllers/nodeclaim/lifecycle/launch.go). Without the right to read
- * the events of `default` (deploy/kubernetes/karpenter), no launch counts as failed.
+ * only in an event (kubernetes-sigs/karpenter, pkg/controllers/nodeclaim/lifecycle/launch.go). Reading the events of
+ * `default` needs a right of its own (deploy/kubernetes/karpenter). Without it, the answer is undefined.
  */
 export function failedLaunches(
   place: ClusterContext,

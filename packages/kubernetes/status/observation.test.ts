@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import type { Job, Node, Pod } from "../objects.ts";
-import { toObservation } from "./observation.ts";
+import { noEvents, toObservation } from "./observation.ts";
 
 const name = `${"a".repeat(32)}-r1`;
 const marks = { resourceVersion: "1", creationTimestamp: "2026-01-01T12:00:00Z" };
@@ -49,12 +49,7 @@ it.each([
     {
       now: 0,
       nodes: [node],
-      podRefusal: null,
-      scaleUp: null,
-      pull: null,
-      missingVolume: null,
-      unmountedVolume: null,
-      failedPulls: 0,
+      ...noEvents,
     },
   );
 
@@ -80,11 +75,7 @@ it.each<[string, string | null, string | null, true | undefined]>([
   const around = {
     now: 0,
     nodes: [],
-    podRefusal: null,
-    scaleUp: null,
-    pull: null,
-    unmountedVolume: null,
-    failedPulls: 0,
+    ...noEvents,
   };
 
   const seen = toObservation({ jobs: [job], pods: [waiting] }, { ...around, missingVolume });
@@ -96,11 +87,7 @@ it("says why a machine has no volume yet, unless its pod gives a reason", () => 
   const around = {
     now: 0,
     nodes: [],
-    podRefusal: null,
-    scaleUp: null,
-    pull: null,
-    missingVolume: null,
-    failedPulls: 0,
+    ...noEvents,
   };
   const unmountedVolume = "Its volume could not be attached yet: no volume vol-1";
   const seen = (state: object) =>
@@ -118,12 +105,7 @@ it("claims no limit of processes and no version of cgroups, which only the node 
   const surroundings = {
     now: 0,
     nodes: [],
-    podRefusal: null,
-    scaleUp: null,
-    pull: null,
-    missingVolume: null,
-    unmountedVolume: null,
-    failedPulls: 0,
+    ...noEvents,
   };
 
   expect(toObservation({ jobs: [job], pods: [pod] }, surroundings)?.limits).toBe("container (memory, cpu)");
@@ -146,12 +128,7 @@ it.each([
       {
         now: 0,
         nodes: [],
-        podRefusal: null,
-        scaleUp: null,
-        pull: null,
-        missingVolume: null,
-        unmountedVolume: null,
-        failedPulls: 0,
+        ...noEvents,
       },
     );
 
@@ -180,12 +157,7 @@ it.each<[string, NonNullable<Pod["status"]>, Node, true | undefined]>([
   const deletionTimestamp = status.conditions ? { deletionTimestamp: "2026-01-01T12:00:30Z" } : {};
   const taken: Pod = { ...pod, metadata: { ...pod.metadata, ...deletionTimestamp }, status };
   const around = {
-    podRefusal: null,
-    scaleUp: null,
-    pull: null,
-    missingVolume: null,
-    unmountedVolume: null,
-    failedPulls: 0,
+    ...noEvents,
   };
 
   const seen = toObservation({ jobs: [job], pods: [taken] }, { ...around, now: 0, nodes: [node] });
@@ -204,12 +176,7 @@ it.each<[string, object, true | undefined]>([
   const status = { conditions: [{ type: "Ready", status: "True" }] };
   const nodes = [{ ...onNode, spec, status }];
   const around = {
-    podRefusal: null,
-    scaleUp: null,
-    pull: null,
-    missingVolume: null,
-    unmountedVolume: null,
-    failedPulls: 0,
+    ...noEvents,
   };
 
   const seen = toObservation(

@@ -18,10 +18,20 @@ export interface Surroundings {
   readonly missingVolume: string | null;
   readonly unmountedVolume: string | null;
   readonly scaleUp: ScaleUp | null;
-  /** Which image is pulled. */
+  /** The reason of a run whose image is being pulled. */
   readonly pull: string | null;
   readonly failedPulls: number;
 }
+
+/** Surroundings without an event of the run. */
+export const noEvents = {
+  podRefusal: null,
+  missingVolume: null,
+  unmountedVolume: null,
+  scaleUp: null,
+  pull: null,
+  failedPulls: 0,
+} satisfies Partial<Surroundings>;
 
 /** Known limits of a run. Versions of cgroups differ between nodes, and `podPidsLimit` is the kubelet's. */
 export const podLimits = "container (memory, cpu)";

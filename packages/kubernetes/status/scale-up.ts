@@ -19,11 +19,11 @@ const selector = ["Scheduled", "Pulling", "Pulled", "Created", "Started", "Killi
 
 export interface ScaleUp {
   readonly words: string;
-  /** What AWS lacks. Set only while Karpenter asks for no machine of another zone or kind. */
+  /** The kind of shortage at AWS. Set only while Karpenter asks for no machine of another zone or kind. */
   readonly lacks?: Lack | undefined;
 }
 
-/** What an autoscaler said of a pod. */
+/** An event of an autoscaler about a pod. */
 interface Said {
   readonly uid: string;
   readonly at: number;

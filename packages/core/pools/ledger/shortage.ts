@@ -5,7 +5,10 @@ import type { Grant, MakeableLedger, Shortage } from "./record.ts";
 /** Karpenter does not ask again for 3 minutes for a type that EC2 lacks (its cache of unavailable offerings). */
 const LEAST_PAUSE_MS = 3 * MINUTE_MS;
 const LONGEST_PAUSE_MS = 30 * MINUTE_MS;
-/** A try that says what is lacking takes seconds instead of twice the startup time, so it asks EC2 less often. */
+/**
+ * The longest pause after a try that failed with a known cause. Such a try lasts seconds. Others last twice the startup
+ * time, in which EC2 is asked several times.
+ */
 const LONGEST_PAUSE_WITH_CAUSE_MS = 12 * MINUTE_MS;
 /** A try begins soon after the pause and may wait for hours. A try that fails later than this begins a new shortage. */
 const REMEMBERED_MS = 12 * HOUR_MS;
