@@ -118,6 +118,18 @@ it("the check waits until an extension appears", async () => {
   expect(await answers.lost(client)).toEqual([]);
 });
 
+it("an extension is not lost if its job says that the cluster never accepted it", async () => {
+  const error = "The cluster did not accept it before the end";
+  put("j", { duration_hours: seconds(10), actions: [{ action: "extend", status: "failed", error }] });
+  const said = await answers.lost(client);
+  put("j", { duration_hours: seconds(9) });
+  const wrong = await answers.lost(client);
+  put("j", { duration_hours: seconds(10), actions: [{ action: "extend", status: "failed", error: "Another reason" }] });
+
+  expect([said, wrong]).toEqual([[], ["j lasts 9000 ms, not 15000 or 10000"]]);
+  expect(await answers.lost(client)).toEqual(["j lasts 10000 ms, not 15000"]);
+});
+
 it("either outcome of an unanswered request is accepted, and no other", async () => {
   dies = true;
   await expect(answers.extend(client, "j", seconds(1))).rejects.toThrow(noAnswer);

@@ -22,6 +22,8 @@ type Submission = Readonly<Record<string, unknown>> & { readonly duration_hours:
 interface AnsweredJob {
   /** Possible durations in ms. */
   readonly durations: readonly number[];
+  /** Those without extensions that were answered. */
+  readonly shorter: readonly number[];
   readonly isCancelled: boolean;
 }
 
@@ -58,16 +60,16 @@ export function noteAnswers(): Answers {
     count: () => ({ ...counts }),
     async submit(client, body) {
       const id = await client.submit(body);
-      jobs.set(id, { durations: [getMs(body.duration_hours)], isCancelled: false });
+      jobs.set(id, { durations: [getMs(body.duration_hours)], shorter: [], isCancelled: false });
       counts.submitted += 1;
       return id;
     },
     async extend(client, id, hours) {
-      const durations = jobs.get(id)?.durations ?? [];
+      const { durations = [], shorter = [] } = jobs.get(id) ?? {};
       const longer = durations.map((ms) => ms + getMs(hours));
       change(id, { durations: [...durations, ...longer] });
       if (!(await isAnswered(client.extend(id, hours)))) return change(id, { durations });
-      change(id, { durations: longer });
+      change(id, { durations: longer, shorter: [...shorter, ...durations] });
       counts.extended += 1;
     },
     async cancel(client, id) {
@@ -122,11 +124,19 @@ async function findJob(client: JobClient, id: string, withinMs?: number): Promis
   }
 }
 
-function getLost(id: string, { durations, isCancelled }: AnsweredJob, job: Job | undefined): string[] {
+function getLost(id: string, answered: AnsweredJob, job: Job | undefined): string[] {
   if (!job) return [`${id} is gone`];
+  const { isCancelled } = answered;
   const duration = getMs(job.duration_hours);
+  const durations = isRefused(job) ? [...answered.durations, ...answered.shorter] : answered.durations;
   const isLong = durations.includes(duration) ? [] : [`${id} lasts ${duration} ms, not ${durations.join(" or ")}`];
   return isCancelled && job.status !== "cancelled" ? [...isLong, `${id} is ${job.status}, not cancelled`] : isLong;
+}
+
+/** A cluster that was away until the job's end never took the extension, and the job says so. */
+function isRefused({ actions }: Job): boolean {
+  const reason = "The cluster did not accept it before the end";
+  return actions.some(({ action, status, error }) => action === "extend" && status === "failed" && error === reason);
 }
 
 /** Compares a disk once all its requests are over, because some continue after their answer. */
