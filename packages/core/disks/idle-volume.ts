@@ -1,10 +1,13 @@
 import type { WorkerContext } from "../reconciler/step.ts";
 import { DAY_MS } from "../units.ts";
-import { type Disk, isPending, type Unremoved, withVolumeSeen } from "./record.ts";
+import { type Disk, type OpenedBy, type Unremoved, withVolumeSeen } from "./record.ts";
 import { removalAgainAt, reportUnremoved, whyNot } from "./removal.ts";
+import { isBlank, isReplaceable } from "./replaceable.ts";
 
 export interface IdleVolume {
   readonly id: string;
+  /** Whether it was never written to, so that no backup needs to replace it. */
+  readonly isBlank?: true | undefined;
   /** The refused removal; absent before the first try. */
   readonly unremoved?: Unremoved | undefined;
 }
@@ -14,38 +17,33 @@ export interface IdleVolume {
  * null if none may. A volume costs more than its snapshot, and binds each job to its zone.
  */
 export function idleAt(disk: Disk, idleDays: number): number | null {
-  const { phase, volume, volumeMissedAt, lostAt, lost, snapshotRequest, heldBy, next, making, idleVolume } = disk;
-  const isFree = phase === "available" && heldBy === null && next === null && idleVolume === undefined;
-  const isSettled = making.length === 0 && !lost && !snapshotRequest;
-  const isSeen = volume !== null && volumeMissedAt === undefined && lostAt === undefined;
-  if (idleDays === 0 || !isFree || !isSettled || !isSeen) return null;
-  return hasWholeSnapshot(disk) ? (disk.lastUsedAt ?? disk.createdAt) + idleDays * DAY_MS : null;
+  const isFree = disk.heldBy === null && disk.next === null;
+  if (idleDays === 0 || !isFree || !isReplaceable(disk)) return null;
+  return (disk.lastUsedAt ?? disk.createdAt) + idleDays * DAY_MS;
 }
 
-/** Reports whether the snapshot that the next volume would be made from has everything on the present one. */
-function hasWholeSnapshot({ snapshots, savedIn }: Disk): boolean {
-  const newest = snapshots.at(-1);
-  if (snapshots.some(isPending) || !newest?.completed) return false;
-  const isSeen = newest.missedAt === undefined && newest.removingUntil === undefined;
-  return isSeen && snapshots.some(({ id }) => id === savedIn) && (newest.id === savedIn || newest.onDemand === true);
-}
-
-/**
- * Lets the volume of a disk go that was unused for long, just after its snapshots were seen. Returns the disk unchanged
- * if somebody uses the volume, or if the volume has a snapshot that is not in the record. A table restored from a backup
- * lacks such a snapshot, and also the job that wrote its contents.
- */
+/** Lets the volume of a disk go that was unused for long, just after its snapshots were seen. */
 export async function letIdleVolumeGo(ctx: WorkerContext, disk: Disk, now: number): Promise<Disk> {
   const { diskVolumeIdleDays, orphansDryRun } = ctx.settings;
   const idleSince = idleAt(disk, diskVolumeIdleDays);
+  return idleSince === null || now < idleSince || orphansDryRun ? disk : letVolumeGo(ctx, disk);
+}
+
+/**
+ * Takes the volume of a replaceable disk out of its record. Returns the disk unchanged if somebody uses the volume, or
+ * if the volume has a snapshot that is not in the record. A table restored from a backup lacks such a snapshot, and
+ * also the job that wrote its contents.
+ */
+export async function letVolumeGo(ctx: WorkerContext, disk: Disk, holder?: OpenedBy): Promise<Disk> {
   const { volume } = disk;
-  if (idleSince === null || now < idleSince || !volume || orphansDryRun) return disk;
+  if (!volume) return disk;
   const [seen, listed] = await Promise.all([ctx.volumes.findVolume(volume.id), ctx.volumes.listSnapshots(volume.id)]);
   if (!seen) return withVolumeSeen(disk, false, ctx.clock.now());
   const known = new Set(disk.snapshots.map(({ id }) => id));
   const isKnown = listed.every(({ id, state }) => known.has(id) || state === "failed");
   if (seen.attached || !isKnown) return disk;
-  return { ...disk, volume: null, idleVolume: { id: volume.id } };
+  const blank = isBlank(disk, holder) && { isBlank: true as const };
+  return { ...disk, volume: null, idleVolume: { id: volume.id, ...blank } };
 }
 
 /** Removes the volume that a snapshot took the place of, if that is still seen. The record names it until it is gone. */
@@ -55,7 +53,7 @@ export async function removeIdleVolume(ctx: WorkerContext, disk: Disk, now: numb
   const why = await whyNot(async () => {
     const newest = disk.snapshots.findLast(({ completed }) => completed);
     const found = newest && (await ctx.volumes.findSnapshot(newest.id));
-    if (found?.state !== "completed") throw new Error("the backup that replaces it is not seen");
+    if (!idleVolume.isBlank && found?.state !== "completed") throw new Error("the backup that replaces it is not seen");
     await ctx.volumes.removeVolume(idleVolume.id);
   });
   if (why === undefined) return { ...disk, idleVolume: undefined };

@@ -20,6 +20,12 @@ export interface Holder {
   readonly id: string;
 }
 
+export interface OpenedBy {
+  /** The uid of an environment. */
+  readonly by: string;
+  readonly run: number;
+}
+
 export interface DiskSnapshot extends Absence {
   readonly id: string;
   readonly at: number;
@@ -115,11 +121,14 @@ export interface Disk extends Stored {
   readonly supersededVolumes?: readonly string[] | undefined;
   /** The snapshot that has everything on the volume, while the disk is free. Absent if none is known to. */
   readonly savedIn?: string | undefined;
-  /** The volume of a disk that was unused for long, which `savedIn` took the place of, until it is removed. */
+  /** The former volume, which `savedIn` or an empty one takes the place of, until it is removed. */
   readonly idleVolume?: IdleVolume | undefined;
   /** Volumes and snapshots that may exist without being recorded above; each is listed here before it is made. */
   readonly making: readonly PendingCreate[];
+  /** The environment for which the present volume was made, and the time of the backup in it; null if it was empty. */
   readonly restored?: { readonly by: string; readonly at: number | null } | undefined;
+  /** The latest run that was given the volume. Written before the run is made, so no late writer takes it away. */
+  readonly opened?: OpenedBy | undefined;
   readonly source?: DiskSource | undefined;
   /** Whether a run may have written to a volume made from `source`. */
   readonly written?: true | undefined;

@@ -6,6 +6,7 @@ import { Problem } from "../../problem.ts";
 import { changeRecord, writeRecord } from "../../store/write-record.ts";
 import { createDiskFor, type NewDisk } from "../create.ts";
 import { type Disk, findDisk, type Holder, hasPendingSnapshot, zonePinnedBy } from "../record.ts";
+import { isReplaceable } from "../replaceable.ts";
 import { findDiskIn, findMissing, recordMissing } from "../view.ts";
 import { readDirectory, refuseTooMany } from "./directory.ts";
 import { decideLease, type Holders, type Lease, readHolders } from "./lease.ts";
@@ -29,18 +30,30 @@ export async function proposeLease(ctx: UserContext<"table">, input: NewDisk, ho
   return { disk, holder, waits: after !== undefined || hasPendingSnapshot(disk), after };
 }
 
-/** Returns the zone that the disk requires; null for any. Writes nothing. Throws the same errors as a submit. */
-export async function zoneWith(ctx: UserContext<"table">, name: string): Promise<string | null> {
+/** Where jobs with a disk can run. */
+export interface DiskPlace {
+  /** The zone of its volume; null without one. */
+  readonly zone: string | null;
+  /** Whether the volume may be made again in another zone. */
+  readonly canMove: boolean;
+}
+
+/** Returns where the next job with a disk can run. Writes nothing. Throws the same errors as a submit. */
+export async function findDiskPlace(ctx: UserContext<"table">, name: string): Promise<DiskPlace> {
   const directory = await readDirectory(ctx, ctx.actor.uid);
   const found = await findDiskIn(ctx, directory, name);
   if (!found) {
     if (await findMissing(ctx, ctx.actor.uid, name)) throw new Problem("conflict", recordMissing(name));
     refuseTooMany([...directory.names, [name, ""]]);
-    return null;
+    return { zone: null, canMove: false };
   }
-  const holders = (await readHolders(ctx, [found.disk])).get(found.disk.uid) ?? nobody;
-  refuse(decideLease(found.disk, newcomer, holders), name);
-  return zonePinnedBy(found.disk.volume);
+  const { disk } = found;
+  const holders = (await readHolders(ctx, [disk])).get(disk.uid) ?? nobody;
+  refuse(decideLease(disk, newcomer, holders), name);
+  const isFree = disk.heldBy === null && disk.next === null;
+  const { diskVolumeIdleDays, orphansDryRun } = ctx.settings;
+  const canMove = diskVolumeIdleDays > 0 && !orphansDryRun && isFree && isReplaceable(disk);
+  return { zone: zonePinnedBy(disk.volume), canMove };
 }
 
 const nobody: Holders = { current: undefined, following: undefined };

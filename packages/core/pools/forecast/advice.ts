@@ -15,6 +15,8 @@ export interface WaitAdvice {
   readonly place: Omit<QueuePlace, "uid"> | undefined;
   /** True if more jobs wait than the plan reaches. */
   readonly farBack: boolean;
+  /** Zones where no new machines come now. */
+  readonly lackingZones: readonly string[];
   /** The last forecast of its start, or undefined if the forecast does not contain it. */
   readonly start: StartForecast | undefined;
   /** The forecast start, ms, if it passed long ago: the planner has not run, or a forecast end did not come. */
@@ -88,6 +90,7 @@ function adviceIn(stored: ReadonlyMap<string, Item>, environment: Environment, n
   return {
     place: place && { ...place, startsAt: notBefore(now, place.startsAt) },
     farBack,
+    lackingZones: Object.keys(stored.get(plan.pk)?.zoneLacks ?? {}),
     start: start && {
       ...start,
       p50: notBefore(now, start.p50),

@@ -1,5 +1,5 @@
 import type { Context, UserContext } from "../../context.ts";
-import { zoneWith } from "../../disks/names/acquire.ts";
+import { type DiskPlace, findDiskPlace } from "../../disks/names/acquire.ts";
 import type { Size } from "../../environments/record/record.ts";
 import type { Item } from "../../ports/table.ts";
 import { forecastKey, kindOfKey, poolKey } from "../../store/keys.ts";
@@ -9,7 +9,15 @@ import { findGroup } from "../capacity/groups.ts";
 import { type Pool, type PoolSummary, poolParser } from "../ledger/record.ts";
 import type { Need } from "../plan/free-units.ts";
 import { notBefore } from "./advice.ts";
-import { type Answer, alternativesTo, estimateFor, MOST_ALTERNATIVES } from "./estimate-new-job.ts";
+import { startsSoonerElsewhere } from "./elsewhere.ts";
+import {
+  type Answer,
+  alternativesTo,
+  type EstimateRequest,
+  estimateFor,
+  MOST_ALTERNATIVES,
+  type QueueSnapshot,
+} from "./estimate-new-job.ts";
 import { ELSEWHERE } from "./forecast.ts";
 import { passesAt, passingIn, standingIn } from "./stored-forecast.ts";
 
@@ -44,9 +52,9 @@ export async function estimateStart(
 ): Promise<Estimate> {
   await refuseFullLine(ctx, wanted.size.pool);
   const { pool } = wanted.size;
-  const [items, zone] = await Promise.all([
+  const [items, diskPlace] = await Promise.all([
     ctx.table.getMany([forecastKey(pool, null), poolKey(pool)]),
-    wanted.disk === undefined ? null : zoneWith(ctx, wanted.disk),
+    wanted.disk === undefined ? anywhere : findDiskPlace(ctx, wanted.disk),
   ]);
   const now = ctx.clock.now();
   const item = items.find(({ kind }) => kind === "forecast");
@@ -56,12 +64,8 @@ export async function estimateStart(
     const isKnownPool = items.some((item) => kindOfKey(item) === "pool");
     return { kind: isKnownPool || findGroup(ctx, pool) ? "noForecast" : "noMachine" };
   }
-  const isKnown = zone === null || standing.machines.some(([of]) => of === zone);
-  const isMade = !isKnown && standing.room.some((room) => room.zone === ELSEWHERE);
-  const question = (size: Size) => {
-    const { machines, units, wantedMs } = size;
-    return { owner: ctx.actor.uid, machines, units, wantedMs, zone: isMade ? ELSEWHERE : zone, size };
-  };
+  const zone = chooseZone(ctx, standing, wanted.size, diskPlace);
+  const question = (size: Size) => ({ ...ask(ctx, size, zone), size });
   const place = (size: Size) => {
     const answer = fromNow(estimateFor(standing, question(size), now), now);
     const passes = passesAt(passing, question(size), now);
@@ -84,6 +88,29 @@ export async function estimateStart(
           smaller.map((size) => ({ size, answer: place(size) })),
         ),
   };
+}
+
+const anywhere: DiskPlace = { zone: null, canMove: false };
+
+function ask({ actor }: UserContext, { machines, units, wantedMs }: Size, zone: string | null): EstimateRequest {
+  return { owner: actor.uid, machines, units, wantedMs, zone };
+}
+
+/** Returns the zone in which the job would wait; null for any. A disk leaves its zone as that of a waiting job does. */
+function chooseZone(
+  ctx: UserContext,
+  standing: QueueSnapshot,
+  size: Size,
+  { zone, canMove }: DiskPlace,
+): string | null {
+  if (zone === null) return null;
+  const isKnown = standing.machines.some(([of]) => of === zone);
+  const own = !isKnown && standing.room.some((room) => room.zone === ELSEWHERE) ? ELSEWHERE : zone;
+  if (!canMove) return own;
+  const now = ctx.clock.now();
+  const { p50: startsAt } = estimateFor(standing, ask(ctx, size, own), now);
+  const known = { startsAt, isMadeForIt: false, lackingZones: [], now };
+  return startsSoonerElsewhere(standing, ask(ctx, size, own), known) ? null : own;
 }
 
 /** Adds the largest size that starts now. A size that starts later is useful only if it is larger than that. */

@@ -70,7 +70,11 @@ test("jobs beyond an owner's first 50 are not planned, say so, and cause no plan
   expect(pool?.seen).toHaveLength(50);
   expect(pool?.summary).toMatchObject({ waiting: 2_000, waitingUnits: 16_000 });
   expect(pool?.plans).toBe(before);
-  expect((await readAdvice(world.ctx, [last])).get(last.uid)).toEqual({ place: undefined, farBack: true });
+  expect((await readAdvice(world.ctx, [last])).get(last.uid)).toEqual({
+    place: undefined,
+    farBack: true,
+    lackingZones: [],
+  });
 });
 
 test("cancelling a job far back in its owner's queue causes no plan", async () => {

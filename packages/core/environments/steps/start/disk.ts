@@ -16,7 +16,6 @@ import {
   volumeAbsence,
   withMaking,
   withVolumeSeen,
-  zonePinnedBy,
 } from "../../../disks/record.ts";
 import type { Volume, VolumeRef } from "../../../ports/volumes.ts";
 import { Conflict, VolumeRefused } from "../../../problem.ts";
@@ -34,7 +33,8 @@ import { type Environment, toKey } from "../../record/record.ts";
 const MOST_SUPERSEDED = 10;
 
 export type DiskReadiness =
-  | { readonly kind: "ready"; readonly zone: string | null }
+  /** `disk` is null if the environment has none. */
+  | { readonly kind: "ready"; readonly disk: Disk | null }
   | { readonly kind: "waits"; readonly reason: string }
   | { readonly kind: "lost"; readonly reason: string }
   | { readonly kind: "missing"; readonly reason: string };
@@ -44,7 +44,7 @@ export type DiskReadiness =
  * the environment then keeps its place.
  */
 export async function readyDisk(ctx: Context<"table">, environment: Environment): Promise<DiskReadiness> {
-  if (!environment.disk) return { kind: "ready", zone: null };
+  if (!environment.disk) return { kind: "ready", disk: null };
   const { uid, name } = environment.disk;
   const disk = await unlessPoisoned(ctx, async () => (await findDisk(ctx, environment.owner, uid)) ?? "missing");
   // The disk's holder is unknown. In line, the environment would be granted capacity that it cannot use.
@@ -61,7 +61,7 @@ export async function readyDisk(ctx: Context<"table">, environment: Environment)
     const pending = longPending(held.snapshots, ctx.clock.now());
     return { kind: "waits", reason: waitsForDisk(name, isOwn ? undefined : held.heldBy?.id, pending) };
   }
-  return { kind: "ready", zone: zonePinnedBy(held.volume) };
+  return { kind: "ready", disk: held };
 }
 
 export type Opened =
@@ -87,7 +87,11 @@ export async function openDisk(
   // The first machine of a withdrawn run may have written to the disk, which then no longer depends on its source.
   const isNews = use.written === true && storedDisk.source !== undefined && !storedDisk.written;
   const disk = await findSnapshots(ctx, isNews ? await written(ctx, withWork(storedDisk)) : storedDisk);
-  if (disk.volume && disk.volumeMissedAt === undefined) return { kind: "open", disk };
+  const opened = { by: environment.uid, run: environment.run.n };
+  if (disk.volume && disk.volumeMissedAt === undefined) {
+    const isNoted = sameData(disk.opened, opened);
+    return { kind: "open", disk: isNoted ? disk : await written(ctx, { ...disk, opened }) };
+  }
   const backup = seenBackups(disk).at(-1);
   const missed = disk.snapshots
     .filter(mayHold)
@@ -111,8 +115,8 @@ export async function openDisk(
     if (volume.isForGood) return { kind: "refused", reason: volume.message };
     return { kind: "waits", reason: refusedVolume(`the volume of disk '${use.name}'`, volume.message) };
   }
-  const restored = origin ? { by: environment.uid, at: origin.at } : disk.restored;
-  return { kind: "open", disk: await written(ctx, { ...replaced(ctx, named), volume, restored }) };
+  const restored = { by: environment.uid, at: origin?.at ?? null };
+  return { kind: "open", disk: await written(ctx, { ...replaced(ctx, named), volume, restored, opened }) };
 }
 
 /** Searches for the volume and, if it is missing, for all backups; writes what it sees. */

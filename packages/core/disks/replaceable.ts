@@ -1,0 +1,29 @@
+import { type Disk, isPending, type OpenedBy } from "./record.ts";
+
+/**
+ * Reports whether a new volume would have everything that is on the present one. `holder` is the waiting environment
+ * that has the disk and has not written to it, if there is one, with the number of its next run.
+ */
+export function isReplaceable(disk: Disk, holder?: OpenedBy): boolean {
+  const { phase, volume, volumeMissedAt, lostAt, lost, snapshotRequest, making, idleVolume, opened } = disk;
+  const isSettled = making.length === 0 && !lost && !snapshotRequest && idleVolume === undefined;
+  const isSeen = volume !== null && volumeMissedAt === undefined && lostAt === undefined;
+  // The record of the holder may be older than the disk's: its run may have begun since.
+  const isOpened = holder !== undefined && opened?.by === holder.by && opened.run >= holder.run;
+  if (phase !== "available" || !isSettled || !isSeen || isOpened) return false;
+  return hasWholeSnapshot(disk) || isBlank(disk, holder);
+}
+
+/** Reports whether the snapshot that the next volume would be made from has everything on the present one. */
+function hasWholeSnapshot({ snapshots, savedIn }: Disk): boolean {
+  const newest = snapshots.at(-1);
+  if (snapshots.some(isPending) || !newest?.completed) return false;
+  const isSeen = newest.missedAt === undefined && newest.removingUntil === undefined;
+  return isSeen && snapshots.some(({ id }) => id === savedIn) && (newest.id === savedIn || newest.onDemand === true);
+}
+
+/** Reports whether the disk's first volume was made empty for its holder, which has not written to it. */
+export function isBlank({ restored, snapshots, source }: Disk, holder: OpenedBy | undefined): boolean {
+  const isMadeForHolder = holder !== undefined && restored?.by === holder.by;
+  return isMadeForHolder && restored.at === null && snapshots.length === 0 && source === undefined;
+}

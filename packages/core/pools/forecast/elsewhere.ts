@@ -1,0 +1,34 @@
+import { MINUTE_MS } from "../../units.ts";
+import type { Need } from "../plan/free-units.ts";
+import { type QueueSnapshot, startBehindAll } from "./estimate-new-job.ts";
+import { ELSEWHERE } from "./forecast.ts";
+
+/** What is known of a job that its disk keeps in one zone. */
+interface Standing {
+  /** The estimated start in its zone, ms; null if none is in sight. */
+  readonly startsAt: number | null;
+  /** Whether its volume was just made for it, so that another one costs nothing. */
+  readonly isMadeForIt: boolean;
+  /** Zones where no new machines come now. */
+  readonly lackingZones: readonly string[];
+  readonly now: number;
+}
+
+/** EBS reads each block of a volume from S3 at its first use, so a warm volume is worth some waiting. */
+const LEAST_GAIN_MS = 15 * MINUTE_MS;
+const LEAST_GAIN_OF_FRESH_MS = MINUTE_MS;
+
+/** Reports whether a job would start so much sooner in another zone that its disk should be made again there. */
+export function startsSoonerElsewhere(
+  snapshot: QueueSnapshot,
+  job: Need & { readonly wantedMs: number },
+  { startsAt, isMadeForIt, lackingZones, now }: Standing,
+): boolean {
+  const zones = new Set(snapshot.room.flatMap(({ zone }) => zone ?? []));
+  for (const zone of [ELSEWHERE, ...(job.zone === null ? [] : [job.zone]), ...lackingZones]) zones.delete(zone);
+  const starts = [...zones].map((zone) => startBehindAll(snapshot, { ...job, zone }, now) ?? Infinity);
+  const soonest = Math.max(now, Math.min(...starts));
+  return (
+    soonest + (isMadeForIt ? LEAST_GAIN_OF_FRESH_MS : LEAST_GAIN_MS) <= (startsAt ?? Infinity) && soonest < Infinity
+  );
+}
