@@ -125,7 +125,7 @@ function drawn(sim: Scheduler, seed: number): Surroundings {
     settings: {
       preparingMinutes: 3,
       diskRetentionDays: RETENTION_DAYS,
-      diskVolumeIdleDays: isLong ? IDLE_DAYS : 0,
+      diskVolumeIdleDays: isLong ? IDLE_DAYS : zones ? 1 : 0,
       nodeGroups: hasGroup ? [group] : [],
     },
     watch: { measures: isThorough(seed) },

@@ -85,7 +85,7 @@ export function diskWatch(options: {
     }
     if (!follows(before, next)) violated(`disk ${next.name} was replaced by what is not its successor`);
     const forgets = before.volume && next.volume?.id !== before.volume.id && next.phase !== "purged";
-    const isSaved = next.idleVolume?.id === before.volume?.id && hasEverything(next);
+    const isSaved = next.idleVolume?.id === before.volume?.id && (hasEverything(next) || isUnwritten(next));
     if (forgets && isThere(before.volume) && !isSaved) violated(`disk ${next.name} forgot its volume`);
     const letGo = before.heldBy && before.heldBy.uid !== next.heldBy?.uid ? before.heldBy : undefined;
     const last = letGo && environments.get(letGo.uid)?.events.timeline.at(-1)?.reason;
@@ -141,6 +141,16 @@ export function diskWatch(options: {
   function hasEverything({ idleVolume, savedIn = "" }: Disk): boolean {
     const isWhole = wholeSnapshots.get(idleVolume?.id ?? "")?.has(savedIn) === true;
     return isWhole && snapshotState(savedIn) === "completed";
+  }
+
+  /** Reports whether no run could write to the idle volume, and what it was made from is still there. */
+  function isUnwritten({ idleVolume, savedIn, snapshots }: Disk): boolean {
+    const hasBegun = [...openedVolumes].some(
+      ([run, id]) => id === idleVolume?.id && compute.hasBegun(run.replace(/-r\d+$/, "")),
+    );
+    if (hasBegun) return false;
+    if (idleVolume?.isBlank) return snapshots.length === 0;
+    return savedIn !== undefined && snapshotState(savedIn) === "completed";
   }
 
   function isThere(volume: Disk["volume"]): boolean {

@@ -182,4 +182,60 @@ export const restoreBugs: readonly PlantedBug[] = [
       },
     ],
   },
+  {
+    name: "a disk leaves its zone with work that no snapshot has",
+    caughtBy: {
+      file: "environments/steps/start/leave-zone.test.ts",
+      title: "an interrupted job that wrote to its disk waits for the disk's zone",
+    },
+    edits: [
+      {
+        file: "environments/steps/start/leave-zone.ts",
+        find: "!disk || mayHaveWritten(use) || diskVolumeIdleDays",
+        replace: "!disk || diskVolumeIdleDays",
+      },
+    ],
+  },
+  {
+    name: "a disk leaves its zone without a snapshot",
+    caughtBy: {
+      file: "environments/steps/start/leave-zone.test.ts",
+      title: "a job waits for its disk's zone if no snapshot has everything on the disk",
+    },
+    edits: [
+      {
+        file: "environments/steps/start/leave-zone.ts",
+        find: "isPinned && isReplaceable(disk, nextRun(environment))",
+        replace: "isPinned",
+      },
+    ],
+  },
+  {
+    name: "a volume let go that a run was just given",
+    caughtBy: {
+      file: "environments/steps/start/leave-zone.test.ts",
+      title: "a volume that a run was given while another worker let it go stays",
+    },
+    edits: [
+      {
+        file: "environments/steps/start/disk.ts",
+        find: "isNoted ? disk : await written(ctx, { ...disk, opened })",
+        replace: "isNoted ? disk : { ...disk, opened }",
+      },
+    ],
+  },
+  {
+    name: "a job stays in the zone that its disk left",
+    caughtBy: {
+      file: "environments/steps/start/leave-zone.test.ts",
+      title: "a job whose record was not written when its disk left the zone waits in all zones",
+    },
+    edits: [
+      {
+        file: "environments/steps/start/queued.ts",
+        find: "  if (environment.zone !== zone) {",
+        replace: "  if (environment.zone === null && zone !== null) {",
+      },
+    ],
+  },
 ];
