@@ -207,6 +207,8 @@ export interface ComputeNode extends NodeRef {
   readonly fault?: string | undefined;
   /** Set if the cluster shows that its provider takes it back. */
   readonly interruption?: InterruptionKind | undefined;
+  /** When its provider takes it back, ms. Absent if unknown. */
+  readonly takenBackAt?: number | undefined;
   /** GPUs, vCPUs of a shared machine, or 1 for another CPU machine. */
   readonly units: number;
   /** Units in use by pods of others. */

@@ -33,10 +33,10 @@ export async function noteInterruption(
   return addEntry({ ...environment, run: { ...run, interruption } }, now, describe(found, node, now));
 }
 
-/** EC2 says when it takes the machine back, and a taint does not. */
+/** A taint does not say when the machine is taken back. The time may follow, and may move. */
 function isNews(found: Interruption, known: RunInterruption): boolean {
-  const hasTimeNow = found.kind === known.kind && known.endsAt === undefined && found.endsAt !== undefined;
-  return isMoreCertain(found.kind, known.kind) || hasTimeNow;
+  const hasNewTime = found.kind === known.kind && found.endsAt !== undefined && found.endsAt !== known.endsAt;
+  return isMoreCertain(found.kind, known.kind) || hasNewTime;
 }
 
 /** Returns the words for owners. They have 120 characters, with room for a node name of 50. */
@@ -46,10 +46,16 @@ function describe({ kind, endsAt }: Interruption, node: string, now: number): st
 
 const words = {
   rebalance: (node) => `EC2 Spot is likely to take its machine back soon: ${node}`,
-  removal: (node) => `its machine is being removed from the cluster: ${node}`,
-  spot: (node, leftMs = 0) =>
-    `EC2 Spot takes its machine back ${leftMs > 0 ? `in ${durationText(leftMs)}` : "now"}: ${node}`,
+  removal: (node, leftMs) =>
+    leftMs === undefined
+      ? `its machine is being removed from the cluster: ${node}`
+      : `its provider ends its machine ${inText(leftMs)}: ${node}`,
+  spot: (node, leftMs = 0) => `EC2 Spot takes its machine back ${inText(leftMs)}: ${node}`,
 } satisfies Record<Interruption["kind"], (node: string, leftMs?: number) => string>;
+
+function inText(leftMs: number): string {
+  return leftMs > 0 ? `in ${durationText(leftMs)}` : "now";
+}
 
 /** Returns why the run lost its machine. */
 export function describeLoss({ run: { interruption } }: Pick<Environment, "run">, node: string): string {
@@ -77,7 +83,8 @@ export function isTakenBack({ run: { interruption } }: Pick<Environment, "run">)
 
 /** Returns why the run is ended before its provider takes the machine back. */
 export function describeLeaving({ run: { interruption } }: Pick<Environment, "run">): string {
-  return `It left its machine before EC2 Spot takes it back: ${interruption?.node ?? ""}`;
+  const taken = interruption?.kind === "spot" ? "EC2 Spot takes it back" : "its provider ends it";
+  return `It left its machine before ${taken}: ${interruption?.node ?? ""}`;
 }
 
 /** Returns why the run ended without an exit code. The cluster itself may not know of EC2's notice. */

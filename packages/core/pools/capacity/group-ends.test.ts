@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { type MemoryWorld, memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
+import { reservation } from "../../environments/record/policy.ts";
 import { createEnvironment } from "../../environments/verbs/create.ts";
 import { admissionKey } from "../../store/keys.ts";
 import { HOUR_MS, MINUTE_MS } from "../../units.ts";
@@ -76,7 +77,49 @@ test("a run that is still there ten minutes before the end is warned", async () 
   await world.advance(2 * MINUTE_MS);
 
   expect(before).toEqual([]);
-  expect(await findNotices()).toEqual(["Interruption: its machine is being removed from the cluster: h100-1"]);
+  expect(await findNotices()).toEqual(["Interruption: its provider ends its machine in 10 minutes: h100-1"]);
+});
+
+test.each([
+  ["stays until its machine goes", undefined],
+  ["leaves its machine in time if it returns to the queue", "requeue" as const],
+])("a run that outlives its group %s", async (_, onInterruption) => {
+  const world = await startWorld();
+  const policy = { ...reservation, onInterruption };
+  await createEnvironment(world.as("alice"), { ...newEnvironment("runs", { hours: 5, command: "train" }), policy });
+  await world.advance(MINUTE_MS);
+  await endsAfter(world, 2);
+  const [node] = newNodes({ h100: 1 });
+  if (node) world.compute.setNode({ ...node, name: "other", uid: "uid-other", providerId: "memory:///other" });
+  const endsAt = START + 2 * HOUR_MS;
+  await world.advance(endsAt - 2 * MINUTE_MS - world.clock.now());
+  const before = await world.read("alice", "runs");
+
+  await world.advance(4 * MINUTE_MS);
+
+  const { phase, run, events } = await world.read("alice", "runs");
+  const left = events.timeline.find(({ reason }) => reason?.startsWith("Queued again"));
+  expect([before.phase, before.run.n]).toEqual(["active", 1]);
+  expect([phase, run.machines[0]?.name]).toEqual(["active", onInterruption ? "other" : "h100-1"]);
+  expect(left?.reason).toEqual(
+    onInterruption && expect.stringContaining("It left its machine before its provider ends it: h100-1"),
+  );
+  expect(left?.at ?? 0).toBeLessThan(endsAt);
+});
+
+test("a warned run is told when the end of its group moves", async () => {
+  const world = await startWorld();
+  await submit(world, "runs", 5);
+  await endsAfter(world, 1);
+  await world.advance(START + HOUR_MS - 9 * MINUTE_MS - world.clock.now());
+  const before = await world.read("alice", "runs");
+
+  const moved = START + HOUR_MS + MINUTE_MS;
+  world.machineGroups.set([{ ...block, zones: ["zone-a"], mostNodes: 1, endsAt: moved }]);
+  await world.advance(6 * MINUTE_MS);
+
+  expect(before.run.interruption).toMatchObject({ kind: "removal", endsAt: START + HOUR_MS });
+  expect((await world.read("alice", "runs")).run.interruption).toMatchObject({ kind: "removal", endsAt: moved });
 });
 
 test("a group whose end moves closes at the new time, and keeps it until the group is deleted", async () => {

@@ -75,16 +75,17 @@ function toText({ type, nodeGroup, from }: PlannedDrain): string {
   return `${type} ${nodeGroup} ${from}`;
 }
 
-/** Returns the listed machines. Those that their provider ends soon are marked as being removed. */
+/** Returns the listed machines. Those that their provider ends soon are marked as being removed, with the time. */
 export function withEnds(
   listed: readonly ComputeNode[],
   groups: readonly MachineGroup[],
   now: number,
 ): readonly ComputeNode[] {
-  const ending = new Set(groups.filter(({ endsAt = Infinity }) => endsAt - NOTICE_MS <= now).map(({ name }) => name));
+  const ends = new Map(groups.map(({ name, endsAt }) => [name, endsAt]));
   return listed.map((node) => {
-    const isEnding = node.group !== undefined && ending.has(node.group);
-    const isNews = !node.interruption || isMoreCertain("removal", node.interruption);
-    return isEnding && isNews ? { ...node, interruption: "removal" } : node;
+    const takenBackAt = ends.get(node.group ?? "");
+    const isEnding = takenBackAt !== undefined && takenBackAt - NOTICE_MS <= now;
+    const isLess = node.interruption !== undefined && isMoreCertain(node.interruption, "removal");
+    return isEnding && !isLess ? { ...node, interruption: "removal", takenBackAt } : node;
   });
 }

@@ -1,4 +1,4 @@
-import { type InterruptionKind, interruptionKinds } from "../../ports/compute.ts";
+import { type ComputeNode, type InterruptionKind, interruptionKinds } from "../../ports/compute.ts";
 import { literal, mark, number, optional, shape } from "../../store/shape.ts";
 import { DAY_MS } from "../../units.ts";
 import type { NodeLedger } from "../ledger/record.ts";
@@ -35,23 +35,27 @@ export function currentInterruption({ interruption }: Interrupted, now: number):
 /** Returns the notice to store after a listing that showed this machine. */
 export function listedInterruption(
   before: Interrupted | undefined,
-  kind: InterruptionKind | undefined,
+  { interruption: kind, takenBackAt }: Pick<ComputeNode, "interruption" | "takenBackAt">,
   now: number,
 ): Interruption | undefined {
   const stored = before?.interruption;
-  if (kind !== undefined) return mergeNotices(before ?? {}, { kind, noticedAt: now, isListed: true }, now);
+  if (kind !== undefined)
+    return mergeNotices(before ?? {}, { kind, noticedAt: now, endsAt: takenBackAt, isListed: true }, now);
   return stored?.isListed ? undefined : stored;
 }
 
 /**
  * Returns the more certain notice, or the earlier one if both are of the same kind: a repeat changes nothing. A time that
- * only EC2's notice has is added. Such a notice also holds when a listing no longer shows the other.
+ * only the next one has is added, and a listed time may move. A time of EC2's own notice also holds when a listing no
+ * longer shows the other.
  */
 export function mergeNotices(before: Interrupted, next: Interruption, now: number): Interruption {
   const known = currentInterruption(before, now);
   if (!known || isMoreCertain(next.kind, known.kind)) return next;
-  const isByEc2 = known.kind === next.kind && known.endsAt === undefined && next.endsAt !== undefined;
-  return isByEc2 ? { ...known, endsAt: next.endsAt, isListed: undefined } : known;
+  const { kind, endsAt, isListed } = next;
+  const hasMoved = known.endsAt === undefined || (known.isListed && known.endsAt !== endsAt);
+  const isNews = known.kind === kind && endsAt !== undefined && hasMoved;
+  return isNews ? { ...known, endsAt, isListed } : known;
 }
 
 export function isMoreCertain(kind: InterruptionKind, other: InterruptionKind): boolean {

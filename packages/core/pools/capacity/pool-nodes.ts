@@ -64,7 +64,7 @@ export function poolNodes(
 /** `saidAt` is when the operator declared it gone. It overrides the listing. */
 function toEntry(node: ComputeNode, ledger: NodeLedger | undefined, saidAt: number | undefined, now: number): PoolNode {
   const { name, uid, providerId, zone, group, ready, unready, fault, units } = node;
-  const interruption = listedInterruption(ledger, node.interruption, now);
+  const interruption = listedInterruption(ledger, node, now);
   const shown = { name, uid, providerId, zone, group, ready, unready, fault, interruption, units };
   const entry = { ...shown, ...unitsNotFree(node, ledger) };
   return saidAt === undefined ? entry : { ...entry, ready: false, gone: true, saidAt };

@@ -47,11 +47,13 @@ export function isReturningToQueue({ phase, policy, end: { outcome } }: Environm
 }
 
 /**
- * Returns when to end a run on a Spot machine that EC2 takes back, so that its command gets SIGTERM and its disk is
- * detached in time. Returns Infinity if the run stays until its machine goes.
+ * Returns when to end a run whose machine is taken back at a known time, so that its command gets SIGTERM and its disk
+ * is detached before. Returns Infinity if the run stays until its machine goes.
  */
 export function leavesAt(environment: Environment, settings: Pick<Settings, "graceSeconds">, now: number): number {
   const { interruption } = environment.run;
-  if (interruption?.kind !== "spot" || !mayReturn(environment, now)) return Number.POSITIVE_INFINITY;
-  return (interruption.endsAt ?? now) - getGraceSeconds(environment, settings) * 1000 - LEAVING_MS;
+  // A Spot taint has no time, and EC2 takes the machine back within two minutes.
+  const takenBackAt = interruption?.kind === "spot" ? (interruption.endsAt ?? now) : interruption?.endsAt;
+  if (takenBackAt === undefined || !mayReturn(environment, now)) return Number.POSITIVE_INFINITY;
+  return takenBackAt - getGraceSeconds(environment, settings) * 1000 - LEAVING_MS;
 }
