@@ -1,17 +1,16 @@
 import type { Context } from "#core/context.ts";
 import type { Environment } from "#core/environments/record/record.ts";
 import type { Compute, ComputeNode } from "#core/ports/compute.ts";
-import type { Queue, ReconcileRequest } from "#core/ports/queue.ts";
+import type { Queue } from "#core/ports/queue.ts";
 import type { WorkerContext } from "#core/reconciler/step.ts";
-import type { Settings } from "#core/settings.ts";
 import type { DelivererContext } from "#core/webhooks/deliver.ts";
 import { keyCheck } from "#http/keys/key-check.ts";
 import { memoryBlobs } from "../fakes/memory-blobs.ts";
-import { type MemoryCompute, memoryCompute } from "../fakes/memory-compute.ts";
+import { memoryCompute } from "../fakes/memory-compute.ts";
 import { memoryGithubKeys } from "../fakes/memory-github-keys.ts";
 import { memoryMachineGroups } from "../fakes/memory-machine-groups.ts";
 import { memoryQueue } from "../fakes/memory-queue.ts";
-import type { Outcome, StepDelays } from "../fakes/memory-run.ts";
+import type { Outcome } from "../fakes/memory-run.ts";
 import { memorySealer } from "../fakes/memory-sealer.ts";
 import { type MemoryTable, memoryTable } from "../fakes/memory-table.ts";
 import { memoryVolumes } from "../fakes/memory-volumes.ts";
@@ -19,135 +18,28 @@ import { manualClock } from "../fixtures/clock.ts";
 import { seededIds } from "../fixtures/ids.ts";
 import { silentLog } from "../fixtures/log.ts";
 import { testSettings } from "../fixtures/settings.ts";
-import { newNodes } from "../worlds/memory-world.ts";
 import { TALKING } from "./clients/chat-clients.ts";
 import { fakeReceivers } from "./clients/fake-receivers.ts";
 import type { Answered } from "./invariants/final.ts";
-import { type WatchOptions, watch } from "./invariants/invariants.ts";
+import { watch } from "./invariants/invariants.ts";
 import { sweepRules } from "./invariants/sweep-rules.ts";
 import type { Host, Scheduler } from "./scheduler.ts";
+import { drawSurroundings, isThorough, type Surroundings } from "./surroundings.ts";
 import { faultyPorts, type TruePorts } from "./weather/faulty-ports.ts";
 import { type Hearsay, provider } from "./weather/machine-weather.ts";
-import { drawnZones, nodeGroup, simulatedGroup, zonedGroup } from "./weather/node-group.ts";
+import { nodeGroup } from "./weather/node-group.ts";
 import { readByNewer, type Versions, versionedTable } from "./weather/version-weather.ts";
-import { drawnVolumes, type VolumeTimes } from "./weather/volume-weather.ts";
 import { type Away, type Part, whileThere } from "./weather/weather.ts";
 
-/** Share of worlds in which a started run takes long to become ready, so it can be lost before. */
-const SLOW = 0.11;
-const DEAF = 0.1;
-/** Share of worlds with a node group that creates machines. */
-const GROUP = 0.1;
-const SLOW_PROBE_MS = 50_000;
-/** Share of worlds with long faults. Only there, an unseen volume is old enough to count as gone. */
-const LONG = 0.02;
+const MINUTE = 60_000;
+/** In every third world the cluster refuses tombstones, as a quota on Jobs does. */
+const TOMBSTONES_REFUSED_EVERY = 3;
 
 export type SimulatedWorld = ReturnType<typeof newWorld>;
 
-const MINUTE = 60_000;
-/**
- * Freezing and measuring items cost a fifth of a schedule, so only some seeds do it. They find changes of read items
- * and growth.
- */
-const THOROUGH_EVERY = 8;
-/** Depends on the seed alone, so other seeds keep their random numbers. */
-const RESTORING_EVERY = 15;
-/** The same for outages longer than a run may take to become ready. */
-const OUTAGE_EVERY = 14;
-/** The same for groups of two zones, of which one or both have no machines for long. */
-const ZONED_EVERY = 20;
-const ZONED_REST = 18;
-/** The same for worlds of four machines, where a job may take more than two. */
-const WIDE_EVERY = 19;
-const WIDE_REST = 17;
-/** In every third world the cluster refuses tombstones, as a quota on Jobs does. */
-const TOMBSTONES_REFUSED_EVERY = 3;
-/** Hosts' clocks differ by less than the tolerated earliness (packages/core/reconciler/reconcile.ts). */
-const MOST_APART_MS = 1_800;
-/** A deleted disk is purged after three minutes, within a schedule. */
-const RETENTION_DAYS = 0.002;
-/** Where faults last long, an unused volume goes after five minutes. */
-const IDLE_DAYS = 0.0035;
-
-export interface Surroundings extends VolumeTimes {
-  readonly nodes: readonly ComputeNode[];
-  readonly late: number;
-  readonly isSlow: boolean;
-  readonly isLong: boolean;
-  readonly isRestoring?: boolean;
-  /** Service with an outage longer than a run may take to become ready. */
-  readonly outage?: Part | undefined;
-  readonly isDeaf: boolean;
-  readonly taken: Partial<StepDelays>;
-  readonly apartMs: number;
-  readonly hostCount: number;
-  readonly hasGroup?: boolean;
-  /** The zones of its group, and until when each has no machines. */
-  readonly zones?: ReadonlyMap<string, number> | undefined;
-  readonly settings: Partial<Settings>;
-  /** Decides the fate of an environment's run. The default is random. */
-  readonly decide?: (compute: MemoryCompute, environment: Environment) => void;
-  readonly watch: WatchOptions;
-  readonly sent?: (message: ReconcileRequest) => void;
-}
-
 /** A random world: two or four machines of 8 units, four hosts, and the requests that were answered. */
 export function newWorld(sim: Scheduler, seed: number) {
-  return createWorld(sim, seed, drawn(sim, seed));
-}
-
-function drawn(sim: Scheduler, seed: number): Surroundings {
-  const late = sim.random() < 0.5 ? 90_000 * sim.random() : 0;
-  const delays = { bindMs: 2000, imageMs: 3000, probeMs: 1000, removeMs: 1500 };
-  const isSlow = sim.random() < SLOW;
-  const isLong = sim.random() < LONG;
-  const taken = isSlow ? { ...delays, probeMs: SLOW_PROBE_MS } : sim.random() < 0.7 ? delays : {};
-  const volumes = drawnVolumes(sim);
-  const zones = seed % ZONED_EVERY === ZONED_REST ? drawnZones(sim, zonedGroup) : undefined;
-  const hasGroup = sim.random() < GROUP || zones !== undefined;
-  const group = zones ? zonedGroup : simulatedGroup;
-  // All machines of a job are in one zone, and zones have two each.
-  const nodes = seed % WIDE_EVERY === WIDE_REST && !zones ? wideNodes() : newNodes({ h100: 2 });
-  return {
-    nodes: zones ? nodes.map((node, index) => ({ ...node, zone: zonedGroup.zones[index] ?? "" })) : nodes,
-    late,
-    isSlow,
-    isLong,
-    taken,
-    ...volumes,
-    apartMs: sim.random() < 0.5 ? MOST_APART_MS : 0,
-    hostCount: 4,
-    isDeaf: sim.random() < DEAF,
-    hasGroup,
-    zones,
-    isRestoring: seed % RESTORING_EVERY === 0,
-    outage: findLongOutage(seed),
-    settings: {
-      preparingMinutes: 3,
-      diskRetentionDays: RETENTION_DAYS,
-      diskVolumeIdleDays: isLong ? IDLE_DAYS : zones ? 1 : 0,
-      nodeGroups: hasGroup ? [group] : [],
-    },
-    watch: { measures: isThorough(seed) },
-  };
-}
-
-/** Returns two machines more. The weather adds machines named h100-3 and h100-4. */
-function wideNodes(): ComputeNode[] {
-  const first = newNodes({ h100: 2 });
-  const more = first.map(({ name, uid, providerId, ...node }) => {
-    return { ...node, name: `${name}-wide`, uid: `${uid}-wide`, providerId: `${providerId}-wide` };
-  });
-  return [...first, ...more];
-}
-
-function findLongOutage(seed: number): Part | undefined {
-  if (seed % OUTAGE_EVERY !== 0) return undefined;
-  return seed % (2 * OUTAGE_EVERY) === 0 ? "table" : "cluster";
-}
-
-function isThorough(seed: number): boolean {
-  return seed % THOROUGH_EVERY === 0;
+  return createWorld(sim, seed, drawSurroundings(sim, seed));
 }
 
 export function createWorld(sim: Scheduler, seed: number, around: Surroundings) {
