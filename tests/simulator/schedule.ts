@@ -15,6 +15,7 @@ import { endsSeen } from "./invariants/ends-seen.ts";
 import { finalViolations } from "./invariants/final.ts";
 import { taskRules } from "./invariants/task-rules.ts";
 import { calm, type FaultRates, type Host, type Scheduler, scheduler } from "./scheduler.ts";
+import { blockActions } from "./weather/block.ts";
 import { autoscale } from "./weather/node-group.ts";
 import { passOnSignals } from "./weather/signals.ts";
 import { weatherActions } from "./weather/weather.ts";
@@ -70,7 +71,7 @@ export async function simulate(seed: number, options: ScheduleOptions = {}): Pro
   sim.setRates(rates);
   const faultsUntil = START + ((world.isLong ? 16 : 2) + random() * 6) * MINUTE;
   const weather = rates === calm || options.onlySweeps || world.isLong ? [] : weatherActions(sim, world, faultsUntil);
-  const drawn = [...clientActions(sim, world), ...weather].sort((a, b) => a.at - b.at);
+  const drawn = [...clientActions(sim, world), ...blockActions(sim, world), ...weather].sort((a, b) => a.at - b.at);
   const clients = drawn.filter(({ isNeeded }, place) => isNeeded || !options.without?.actions.includes(place));
 
   const checkEnds = endsSeen(sim, world);
@@ -204,7 +205,9 @@ function runSchedules(sim: Scheduler, world: SimulatedWorld, rates: FaultRates, 
   const hasMachines = [...world.watch.pools().values()].some(({ nodes }) => nodes.length > 0);
   const knowsMachines = hasMachines && !world.machines.areChanging;
   if (knowsMachines && sim.random() >= CAPACITY_AGAIN) return;
-  sim.start(host, "capacity", () => refreshCapacity(ctx), silent);
+  const isSure = () => world.versions.kinds.size === 0;
+  const refresh = () => world.watch.blockEnds.refreshing(host, () => refreshCapacity(ctx), isSure);
+  sim.start(host, "capacity", refresh, silent);
 }
 
 const TASKS_PER_HOST = 2;

@@ -7,6 +7,7 @@ import type { StepDelays } from "../fakes/memory-run.ts";
 import { newNodes } from "../worlds/memory-world.ts";
 import type { WatchOptions } from "./invariants/invariants.ts";
 import type { Scheduler } from "./scheduler.ts";
+import { withBlock } from "./weather/block.ts";
 import { drawnZones, simulatedGroup, zonedGroup } from "./weather/node-group.ts";
 import { drawnVolumes, type VolumeTimes } from "./weather/volume-weather.ts";
 import type { Part } from "./weather/weather.ts";
@@ -32,6 +33,9 @@ const OUTAGE_EVERY = 14;
 /** The same for groups of two zones, of which one or both have no machines for long. */
 const ZONED_EVERY = 20;
 const ZONED_REST = 18;
+/** The same for a machine of a Capacity Block. */
+const BLOCK_EVERY = 20;
+const BLOCK_REST = 19;
 /** The same for worlds of four machines, where a job may take more than two. */
 const WIDE_EVERY = 19;
 const WIDE_REST = 17;
@@ -55,6 +59,7 @@ export interface Surroundings extends VolumeTimes {
   readonly apartMs: number;
   readonly hostCount: number;
   readonly hasGroup?: boolean;
+  readonly hasBlock?: boolean;
   /** The zones of its group, and until when each has no machines. */
   readonly zones?: ReadonlyMap<string, number> | undefined;
   readonly settings: Partial<Settings>;
@@ -73,12 +78,13 @@ export function drawSurroundings(sim: Scheduler, seed: number): Surroundings {
   const taken = isSlow ? { ...delays, probeMs: SLOW_PROBE_MS } : sim.random() < 0.7 ? delays : {};
   const volumes = drawnVolumes(sim);
   const zones = seed % ZONED_EVERY === ZONED_REST ? drawnZones(sim, zonedGroup) : undefined;
-  const hasGroup = sim.random() < GROUP || zones !== undefined;
+  const hasBlock = seed % BLOCK_EVERY === BLOCK_REST && !isLong;
+  const hasGroup = (sim.random() < GROUP && !hasBlock) || zones !== undefined;
   const group = zones ? zonedGroup : simulatedGroup;
   // All machines of a job are in one zone, and zones have two each.
-  const nodes = seed % WIDE_EVERY === WIDE_REST && !zones ? wideNodes() : newNodes({ h100: 2 });
+  const nodes = seed % WIDE_EVERY === WIDE_REST && !zones && !hasBlock ? wideNodes() : newNodes({ h100: 2 });
   return {
-    nodes: zones ? nodes.map((node, index) => ({ ...node, zone: zonedGroup.zones[index] ?? "" })) : nodes,
+    nodes: placed(nodes, { zones, hasBlock }),
     late,
     isSlow,
     isLong,
@@ -88,6 +94,7 @@ export function drawSurroundings(sim: Scheduler, seed: number): Surroundings {
     hostCount: 4,
     isDeaf: sim.random() < DEAF,
     hasGroup,
+    hasBlock,
     zones,
     isRestoring: seed % RESTORING_EVERY === 0,
     outage: findLongOutage(seed),
@@ -99,6 +106,11 @@ export function drawSurroundings(sim: Scheduler, seed: number): Surroundings {
     },
     watch: { measures: isThorough(seed) },
   };
+}
+
+function placed(nodes: readonly ComputeNode[], { zones, hasBlock }: Pick<Surroundings, "zones" | "hasBlock">) {
+  if (hasBlock) return withBlock(nodes);
+  return zones ? nodes.map((node, index) => ({ ...node, zone: zonedGroup.zones[index] ?? "" })) : nodes;
 }
 
 /** Returns two machines more. The weather adds machines named h100-3 and h100-4. */

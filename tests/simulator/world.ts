@@ -25,9 +25,10 @@ import { watch } from "./invariants/invariants.ts";
 import { sweepRules } from "./invariants/sweep-rules.ts";
 import type { Host, Scheduler } from "./scheduler.ts";
 import { drawSurroundings, isThorough, type Surroundings } from "./surroundings.ts";
+import { BLOCK, MOST_MADE } from "./weather/block.ts";
 import { faultyPorts, type TruePorts } from "./weather/faulty-ports.ts";
 import { type Hearsay, provider } from "./weather/machine-weather.ts";
-import { nodeGroup } from "./weather/node-group.ts";
+import { type GroupState, nodeGroup } from "./weather/node-group.ts";
 import { readByNewer, type Versions, versionedTable } from "./weather/version-weather.ts";
 import { type Away, type Part, whileThere } from "./weather/weather.ts";
 
@@ -69,8 +70,8 @@ export function createWorld(sim: Scheduler, seed: number, around: Surroundings) 
   const mostNodes = new Map((around.settings?.nodeGroups ?? []).map(({ pool, mostNodes: most }) => [pool, most]));
   const judged = { mostNodes, ...around.watch };
   const watched = watch({ table: memory, compute, volumes }, sim.time, decide, sim.tell, sim, judged);
-  // A late index delays waiting jobs and their grants, and so does a zone without machines.
-  if (late > 0 || around.zones) watched.latency.excuse();
+  // A late index delays waiting jobs and their grants. So do a zone without machines and the end of a block.
+  if (late > 0 || around.zones || around.hasBlock) watched.latency.excuse();
   const settings = testSettings(around.settings);
   const ids = seededIds(seed, clock);
   const numbers = Array.from({ length: around.hostCount }, (_, n) => n + 1);
@@ -78,11 +79,11 @@ export function createWorld(sim: Scheduler, seed: number, around: Surroundings) 
   const webhooks = fakeReceivers(sim);
   const away: Away = new Map();
   const there = <Port extends object>(port: Port, part: Part) => whileThere(port, part, away, sim.time);
+  const machineGroups = memoryMachineGroups();
   const others = {
     blobs: there(memoryBlobs(), "blobs"),
     sealer: there(memorySealer(), "sealer"),
     githubKeys: there(memoryGithubKeys(), "githubKeys"),
-    machineGroups: memoryMachineGroups(),
   };
   /** Hides active runs from some observations. A missing run may still exist. */
   const seldomBlind =
@@ -96,7 +97,7 @@ export function createWorld(sim: Scheduler, seed: number, around: Surroundings) 
       return undefined;
     };
   /** `areChanging` says that machines die and join, so the pool's list changes. */
-  const machines = { hearsay: new Map() as Hearsay, areChanging: around.hasGroup === true };
+  const machines = { hearsay: new Map() as Hearsay, areChanging: (around.hasGroup || around.hasBlock) === true };
   const getMachineState = provider(watched.compute, machines.hearsay, sim.time);
   const cluster = there({ ...watched.compute, getMachineState }, "cluster");
   const contexts = new Map<Host, WorkerContext & DelivererContext & Context<"machineGroups">>(
@@ -114,6 +115,9 @@ export function createWorld(sim: Scheduler, seed: number, around: Surroundings) 
           ...ports,
           compute,
           ...others,
+          machineGroups: around.hasBlock
+            ? { list: () => sim.call(host, "list groups", machineGroups.list) }
+            : machineGroups,
           fetch: webhooks.calledBy(host),
           clock: host.clock,
           ids,
@@ -146,12 +150,18 @@ export function createWorld(sim: Scheduler, seed: number, around: Surroundings) 
     isRestoring: around.isRestoring === true,
     outage: around.outage,
     nodeCount: nodes.length,
-    group: around.hasGroup ? nodeGroup(around.zones ?? new Map([["zone-a", 0]])) : undefined,
+    group: createGroup(around),
+    machineGroups,
     ...parts,
     /** Runs that the cluster applied again, as `<uid>-r<run>`. */
     leftovers: new Set<string>(),
     nextSweep: sim.time(),
   };
+}
+
+function createGroup({ hasGroup, hasBlock, zones = new Map([["zone-a", 0]]) }: Surroundings): GroupState | undefined {
+  if (hasBlock) return nodeGroup({ zones, name: BLOCK, most: MOST_MADE });
+  return hasGroup ? nodeGroup({ zones }) : undefined;
 }
 
 function announcing(queue: Queue, sent: Surroundings["sent"]): Queue {

@@ -3,16 +3,18 @@ import { mayHaveWritten } from "#core/environments/record/disk/disk-use.ts";
 import { type Environment, isEnded } from "#core/environments/record/record.ts";
 import { instanceTypeOfPool, unitsPerNode } from "#core/fleet.ts";
 import type { PlannedPart } from "#core/pools/capacity/pool-parts.ts";
-import type { Grant, LedgerItem, NodeLedger, Pool } from "#core/pools/ledger/record.ts";
+import type { Grant, LedgerItem, MakeableLedger, NodeLedger, Pool } from "#core/pools/ledger/record.ts";
 import type { Compute } from "#core/ports/compute.ts";
 import type { Item, Stored, Table } from "#core/ports/table.ts";
 import type { Volumes } from "#core/ports/volumes.ts";
+import { makeableKey } from "#core/store/keys.ts";
 import type { MemoryCompute } from "../../fakes/memory-compute.ts";
 import type { MemoryTable } from "../../fakes/memory-table.ts";
 import type { MemoryVolumes } from "../../fakes/memory-volumes.ts";
 import type { PoolView } from "../../worlds/pool-view.ts";
 import { newReached, type Reached } from "../reached.ts";
 import { UNKNOWN_PHASE } from "../weather/weather.ts";
+import { type BlockEndWatch, blockEndWatch } from "./block-ends.ts";
 import { beyondBound } from "./bounds.ts";
 import { capacityWatch } from "./capacity-invariants.ts";
 import { type ChatWatch, chatWatch } from "./chat-invariants.ts";
@@ -77,6 +79,7 @@ export interface Watch {
   setClosed(isClosed: boolean): void;
   /** Notes that an operator's request to plan a drain, or to drop it, was answered. */
   setPlanned(plan: PlannedPart | undefined): void;
+  readonly blockEnds: BlockEndWatch;
 }
 
 const terminal: readonly string[] = ["completed", "expired", "cancelled", "failed", "deleted"];
@@ -198,6 +201,8 @@ export function watch(
   const latency = latencyWatch({ environments, violated, now, calmness });
   const clocksMs = () => (reached.all().includes("wall clock stepped") ? STEPPED_CLOCKS_MS : CLOCKS_MS);
   const plannedDrains = plannedDrainWatch({ now, clocksMs });
+  const plannedEnds = plannedDrainWatch({ now, clocksMs });
+  const blockEnds = blockEndWatch(plannedEnds.set);
   const life = lifeWatch({ compute, environments, violated, now, clocksMs });
   const chat = chatWatch({ environments, violated });
 
@@ -263,6 +268,7 @@ export function watch(
     if (isUsed && isClosed && grantedClosed.has(id ?? ""))
       violated(`${next.id} took capacity that a closed pool granted`);
     if (isUsed && plannedDrains.isLate(id)) violated(`${next.id} took capacity that is drained before its end`);
+    if (isUsed && plannedEnds.isLate(id)) violated(`${next.id} took a machine of a block that it would outlive`);
     const used = new Map<string, number>();
     for (const environment of holding.values()) {
       for (const share of environment.run.grant?.shares ?? []) {
@@ -304,7 +310,8 @@ export function watch(
     const fresh = next.granted.filter(({ id }) => !knownNames.has(id));
     const isFresh = ({ id }: Pick<Grant, "id">) => !knownNames.has(id);
     if (isClosed) for (const { id } of fresh) grantedClosed.add(id);
-    plannedDrains.granted(fresh, next);
+    const { group } = (ledgers.find(makeableKey(type)) ?? {}) as Partial<MakeableLedger>;
+    for (const drains of [plannedDrains, plannedEnds]) drains.granted(fresh, next, group?.members ?? []);
     const most = mostNodes.get(type);
     // An earlier excess, as after a machine returns, is not the fault of this write.
     if (
@@ -371,6 +378,7 @@ export function watch(
     if (isLedger(written) && !isJudged) wroteLedger([written]);
     if (written.kind === "disk") wroteDisk(written as unknown as Disk);
     names.wrote(written);
+    blockEnds.wroteItem(written);
     reached.wroteItem(written);
     also?.wroteItem(written);
   }
@@ -408,6 +416,7 @@ export function watch(
       latency.excuse();
       plannedDrains.set(plan);
     },
+    blockEnds,
     pools: ledgers.pools,
     nodes: () => nodes,
     checkMounts: disks.checkMounts,

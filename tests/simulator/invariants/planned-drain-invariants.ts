@@ -1,12 +1,13 @@
-import { isInParts, isWholeType, type PlannedPart } from "#core/pools/capacity/pool-parts.ts";
-import type { Grant } from "#core/pools/ledger/record.ts";
+import { isGroupIn, isInParts, isWholeType, type PlannedPart } from "#core/pools/capacity/pool-parts.ts";
+import type { Grant, GroupGrowth } from "#core/pools/ledger/record.ts";
 import type { PoolView } from "../../worlds/pool-view.ts";
 
 /** Checks that no environment takes capacity on a part that is drained, or will be before its time is over. */
 export interface PlannedDrainWatch {
-  /** Notes that an operator's request to plan or drop a drain was answered. */
+  /** Notes that a drain was planned or dropped, by an operator's request or by the listing of a block's end. */
   set(plan: PlannedPart | undefined): void;
-  granted(grants: readonly Grant[], pool: Pick<PoolView, "nodes">): void;
+  /** `members`: the provider's groups that may create machines of the pool. */
+  granted(grants: readonly Grant[], pool: Pick<PoolView, "nodes">, members: readonly GroupGrowth[]): void;
   /** Reports whether the grant was written after the answer, and outlives the drain. */
   isLate(grant: string | undefined): boolean;
 }
@@ -25,12 +26,15 @@ export function plannedDrainWatch({
       plan = next;
       if (!next) late.clear();
     },
-    granted(grants, { nodes }) {
+    granted(grants, { nodes }, members) {
       if (!plan) return;
       const drained = [plan];
+      const comesThere = members.length > 0 && members.every((member) => isGroupIn(drained, member));
       for (const { id, shares, size } of grants) {
         if (now() + size.wantedMs <= plan.from + clocksMs()) continue;
-        const isThere = shares.some(({ node }) => nodes.some((each) => each.name === node && isInParts(drained, each)));
+        const isThere = shares.some(({ node }) =>
+          node === null ? comesThere : nodes.some((each) => each.name === node && isInParts(drained, each)),
+        );
         if (isThere || isWholeType(plan)) late.add(id);
       }
     },

@@ -762,10 +762,6 @@ export const poolBugs: readonly PlantedBug[] = [
   },
   {
     name: "a group without an end in the provider's answer loses the one that was planned",
-    caughtBy: {
-      file: "pools/capacity/group-ends.test.ts",
-      title: "a group whose end moves closes at the new time, and keeps it until the group is deleted",
-    },
     edits: [
       {
         file: "pools/capacity/group-ends.ts",

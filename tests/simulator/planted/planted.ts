@@ -1,5 +1,6 @@
 import type { PlantedBug } from "./plant.ts";
 import { backupBugs } from "./planted-backups.ts";
+import { capacityBugs } from "./planted-capacity.ts";
 import { cliBugs } from "./planted-cli.ts";
 import { diskBugs } from "./planted-disks.ts";
 import { endBugs } from "./planted-ends.ts";
@@ -24,6 +25,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   ...environmentBugs,
   ...machineBugs,
   ...poolBugs,
+  ...capacityBugs,
   ...diskBugs,
   ...backupBugs,
   ...restoreBugs,

@@ -7,6 +7,7 @@ import { type ClientAction, submit } from "../clients/clients.ts";
 import { asUser } from "../planted/as-user.ts";
 import type { Scheduler } from "../scheduler.ts";
 import type { SimulatedWorld } from "../world.ts";
+import { BLOCK } from "./block.ts";
 
 /** Wrong answers of the provider about machines, by node uid, with their end. */
 export type Hearsay = Map<string, { readonly says: MachineState; readonly until: number }>;
@@ -36,7 +37,9 @@ type Weather = (sim: Scheduler, world: SimulatedWorld, until: number, name: stri
 
 /** A machine is silent and returns, dies and is replaced, or is dead and only the operator knows. */
 export function machineWeather(sim: Scheduler, world: SimulatedWorld, until: number): ClientAction[] {
-  const name = sim.pick(["h100-1", "h100-2"]);
+  // A machine of a block does not return.
+  const names = ["h100-1", "h100-2"].slice(0, world.group?.name === BLOCK ? 1 : 2);
+  const name = sim.pick(names);
   const weather: Weather = sim.pick([notReady, notReady, vanishes, dies, dies, dies, diesUnheard]);
   if (weather !== notReady) world.machines.areChanging = true;
   return weather(sim, world, until, name);

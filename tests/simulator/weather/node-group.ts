@@ -7,7 +7,7 @@ import type { SimulatedWorld } from "../world.ts";
 export const simulatedGroup: NodeGroup = { pool: "h100", mostNodes: 4, startupMs: 40_000, zones: [] };
 /** The same in two zones. */
 export const zonedGroup: NodeGroup = { ...simulatedGroup, zones: ["zone-a", "zone-b"] };
-const MADE_AT_MOST = 2;
+const MOST_MADE = 2;
 const LONGEST_STARTUP_MS = 90_000;
 const IDLE_MS = 240_000;
 /** Longer than faults last (schedule.ts). */
@@ -17,15 +17,25 @@ export interface GroupState {
   /** Runs for which machines were created. */
   readonly served: Set<string>;
   readonly joins: Map<string, { readonly at: number; readonly zone: string }>;
+  /** Its name, if the provider lists it. */
+  readonly name: string | undefined;
+  /** Most machines at a time. */
+  readonly most: number;
   /** The zones of its machines, and until when each has none. */
   readonly zones: ReadonlyMap<string, number>;
   /** Time since which a machine of the group is empty, by name. */
   readonly idle: Map<string, number>;
   count: number;
+  /** Set once its provider has ended its machines. */
+  isOver: boolean;
 }
 
-export function nodeGroup(zones: ReadonlyMap<string, number>): GroupState {
-  return { served: new Set(), joins: new Map(), zones, idle: new Map(), count: 0 };
+export function nodeGroup({
+  zones,
+  name,
+  most = MOST_MADE,
+}: Pick<GroupState, "zones"> & Partial<Pick<GroupState, "name" | "most">>): GroupState {
+  return { served: new Set(), joins: new Map(), name, most, zones, idle: new Map(), count: 0, isOver: false };
 }
 
 /** Draws until when each zone has no machines: mostly one of two, sometimes both. */
@@ -39,7 +49,7 @@ export function drawnZones(sim: Scheduler, { zones }: NodeGroup): ReadonlyMap<st
  */
 export function autoscale(sim: Scheduler, world: SimulatedWorld): void {
   const { group } = world;
-  if (!group) return;
+  if (!group || group.isOver) return;
   for (const environment of world.watch.living().values()) serve(sim, world, group, environment);
   for (const [name, { at, zone }] of group.joins) if (at <= sim.time()) join(sim, world, group, { name, zone });
   for (const name of group.idle.keys()) removeIdle(sim, world, group, name);
@@ -59,7 +69,7 @@ function serve(sim: Scheduler, world: SimulatedWorld, group: GroupState, environ
   }
   group.served.add(name);
   for (const _ of open) {
-    if (group.joins.size + group.idle.size >= MADE_AT_MOST) return;
+    if (group.joins.size + group.idle.size >= group.most) return;
     group.count += 1;
     group.joins.set(`h100-made-${group.count}`, { at: sim.time() + sim.random() * LONGEST_STARTUP_MS, zone });
   }
@@ -75,7 +85,8 @@ function join(
   group.idle.set(name, sim.time());
   sim.tell("group", `${name} joins`);
   const uid = `node-uid-${name}`;
-  world.compute.setNode({ ...world.firstNode, name, zone, uid, providerId: `aws:///${zone}/${uid}` });
+  const placed = { name, zone, uid, providerId: `aws:///${zone}/${uid}`, group: group.name };
+  world.compute.setNode({ ...world.firstNode, ...placed });
   world.watch.reached.note("a machine made for who waited");
 }
 
