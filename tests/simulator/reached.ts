@@ -69,6 +69,12 @@ const ofEnvironments = {
   "archive late": (before, next) =>
     settles(before, next) && next.events.timeline.at(-1)?.reason?.includes("not made in time") === true,
   "lease lost to another submit": (_, next) => next.reason === "Its disk was taken",
+  "queued again as AWS lacked its machine": (before, next) =>
+    before.run.lacks !== undefined && before.phase === "preparing" && next.phase === "queued",
+  "active after AWS lacked its machine": (before, next) =>
+    before.phase === "preparing" && next.phase === "active" && next.placement.withdrawn?.lacks !== undefined,
+  "cancelled at its queue limit as AWS lacked its machine": (before, next) =>
+    cancels(before, next) && isOverQueued(next) && next.placement.withdrawn?.lacks !== undefined,
   "waits until its disk is backed up": (before, next) =>
     next.phase === "queued" && before.waitPool === undefined && next.waitPool !== undefined && next.disk !== null,
   "volumes cleared after a first failure": (before, next) =>
@@ -137,6 +143,7 @@ const reported = [
   "node joined",
   "a machine made for who waited",
   "a zone without machines for who waited",
+  "eight tries in a row without a machine",
   "the end of a block moved",
   "a block that ended early",
   "a block that ended under a run",
@@ -236,6 +243,10 @@ function fails(cause: ReturnType<typeof failureCause>): Change<Environment> {
 
 function cancels({ end: { outcome } }: Environment, next: Environment): boolean {
   return outcome === null && next.end.outcome?.phase === "cancelled";
+}
+
+function isOverQueued({ end: { outcome } }: Environment): boolean {
+  return outcome?.reason?.startsWith("Waited in the queue") === true;
 }
 
 function stops(before: Environment, next: Environment): boolean {

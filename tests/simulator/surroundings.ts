@@ -8,7 +8,7 @@ import { newNodes } from "../worlds/memory-world.ts";
 import type { WatchOptions } from "./invariants/invariants.ts";
 import type { Scheduler } from "./scheduler.ts";
 import { withBlock } from "./weather/block.ts";
-import { drawnZones, simulatedGroup, zonedGroup } from "./weather/node-group.ts";
+import { drawnZones, longLacks, shortLacks, simulatedGroup, zonedGroup } from "./weather/node-group.ts";
 import { drawnVolumes, type VolumeTimes } from "./weather/volume-weather.ts";
 import type { Part } from "./weather/weather.ts";
 
@@ -33,6 +33,9 @@ const OUTAGE_EVERY = 14;
 /** The same for groups of two zones, of which one or both have no machines for long. */
 const ZONED_EVERY = 20;
 const ZONED_REST = 18;
+/** In every third of these, the cluster is silent about lacks. In the others, it says what AWS lacks, for hours. */
+const lackKinds = ["silent", "said", "said, and the queue has a limit"] as const;
+const SHORT_QUEUE_HOURS = 1;
 /** The same for a machine of a Capacity Block. */
 const BLOCK_EVERY = 20;
 const BLOCK_REST = 19;
@@ -62,6 +65,8 @@ export interface Surroundings extends VolumeTimes {
   readonly hasBlock?: boolean;
   /** The zones of its group, and until when each has no machines. */
   readonly zones?: ReadonlyMap<string, number> | undefined;
+  /** Whether the cluster says what AWS lacks. */
+  readonly saysLacks?: boolean;
   readonly settings: Partial<Settings>;
   /** Decides the fate of an environment's run. The default is random. */
   readonly decide?: (compute: MemoryCompute, environment: Environment) => void;
@@ -77,7 +82,10 @@ export function drawSurroundings(sim: Scheduler, seed: number): Surroundings {
   const isLong = sim.random() < LONG;
   const taken = isSlow ? { ...delays, probeMs: SLOW_PROBE_MS } : sim.random() < 0.7 ? delays : {};
   const volumes = drawnVolumes(sim);
-  const zones = seed % ZONED_EVERY === ZONED_REST ? drawnZones(sim, zonedGroup) : undefined;
+  const isZoned = seed % ZONED_EVERY === ZONED_REST;
+  const lackKind = isZoned ? lackKinds[Math.floor(seed / ZONED_EVERY) % lackKinds.length] : "silent";
+  const saysLacks = lackKind !== "silent";
+  const zones = isZoned ? drawnZones(sim, zonedGroup, saysLacks ? longLacks : shortLacks) : undefined;
   const hasBlock = seed % BLOCK_EVERY === BLOCK_REST && !isLong;
   const hasGroup = (sim.random() < GROUP && !hasBlock) || zones !== undefined;
   const group = zones ? zonedGroup : simulatedGroup;
@@ -96,6 +104,7 @@ export function drawSurroundings(sim: Scheduler, seed: number): Surroundings {
     hasGroup,
     hasBlock,
     zones,
+    saysLacks,
     isRestoring: seed % RESTORING_EVERY === 0,
     outage: findLongOutage(seed),
     settings: {
@@ -103,6 +112,7 @@ export function drawSurroundings(sim: Scheduler, seed: number): Surroundings {
       diskRetentionDays: RETENTION_DAYS,
       diskVolumeIdleDays: isLong ? IDLE_DAYS : zones ? 1 : 0,
       nodeGroups: hasGroup ? [group] : [],
+      ...(lackKind === "said, and the queue has a limit" && { maxQueueHours: SHORT_QUEUE_HOURS }),
     },
     watch: { measures: isThorough(seed) },
   };

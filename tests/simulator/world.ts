@@ -28,7 +28,7 @@ import { drawSurroundings, isThorough, type Surroundings } from "./surroundings.
 import { BLOCK, MOST_MADE } from "./weather/block.ts";
 import { faultyPorts, type TruePorts } from "./weather/faulty-ports.ts";
 import { type Hearsay, provider } from "./weather/machine-weather.ts";
-import { type GroupState, nodeGroup } from "./weather/node-group.ts";
+import { type GroupState, nodeGroup, sayingLacks } from "./weather/node-group.ts";
 import { readByNewer, type Versions, versionedTable } from "./weather/version-weather.ts";
 import { type Away, type Part, whileThere } from "./weather/weather.ts";
 
@@ -68,7 +68,7 @@ export function createWorld(sim: Scheduler, seed: number, around: Surroundings) 
   const decideOne = around.decide ?? ((_, environment) => decideFate(sim, compute, environment));
   const decide = (environment: Environment) => decideOne(compute, environment);
   const mostNodes = new Map((around.settings?.nodeGroups ?? []).map(({ pool, mostNodes: most }) => [pool, most]));
-  const judged = { mostNodes, ...around.watch };
+  const judged = { mostNodes, maxQueueHours: around.settings.maxQueueHours, ...around.watch };
   const watched = watch({ table: memory, compute, volumes }, sim.time, decide, sim.tell, sim, judged);
   // A late index delays waiting jobs and their grants. So do a zone without machines and the end of a block.
   if (late > 0 || around.zones || around.hasBlock) watched.latency.excuse();
@@ -99,7 +99,11 @@ export function createWorld(sim: Scheduler, seed: number, around: Surroundings) 
   /** `areChanging` says that machines die and join, so the pool's list changes. */
   const machines = { hearsay: new Map() as Hearsay, areChanging: (around.hasGroup || around.hasBlock) === true };
   const getMachineState = provider(watched.compute, machines.hearsay, sim.time);
-  const cluster = there({ ...watched.compute, getMachineState }, "cluster");
+  const group = createGroup(around);
+  const observe = group?.saysLacks
+    ? sayingLacks(watched.compute.observe, { now: sim.time, group, watch: watched })
+    : watched.compute.observe;
+  const cluster = there({ ...watched.compute, getMachineState, observe }, "cluster");
   const contexts = new Map<Host, WorkerContext & DelivererContext & Context<"machineGroups">>(
     hosts.map((host) => {
       const ports = faultyPorts(sim, host, {
@@ -150,7 +154,7 @@ export function createWorld(sim: Scheduler, seed: number, around: Surroundings) 
     isRestoring: around.isRestoring === true,
     outage: around.outage,
     nodeCount: nodes.length,
-    group: createGroup(around),
+    group,
     machineGroups,
     ...parts,
     /** Runs that the cluster applied again, as `<uid>-r<run>`. */
@@ -159,9 +163,14 @@ export function createWorld(sim: Scheduler, seed: number, around: Surroundings) 
   };
 }
 
-function createGroup({ hasGroup, hasBlock, zones = new Map([["zone-a", 0]]) }: Surroundings): GroupState | undefined {
+function createGroup({
+  hasGroup,
+  hasBlock,
+  saysLacks,
+  zones = new Map([["zone-a", 0]]),
+}: Surroundings): GroupState | undefined {
   if (hasBlock) return nodeGroup({ zones, name: BLOCK, most: MOST_MADE });
-  return hasGroup ? nodeGroup({ zones }) : undefined;
+  return hasGroup ? nodeGroup({ zones, saysLacks: saysLacks === true }) : undefined;
 }
 
 function announcing(queue: Queue, sent: Surroundings["sent"]): Queue {

@@ -10,6 +10,8 @@ export interface CapacityWatch {
   wroteEnvironment(before: Environment, next: Environment): void;
 }
 
+const GIVEN_UP = /^No machine could start it/;
+
 export function capacityWatch(options: {
   readonly programmed: (uid: string) => Outcome | undefined;
   readonly liveUnits: (node: string) => number;
@@ -46,7 +48,8 @@ export function capacityWatch(options: {
     },
     wroteEnvironment(before, next) {
       checkGrant(next);
-      const isBlamed = next.placement.withdrawals > before.placement.withdrawals;
+      const isGivenUp = before.end.outcome === null && GIVEN_UP.test(next.end.outcome?.reason ?? "");
+      const isBlamed = next.placement.withdrawals > before.placement.withdrawals || isGivenUp;
       const isDoomed = programmed(next.uid)?.kind === "neverBinds" || before.run.lacksVolume !== undefined;
       if (isBlamed && !isDoomed && !haveCome(before)) violated(`${next.id} was blamed although no machine came for it`);
     },

@@ -1,9 +1,9 @@
 import type { Disk } from "#core/disks/record.ts";
 import { mayHaveWritten } from "#core/environments/record/disk/disk-use.ts";
-import { type Environment, isEnded } from "#core/environments/record/record.ts";
+import { type Environment, isEnded, isWaiting } from "#core/environments/record/record.ts";
 import { instanceTypeOfPool, unitsPerNode } from "#core/fleet.ts";
 import type { PlannedPart } from "#core/pools/capacity/pool-parts.ts";
-import type { Grant, LedgerItem, MakeableLedger, NodeLedger, Pool } from "#core/pools/ledger/record.ts";
+import type { Grant, LedgerItem, MakeableLedger, Pool } from "#core/pools/ledger/record.ts";
 import type { Compute } from "#core/ports/compute.ts";
 import type { Item, Stored, Table } from "#core/ports/table.ts";
 import type { Volumes } from "#core/ports/volumes.ts";
@@ -28,6 +28,8 @@ import { machineWatch } from "./machine-invariants.ts";
 import { nameWatch } from "./name-invariants.ts";
 import { plannedDrainWatch } from "./planned-drain-invariants.ts";
 import { type RestoreWatch, restoreWatch } from "./restore-invariants.ts";
+import { type ShortageWatch, shortageWatch } from "./shortage-invariants.ts";
+import { spareUnits } from "./spare-units.ts";
 
 export interface WatchOptions {
   /** Whether to measure every item, which costs a tenth of a schedule. */
@@ -36,6 +38,8 @@ export interface WatchOptions {
   readonly isLarge?: boolean;
   /** Limit of machines in each pool of a node group, by type. */
   readonly mostNodes?: ReadonlyMap<string, number>;
+  /** Limit of the queue. The default is that of test settings. */
+  readonly maxQueueHours?: number | undefined;
   readonly also?: WatchedWrites;
 }
 
@@ -80,6 +84,7 @@ export interface Watch {
   /** Notes that an operator's request to plan a drain, or to drop it, was answered. */
   setPlanned(plan: PlannedPart | undefined): void;
   readonly blockEnds: BlockEndWatch;
+  readonly shortages: ShortageWatch;
 }
 
 const terminal: readonly string[] = ["completed", "expired", "cancelled", "failed", "deleted"];
@@ -113,7 +118,7 @@ export function watch(
   onNew: (environment: Environment) => void,
   tell: (who: string, subject: string) => void,
   calmness: Calmness,
-  { measures = false, isLarge = false, also, mostNodes = new Map() }: WatchOptions = {},
+  { measures = false, isLarge = false, also, mostNodes = new Map(), maxQueueHours = 48 }: WatchOptions = {},
 ): Watch {
   const environments = new Map<string, Environment>();
   const wantedFirst = new Map<string, number>();
@@ -165,6 +170,7 @@ export function watch(
       checkChange(before, next);
       failures.wroteEnvironment(before, next);
       machines.wroteEnvironment(before, next);
+      shortages.wroteEnvironment(before, next);
     }
     latency.wroteEnvironment(before, next);
     const isLeaving = next.phase !== "preparing" || next.run.withdrawing;
@@ -203,6 +209,7 @@ export function watch(
   const plannedDrains = plannedDrainWatch({ now, clocksMs });
   const plannedEnds = plannedDrainWatch({ now, clocksMs });
   const blockEnds = blockEndWatch(plannedEnds.set);
+  const shortages = shortageWatch({ environments, violated, reached, now, clocksMs, calmness, maxQueueHours });
   const life = lifeWatch({ compute, environments, violated, now, clocksMs });
   const chat = chatWatch({ environments, violated });
 
@@ -309,6 +316,7 @@ export function watch(
     const knownNames = new Set([...(before?.granted ?? []), ...(before?.held ?? [])].map(({ id }) => id));
     const fresh = next.granted.filter(({ id }) => !knownNames.has(id));
     const isFresh = ({ id }: Pick<Grant, "id">) => !knownNames.has(id);
+    const findZone = ({ uid }: Pick<Grant, "uid">) => environments.get(uid)?.zone ?? undefined;
     if (isClosed) for (const { id } of fresh) grantedClosed.add(id);
     const { group } = (ledgers.find(makeableKey(type)) ?? {}) as Partial<MakeableLedger>;
     for (const drains of [plannedDrains, plannedEnds]) drains.granted(fresh, next, group?.members ?? []);
@@ -318,12 +326,13 @@ export function watch(
       most !== undefined &&
       before &&
       fresh.length > 0 &&
-      spareUnits(before, most, { uses, isUnpinned, isFresh }) >= 0 &&
-      spareUnits(next, most, { uses, isUnpinned, isFresh }) < 0
+      spareUnits(before, most, { uses, isUnpinned, isFresh, findZone }) >= 0 &&
+      spareUnits(next, most, { uses, isUnpinned, isFresh, findZone }) < 0
     ) {
       violated(`more of ${type} is given than its machines have, with those still to be made`);
     }
     latency.wrotePool(before, next);
+    shortages.wrotePool(before, next, fresh);
     for (const { name, units } of next.nodes) nodes.set(name, units);
     capacity.wroteNodes(next.nodes);
     for (const environment of holding.values()) {
@@ -341,7 +350,7 @@ export function watch(
   function uses({ uid, run: n }: Pick<Grant, "uid" | "run">): boolean {
     const environment = environments.get(uid);
     if (environment?.run.n !== n) return false;
-    return environment.run.grant !== null || environment.phase === "queued";
+    return environment.run.grant !== null || isWaiting(environment);
   }
 
   /** A bound run may appear as unpinned until both items are written. */
@@ -417,6 +426,7 @@ export function watch(
       plannedDrains.set(plan);
     },
     blockEnds,
+    shortages,
     pools: ledgers.pools,
     nodes: () => nodes,
     checkMounts: disks.checkMounts,
@@ -465,44 +475,6 @@ export function watch(
       },
     },
   };
-}
-
-interface Judgements extends Readonly<Record<"uses" | "isUnpinned", (entry: Pick<Grant, "uid" | "run">) => boolean>> {
-  readonly isFresh: (entry: Pick<Grant, "id">) => boolean;
-}
-
-/** Returns the units of a pool, with those that its group may still create, minus what is granted. */
-function spareUnits(
-  { type, nodes, granted, held }: PoolView,
-  mostNodes: number,
-  { uses, isUnpinned, isFresh }: Judgements,
-): number {
-  const present = nodes.filter(({ gone }) => !gone);
-  const toMake = Math.max(0, mostNodes - present.length);
-  // The cluster may bind a run where another was granted. Only one of them runs there.
-  const freeOn = (node: NodeLedger) => Math.max(0, node.units - unitsIn([...node.granted, ...node.held].filter(uses)));
-  /** A machine may have come in another zone. The run then waits until one of the others goes. */
-  const mayCome = ({ shares, size }: Grant) => {
-    const open = shares.filter(({ node }) => node === null);
-    const near = present.filter(({ zone }) => open[0]?.zone === undefined || zone === open[0].zone);
-    return near.filter((node) => freeOn(node) >= size.units).length + toMake >= open.length;
-  };
-  // Two planners may grant the same run, which takes one of the grants. Only the unpinned grants count here.
-  const counted = [...granted, ...held].filter((entry) => isUnpinned(entry) && (isFresh(entry) || mayCome(entry)));
-  const entries = counted.toSorted((a, b) => unpinnedUnits(b) - unpinnedUnits(a));
-  const users = new Map(entries.map((entry) => [entry.uid, entry] as const));
-  const unpinned = [...users.values()].map(unpinnedUnits);
-  const free = present.map(freeOn);
-  const makeable = toMake * unitsPerNode(instanceTypeOfPool(type));
-  return makeable + free.reduce((sum, units) => sum + units, 0) - unpinned.reduce((sum, units) => sum + units, 0);
-}
-
-function unpinnedUnits({ shares }: Pick<Grant, "shares">): number {
-  return unitsIn(shares.filter(({ node }) => node === null));
-}
-
-function unitsIn(shares: readonly { readonly units: number }[]): number {
-  return shares.reduce((sum, { units }) => sum + units, 0);
 }
 
 function isLedger(item: unknown): item is Pool | LedgerItem {

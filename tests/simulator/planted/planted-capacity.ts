@@ -38,4 +38,68 @@ export const capacityBugs: readonly PlantedBug[] = [
       },
     ],
   },
+  {
+    name: "a lack that is not noted, so no pause begins",
+    edits: [
+      {
+        file: "environments/steps/start/revoke-grant.ts",
+        find: '...(uncountedBecause?.why === "unmade" && lackingMachine(environment)),',
+        replace: "",
+      },
+    ],
+  },
+  {
+    name: "a try counted although AWS lacked the machine",
+    edits: [
+      {
+        file: "pools/plan/revocation-cause.ts",
+        find: 'if (run.lacks !== undefined) return { why: "unmade" };',
+        replace: "if (run.lacks !== undefined) return undefined;",
+      },
+    ],
+  },
+  {
+    name: "a pause between tries that never grows",
+    edits: [
+      {
+        file: "pools/ledger/shortage.ts",
+        find: "Math.min(LEAST_PAUSE_MS * 2 ** (count - 1), longest)",
+        replace: "Math.min(LEAST_PAUSE_MS * 2 ** Math.min(count - 1, 0), longest)",
+      },
+    ],
+  },
+  {
+    name: "a pause between tries that grows without a limit",
+    edits: [
+      {
+        file: "pools/ledger/shortage.ts",
+        find: "Math.min(LEAST_PAUSE_MS * 2 ** (count - 1), longest)",
+        replace: "Math.max(LEAST_PAUSE_MS * 2 ** (count - 1), longest - longest)",
+      },
+    ],
+  },
+  {
+    name: "a try that fails as a pause ends counted as the one before",
+    caughtBy: {
+      file: "pools/ledger/shortage.test.ts",
+      title: "a try that fails during a pause waited with the one before, and one that fails as the pause ends is new",
+    },
+    edits: [
+      {
+        file: "pools/ledger/shortage.ts",
+        find: "if (before && at < before.until) return before;",
+        replace: "if (before && at <= before.until) return before;",
+      },
+    ],
+  },
+  {
+    name: "a run that waits although AWS lacks its machine",
+    edits: [
+      {
+        file: "environments/steps/start/preparing.ts",
+        find: "if (lacks !== undefined && isUnpinned(environment)) return {};",
+        replace: "",
+      },
+    ],
+  },
 ];

@@ -1,5 +1,7 @@
 import type { Environment } from "#core/environments/record/record.ts";
+import type { Compute } from "#core/ports/compute.ts";
 import type { NodeGroup } from "#core/settings.ts";
+import type { Watch } from "../invariants/invariants.ts";
 import type { Scheduler } from "../scheduler.ts";
 import type { SimulatedWorld } from "../world.ts";
 
@@ -10,8 +12,7 @@ export const zonedGroup: NodeGroup = { ...simulatedGroup, zones: ["zone-a", "zon
 const MOST_MADE = 2;
 const LONGEST_STARTUP_MS = 90_000;
 const IDLE_MS = 240_000;
-/** Longer than faults last (schedule.ts). */
-const LONGEST_LACK_MS = 60 * 60_000;
+const HOUR = 60 * 60_000;
 
 export interface GroupState {
   /** Runs for which machines were created. */
@@ -23,6 +24,8 @@ export interface GroupState {
   readonly most: number;
   /** The zones of its machines, and until when each has none. */
   readonly zones: ReadonlyMap<string, number>;
+  /** Whether observations say what AWS lacks, as those of Karpenter's machines do. */
+  readonly saysLacks: boolean;
   /** Time since which a machine of the group is empty, by name. */
   readonly idle: Map<string, number>;
   count: number;
@@ -34,14 +37,30 @@ export function nodeGroup({
   zones,
   name,
   most = MOST_MADE,
-}: Pick<GroupState, "zones"> & Partial<Pick<GroupState, "name" | "most">>): GroupState {
-  return { served: new Set(), joins: new Map(), name, most, zones, idle: new Map(), count: 0, isOver: false };
+  saysLacks = false,
+}: Pick<GroupState, "zones"> & Partial<Pick<GroupState, "name" | "most" | "saysLacks">>): GroupState {
+  const none = { served: new Set<string>(), joins: new Map(), idle: new Map() };
+  return { ...none, name, most, zones, saysLacks, count: 0, isOver: false };
 }
 
-/** Draws until when each zone has no machines: mostly one of two, sometimes both. */
-export function drawnZones(sim: Scheduler, { zones }: NodeGroup): ReadonlyMap<string, number> {
-  const full = sim.random() < 0.7 ? sim.pick(zones) : undefined;
-  return new Map(zones.map((zone) => [zone, sim.time() + (zone === full ? 0 : sim.random() * LONGEST_LACK_MS)]));
+/** How long zones have no machines: longer than faults last (schedule.ts), or for hours. */
+export interface Lacks {
+  readonly longestMs: number;
+  /** Share of worlds in which one of the zones has machines. */
+  readonly one: number;
+}
+
+export const shortLacks: Lacks = { longestMs: HOUR, one: 0.7 };
+export const longLacks: Lacks = { longestMs: 5 * HOUR, one: 0.3 };
+
+/** Draws until when each zone has no machines. */
+export function drawnZones(
+  sim: Scheduler,
+  { zones }: NodeGroup,
+  { longestMs, one }: Lacks,
+): ReadonlyMap<string, number> {
+  const full = sim.random() < one ? sim.pick(zones) : undefined;
+  return new Map(zones.map((zone) => [zone, sim.time() + (zone === full ? 0 : sim.random() * longestMs)]));
 }
 
 /**
@@ -60,8 +79,7 @@ function serve(sim: Scheduler, world: SimulatedWorld, group: GroupState, environ
   const open = run.grant?.shares.filter(({ node }) => node === null) ?? [];
   const name = `${uid}-r${run.n}`;
   if (phase !== "preparing" || run.appliedAt === null || open.length === 0 || group.served.has(name)) return;
-  const wanted = open[0]?.zone ?? environment.zone;
-  const full = [...group.zones].filter(([zone, at]) => at <= sim.time() && (wanted === null || zone === wanted));
+  const full = listZones(group, environment).filter(([, at]) => at <= sim.time());
   const zone = full.length > 1 ? sim.pick(full)[0] : full[0]?.[0];
   if (zone === undefined) {
     world.watch.reached.note("a zone without machines for who waited");
@@ -73,6 +91,32 @@ function serve(sim: Scheduler, world: SimulatedWorld, group: GroupState, environ
     group.count += 1;
     group.joins.set(`h100-made-${group.count}`, { at: sim.time() + sim.random() * LONGEST_STARTUP_MS, zone });
   }
+}
+
+/** Lists the zones in which the new machines of a run may come, and until when each has none. */
+function listZones(group: GroupState, { run, zone: own }: Environment): [string, number][] {
+  const wanted = run.grant?.shares.find(({ node }) => node === null)?.zone ?? own;
+  return [...group.zones].filter(([zone]) => wanted === null || zone === wanted);
+}
+
+/** Returns the port's observations. Those of a run whose machine comes in no zone now say what AWS lacks. */
+export function sayingLacks(
+  observe: Compute["observe"],
+  { now, group, watch }: { readonly now: () => number; readonly group: GroupState; readonly watch: Watch },
+): Compute["observe"] {
+  return async (uid, run) => {
+    const seen = await observe(uid, run);
+    const environment = watch.environments().get(uid);
+    if (seen?.state !== "unbound" || seen.terminating || environment?.run.n !== run) return seen;
+    const isOpen = environment.run.grant?.shares.some(({ node }) => node === null) ?? false;
+    const zones = listZones(group, environment);
+    const isLacking = zones.every(([, at]) => at > now());
+    const isSaid = isOpen && isLacking && !group.served.has(`${uid}-r${run}`);
+    watch.shortages.observed(uid, run, isSaid);
+    if (!isSaid) return seen;
+    const names = zones.map(([zone]) => zone).join(" or ");
+    return { ...seen, lacks: "machines", reason: `AWS has no p5.48xlarge in ${names} now` };
+  };
 }
 
 function join(
