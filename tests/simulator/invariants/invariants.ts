@@ -21,6 +21,7 @@ import { type ChatWatch, chatWatch } from "./chat-invariants.ts";
 import { diskWatch } from "./disk-invariants.ts";
 import { failureWatch } from "./failure-invariants.ts";
 import { follows as followsIt } from "./follows.ts";
+import { keptWorkWatch } from "./kept-work.ts";
 import { type Calmness, type LatencyWatch, latencyWatch } from "./latency-invariants.ts";
 import { ledgerWatch } from "./ledger-watch.ts";
 import { type LifeWatch, lifeWatch } from "./life-invariants.ts";
@@ -181,6 +182,7 @@ export function watch(
     if (!before?.run.grant && mustBeInLedger) checkTaken(next);
     reached.wroteEnvironment(before, next);
     disks.wroteEnvironment(before, next);
+    kept.wroteEnvironment(next);
     // If the record lost its run, only a ledger knows which run it was.
     life.wroteEnvironment(isLost ? undefined : before, next);
     if (terminal.includes(next.phase) && !endedAt.has(next.uid)) endedAt.set(next.uid, now());
@@ -190,6 +192,7 @@ export function watch(
 
   const followed = isLarge ? living : environments;
   const disks = diskWatch({ compute, volumes, environments: followed, violated });
+  const kept = keptWorkWatch({ compute, volumes, disks: disks.all(), violated });
   const names = nameWatch({ disks: disks.all, violated });
   const restores = restoreWatch({ disks, volumes, violated, now });
   const diskCallers: ((disk: Disk) => void)[] = [];
@@ -392,7 +395,7 @@ export function watch(
     also?.wroteItem(written);
   }
 
-  const watchedVolumes = restores.watching(disks.watching(volumes));
+  const watchedVolumes = restores.watching(disks.watching({ ...volumes, ...kept.watching(volumes) }));
 
   return {
     violations,
