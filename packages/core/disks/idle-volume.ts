@@ -22,7 +22,7 @@ export function idleAt(disk: Disk, idleDays: number): number | null {
   return (disk.lastUsedAt ?? disk.createdAt) + idleDays * DAY_MS;
 }
 
-/** Lets the volume of a disk go that was unused for long, just after its snapshots were seen. */
+/** Lets the volume of a disk go that was unused for long. */
 export async function letIdleVolumeGo(ctx: WorkerContext, disk: Disk, now: number): Promise<Disk> {
   const { diskVolumeIdleDays, orphansDryRun } = ctx.settings;
   const idleSince = idleAt(disk, diskVolumeIdleDays);
@@ -30,9 +30,9 @@ export async function letIdleVolumeGo(ctx: WorkerContext, disk: Disk, now: numbe
 }
 
 /**
- * Takes the volume of a replaceable disk out of its record. Returns the disk unchanged if somebody uses the volume, or
- * if the volume has a snapshot that is not in the record. A table restored from a backup lacks such a snapshot, and
- * also the job that wrote its contents.
+ * Takes the volume of a replaceable disk out of its record. Returns the disk unchanged if the volume is attached, if
+ * the backup that replaces it is gone, or if the volume has a snapshot that is not in the record. A table restored from
+ * a backup lacks such a snapshot, and also the job that wrote its contents.
  */
 export async function letVolumeGo(ctx: WorkerContext, disk: Disk, holder?: OpenedBy): Promise<Disk> {
   const { volume } = disk;
@@ -42,8 +42,14 @@ export async function letVolumeGo(ctx: WorkerContext, disk: Disk, holder?: Opene
   const known = new Set(disk.snapshots.map(({ id }) => id));
   const isKnown = listed.every(({ id, state }) => known.has(id) || state === "failed");
   if (seen.attached || !isKnown) return disk;
-  const blank = isBlank(disk, holder) && { isBlank: true as const };
-  return { ...disk, volume: null, idleVolume: { id: volume.id, ...blank } };
+  if (isBlank(disk, holder)) return { ...disk, volume: null, idleVolume: { id: volume.id, isBlank: true } };
+  return (await isBackupSeen(ctx, disk)) ? { ...disk, volume: null, idleVolume: { id: volume.id } } : disk;
+}
+
+/** Reports whether the volume service has the backup that the next volume is made from. */
+async function isBackupSeen(ctx: WorkerContext, { snapshots }: Disk): Promise<boolean> {
+  const newest = snapshots.findLast(({ completed }) => completed);
+  return newest !== undefined && (await ctx.volumes.findSnapshot(newest.id))?.state === "completed";
 }
 
 /** Removes the volume that a snapshot took the place of, if that is still seen. The record names it until it is gone. */
@@ -51,9 +57,8 @@ export async function removeIdleVolume(ctx: WorkerContext, disk: Disk, now: numb
   const { idleVolume } = disk;
   if (!idleVolume || now < (removedAgainAt(disk) ?? now)) return disk;
   const why = await whyNot(async () => {
-    const newest = disk.snapshots.findLast(({ completed }) => completed);
-    const found = newest && (await ctx.volumes.findSnapshot(newest.id));
-    if (!idleVolume.isBlank && found?.state !== "completed") throw new Error("the backup that replaces it is not seen");
+    const isReplaced = idleVolume.isBlank || (await isBackupSeen(ctx, disk));
+    if (!isReplaced) throw new Error("the backup that replaces it is not seen");
     await ctx.volumes.removeVolume(idleVolume.id);
   });
   if (why === undefined) return { ...disk, idleVolume: undefined };

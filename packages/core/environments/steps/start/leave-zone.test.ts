@@ -134,6 +134,19 @@ test("a job waits for its disk's zone if no snapshot has everything on the disk"
   expect((await world.read("alice", "second")).phase).toBe("queued");
 });
 
+test("a job waits for its disk's zone if the disk's backup was removed outside of Berth", async () => {
+  const world = await worldWithDisk();
+  await fill(world, 12);
+  joins(world, "zone-b");
+  await world.volumes.removeSnapshot((await readDisk(world)).savedIn ?? "");
+  await createEnvironment(world.as("alice"), newEnvironment("second", { disk: "data" }));
+  await wait(world, 20);
+
+  const { volume, idleVolume } = await readDisk(world);
+  expect([volume?.zone, idleVolume]).toEqual(["zone-a", undefined]);
+  expect((await world.read("alice", "second")).phase).toBe("queued");
+});
+
 test("an interrupted job that wrote to its disk waits for the disk's zone", async () => {
   const world = await worldWithDisk();
   const policy = { ...reservation, onInterruption: "requeue" as const };
