@@ -9,7 +9,6 @@ import { DAY_MS, HOUR_MS, MINUTE_MS } from "../units.ts";
 import { requestSnapshot } from "./backups/on-demand.ts";
 import { idleAt } from "./idle-volume.ts";
 import type { Disk } from "./record.ts";
-import { isReplaceable } from "./replaceable.ts";
 import { deleteDisk } from "./requests.ts";
 import { getDisk } from "./view.ts";
 
@@ -181,15 +180,6 @@ describe("idleAt", () => {
 
     expect(idleAt({ ...before, snapshots: [...before.snapshots, onDemand] }, 2)).not.toBeNull();
   });
-});
-
-test("a disk is not replaceable for a waiting job whose run was given the volume since its record was read", async () => {
-  await use("one");
-  await world.advance(LISTED);
-  const by = "f".repeat(32);
-  const opened = { ...(await disk()), opened: { by, run: 2 } };
-
-  expect([1, 2, 3].map((run) => isReplaceable(opened, { by, run }))).toEqual([false, false, true]);
 });
 
 describe("an unused volume stays", () => {

@@ -1,6 +1,6 @@
 import type { WorkerContext } from "../reconciler/step.ts";
 import { DAY_MS } from "../units.ts";
-import { type Disk, type OpenedBy, type Unremoved, withVolumeSeen } from "./record.ts";
+import { type Disk, type Unremoved, withVolumeSeen } from "./record.ts";
 import { removalAgainAt, reportUnremoved, whyNot } from "./removal.ts";
 import { isBlank, isReplaceable } from "./replaceable.ts";
 
@@ -34,7 +34,7 @@ export async function letIdleVolumeGo(ctx: WorkerContext, disk: Disk, now: numbe
  * the backup that replaces it is gone, or if the volume has a snapshot that is not in the record. A table restored from
  * a backup lacks such a snapshot, and also the job that wrote its contents.
  */
-export async function letVolumeGo(ctx: WorkerContext, disk: Disk, holder?: OpenedBy): Promise<Disk> {
+export async function letVolumeGo(ctx: WorkerContext, disk: Disk, holder?: string): Promise<Disk> {
   const { volume } = disk;
   if (!volume) return disk;
   const [seen, listed] = await Promise.all([ctx.volumes.findVolume(volume.id), ctx.volumes.listSnapshots(volume.id)]);

@@ -24,7 +24,6 @@ import type {
   DiskSource,
   Holder,
   LostBackup,
-  OpenedBy,
   Restore,
   SnapshotRequest,
   Unremoved,
@@ -84,7 +83,6 @@ export const parseDisk: (item: Item) => Disk = createParser(
     idleVolume: optional(shape<IdleVolume>({ id: text, isBlank: mark, unremoved: optional(unremoved) })),
     making: list(isMaking),
     restored: optional(shape<NonNullable<Disk["restored"]>>({ by: uid, at: moment })),
-    opened: optional(shape<OpenedBy>({ by: uid, run: ordinal })),
     source: optional(
       shape<DiskSource>({ id: text, at: number, missedAt: optional(number), missedAgainAt: optional(number) }),
     ),

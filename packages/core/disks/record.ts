@@ -20,12 +20,6 @@ export interface Holder {
   readonly id: string;
 }
 
-export interface OpenedBy {
-  /** The uid of an environment. */
-  readonly by: string;
-  readonly run: number;
-}
-
 export interface DiskSnapshot extends Absence {
   readonly id: string;
   readonly at: number;
@@ -127,8 +121,6 @@ export interface Disk extends Stored {
   readonly making: readonly PendingCreate[];
   /** The environment for which the present volume was made, and the time of the backup in it; null if it was empty. */
   readonly restored?: { readonly by: string; readonly at: number | null } | undefined;
-  /** The latest run that was given the volume. Written before the run is made, so no late writer takes it away. */
-  readonly opened?: OpenedBy | undefined;
   readonly source?: DiskSource | undefined;
   /** Whether a run may have written to a volume made from `source`. */
   readonly written?: true | undefined;

@@ -1,16 +1,14 @@
-import { type Disk, isPending, type OpenedBy } from "./record.ts";
+import { type Disk, isPending } from "./record.ts";
 
 /**
- * Reports whether a new volume would have everything that is on the present one. `holder` is the waiting environment
- * that has the disk and has not written to it, if there is one, with the number of its next run.
+ * Reports whether a new volume would have everything that is on the present one. `holder` is the uid of the waiting
+ * environment that has the disk and has not written to it, if there is one.
  */
-export function isReplaceable(disk: Disk, holder?: OpenedBy): boolean {
-  const { phase, volume, volumeMissedAt, lostAt, lost, snapshotRequest, making, idleVolume, opened } = disk;
+export function isReplaceable(disk: Disk, holder?: string): boolean {
+  const { phase, volume, volumeMissedAt, lostAt, lost, snapshotRequest, making, idleVolume } = disk;
   const isSettled = making.length === 0 && !lost && !snapshotRequest && idleVolume === undefined;
   const isSeen = volume !== null && volumeMissedAt === undefined && lostAt === undefined;
-  // The record of the holder may be older than the disk's: its run may have begun since.
-  const isOpened = holder !== undefined && opened?.by === holder.by && opened.run >= holder.run;
-  if (phase !== "available" || !isSettled || !isSeen || isOpened) return false;
+  if (phase !== "available" || !isSettled || !isSeen) return false;
   return hasWholeSnapshot(disk) || isBlank(disk, holder);
 }
 
@@ -23,7 +21,7 @@ function hasWholeSnapshot({ snapshots, savedIn }: Disk): boolean {
 }
 
 /** Reports whether the disk's first volume was made empty for its holder, which has not written to it. */
-export function isBlank({ restored, snapshots, source }: Disk, holder: OpenedBy | undefined): boolean {
-  const isMadeForHolder = holder !== undefined && restored?.by === holder.by;
+export function isBlank({ restored, snapshots, source }: Disk, holder: string | undefined): boolean {
+  const isMadeForHolder = holder !== undefined && restored?.by === holder;
   return isMadeForHolder && restored.at === null && snapshots.length === 0 && source === undefined;
 }

@@ -9,7 +9,7 @@ import { ClusterAway, Conflict } from "../problem.ts";
 import { keyOfText, keyText, kindOfKey, type RecordKind } from "../store/keys.ts";
 import { sameData } from "../store/same-data.ts";
 import { Unreadable } from "../store/unreadable.ts";
-import { writeRecord } from "../store/write-record.ts";
+import { writeRecord, writeRecords } from "../store/write-record.ts";
 import { stepUser } from "../users/step.ts";
 import { budgeted, isTooOld, readAtNow, StepTooOld } from "./budget.ts";
 import { clampDueAt } from "./clamp-due.ts";
@@ -69,13 +69,19 @@ async function reconcileOnce(
   if (!isLast && isTooOld(ctx.clock, readAt, STEP_AGE_MS)) return "again";
   // The hint changed nothing. The regular requeue still follows.
   if (early > 0 && message.hint && isNoop(item, step.record)) return "over";
-  const record = await writeRecord(ctx, step.record);
+  const record = await writeStep(ctx, step);
   if (!record) return "again";
   logReconcile(ctx, record, step.log, ctx.clock.monotonic() - readAt.monotonic);
   const hasActed = await act(guarded, key, step);
   const isFromHint = message.hint === true || message.fromHint === true;
   await sendAfter(ctx, key, record, step, { leastMs: hasActed ? 0 : ACT_PAUSE_MS, isFromHint });
   return "over";
+}
+
+/** Returns the record of the step, or undefined on a conflict. */
+async function writeStep(ctx: WorkerContext, { record, alsoWrites }: Step<Due>): Promise<Due | undefined> {
+  if (!alsoWrites) return writeRecord(ctx, record);
+  return (await writeRecords(ctx, [record, alsoWrites])) ? record : undefined;
 }
 
 /** Reports whether a step changed nothing except when the record is due, or failed like the step before it. */

@@ -1,5 +1,6 @@
 import type { Context } from "../context.ts";
 import type { ReconcileRequest } from "../ports/queue.ts";
+import type { Stored } from "../ports/table.ts";
 
 export type WorkerContext = Context<"table" | "queue" | "compute" | "volumes" | "blobs" | "sealer" | "githubKeys">;
 
@@ -8,6 +9,8 @@ export type PlannerContext = Context<"table" | "queue">;
 /** The decision of a step: the new record, and the messages to send once it is written. */
 export interface Step<Record> {
   readonly record: Record;
+  /** Another record to write. Both are written, or neither if one was changed since it was read. */
+  readonly alsoWrites?: Stored;
   readonly notify: readonly StepSend[];
   readonly log: string;
   /**

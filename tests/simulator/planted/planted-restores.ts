@@ -205,7 +205,7 @@ export const restoreBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/steps/start/leave-zone.ts",
-        find: "isPinned && isReplaceable(disk, nextRun(environment))",
+        find: "isPinned && isReplaceable(disk, environment.uid)",
         replace: "isPinned",
       },
     ],
@@ -218,17 +218,17 @@ export const restoreBugs: readonly PlantedBug[] = [
     },
     edits: [
       {
-        file: "environments/steps/start/disk.ts",
-        find: "isNoted ? disk : await written(ctx, { ...disk, opened })",
-        replace: "isNoted ? disk : { ...disk, opened }",
+        file: "reconciler/reconcile.ts",
+        find: "await writeRecords(ctx, [record, alsoWrites])",
+        replace: "await writeRecord(ctx, alsoWrites)",
       },
     ],
   },
   {
-    name: "a job stays in the zone that its disk left",
+    name: "a job waits in a zone where its disk has no volume",
     caughtBy: {
       file: "environments/steps/start/leave-zone.test.ts",
-      title: "a job whose record was not written when its disk left the zone waits in all zones",
+      title: "a job whose disk lost its volume while it was submitted waits in all zones",
     },
     edits: [
       {

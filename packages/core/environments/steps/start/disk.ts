@@ -87,11 +87,7 @@ export async function openDisk(
   // The first machine of a withdrawn run may have written to the disk, which then no longer depends on its source.
   const isNews = use.written === true && storedDisk.source !== undefined && !storedDisk.written;
   const disk = await findSnapshots(ctx, isNews ? await written(ctx, withWork(storedDisk)) : storedDisk);
-  const opened = { by: environment.uid, run: environment.run.n };
-  if (disk.volume && disk.volumeMissedAt === undefined) {
-    const isNoted = sameData(disk.opened, opened);
-    return { kind: "open", disk: isNoted ? disk : await written(ctx, { ...disk, opened }) };
-  }
+  if (disk.volume && disk.volumeMissedAt === undefined) return { kind: "open", disk };
   const backup = seenBackups(disk).at(-1);
   const missed = disk.snapshots
     .filter(mayHold)
@@ -116,7 +112,7 @@ export async function openDisk(
     return { kind: "waits", reason: refusedVolume(`the volume of disk '${use.name}'`, volume.message) };
   }
   const restored = { by: environment.uid, at: origin?.at ?? null };
-  return { kind: "open", disk: await written(ctx, { ...replaced(ctx, named), volume, restored, opened }) };
+  return { kind: "open", disk: await written(ctx, { ...replaced(ctx, named), volume, restored }) };
 }
 
 /** Searches for the volume and, if it is missing, for all backups; writes what it sees. */

@@ -1,13 +1,11 @@
 import { letVolumeGo } from "../../../disks/idle-volume.ts";
-import { type Disk, type OpenedBy, zonePinnedBy } from "../../../disks/record.ts";
+import { type Disk, zonePinnedBy } from "../../../disks/record.ts";
 import { isReplaceable } from "../../../disks/replaceable.ts";
 import { readAdvice } from "../../../pools/forecast/advice.ts";
 import { startsSoonerElsewhere } from "../../../pools/forecast/elsewhere.ts";
 import { standingIn } from "../../../pools/forecast/stored-forecast.ts";
-import { Conflict } from "../../../problem.ts";
 import type { WorkerContext } from "../../../reconciler/step.ts";
 import { forecastKey } from "../../../store/keys.ts";
-import { writeRecord } from "../../../store/write-record.ts";
 import { MINUTE_MS } from "../../../units.ts";
 import { mayHaveWritten } from "../../record/disk/disk-use.ts";
 import type { Environment } from "../../record/record.ts";
@@ -31,19 +29,19 @@ export function findMovableDisk(
   const { diskVolumeIdleDays, orphansDryRun } = ctx.settings;
   if (!use || !disk || mayHaveWritten(use) || diskVolumeIdleDays === 0 || orphansDryRun) return undefined;
   const isPinned = zonePinnedBy(disk.volume) !== null && findVolumesZone(environment) === null;
-  return isPinned && isReplaceable(disk, nextRun(environment)) ? { disk, name: use.name } : undefined;
+  return isPinned && isReplaceable(disk, environment.uid) ? { disk, name: use.name } : undefined;
 }
 
 /**
- * Lets the volume of the environment's disk go if the environment would start sooner in another zone. The next volume
- * is made where its machine is. Reports whether the volume was let go.
+ * Returns the environment's disk without its volume if the environment would start sooner in another zone. The next
+ * volume is made where its machine is. Write the disk together with the environment.
  */
 export async function leaveZone(
   ctx: WorkerContext,
   environment: Environment,
   disk: Disk,
   now: number,
-): Promise<boolean> {
+): Promise<Disk | undefined> {
   const { uid, size, zone } = environment;
   const [advice, item] = await Promise.all([
     readAdvice(ctx, [environment]),
@@ -51,24 +49,18 @@ export async function leaveZone(
   ]);
   const own = advice.get(uid);
   const standing = standingIn(item, now);
-  if (zone === null || !standing || !own || !(own.start ?? own.place)) return false;
+  if (zone === null || !standing || !own || !(own.start ?? own.place)) return undefined;
   const startsAt = own.start ? own.start.p50 : (own.place?.startsAt ?? null);
   const need = { machines: size.machines, units: size.units, wantedMs: size.wantedMs, zone };
   const isMadeForIt = disk.restored?.by === uid;
   if (!startsSoonerElsewhere(standing, need, { startsAt, isMadeForIt, lackingZones: own.lackingZones, now }))
-    return false;
-  const left = await letVolumeGo(ctx, disk, nextRun(environment));
-  if (left.volume !== null) return false;
-  if (!(await writeRecord(ctx, { ...left, dueAt: now }))) throw new Conflict(`disk ${disk.uid}`);
-  return true;
+    return undefined;
+  const left = await letVolumeGo(ctx, disk, uid);
+  return left.volume === null ? { ...left, dueAt: now } : undefined;
 }
 
 /** Returns how long to wait for the next look at other zones: a quarter of the wait so far, at most five minutes. */
 export function zoneLookMs({ queuedAt, placement }: Environment, now: number): number {
   const since = Math.max(queuedAt, placement.withdrawn?.at ?? 0);
   return Math.min(LONGEST_LOOK_MS, Math.max(MINUTE_MS, (now - since) / 4));
-}
-
-function nextRun({ uid, run }: Environment): OpenedBy {
-  return { by: uid, run: run.n };
 }

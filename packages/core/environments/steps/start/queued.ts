@@ -52,6 +52,7 @@ export async function stepQueued(
     const inLine = { ...extended, ...waitingFields(extended), zone, reason: null };
     return notifyPool(requeueAt(inLine, Math.min(now + UNKNOWN_MS, extensionAt), "stands in line"));
   }
+  // The submit reads the zone before it has the disk. In between, the idle volume may have been let go.
   if (environment.zone !== zone) {
     const moved = { ...withNextRun(extended), zone };
     return notifyPool(requeueAt(moved, Math.min(now + UNKNOWN_MS, extensionAt), "waits in another zone"));
@@ -66,9 +67,12 @@ export async function stepQueued(
 
   if ((environment.dueAt ?? now) > now) return undefined;
   const movable = findMovableDisk(ctx, environment, ready.disk);
-  if (movable && (await leaveZone(ctx, environment, movable.disk, now))) {
+  const left = movable && (await leaveZone(ctx, environment, movable.disk, now));
+  if (left) {
     const note = `Disk '${movable.name}' leaves zone ${zone}, because the job starts sooner in another one`;
-    return changed(addEntry(extended, now, note), now, "leaves its zone");
+    const moved = addEntry({ ...withNextRun(extended), zone: null }, now, note);
+    // A worker that takes a grant in the old zone changes the environment, so the volume of a run never goes.
+    return { ...notifyPool(changed(moved, now, "leaves its zone")), alsoWrites: left };
   }
   const longest = movable ? zoneLookMs(environment, now) : KNOWN_MS;
   const wait = environment.looks > FIRST_PASSES ? longest : UNKNOWN_MS;
