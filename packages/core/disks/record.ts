@@ -119,7 +119,7 @@ export interface Disk extends Stored {
   readonly idleVolume?: IdleVolume | undefined;
   /** Volumes and snapshots that may exist without being recorded above; each is listed here before it is made. */
   readonly making: readonly PendingCreate[];
-  /** The environment for which the present volume was made, and the time of the backup in it; null if it was empty. */
+  /** The holder for which the volume was made, and the time of the backup in it; null if the volume was empty. */
   readonly restored?: { readonly by: string; readonly at: number | null } | undefined;
   readonly source?: DiskSource | undefined;
   /** Whether a run may have written to a volume made from `source`. */

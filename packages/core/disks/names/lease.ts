@@ -55,9 +55,9 @@ export function decideLease(disk: Disk, holder: Holder, { current, following }: 
   if (current) return { kind: "takes", disk: { ...disk, next: holder } };
   // A holder that is gone without giving the disk back may have written to it.
   const savedIn = disk.heldBy ? undefined : disk.savedIn;
-  return { kind: "takes", disk: { ...disk, savedIn, heldBy: holder, next: null } };
+  return { kind: "takes", disk: { ...disk, savedIn, restored: undefined, heldBy: holder, next: null } };
 }
 
 export function handOver(disk: Disk): Disk {
-  return { ...disk, heldBy: disk.next, next: null };
+  return { ...disk, restored: undefined, heldBy: disk.next, next: null };
 }

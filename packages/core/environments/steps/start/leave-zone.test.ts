@@ -7,6 +7,7 @@ import {
   type WorldOptions,
 } from "#tests/worlds/memory-world.ts";
 import type { Disk } from "../../../disks/record.ts";
+import { isReplaceable } from "../../../disks/replaceable.ts";
 import { getDisk } from "../../../disks/view.ts";
 import { estimateStart } from "../../../pools/forecast/estimate.ts";
 import { readMakeable } from "../../../pools/ledger/ledger.ts";
@@ -180,6 +181,20 @@ test("a new disk whose machine does not come is made in another zone, and its em
   expect(await world.read("alice", "one")).toMatchObject({ phase: "active", zone: "zone-b" });
   expect([volume?.zone, idleVolume, snapshots]).toEqual(["zone-b", undefined, []]);
   expect(world.volumes.volumeIds()).toEqual([volume?.id]);
+});
+
+test("a volume that another job had in the meantime does not count as empty", async () => {
+  const world = await memoryWorld({ settings });
+  await createEnvironment(world.as("alice"), newEnvironment("one", { disk: "data" }));
+  await world.advance(2_000);
+  const before = await readDisk(world);
+  const { uid } = await world.read("alice", "one");
+  await requestCancel(world.as("alice"), "one");
+  await world.advance(15 * MINUTE_MS);
+  const unsaved = { ...(await readDisk(world)), snapshots: [], savedIn: undefined };
+
+  const isEmpty = (disk: Disk) => isReplaceable({ ...disk, making: [] }, uid);
+  expect([isEmpty(before), isEmpty(unsaved)]).toEqual([true, false]);
 });
 
 test("a job whose disk lost its volume while it was submitted waits in all zones", async () => {
