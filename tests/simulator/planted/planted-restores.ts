@@ -211,6 +211,34 @@ export const restoreBugs: readonly PlantedBug[] = [
     ],
   },
   {
+    name: "a disk leaves its zone although its backup is gone",
+    caughtBy: {
+      file: "environments/steps/start/leave-zone.test.ts",
+      title: "a job waits for its disk's zone if the disk's backup was removed outside of Berth",
+    },
+    edits: [
+      {
+        file: "disks/idle-volume.ts",
+        find: "return (await isBackupSeen(ctx, disk)) ? {",
+        replace: "return disk.volume ? {",
+      },
+    ],
+  },
+  {
+    name: "a volume that another job wrote to counts as empty",
+    caughtBy: {
+      file: "environments/steps/start/leave-zone.test.ts",
+      title: "a volume that another job had in the meantime does not count as empty",
+    },
+    edits: [
+      {
+        file: "disks/names/lease.ts",
+        find: "restored: undefined, heldBy: disk.next",
+        replace: "heldBy: disk.next",
+      },
+    ],
+  },
+  {
     name: "a volume let go that a run was just given",
     caughtBy: {
       file: "environments/steps/start/leave-zone.test.ts",

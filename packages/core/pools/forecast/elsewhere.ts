@@ -4,7 +4,7 @@ import { type QueueSnapshot, startBehindAll } from "./estimate-new-job.ts";
 import { ELSEWHERE } from "./forecast.ts";
 
 /** What is known of a job that its disk keeps in one zone. */
-interface Standing {
+interface PinnedWait {
   /** The estimated start in its zone, ms; null if none is in sight. */
   readonly startsAt: number | null;
   /** Whether its volume was just made for it, so that another one costs nothing. */
@@ -22,7 +22,7 @@ const LEAST_GAIN_OF_FRESH_MS = MINUTE_MS;
 export function startsSoonerElsewhere(
   snapshot: QueueSnapshot,
   job: Need & { readonly wantedMs: number },
-  { startsAt, isMadeForIt, lackingZones, now }: Standing,
+  { startsAt, isMadeForIt, lackingZones, now }: PinnedWait,
 ): boolean {
   const zones = new Set(snapshot.room.flatMap(({ zone }) => zone ?? []));
   for (const zone of [ELSEWHERE, ...(job.zone === null ? [] : [job.zone]), ...lackingZones]) zones.delete(zone);
