@@ -39,6 +39,20 @@ export const capacityBugs: readonly PlantedBug[] = [
     ],
   },
   {
+    name: "a run that waits in the zone of its new disk counted on a machine of another",
+    caughtBy: {
+      file: "pools/capacity/unpinned.test.ts",
+      title: "a job that waits for a new machine in the zone of its new disk uses no machine of another zone",
+    },
+    edits: [
+      {
+        file: "pools/ledger/reconcile-ledger.ts",
+        find: "if (zone === null || !isMissing) return shares;",
+        replace: "if (zone !== '' || !isMissing) return shares;",
+      },
+    ],
+  },
+  {
     name: "a lack that is not noted, so no pause begins",
     edits: [
       {

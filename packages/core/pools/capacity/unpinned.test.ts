@@ -125,6 +125,29 @@ test("a job that waited for a new machine holds the one that it is bound to befo
   expect((await world.read("behind", "job")).run.grant?.shares[0]?.node).toBe("made-1");
 });
 
+test("a job that waits for a new machine in the zone of its new disk uses no machine of another zone", async () => {
+  const inZoneB = newNodes({ h100: 1 }).map((node) => ({ ...node, zone: "zone-b" }));
+  const nodeGroups = [{ ...group, mostNodes: 2, zones: ["zone-a"] }];
+  const world = await memoryWorld({ nodes: inZoneB, settings: { nodeGroups } });
+  await createEnvironment(world.as("carol"), newEnvironment("before"));
+  await world.advance(MINUTE);
+  await createEnvironment(world.as("alice"), newEnvironment("waits", { disk: "data" }));
+  await world.advance(MINUTE);
+  await requestCancel(world.as("carol"), "before");
+  await world.advance(MINUTE);
+
+  await createEnvironment(world.as("bob"), newEnvironment("job"));
+  await world.advance(MINUTE);
+
+  const [waits, job] = [await world.read("alice", "waits"), await world.read("bob", "job")];
+  expect([waits.phase, waits.zone, waits.run.grant?.shares]).toEqual([
+    "preparing",
+    "zone-a",
+    [{ node: null, units: 8 }],
+  ]);
+  expect([job.phase, job.run.grant?.shares[0]?.node]).toEqual(["active", "h100-1"]);
+});
+
 test("a job whose machine the cluster gave to another starts elsewhere, and neither is blamed", async () => {
   const world = await memoryWorld({ ...slowImages, signals: false });
 
