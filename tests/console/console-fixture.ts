@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import axe from "axe-core";
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
-import { onTestFinished } from "vitest";
+import { afterAll, onTestFinished } from "vitest";
 import { chromium as chromiumOfDebian } from "../e2e/browser-fixture.ts";
 import { openStackFixture } from "../e2e/stack-fixture.ts";
 
@@ -39,13 +39,19 @@ export interface ConsoleFixture {
   faults(): readonly string[];
 }
 
-/** A running stack and a headless browser, until the test ends. */
+/** All tests of a file share a browser process, and each has contexts of its own. */
+let launched: Promise<Browser> | undefined;
+
+afterAll(async () => (await launched)?.close());
+
+/** A running stack, and pages in a headless browser, until the test ends. */
 export async function openConsole(settings: Readonly<Record<string, string>> = {}): Promise<ConsoleFixture> {
   const stacks = openStackFixture("berth-console-");
   onTestFinished(() => stacks.close());
   const stack = await stacks.start(settings);
-  const browser = await chromium.launch({ executablePath: executablePath ?? "", args: ["--no-sandbox"] });
-  onTestFinished(() => browser.close());
+  launched ??= chromium.launch({ executablePath: executablePath ?? "", args: ["--no-sandbox"] });
+  const browser = await launched;
+  onTestFinished(async () => void (await Promise.all(browser.contexts().map((context) => context.close()))));
   const { API_KEY: key = "" } = await stack.env();
   const url = `http://berth.localhost:${new URL(stack.url).port}`;
   const faults: string[] = [];
