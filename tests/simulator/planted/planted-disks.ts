@@ -22,8 +22,8 @@ export const diskBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/steps/start/disk.ts",
-        find: 'if (!environment.disk) return { kind: "ready", zone: null };',
-        replace: 'if (!environment.disk || environment.waitPool !== undefined) return { kind: "ready", zone: null };',
+        find: 'if (!environment.disk) return { kind: "ready", disk: null };',
+        replace: 'if (!environment.disk || environment.waitPool !== undefined) return { kind: "ready", disk: null };',
       },
       {
         file: "environments/steps/start/disk.ts",

@@ -20,7 +20,7 @@ export const machineBugs: readonly PlantedBug[] = [
     },
     edits: [
       {
-        file: "environments/steps/start/queued.ts",
+        file: "environments/steps/start/take-grant.ts",
         find: "pinned.some((node) => currentInterruption(node, now))",
         replace: "pinned.length > pinned.length",
       },
@@ -134,7 +134,7 @@ export const machineBugs: readonly PlantedBug[] = [
     },
     edits: [
       {
-        file: "environments/steps/start/queued.ts",
+        file: "environments/steps/start/take-grant.ts",
         find: "machines: listMachines({ nodes }), zone",
         replace: "machines: [], zone",
       },

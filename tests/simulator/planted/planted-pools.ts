@@ -453,7 +453,7 @@ export const poolBugs: readonly PlantedBug[] = [
         replace: "const placed = free.take(",
       },
       {
-        file: "environments/steps/start/queued.ts",
+        file: "environments/steps/start/take-grant.ts",
         find: "if (!grant || pool?.closed) return undefined;",
         replace: "if (!grant) return undefined;",
       },
@@ -472,7 +472,7 @@ export const poolBugs: readonly PlantedBug[] = [
         replace: "ready",
       },
       {
-        file: "environments/steps/start/queued.ts",
+        file: "environments/steps/start/take-grant.ts",
         find: "!isOpen || pinned.some((node) => isInParts(closedNow, node))",
         replace: "!isOpen",
       },
@@ -486,7 +486,7 @@ export const poolBugs: readonly PlantedBug[] = [
     },
     edits: [
       {
-        file: "environments/steps/start/queued.ts",
+        file: "environments/steps/start/take-grant.ts",
         find: "!isOpen || pinned.some((node) => isInParts(closedNow, node))",
         replace: "!isOpen",
       },

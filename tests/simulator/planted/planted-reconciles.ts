@@ -153,7 +153,7 @@ export const reconcileBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "reconciler/reconcile.ts",
-        find: "const record = await writeRecord(ctx, step.record);",
+        find: "const record = await writeStep(ctx, step);",
         replace: "const record = step.record;\n  await ctx.table.put(record);",
       },
     ],
@@ -163,7 +163,7 @@ export const reconcileBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "reconciler/reconcile.ts",
-        find: "const record = await writeRecord(ctx, step.record);",
+        find: "const record = await writeStep(ctx, step);",
         replace:
           'const isIdle = item.phase === "active" && (step.record as unknown as Item).reason === "auto-stop";\n  const head = isIdle ? ((await ctx.table.get(key)) ?? item) : item;\n  const record = await writeRecord(ctx, { ...step.record, writers: head.writers });',
       },

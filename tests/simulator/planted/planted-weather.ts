@@ -98,7 +98,7 @@ export const weatherBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "reconciler/reconcile.ts",
-        find: "const record = await writeRecord(ctx, step.record);",
+        find: "const record = await writeStep(ctx, step);",
         replace: "const record = await writeRecord(ctx, { ...step.record, added: undefined } as Due);",
       },
     ],
