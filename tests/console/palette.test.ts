@@ -45,7 +45,7 @@ test("the palette finds screens, and ends an environment, by keyboard alone", as
   await dialog.getByText("berth end by-keys").waitFor();
   for (let presses = 0; presses < 10 && (await focused()) !== "End"; presses++) await page.keyboard.press("Tab");
   await page.keyboard.press("Enter");
-  await page.getByText("End: done").waitFor();
+  await page.locator("#main").getByText("End: done").waitFor();
 
   expect(after).toBe("Cluster");
   expect(found.map((text) => text.replace(/\s*active$/, ""))).toEqual([
