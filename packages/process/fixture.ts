@@ -18,11 +18,9 @@ import { findNetwork } from "./network/network-probe.ts";
 import { PATIENCE_MS } from "./patience-fixture.ts";
 import type { ProcessComputeOptions } from "./runs/host.ts";
 import { computeNode } from "./runs/pretend-node.ts";
-import { type Isolation, type Network, readProcesses } from "./runs/records.ts";
-import { findLimits, type LimitWay } from "./sandbox/limits.ts";
+import { type Network, readProcesses } from "./runs/records.ts";
 import { findPrograms, systemPath } from "./sandbox/local-path.ts";
 import { canSandbox } from "./sandbox/sandbox-probe.ts";
-import { findLocking, type Locking } from "./supervisor/lock.ts";
 
 export const fixtureNodes = ["one", "two"].map((name) => {
   return { name, instanceType: "p5.48xlarge", zone: "local", ready: true };
@@ -62,7 +60,7 @@ export function openFixture(
   const programs = { path: systemPath, shown: [shown, ...findPrograms(process.env.PATH ?? "", home).shown] };
   // Even on a busy machine, `apply` must wait until the run has begun: no test makes another observation.
   const all = { home, nodes: fixtureNodes, programs, startedWithinMs: PATIENCE_MS, ...options };
-  const compute = processCompute({ ...all, ...findMechanisms(options) });
+  const compute = processCompute(all);
   const uid = randomBytes(16).toString("hex");
   const directory = join(home, "runs", `${uid}-r1`);
   const observe = () => compute.observe(uid, 1);
@@ -114,21 +112,6 @@ export function openFixture(
       rmSync(root, { recursive: true });
     },
   };
-}
-
-const limitsFound = new Map<Isolation | undefined, LimitWay>();
-let lockingFound: Locking | undefined;
-
-/** Probes this machine once per file, because each probe starts five processes. */
-function findMechanisms({
-  isolation,
-  limits,
-  locking,
-}: Pick<ProcessComputeOptions, "isolation" | "limits" | "locking">) {
-  const way = limits ?? limitsFound.get(isolation) ?? findLimits(isolation ?? (canSandbox() ? "bubblewrap" : "none"));
-  if (!limits) limitsFound.set(isolation, way);
-  lockingFound ??= findLocking();
-  return { limits: way, locking: locking ?? lockingFound };
 }
 
 export function lacks(network: Network): string | undefined {
