@@ -1,4 +1,4 @@
-import { MINUTE_MS } from "../../units.ts";
+import { HOUR_MS, MINUTE_MS } from "../../units.ts";
 import type { Need } from "../plan/free-units.ts";
 import { type QueueSnapshot, startBehindAll } from "./estimate-new-job.ts";
 import { ELSEWHERE } from "./forecast.ts";
@@ -17,6 +17,8 @@ interface PinnedWait {
 /** EBS reads each block of a volume from S3 at its first use, so a warm volume is worth some waiting. */
 const LEAST_GAIN_MS = 15 * MINUTE_MS;
 const LEAST_GAIN_OF_FRESH_MS = MINUTE_MS;
+/** An estimate counts the next try as a success. In a zone that lacked machines, it may fail for hours. */
+const LEAST_WAIT_IN_LACKING_ZONE_MS = HOUR_MS;
 
 /** Reports whether a job would start so much sooner in another zone that its disk should be made again there. */
 export function startsSoonerElsewhere(
@@ -28,7 +30,7 @@ export function startsSoonerElsewhere(
   for (const zone of [ELSEWHERE, ...(job.zone === null ? [] : [job.zone]), ...lackingZones]) zones.delete(zone);
   const starts = [...zones].map((zone) => startBehindAll(snapshot, { ...job, zone }, now) ?? Infinity);
   const soonest = Math.max(now, Math.min(...starts));
-  return (
-    soonest + (isMadeForIt ? LEAST_GAIN_OF_FRESH_MS : LEAST_GAIN_MS) <= (startsAt ?? Infinity) && soonest < Infinity
-  );
+  const leastWaitMs = lackingZones.includes(job.zone ?? "") ? LEAST_WAIT_IN_LACKING_ZONE_MS : 0;
+  const ownStart = Math.max(startsAt ?? Infinity, now + leastWaitMs);
+  return soonest + (isMadeForIt ? LEAST_GAIN_OF_FRESH_MS : LEAST_GAIN_MS) <= ownStart && soonest < Infinity;
 }

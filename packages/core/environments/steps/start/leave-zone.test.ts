@@ -166,6 +166,22 @@ test("an interrupted job that wrote to its disk waits for the disk's zone", asyn
   expect(world.volumes.findContent(volume?.id ?? "")).toMatchObject({ content: "more work" });
 });
 
+test("a job leaves a zone whose new machine did not come, although the next try is minutes away", async () => {
+  const group: NodeGroup = { pool: "h100", mostNodes: 4, startupMs: 5 * MINUTE_MS, zones: ["zone-a"] };
+  const world = await worldWithDisk({ settings: { ...settings, nodeGroups: [group] } });
+  world.compute.removeNode("h100-a");
+  await wait(world, 2);
+  await createEnvironment(world.as("alice"), newEnvironment("second", { disk: "data" }));
+  await wait(world, 11);
+  const { zoneShortages = {} } = await readMakeable(world.ctx, "h100");
+  joins(world, "zone-b");
+  await wait(world, 4);
+
+  expect(Object.keys(zoneShortages)).toEqual(["zone-a"]);
+  expect(await world.read("alice", "second")).toMatchObject({ phase: "active", zone: "zone-b" });
+  expect(world.volumes.findContent((await readDisk(world)).volume?.id ?? "")).toMatchObject({ content: "work" });
+});
+
 test("a new disk whose machine does not come is made in another zone, and its empty volume is removed", async () => {
   const group: NodeGroup = { pool: "h100", mostNodes: 1, startupMs: 5 * MINUTE_MS, zones: ["zone-a"] };
   const world = await memoryWorld({ nodes: [], settings: { ...settings, nodeGroups: [group] } });
