@@ -1,4 +1,13 @@
+import type { Settings } from "../settings.ts";
 import { type Disk, isPending } from "./record.ts";
+
+/** Reports whether the operator lets snapshots take the place of volumes. */
+export function replacesVolumes({
+  diskVolumeIdleDays,
+  orphansDryRun,
+}: Pick<Settings, "diskVolumeIdleDays" | "orphansDryRun">): boolean {
+  return diskVolumeIdleDays > 0 && !orphansDryRun;
+}
 
 /**
  * Reports whether a new volume would have everything that is on the present one. `holder` is the uid of the waiting

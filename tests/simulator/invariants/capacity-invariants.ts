@@ -12,6 +12,12 @@ export interface CapacityWatch {
 
 const GIVEN_UP = /^No machine could start it/;
 
+/** Reports whether a try of the environment was counted, or the last one ended it. */
+export function isBlamed(before: Environment, next: Environment): boolean {
+  const isGivenUp = before.end.outcome === null && GIVEN_UP.test(next.end.outcome?.reason ?? "");
+  return next.placement.withdrawals > before.placement.withdrawals || isGivenUp;
+}
+
 export function capacityWatch(options: {
   readonly programmed: (uid: string) => Outcome | undefined;
   readonly liveUnits: (node: string) => number;
@@ -48,10 +54,9 @@ export function capacityWatch(options: {
     },
     wroteEnvironment(before, next) {
       checkGrant(next);
-      const isGivenUp = before.end.outcome === null && GIVEN_UP.test(next.end.outcome?.reason ?? "");
-      const isBlamed = next.placement.withdrawals > before.placement.withdrawals || isGivenUp;
       const isDoomed = programmed(next.uid)?.kind === "neverBinds" || before.run.lacksVolume !== undefined;
-      if (isBlamed && !isDoomed && !haveCome(before)) violated(`${next.id} was blamed although no machine came for it`);
+      if (isBlamed(before, next) && !isDoomed && !haveCome(before))
+        violated(`${next.id} was blamed although no machine came for it`);
     },
   };
 }

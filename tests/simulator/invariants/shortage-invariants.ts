@@ -3,6 +3,7 @@ import type { Grant, Holding } from "#core/pools/ledger/record.ts";
 import { runName } from "../../fakes/memory-cluster.ts";
 import type { PoolView } from "../../worlds/pool-view.ts";
 import type { Reached } from "../reached.ts";
+import { isBlamed } from "./capacity-invariants.ts";
 import type { Calmness } from "./latency-invariants.ts";
 
 /** Checks that jobs wait for machines that AWS lacks: no try counts, and tries follow each other with pauses. */
@@ -101,10 +102,7 @@ export function shortageWatch(options: {
     },
     wroteEnvironment(before, next) {
       const name = runName(before.uid, before.run.n);
-      const isBlamed = next.placement.withdrawals > before.placement.withdrawals;
-      const isGivenUp =
-        before.end.outcome === null && /^No machine could start it/.test(next.end.outcome?.reason ?? "");
-      if (said.has(name) && (isBlamed || isGivenUp)) violated(`${next.id} was blamed although AWS lacked its machine`);
+      if (said.has(name) && isBlamed(before, next)) violated(`${next.id} was blamed although AWS lacked its machine`);
       checkQueueLimit(before, next);
       // It was bound after all.
       if (before.run.withdrawing && !next.run.withdrawing && before.run.n === next.run.n) said.delete(name);

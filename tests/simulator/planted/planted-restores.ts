@@ -191,8 +191,8 @@ export const restoreBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/steps/start/leave-zone.ts",
-        find: "!disk || mayHaveWritten(use) || diskVolumeIdleDays",
-        replace: "!disk || diskVolumeIdleDays",
+        find: "!disk || mayHaveWritten(use) || !replacesVolumes",
+        replace: "!disk || !replacesVolumes",
       },
     ],
   },

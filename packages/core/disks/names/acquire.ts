@@ -6,7 +6,7 @@ import { Problem } from "../../problem.ts";
 import { changeRecord, writeRecord } from "../../store/write-record.ts";
 import { createDiskFor, type NewDisk } from "../create.ts";
 import { type Disk, findDisk, type Holder, hasPendingSnapshot, zonePinnedBy } from "../record.ts";
-import { isReplaceable } from "../replaceable.ts";
+import { isReplaceable, replacesVolumes } from "../replaceable.ts";
 import { findDiskIn, findMissing, recordMissing } from "../view.ts";
 import { readDirectory, refuseTooMany } from "./directory.ts";
 import { decideLease, type Holders, type Lease, readHolders } from "./lease.ts";
@@ -51,8 +51,7 @@ export async function findDiskPlace(ctx: UserContext<"table">, name: string): Pr
   const holders = (await readHolders(ctx, [disk])).get(disk.uid) ?? nobody;
   refuse(decideLease(disk, newcomer, holders), name);
   const isFree = disk.heldBy === null && disk.next === null;
-  const { diskVolumeIdleDays, orphansDryRun } = ctx.settings;
-  const canMove = diskVolumeIdleDays > 0 && !orphansDryRun && isFree && isReplaceable(disk);
+  const canMove = replacesVolumes(ctx.settings) && isFree && isReplaceable(disk);
   return { zone: zonePinnedBy(disk.volume), canMove };
 }
 

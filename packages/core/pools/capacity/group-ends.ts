@@ -19,8 +19,8 @@ const NOTICE_MS = 10 * MINUTE_MS;
 
 /**
  * Plans a drain for each group whose provider ends its machines, as at the end of a Capacity Block. So a job that would
- * outlive its machine does not start there. If a listed group has no end, its planned end stays: providers do not list for
- * ever what is over. Returns the setting after that.
+ * outlive its machine does not start there. If a listed group has no end, its planned end stays, because providers forget
+ * blocks that are over. Returns the setting after that.
  */
 export async function planGroupEnds(
   ctx: Context<"table">,
@@ -85,7 +85,7 @@ export function withEnds(
   return listed.map((node) => {
     const takenBackAt = ends.get(node.group ?? "");
     const isEnding = takenBackAt !== undefined && takenBackAt - NOTICE_MS <= now;
-    const isLess = node.interruption !== undefined && isMoreCertain(node.interruption, "removal");
-    return isEnding && !isLess ? { ...node, interruption: "removal", takenBackAt } : node;
+    const isKnownBetter = node.interruption !== undefined && isMoreCertain(node.interruption, "removal");
+    return isEnding && !isKnownBetter ? { ...node, interruption: "removal", takenBackAt } : node;
   });
 }

@@ -43,9 +43,14 @@ interface Closing {
 
 type Machines = readonly (readonly [zone: string | null, units: number, count: number])[];
 
-export interface EstimateRequest extends Need {
-  readonly owner: string;
+interface TimedNeed extends Need {
   readonly wantedMs: number;
+}
+
+export type JobSize = Omit<TimedNeed, "zone">;
+
+export interface EstimateRequest extends TimedNeed {
+  readonly owner: string;
 }
 
 /**
@@ -99,11 +104,7 @@ export function estimateFor(standing: QueueSnapshot, question: EstimateRequest, 
 }
 
 /** Returns when there is room for a job behind all that wait, ms; null if the last forecast knows none. */
-export function startBehindAll(
-  standing: QueueSnapshot,
-  job: Omit<EstimateRequest, "owner">,
-  now: number,
-): number | null {
+export function startBehindAll(standing: QueueSnapshot, job: TimedNeed, now: number): number | null {
   const isHalted = standing.closed !== null || findClosing(standing, job, now) !== undefined;
   return isHalted ? null : (roomFor(standing, job, now)?.p50 ?? null);
 }
@@ -177,11 +178,7 @@ function closingIn(plan: PlanInput): Pick<QueueSnapshot, "closing"> {
 }
 
 /** Returns the first closing without which the job would fit on empty machines, if it starts now. */
-function findClosing(
-  { closing = [] }: QueueSnapshot,
-  need: Omit<EstimateRequest, "owner">,
-  now: number,
-): Closing | undefined {
+function findClosing({ closing = [] }: QueueSnapshot, need: TimedNeed, now: number): Closing | undefined {
   const before = closing.filter(({ at }) => at < now + need.wantedMs);
   return before.find(({ machines }) => !everFits({ machines }, need));
 }
@@ -230,7 +227,7 @@ function everFits({ machines }: Pick<QueueSnapshot, "machines">, need: Need): bo
 }
 
 /** Returns the times of the smallest room that includes the need, or of an earlier gap that lasts long enough. */
-function roomFor({ room }: QueueSnapshot, need: Omit<EstimateRequest, "owner">, now: number): Expected | undefined {
+function roomFor({ room }: QueueSnapshot, need: TimedNeed, now: number): Expected | undefined {
   const sizes = room.filter((room) => room.zone === need.zone && includes(room, need));
   const [least] = sizes.sort((a, b) => a.machines * a.units - b.machines * b.units);
   return gapFor(least?.gaps ?? [], need.wantedMs, now) ?? least;

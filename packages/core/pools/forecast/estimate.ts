@@ -109,8 +109,8 @@ function chooseZone(
   if (!canMove) return own;
   const now = ctx.clock.now();
   const { p50: startsAt } = estimateFor(standing, ask(ctx, size, own), now);
-  const known = { startsAt, isMadeForIt: false, lackingZones: [], now };
-  return startsSoonerElsewhere(standing, ask(ctx, size, own), known) ? null : own;
+  const wait = { zone: own, startsAt, isMadeForIt: false, lackingZones: [], now };
+  return startsSoonerElsewhere(standing, size, wait) ? null : own;
 }
 
 /** Adds the largest size that starts now. A size that starts later is useful only if it is larger than that. */

@@ -225,8 +225,8 @@ function stillHeld(old: Holding, record: Environment | undefined): Holding[] {
   const [held] = holding(old, record);
   if (!held) return [];
   const isSame = old.phase === held.phase && old.endsAt === held.endsAt && old.unreadableSince === undefined;
-  const isThere = old.shares === held.shares;
-  return [isSame && isThere && sameData(old.size, held.size) ? old : held];
+  const hasSameShares = old.shares === held.shares;
+  return [isSame && hasSameShares && sameData(old.size, held.size) ? old : held];
 }
 
 /** Returns the uids of nodes that did not respond when given back. They stay unready until a listing. */

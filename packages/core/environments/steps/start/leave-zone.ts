@@ -1,6 +1,6 @@
 import { letVolumeGo } from "../../../disks/idle-volume.ts";
 import { type Disk, zonePinnedBy } from "../../../disks/record.ts";
-import { isReplaceable } from "../../../disks/replaceable.ts";
+import { isReplaceable, replacesVolumes } from "../../../disks/replaceable.ts";
 import { readAdvice } from "../../../pools/forecast/advice.ts";
 import { startsSoonerElsewhere } from "../../../pools/forecast/elsewhere.ts";
 import { standingIn } from "../../../pools/forecast/stored-forecast.ts";
@@ -26,8 +26,7 @@ export function findMovableDisk(
   disk: Disk | null,
 ): MovableDisk | undefined {
   const { disk: use } = environment;
-  const { diskVolumeIdleDays, orphansDryRun } = ctx.settings;
-  if (!use || !disk || mayHaveWritten(use) || diskVolumeIdleDays === 0 || orphansDryRun) return undefined;
+  if (!use || !disk || mayHaveWritten(use) || !replacesVolumes(ctx.settings)) return undefined;
   const isPinned = zonePinnedBy(disk.volume) !== null && findVolumesZone(environment) === null;
   return isPinned && isReplaceable(disk, environment.uid) ? { disk, name: use.name } : undefined;
 }
@@ -51,10 +50,8 @@ export async function leaveZone(
   const standing = standingIn(item, now);
   if (zone === null || !standing || !own || !(own.start ?? own.place)) return undefined;
   const startsAt = own.start ? own.start.p50 : (own.place?.startsAt ?? null);
-  const need = { machines: size.machines, units: size.units, wantedMs: size.wantedMs, zone };
-  const isMadeForIt = disk.restored?.by === uid;
-  if (!startsSoonerElsewhere(standing, need, { startsAt, isMadeForIt, lackingZones: own.lackingZones, now }))
-    return undefined;
+  const wait = { zone, startsAt, isMadeForIt: disk.restored?.by === uid, lackingZones: own.lackingZones, now };
+  if (!startsSoonerElsewhere(standing, size, wait)) return undefined;
   const left = await letVolumeGo(ctx, disk, uid);
   return left.volume === null ? { ...left, dueAt: now } : undefined;
 }
