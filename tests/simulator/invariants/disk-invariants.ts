@@ -43,11 +43,13 @@ export function diskWatch(options: {
   /** Snapshots by the end that they back up. */
   const backups = new Map<string, string[]>();
   const openedVolumes = new Map<string, string>();
-  /** Snapshots of each volume since a run could last write to it, and the one that it was made from. */
+  /** Snapshots of each volume since a run last wrote to it, and the one that it was made from. */
   const wholeSnapshots = new Map<string, Set<string>>();
+  /** Runs that may begin on a volume, as `<uid>-r<run>`. A withdrawn run never begins. */
+  const mayBegin = new Map<string, { uid: string; run: number; volume: string }>();
   /** Runs that a worker was about to create, as `<uid>-r<run>`. */
   const applied = new Set<string>();
-  /** Disks that had a volume at some time. Other disks have nothing to back up. */
+  /** Disks that had a volume, except if it went unwritten. Other disks have nothing to back up. */
   const used = new Set<string>();
   /** Tokens from before the first volume. A late call may still create a volume, which is then removed. */
   const tokensOfUnused = new Set<string>();
@@ -87,6 +89,7 @@ export function diskWatch(options: {
     const forgets = before.volume && next.volume?.id !== before.volume.id && next.phase !== "purged";
     const isSaved = next.idleVolume?.id === before.volume?.id && (hasEverything(next) || isUnwritten(next));
     if (forgets && isThere(before.volume) && !isSaved) violated(`disk ${next.name} forgot its volume`);
+    if (forgets && isSaved && next.idleVolume?.isBlank) used.delete(next.uid);
     const letGo = before.heldBy && before.heldBy.uid !== next.heldBy?.uid ? before.heldBy : undefined;
     const last = letGo && environments.get(letGo.uid)?.events.timeline.at(-1)?.reason;
     if (NOT_BACKED_UP.test(last ?? "") && !next.lost?.gaveUp)
@@ -105,9 +108,10 @@ export function diskWatch(options: {
     const volume = disks.get(disk.uid)?.volume;
     if (opens && volume) openedVolumes.set(`${next.uid}-r${next.run.n}`, volume.id);
     if (disk.attached && next.run.applyingAt !== null) {
-      applied.add(`${next.uid}-r${next.run.n}`);
-      const isApplied = before?.run.n === next.run.n && before.run.applyingAt === next.run.applyingAt;
-      if (!isApplied) wholeSnapshots.delete(openedVolumes.get(`${next.uid}-r${next.run.n}`) ?? "");
+      const name = `${next.uid}-r${next.run.n}`;
+      const opened = openedVolumes.get(name);
+      if (opened && !applied.has(name)) mayBegin.set(name, { uid: next.uid, run: next.run.n, volume: opened });
+      applied.add(name);
     }
     // A worker may release the disk and die before it records that. The compute is gone by then.
     const open = [...environments.values()].filter(
@@ -137,8 +141,18 @@ export function diskWatch(options: {
     return environments.get(heldBy?.uid ?? "")?.phase === "preparing";
   }
 
-  /** Reports whether a completed snapshot was made of the idle volume since a run could last write to it. */
+  /** Notes the runs that began since the last call. Older snapshots lack what they write. */
+  function noteBegun(): void {
+    for (const [name, { uid, run, volume }] of mayBegin) {
+      if (compute.starts(uid, run) === 0) continue;
+      mayBegin.delete(name);
+      wholeSnapshots.delete(volume);
+    }
+  }
+
+  /** Reports whether a completed snapshot was made of the idle volume since a run last wrote to it. */
   function hasEverything({ idleVolume, savedIn = "" }: Disk): boolean {
+    noteBegun();
     const isWhole = wholeSnapshots.get(idleVolume?.id ?? "")?.has(savedIn) === true;
     return isWhole && snapshotState(savedIn) === "completed";
   }
@@ -215,6 +229,7 @@ export function diskWatch(options: {
       async createSnapshot(volumeId, tags) {
         const mounted = compute.mounting(volumeId).filter(({ uid }) => isLiving(environments.get(uid)));
         const isOnDemand = tags.attempt.startsWith("op-");
+        noteBegun();
         if (mounted.length > 0 && !isOnDemand) violated(`a backup was made of volume ${volumeId} while it was in use`);
         const end = tags.attempt.replace(/-\d+$/, "");
         const snapshot = await volumes.createSnapshot(volumeId, tags);

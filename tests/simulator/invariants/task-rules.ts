@@ -1,5 +1,5 @@
 import type { ReconcileRequest } from "#core/ports/queue.ts";
-import type { Key } from "#core/ports/table.ts";
+import type { Item, Key, Stored } from "#core/ports/table.ts";
 import { Conflict } from "#core/problem.ts";
 import { keyText } from "#core/store/keys.ts";
 import type { TruePorts } from "../weather/faulty-ports.ts";
@@ -21,6 +21,38 @@ export function taskRules(ports: TruePorts, request: ReconcileRequest): TaskRule
   let ownToken: string | undefined;
   const broken: string[] = [];
   const isOwn = (key: Key) => keyText(key) === request.look;
+
+  async function read<Found>(keys: readonly Key[], get: () => Promise<Found>, itemsOf: (found: Found) => Item[]) {
+    const isOwnRead = keys.some(isOwn);
+    const found = await get().catch((error: unknown) => {
+      // If the read fails, the reconcile fails and its message returns.
+      if (isOwnRead) lost = 0;
+      throw error;
+    });
+    if (!isOwnRead) return found;
+    const item = itemsOf(found).find(isOwn);
+    const isMine = ownToken !== undefined && item?.writers.includes(ownToken) === true;
+    lost = isMine ? 0 : Math.max(0, lost - 1);
+    // The write succeeded, and only its repetition was refused.
+    won ||= isMine;
+    return found;
+  }
+
+  /** Writes items, and notes whether the looked-at record is among them. */
+  async function write(items: readonly Stored[], put: () => Promise<void>): Promise<void> {
+    const own = items.find(isOwn);
+    try {
+      await put();
+      won ||= own !== undefined;
+    } catch (error) {
+      if (own && error instanceof Conflict) {
+        lost = 2;
+        ownToken = own.writers[0];
+      }
+      throw error;
+    }
+  }
+
   return {
     broken: () =>
       lost > 0 ? [...broken, `a look at ${request.look} lost its write and ended without reading again`] : broken,
@@ -28,30 +60,24 @@ export function taskRules(ports: TruePorts, request: ReconcileRequest): TaskRule
       ...ports,
       table: {
         ...ports.table,
-        async get(key) {
-          const item = await ports.table.get(key).catch((error: unknown) => {
-            // If the read fails, the reconcile fails and its message returns.
-            if (isOwn(key)) lost = 0;
-            throw error;
-          });
-          const isMine = ownToken !== undefined && item?.writers.includes(ownToken) === true;
-          if (isOwn(key)) lost = isMine ? 0 : Math.max(0, lost - 1);
-          // The write succeeded, and only its repetition was refused.
-          if (isOwn(key)) won ||= isMine;
-          return item;
-        },
-        async put(item, options) {
-          try {
-            await ports.table.put(item, options);
-            won ||= isOwn(item);
-          } catch (error) {
-            if (isOwn(item) && error instanceof Conflict) {
-              lost = 2;
-              ownToken = item.writers[0];
-            }
-            throw error;
-          }
-        },
+        get: (key) =>
+          read(
+            [key],
+            () => ports.table.get(key),
+            (item) => (item ? [item] : []),
+          ),
+        getMany: (keys) =>
+          read(
+            keys,
+            () => ports.table.getMany(keys),
+            (items) => items,
+          ),
+        put: (item, options) => write([item], () => ports.table.put(item, options)),
+        putAll: (puts) =>
+          write(
+            puts.map(({ item }) => item),
+            () => ports.table.putAll(puts),
+          ),
       },
       queue: {
         ...ports.queue,
