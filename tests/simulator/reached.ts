@@ -90,6 +90,8 @@ const ofDisks = {
   "disk restored from its backup": (before, next) =>
     next.volume !== null && before.volume?.id !== next.volume.id && next.snapshots.some(({ completed }) => completed),
   "idle volume let go": (before, next) => before.idleVolume === undefined && next.idleVolume !== undefined,
+  "disk left its zone for a waiting job": (before, next) =>
+    next.heldBy !== null && before.idleVolume === undefined && next.idleVolume !== undefined,
   "backup failed after it was recorded": (before, next) => before.lost === undefined && next.lost !== undefined,
   "failed backup made again": (before, next) => before.lost !== undefined && next.lost === undefined,
   "snapshot on demand made": (before, next) => count(next, isOnDemand) > count(before, isOnDemand),
