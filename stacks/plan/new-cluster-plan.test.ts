@@ -5,21 +5,22 @@ import { readStage } from "../stage.ts";
 import type { Prices } from "./costs.ts";
 import { newClusterLines } from "./new-cluster-plan.ts";
 
-const { hours } = JSON.parse(readFileSync(new URL("prices.json", import.meta.url), "utf8")) as Prices;
+const prices = JSON.parse(readFileSync(new URL("prices.json", import.meta.url), "utf8")) as Prices;
 
 function plan(name: string, more: Readonly<Record<string, string>> = {}): string[] {
   const stage = readStage(name, { ...newClusterSettings, ...more });
   if (!stage.newCluster) throw new Error("The stage makes no cluster");
-  return newClusterLines(stage, stage.newCluster, hours).map((line) => line.trim().replace(/ {2,}/, " | "));
+  return newClusterLines(stage, stage.newCluster, prices).map((line) => line.trim().replace(/ {2,}/, " | "));
 }
 
 test("the plan says what a cluster costs by the hour, at its least and at its most", () => {
-  expect(plan("dev").slice(0, 8)).toEqual([
-    "EKS_CLUSTER=new: this stage makes the cluster berth-dev with Kubernetes 1.35. An hour of it:",
+  expect(plan("dev").slice(0, 9)).toEqual([
+    "EKS_CLUSTER=new: this stage makes the cluster berth-dev with Kubernetes 1.35. An hour of it",
+    `by the list prices of us-east-1 on ${prices.date}:`,
     "$0.10 | the control plane",
     "$0.05 | 1 NAT gateway (EKS_ZONES), and $0.045 for each GB",
     "$0.202 to $0.302 | the cluster's own pods: 2 to 3 × m7i.large",
-    "no price listed | group h100 with EFA in us-east-1a, us-east-1b (EKS_NODE_GROUPS): 0 to 2 × p5.48xlarge",
+    "$0.00 to $110.08 | group h100 with EFA in us-east-1a, us-east-1b (EKS_NODE_GROUPS): 0 to 2 × p5.48xlarge",
     "spot price | group a10g in us-east-1a, us-east-1b (EKS_NODE_GROUPS): 2 to 6 × g5.12xlarge",
     "paid before | group block with EFA in us-east-1b (EKS_NODE_GROUPS): 0 to 4 × p5e.48xlarge",
     "as reserved | group a100 in us-east-1a (EKS_NODE_GROUPS): 0 to 1 × p4d.24xlarge",
@@ -27,13 +28,20 @@ test("the plan says what a cluster costs by the hour, at its least and at its mo
 });
 
 test("the plan says for which machines it has no price", () => {
-  const cpu = { name: "cpu", type: "c7i.8xlarge", max: 1, zones: ["us-east-1a"] };
+  const group = (type: string) => JSON.stringify([{ name: "new", type, max: 1, zones: ["us-east-1a"] }]);
   const none = (lines: readonly string[]) => lines.filter((line) => line.includes("no on-demand price is listed"));
 
-  expect(none(plan("dev"))).toEqual([
-    "For p5.48xlarge, no on-demand price is listed here: https://aws.amazon.com/ec2/pricing/on-demand/ has it.",
+  expect(none(plan("dev", { EKS_NODE_GROUPS: group("p5e.48xlarge") }))).toEqual([
+    "For p5e.48xlarge, no on-demand price is listed here: https://aws.amazon.com/ec2/pricing/on-demand/ has it.",
   ]);
-  expect(none(plan("dev", { EKS_NODE_GROUPS: JSON.stringify([cpu]) }))).toEqual([]);
+  expect(none(plan("dev", { EKS_NODE_GROUPS: group("p5.48xlarge") }))).toEqual([]);
+});
+
+test("the plan of another region says that its prices differ", () => {
+  const cpu = { name: "cpu", type: "c7i.8xlarge", max: 1, zones: ["eu-west-1a"] };
+  const of = { AWS_REGION: "eu-west-1", EKS_ZONES: "eu-west-1a,eu-west-1b", EKS_NODE_GROUPS: JSON.stringify([cpu]) };
+
+  expect(plan("dev", of)).toContain(`by the list prices of us-east-1 on ${prices.date}, which differ in eu-west-1:`);
 });
 
 test("a group on demand has a price for all of its zones", () => {

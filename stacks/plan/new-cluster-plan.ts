@@ -1,6 +1,7 @@
 import { KUBERNETES_VERSION } from "../cluster/cluster.ts";
 import type { NewCluster } from "../cluster/settings.ts";
 import type { Stage } from "../stage.ts";
+import type { Prices } from "./costs.ts";
 import { type Bought, findVcpuNeeds, listMachines, type Machines } from "./planned-machines.ts";
 
 /** US dollars an hour. */
@@ -14,12 +15,18 @@ export interface HourPrices {
 }
 
 /** Returns what a stage's own cluster costs by the hour, by which setting, and the quotas that it needs. */
-export function newClusterLines(stage: Stage, wanted: NewCluster, prices: HourPrices): string[] {
+export function newClusterLines(
+  stage: Stage,
+  wanted: NewCluster,
+  { hours: prices, region: listed, date }: Pick<Prices, "hours" | "region" | "date">,
+): string[] {
   const machines = listMachines(wanted);
   // All zones are in the stage's region.
   const region = wanted.zones[0]?.slice(0, -1);
+  const differ = region === listed ? "" : `, which differ in ${region}`;
   return [
-    `EKS_CLUSTER=new: this stage makes the cluster ${stage.eksCluster} with Kubernetes ${KUBERNETES_VERSION}. An hour of it:`,
+    `EKS_CLUSTER=new: this stage makes the cluster ${stage.eksCluster} with Kubernetes ${KUBERNETES_VERSION}. An hour of it`,
+    `by the list prices of ${listed} on ${date}${differ}:`,
     costLine(prices.controlPlane, prices.controlPlane, "the control plane"),
     ...natLines(stage, wanted, prices),
     ...machines.map((each) => machineLine(each, prices)),

@@ -91,7 +91,7 @@ async function listClusterLines(): Promise<string[]> {
       "Zones and quotas of the new cluster, as AWS describes them:",
       ...findingLines(joinReports(reports), 1 + needs.length),
     ];
-    return [...newClusterLines(planned, newCluster, prices.hours), ...answers];
+    return [...newClusterLines(planned, newCluster, prices), ...answers];
   }
   const eks = hasCluster ? await findEksClient({ ...process.env, ...settings }) : "EKS_CLUSTER is not set";
   return await clusterLines(eks, findClusterNeeds(planned, functions, settings.DEPLOY_ACCOUNT));
