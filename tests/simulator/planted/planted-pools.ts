@@ -629,7 +629,7 @@ export const poolBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "pools/admission/decide.ts",
-        find: "if (!sameData(current, candidate)) corrections.set",
+        find: "if (!sameData(current, { ...candidate, image: undefined })) corrections.set",
         replace: "if (current?.uid !== candidate.uid) corrections.set",
       },
     ],
@@ -898,6 +898,20 @@ export const poolBugs: readonly PlantedBug[] = [
         file: "pools/ledger/allocations-from-records.ts",
         find: "({ grant }) => holding.has(grant) && !named.has(grant)",
         replace: "({ key, grant }) => unreadable.has(key) || (holding.has(grant) && !named.has(grant))",
+      },
+    ],
+  },
+  {
+    name: "a machine chosen whether it has had the image or not",
+    caughtBy: {
+      file: "pools/ledger/machine-images.test.ts",
+      title: "of equally free machines, a job gets one that has had its image",
+    },
+    edits: [
+      {
+        file: "pools/plan/free-units.ts",
+        find: "(!prefers || prefers(index) ? found : others).push(index);",
+        replace: "found.push(index);",
       },
     ],
   },

@@ -118,7 +118,8 @@ function listCorrections(
     const record = verified.get(candidate.key);
     const isHere = record?.uid === candidate.uid && isWaiting(record) && record.size.pool === type;
     const current = isHere ? toCandidate(record) : undefined;
-    if (!sameData(current, candidate)) corrections.set(candidate, current);
+    // The index lacks the image, and to know it is not worth another plan.
+    if (!sameData(current, { ...candidate, image: undefined })) corrections.set(candidate, current);
   }
   return corrections;
 }

@@ -84,7 +84,7 @@ const allNamed: Agreements<LedgerItem> = {
 /** Parses the ledger item of a node. Throws `Unreadable` for anything that this version did not write. */
 export const parseNodeLedger: (item: Item) => NodeLedger = createParser(
   "node",
-  { ...entries, ...node, since: number, asideUntil: optional(number) },
+  { ...entries, ...node, since: number, asideUntil: optional(number), images: optional(list(text)) },
   {
     "its key does not match its fields": ({ pk, sk, type, name, uid: nodeUid }) =>
       pk.startsWith(`pool#${type}#`) && sk === nodeIdentity({ name, uid: nodeUid }),

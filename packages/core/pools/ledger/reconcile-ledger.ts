@@ -4,6 +4,7 @@ import { requestReconcile } from "../../reconciler/request-reconcile.ts";
 import type { PlannerContext } from "../../reconciler/step.ts";
 import { keyText } from "../../store/keys.ts";
 import { sameData } from "../../store/same-data.ts";
+import { noteImages } from "./machine-images.ts";
 import { onTheirMachines, withoutLeftovers } from "./moved-holdings.ts";
 import { readByKey } from "./read-by-key.ts";
 import {
@@ -96,7 +97,8 @@ export async function settleLedger(
   }
   const held = onTheirMachines(ctx, before, [...kept, ...taken], knownEnvironments);
   const returned = [...before.granted, ...compared].filter(({ key }) => knownEnvironments.has(key));
-  const nodes = withoutLeftovers(afterWithdrawals(before, returned, knownEnvironments), held, before);
+  const there = withoutLeftovers(afterWithdrawals(before, returned, knownEnvironments), held, before);
+  const nodes = noteImages(ctx, there, { before: before.held, held }, knownEnvironments);
   const makeable = noteStartups(
     noteShortage(before.makeable, returned, knownEnvironments),
     before,

@@ -79,6 +79,8 @@ export interface NodeLedger extends LedgerEntries, PoolNode {
   readonly since: number;
   /** Nothing is granted there until this time, because a run could not start on it. */
   readonly asideUntil?: number | undefined;
+  /** Marks of images that runs had there (machine-images.ts), so that a plan prefers the machine for them. */
+  readonly images?: readonly string[] | undefined;
 }
 
 /** The ledger item of the machines that a pool's group has still to create. */

@@ -6,6 +6,8 @@ import { isInZone, type Zoned, zonesToTry } from "./zones.ts";
 export interface FreeNode extends Zoned {
   readonly name: string | null;
   readonly free: number;
+  /** Marks of images that it has had. */
+  readonly images?: readonly string[] | undefined;
   /** When it closes by a planned drain (closings.ts), ms. */
   readonly closesAt?: number | undefined;
   /** The same by the zone in which it is created. */
@@ -44,11 +46,11 @@ export interface Placement {
 /** Free capacity of a pool, kept per node for best fit: 8 free units on one node differ from 4 + 4. */
 export interface FreeUnits {
   /**
-   * Takes each machine from a different node: the fullest that fits, then the first, and existing nodes before nodes
-   * still to be created. Several machines are of one zone: the one with the fewest nodes still to be created, then with
+   * Takes each machine from a different node: the fullest that fits, then a preferred one, then the first, and existing
+   * nodes before nodes still to be created. Several machines are of one zone: the one with the fewest nodes still to be created, then with
    * the least left over. Takes nothing and returns undefined if the need does not fit.
    */
-  take(need: Need, allowed?: Allowed): Placement | undefined;
+  take(need: Need, allowed?: Allowed, prefers?: Preferred): Placement | undefined;
   /** Returns what `take` would take. */
   find(need: Need, allowed?: Allowed): readonly number[] | undefined;
   give(node: number, units: number): void;
@@ -93,6 +95,12 @@ interface State extends Groups {
 /** Reports whether a node may be taken in this zone: null if the need is not bound to one. */
 export type Allowed = (node: number, zone: string | null) => boolean;
 
+/** Reports whether a node is better than others that are equally full. */
+type Preferred = (node: number) => boolean;
+
+/** So many equally full nodes are searched for a preferred one. */
+const MOST_SEARCHED = 64;
+
 export function freeUnits(nodes: readonly FreeNode[]): FreeUnits {
   return freeAs(
     nodes,
@@ -106,8 +114,8 @@ function freeAs(nodes: readonly FreeNode[], free: number[], { groups, groupOf }:
   const state: State = { groups, groupOf, free, counts: [], byZone: new Map(), total: 0 };
   for (let index = 0; index < free.length; index++) enter(state, index, free[index] ?? 0);
   return {
-    take(need, allowed) {
-      const found = find(state, need, allowed);
+    take(need, allowed, prefers) {
+      const found = find(state, need, allowed, prefers);
       if (!found) return undefined;
       for (const index of found.nodes) change(state, index, -need.units);
       return { nodes: found.nodes, shares: found.nodes.map((index) => toShare(nodes[index], need.units, found.zone)) };
@@ -144,10 +152,10 @@ function toShare(node: FreeNode | undefined, units: number, zone: string | null)
   return name !== null || zone === null ? { node: name, units } : { node: null, units, zone };
 }
 
-function find(state: State, need: Need, allowed?: Allowed): Found | undefined {
+function find(state: State, need: Need, allowed?: Allowed, prefers?: Preferred): Found | undefined {
   let best: (Found & { readonly cost: readonly number[] }) | undefined;
   for (const zone of zonesToTry(need, state.groups)) {
-    const nodes = findIn(state, { ...need, zone }, allowed);
+    const nodes = findIn(state, { ...need, zone }, allowed, prefers);
     if (!nodes) continue;
     if (need.machines === 1) return { nodes, zone };
     const made = nodes.filter((node) => state.groups[state.groupOf[node] ?? 0]?.isMakeable).length;
@@ -161,19 +169,22 @@ function isCheaper([made = 0, units = 0]: readonly number[], [otherMade = 0, oth
   return (made - otherMade || units - otherUnits) < 0;
 }
 
-function findIn(state: State, need: Need, allowed?: Allowed): readonly number[] | undefined {
+function findIn(state: State, need: Need, allowed?: Allowed, prefers?: Preferred): readonly number[] | undefined {
   const { counts } = state;
   const found: number[] = [];
   const popped: { index: number; heap: number[] }[] = [];
   for (const among of groupsFor(state, need.zone)) {
     for (let units = need.units; units < counts.length && found.length < need.machines; units++) {
       if (!counts[units]) continue;
+      const others: number[] = [];
       for (let candidate = popFirst(state, among, units); candidate; candidate = popFirst(state, among, units)) {
         popped.push(candidate);
-        if (found.includes(candidate.index) || (allowed && !allowed(candidate.index, need.zone))) continue;
-        found.push(candidate.index);
-        if (found.length === need.machines) break;
+        const { index } = candidate;
+        if (found.includes(index) || (allowed && !allowed(index, need.zone))) continue;
+        (!prefers || prefers(index) ? found : others).push(index);
+        if (found.length === need.machines || others.length === MOST_SEARCHED) break;
       }
+      found.push(...others.slice(0, need.machines - found.length));
     }
   }
   for (const { index, heap } of popped) pushHeap(heap, index, isLess);

@@ -52,9 +52,9 @@ export function buildPlanInput(
   return retryAt > now && toMake.nodes > 0 ? withoutNewMachines(input, retryAt) : input;
 }
 
-function toPlanNode({ name, zone, units, foreignUnits, leftoverUnits }: NodeLedger): PlanNode {
+function toPlanNode({ name, zone, units, foreignUnits, leftoverUnits, images }: NodeLedger): PlanNode {
   const left = Math.max(0, units - foreignUnits - leftoverUnits);
-  return { name, zone, units: left, ...(foreignUnits > 0 && { foreign: foreignUnits }) };
+  return { name, zone, units: left, ...(foreignUnits > 0 && { foreign: foreignUnits }), ...(images && { images }) };
 }
 
 /**

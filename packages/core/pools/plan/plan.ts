@@ -16,6 +16,8 @@ export interface Waiting {
   readonly size: Pick<Size, "machines" | "units" | "wantedMs">;
   readonly zone: string | null;
   readonly queuedAt: number;
+  /** The mark of its image (machine-images.ts). Absent if only the index was read, which lacks it. */
+  readonly image?: string | undefined;
 }
 
 /** A job that was granted or holds capacity. `endsAt` is null until it is active. */
@@ -33,6 +35,8 @@ export interface PlanNode {
   /** Units left by foreign pods. */
   readonly units: number;
   readonly foreign?: number;
+  /** Marks of images that it has had. */
+  readonly images?: readonly string[] | undefined;
   /** When it closes by a planned drain, ms. */
   readonly closesAt?: number | undefined;
 }
@@ -216,7 +220,7 @@ function admit(input: PlanInput, { nodes, unpinned }: AllNodes, free: FreeUnits,
       left.push(entry);
       continue;
     }
-    const placed = input.closed ? undefined : free.take(need, mayTake(need, endsAt));
+    const placed = input.closed ? undefined : free.take(need, mayTake(need, endsAt), havingImage(nodes, entry));
     if (!placed) {
       left.push(entry);
       if (!reserved && !input.closed && free.find(need, mayPass(endsAt))) keptUnpinned = need.machines;
@@ -234,6 +238,11 @@ function admit(input: PlanInput, { nodes, unpinned }: AllNodes, free: FreeUnits,
   }
   grantsBefore = Math.min(grantsBefore, grants.length);
   return { grants, left, hopeless, latestEnd, reservedFor, grantsBefore, releases, unpinnedLeft };
+}
+
+/** Returns a check whether a machine has had the image of a job. Undefined: the image is unknown. */
+function havingImage(nodes: readonly FreeNode[], { image }: Waiting): ((node: number) => boolean) | undefined {
+  return image === undefined ? undefined : (node) => nodes[node]?.images?.includes(image) === true;
 }
 
 function getNeed(entry: Waiting): Need {
@@ -276,11 +285,12 @@ export function allNodes(
       if (index !== undefined) used[index] = (used[index] ?? 0) + share.units;
     }
   }
-  const existing = input.nodes.map(({ name, zone, units, closesAt }, index) => ({
+  const existing = input.nodes.map(({ name, zone, units, closesAt, images }, index) => ({
     name,
     zone,
     free: units - (used[index] ?? 0),
     closesAt,
+    images,
   }));
   const made = Array.from({ length: input.makeable }, () => input.unitsPerNode);
   const unpinned = new Map<Share, number>();

@@ -1,6 +1,7 @@
 import { type Environment, isWaiting, toKey } from "../../environments/record/record.ts";
 import type { PlannerContext } from "../../reconciler/step.ts";
 import { keyText } from "../../store/keys.ts";
+import { getImageMark } from "../ledger/machine-images.ts";
 import { readByKey } from "../ledger/read-by-key.ts";
 import type { Ledger } from "../ledger/record.ts";
 import { type Candidate, isBehind, isNewcomer, type Lines, readLines } from "../ledger/waiting-list.ts";
@@ -28,7 +29,8 @@ export async function readWaiting(
     const isNear =
       uid === pool.head?.uid || !isBehind(rest.reach, waitOrder) || isNewcomer(pool, rest.reach, waitOrder);
     if (!isWaiting(record)) candidates.delete(uid);
-    else if (record.size.pool === pool.type && isNear && !occupied.has(uid)) candidates.set(uid, toCandidate(record));
+    else if (record.size.pool === pool.type && isNear && !occupied.has(uid))
+      candidates.set(uid, { ...toCandidate(record), image: getImageMark(ctx, record) });
   }
   return { ...rest, candidates: [...candidates.values()], unread: unreadable };
 }
