@@ -94,7 +94,12 @@ function endWith(container: RunningContainer, processGroup: number, guard: Guard
     isOver = true;
   };
   void container.ended.then(() => {
-    if (!isOver) process.kill(-processGroup, "SIGKILL");
+    try {
+      if (!isOver) process.kill(-processGroup, "SIGKILL");
+    } catch (error) {
+      // It may have ended just before its exit is reported here.
+      if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+    }
     over();
   });
   return over;
