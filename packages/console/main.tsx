@@ -5,8 +5,8 @@ import { Redirect, Route, Switch } from "wouter";
 import "./console.css";
 import { berth } from "./data/client.ts";
 import { prefetchLivingJobs } from "./data/environments.ts";
+import { firstReads } from "./data/first-reads.ts";
 import { needsLogin, useOnce } from "./data/live.ts";
-import { takeCode } from "./data/session.ts";
 import { Announcer } from "./parts/announcer.tsx";
 import { Layout, Title } from "./parts/layout.tsx";
 import { Empty, Failure, Loaded } from "./parts/notices.tsx";
@@ -25,8 +25,6 @@ import { Logs } from "./screens/logs.tsx";
 import { NewScreen } from "./screens/new.tsx";
 import { Palette } from "./screens/palette.tsx";
 
-takeCode();
-
 /** The SDK repeats calls, and useLive reads again, so queries have no retries of their own. */
 const client = new QueryClient({
   defaultOptions: {
@@ -35,9 +33,8 @@ const client = new QueryClient({
   },
 });
 
-/** The first reads begin before React draws anything. */
-void client.prefetchQuery({ queryKey: ["me"], queryFn: ({ signal }) => berth.me({ signal }) });
-if (location.pathname === "/") prefetchLivingJobs(client);
+void client.prefetchQuery({ queryKey: ["me"], queryFn: () => firstReads.me });
+prefetchLivingJobs(client);
 
 function App() {
   return (

@@ -1,13 +1,23 @@
 interface PageParts {
   readonly title: string;
+  /** A small script that runs as soon as it is read, while the browser still reads the other. */
+  readonly early: string | undefined;
   readonly script: string;
   readonly style: string;
-  /** The scripts that the script imports, so that the browser need not find them one after the other. */
+  /** The scripts that those import, so that the browser need not find them one after the other. */
   readonly imports: readonly string[];
 }
 
-/** Returns a page that holds nothing but its script and its stylesheet, so that it needs no inline code. */
-export function emptyPage({ title, script, style, imports }: PageParts): string {
+/** Returns a page that holds nothing but its scripts and its stylesheet, so that it needs no inline code. */
+export function emptyPage({ title, early, script, style, imports }: PageParts): string {
+  const asset = (name: string) => `/assets/${name}`;
+  const links = imports.map((name) => `<link rel="modulepreload" href="${asset(name)}">`);
+  const head = [
+    ...(early === undefined ? [] : [`<script type="module" async src="${asset(early)}"></script>`]),
+    `<link rel="stylesheet" href="${asset(style)}">`,
+    ...links,
+    `<script type="module" src="${asset(script)}"></script>`,
+  ];
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -16,9 +26,7 @@ export function emptyPage({ title, script, style, imports }: PageParts): string 
 <meta name="color-scheme" content="light dark">
 <title>${title}</title>
 <link rel="icon" href="data:,">
-<link rel="stylesheet" href="/assets/${style}">
-${imports.map((name) => `<link rel="modulepreload" href="/assets/${name}">\n`).join("")}\
-<script type="module" src="/assets/${script}"></script>
+${head.join("\n")}
 </head>
 <body>
 <div id="root"></div>

@@ -15,7 +15,7 @@ export interface ConsoleFile {
 
 /** Bundles the web console. Scripts and stylesheets have hashed names, and the pages name them. */
 export async function bundleConsole(): Promise<ConsoleFile[]> {
-  const entryPoints = ["main.tsx", "terminal.ts"].map((name) => `packages/console/${name}`);
+  const entryPoints = ["start.ts", "main.tsx", "terminal.ts"].map((name) => `packages/console/${name}`);
   const { outputFiles, metafile } = await build({
     absWorkingDir: root,
     entryPoints,
@@ -35,23 +35,34 @@ export async function bundleConsole(): Promise<ConsoleFile[]> {
     logLevel: "silent",
   });
   const assets = outputFiles.map(({ path, contents }) => ({ path: `assets/${basename(path)}`, contents }));
-  const page = (path: string, title: string, entry: string) => ({
+  const page = (path: string, title: string, entry: string, early?: string) => ({
     path,
-    contents: new TextEncoder().encode(emptyPage({ title, ...namesOf(metafile, entry) })),
+    contents: new TextEncoder().encode(emptyPage({ title, ...namesOf(metafile, entry, early) })),
   });
   return [
     ...assets,
-    page("terminal.html", "Terminal · Berth", "packages/console/terminal.ts"),
-    page("index.html", "Berth", "packages/console/main.tsx"),
+    page("terminal.html", "Terminal · Berth", "terminal.ts"),
+    page("index.html", "Berth", "main.tsx", "start.ts"),
   ];
 }
 
-/** Returns the names of an entry's script and stylesheet, and of the chunks that the script imports at once. */
-function namesOf({ outputs }: Metafile, entry: string) {
-  const [script, output] = Object.entries(outputs).find(([, { entryPoint }]) => entryPoint === entry) ?? [];
-  if (script === undefined || output?.cssBundle === undefined) throw new Error(`${entry} was not bundled`);
-  const imports = output.imports.filter(({ kind }) => kind === "import-statement").map(({ path }) => basename(path));
-  return { script: basename(script), style: basename(output.cssBundle), imports };
+/** Returns the names of an entry's script and stylesheet, of the script before it, and of the chunks that both import. */
+function namesOf(metafile: Metafile, entry: string, early: string | undefined) {
+  const { script, output } = findEntry(metafile, entry);
+  const before = early === undefined ? undefined : findEntry(metafile, early);
+  if (output.cssBundle === undefined) throw new Error(`${entry} has no stylesheet`);
+  const chunks = [...(before?.output.imports ?? []), ...output.imports].filter(
+    ({ kind }) => kind === "import-statement",
+  );
+  const imports = [...new Set(chunks.map(({ path }) => basename(path)))];
+  return { early: before?.script, script, style: basename(output.cssBundle), imports };
+}
+
+function findEntry({ outputs }: Metafile, entry: string) {
+  const path = `packages/console/${entry}`;
+  const [script, output] = Object.entries(outputs).find(([, { entryPoint }]) => entryPoint === path) ?? [];
+  if (script === undefined || output === undefined) throw new Error(`${entry} was not bundled`);
+  return { script: basename(script), output };
 }
 
 /**

@@ -3,12 +3,12 @@ import { useEffect, useRef } from "react";
 import type { EnvironmentSummary } from "../../sdk/berth.ts";
 import type { JobStatus, JobSummary } from "../../sdk/jobs.ts";
 import { berth, collect } from "./client.ts";
+import { firstReads, readLivingJobs } from "./first-reads.ts";
 import { useKept, useLive } from "./live.ts";
 
 /** A job, or an environment that another API made and changes. */
 export type Row = JobSummary | EnvironmentSummary;
 
-const livingStatus: readonly JobStatus[] = ["queued", "preparing", "active"];
 const endedStatus: readonly JobStatus[] = ["completed", "failed", "cancelled", "expired"];
 const otherApis: readonly EnvironmentSummary["api"][] = ["session-manager", "onmemos", "novita", "dev8"];
 
@@ -22,13 +22,10 @@ export function useLivingJobs(): UseQueryResult<JobSummary[], Error> {
   return useLive(livingKey, readLivingJobs);
 }
 
-function readLivingJobs(signal: AbortSignal): Promise<JobSummary[]> {
-  return collect(berth.jobs.list({ status: livingStatus, pageSize: 500, signal }));
-}
-
-/** Begins to read the jobs before anything is drawn, so that the list need not wait for the name of the user. */
+/** Hands the first read of the page to the query, so that the list need not wait for the name of the user. */
 export function prefetchLivingJobs(client: QueryClient): void {
-  void client.prefetchQuery({ queryKey: livingKey, queryFn: ({ signal }) => readLivingJobs(signal) });
+  const { jobs } = firstReads;
+  if (jobs) void client.prefetchQuery({ queryKey: livingKey, queryFn: () => jobs });
 }
 
 /** Reads the environments of the other APIs, which the console does not change. A user without any is read seldom. */

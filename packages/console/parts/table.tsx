@@ -8,15 +8,16 @@ export interface Column<Row> {
 
 interface TableProps<Row> {
   readonly caption: string;
+  readonly className?: string;
   readonly columns: readonly Column<Row>[];
   readonly rows: readonly Row[];
   rowKey(row: Row): string;
 }
 
 /** A table, whose rows are cards on a narrow screen. */
-export function Table<Row>({ caption, columns, rows, rowKey }: TableProps<Row>) {
+export function Table<Row>({ caption, className, columns, rows, rowKey }: TableProps<Row>) {
   return (
-    <table>
+    <table className={className}>
       <caption className="unseen">{caption}</caption>
       <thead>
         <tr>

@@ -40,7 +40,13 @@ export function Environments() {
           rows.length === 0 ? (
             !others.isPending && <NothingLives />
           ) : (
-            <Table caption="Environments that run or wait" columns={columns} rows={rows} rowKey={rowKey} />
+            <Table
+              caption="Environments that run or wait"
+              className="living"
+              columns={columns}
+              rows={rows}
+              rowKey={rowKey}
+            />
           )
         }
       </Loaded>

@@ -1,0 +1,4 @@
+import "./data/first-reads.ts";
+import { takeCode } from "./data/session.ts";
+
+takeCode();
