@@ -19,7 +19,7 @@ export type Outcome =
   | { readonly kind: "killed"; readonly signal: string; readonly afterMs: number }
   | { readonly kind: "fails"; readonly reason: string; readonly afterMs: number }
   | { readonly kind: "imageFails"; readonly reason: string }
-  /** `first`: number of machines that are bound nevertheless. `lacksVolume`, `refusedForNow`, `lacks`: the reason. */
+  /** `first`: number of machines that are bound nevertheless. `lacksVolume`, `refusedForNow`, `lacks`, `isRejected`: the reason. */
   | {
       readonly kind: "neverBinds";
       readonly reason: string | null;
@@ -27,6 +27,7 @@ export type Outcome =
       readonly lacksVolume?: true;
       readonly refusedForNow?: true;
       readonly lacks?: Lack;
+      readonly isRejected?: true;
     }
   /** `apply` refuses the run. */
   | { readonly kind: "refused"; readonly reason: string };
@@ -146,6 +147,7 @@ export function toObservation(
     ...(it.state === "unbound" && lacksVolume(it.outcome) && { lacksVolume: true as const }),
     ...(it.state === "unbound" && isRefusedForNow(it.outcome) && { refusedForNow: true as const }),
     ...(it.state === "unbound" && it.outcome.kind === "neverBinds" && it.outcome.lacks && { lacks: it.outcome.lacks }),
+    ...(it.state === "unbound" && isRejected(it.outcome) && { isRejected: true as const }),
     ...(it.state === "ended" && it.reason === evicted && { isDisrupted: true as const }),
     ...(waitsToBegin(it) && { waitsToBegin: true as const }),
   } satisfies Omit<Observation, "nodes">;
@@ -158,6 +160,10 @@ export const evicted = "it was evicted from its machine";
 
 function lacksVolume(outcome: Outcome): boolean {
   return outcome.kind === "neverBinds" && outcome.lacksVolume === true;
+}
+
+function isRejected(outcome: Outcome): boolean {
+  return outcome.kind === "neverBinds" && outcome.isRejected === true;
 }
 
 function isRefusedForNow(outcome: Outcome): boolean {

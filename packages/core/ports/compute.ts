@@ -121,6 +121,8 @@ export interface Observation {
   readonly notes: readonly string[];
   /** It is unbound because it has no volume (see `reason`). No machine is at fault, and another one would not help. */
   readonly lacksVolume?: true | undefined;
+  /** Its machine has refused it for good, and its command never began (see `reason`). It counts as unbound. */
+  readonly isRejected?: true | undefined;
   /** The cluster creates no pod for now: a quota or an unavailable webhook (see `reason`). Nothing is at fault. */
   readonly refusedForNow?: true | undefined;
   /**

@@ -188,6 +188,23 @@ describe("a run that fits nowhere says why", () => {
 });
 
 describe("a run whose machine", () => {
+  it("refused it for good counts as unbound, and is removed as such", async () => {
+    const { run, seen } = await applied({ image: "berth.test/refused:1" }, ({ isRejected }) => isRejected === true);
+    const { uid } = run;
+
+    expect(seen).toMatchObject({
+      state: "unbound",
+      started: false,
+      reason: "Its machine one refused it: Allocate failed due to no healthy devices present, which is unexpected",
+      nodes: [{ name: "one" }],
+    });
+    await fixture.compute.remove(uid, 1, { graceSeconds: 30, force: false, unlessBound: true });
+    await fixture.eventually(
+      () => fixture.compute.observe(uid, 1),
+      (observed) => observed === undefined,
+    );
+  });
+
   it("has no memory left reports that", async () => {
     const { run } = await applied({}, ({ state }) => state === "ready");
     const status = { phase: "Failed", reason: "Evicted", message: "The node was low on resource: memory." };

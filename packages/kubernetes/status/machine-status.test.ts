@@ -185,6 +185,21 @@ describe("a machine that has ended", () => {
     });
   });
 
+  it("counts as unbound, and as rejected, if its kubelet refused it before any container began", () => {
+    const message = "Pod was rejected: Allocate failed due to no healthy devices present, which is unexpected";
+    const status = { phase: "Failed", reason: "UnexpectedAdmissionError", message };
+    const ran = { name: "main", state: { terminated: { exitCode: 137, reason: "Error", finishedAt: null } } };
+    const refused = "Allocate failed due to no healthy devices present, which is unexpected";
+
+    const { end, ...seen } = toMachineStatus(buildPod(status));
+
+    expect(end).toBeUndefined();
+    expect(seen).toMatchObject({ state: "unbound", started: false, isRejected: true });
+    expect(seen.reason).toBe(`Its machine ${buildPod(status).spec.nodeName} refused it: ${refused}`);
+    expect(toMachineStatus(buildPod({ ...status, containerStatuses: [ran] }))).toMatchObject({ state: "ended" });
+    expect(toMachineStatus(buildPod({ ...status, message: "no GPUs" }))).toMatchObject({ state: "ended" });
+  });
+
   it("has started if the cluster ended its pod while its command ran, and not if that waited at its gate", () => {
     const containers = [{ command: ["/.berth/supervisor", "run", "--gated"] }];
     const failed = (spec: object, more: object = {}) => {

@@ -14,6 +14,8 @@ export interface MachineStatus {
   readonly end: MachineEnd | undefined;
   /** Reason to give if a second pull fails as the last one did; null if a pull may still succeed. */
   readonly unpulled: string | null;
+  /** Its node has refused the pod for good, before any container began. It counts as unbound. */
+  readonly isRejected?: true;
   /** The pod is being deleted, so its end shows how, but not why. */
   readonly deleted: boolean;
 }
@@ -36,6 +38,7 @@ function seen(pod: Pod): Seen {
   // A kubelet that no longer finds a container which ran shows its end as the last state.
   const isRunning = main?.state?.running !== undefined;
   const isWaitingAtGate = isRunning && isGated(pod) && !hasBegun(pod);
+  if (isRejected(pod)) return { ...living("unbound", refusalOfNode(pod)), isRejected: true };
   if (phase === "Succeeded" || phase === "Failed") {
     const end = endOfPod(pod, main?.state?.terminated ?? main?.lastState?.terminated);
     // The garbage collector of pods fails one whose node is gone, and leaves its container as running.
@@ -46,6 +49,22 @@ function seen(pod: Pod): Seen {
   if (isWaitingAtGate) return living("container");
   if (isRunning) return { ...living(holds(pod, "Ready") ? "ready" : "probe"), started: true };
   return waitingForTools(pod) ?? waiting(pod, main);
+}
+
+const rejection = /^Pod was rejected: /;
+
+/**
+ * Reports whether the kubelet has refused the pod at its admission, for example as a GPU has just failed or a pod of
+ * others has taken the memory. Such a pod fails without a status of any container (kubelet.go, `rejectPod`).
+ */
+function isRejected({ status = {} }: Pod): boolean {
+  const { phase, message = "", containerStatuses = [], initContainerStatuses = [] } = status;
+  const hasContainers = containerStatuses.length + initContainerStatuses.length > 0;
+  return phase === "Failed" && !hasContainers && rejection.test(message);
+}
+
+function refusalOfNode({ spec, status = {} }: Pod): string {
+  return `Its machine ${spec.nodeName} refused it: ${describeMessage(status.message?.replace(rejection, ""))}`;
 }
 
 function living(state: RunState, reason: string | null = null): Seen {

@@ -72,6 +72,7 @@ export function toObservation(objects: RunObjects, surroundings: Surroundings): 
     sessions: 0,
     terminating: !job || job.metadata.deletionTimestamp !== undefined,
     notes: [],
+    ...(!end && statuses.some(({ isRejected }) => isRejected) && { isRejected: true }),
     ...(!end && lacksVolume(statuses, surroundings) && { lacksVolume: true }),
     ...(!end && isRefusedForNow(statuses, surroundings) && { refusedForNow: true }),
     ...(!end && surroundings.scaleUp?.lacks && { lacks: surroundings.scaleUp.lacks }),

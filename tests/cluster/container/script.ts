@@ -4,6 +4,8 @@ import type { Container, Pod } from "../kubelet/pod.ts";
  * Behaviour of a pretend container. By default an init container ends with 0, and any other runs until it is stopped.
  */
 export interface ContainerScript {
+  /** The kubelet refuses the whole pod with this message, before any container begins. */
+  readonly refusal?: string;
   /** Pulls of its image fail always, or only the first time. */
   readonly pull?: "fails" | "fails once";
   /** The image lacks the program of its command. */

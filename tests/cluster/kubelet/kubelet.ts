@@ -92,11 +92,14 @@ export async function startKubelet(controlPlane: ControlPlane, options: KubeletO
         changed: () => runs.get(pod.metadata.uid)?.report(),
       });
     };
+    const { refusal } = Object.values(script).find((each) => each.refusal !== undefined) ?? {};
+    const isRefused = refusal !== undefined;
     const run = podRun(pod, {
       client,
       ip,
-      inits: (pod.spec.initContainers ?? []).map(make(true)),
-      mains: pod.spec.containers.map(make(false)),
+      inits: isRefused ? [] : (pod.spec.initContainers ?? []).map(make(true)),
+      mains: isRefused ? [] : pod.spec.containers.map(make(false)),
+      ...(isRefused && { ending: { reason: "UnexpectedAdmissionError", message: `Pod was rejected: ${refusal}` } }),
       isNodeAlive: () => isAlive(pod.spec.nodeName),
     });
     runs.set(pod.metadata.uid, run);

@@ -23,18 +23,20 @@ export interface PodRunOptions {
   readonly ip: string;
   readonly inits: readonly RunningContainer[];
   readonly mains: readonly RunningContainer[];
+  /** Set if its kubelet refuses the pod, which has no container then. */
+  readonly ending?: PodState["ending"];
   /** Reports whether its node reaches the API server. */
   isNodeAlive(): boolean;
 }
 
-export function podRun(first: Pod, { client, ip, inits, mains, isNodeAlive }: PodRunOptions): PodRun {
+export function podRun(first: Pod, { client, ip, inits, mains, ending, isNodeAlive }: PodRunOptions): PodRun {
   const state: { -readonly [Key in keyof PodState]: PodState[Key] } = {
     pod: first,
     ip,
     startTime: now(),
     inits,
     mains,
-    ending: undefined,
+    ending,
     conditionTimes: new Map(),
   };
   const containers = [...inits, ...mains];
@@ -81,6 +83,7 @@ export function podRun(first: Pod, { client, ip, inits, mains, isNodeAlive }: Po
     },
     containers,
     start() {
+      if (ending) return writer.report();
       watchDeadline();
       void runContainers(inits, mains).then(() => clearTimeout(deadline));
     },

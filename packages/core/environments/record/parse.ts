@@ -198,6 +198,7 @@ export const groups: { readonly [Group in keyof Groups]: Table<Groups[Group]> } 
     refusedForNow: mark,
     lacks: optional(literal(...lackKinds)),
     refusedByNode: optional(text),
+    isRejected: mark,
     interruption: optional(
       shape<RunInterruption>({ kind: literal(...interruptionKinds), node: text, endsAt: optional(number) }),
     ),

@@ -185,6 +185,37 @@ test("an unbound grant is withdrawn, its node set aside, and the environment sta
   expect(moved.run.grant?.shares[0]?.node).not.toBe("h100-1");
 });
 
+test("a run that its machine refused for good is withdrawn at once, and starts on another machine", async () => {
+  const world = await memoryWorld();
+  const { uid } = await createEnvironment(world.as("alice"), newEnvironment("one"));
+  const reason = "Its machine h100-1 refused it: no healthy devices present";
+  const { apply } = world.compute;
+  world.compute.apply = async (run) => {
+    world.compute.program(uid, run.run === 1 ? { kind: "neverBinds", reason, isRejected: true } : { kind: "lives" });
+    await apply(run);
+  };
+
+  await world.advance(10_000);
+
+  const moved = await world.read("alice", "one");
+  expect(moved).toMatchObject({ phase: "active", run: { n: 2 }, placement: { withdrawals: 1 } });
+  expect(moved.run.grant?.shares[0]?.node).toBe("h100-2");
+  expect(moved.events.timeline.map((entry) => entry.reason)).toContain(`${reason}; waiting again`);
+});
+
+test("a job that three machines refused fails with their reason", async () => {
+  const world = await memoryWorld({ nodes: newNodes({ h100: 3 }) });
+  const { uid } = await createEnvironment(world.as("alice"), newEnvironment("one"));
+  world.compute.program(uid, { kind: "neverBinds", reason: "Its machine refused it: no", isRejected: true });
+
+  await world.advance(10 * MINUTE);
+
+  expect(await world.read("alice", "one")).toMatchObject({
+    phase: "failed",
+    end: { outcome: { reason: "No machine could start it, 3 times: Its machine refused it: no" } },
+  });
+});
+
 test("a grant that is unbound for lack of a volume counts as a try, and sets no machine aside", async () => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   const { uid } = await createEnvironment(world.as("alice"), newEnvironment("one"));

@@ -50,6 +50,8 @@ export async function findRevocationCause(
   if (closed) return { why: closed.gone ? "gone" : (closed.unready ?? "closed"), name: closed.name };
   // It may have recovered while the run was removed.
   if (run.refusedByNode !== undefined) return { why: "closed", name: run.refusedByNode };
+  // Its machine came.
+  if (run.isRejected) return undefined;
   if (shares.some(({ node }) => node === null)) {
     if (run.lacks !== undefined) return { why: "unmade" };
     const blamesRun = run.lacksVolume !== undefined || (await haveCome(ctx, environment, shares, now));

@@ -61,6 +61,8 @@ export interface RunState {
   readonly lacks?: Lack | undefined;
   /** The machine of the grant that refused it, so that the grant was withdrawn at once. */
   readonly refusedByNode?: string | undefined;
+  /** Set if its machine has refused it for good, so that the grant was withdrawn at once. */
+  readonly isRejected?: true | undefined;
   /** Set once its owner was told that its machine is taken back. */
   readonly interruption?: RunInterruption | undefined;
   /** The run's mark in listings (observation-digest.ts) as of the last reconcile that found nothing to do. */
@@ -88,6 +90,7 @@ export const noRun = {
   refusedForNow: undefined,
   lacks: undefined,
   refusedByNode: undefined,
+  isRejected: undefined,
   interruption: undefined,
   mark: undefined,
 } as const;

@@ -153,6 +153,7 @@ async function follow(
           refusedForNow: observed.refusedForNow,
           lacks: observed.lacks,
           refusedByNode: givenUp.refusedByNode,
+          isRejected: observed.isRejected,
         },
         reason: observed.reason,
       },
@@ -178,15 +179,15 @@ async function follow(
 
 /**
  * Returns undefined while the run may still be bound. It may not if its time is over, if its provider lacks the new
- * machine, or if its own machine refuses it, which another one may not do.
+ * machine, or if its own machine refuses or has refused it, which another one may not do.
  */
 async function findGivenUp(
   ctx: WorkerContext,
   environment: Environment,
-  { reason, lacks }: Observation,
+  { reason, lacks, isRejected }: Observation,
   now: number,
 ): Promise<Pick<RunState, "refusedByNode"> | undefined> {
-  if (now - (environment.run.appliedAt ?? now) >= bindMs(ctx, environment)) return {};
+  if (now - (environment.run.appliedAt ?? now) >= bindMs(ctx, environment) || isRejected) return {};
   if (lacks !== undefined && isUnpinned(environment)) return {};
   if (reason === null || isUnpinned(environment)) return undefined;
   const cause = await findRevocationCause(ctx, { ...environment, reason }, now);

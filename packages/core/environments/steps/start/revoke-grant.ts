@@ -32,7 +32,13 @@ export async function withdraw(
   now: number,
 ): Promise<Step<Environment>> {
   if (observed && observed.state !== "unbound" && !observed.terminating) {
-    const causes = { lacksVolume: undefined, refusedForNow: undefined, refusedByNode: undefined, lacks: undefined };
+    const causes = {
+      lacksVolume: undefined,
+      refusedForNow: undefined,
+      refusedByNode: undefined,
+      lacks: undefined,
+      isRejected: undefined,
+    };
     const run = { ...environment.run, ...causes, withdrawing: false };
     const bound = { ...run, noStartSince: null, removedAt: null, startsRefused: undefined };
     return changed({ ...environment, run: bound }, now, "bound after all");
@@ -166,6 +172,7 @@ function whatFailed({ run, size, reason }: Environment, excuse: RevocationCause 
     const came = run.lacks === undefined ? `came within ${within}` : "came";
     return `No new ${size.instanceType} ${came}${reason ? `: ${reason}` : ""}`;
   }
+  if (!excuse && run.isRejected && reason) return reason;
   if (!excuse) return `Nothing could start on ${listMachineNames(nodes) || "a new machine"} within ${within}`;
   if (excuse.why === "refused") return "The cluster does not accept this run now";
   if (excuse.why === "unseen") return `The cluster reported nothing about it within ${within}`;
