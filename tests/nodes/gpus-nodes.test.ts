@@ -1,7 +1,14 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { ComputeNode, Run } from "#core/ports/compute.ts";
+import type { Pod } from "#kubernetes/objects.ts";
+import { toMachineStatus } from "#kubernetes/status/machine-status.ts";
+import { must } from "../cluster/objects.ts";
+import { eventually } from "../e2e/processes.ts";
 import { type DriverFixture, openDriverFixture } from "./driver-fixture.ts";
+import { debianImage } from "./images.ts";
+
+const pods = "/api/v1/namespaces/default/pods";
 
 let fixture: DriverFixture;
 
@@ -87,5 +94,23 @@ describe("the GPUs of a real node", () => {
 
     expect(seen).toMatchObject({ state: "ready", reason: null });
     expect(inside).toMatchObject({ stdout: "8\n", exitCode: 0 });
+  });
+
+  it("that a node lacks make its kubelet refuse a pod for good, which counts as unbound", async () => {
+    const resources = { limits: { "nvidia.com/gpu": "9" } };
+    const pod = {
+      metadata: { name: "asks-too-much" },
+      spec: { nodeName: "one", containers: [{ name: "main", image: debianImage, resources }] },
+    };
+    const { admin } = fixture.cluster;
+    must(await admin.post(pods, pod));
+    const refused = await eventually(
+      async () => must(await admin.get<Pod>(`${pods}/asks-too-much`)),
+      ({ status }) => status?.phase === "Failed",
+    );
+    must(await admin.remove(`${pods}/asks-too-much`));
+
+    expect(toMachineStatus(refused)).toMatchObject({ state: "unbound", started: false, isRejected: true });
+    expect(toMachineStatus(refused).reason).toMatch(/^Its machine one refused it: .*nvidia\.com\/gpu/);
   });
 });
