@@ -1,4 +1,5 @@
-import { beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { MOTO_MISSING, startMoto } from "#tests/aws/moto.ts";
 import functionsFile from "../../functions.json" with { type: "json" };
 import policyOfCluster from "../../stacks/cluster/deployer-policy.json" with { type: "json" };
 import type { FunctionsFile } from "../../stacks/compute/functions-file.ts";
@@ -6,16 +7,20 @@ import policyOfStage from "../../stacks/deployer-policy.json" with { type: "json
 import { type Check, ofType } from "./checks.ts";
 import { clusterChecks } from "./cluster-checks.ts";
 import { efaChecks } from "./efa-checks.ts";
+import { refusalOfIam } from "./iam.ts";
 import { machineChecks } from "./machine-checks.ts";
 import { newClusterSettings, newClusterStage } from "./new-cluster-settings.ts";
 import { clusterFaults } from "./planted-cluster-faults.ts";
-import { trustPolicies } from "./policies.ts";
+import { type MadePolicy, rolePolicies, trustPolicies } from "./policies.ts";
 import { getService } from "./service.ts";
 import { type Resource, synthesizeCluster } from "./synthesize.ts";
 
 const functions = functionsFile as FunctionsFile;
 const all: Readonly<Record<string, Check>> = { ...clusterChecks, ...machineChecks, ...efaChecks };
 let resources: readonly Resource[];
+// With AWS's own policies, which the cluster's roles get by their ARNs.
+vi.stubEnv("MOTO_IAM_LOAD_MANAGED_POLICIES", "true");
+const moto = await startMoto();
 
 beforeAll(async () => {
   resources = await synthesizeCluster(newClusterStage, newClusterSettings);
@@ -46,6 +51,47 @@ test("a deployer with both policies may call each service, attach AWS's policies
 function getServices({ Principal }: { readonly Principal: { readonly Service: string | string[] } }): string[] {
   return [Principal.Service].flat();
 }
+
+describe("IAM of moto", () => {
+  if (!moto) {
+    test("needs moto", ({ skip }) => skip(MOTO_MISSING));
+    return;
+  }
+  const { endpoint, stop } = moto;
+  afterAll(stop);
+  const makeRole = (name: string, document: string) =>
+    refusalOfIam(endpoint, { Action: "CreateRole", RoleName: name, AssumeRolePolicyDocument: document });
+  const putPolicy = (role: string, document: string) =>
+    refusalOfIam(endpoint, { Action: "PutRolePolicy", RoleName: role, PolicyName: "rights", PolicyDocument: document });
+  const attach = (role: string, arn: string) =>
+    refusalOfIam(endpoint, { Action: "AttachRolePolicy", RoleName: role, PolicyArn: arn });
+
+  test("accepts each role of the cluster with its own and AWS's policies, and no policy that AWS lacks", async () => {
+    // Those of functions have placeholders in this program.
+    const isOfCluster = ({ of }: MadePolicy) => of.startsWith("Cluster");
+    const roles = trustPolicies(resources).filter(isOfCluster);
+    const own = rolePolicies(resources).filter(isOfCluster);
+    const attachments = ofType(resources, "aws:iam/rolePolicyAttachment:RolePolicyAttachment");
+
+    expect([roles, own, attachments].map(({ length }) => length)).toEqual([5, 2, 4]);
+    for (const { of, document } of roles) expect([of, await makeRole(of, document)]).toEqual([of, undefined]);
+    for (const { of, document } of own) expect([of, await putPolicy(of, document)]).toEqual([of, undefined]);
+    for (const { inputs } of attachments) {
+      const { role, policyArn } = inputs;
+      expect([policyArn, await attach(role, policyArn)]).toEqual([policyArn, undefined]);
+    }
+    expect(await attach("ClusterMachines", "arn:aws:iam::aws:policy/AmazonEKSMachinePolicy")).toBeDefined();
+  });
+
+  test("accepts the deployer's policy for a cluster, and refuses it with a mistake", async () => {
+    await makeRole("Deployer", trustPolicies(resources)[0]?.document ?? "");
+    const document = JSON.stringify(policyOfCluster);
+
+    expect(await putPolicy("Deployer", document)).toBeUndefined();
+    expect(await putPolicy("Deployer", document.replace('"eks:CreateCluster"', '"CreateCluster"'))).toBeDefined();
+    expect(await putPolicy("Deployer", document.replace('"ArnEquals"', '"ArnEqual"'))).toBeDefined();
+  });
+});
 
 test.each(Object.entries(clusterFaults))("a planted fault is caught: %s", (_, [check, fault]) => {
   const faulty = resources.flatMap((resource) => fault(resource) ?? []);
