@@ -20,16 +20,17 @@ const makeService = (annotations: Readonly<Record<string, string>> | undefined) 
 });
 
 /** Answers as a cluster that has the gateway's Service and no other object of Berth. */
-const clusterWith = (annotations: Readonly<Record<string, string>> | undefined): Answering => {
+const clusterWith = (annotations: Readonly<Record<string, string>> | undefined, minor = "35+"): Answering => {
   return ({ method, url = "" }, response) => {
+    if (url === "/version") return answerJson(response, { major: "1", minor });
     if (/^\/(api|apis\/[^/]+)\/[^/]+$/.test(url)) return answerJson(response, { resources: kinds });
     if (!url.includes("/services/berth-gateway")) return refuse(response, 404, "NotFound");
     return answerJson(response, makeService(method === "PATCH" ? { [scheme]: "internet-facing" } : annotations));
   };
 };
 
-async function apply(annotations: Readonly<Record<string, string>> | undefined, settings = {}) {
-  const tunnel = await startTunnel(clusterWith(annotations));
+async function apply(annotations: Readonly<Record<string, string>> | undefined, settings = {}, minor?: string) {
+  const tunnel = await startTunnel(clusterWith(annotations, minor));
   const folder = await makeStageFolder({
     SSH_HOST_KEYS: `ssh-ed25519 ${"A".repeat(68)}`,
     GATEWAY_IMAGE: "berth.test/berth-gateway:1",
@@ -70,4 +71,13 @@ it("a load balancer that the internet reaches needs no GATEWAY_ACCESS", async ()
 
   expect(stderr).not.toContain("GATEWAY_ACCESS");
   expect(stdout).toContain("= 1 object is as wanted");
+});
+
+it("a version of Kubernetes that Berth does not support is said before the changes", async () => {
+  const { stderr } = await apply({ [scheme]: "internet-facing" }, {}, "29+");
+
+  expect(stderr).toContain(
+    ":\nversion of Kubernetes: the cluster has 1.29, and Berth needs 1.30 or newer. Upgrade it, one minor version at a " +
+      "time: docs/deploy.md#other-clusters\n",
+  );
 });

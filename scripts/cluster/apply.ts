@@ -5,8 +5,9 @@ import { printableText } from "#core/text/printable-text.ts";
 import { applyPlan, planApply, refuseForeign } from "#kubernetes/setup/apply.ts";
 import { refuseOpening } from "#kubernetes/setup/gateway.ts";
 import { describeApplyError, formatPlan } from "#kubernetes/setup/plan-lines.ts";
-import { openCluster } from "./open-cluster.ts";
-import { readWanted } from "./wanted.ts";
+import { checkVersion } from "#kubernetes/setup/server-version.ts";
+import { type OpenCluster, openCluster } from "./open-cluster.ts";
+import { findOwnCluster, readWanted } from "./wanted.ts";
 import { writeError } from "./write-error.ts";
 
 const help = `Applies deploy/kubernetes to the cluster of a stage. Shows what changes, and asks first.
@@ -38,6 +39,7 @@ async function main(): Promise<number> {
   try {
     const { shared, owned } = await readWanted(settings, stage);
     writeError(`deploy/kubernetes on ${name}:`);
+    await sayVersion(client, stage);
     const plan = await planApply(client, shared, owned);
     for (const line of formatPlan(plan.changes)) process.stdout.write(`${printableText(line)}\n`);
     const differs = plan.changes.some(({ action }) => action !== "keep");
@@ -52,6 +54,12 @@ async function main(): Promise<number> {
   } finally {
     client.close();
   }
+}
+
+/** Says what is wrong with the version of the cluster. The plan reports a server that gives no answer. */
+async function sayVersion(client: OpenCluster["client"], stage: OpenCluster["stage"]): Promise<void> {
+  const report = await checkVersion(client, findOwnCluster(stage)).catch(() => undefined);
+  for (const { what, missing, todo } of report?.findings ?? []) writeError(`${what}: ${missing}. ${todo}`);
 }
 
 /** Returns the exit code instead if the arguments are a question or wrong. */

@@ -19,7 +19,7 @@ import {
 } from "../../stacks/plan/cluster-plan.ts";
 import type { Stage } from "../../stacks/stage.ts";
 import { type ClusterChoice, type OpenCluster, openCluster } from "./open-cluster.ts";
-import { GatewaySettingsError, readWanted, type Wanted } from "./wanted.ts";
+import { findOwnCluster, GatewaySettingsError, readWanted, type Wanted } from "./wanted.ts";
 import { writeError } from "./write-error.ts";
 
 const help = `Says what the cluster of a stage lacks, and what to do. Changes nothing.
@@ -116,5 +116,7 @@ function findNeeds({ shared, owned }: Wanted, { settings, stage }: OpenCluster):
     ["NODE_TYPES", "NEW_MACHINE_RESOURCES"],
     stage?.settings ?? settings,
   );
-  return { manifests: shared, owned, hasEbs: stage !== undefined, nodeTypes, newMachineResources, gateway };
+  const ownCluster = findOwnCluster(stage);
+  const hasEbs = stage !== undefined;
+  return { manifests: shared, owned, ownCluster, hasEbs, nodeTypes, newMachineResources, gateway };
 }

@@ -10,8 +10,10 @@ import { fillGateway, type GatewaySetup } from "#kubernetes/setup/gateway.ts";
 import { type Manifest, overlayManifests, readManifests } from "#kubernetes/setup/manifests.ts";
 import { fillOwnCluster } from "#kubernetes/setup/own-cluster.ts";
 import { fillPrepull } from "#kubernetes/setup/prepull.ts";
+import type { OwnCluster } from "#kubernetes/setup/server-version.ts";
 import type { NodeGroup } from "../../stacks/cluster/node-group-schema.ts";
 import { chooseAmi } from "../../stacks/cluster/node-groups.ts";
+import { KUBERNETES_VERSION } from "../../stacks/cluster/settings.ts";
 import type { Stage } from "../../stacks/stage.ts";
 
 /** Objects that a cluster needs. */
@@ -58,6 +60,11 @@ export async function readWanted(settings: Settings, stage: Stage | undefined): 
   });
   const gateway = fillGateway(await readManifests(join(folder, "gateway")), setup);
   return { shared, owned: { ...others.owned, manifests: [...others.owned.manifests, ...gateway] } };
+}
+
+/** Returns what a stage wants of the cluster that it makes; undefined if the cluster existed before. */
+export function findOwnCluster(stage: Stage | undefined): OwnCluster | undefined {
+  return stage?.newCluster && { stage: stage.name, version: KUBERNETES_VERSION };
 }
 
 const prepullNames = [

@@ -4,11 +4,8 @@ import { makeFirstAddOns, makeOtherAddOns } from "./add-ons.ts";
 import { accounts, type ClusterArns, makeClusterRoles, makeControlPlaneRole } from "./cluster-roles.ts";
 import { type MachineParts, makeMachines, makeSystemMachines } from "./machines.ts";
 import { type ClusterNetwork, makeNetwork } from "./network.ts";
-import type { NewCluster } from "./settings.ts";
+import { KUBERNETES_VERSION, type NewCluster } from "./settings.ts";
 import type { StageCluster } from "./stage-cluster.ts";
-
-/** Kubernetes of a new cluster, the minor version of the tests' control plane (tests/cluster/binary.ts). */
-export const KUBERNETES_VERSION = "1.35";
 
 /**
  * Creates the cluster of a stage with its network, roles, add-ons and machines. Pulumi and EKS refuse to delete any of

@@ -3,6 +3,9 @@ import type { NodeGroup } from "./node-group-schema.ts";
 import { ZONE } from "./node-group-schema.ts";
 import { type ReadGroups, readNodeGroups } from "./node-groups.ts";
 
+/** Kubernetes of a new cluster, the minor version of the tests' control plane (tests/cluster/binary.ts). */
+export const KUBERNETES_VERSION = "1.35";
+
 /** EKS_CLUSTER=new: the stage makes its own cluster. */
 export interface NewCluster {
   /** EKS_ZONES: the zones of its subnets. */

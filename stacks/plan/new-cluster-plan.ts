@@ -1,5 +1,4 @@
-import { KUBERNETES_VERSION } from "../cluster/cluster.ts";
-import type { NewCluster } from "../cluster/settings.ts";
+import { KUBERNETES_VERSION, type NewCluster } from "../cluster/settings.ts";
 import type { Stage } from "../stage.ts";
 import type { Prices } from "./costs.ts";
 import { type Bought, findVcpuNeeds, listMachines, type Machines } from "./planned-machines.ts";

@@ -14,6 +14,7 @@ import { must } from "./objects.ts";
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const drivers = "/apis/storage.k8s.io/v1/csidrivers";
 const system = "/namespaces/berth-system";
+const own = { stage: "dev", version: "1.35" };
 const gateway = { TABLE_NAME: "berth-dev", DOMAIN: "berth.test" };
 let cluster: Cluster;
 let client: ApiClient;
@@ -25,7 +26,14 @@ const clientOf = (user: ClusterUser) => {
 };
 /** Returns the findings as lines, and what was left out. */
 const check = async (needs: Partial<SetupNeeds> = {}, as = client) => {
-  const none = { owned: undefined, hasEbs: false, nodeTypes: [], newMachineResources: {}, gateway: undefined };
+  const none = {
+    owned: undefined,
+    ownCluster: undefined,
+    hasEbs: false,
+    nodeTypes: [],
+    newMachineResources: {},
+    gateway: undefined,
+  };
   const report = await checkSetup(as, { manifests, ...none, ...needs });
   return {
     findings: report.findings.map(({ what, missing }) => `${what}: ${missing}`),
@@ -61,6 +69,12 @@ it("a deleted or changed object is named, until it is applied again", async () =
   const missing = `ResourceQuota berth-environments/${quota} is not as this version wants`;
   expect(before.findings).toEqual([`objects of deploy/kubernetes: ${missing}`]);
   expect((await check()).findings).toEqual([]);
+});
+
+it("a stage's own cluster needs the version of Kubernetes that Berth deploys", async () => {
+  const { findings } = await check({ ownCluster: { ...own, version: "1.36" } });
+
+  expect(findings).toContain("version of Kubernetes: the cluster has 1.35, and this version of Berth deploys 1.36");
 });
 
 it("a stage needs the EBS CSI driver", async () => {

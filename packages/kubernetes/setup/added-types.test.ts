@@ -15,9 +15,11 @@ async function check(labels: Readonly<Record<string, string>>, allocatable: Read
   const client = {
     list: async (_: string, keep: (node: Node) => unknown[]) => ({ items: keep(node), resourceVersion: "1" }),
     find: async () => undefined,
+    get: async () => ({ major: "1", minor: "35" }),
   } as unknown as Parameters<typeof checkSetup>[0];
   const newMachineResources = { "p5.48xlarge": { "vpc.amazonaws.com/efa": "32" } };
-  const needs = { manifests: [], owned: undefined, hasEbs: false, nodeTypes, newMachineResources, gateway: undefined };
+  const none = { owned: undefined, ownCluster: undefined, gateway: undefined };
+  const needs = { manifests: [], hasEbs: false, nodeTypes, newMachineResources, ...none };
   return (await checkSetup(client, needs)).findings.map(({ missing, todo }) => `${missing}. ${todo}`);
 }
 

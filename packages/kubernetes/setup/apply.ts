@@ -4,6 +4,7 @@ import { type AppliedObject, readInventory, toApplied, writeInventory } from "./
 import { isSameObject, type Manifest } from "./manifests.ts";
 import { compareObjects, type FieldChange } from "./object-changes.ts";
 import { objectPaths } from "./object-paths.ts";
+import { OLDEST_VERSION } from "./server-version.ts";
 
 type Client = Pick<ApiClient, "get" | "find" | "apply" | "remove">;
 
@@ -52,7 +53,9 @@ export async function planApply(
   const unknown = manifests.filter((_, at) => paths[at] === undefined);
   if (unknown.length > 0) {
     const kinds = new Set(unknown.map(({ apiVersion, kind }) => `${kind} of ${apiVersion}`));
-    throw new Error(`The API server does not know ${[...kinds].join(", ")}. Berth needs Kubernetes 1.30 or newer`);
+    throw new Error(
+      `The API server does not know ${[...kinds].join(", ")}. Berth needs Kubernetes ${OLDEST_VERSION} or newer`,
+    );
   }
   const inventory = await readInventory(client);
   const changes: PlannedChange[] = [];

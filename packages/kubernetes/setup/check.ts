@@ -7,12 +7,15 @@ import { type NodeTypeRule, typeOfNode } from "../nodes/node-type.ts";
 import type { KubeObject, Node, Quantities } from "../objects.ts";
 import { type OwnedManifests, planApply } from "./apply.ts";
 import { formatObjectName, type Manifest } from "./manifests.ts";
+import { checkVersion, type OwnCluster } from "./server-version.ts";
 
 /** What a cluster must have. */
 export interface SetupNeeds {
   readonly manifests: readonly Manifest[];
   /** The stage's own objects. */
   readonly owned: OwnedManifests | undefined;
+  /** The stage makes the cluster. */
+  readonly ownCluster: OwnCluster | undefined;
   /** Disks are volumes of EBS. */
   readonly hasEbs: boolean;
   /** NODE_TYPES. */
@@ -53,6 +56,7 @@ function leaveOut(what: string, error: unknown): ClusterReport {
 }
 
 const checks: Readonly<Record<string, Check>> = {
+  "version of Kubernetes": (client, { ownCluster }) => checkVersion(client, ownCluster),
   "objects of deploy/kubernetes": async (client, { manifests, owned }) => {
     const { changes } = await planApply(client, manifests, owned);
     const different = changes.filter(({ action }) => action !== "keep" && action !== "leave");
