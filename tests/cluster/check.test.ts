@@ -10,6 +10,7 @@ import { type Manifest, readManifests } from "#kubernetes/setup/manifests.ts";
 import { type Cluster, startCluster } from "./cluster.ts";
 import type { ClusterUser } from "./control-plane.ts";
 import { must } from "./objects.ts";
+import { installPart, isReady, partPath, reportPart } from "./system-parts.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const drivers = "/apis/storage.k8s.io/v1/csidrivers";
@@ -46,6 +47,7 @@ beforeAll(async () => {
   client = clientOf("admin");
   manifests = await readManifests(join(root, "deploy/kubernetes"));
   await cluster.addNodes([{ name: "gpu-a", instanceType: "p5.48xlarge" }]);
+  await installPart(cluster.admin, "Deployment", "coredns", isReady);
 });
 
 afterAll(async () => {
@@ -69,6 +71,45 @@ it("a deleted or changed object is named, until it is applied again", async () =
   const missing = `ResourceQuota berth-environments/${quota} is not as this version wants`;
   expect(before.findings).toEqual([`objects of deploy/kubernetes: ${missing}`]);
   expect((await check()).findings).toEqual([]);
+});
+
+it("parts of kube-system that are not ready are named on any cluster", async () => {
+  const parts = [
+    ["DaemonSet", "kube-proxy", { desiredNumberScheduled: 2, numberReady: 1, numberAvailable: 1 }],
+    ["Deployment", "metrics-server", {}],
+    ["Deployment", "cluster-autoscaler", {}],
+  ] as const;
+  for (const [kind, name, status] of parts) await installPart(cluster.admin, kind, name, status);
+  onTestFinished(async () => {
+    for (const [kind, name] of parts) must(await cluster.admin.remove(partPath(kind, name)));
+  });
+
+  const before = await check();
+  await reportPart(cluster.admin, "DaemonSet", "kube-proxy", { numberReady: 2, numberAvailable: 2 });
+  for (const [kind, name] of parts.slice(1)) await reportPart(cluster.admin, kind, name, isReady);
+
+  expect(before.findings).toEqual([
+    "kube-proxy: it is ready on 1 of 2 machines, and pods need it to reach Services, such as DNS",
+    "metrics-server: none of its pods is ready, and `kubectl top` needs it",
+    "cluster-autoscaler: none of its pods is ready, and it starts machines for jobs that wait",
+  ]);
+  expect(await check()).toEqual({ findings: [], leftOut: [] });
+  expect(await check({ ownCluster: own })).toEqual({ findings: [], leftOut: [] });
+});
+
+it("add-ons that are missing are findings only on a stage's own cluster, because others may replace them", async () => {
+  must(await cluster.admin.remove(partPath("Deployment", "coredns")));
+  onTestFinished(() => installPart(cluster.admin, "Deployment", "coredns", isReady));
+
+  expect(await check()).toEqual({ findings: [], leftOut: ["coredns"] });
+  expect(await check({ ownCluster: own })).toEqual({
+    findings: [
+      "coredns: it is not installed, and jobs need it to find hosts by name",
+      "kube-proxy: it is not installed, and pods need it to reach Services, such as DNS",
+      "metrics-server: it is not installed, and `kubectl top` needs it",
+    ],
+    leftOut: [],
+  });
 });
 
 it("a stage's own cluster needs the version of Kubernetes that Berth deploys", async () => {
@@ -125,7 +166,7 @@ it("checks that the rights do not allow are left out and named", async () => {
 
   expect(await check({ hasEbs: true, gateway }, nobody)).toEqual({
     findings: [],
-    leftOut: ["objects of deploy/kubernetes", "driver of disks", "GPUs of nodes", "gateway"],
+    leftOut: ["objects of deploy/kubernetes", "parts of kube-system", "driver of disks", "GPUs of nodes", "gateway"],
   });
 });
 

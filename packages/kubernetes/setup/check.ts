@@ -6,6 +6,7 @@ import { parseQuantity } from "../client/quantities.ts";
 import { type NodeTypeRule, typeOfNode } from "../nodes/node-type.ts";
 import type { KubeObject, Node, Quantities } from "../objects.ts";
 import { type OwnedManifests, planApply } from "./apply.ts";
+import { checkSystem } from "./check-system.ts";
 import { formatObjectName, type Manifest } from "./manifests.ts";
 import { checkVersion, type OwnCluster } from "./server-version.ts";
 
@@ -66,6 +67,7 @@ const checks: Readonly<Record<string, Check>> = {
     const missing = `${names.join(", ")}${others} ${different.length === 1 ? "is" : "are"} not as this version wants`;
     return lack("objects of deploy/kubernetes", missing, "npm run cluster:apply, which shows the differences first");
   },
+  "parts of kube-system": (client, { ownCluster }) => checkSystem(client, ownCluster),
   "driver of disks": async (client, { hasEbs }) => {
     const isThere = !hasEbs || (await client.find("/apis/storage.k8s.io/v1/csidrivers/ebs.csi.aws.com")) !== undefined;
     if (isThere) return nothing;
