@@ -5,32 +5,36 @@ import { text } from "node:stream/consumers";
 import { type FakeAnswer, type FakeService, startFakeService } from "../aws/fake-service.ts";
 import { ACCOUNT } from "../synthesis/cloud.ts";
 import type { Resource } from "../synthesis/synthesize.ts";
+import { type Cluster, describeCluster } from "./eks-answers.ts";
 
 export interface Eks extends Pick<FakeService, "endpoint" | "knowKeys" | "stop"> {
   /** Address where the cluster's API server verifies tokens. */
   readonly tokenReviews: string;
-  /** Describes the cluster from now on, with its API server and CA certificate (PEM). */
+  /** Describes the cluster from now on, with its API server. */
   open(cluster: Cluster): void;
-}
-
-export interface Cluster {
-  readonly url: string;
-  readonly ca: string;
 }
 
 /**
  * Describes the cluster `name` and verifies tokens. Roles get the groups of their access entry (EKS User Guide, "Grant
- * IAM users access to Kubernetes with EKS access entries"). STS identifies the owner of a token.
+ * IAM users access to Kubernetes with EKS access entries"). The role `creator` is an administrator, as with
+ * `bootstrapClusterCreatorAdminPermissions`. STS identifies the owner of a token.
  */
-export async function startEks(resources: readonly Resource[], name: string, sts: string): Promise<Eks> {
-  let cluster: Cluster | undefined;
+export async function startEks(
+  resources: readonly Resource[],
+  name: string,
+  sts: string,
+  creator?: string,
+): Promise<Eks> {
+  let answers: Readonly<Record<string, object>> = {};
   const service = await startFakeService("eks", refusal, ({ path }) => {
-    return cluster && path === `/clusters/${name}` ? described(name, cluster) : refusal("ResourceNotFoundException");
+    const answer = answers[decodeURIComponent(path)];
+    return answer ? { status: 200, body: JSON.stringify(answer) } : refusal("ResourceNotFoundException");
   });
   const entries = resources
     .filter(({ type, inputs }) => type === "aws:eks/accessEntry:AccessEntry" && inputs.clusterName === name)
     .map(({ inputs }) => [String(inputs.principalArn), inputs.kubernetesGroups] as const);
-  const groups: ReadonlyMap<string, readonly string[]> = new Map(entries);
+  const creators = creator === undefined ? [] : [[creator, ["system:masters"]] as const];
+  const groups: ReadonlyMap<string, readonly string[]> = new Map([...entries, ...creators]);
   const reviews = createServer(async (request, response) => {
     const { spec } = JSON.parse(await text(request)) as { readonly spec: { readonly token: string } };
     const arn = await findCaller(spec.token, name, sts).catch(() => undefined);
@@ -46,8 +50,8 @@ export async function startEks(resources: readonly Resource[], name: string, sts
   return {
     ...service,
     tokenReviews: `http://127.0.0.1:${(reviews.address() as AddressInfo).port}`,
-    open(found) {
-      cluster = found;
+    open(cluster) {
+      answers = describeCluster(resources, name, cluster);
     },
     async stop() {
       reviews.close();
@@ -55,12 +59,6 @@ export async function startEks(resources: readonly Resource[], name: string, sts
       await service.stop();
     },
   };
-}
-
-function described(name: string, { url, ca }: Cluster): FakeAnswer {
-  const data = Buffer.from(ca).toString("base64");
-  const cluster = { name, status: "ACTIVE", endpoint: url, certificateAuthority: { data } };
-  return { status: 200, body: JSON.stringify({ cluster }) };
 }
 
 function refusal(code: string): FakeAnswer {
