@@ -9,6 +9,7 @@ import { machineBugs } from "./planted-machines.ts";
 import { peopleBugs } from "./planted-people.ts";
 import { poolBugs } from "./planted-pools.ts";
 import { populationBugs } from "./planted-population.ts";
+import { pruneBugs } from "./planted-prunes.ts";
 import { reconcileBugs } from "./planted-reconciles.ts";
 import { recordBugs } from "./planted-records.ts";
 import { restoreBugs } from "./planted-restores.ts";
@@ -34,4 +35,5 @@ export const plantedBugs: readonly PlantedBug[] = [
   ...endBugs,
   ...weatherBugs,
   ...cliBugs,
+  ...pruneBugs,
 ];
