@@ -5,7 +5,7 @@ import { delimiter, dirname, join } from "node:path";
 import { parseEnv } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type CliFixture, openCliFixture } from "../../packages/cli/cli-fixture.ts";
-import { readBlocks } from "../e2e/doc-blocks.ts";
+import { readBlocks, readSection } from "../e2e/doc-blocks.ts";
 import { missingPrograms, type ProgramResult, runProgram } from "../e2e/program.ts";
 import { root } from "../e2e/stack-fixture.ts";
 
@@ -128,6 +128,16 @@ const steps: readonly Step[] = [
 
 test("docs/deploy.md prints these commands, and no other", () => {
   expect(block.trim().split("\n")).toEqual(steps.map(({ command }) => command));
+});
+
+test("docs/deploy.md says of each command what it prints, where it ran, and what to do if it fails", () => {
+  const section = readSection("docs/deploy.md", "## From an empty account to a GPU");
+  const rows = [...section.matchAll(/^\| `([^`]+)`[^|]*(?:\|[^|\n]*\w[^|\n]*){3}\|$/gm)].map(([, words]) => words);
+  const names = steps.map(
+    ({ command }) => /^(?:npm run (?:sst -- )?|npx )?((?:npm|secret|berth) \w+|[\w:]+)/.exec(command)?.[1],
+  );
+
+  expect(rows).toEqual([...new Set(names)]);
 });
 
 test.each(steps)("$command prints what its table says, as far as it goes without an account", async (step) => {
