@@ -9,6 +9,7 @@ import { clusterChecks } from "./cluster-checks.ts";
 import { efaChecks } from "./efa-checks.ts";
 import { refusalOfIam } from "./iam.ts";
 import { machineChecks } from "./machine-checks.ts";
+import { networkChecks } from "./network-checks.ts";
 import { newClusterSettings, newClusterStage } from "./new-cluster-settings.ts";
 import { clusterFaults } from "./planted-cluster-faults.ts";
 import { type MadePolicy, rolePolicies, trustPolicies } from "./policies.ts";
@@ -16,7 +17,7 @@ import { getService } from "./service.ts";
 import { type Resource, synthesizeCluster } from "./synthesize.ts";
 
 const functions = functionsFile as FunctionsFile;
-const all: Readonly<Record<string, Check>> = { ...clusterChecks, ...machineChecks, ...efaChecks };
+const all: Readonly<Record<string, Check>> = { ...clusterChecks, ...machineChecks, ...efaChecks, ...networkChecks };
 let resources: readonly Resource[];
 // With AWS's own policies, which the cluster's roles get by their ARNs.
 vi.stubEnv("MOTO_IAM_LOAD_MANAGED_POLICIES", "true");

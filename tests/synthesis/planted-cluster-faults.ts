@@ -33,6 +33,25 @@ export const clusterFaults: Readonly<Record<string, readonly [check: string, fau
     "clusterNetwork",
     change("aws:ec2/routeTable:RouteTable", /^Cluster-us-east-1b$/, (inputs) => ({ ...inputs, routes: [] })),
   ],
+  "a network without names for the private address of its API server": [
+    "networkParts",
+    change("aws:ec2/vpc:Vpc", /./, (inputs) => ({ ...inputs, enableDnsHostnames: false })),
+  ],
+  "a NAT gateway with a foreign address": [
+    "networkParts",
+    change("aws:ec2/natGateway:NatGateway", /./, (inputs) => ({ ...inputs, allocationId: "eipalloc-other" })),
+  ],
+  "functions that reach any port": [
+    "functionsGroup",
+    change("aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule", /./, (inputs) => ({
+      ...inputs,
+      ipProtocol: "-1",
+    })),
+  ],
+  "a resource of a type that no check knows": [
+    "typesWithChecks",
+    (resource) => (resource.type === "aws:ec2/eip:Eip" ? { ...resource, type: "aws:ec2/instance:Instance" } : resource),
+  ],
   "an add-on that is left out": ["addOns", change(addOn, /aws-ebs-csi-driver$/, () => undefined)],
   "a network that enforces no policies": [
     "addOns",
