@@ -61,7 +61,7 @@ const nodes = ["tests/nodes/*-nodes.test.ts"];
 /** The real components of SST, and what they deploy run as on Lambda, which `npm run test:infra` installs: 400 MB. */
 const infra = [
   "stacks/plan/printed-plan.test.ts",
-  "tests/synthesis/{synthesis,new-cluster}.test.ts",
+  "tests/synthesis/{synthesis,new-cluster,cluster-variants}.test.ts",
   "tests/lambda/**/*.test.ts",
   "tests/audit/policies.test.ts",
 ];

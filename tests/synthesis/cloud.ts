@@ -95,6 +95,9 @@ export function answerCall(token: string, inputs: Inputs): Record<string, unknow
       };
     case "aws:eks/getAddonVersion:getAddonVersion":
       return { version: `default for ${inputs.kubernetesVersion}` };
+    case "aws:ec2/getSubnet:getSubnet":
+      // The id ends with the letter of the zone.
+      return { id: inputs.id, vpcId: "vpc-operator", availabilityZone: `${REGION}${String(inputs.id).slice(-1)}` };
     case "aws:iam/getPolicyDocument:getPolicyDocument":
       return { json: JSON.stringify(buildDocument(inputs)), statements: inputs.statements };
     default:
