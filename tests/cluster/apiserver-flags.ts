@@ -23,6 +23,8 @@ export function apiserverFlags({ home, address, port, nodePorts, tokenReviews }:
     // The API server writes its own key pair there. Its certificate is also the authority that clients trust.
     `--cert-dir=${join(home, "certs")}`,
     `--token-auth-file=${join(home, "tokens.csv")}`,
+    // As on EKS, whose add-on vpc-cni is privileged.
+    "--allow-privileged=true",
     "--authorization-mode=RBAC",
     "--anonymous-auth=false",
     `--service-account-key-file=${join(home, "signing.key")}`,

@@ -58,6 +58,7 @@ it("a pod of an environment is admitted with the capabilities of the setting", a
 it.each<[what: string, spec: object, container: object, message: string]>([
   ["another capability", {}, { securityContext: adding("SYS_ADMIN") }, "no other capabilities"],
   ["all capabilities", {}, { securityContext: adding("ALL") }, "no other capabilities"],
+  ["all rights of root", {}, { securityContext: { privileged: true } }, "not privileged"],
   ["the kernel's own /proc", { hostUsers: false }, { securityContext: { procMount: "Unmasked" } }, "not privileged"],
   ["the host's network", { hostNetwork: true }, {}, "no part of their node"],
   ["the host's processes", { hostPID: true }, {}, "no part of their node"],
