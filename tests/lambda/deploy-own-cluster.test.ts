@@ -125,6 +125,25 @@ describe("with a control plane", () => {
     expect(again.stdout).toMatch(asWanted);
   });
 
+  test("device plugins come with the first group that needs them, and are deleted with the last one", async () => {
+    const group = { max: 1, zones: ["us-east-1a"] };
+    const groups = [
+      { ...group, name: "old", type: "g5.12xlarge", ami: "AL2023_x86_64_NVIDIA" },
+      { ...group, name: "h100", type: "p5.48xlarge", efa: true },
+    ];
+
+    const added = await run("apply", ["--yes"], { settings: { EKS_NODE_GROUPS: JSON.stringify(groups) } });
+    const removed = await run("apply", ["--yes"]);
+
+    const plugins = ["nvidia-device-plugin", "aws-efa-k8s-device-plugin"].map(
+      (each) => `DaemonSet kube-system/${each}`,
+    );
+    expect([added.code, removed.code]).toEqual([0, 0]);
+    expect(added.stdout).toContain(plugins.map((each) => `+ ${each}\n`).join(""));
+    expect(removed.stdout).toContain(plugins.map((each) => `- ${each}: of a former version\n`).join(""));
+    expect(must(await cluster.admin.get<{ items: object[] }>(partPath("DaemonSet"))).items).toEqual([]);
+  });
+
   test("check names what a cluster without machines lacks, and nothing once that is there", async () => {
     const before = await run("check");
     for (const part of ["coredns", "metrics-server"]) await installPart(cluster.admin, "Deployment", part, isReady);
