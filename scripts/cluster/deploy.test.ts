@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 import { expect, it } from "vitest";
 import { selfSigned } from "#kubernetes/fixtures/loopback-fixture.ts";
-import { startOfferings } from "../../stacks/plan/ec2-fixture.ts";
+import { startOfferings } from "../../stacks/plan/new-cluster/ec2-fixture.ts";
 import { addSst, encodeCa, makeStageFolder, runIn, writeKubeconfig } from "./stage-fixture.ts";
 
 const { cert: ca } = selfSigned();

@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import type { NewCluster } from "../../stacks/cluster/settings.ts";
-import { checkZones } from "../../stacks/plan/offered-zones.ts";
+import { checkZones } from "../../stacks/plan/new-cluster/offered-zones.ts";
 import { openStage, type Settings } from "./open-cluster.ts";
 import { readWanted } from "./wanted.ts";
 import { writeError } from "./write-error.ts";

@@ -1,7 +1,7 @@
 import { afterEach, expect, test, vi } from "vitest";
 import { newClusterSettings } from "#tests/synthesis/new-cluster-settings.ts";
-import { readStage } from "../stage.ts";
-import { startSts } from "./account-fixture.ts";
+import { readStage } from "../../stage.ts";
+import { startSts } from "../account-fixture.ts";
 import { startOfferings } from "./ec2-fixture.ts";
 import { checkZones } from "./offered-zones.ts";
 

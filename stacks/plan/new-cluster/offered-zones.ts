@@ -1,8 +1,8 @@
 import { EC2Client, paginateDescribeInstanceTypeOfferings } from "@aws-sdk/client-ec2";
-import type { ClusterReport, Finding } from "../../packages/core/ports/cluster-report.ts";
-import { SYSTEM_TYPE } from "../cluster/node-groups.ts";
-import type { NewCluster } from "../cluster/settings.ts";
-import { type Environment, findClientOfAccount } from "./aws-client.ts";
+import type { ClusterReport, Finding } from "../../../packages/core/ports/cluster-report.ts";
+import { SYSTEM_TYPE } from "../../cluster/node-groups.ts";
+import type { NewCluster } from "../../cluster/settings.ts";
+import { type Environment, findClientOfAccount } from "../aws-client.ts";
 
 /**
  * Returns the zones of a new cluster that do not offer a machine type of it. EC2 refuses a machine there only half-way
