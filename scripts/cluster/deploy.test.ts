@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 import { expect, it } from "vitest";
 import { selfSigned } from "#kubernetes/fixtures/loopback-fixture.ts";
-import { startOfferings } from "../../stacks/plan/new-cluster/ec2-fixture.ts";
+import { answerOfferings, startEc2 } from "../../stacks/plan/new-cluster/ec2-fixture.ts";
 import { addSst, encodeCa, makeStageFolder, runIn, writeKubeconfig } from "./stage-fixture.ts";
 
 const { cert: ca } = selfSigned();
@@ -88,7 +88,7 @@ it("a zone without a machine type is refused before anything is made, if there a
   const folder = await makeStageFolder(newCluster);
   await addSst(folder, 7);
 
-  const refused = await runIn(folder, "deploy", ["--stage", "dev"], await startOfferings(offered));
+  const refused = await runIn(folder, "deploy", ["--stage", "dev"], await startEc2(answerOfferings(offered)));
   const unknown = await runIn(folder, "deploy", ["--stage", "dev"]);
 
   expect(refused).toEqual({
@@ -105,11 +105,32 @@ it("a zone without a machine type is refused before anything is made, if there a
   });
 });
 
+it("a reservation that is over is refused before anything is made", async () => {
+  const reserved = { ...group, zones: ["eu-west-1b"], reservation: "cr-0123456789abcdef0" };
+  const folder = await makeStageFolder({ ...newCluster, EKS_NODE_GROUPS: JSON.stringify([reserved]) });
+  await addSst(folder, 7);
+  const capacityReservationSet = [
+    { capacityReservationId: reserved.reservation, instanceType: "p5.48xlarge", state: "expired" },
+  ];
+  const ec2 = await startEc2({
+    ...answerOfferings({ ...offered, "p5.48xlarge": ["eu-west-1b"] }),
+    DescribeCapacityReservations: () => ({ capacityReservationSet }),
+  });
+
+  const { code, stdout, stderr } = await runIn(folder, "deploy", ["--stage", "dev"], ec2);
+
+  expect([code, stdout]).toEqual([1, ""]);
+  expect(stderr).toBe(
+    "The cluster cannot be made, and nothing was:\n  cr-0123456789abcdef0 of group h100 (EKS_NODE_GROUPS): it is over: " +
+      "its state is expired. Name another one, or remove the group: docs/own-cluster.md#change-upgrade-remove\n",
+  );
+});
+
 it("a stage that ends the protection of a failed deployment keeps its old zones, and is told of them", async () => {
   const folder = await makeStageFolder({ ...newCluster, EKS_PROTECT: "0" });
   await addSst(folder, 7);
 
-  const answer = await runIn(folder, "deploy", ["--stage", "dev"], await startOfferings(offered));
+  const answer = await runIn(folder, "deploy", ["--stage", "dev"], await startEc2(answerOfferings(offered)));
 
   expect(answer).toEqual({
     code: 7,

@@ -2,8 +2,9 @@ import "../../stacks/stage-machine-types.ts";
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { joinReports } from "#aws/cluster-check/findings.ts";
 import type { NewCluster } from "../../stacks/cluster/settings.ts";
-import { checkZones } from "../../stacks/plan/new-cluster/offered-zones.ts";
+import { checkNewCluster } from "../../stacks/plan/new-cluster/check-new-cluster.ts";
 import { openStage, type Settings } from "./open-cluster.ts";
 import { readWanted } from "./wanted.ts";
 import { writeError } from "./write-error.ts";
@@ -58,13 +59,13 @@ async function main(): Promise<number> {
 async function findWithoutCluster(name: string): Promise<string | undefined> {
   const { settings, stage } = await openStage(name);
   await readWanted(settings, stage);
-  if (stage.newCluster) await refuseZones(stage.newCluster, settings);
+  if (stage.newCluster) await refuseProblems(stage.newCluster, settings);
   const { COMPUTE = "kubernetes" } = settings;
   return COMPUTE === "kubernetes" ? undefined : `COMPUTE=${COMPUTE}`;
 }
 
-async function refuseZones(wanted: NewCluster, settings: Settings): Promise<void> {
-  const { findings, leftOut } = await checkZones(wanted, { ...process.env, ...settings });
+async function refuseProblems(wanted: NewCluster, settings: Settings): Promise<void> {
+  const { findings, leftOut } = joinReports(await checkNewCluster(wanted, { ...process.env, ...settings }));
   const lines = findings.map(({ what, missing, todo }) => `  ${what}: ${missing}. ${todo}`);
   const found = lines.join("\n");
   if (found && wanted.isProtected) throw new Error(`The cluster cannot be made, and nothing was:\n${found}`);

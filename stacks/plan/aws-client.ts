@@ -3,11 +3,12 @@ import { clientOptions } from "../../packages/aws/client-options.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-interface AwsClient {
+export interface AwsClient {
   readonly config: { credentials(): Promise<unknown>; region(): Promise<string> };
+  destroy(): void;
 }
 
-type ClientOptions = ReturnType<typeof clientOptions> & { readonly region?: string; readonly profile?: string };
+export type ClientOptions = ReturnType<typeof clientOptions> & { readonly region?: string; readonly profile?: string };
 
 /** Returns a client of AWS with the deployer's credentials, or why there is none. */
 export async function findClient<Client extends AwsClient>(

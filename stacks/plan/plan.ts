@@ -11,7 +11,7 @@ import { readStageFiles } from "../stage-files.ts";
 import { accessLines } from "./access-plan.ts";
 import { clusterLines, findClusterNeeds, findEksClient, findingLines } from "./cluster-plan.ts";
 import { countAlarmMetrics, estimateCosts, type Load, type Prices } from "./costs.ts";
-import { checkZones } from "./new-cluster/offered-zones.ts";
+import { checkNewCluster } from "./new-cluster/check-new-cluster.ts";
 import { newClusterLines } from "./new-cluster-plan.ts";
 import { findVcpuNeeds } from "./planned-machines.ts";
 import { quotaLines } from "./quota.ts";
@@ -85,11 +85,12 @@ async function listClusterLines(): Promise<string[]> {
   if (newCluster) {
     const environment = { ...process.env, ...settings };
     const needs = findVcpuNeeds(newCluster);
-    const reports = [await checkZones(newCluster, environment), await checkQuotas(needs, environment)];
+    const reports = await checkNewCluster(newCluster, environment);
+    const report = joinReports([...reports, await checkQuotas(needs, environment)]);
     const answers = [
       "",
-      "Zones and quotas of the new cluster, as AWS describes them:",
-      ...findingLines(joinReports(reports), 1 + needs.length),
+      "The account's answers about the new cluster:",
+      ...findingLines(report, reports.length + needs.length),
     ];
     return [...newClusterLines(planned, newCluster, prices), ...answers];
   }

@@ -2,23 +2,20 @@ import { onTestFinished } from "vitest";
 import { formatXml } from "#tests/aws/ec2-query.ts";
 import { fakeKey, startFakeService } from "#tests/aws/fake-service.ts";
 
-/** Starts an EC2 whose zones offer these machine types. Returns the environment of its clients. */
-export async function startOfferings(offered: Readonly<Record<string, readonly string[]>>) {
+/** The content of an answer by the name of the call. EC2 refuses any other call. */
+type Answers = Readonly<Record<string, (parameters: URLSearchParams) => object>>;
+
+/** Starts an EC2 with these answers. Returns the environment of its clients. */
+export async function startEc2(answers: Answers) {
   const ec2 = await startFakeService(
     "ec2",
     (code) => ({ status: 403, body: code }),
     ({ body }) => {
-      const asked = [...new URLSearchParams(Buffer.from(body).toString())]
-        .filter(([name]) => name.startsWith("Filter.1.Value."))
-        .map(([, type]) => type);
-      const instanceTypeOfferingSet = asked.flatMap((instanceType) =>
-        (offered[instanceType] ?? []).map((location) => ({
-          instanceType,
-          locationType: "availability-zone",
-          location,
-        })),
-      );
-      return { status: 200, body: formatXml("DescribeInstanceTypeOfferingsResponse", { instanceTypeOfferingSet }) };
+      const parameters = new URLSearchParams(Buffer.from(body).toString());
+      const action = parameters.get("Action") ?? "";
+      const answer = answers[action];
+      if (!answer) return { status: 403, body: formatXml("Response", { Errors: [] }) };
+      return { status: 200, body: formatXml(`${action}Response`, answer(parameters)) };
     },
   );
   onTestFinished(ec2.stop);
@@ -27,5 +24,19 @@ export async function startOfferings(offered: Readonly<Record<string, readonly s
     AWS_ACCESS_KEY_ID: fakeKey.accessKeyId,
     AWS_SECRET_ACCESS_KEY: fakeKey.secretAccessKey,
     AWS_SESSION_TOKEN: fakeKey.sessionToken ?? "",
+  };
+}
+
+/** Answers as an EC2 whose zones offer these machine types. */
+export function answerOfferings(offered: Readonly<Record<string, readonly string[]>>): Answers {
+  const locationType = "availability-zone";
+  return {
+    DescribeInstanceTypeOfferings: (parameters) => ({
+      instanceTypeOfferingSet: [...parameters]
+        .filter(([name]) => name.startsWith("Filter.1.Value."))
+        .flatMap(([, instanceType]) =>
+          (offered[instanceType] ?? []).map((location) => ({ instanceType, locationType, location })),
+        ),
+    }),
   };
 }

@@ -2,7 +2,7 @@ import { afterEach, expect, test, vi } from "vitest";
 import { newClusterSettings } from "#tests/synthesis/new-cluster-settings.ts";
 import { readStage } from "../../stage.ts";
 import { startSts } from "../account-fixture.ts";
-import { startOfferings } from "./ec2-fixture.ts";
+import { answerOfferings, startEc2 } from "./ec2-fixture.ts";
 import { checkZones } from "./offered-zones.ts";
 
 const both = ["us-east-1a", "us-east-1b"];
@@ -18,7 +18,8 @@ const all = {
 afterEach(() => vi.unstubAllEnvs());
 
 async function check(offered: Readonly<Record<string, readonly string[]>>, more = {}, settings = {}) {
-  for (const [name, value] of Object.entries({ ...(await startOfferings(offered)), ...more })) vi.stubEnv(name, value);
+  for (const [name, value] of Object.entries({ ...(await startEc2(answerOfferings(offered))), ...more }))
+    vi.stubEnv(name, value);
   const { newCluster } = readStage("dev", newClusterSettings);
   if (!newCluster) throw new Error("The stage makes no cluster");
   return checkZones(newCluster, { AWS_REGION: "us-east-1", ...settings });

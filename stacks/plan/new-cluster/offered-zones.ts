@@ -2,27 +2,24 @@ import { EC2Client, paginateDescribeInstanceTypeOfferings } from "@aws-sdk/clien
 import type { ClusterReport, Finding } from "../../../packages/core/ports/cluster-report.ts";
 import { SYSTEM_TYPE } from "../../cluster/node-groups.ts";
 import type { NewCluster } from "../../cluster/settings.ts";
-import { type Environment, findClientOfAccount } from "../aws-client.ts";
+import type { Environment } from "../aws-client.ts";
+import { askAccount } from "./ask-account.ts";
 
 /**
  * Returns the zones of a new cluster that do not offer a machine type of it. EC2 refuses a machine there only half-way
  * through a deployment, when other parts of the cluster are made and protected.
  */
 export async function checkZones(wanted: NewCluster, environment: Environment): Promise<ClusterReport> {
-  const client = await findClientOfAccount(environment, (options) => new EC2Client(options));
-  if (typeof client === "string") return leaveOut(client);
-  try {
-    const offered = await listOffered(client, [SYSTEM_TYPE, ...wanted.groups.map(({ type }) => type)]);
-    return { findings: findLacking(wanted, offered), leftOut: [] };
-  } catch (error) {
-    return leaveOut(`EC2 gave no answer (${error instanceof Error ? error.name : error})`);
-  } finally {
-    client.destroy();
-  }
-}
-
-function leaveOut(why: string): ClusterReport {
-  return { findings: [], leftOut: [{ what: "zones that offer the machine types", why }] };
+  const check = { what: "zones that offer the machine types", service: "EC2" };
+  return askAccount(
+    check,
+    environment,
+    (options) => new EC2Client(options),
+    async (ec2) => {
+      const offered = await listOffered(ec2, [SYSTEM_TYPE, ...wanted.groups.map(({ type }) => type)]);
+      return { findings: findLacking(wanted, offered), leftOut: [] };
+    },
+  );
 }
 
 type Offered = ReadonlyMap<string, readonly string[]>;
