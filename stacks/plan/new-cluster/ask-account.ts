@@ -1,26 +1,30 @@
-import type { ClusterReport } from "../../../packages/core/ports/cluster-report.ts";
+import { EC2Client } from "@aws-sdk/client-ec2";
+import { EKSClient } from "@aws-sdk/client-eks";
+import type { Answer } from "../../../packages/aws/cluster-check/answers.ts";
 import { type AwsClient, type ClientOptions, type Environment, findClientOfAccount } from "../aws-client.ts";
 
-interface Check {
-  readonly what: string;
-  /** `EC2`, `EKS`. */
-  readonly service: string;
+/** Returns what EC2 answers in the stage's account, or why it gives no answer. */
+export function askEc2<T>(environment: Environment, ask: (ec2: EC2Client) => Promise<T>): Promise<Answer<T>> {
+  return askAccount("EC2", environment, (options) => new EC2Client(options), ask);
 }
 
-/** Makes a check with a client of the stage's account, or reports it as left out if the service gives no answer. */
-export async function askAccount<Client extends AwsClient>(
-  { what, service }: Check,
+/** Returns what EKS answers in the stage's account, or why it gives no answer. */
+export function askEks<T>(environment: Environment, ask: (eks: EKSClient) => Promise<T>): Promise<Answer<T>> {
+  return askAccount("EKS", environment, (options) => new EKSClient(options), ask);
+}
+
+async function askAccount<Client extends AwsClient, T>(
+  service: string,
   environment: Environment,
   open: (options: ClientOptions) => Client,
-  check: (client: Client) => Promise<ClusterReport>,
-): Promise<ClusterReport> {
-  const leaveOut = (why: string) => ({ findings: [], leftOut: [{ what, why }] });
+  ask: (client: Client) => Promise<T>,
+): Promise<Answer<T>> {
   const client = await findClientOfAccount(environment, open);
-  if (typeof client === "string") return leaveOut(client);
+  if (typeof client === "string") return { refusal: client };
   try {
-    return await check(client);
+    return { value: await ask(client) };
   } catch (error) {
-    return leaveOut(`${service} gave no answer (${error instanceof Error ? error.name : error})`);
+    return { refusal: `${service} gave no answer (${error instanceof Error ? error.name : error})` };
   } finally {
     client.destroy();
   }

@@ -1,25 +1,22 @@
-import { EC2Client, paginateDescribeInstanceTypeOfferings } from "@aws-sdk/client-ec2";
+import { type EC2Client, paginateDescribeInstanceTypeOfferings } from "@aws-sdk/client-ec2";
+import { checkAnswer } from "../../../packages/aws/cluster-check/findings.ts";
 import type { ClusterReport, Finding } from "../../../packages/core/ports/cluster-report.ts";
 import { SYSTEM_TYPE } from "../../cluster/node-groups.ts";
 import type { NewCluster } from "../../cluster/settings.ts";
 import type { Environment } from "../aws-client.ts";
-import { askAccount } from "./ask-account.ts";
+import { askEc2 } from "./ask-account.ts";
 
 /**
  * Returns the zones of a new cluster that do not offer a machine type of it. EC2 refuses a machine there only half-way
  * through a deployment, when other parts of the cluster are made and protected.
  */
 export async function checkZones(wanted: NewCluster, environment: Environment): Promise<ClusterReport> {
-  const check = { what: "zones that offer the machine types", service: "EC2" };
-  return askAccount(
-    check,
-    environment,
-    (options) => new EC2Client(options),
-    async (ec2) => {
-      const offered = await listOffered(ec2, [SYSTEM_TYPE, ...wanted.groups.map(({ type }) => type)]);
-      return { findings: findLacking(wanted, offered), leftOut: [] };
-    },
-  );
+  const types = [SYSTEM_TYPE, ...wanted.groups.map(({ type }) => type)];
+  const offered = await askEc2(environment, (ec2) => listOffered(ec2, types));
+  return checkAnswer("zones that offer the machine types", offered, (zones) => ({
+    findings: findLacking(wanted, zones),
+    leftOut: [],
+  }));
 }
 
 type Offered = ReadonlyMap<string, readonly string[]>;

@@ -1,22 +1,21 @@
-import { type CapacityReservation, EC2Client, paginateDescribeCapacityReservations } from "@aws-sdk/client-ec2";
+import { type CapacityReservation, type EC2Client, paginateDescribeCapacityReservations } from "@aws-sdk/client-ec2";
+import { checkAnswer } from "../../../packages/aws/cluster-check/findings.ts";
 import type { ClusterReport, Finding } from "../../../packages/core/ports/cluster-report.ts";
 import type { NodeGroup } from "../../cluster/node-group-schema.ts";
 import type { NewCluster } from "../../cluster/settings.ts";
 import type { Environment } from "../aws-client.ts";
-import { askAccount } from "./ask-account.ts";
+import { askEc2 } from "./ask-account.ts";
 
 /** Returns the reservations and Capacity Blocks of groups that cannot have machines for their group. */
 export async function checkReservations({ groups }: NewCluster, environment: Environment): Promise<ClusterReport> {
   const reserved = groups.filter((group) => getId(group) !== undefined);
-  const check = { what: "reservations and Capacity Blocks of groups", service: "EC2" };
-  return askAccount(
-    check,
-    environment,
-    (options) => new EC2Client(options),
-    async (ec2) => {
-      const found = await listReservations(ec2);
-      return { findings: reserved.flatMap((group) => findProblem(group, found.get(getId(group) ?? ""))), leftOut: [] };
-    },
+  return checkAnswer(
+    "reservations and Capacity Blocks of groups",
+    await askEc2(environment, listReservations),
+    (found) => ({
+      findings: reserved.flatMap((group) => findProblem(group, found.get(getId(group) ?? ""))),
+      leftOut: [],
+    }),
   );
 }
 

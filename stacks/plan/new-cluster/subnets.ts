@@ -1,5 +1,5 @@
 import {
-  EC2Client,
+  type EC2Client,
   paginateDescribeRouteTables,
   paginateDescribeSubnets,
   paginateDescribeVpcEndpoints,
@@ -7,11 +7,11 @@ import {
   type RouteTable,
   type Subnet,
 } from "@aws-sdk/client-ec2";
-import { joinReports } from "../../../packages/aws/cluster-check/findings.ts";
+import { checkAnswer, joinReports } from "../../../packages/aws/cluster-check/findings.ts";
 import type { ClusterReport } from "../../../packages/core/ports/cluster-report.ts";
 import type { NewCluster } from "../../cluster/settings.ts";
 import type { Environment } from "../aws-client.ts";
-import { askAccount } from "./ask-account.ts";
+import { askEc2 } from "./ask-account.ts";
 
 const SETTING = "VPC_SUBNETS";
 const ROUTES = "docs/deploy-reference.md#functions-in-the-clusters-network";
@@ -28,18 +28,12 @@ export async function checkSubnets(
   { zones, isPrivate }: NewCluster,
   environment: Environment,
 ): Promise<ClusterReport> {
-  const check = { what: `routes out of ${SETTING}`, service: "EC2" };
-  return askAccount(
-    check,
-    environment,
-    (options) => new EC2Client(options),
-    async (ec2) => {
-      const network = await readNetwork(ec2, ids);
-      return joinReports([
-        checkPlaces(ids, zones, network.subnets),
-        ...network.subnets.map((subnet) => checkWayOut(subnet, network, isPrivate)),
-      ]);
-    },
+  const answer = await askEc2(environment, (ec2) => readNetwork(ec2, ids));
+  return checkAnswer(`routes out of ${SETTING}`, answer, (network) =>
+    joinReports([
+      checkPlaces(ids, zones, network.subnets),
+      ...network.subnets.map((subnet) => checkWayOut(subnet, network, isPrivate)),
+    ]),
   );
 }
 
