@@ -3,6 +3,7 @@ import { createServer } from "node:net";
 import { expect, it } from "vitest";
 import { selfSigned } from "#kubernetes/fixtures/loopback-fixture.ts";
 import { answerOfferings, startEc2 } from "../../stacks/plan/new-cluster/ec2-fixture.ts";
+import { startEks } from "../../stacks/plan/new-cluster/eks-fixture.ts";
 import { addSst, encodeCa, makeStageFolder, runIn, writeKubeconfig } from "./stage-fixture.ts";
 
 const { cert: ca } = selfSigned();
@@ -84,25 +85,49 @@ const newCluster = {
 };
 const offered = { "m7i.large": ["eu-west-1a", "eu-west-1b"], "p5.48xlarge": ["eu-west-1c"] };
 
+async function startAws(
+  clusters: readonly object[] = [],
+  more = {},
+  zones: Readonly<Record<string, string[]>> = offered,
+) {
+  return { ...(await startEc2({ ...answerOfferings(zones), ...more })), ...(await startEks(clusters)) };
+}
+
 it("a zone without a machine type is refused before anything is made, if there are credentials", async () => {
   const folder = await makeStageFolder(newCluster);
   await addSst(folder, 7);
 
-  const refused = await runIn(folder, "deploy", ["--stage", "dev"], await startEc2(answerOfferings(offered)));
+  const refused = await runIn(folder, "deploy", ["--stage", "dev"], await startAws());
   const unknown = await runIn(folder, "deploy", ["--stage", "dev"]);
 
   expect(refused).toEqual({
     code: 1,
     stdout: "",
     stderr:
-      "The cluster cannot be made, and nothing was:\n  group h100 in eu-west-1a (EKS_NODE_GROUPS): AWS has no " +
+      "The cluster cannot be made or upgraded, and nothing was changed:\n  group h100 in eu-west-1a (EKS_NODE_GROUPS): AWS has no " +
       "p5.48xlarge in this zone. It is in eu-west-1c\n",
   });
   expect(unknown).toEqual({
     code: 7,
     stdout: "sst deploy --stage dev\n",
-    stderr: "Not checked: zones that offer the machine types: there are no AWS credentials.\n",
+    stderr:
+      "Not checked: whether the name berth-dev is taken: there are no AWS credentials.\n" +
+      "Not checked: zones that offer the machine types: there are no AWS credentials.\n",
   });
+});
+
+it("a name that another stage's cluster has is refused before anything is made", async () => {
+  const folder = await makeStageFolder(newCluster);
+  await addSst(folder, 7);
+  const cluster = { name: "berth-dev", version: "1.35", tags: { "sst:app": "other", "sst:stage": "dev" } };
+  const aws = await startAws([cluster], {}, { ...offered, "p5.48xlarge": ["eu-west-1a"] });
+
+  const { code, stdout, stderr } = await runIn(folder, "deploy", ["--stage", "dev"], aws);
+
+  expect([code, stdout]).toEqual([1, ""]);
+  expect(stderr).toContain(
+    "  cluster berth-dev: the name is taken: EKS has a cluster of this name, which stage dev of the app other made. ",
+  );
 });
 
 it("a reservation that is over is refused before anything is made", async () => {
@@ -112,16 +137,14 @@ it("a reservation that is over is refused before anything is made", async () => 
   const capacityReservationSet = [
     { capacityReservationId: reserved.reservation, instanceType: "p5.48xlarge", state: "expired" },
   ];
-  const ec2 = await startEc2({
-    ...answerOfferings({ ...offered, "p5.48xlarge": ["eu-west-1b"] }),
-    DescribeCapacityReservations: () => ({ capacityReservationSet }),
-  });
+  const more = { DescribeCapacityReservations: () => ({ capacityReservationSet }) };
+  const aws = await startAws([], more, { ...offered, "p5.48xlarge": ["eu-west-1b"] });
 
-  const { code, stdout, stderr } = await runIn(folder, "deploy", ["--stage", "dev"], ec2);
+  const { code, stdout, stderr } = await runIn(folder, "deploy", ["--stage", "dev"], aws);
 
   expect([code, stdout]).toEqual([1, ""]);
   expect(stderr).toBe(
-    "The cluster cannot be made, and nothing was:\n  cr-0123456789abcdef0 of group h100 (EKS_NODE_GROUPS): it is over: " +
+    "The cluster cannot be made or upgraded, and nothing was changed:\n  cr-0123456789abcdef0 of group h100 (EKS_NODE_GROUPS): it is over: " +
       "its state is expired. Name another one, or remove the group: docs/own-cluster.md#change-upgrade-remove\n",
   );
 });
@@ -130,7 +153,7 @@ it("a stage that ends the protection of a failed deployment keeps its old zones,
   const folder = await makeStageFolder({ ...newCluster, EKS_PROTECT: "0" });
   await addSst(folder, 7);
 
-  const answer = await runIn(folder, "deploy", ["--stage", "dev"], await startEc2(answerOfferings(offered)));
+  const answer = await runIn(folder, "deploy", ["--stage", "dev"], await startAws());
 
   expect(answer).toEqual({
     code: 7,

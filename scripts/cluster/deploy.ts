@@ -3,8 +3,11 @@ import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { joinReports } from "#aws/cluster-check/findings.ts";
-import type { NewCluster } from "../../stacks/cluster/settings.ts";
-import { checkNewCluster } from "../../stacks/plan/new-cluster/check-new-cluster.ts";
+import {
+  type ClusterStage,
+  checkNewCluster,
+  makesOwnCluster,
+} from "../../stacks/plan/new-cluster/check-new-cluster.ts";
 import { openStage, type Settings } from "./open-cluster.ts";
 import { readWanted } from "./wanted.ts";
 import { writeError } from "./write-error.ts";
@@ -59,16 +62,17 @@ async function main(): Promise<number> {
 async function findWithoutCluster(name: string): Promise<string | undefined> {
   const { settings, stage } = await openStage(name);
   await readWanted(settings, stage);
-  if (stage.newCluster) await refuseProblems(stage.newCluster, settings);
+  if (makesOwnCluster(stage)) await refuseProblems(stage, settings);
   const { COMPUTE = "kubernetes" } = settings;
   return COMPUTE === "kubernetes" ? undefined : `COMPUTE=${COMPUTE}`;
 }
 
-async function refuseProblems(wanted: NewCluster, settings: Settings): Promise<void> {
-  const { findings, leftOut } = joinReports(await checkNewCluster(wanted, { ...process.env, ...settings }));
+async function refuseProblems(stage: ClusterStage, settings: Settings): Promise<void> {
+  const { findings, leftOut } = joinReports(await checkNewCluster(stage, { ...process.env, ...settings }));
   const lines = findings.map(({ what, missing, todo }) => `  ${what}: ${missing}. ${todo}`);
   const found = lines.join("\n");
-  if (found && wanted.isProtected) throw new Error(`The cluster cannot be made, and nothing was:\n${found}`);
+  if (found && stage.newCluster.isProtected)
+    throw new Error(`The cluster cannot be made or upgraded, and nothing was changed:\n${found}`);
   // This deployment ends the protection of what a failed first one made (docs/own-cluster.md).
   if (found)
     writeError(`EKS_PROTECT=0: the deployment goes on, although the cluster cannot be made as a whole:\n${found}`);

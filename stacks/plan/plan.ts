@@ -2,20 +2,18 @@ import "../stage-machine-types.ts";
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { synthesize } from "#tests/synthesis/synthesize.ts";
-import { joinReports } from "../../packages/aws/cluster-check/findings.ts";
 import { printableText } from "../../packages/core/text/printable-text.ts";
 import { readAccess } from "../access.ts";
 import type { FunctionsFile } from "../compute/functions-file.ts";
 import { readStage } from "../stage.ts";
 import { readStageFiles } from "../stage-files.ts";
 import { accessLines } from "./access-plan.ts";
-import { clusterLines, findClusterNeeds, findEksClient, findingLines } from "./cluster-plan.ts";
+import { clusterLines, findClusterNeeds, findEksClient } from "./cluster-plan.ts";
 import { countAlarmMetrics, estimateCosts, type Load, type Prices } from "./costs.ts";
-import { checkNewCluster } from "./new-cluster/check-new-cluster.ts";
+import { accountLines } from "./new-cluster/account-lines.ts";
+import { makesOwnCluster } from "./new-cluster/check-new-cluster.ts";
 import { newClusterLines } from "./new-cluster-plan.ts";
-import { findVcpuNeeds } from "./planned-machines.ts";
 import { quotaLines } from "./quota.ts";
-import { checkQuotas } from "./quota-check.ts";
 
 /**
  * `npm run deploy:plan -- --stage dev` lists the resources of a deployment and their monthly cost. It needs no
@@ -81,20 +79,12 @@ print("");
 const functions = JSON.parse(readFileSync("functions.json", "utf8")) as FunctionsFile;
 const hasCluster = !unset.some(([name]) => name === "EKS_CLUSTER");
 async function listClusterLines(): Promise<string[]> {
-  const { newCluster } = planned;
-  if (newCluster) {
-    const environment = { ...process.env, ...settings };
-    const needs = findVcpuNeeds(newCluster);
-    const reports = await checkNewCluster(newCluster, environment);
-    const report = joinReports([...reports, await checkQuotas(needs, environment)]);
-    const answers = [
-      "",
-      "The account's answers about the new cluster:",
-      ...findingLines(report, reports.length + needs.length),
-    ];
-    return [...newClusterLines(planned, newCluster, prices), ...answers];
+  const environment = { ...process.env, ...settings };
+  if (makesOwnCluster(planned)) {
+    const costs = newClusterLines(planned, planned.newCluster, prices);
+    return [...costs, "", ...(await accountLines(planned, functions, environment))];
   }
-  const eks = hasCluster ? await findEksClient({ ...process.env, ...settings }) : "EKS_CLUSTER is not set";
+  const eks = hasCluster ? await findEksClient(environment) : "EKS_CLUSTER is not set";
   return await clusterLines(eks, findClusterNeeds(planned, functions, settings.DEPLOY_ACCOUNT));
 }
 for (const lines of [quotaLines(resources), accessLines(planned, prices.gateway), await listClusterLines()])

@@ -62,7 +62,11 @@ async function ask<T>(read: () => Promise<T>): Promise<Answer<T>> {
   }
 }
 
-async function findCluster(eks: EKSClient, name: string, abortSignal: AbortSignal): Promise<Cluster | undefined> {
+export async function findCluster(
+  eks: EKSClient,
+  name: string,
+  abortSignal: AbortSignal,
+): Promise<Cluster | undefined> {
   const answer = await unlessMissing(eks.send(new DescribeClusterCommand({ name }), { abortSignal }));
   return answer?.cluster;
 }

@@ -1,0 +1,52 @@
+import { afterEach, expect, test, vi } from "vitest";
+import { newClusterSettings } from "#tests/synthesis/new-cluster-settings.ts";
+import functionsFile from "../../../functions.json" with { type: "json" };
+import { KUBERNETES_VERSION } from "../../cluster/settings.ts";
+import type { FunctionsFile } from "../../compute/functions-file.ts";
+import { readStage } from "../../stage.ts";
+import { accountLines } from "./account-lines.ts";
+import { makesOwnCluster } from "./check-new-cluster.ts";
+import { answerOfferings, startEc2 } from "./ec2-fixture.ts";
+import { startEks } from "./eks-fixture.ts";
+
+afterEach(() => vi.unstubAllEnvs());
+
+const group = { name: "cpu", type: "c7i.8xlarge", max: 1, zones: ["us-east-1a"] };
+
+async function print(clusters: readonly object[]) {
+  const zones = ["us-east-1a", "us-east-1b"];
+  const ec2 = await startEc2(answerOfferings({ "m7i.large": zones, "c7i.8xlarge": zones }));
+  for (const [name, value] of Object.entries({ ...ec2, ...(await startEks(clusters)) })) vi.stubEnv(name, value);
+  const stage = readStage("dev", { ...newClusterSettings, EKS_NODE_GROUPS: JSON.stringify([group]) });
+  if (!makesOwnCluster(stage)) throw new Error("The stage makes no cluster");
+  // Service Quotas is at a port that refuses all.
+  const environment = { AWS_REGION: "us-east-1", AWS_ENDPOINT_URL_SERVICE_QUOTAS: "http://127.0.0.1:1" };
+  return (await accountLines(stage, functionsFile as FunctionsFile, environment)).join("\n");
+}
+
+test("the plan of a stage without a cluster says nothing of one", async () => {
+  const text = await print([]);
+
+  expect(text).toContain("The account's answers about the new cluster:\n  Nothing is missing of what was checked.\n");
+  expect(text).not.toContain("berth-dev");
+});
+
+test("the plan of a stage that has made its cluster says its version, and what it lacks", async () => {
+  const tags = { "sst:app": "berth", "sst:stage": "dev" };
+
+  const text = await print([{ name: "berth-dev", version: KUBERNETES_VERSION, status: "FAILED", tags }]);
+
+  expect(text).toContain(
+    `\n\nThe stage has made the cluster berth-dev already, with Kubernetes ${KUBERNETES_VERSION}, `,
+  );
+  expect(text).toContain(
+    "\n\nThe cluster berth-dev, as EKS describes it:\n  MISSING: cluster berth-dev: it is FAILED, ",
+  );
+});
+
+test("the plan of a stage whose name is taken says so, and does not check the other cluster", async () => {
+  const text = await print([{ name: "berth-dev", version: KUBERNETES_VERSION, status: "FAILED" }]);
+
+  expect(text).toContain("\n  MISSING: cluster berth-dev: the name is taken: ");
+  expect(text).not.toContain("FAILED");
+});

@@ -1,0 +1,38 @@
+import { joinReports } from "../../../packages/aws/cluster-check/findings.ts";
+import type { FunctionsFile } from "../../compute/functions-file.ts";
+import type { Environment } from "../aws-client.ts";
+import { clusterLines, findClusterNeeds, findEksClient, findingLines } from "../cluster-plan.ts";
+import { findVcpuNeeds } from "../planned-machines.ts";
+import { checkQuotas } from "../quota-check.ts";
+import { type ClusterStage, checkNewCluster } from "./check-new-cluster.ts";
+import { type Existing, isOfStage, readExisting, versionLines } from "./existing-cluster.ts";
+
+/** Returns the lines of a plan that need the account: what a new cluster lacks there, and what exists of it. */
+export async function accountLines(
+  stage: ClusterStage,
+  functions: FunctionsFile,
+  environment: Environment,
+): Promise<string[]> {
+  const existing = await readExisting(stage, environment);
+  const reports = await checkNewCluster(stage, environment, existing);
+  const needs = findVcpuNeeds(stage.newCluster);
+  const report = joinReports([...reports, await checkQuotas(needs, environment)]);
+  return [
+    "The account's answers about the new cluster:",
+    ...findingLines(report, reports.length + needs.length),
+    ...(await existingLines(stage, existing, functions, environment)),
+  ];
+}
+
+async function existingLines(
+  stage: ClusterStage,
+  existing: Existing,
+  functions: FunctionsFile,
+  environment: Environment,
+): Promise<string[]> {
+  const cluster = "value" in existing ? existing.value : undefined;
+  if (!cluster || !isOfStage(cluster, stage)) return [];
+  const needs = findClusterNeeds(stage, functions, environment.DEPLOY_ACCOUNT);
+  const lacks = await clusterLines(await findEksClient(environment), needs);
+  return ["", ...versionLines(cluster, stage), "", ...lacks];
+}

@@ -1,0 +1,68 @@
+import type { Cluster } from "@aws-sdk/client-eks";
+import { type Answer, findCluster } from "../../../packages/aws/cluster-check/answers.ts";
+import { checkAnswer } from "../../../packages/aws/cluster-check/findings.ts";
+import type { ClusterReport, Finding } from "../../../packages/core/ports/cluster-report.ts";
+import { KUBERNETES_VERSION } from "../../cluster/settings.ts";
+import type { Stage } from "../../stage.ts";
+import type { Environment } from "../aws-client.ts";
+import { askEks } from "./ask-account.ts";
+
+/** A cluster of the name that a stage gives its own, or undefined if there is none. */
+export type Existing = Answer<Cluster | undefined>;
+
+type Named = Pick<Stage, "name" | "eksCluster">;
+
+const MOST_MS = 30_000;
+
+export function readExisting({ eksCluster }: Named, environment: Environment): Promise<Existing> {
+  return askEks(environment, (eks) => findCluster(eks, eksCluster, AbortSignal.timeout(MOST_MS)));
+}
+
+/** SST tags all resources of a stage. */
+export function isOfStage({ tags }: Cluster, { name }: Named): boolean {
+  return tags?.["sst:app"] === "berth" && tags["sst:stage"] === name;
+}
+
+/** Finds a cluster that the deployment can neither create nor upgrade. */
+export function checkExisting(existing: Existing, stage: Named): ClusterReport {
+  return checkAnswer(`whether the name ${stage.eksCluster} is taken`, existing, (cluster) => ({
+    findings: cluster ? findProblem(cluster, stage) : [],
+    leftOut: [],
+  }));
+}
+
+function findProblem(cluster: Cluster, stage: Named): Finding[] {
+  const what = `cluster ${stage.eksCluster}`;
+  if (!isOfStage(cluster, stage)) {
+    const { "sst:app": app, "sst:stage": owner } = cluster.tags ?? {};
+    const maker = app && owner ? `stage ${owner} of the app ${app}` : "no stage";
+    const missing = `the name is taken: EKS has a cluster of this name, which ${maker} made`;
+    return [{ what, missing, todo: `Choose another stage name, or use it with EKS_CLUSTER=${stage.eksCluster}` }];
+  }
+  if (countUpgrades(cluster) <= 1) return [];
+  const missing = `it has Kubernetes ${cluster.version}, and EKS upgrades to ${KUBERNETES_VERSION} one minor version at a time`;
+  return [
+    { what, missing, todo: "Deploy an older commit first, with the version after the cluster's: docs/own-cluster.md" },
+  ];
+}
+
+/** Returns the lines of a plan about the version of the stage's own cluster, and what a deployment does to it. */
+export function versionLines(cluster: Cluster, { eksCluster }: Named): string[] {
+  const upgrades = countUpgrades(cluster);
+  const exists = `The stage has made the cluster ${eksCluster} already, with Kubernetes ${cluster.version}`;
+  if (upgrades === 0) return [`${exists}, which this deployment keeps.`];
+  if (upgrades < 0) return [`${exists}, newer than ${KUBERNETES_VERSION} of this commit: deploy a newer commit.`];
+  return [
+    `${exists}. This deployment upgrades it to ${KUBERNETES_VERSION},`,
+    "one minor version at a time: the control plane, then add-ons, then node groups, one machine after another.",
+    "  EKS drains a machine before it replaces it, and Berth's disruption budget keeps running jobs, except those that",
+    "  return to the queue. The update of a group fails while a job runs on it: deploy again when it has ended.",
+    "  docs/own-cluster.md#change-upgrade-remove",
+  ];
+}
+
+/** Counts the minor versions from the cluster's to that of a deployment. */
+function countUpgrades({ version }: Cluster): number {
+  const minor = (text: string) => Number(text.split(".")[1]);
+  return version ? minor(KUBERNETES_VERSION) - minor(version) : 0;
+}
