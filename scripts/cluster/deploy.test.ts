@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { createServer } from "node:net";
+import type { Cluster } from "@aws-sdk/client-eks";
 import { expect, it } from "vitest";
 import { selfSigned } from "#kubernetes/fixtures/loopback-fixture.ts";
 import { answerOfferings, startEc2 } from "../../stacks/plan/new-cluster/ec2-fixture.ts";
@@ -86,7 +87,7 @@ const newCluster = {
 const offered = { "m7i.large": ["eu-west-1a", "eu-west-1b"], "p5.48xlarge": ["eu-west-1c"] };
 
 async function startAws(
-  clusters: readonly object[] = [],
+  clusters: readonly Cluster[] = [],
   more = {},
   zones: Readonly<Record<string, string[]>> = offered,
 ) {

@@ -1,7 +1,9 @@
 import { KUBERNETES_VERSION, type NewCluster } from "../cluster/settings.ts";
 import type { Stage } from "../stage.ts";
 import type { Prices } from "./costs.ts";
+import { countNats, listCountedQuotas } from "./counted-quotas.ts";
 import { type Bought, findVcpuNeeds, listMachines, type Machines } from "./planned-machines.ts";
+import type { QuotaNeed } from "./quota-check.ts";
 
 /** US dollars an hour. */
 export interface HourPrices {
@@ -37,8 +39,10 @@ export function newClusterLines(
     "",
     "Quotas of the region for it, which AWS takes days to raise. What yours are, with a service and a code of these:",
     `  aws service-quotas get-service-quota --region ${region} --service-code <service> --quota-code <code>`,
-    ...findVcpuNeeds(wanted).map(({ vcpus, name, code }) => quotaLine(`${vcpus} vCPUs or more`, name, "ec2", code)),
-    ...quotasOfNetwork(stage, wanted),
+    ...findVcpuNeeds(wanted).map((need) => quotaLine(`${need.least} ${need.unit} or more`, need.name, need)),
+    ...listCountedQuotas(stage, wanted).map((each) =>
+      quotaLine(`${each.amount} more`, `${each.name}, of ${each.usual}`, each),
+    ),
   ];
 }
 
@@ -73,11 +77,6 @@ function costLine(least: number, most: number, subject: string): string {
   return `  ${text.padStart(WIDTH)}  ${subject}`;
 }
 
-function countNats({ isProduction }: Stage, { subnets, zones }: NewCluster): number {
-  if (subnets) return 0;
-  return isProduction ? zones.length : 1;
-}
-
 /** Each NAT gateway has a public IPv4 address, which costs as well. */
 function natLines(stage: Stage, wanted: NewCluster, { nat, publicAddress }: HourPrices): string[] {
   const count = countNats(stage, wanted);
@@ -86,15 +85,6 @@ function natLines(stage: Stage, wanted: NewCluster, { nat, publicAddress }: Hour
   return [costLine(usd, usd, `${count} NAT gateway${count > 1 ? "s" : ""} (EKS_ZONES), and $${nat} for each GB`)];
 }
 
-/** Amazon VPC User Guide, "Amazon VPC quotas", and EKS User Guide, "View and manage Amazon EKS service quotas". */
-function quotasOfNetwork(stage: Stage, wanted: NewCluster): string[] {
-  const network = [
-    quotaLine("1 more", "VPCs per Region, of 5", "vpc", "L-F678F1CE"),
-    quotaLine(`${countNats(stage, wanted)} more`, "EC2-VPC Elastic IPs, of 5", "ec2", "L-0263D0A3"),
-  ];
-  return [...(wanted.subnets ? [] : network), quotaLine("1 more", "Clusters, of 100", "eks", "L-1194D53C")];
-}
-
-function quotaLine(amount: string, name: string, service: string, code: string | undefined): string {
+function quotaLine(amount: string, name: string, { service, code }: Pick<QuotaNeed, "service" | "code">): string {
   return `  ${amount.padStart(WIDTH)}  ${name} (${service}${code === undefined ? ", see its console" : ` ${code}`})`;
 }

@@ -1,6 +1,7 @@
 import type { NodeGroup } from "../cluster/node-group-schema.ts";
 import { getType, SYSTEM_MACHINES, SYSTEM_TYPE } from "../cluster/node-groups.ts";
 import type { NewCluster } from "../cluster/settings.ts";
+import type { QuotaNeed } from "./quota-check.ts";
 
 /** Machines of one type that one setting makes. */
 export interface Machines {
@@ -45,14 +46,6 @@ function howBought({ spot, reservation, capacityBlock }: NodeGroup): Bought {
   return spot ? "spot" : "on demand";
 }
 
-/** vCPUs that all groups of a quota use at their most. */
-export interface VcpuNeed {
-  readonly vcpus: number;
-  readonly name: string;
-  /** Undefined if AWS does not document the quota. */
-  readonly code: string | undefined;
-}
-
 /**
  * Service Quotas, "Amazon Elastic Compute Cloud (Amazon EC2)": vCPUs of all machines of such families. EC2 User Guide,
  * "Spot Instance quotas", names no quota for P6.
@@ -69,13 +62,14 @@ const vcpuQuotas: readonly (readonly [family: RegExp, spot: boolean, name: strin
 ];
 
 /** A Capacity Block counts towards no such quota. */
-export function findVcpuNeeds(wanted: NewCluster): VcpuNeed[] {
+export function findVcpuNeeds(wanted: NewCluster): QuotaNeed[] {
   const machines = listMachines(wanted);
   return vcpuQuotas.flatMap(([family, isSpot, name, code]) => {
     const counted = machines.filter(({ type, bought }) => {
       return family.test(type) && bought !== "capacity block" && (bought === "spot") === isSpot;
     });
     const vcpus = counted.reduce((sum, { most, vcpus: each }) => sum + most * each, 0);
-    return vcpus === 0 ? [] : [{ vcpus, name, code }];
+    const reason = `the groups of this stage need ${vcpus} at their most`;
+    return vcpus === 0 ? [] : [{ service: "ec2", name, code, least: vcpus, unit: "vCPUs", reason }];
   });
 }

@@ -1,19 +1,23 @@
 import { afterEach, expect, onTestFinished, test, vi } from "vitest";
-import { fakeKey, startFakeService, type Trouble } from "#tests/aws/fake-service.ts";
+import type { Trouble } from "#tests/aws/fake-service.ts";
 import { startSts } from "./account-fixture.ts";
-import type { VcpuNeed } from "./planned-machines.ts";
-import { checkQuotas } from "./quota-check.ts";
+import { checkQuotas, type QuotaNeed } from "./quota-check.ts";
+import { startQuotas } from "./quota-fixture.ts";
 
+const need = (name: string, code: string | undefined, least: number): QuotaNeed => {
+  const reason = `the groups of this stage need ${least} at their most`;
+  return { service: "ec2", name, code, least, unit: "vCPUs", reason };
+};
 const needs = [
-  { vcpus: 480, name: "Running On-Demand P instances", code: "L-417A185B" },
-  { vcpus: 288, name: "All G and VT Spot Instance Requests", code: "L-3819A6DF" },
+  need("Running On-Demand P instances", "L-417A185B", 480),
+  need("All G and VT Spot Instance Requests", "L-3819A6DF", 288),
 ];
 
 afterEach(() => vi.unstubAllEnvs());
 
 interface Answers {
   readonly defaults?: Readonly<Record<string, number>>;
-  readonly of?: readonly VcpuNeed[];
+  readonly of?: readonly QuotaNeed[];
   readonly trouble?: readonly Trouble[];
   readonly settings?: Readonly<Record<string, string>>;
 }
@@ -23,33 +27,17 @@ async function check(
   values: Readonly<Record<string, number>>,
   { defaults = {}, of = needs, trouble = [], settings = {} }: Answers = {},
 ) {
-  const answers = { GetServiceQuota: values, GetAWSDefaultServiceQuota: defaults };
-  const service = await startFakeService(
-    "servicequotas",
-    (code) => ({ status: 403, body: JSON.stringify({ __type: code }) }),
-    ({ headers, body }) => {
-      const { ServiceCode, QuotaCode } = JSON.parse(Buffer.from(body).toString());
-      const [, known = {}] =
-        Object.entries(answers).find(([name]) => headers["x-amz-target"] === `ServiceQuotasV20190624.${name}`) ?? [];
-      const Value = ServiceCode === "ec2" ? known[QuotaCode] : undefined;
-      if (Value === undefined) return { status: 400, body: JSON.stringify({ __type: "NoSuchResourceException" }) };
-      return { status: 200, body: JSON.stringify({ Quota: { QuotaCode, Value } }) };
-    },
-  );
-  onTestFinished(service.stop);
-  service.trouble(trouble);
-  vi.stubEnv("AWS_ACCESS_KEY_ID", fakeKey.accessKeyId);
-  vi.stubEnv("AWS_SECRET_ACCESS_KEY", fakeKey.secretAccessKey);
-  vi.stubEnv("AWS_SESSION_TOKEN", fakeKey.sessionToken);
-  return checkQuotas(of, { AWS_REGION: "us-east-1", AWS_ENDPOINT_URL_SERVICE_QUOTAS: service.endpoint, ...settings });
+  const { AWS_ENDPOINT_URL_SERVICE_QUOTAS, ...credentials } = await startQuotas({ values, defaults, trouble });
+  for (const [name, value] of Object.entries(credentials)) vi.stubEnv(name, value);
+  return checkQuotas(of, { AWS_REGION: "us-east-1", AWS_ENDPOINT_URL_SERVICE_QUOTAS, ...settings });
 }
 
 test("quotas that suffice have no findings", async () => {
-  expect(await check({ "L-417A185B": 480, "L-3819A6DF": 1_000 })).toEqual({ findings: [], leftOut: [] });
+  expect(await check({ "ec2/L-417A185B": 480, "ec2/L-3819A6DF": 1_000 })).toEqual({ findings: [], leftOut: [] });
 });
 
 test("a quota that is too small is found, with the call that raises it", async () => {
-  const { findings, leftOut } = await check({ "L-417A185B": 479, "L-3819A6DF": 288 });
+  const { findings, leftOut } = await check({ "ec2/L-417A185B": 479, "ec2/L-3819A6DF": 288 });
 
   expect(leftOut).toEqual([]);
   expect(findings).toEqual([
@@ -64,7 +52,10 @@ test("a quota that is too small is found, with the call that raises it", async (
 });
 
 test("a quota that was never changed in this account has the default of AWS", async () => {
-  const { findings, leftOut } = await check({ "L-417A185B": 480 }, { defaults: { "L-417A185B": 0, "L-3819A6DF": 0 } });
+  const { findings, leftOut } = await check(
+    { "ec2/L-417A185B": 480 },
+    { defaults: { "ec2/L-417A185B": 0, "ec2/L-3819A6DF": 0 } },
+  );
 
   expect(leftOut).toEqual([]);
   expect(findings).toMatchObject([{ missing: "it is 0 vCPUs, and the groups of this stage need 288 at their most" }]);
@@ -77,7 +68,7 @@ test("a repeated call is logged to standard error, because the plan is on standa
     vi.restoreAllMocks();
   });
 
-  const report = await check({ "L-417A185B": 480, "L-3819A6DF": 288 }, { trouble: ["hang up"] });
+  const report = await check({ "ec2/L-417A185B": 480, "ec2/L-3819A6DF": 288 }, { trouble: ["hang up"] });
 
   expect(report).toEqual({ findings: [], leftOut: [] });
   expect(stderr.mock.calls.join()).toContain("AWS call repeated");
@@ -85,7 +76,7 @@ test("a repeated call is logged to standard error, because the plan is on standa
 });
 
 test("a quota that AWS does not tell is left out, and the others are checked", async () => {
-  const { findings, leftOut } = await check({ "L-417A185B": 0 });
+  const { findings, leftOut } = await check({ "ec2/L-417A185B": 0 });
 
   expect(findings).toHaveLength(1);
   expect(leftOut).toEqual([
@@ -97,18 +88,28 @@ test("a quota that AWS does not tell is left out, and the others are checked", a
 });
 
 test("a quota without a code is left out", async () => {
-  const need = { vcpus: 384, name: "Spot Instance Requests of newer P instances", code: undefined };
+  const undocumented = need("Spot Instance Requests of newer P instances", undefined, 384);
 
-  expect(await check({}, { of: [need] })).toEqual({
+  expect(await check({}, { of: [undocumented] })).toEqual({
     findings: [],
     leftOut: [{ what: "quota Spot Instance Requests of newer P instances", why: "AWS does not document its code" }],
   });
 });
 
+test("a quota of another service is asked of that service", async () => {
+  const vpcs: QuotaNeed = { ...need("VPCs per Region", "L-F678F1CE", 6), service: "vpc", unit: "VPCs", reason: "why" };
+
+  const { findings } = await check({ "vpc/L-F678F1CE": 5, "ec2/L-F678F1CE": 9 }, { of: [vpcs] });
+
+  expect(findings).toMatchObject([
+    { missing: "it is 5 VPCs, and why", todo: expect.stringContaining(" --service-code vpc --quota-code L-F678F1CE ") },
+  ]);
+});
+
 test("quotas of another account than the stage's are left out", async () => {
   for (const [name, value] of Object.entries(await startSts("111122223333"))) vi.stubEnv(name, value);
 
-  const { findings, leftOut } = await check({ "L-417A185B": 0 }, { settings: { DEPLOY_ACCOUNT: "444455556666" } });
+  const { findings, leftOut } = await check({ "ec2/L-417A185B": 0 }, { settings: { DEPLOY_ACCOUNT: "444455556666" } });
 
   const why = "the AWS credentials are of account 111122223333, and the stage is deployed to 444455556666";
   expect(findings).toEqual([]);

@@ -4,31 +4,42 @@ import { jsonLog } from "../../packages/aws/log.ts";
 import { type AwsService, AwsServiceError, callService } from "../../packages/aws/service-call.ts";
 import type { ClusterReport } from "../../packages/core/ports/cluster-report.ts";
 import { type Environment, findClientOfAccount } from "./aws-client.ts";
-import type { VcpuNeed } from "./planned-machines.ts";
+
+/** A quota, and the least value that suffices. */
+export interface QuotaNeed {
+  readonly service: "ec2" | "eks" | "vpc";
+  readonly name: string;
+  /** Undefined if AWS does not document the quota. */
+  readonly code: string | undefined;
+  readonly least: number;
+  readonly unit: string;
+  /** Says what needs it, after "it is 5 VPCs, and". */
+  readonly reason: string;
+}
 
 interface Quotas {
   readonly region: string;
-  /** Returns the value of a quota of EC2 by its code. Throws `AwsServiceError`. */
-  find(code: string): Promise<number>;
+  /** Returns the value of a service's quota by its code. Throws `AwsServiceError`. */
+  find(service: string, code: string): Promise<number>;
 }
 
-/** Returns the quotas of EC2 that are too small for a new cluster at its most. */
-export async function checkQuotas(needs: readonly VcpuNeed[], environment: Environment): Promise<ClusterReport> {
+/** Returns the quotas that are too small for a new cluster. */
+export async function checkQuotas(needs: readonly QuotaNeed[], environment: Environment): Promise<ClusterReport> {
   const quotas = await openQuotas(environment);
   if (typeof quotas === "string") return { findings: [], leftOut: needs.map((need) => leaveOut(need, quotas)) };
   return joinReports(await Promise.all(needs.map((need) => checkQuota(need, quotas))));
 }
 
-async function checkQuota(need: VcpuNeed, quotas: Quotas): Promise<ClusterReport> {
-  const { vcpus, name, code } = need;
+async function checkQuota(need: QuotaNeed, quotas: Quotas): Promise<ClusterReport> {
+  const { service, name, code, least, unit, reason } = need;
   if (code === undefined) return { findings: [], leftOut: [leaveOut(need, "AWS does not document its code")] };
   try {
-    const found = await quotas.find(code);
-    if (found >= vcpus) return { findings: [], leftOut: [] };
-    const missing = `it is ${found} vCPUs, and the groups of this stage need ${vcpus} at their most`;
+    const found = await quotas.find(service, code);
+    if (found >= least) return { findings: [], leftOut: [] };
+    const missing = `it is ${found} ${unit}, and ${reason}`;
     const right = "As an identity with servicequotas:RequestServiceQuotaIncrease";
-    const call = `aws service-quotas request-service-quota-increase --region ${quotas.region} --service-code ec2`;
-    const todo = `${right}: ${call} --quota-code ${code} --desired-value ${vcpus}`;
+    const call = `aws service-quotas request-service-quota-increase --region ${quotas.region}`;
+    const todo = `${right}: ${call} --service-code ${service} --quota-code ${code} --desired-value ${least}`;
     return { findings: [{ what: `quota ${name}`, missing, todo }], leftOut: [] };
   } catch (error) {
     const why = error instanceof AwsServiceError ? error.name : "no answer";
@@ -36,7 +47,7 @@ async function checkQuota(need: VcpuNeed, quotas: Quotas): Promise<ClusterReport
   }
 }
 
-function leaveOut({ name }: VcpuNeed, why: string) {
+function leaveOut({ name }: QuotaNeed, why: string) {
   return { what: `quota ${name}`, why };
 }
 
@@ -56,18 +67,18 @@ async function openQuotas(environment: Environment): Promise<Quotas | string> {
   const service = { name: "servicequotas", region, url, credentials, log };
   return {
     region,
-    find: (code) =>
-      findQuota(service, "GetServiceQuota", code).catch((error: unknown) => {
+    find: (ServiceCode, QuotaCode) =>
+      findQuota(service, "GetServiceQuota", { ServiceCode, QuotaCode }).catch((error: unknown) => {
         // An account has no value of its own for a quota that was never changed there.
         if (!(error instanceof AwsServiceError) || error.name !== "NoSuchResourceException") throw error;
-        return findQuota(service, "GetAWSDefaultServiceQuota", code);
+        return findQuota(service, "GetAWSDefaultServiceQuota", { ServiceCode, QuotaCode });
       }),
   };
 }
 
-async function findQuota(service: AwsService, name: string, QuotaCode: string): Promise<number> {
+async function findQuota(service: AwsService, name: string, quota: object): Promise<number> {
   const headers = { "content-type": "application/x-amz-json-1.1", "x-amz-target": `ServiceQuotasV20190624.${name}` };
-  const body = JSON.stringify({ ServiceCode: "ec2", QuotaCode });
+  const body = JSON.stringify(quota);
   const answer = await callService(service, { name, method: "POST", path: "/", headers, body });
   return (JSON.parse(Buffer.from(answer).toString()) as QuotaAnswer).Quota.Value;
 }

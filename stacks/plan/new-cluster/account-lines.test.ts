@@ -1,9 +1,11 @@
+import type { Cluster } from "@aws-sdk/client-eks";
 import { afterEach, expect, test, vi } from "vitest";
 import { newClusterSettings } from "#tests/synthesis/new-cluster-settings.ts";
 import functionsFile from "../../../functions.json" with { type: "json" };
 import { KUBERNETES_VERSION } from "../../cluster/settings.ts";
 import type { FunctionsFile } from "../../compute/functions-file.ts";
 import { readStage } from "../../stage.ts";
+import { startQuotas } from "../quota-fixture.ts";
 import { accountLines } from "./account-lines.ts";
 import { makesOwnCluster } from "./check-new-cluster.ts";
 import { answerOfferings, startEc2 } from "./ec2-fixture.ts";
@@ -13,22 +15,35 @@ afterEach(() => vi.unstubAllEnvs());
 
 const group = { name: "cpu", type: "c7i.8xlarge", max: 1, zones: ["us-east-1a"] };
 
-async function print(clusters: readonly object[]) {
+/** Prints the plan of an account with these clusters, and with a quota of so many. */
+async function print(clusters: readonly Cluster[], most = 100) {
   const zones = ["us-east-1a", "us-east-1b"];
-  const ec2 = await startEc2(answerOfferings({ "m7i.large": zones, "c7i.8xlarge": zones }));
+  const ec2 = await startEc2({
+    ...answerOfferings({ "m7i.large": zones, "c7i.8xlarge": zones }),
+    DescribeVpcs: () => ({ vpcSet: [] }),
+    DescribeAddresses: () => ({ addressesSet: [] }),
+  });
+  const values = { "ec2/L-1216C47A": 38, "vpc/L-F678F1CE": 5, "ec2/L-0263D0A3": 5, "eks/L-1194D53C": most };
+  const { AWS_ENDPOINT_URL_SERVICE_QUOTAS } = await startQuotas({ values });
   for (const [name, value] of Object.entries({ ...ec2, ...(await startEks(clusters)) })) vi.stubEnv(name, value);
   const stage = readStage("dev", { ...newClusterSettings, EKS_NODE_GROUPS: JSON.stringify([group]) });
   if (!makesOwnCluster(stage)) throw new Error("The stage makes no cluster");
-  // Service Quotas is at a port that refuses all.
-  const environment = { AWS_REGION: "us-east-1", AWS_ENDPOINT_URL_SERVICE_QUOTAS: "http://127.0.0.1:1" };
+  const environment = { AWS_REGION: "us-east-1", AWS_ENDPOINT_URL_SERVICE_QUOTAS };
   return (await accountLines(stage, functionsFile as FunctionsFile, environment)).join("\n");
 }
 
 test("the plan of a stage without a cluster says nothing of one", async () => {
-  const text = await print([]);
+  expect(await print([])).toBe(
+    "The account's answers about the new cluster:\n  Nothing is missing of what was checked.",
+  );
+});
 
-  expect(text).toContain("The account's answers about the new cluster:\n  Nothing is missing of what was checked.\n");
-  expect(text).not.toContain("berth-dev");
+test("the plan of a stage without a cluster says that the account has no room for one", async () => {
+  const text = await print([{ name: "gpus" }], 1);
+
+  expect(text).toContain(
+    "\n  MISSING: quota Clusters: it is 1 clusters, and this stage makes 1 more than the 1 that exist.\n",
+  );
 });
 
 test("the plan of a stage that has made its cluster says its version, and what it lacks", async () => {

@@ -5,6 +5,7 @@ import { clusterLines, findClusterNeeds, findEksClient, findingLines } from "../
 import { findVcpuNeeds } from "../planned-machines.ts";
 import { checkQuotas } from "../quota-check.ts";
 import { type ClusterStage, checkNewCluster } from "./check-new-cluster.ts";
+import { findCountedNeeds } from "./counted-needs.ts";
 import { type Existing, isOfStage, readExisting, versionLines } from "./existing-cluster.ts";
 
 /** Returns the lines of a plan that need the account: what a new cluster lacks there, and what exists of it. */
@@ -15,11 +16,13 @@ export async function accountLines(
 ): Promise<string[]> {
   const existing = await readExisting(stage, environment);
   const reports = await checkNewCluster(stage, environment, existing);
-  const needs = findVcpuNeeds(stage.newCluster);
-  const report = joinReports([...reports, await checkQuotas(needs, environment)]);
+  const counted = await findCountedNeeds(stage, environment);
+  const needs = [...findVcpuNeeds(stage.newCluster), ...counted.needs];
+  const quotas = await checkQuotas(needs, environment);
+  const report = joinReports([...reports, quotas, { findings: [], leftOut: counted.leftOut }]);
   return [
     "The account's answers about the new cluster:",
-    ...findingLines(report, reports.length + needs.length),
+    ...findingLines(report, reports.length + needs.length + counted.leftOut.length),
     ...(await existingLines(stage, existing, functions, environment)),
   ];
 }

@@ -1,8 +1,9 @@
+import type { Cluster } from "@aws-sdk/client-eks";
 import { onTestFinished } from "vitest";
 import { type FakeAnswer, fakeKey, startFakeService } from "#tests/aws/fake-service.ts";
 
 /** Starts an EKS with these clusters. Returns the environment of its clients. */
-export async function startEks(clusters: readonly object[]) {
+export async function startEks(clusters: readonly Cluster[]) {
   const refuse = (code: string, status: number): FakeAnswer => ({
     status,
     headers: { "x-amzn-errortype": code },
@@ -12,7 +13,9 @@ export async function startEks(clusters: readonly object[]) {
     "eks",
     (code) => refuse(code, 403),
     ({ path }) => {
-      const cluster = clusters.find((each) => "name" in each && path === `/clusters/${each.name}`);
+      if (path === "/clusters")
+        return { status: 200, body: JSON.stringify({ clusters: clusters.map(({ name }) => name) }) };
+      const cluster = clusters.find(({ name }) => path === `/clusters/${name}`);
       return cluster ? { status: 200, body: JSON.stringify({ cluster }) } : refuse("ResourceNotFoundException", 404);
     },
   );

@@ -1,3 +1,4 @@
+import type { Cluster } from "@aws-sdk/client-eks";
 import { afterEach, expect, test, vi } from "vitest";
 import { KUBERNETES_VERSION } from "../../cluster/settings.ts";
 import { startEks } from "./eks-fixture.ts";
@@ -10,7 +11,7 @@ const versionBefore = (upgrades: number) => `1.${(minor ?? 0) - upgrades}`;
 
 afterEach(() => vi.unstubAllEnvs());
 
-async function check(clusters: readonly object[], more = {}) {
+async function check(clusters: readonly Cluster[], more = {}) {
   for (const [name, value] of Object.entries({ ...(await startEks(clusters)), ...more })) vi.stubEnv(name, value);
   return checkExisting(await readExisting(stage, { AWS_REGION: "us-east-1" }), stage);
 }

@@ -18,9 +18,13 @@ export function readExisting({ eksCluster }: Named, environment: Environment): P
   return askEks(environment, (eks) => findCluster(eks, eksCluster, AbortSignal.timeout(MOST_MS)));
 }
 
+export function isOfStage({ tags = {} }: Cluster, stage: Named): boolean {
+  return hasTagsOfStage(tags, stage);
+}
+
 /** SST tags all resources of a stage. */
-export function isOfStage({ tags }: Cluster, { name }: Named): boolean {
-  return tags?.["sst:app"] === "berth" && tags["sst:stage"] === name;
+export function hasTagsOfStage(tags: Readonly<Record<string, string>>, { name }: Pick<Stage, "name">): boolean {
+  return tags["sst:app"] === "berth" && tags["sst:stage"] === name;
 }
 
 /** Finds a cluster that the deployment can neither create nor upgrade. */
