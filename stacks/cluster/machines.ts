@@ -3,11 +3,9 @@ import { countEfaInterfaces, EFA_RESOURCE } from "./efa.ts";
 import { makeEfaArgs } from "./efa-template.ts";
 import type { ClusterNetwork } from "./network.ts";
 import type { AmiType, NodeGroup } from "./node-group-schema.ts";
-import { chooseAmi, getType, SYSTEM_MACHINES, SYSTEM_TYPE } from "./node-groups.ts";
+import { chooseAmi, getType, SYSTEM_DISK_GB, SYSTEM_MACHINES, SYSTEM_TYPE } from "./node-groups.ts";
 
 type Text = $util.Input<string>;
-
-const SYSTEM_DISK_GB = 50;
 
 export interface MachineParts {
   /** Machines are created after it. */

@@ -10,6 +10,7 @@ const EXAMPLE = '[{"name":"h100","type":"p5.48xlarge","max":2,"zones":["us-east-
 export const SYSTEM_TYPE = "m7i.large";
 /** DNS, the driver of disks and others run twice, on two machines. */
 export const SYSTEM_MACHINES = { minSize: 2, maxSize: 3 } as const;
+export const SYSTEM_DISK_GB = 50;
 
 /** Types that Capacity Blocks have (Amazon EC2 User Guide, "Capacity Blocks for ML", prerequisites). */
 const BLOCK_TYPE = /^(p4de?|p5(e|en)?|p6-b[23]00)\./;

@@ -14,16 +14,23 @@ function plan(name: string, more: Readonly<Record<string, string>> = {}): string
 }
 
 test("the plan says what a cluster costs by the hour, at its least and at its most", () => {
-  expect(plan("dev").slice(0, 9)).toEqual([
+  const disk = (gb: number) => `a disk of ${gb} GB for each (gp3), at $0.08 for each GB a month`;
+
+  expect(plan("dev").slice(0, 14)).toEqual([
     "EKS_CLUSTER=new: this stage makes the cluster berth-dev with Kubernetes 1.35. An hour of it",
     `by the list prices of us-east-1 on ${prices.date}:`,
     "$0.10 | the control plane",
     "$0.05 | 1 NAT gateway (EKS_ZONES), and $0.045 for each GB",
     "$0.202 to $0.302 | the cluster's own pods: 2 to 3 × m7i.large",
+    `$0.011 to $0.016 | ${disk(50)}`,
     "$0.00 to $110.08 | group h100 with EFA in us-east-1a, us-east-1b (EKS_NODE_GROUPS): 0 to 2 × p5.48xlarge",
+    `$0.00 to $0.219 | ${disk(1000)}`,
     "spot price | group a10g in us-east-1a, us-east-1b (EKS_NODE_GROUPS): 2 to 6 × g5.12xlarge",
+    `$0.044 to $0.132 | ${disk(200)}`,
     "paid before | group block with EFA in us-east-1b (EKS_NODE_GROUPS): 0 to 4 × p5e.48xlarge",
+    `$0.00 to $0.088 | ${disk(200)}`,
     "as reserved | group a100 in us-east-1a (EKS_NODE_GROUPS): 0 to 1 × p4d.24xlarge",
+    `$0.00 to $0.022 | ${disk(200)}`,
   ]);
 });
 

@@ -11,6 +11,8 @@ export interface HourPrices {
   /** A NAT gateway. A GB through it costs as much. */
   readonly nat: number;
   readonly publicAddress: number;
+  /** A GB of a gp3 volume with the throughput that is included, a month. */
+  readonly diskGbMonth: number;
   /** On demand, by instance type. */
   readonly machines: Readonly<Record<string, number>>;
 }
@@ -30,9 +32,9 @@ export function newClusterLines(
     `by the list prices of ${listed} on ${date}${differ}:`,
     costLine(prices.controlPlane, prices.controlPlane, "the control plane"),
     ...natLines(stage, wanted, prices),
-    ...machines.map((each) => machineLine(each, prices)),
+    ...machines.flatMap((each) => [machineLine(each, prices), diskLine(each, prices)]),
     ...unpricedLines(machines, prices),
-    "Each machine has its disk beside that. The least is paid also while no job runs.",
+    "The least is paid also while no job runs.",
     ...(wanted.isProtected
       ? ["EKS_PROTECT: neither a deployment nor `sst remove` removes the cluster or a group of it."]
       : []),
@@ -51,6 +53,16 @@ function machineLine({ what, type, least, most, bought }: Machines, { machines }
   const subject = `${what}: ${least} to ${most} × ${type}`;
   if (usd !== undefined) return costLine(least * usd, most * usd, subject);
   return `  ${notKnown[bought].padStart(WIDTH)}  ${subject}`;
+}
+
+/** AWS's price lists count a month as 730 hours. */
+const HOURS_OF_MONTH = 730;
+
+/** The disk exists as long as its machine. */
+function diskLine({ least, most, diskGb }: Machines, { diskGbMonth }: HourPrices): string {
+  const usd = (diskGb * diskGbMonth) / HOURS_OF_MONTH;
+  const subject = `  a disk of ${diskGb} GB for each (gp3), at $${diskGbMonth} for each GB a month`;
+  return costLine(least * usd, most * usd, subject);
 }
 
 const notKnown: Readonly<Record<Bought, string>> = {

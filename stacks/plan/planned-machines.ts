@@ -1,5 +1,5 @@
 import type { NodeGroup } from "../cluster/node-group-schema.ts";
-import { getType, SYSTEM_MACHINES, SYSTEM_TYPE } from "../cluster/node-groups.ts";
+import { getType, SYSTEM_DISK_GB, SYSTEM_MACHINES, SYSTEM_TYPE } from "../cluster/node-groups.ts";
 import type { NewCluster } from "../cluster/settings.ts";
 import type { QuotaNeed } from "./quota-check.ts";
 
@@ -8,6 +8,8 @@ export interface Machines {
   readonly what: string;
   readonly type: string;
   readonly vcpus: number;
+  /** Disk of each machine. */
+  readonly diskGb: number;
   readonly least: number;
   readonly most: number;
   readonly bought: Bought;
@@ -21,6 +23,7 @@ export function listMachines({ groups }: NewCluster): Machines[] {
     what: "the cluster's own pods",
     type: SYSTEM_TYPE,
     vcpus: 2,
+    diskGb: SYSTEM_DISK_GB,
     least,
     most,
     bought: "on demand",
@@ -29,11 +32,12 @@ export function listMachines({ groups }: NewCluster): Machines[] {
 }
 
 function toMachines(group: NodeGroup): Machines {
-  const { name, type, min, max, zones, efa } = group;
+  const { name, type, min, max, zones, efa, diskGb } = group;
   return {
     what: `group ${name}${efa ? " with EFA" : ""} in ${zones.join(", ")} (EKS_NODE_GROUPS)`,
     type,
     vcpus: getType(type).vcpus,
+    diskGb,
     least: min * zones.length,
     most: max * zones.length,
     bought: howBought(group),
