@@ -18,6 +18,12 @@ const MOST_MACHINES = 450;
 const MOST_DISK_GB = 16_384;
 
 export const ZONE = /^[a-z]{2}(-[a-z]+)+-\d[a-f]$/;
+/** Names of machine types in EC2. */
+export const TYPE_NAME = /^[a-z0-9-]+\.(medium|large|\d*xlarge|metal(-\d+xl)?)$/;
+const MachineType = z
+  .enum(instanceTypeNames)
+  .describe("machine type of the group: one of Berth's, or of MACHINE_TYPES");
+
 const reservation = (noun: string) =>
   z
     .string()
@@ -31,7 +37,7 @@ const NodeGroup = z.strictObject({
     // With a zone it is the name of a node group, which has at most 63 characters.
     .regex(/^(?!system$)[a-z]([a-z0-9-]{0,30}[a-z0-9])?$/, "must be 1 to 32 of a-z, 0-9 and -, but not system")
     .describe("name of the group. Each zone gets a node group <name>-<zone>"),
-  type: z.enum(instanceTypeNames).describe("machine type of the group"),
+  type: MachineType,
   min: z.int().min(0).max(MOST_MACHINES).default(0).describe("machines in each zone that always run"),
   max: z.int().min(1).max(MOST_MACHINES).describe("most machines in each zone"),
   zones: z.array(z.string().regex(ZONE, "must be zones like us-east-1a")).min(1).max(6),
@@ -49,9 +55,17 @@ export type NodeGroup = z.output<typeof NodeGroup>;
 
 export const NodeGroups = z.array(NodeGroup).min(1);
 
-/** Returns the JSON schema of EKS_NODE_GROUPS, for editors. */
+/** Returns the JSON schema of EKS_NODE_GROUPS, for editors. It does not know which types MACHINE_TYPES of a stage adds. */
 export function nodeGroupsSchema(): object {
   const title = "EKS_NODE_GROUPS, the machines of a stage's own cluster";
-  const schema = z.toJSONSchema(NodeGroups, { io: "input" });
+  const schema = z.toJSONSchema(NodeGroups, {
+    io: "input",
+    override: ({ zodSchema, jsonSchema }) => {
+      if (zodSchema !== MachineType) return;
+      const { enum: names = [] } = jsonSchema;
+      delete jsonSchema.enum;
+      jsonSchema.anyOf = [{ enum: names }, { pattern: TYPE_NAME.source }];
+    },
+  });
   return { $schema: "https://json-schema.org/draft/2020-12/schema", title, ...schema };
 }

@@ -1,6 +1,6 @@
 import { findInstanceType, gpuResource, type InstanceType } from "#core/fleet.ts";
 import { countEfaInterfaces } from "./efa.ts";
-import { type AmiType, type NodeGroup, NodeGroups } from "./node-group-schema.ts";
+import { type AmiType, type NodeGroup, NodeGroups, TYPE_NAME } from "./node-group-schema.ts";
 
 /** EKS allows 30 managed node groups in a cluster ("View and manage Amazon EKS service quotas"). One is the system's. */
 const MOST_GROUPS = 30;
@@ -73,8 +73,7 @@ function findContradictions(group: NodeGroup, zones: readonly string[]): string[
 
 /** The cluster gets only NVIDIA's driver and device plugin, and no MIG. */
 function findResourceProblem(type: InstanceType): string[] {
-  if (!/^[a-z0-9-]+\.(medium|large|\d*xlarge|metal(-\d+xl)?)$/.test(type.name))
-    return [`has type ${type.name}, which is no name of EC2`];
+  if (!TYPE_NAME.test(type.name)) return [`has type ${type.name}, which is no name of EC2`];
   if (type.gpus > 0 && isArm(type)) return [`has type ${type.name}: AMIs of EKS for ARM have no driver of NVIDIA`];
   const resource = gpuResource(type);
   if (resource === "nvidia.com/gpu") return [];
