@@ -114,6 +114,7 @@ test.each<[problem: string, more: Readonly<Record<string, string>>]>([
   ["EKS_ZONES has us-east-1a, us-east-1b, which is not in the region eu-west-1", { AWS_REGION: "eu-west-1" }],
   ["EKS_PROTECT must be 0 or 1", { EKS_PROTECT: "no" }],
   ["VPC_SUBNETS must be ids", { VPC_SUBNETS: "vpc-1" }],
+  ["VPC_SUBNETS needs a subnet in each zone of EKS_ZONES", { VPC_SUBNETS: "subnet-1" }],
   ["EKS_ACCESS must be public or private", { EKS_ACCESS: "both" }],
   ["EKS_CLUSTER=new makes EKS_ENDPOINT: remove it", { EKS_ENDPOINT: "https://eks.example" }],
   ["EKS_CLUSTER=new makes VPC_SECURITY_GROUPS: remove it", { VPC_SECURITY_GROUPS: "sg-1" }],

@@ -60,7 +60,7 @@ const ofExistingCluster = ["EKS_ENDPOINT", "EKS_CA", "VPC_SECURITY_GROUPS"];
 /** Returns a line for each setting that a new cluster lacks, that contradicts another, or that has no effect. */
 export function newClusterProblems(environment: Environment): string[] {
   if (!makesCluster(environment)) return ofNewCluster.flatMap((name) => (environment[name] ? [needsNew(name)] : []));
-  const { EKS_NODE_GROUPS, EKS_PROTECT, VPC_SUBNETS = "" } = environment;
+  const { EKS_NODE_GROUPS, EKS_PROTECT } = environment;
   return [
     ...ofExistingCluster
       .filter((name) => environment[name])
@@ -70,10 +70,16 @@ export function newClusterProblems(environment: Environment): string[] {
       ? readGroups(environment).problems
       : ["  EKS_CLUSTER=new needs EKS_NODE_GROUPS: no job runs without"]),
     ...(["", "0", "1"].includes(EKS_PROTECT ?? "") ? [] : ["  EKS_PROTECT must be 0 or 1"]),
-    ...(/^(subnet-[0-9a-f]+(,|$))*$/.test(VPC_SUBNETS)
-      ? []
-      : ["  VPC_SUBNETS must be ids like subnet-0a1b,subnet-2c3d"]),
+    ...subnetProblems(environment),
   ];
+}
+
+function subnetProblems(environment: Environment): string[] {
+  const { VPC_SUBNETS = "" } = environment;
+  if (!/^(subnet-[0-9a-f]+(,|$))*$/.test(VPC_SUBNETS))
+    return ["  VPC_SUBNETS must be ids like subnet-0a1b,subnet-2c3d"];
+  const isEnough = VPC_SUBNETS === "" || VPC_SUBNETS.split(",").length >= readZones(environment).length;
+  return isEnough ? [] : ["  VPC_SUBNETS needs a subnet in each zone of EKS_ZONES"];
 }
 
 function needsNew(name: string): string {

@@ -93,6 +93,8 @@ export function answerCall(token: string, inputs: Inputs): Record<string, unknow
         endpoint: CLUSTER_ADDRESS.EKS_ENDPOINT,
         certificateAuthorities: [{ data: CLUSTER_ADDRESS.EKS_CA }],
       };
+    case "aws:ec2/getSubnet:getSubnet":
+      return { id: inputs.id, vpcId: "vpc-1", availabilityZone: chooseZone(String(inputs.id)) };
     case "aws:eks/getAddonVersion:getAddonVersion":
       return { version: `default for ${inputs.kubernetesVersion}` };
     case "aws:ec2/getSubnet:getSubnet":
@@ -103,6 +105,13 @@ export function answerCall(token: string, inputs: Inputs): Record<string, unknow
     default:
       throw new Error(`The fake cloud does not know the call ${token}`);
   }
+}
+
+/** Spreads VPC_SUBNETS over EKS_ZONES, because only AWS knows the zone of each. */
+function chooseZone(subnet: string): string | undefined {
+  const { EKS_ZONES = "", VPC_SUBNETS = "" } = process.env;
+  const zones = EKS_ZONES.split(",").map((zone) => zone.trim());
+  return zones[VPC_SUBNETS.split(",").indexOf(subnet) % zones.length];
 }
 
 interface GivenStatement {

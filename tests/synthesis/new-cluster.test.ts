@@ -31,6 +31,21 @@ test.each(Object.keys(all))("%s are as expected", (name) => {
   expect(all[name]?.(resources, functions)).toEqual([]);
 });
 
+test("a stage with VPC_SUBNETS makes no network, and puts each group into the subnets of its zone", async () => {
+  const VPC_SUBNETS = "subnet-1,subnet-2,subnet-3";
+  const inSubnets = await synthesizeCluster("own-subnets", { ...newClusterSettings, VPC_SUBNETS });
+
+  const network = /^aws:ec2\/(vpc|subnet|routeTable|natGateway|eip|internetGateway|vpcEndpoint):/;
+  expect(inSubnets.filter(({ type, read: result }) => network.test(type) && !result)).toEqual([]);
+  const [cluster] = ofType(inSubnets, "aws:eks/cluster:Cluster");
+  expect(cluster?.inputs.vpcConfig.subnetIds.toSorted()).toEqual(["subnet-1", "subnet-2", "subnet-3"]);
+  const groups = ofType(inSubnets, "aws:eks/nodeGroup:NodeGroup").filter(({ name }) => name.startsWith("Cluster-h100-"));
+  expect(groups.map(({ name, inputs }) => [name, inputs.subnetIds])).toEqual([
+    ["Cluster-h100-us-east-1a", ["subnet-1", "subnet-3"]],
+    ["Cluster-h100-us-east-1b", ["subnet-2"]],
+  ]);
+});
+
 test("a deployer with both policies may call each service, attach AWS's policies, and pass the cluster's roles", () => {
   const statements = [...policyOfStage.Statement, ...policyOfCluster.Statement];
   const allowed = new Set(statements.flatMap(({ Action }) => Action).map((action) => action.split(":")[0]));
