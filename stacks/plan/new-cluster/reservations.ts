@@ -27,7 +27,7 @@ function getId({ reservation, capacityBlock }: NodeGroup): string | undefined {
   return capacityBlock ?? reservation;
 }
 
-/** Lists all of the account. A call with ids fails as a whole if one of them is gone. */
+/** Lists all reservations of the account. A call with ids fails as a whole if one of them is gone. */
 async function listReservations(client: EC2Client): Promise<ReadonlyMap<string, CapacityReservation>> {
   const found = new Map<string, CapacityReservation>();
   for await (const { CapacityReservations = [] } of paginateDescribeCapacityReservations({ client }, {}))
@@ -54,10 +54,9 @@ const unknown: Problem = {
 };
 
 function listProblems({ type, zones, capacityBlock }: NodeGroup, found: CapacityReservation): Problem[] {
-  const { State = "", EndDate, InstanceType, AvailabilityZone, ReservationType } = found;
+  const { State = "", EndDate, InstanceType = type, AvailabilityZone: zone = "", ReservationType } = found;
   const isBlock = ReservationType === "capacity-block";
-  const has = { type: InstanceType ?? type, zone: AvailabilityZone ?? "" };
-  const elsewhere = has.zone !== "" && !zones.includes(has.zone);
+  const isElsewhere = zone !== "" && !zones.includes(zone);
   return [
     ...(OVER.includes(State) ? [{ missing: `it is over: its state is ${State}`, todo: OTHER }] : []),
     ...(EndDate && EndDate.getTime() <= Date.now()
@@ -65,7 +64,9 @@ function listProblems({ type, zones, capacityBlock }: NodeGroup, found: Capacity
       : []),
     ...(isBlock && !capacityBlock ? [{ missing: "it is a Capacity Block", todo: "Name it as capacityBlock" }] : []),
     ...(!isBlock && capacityBlock ? [{ missing: "it is no Capacity Block", todo: "Name it as reservation" }] : []),
-    ...(has.type === type ? [] : [{ missing: `it has machines of ${has.type}, and the group ${type}`, todo: OTHER }]),
-    ...(elsewhere ? [{ missing: `it is in ${has.zone}, and the group in ${zones.join(", ")}`, todo: OTHER }] : []),
+    ...(InstanceType === type
+      ? []
+      : [{ missing: `it has machines of ${InstanceType}, and the group ${type}`, todo: OTHER }]),
+    ...(isElsewhere ? [{ missing: `it is in ${zone}, and the group in ${zones.join(", ")}`, todo: OTHER }] : []),
   ];
 }
