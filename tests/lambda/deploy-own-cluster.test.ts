@@ -2,7 +2,7 @@ import { parseEnv } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startSts } from "#local/identity/sts.ts";
 import { addSst, makeStageFolder, runIn } from "../../scripts/cluster/stage-fixture.ts";
-import { startOfferings } from "../../stacks/plan/ec2-fixture.ts";
+import { answerOfferings, startEc2 } from "../../stacks/plan/new-cluster/ec2-fixture.ts";
 import { fakeKey } from "../aws/fake-service.ts";
 import { binaryPath, isThere } from "../cluster/binary.ts";
 import { type Cluster, startCluster } from "../cluster/cluster.ts";
@@ -41,7 +41,7 @@ async function run(script: "apply" | "check" | "deploy", more: readonly string[]
   await addSst(folder, 0);
   const { accessKeyId, secretAccessKey, sessionToken } = changes.key ?? deployerKey;
   return runIn(folder, script, ["--stage", stage, ...more], {
-    ...(await startOfferings(offered)),
+    ...(await startEc2(answerOfferings(offered))),
     AWS_ENDPOINT_URL_EKS: eks.endpoint,
     AWS_ENDPOINT_URL_STS: sts.endpoint,
     AWS_ACCESS_KEY_ID: accessKeyId,

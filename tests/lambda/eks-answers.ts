@@ -24,6 +24,8 @@ export function describeCluster(
     name,
     arn: `arn:aws:eks:${REGION}:${ACCOUNT}:cluster/${name}`,
     status: "ACTIVE",
+    version: inputs?.version,
+    tags: tagsOfStage(name),
     endpoint: url,
     certificateAuthority: { data: Buffer.from(ca).toString("base64") },
     accessConfig: inputs?.accessConfig,
@@ -52,8 +54,13 @@ export function describeCluster(
   };
 }
 
-/** Pulumi appends a suffix to the names of roles, and SST tags all resources. Synthesis does neither. */
+/** Pulumi appends a suffix to the names of roles. Synthesis does not. */
 function describeEntry({ inputs }: Resource, cluster: string) {
-  const tags = { "sst:app": "berth", "sst:stage": cluster.replace(/^berth-/, "") };
-  return { principalArn: `${inputs.principalArn}-0a1b2c3`, kubernetesGroups: inputs.kubernetesGroups, tags };
+  const { principalArn, kubernetesGroups } = inputs;
+  return { principalArn: `${principalArn}-0a1b2c3`, kubernetesGroups, tags: tagsOfStage(cluster) };
+}
+
+/** SST tags all resources, by defaults of the provider that synthesis lacks. */
+function tagsOfStage(cluster: string): Readonly<Record<string, string>> {
+  return { "sst:app": "berth", "sst:stage": cluster.replace(/^berth-/, "") };
 }

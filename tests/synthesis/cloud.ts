@@ -93,13 +93,10 @@ export function answerCall(token: string, inputs: Inputs): Record<string, unknow
         endpoint: CLUSTER_ADDRESS.EKS_ENDPOINT,
         certificateAuthorities: [{ data: CLUSTER_ADDRESS.EKS_CA }],
       };
-    case "aws:ec2/getSubnet:getSubnet":
-      return { id: inputs.id, vpcId: "vpc-1", availabilityZone: chooseZone(String(inputs.id)) };
     case "aws:eks/getAddonVersion:getAddonVersion":
       return { version: `default for ${inputs.kubernetesVersion}` };
     case "aws:ec2/getSubnet:getSubnet":
-      // The id ends with the letter of the zone.
-      return { id: inputs.id, vpcId: "vpc-operator", availabilityZone: `${REGION}${String(inputs.id).slice(-1)}` };
+      return { id: inputs.id, vpcId: "vpc-operator", availabilityZone: chooseZone(String(inputs.id)) };
     case "aws:iam/getPolicyDocument:getPolicyDocument":
       return { json: JSON.stringify(buildDocument(inputs)), statements: inputs.statements };
     default:
@@ -107,8 +104,10 @@ export function answerCall(token: string, inputs: Inputs): Record<string, unknow
   }
 }
 
-/** Spreads VPC_SUBNETS over EKS_ZONES, because only AWS knows the zone of each. */
+/** Returns the zone that an id such as `subnet-1a` names. Other ids of VPC_SUBNETS are spread over EKS_ZONES. */
 function chooseZone(subnet: string): string | undefined {
+  const [, letter] = /^subnet-\d([a-z])$/.exec(subnet) ?? [];
+  if (letter !== undefined) return `${REGION}${letter}`;
   const { EKS_ZONES = "", VPC_SUBNETS = "" } = process.env;
   const zones = EKS_ZONES.split(",").map((zone) => zone.trim());
   return zones[VPC_SUBNETS.split(",").indexOf(subnet) % zones.length];

@@ -39,7 +39,9 @@ test("a stage with VPC_SUBNETS makes no network, and puts each group into the su
   expect(inSubnets.filter(({ type, read: result }) => network.test(type) && !result)).toEqual([]);
   const [cluster] = ofType(inSubnets, "aws:eks/cluster:Cluster");
   expect(cluster?.inputs.vpcConfig.subnetIds.toSorted()).toEqual(["subnet-1", "subnet-2", "subnet-3"]);
-  const groups = ofType(inSubnets, "aws:eks/nodeGroup:NodeGroup").filter(({ name }) => name.startsWith("Cluster-h100-"));
+  const groups = ofType(inSubnets, "aws:eks/nodeGroup:NodeGroup").filter(({ name }) =>
+    name.startsWith("Cluster-h100-"),
+  );
   expect(groups.map(({ name, inputs }) => [name, inputs.subnetIds])).toEqual([
     ["Cluster-h100-us-east-1a", ["subnet-1", "subnet-3"]],
     ["Cluster-h100-us-east-1b", ["subnet-2"]],

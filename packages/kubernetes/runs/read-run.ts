@@ -5,7 +5,7 @@ import { unlessForbidden } from "../client/forbidden.ts";
 import { formatJobName, getMachine, type RunId, readShares } from "../names.ts";
 import { holds, type Job, type Pod } from "../objects.ts";
 import type { Paths } from "../paths.ts";
-import { toMachineStatus } from "../status/machine-status.ts";
+import { isCommandRunning } from "../status/machine-status.ts";
 import type { KnownPods } from "../watch/run-caches.ts";
 import { type SharedLists, sharedLists } from "../watch/shared-lists.ts";
 import { type RunObjects, wasBound } from "./bound-nodes.ts";
@@ -119,10 +119,8 @@ export async function findLivingPod(place: ClusterContext, id: RunId): Promise<P
     jobs: [job],
     pods,
   } = await readRun(place, id);
-  const pod = pods.find(
-    (pod) => getMachine(pod) === 0 && pod.metadata.deletionTimestamp === undefined && toMachineStatus(pod).started,
-  );
-  return job && isLiving(job) && pod && !toMachineStatus(pod).end ? pod : undefined;
+  const isFirst = (pod: Pod) => getMachine(pod) === 0 && pod.metadata.deletionTimestamp === undefined;
+  return job && isLiving(job) ? pods.find((pod) => isFirst(pod) && isCommandRunning(pod)) : undefined;
 }
 
 /** Reports whether a Job still runs. The API server accepts changes of an ended Job without effect. */

@@ -30,6 +30,12 @@ export function isTerminated({ spec }: Pod): boolean {
   return spec.activeDeadlineSeconds !== undefined;
 }
 
+/** Reports whether the command of a pod runs, as `toMachineStatus` shows by `started` without an `end`. */
+export function isCommandRunning(pod: Pod): boolean {
+  const isOver = pod.status?.phase === "Succeeded" || pod.status?.phase === "Failed";
+  return !isOver && findMainStatus(pod)?.state?.running !== undefined && (!isGated(pod) || hasBegun(pod));
+}
+
 type Seen = Omit<MachineStatus, "deleted">;
 
 function seen(pod: Pod): Seen {
