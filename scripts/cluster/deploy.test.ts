@@ -131,6 +131,23 @@ it("a name that another stage's cluster has is refused before anything is made",
   );
 });
 
+it("a reservation that is over only causes a warning once the stage has its cluster", async () => {
+  const reserved = { ...group, zones: ["eu-west-1b"], reservation: "cr-0123456789abcdef0" };
+  const folder = await makeStageFolder({ ...newCluster, EKS_NODE_GROUPS: JSON.stringify([reserved]) });
+  await addSst(folder, 7);
+  const over = { capacityReservationId: reserved.reservation, instanceType: "p5.48xlarge", state: "expired" };
+  const cluster = { name: "berth-dev", version: "1.35", tags: { "sst:app": "berth", "sst:stage": "dev" } };
+  const more = { DescribeCapacityReservations: () => ({ capacityReservationSet: [over] }) };
+  const aws = await startAws([cluster], more, { ...offered, "p5.48xlarge": ["eu-west-1b"] });
+
+  const { code, stdout, stderr } = await runIn(folder, "deploy", ["--stage", "dev"], aws);
+
+  expect([code, stdout]).toEqual([7, "sst deploy --stage dev\n"]);
+  expect(stderr).toContain(
+    "Warning: cr-0123456789abcdef0 of group h100 (EKS_NODE_GROUPS): it is over: its state is expired. ",
+  );
+});
+
 it("a reservation that is over is refused before anything is made", async () => {
   const reserved = { ...group, zones: ["eu-west-1b"], reservation: "cr-0123456789abcdef0" };
   const folder = await makeStageFolder({ ...newCluster, EKS_NODE_GROUPS: JSON.stringify([reserved]) });

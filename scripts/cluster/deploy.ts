@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { joinReports } from "#aws/cluster-check/findings.ts";
+import type { Finding } from "#core/ports/cluster-report.ts";
 import {
   type ClusterStage,
   checkNewCluster,
@@ -68,15 +69,17 @@ async function findWithoutCluster(name: string): Promise<string | undefined> {
 }
 
 async function refuseProblems(stage: ClusterStage, settings: Settings): Promise<void> {
-  const { findings, leftOut } = joinReports(await checkNewCluster(stage, { ...process.env, ...settings }));
-  const lines = findings.map(({ what, missing, todo }) => `  ${what}: ${missing}. ${todo}`);
-  const found = lines.join("\n");
+  const { refused, warned } = await checkNewCluster(stage, { ...process.env, ...settings });
+  const [{ findings, leftOut }, warnings] = [joinReports(refused), joinReports(warned)];
+  const toLine = ({ what, missing, todo }: Finding) => `${what}: ${missing}. ${todo}`;
+  const found = findings.map((finding) => `  ${toLine(finding)}`).join("\n");
   if (found && stage.newCluster.isProtected)
     throw new Error(`The cluster cannot be made or upgraded, and nothing was changed:\n${found}`);
   // This deployment ends the protection of what a failed first one made (docs/own-cluster.md).
   if (found)
     writeError(`EKS_PROTECT=0: the deployment goes on, although the cluster cannot be made as a whole:\n${found}`);
-  for (const { what, why } of leftOut) writeError(`Not checked: ${what}: ${why}.`);
+  for (const finding of warnings.findings) writeError(`Warning: ${toLine(finding)}`);
+  for (const { what, why } of [...leftOut, ...warnings.leftOut]) writeError(`Not checked: ${what}: ${why}.`);
 }
 
 interface ClusterOptions {

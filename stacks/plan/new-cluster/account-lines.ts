@@ -15,7 +15,8 @@ export async function accountLines(
   environment: Environment,
 ): Promise<string[]> {
   const existing = await readExisting(stage, environment);
-  const reports = await checkNewCluster(stage, environment, existing);
+  const { refused, warned } = await checkNewCluster(stage, environment, existing);
+  const reports = [...refused, ...warned];
   const counted = await findCountedNeeds(stage, environment);
   const needs = [...findVcpuNeeds(stage.newCluster), ...counted.needs];
   const quotas = await checkQuotas(needs, environment);

@@ -2,7 +2,7 @@ import type { ClusterReport } from "../../../packages/core/ports/cluster-report.
 import type { NewCluster } from "../../cluster/settings.ts";
 import type { Stage } from "../../stage.ts";
 import type { Environment } from "../aws-client.ts";
-import { checkExisting, type Existing, readExisting } from "./existing-cluster.ts";
+import { checkExisting, type Existing, isOfStage, readExisting } from "./existing-cluster.ts";
 import { checkZones } from "./offered-zones.ts";
 import { checkReservations, hasReservations } from "./reservations.ts";
 import { checkSubnets } from "./subnets.ts";
@@ -14,20 +14,30 @@ export function makesOwnCluster(stage: Stage): stage is ClusterStage {
   return stage.newCluster !== undefined;
 }
 
-/**
- * Returns the report of each check on what would stop a deployment half-way, when other parts of the cluster are made and
- * protected. `npm run deploy` refuses what they find.
- */
+export interface ClusterChecks {
+  /**
+   * The report of each check on what would stop a deployment half-way, when other parts of the cluster are made and
+   * protected. `npm run deploy` refuses what they find.
+   */
+  readonly refused: readonly ClusterReport[];
+  /** Reports on groups of a cluster that exists: a Capacity Block that is over stops no deployment of it. */
+  readonly warned: readonly ClusterReport[];
+}
+
 export async function checkNewCluster(
   stage: ClusterStage,
   environment: Environment,
   existing?: Existing,
-): Promise<ClusterReport[]> {
+): Promise<ClusterChecks> {
   const { newCluster } = stage;
-  return Promise.all([
-    checkExisting(existing ?? (await readExisting(stage, environment)), stage),
+  const found = existing ?? (await readExisting(stage, environment));
+  const isMade = "value" in found && found.value !== undefined && isOfStage(found.value, stage);
+  const reservations = hasReservations(newCluster) ? [checkReservations(newCluster, environment)] : [];
+  const refused = [
+    checkExisting(found, stage),
     checkZones(newCluster, environment),
-    ...(hasReservations(newCluster) ? [checkReservations(newCluster, environment)] : []),
+    ...(isMade ? [] : reservations),
     ...(newCluster.subnets ? [checkSubnets(newCluster.subnets, newCluster, environment)] : []),
-  ]);
+  ];
+  return { refused: await Promise.all(refused), warned: await Promise.all(isMade ? reservations : []) };
 }

@@ -118,6 +118,24 @@ test("subnets with only the endpoints that machines need are left out", async ()
   });
 });
 
+test("subnets with other routes out than a default route are left out", async () => {
+  const half = (destinationCidrBlock: string) => ({ ...nat, destinationCidrBlock });
+  const list = { destinationPrefixListId: "pl-1", transitGatewayId: "tgw-1", state: "active" };
+  const ofS3 = { destinationPrefixListId: "pl-2", gatewayId: "vpce-1", state: "active" };
+  const why = "it has no default route, and whether its other routes suffice is not known";
+
+  for (const routes of [[half("0.0.0.0/1"), half("128.0.0.0/1")], [list]]) {
+    expect(await check({ tables: [table(routes)] })).toEqual({
+      findings: [],
+      leftOut: [
+        { what: "subnet-1 (VPC_SUBNETS)", why },
+        { what: "subnet-2 (VPC_SUBNETS)", why },
+      ],
+    });
+  }
+  expect((await check({ tables: [table([ofS3])] })).findings).toHaveLength(2);
+});
+
 test.each([{ vpcEndpointType: "Gateway" }, { state: "failed" }, { vpcId: "vpc-2" }])(
   "an endpoint with %j counts as none",
   async (endpoint) => {

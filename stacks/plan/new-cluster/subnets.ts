@@ -93,11 +93,16 @@ function checkPlaces(ids: readonly string[], zones: readonly string[], subnets: 
 function checkWayOut(subnet: Subnet, { tables, endpoints }: Network, isPrivate: boolean): ClusterReport {
   const { SubnetId = "", VpcId = "" } = subnet;
   const what = `${SubnetId} (${SETTING})`;
-  const route = findDefaultRoute(SubnetId, VpcId, tables);
+  const routes = findRoutes(SubnetId, VpcId, tables);
+  const route = routes.find(({ DestinationCidrBlock }) => DestinationCidrBlock === "0.0.0.0/0");
   if (route) {
     const missing = describeDeadEnd(route, subnet, isPrivate);
     const todo = `Lead the default route to a NAT gateway or a transit gateway: ${ROUTES}`;
     return { findings: missing === undefined ? [] : [{ what, missing, todo }], leftOut: [] };
+  }
+  if (routes.some(leadsOut)) {
+    const why = "it has no default route, and whether its other routes suffice is not known";
+    return { findings: [], leftOut: [{ what, why }] };
   }
   const services = endpoints.get(VpcId) ?? [];
   const lacking = NEEDED_ENDPOINTS.filter((name) => !services.some((service) => service.endsWith(`.${name}`)));
@@ -111,10 +116,18 @@ function checkWayOut(subnet: Subnet, { tables, endpoints }: Network, isPrivate: 
 }
 
 /** A subnet without a table of its own uses the main one of its VPC (Amazon VPC User Guide, "Configure route tables"). */
-function findDefaultRoute(subnetId: string, vpcId: string, tables: readonly RouteTable[]): Route | undefined {
+function findRoutes(subnetId: string, vpcId: string, tables: readonly RouteTable[]): readonly Route[] {
   const own = tables.find(({ Associations = [] }) => Associations.some(({ SubnetId }) => SubnetId === subnetId));
   const main = tables.find(({ VpcId, Associations = [] }) => VpcId === vpcId && Associations.some(({ Main }) => Main));
-  return (own ?? main)?.Routes?.find(({ DestinationCidrBlock }) => DestinationCidrBlock === "0.0.0.0/0");
+  return (own ?? main)?.Routes ?? [];
+}
+
+/** Reports whether a route may be part of a way out: for half of all addresses, or for those of a prefix list. */
+function leadsOut({ DestinationCidrBlock, DestinationPrefixListId, GatewayId = "", State }: Route): boolean {
+  const isHalf = DestinationCidrBlock === "0.0.0.0/1" || DestinationCidrBlock === "128.0.0.0/1";
+  // An endpoint of S3 or DynamoDB has a prefix list too.
+  const isList = DestinationPrefixListId !== undefined && !GatewayId.startsWith("vpce-");
+  return State === "active" && (isHalf || isList);
 }
 
 /**
