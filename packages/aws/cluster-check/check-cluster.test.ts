@@ -298,6 +298,16 @@ test("groups of types that NODE_GROUPS names are the operator's, and need no nod
   expect(checkCluster(answers({ groups: [] }), others).findings).toEqual([]);
 });
 
+test("a group of EKS whose type NODE_GROUPS names is told, because its limits and zones do not count", () => {
+  const why = "NODE_GROUPS names p5.48xlarge, so jobs wait by its limits and zones, not by those of this group";
+  const overridden = { what: `node group ${p5.nodegroupName}`, why };
+
+  expect(checkCluster(answers({ groups: [p5] }), { ...needs, otherPools: ["h100"] }).leftOut).toContainEqual(
+    overridden,
+  );
+  expect(checkCluster(answers({ groups: [p5] }), needs).leftOut).not.toContainEqual(overridden);
+});
+
 const block: Nodegroup = {
   nodegroupName: "block-us-east-1b",
   status: "ACTIVE",

@@ -8,7 +8,7 @@ import { type ClusterNeeds, describeIssue } from "./findings.ts";
 /** `isAuto`: the cluster is in EKS Auto Mode, whose machines belong to no node group. */
 export function checkNodeGroups(groups: readonly Nodegroup[], needs: ClusterNeeds, isAuto: boolean): ClusterReport {
   const perGroup = groups.flatMap((group) => [...findHealth(group, needs), ...findUse(group, needs)]);
-  const leftOut = [...findDevicePlugin(groups, needs), ...findBlocks(groups)];
+  const leftOut = [...findDevicePlugin(groups, needs), ...findBlocks(groups), ...findOverridden(groups, needs)];
   return { findings: [...findNoGpus(groups, needs, isAuto), ...perGroup], leftOut };
 }
 
@@ -74,6 +74,17 @@ const blockTime =
 function findBlocks(groups: readonly Nodegroup[]): LeftOut[] {
   const names = groups.filter(isBlock).map(({ nodegroupName }) => nodegroupName);
   return names.length === 0 ? [] : [{ what: `time of ${names.join(", ")}`, why: blockTime }];
+}
+
+/** NODE_GROUPS wins where it contradicts a group of EKS, so its limits, zones and health do not matter. */
+function findOverridden(groups: readonly Nodegroup[], needs: ClusterNeeds): LeftOut[] {
+  return groups.flatMap((group) => {
+    const types = findTypes(group, needs).filter(({ pool }) => needs.otherPools.includes(pool));
+    if (types.length === 0) return [];
+    const names = types.map(({ name }) => name).join(", ");
+    const why = `NODE_GROUPS names ${names}, so jobs wait by its limits and zones, not by those of this group`;
+    return [{ what: `node group ${group.nodegroupName}`, why }];
+  });
 }
 
 /** Returns why the capacity schedule does not count a group with types of Berth, unless NODE_GROUPS overrides it. */
