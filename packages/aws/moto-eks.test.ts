@@ -99,6 +99,7 @@ describe("node groups on moto's EKS", () => {
       hasGateway: false,
       tolerations: [],
       nodeTypes: [],
+      isOwn: false,
       otherPools: [],
     });
 

@@ -120,7 +120,12 @@ it("a zone without a machine type is refused before anything is made, if there a
 it("a name that another stage's cluster has is refused before anything is made", async () => {
   const folder = await makeStageFolder(newCluster);
   await addSst(folder, 7);
-  const cluster = { name: "berth-dev", version: "1.35", tags: { "sst:app": "other", "sst:stage": "dev" } };
+  const cluster = {
+    name: "berth-dev",
+    status: "ACTIVE" as const,
+    version: "1.35",
+    tags: { "sst:app": "other", "sst:stage": "dev" },
+  };
   const aws = await startAws([cluster], {}, { ...offered, "p5.48xlarge": ["eu-west-1a"] });
 
   const { code, stdout, stderr } = await runIn(folder, "deploy", ["--stage", "dev"], aws);
@@ -136,7 +141,12 @@ it("a reservation that is over only causes a warning once the stage has its clus
   const folder = await makeStageFolder({ ...newCluster, EKS_NODE_GROUPS: JSON.stringify([reserved]) });
   await addSst(folder, 7);
   const over = { capacityReservationId: reserved.reservation, instanceType: "p5.48xlarge", state: "expired" };
-  const cluster = { name: "berth-dev", version: "1.35", tags: { "sst:app": "berth", "sst:stage": "dev" } };
+  const cluster = {
+    name: "berth-dev",
+    status: "ACTIVE" as const,
+    version: "1.35",
+    tags: { "sst:app": "berth", "sst:stage": "dev" },
+  };
   const more = { DescribeCapacityReservations: () => ({ capacityReservationSet: [over] }) };
   const aws = await startAws([cluster], more, { ...offered, "p5.48xlarge": ["eu-west-1b"] });
 

@@ -73,13 +73,13 @@ async function refuseProblems(stage: ClusterStage, settings: Settings): Promise<
   const [{ findings, leftOut }, warnings] = [joinReports(refused), joinReports(warned)];
   const toLine = ({ what, missing, todo }: Finding) => `${what}: ${missing}. ${todo}`;
   const found = findings.map((finding) => `  ${toLine(finding)}`).join("\n");
+  for (const { what, why } of [...leftOut, ...warnings.leftOut]) writeError(`Not checked: ${what}: ${why}.`);
   if (found && stage.newCluster.isProtected)
     throw new Error(`The cluster cannot be made or upgraded, and nothing was changed:\n${found}`);
   // This deployment ends the protection of what a failed first one made (docs/own-cluster.md).
   if (found)
     writeError(`EKS_PROTECT=0: the deployment goes on, although the cluster cannot be made as a whole:\n${found}`);
   for (const finding of warnings.findings) writeError(`Warning: ${toLine(finding)}`);
-  for (const { what, why } of [...leftOut, ...warnings.leftOut]) writeError(`Not checked: ${what}: ${why}.`);
 }
 
 interface ClusterOptions {

@@ -60,6 +60,7 @@ export function findClusterNeeds(stage: Stage, functions: FunctionsFile, account
   return {
     cluster: stage.eksCluster,
     stage: stage.name,
+    isOwn: stage.newCluster !== undefined,
     account: account || undefined,
     roles: [...groups].map(([name, group]) => ({ name, group })),
     isPrivate: isInNetwork(stage),

@@ -35,6 +35,7 @@ async function checkQuota(need: QuotaNeed, quotas: Quotas): Promise<ClusterRepor
   if (code === undefined) return { findings: [], leftOut: [leaveOut(need, "AWS does not document its code")] };
   try {
     const found = await quotas.find(service, code);
+    if (!Number.isFinite(found)) return { findings: [], leftOut: [leaveOut(need, "Service Quotas gave no number")] };
     if (found >= least) return { findings: [], leftOut: [] };
     const missing = `it is ${found} ${unit}, and ${reason}`;
     const right = "As an identity with servicequotas:RequestServiceQuotaIncrease";

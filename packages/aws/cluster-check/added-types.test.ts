@@ -13,6 +13,7 @@ vi.hoisted(() => {
 const needs = {
   cluster: "gpus",
   stage: "dev",
+  isOwn: false,
   account: undefined,
   roles: [],
   isPrivate: false,

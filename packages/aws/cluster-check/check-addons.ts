@@ -2,7 +2,7 @@ import type { Addon } from "@aws-sdk/client-eks";
 import { parse } from "yaml";
 import type { ClusterReport, Finding, LeftOut } from "#core/ports/cluster-report.ts";
 import type { addonNames } from "./answers.ts";
-import { type ClusterNeeds, describeIssue } from "./findings.ts";
+import { type ClusterNeeds, describeIssue, toMake } from "./findings.ts";
 
 type AddonName = (typeof addonNames)[number];
 
@@ -15,11 +15,11 @@ export function checkAddons(addons: readonly Addon[], needs: ClusterNeeds, isAut
   return {
     findings: [
       ...addons.flatMap((addon) => findHealth(addon, cluster)),
-      ...(driver ? [] : [absent("aws-ebs-csi-driver", ebs, cluster)]),
-      ...(isAuto ? [] : findPolicies(network, cluster)),
+      ...(driver ? [] : [absent("aws-ebs-csi-driver", ebs, needs)]),
+      ...(isAuto ? [] : findPolicies(network, needs)),
       ...(isAuto || !hasGateway || agent
         ? []
-        : [absent("eks-pod-identity-agent", "it gives the gateway's pods their role", cluster)]),
+        : [absent("eks-pod-identity-agent", "it gives the gateway's pods their role", needs)]),
     ],
     leftOut: [...(isAuto ? [policiesOfAutoMode] : []), ...(driver ? findDriverRole(driver) : [])],
   };
@@ -31,11 +31,12 @@ const policiesOfAutoMode: LeftOut = {
   why: "EKS does not say whether Auto Mode enforces them: look for enable-network-policy-controller in kube-system's ConfigMap amazon-vpc-cni",
 };
 
-function absent(name: AddonName, why: string, cluster: string): Finding {
+function absent(name: AddonName, why: string, needs: ClusterNeeds): Finding {
+  const create = `aws eks create-addon --cluster-name ${needs.cluster} --addon-name ${name}`;
   return {
     what: `add-on ${name}`,
     missing: `EKS manages none in this cluster, and ${why}`,
-    todo: `aws eks create-addon --cluster-name ${cluster} --addon-name ${name}, unless you installed it otherwise`,
+    todo: toMake(needs, `${create}, unless you installed it otherwise`),
   };
 }
 
@@ -48,19 +49,21 @@ function findHealth({ addonName = "", status, health }: Addon, cluster: string):
 }
 
 /** EKS User Guide, "Limit Pod traffic with Kubernetes network policies": without this setting nothing enforces them. */
-function findPolicies(network: Addon | undefined, cluster: string): Finding[] {
+function findPolicies(network: Addon | undefined, needs: ClusterNeeds): Finding[] {
   const values = `--configuration-values '{"enableNetworkPolicy":"true"}'`;
-  const place = `--cluster-name ${cluster} --addon-name vpc-cni`;
+  const place = `--cluster-name ${needs.cluster} --addon-name vpc-cni`;
   const what = "network policies";
   if (!network) {
     const missing = "EKS manages no add-on vpc-cni here, so nothing shows that jobs are kept apart";
-    return [{ what, missing, todo: `aws eks create-addon ${place} ${values}, unless Calico or Cilium enforces them` }];
+    const create = `aws eks create-addon ${place} ${values}, unless Calico or Cilium enforces them`;
+    return [{ what, missing, todo: toMake(needs, create) }];
   }
   if (enforcesPolicies(network.configurationValues)) return [];
   const missing = "the add-on vpc-cni does not enforce them, so nothing keeps jobs apart";
   // An update replaces all configuration values.
   const kept = network.configurationValues ? ", with the present values beside it" : "";
-  return [{ what, missing, todo: `aws eks update-addon ${place} ${values}${kept}, unless Calico or Cilium does` }];
+  const update = `aws eks update-addon ${place} ${values}${kept}, unless Calico or Cilium does`;
+  return [{ what, missing, todo: toMake(needs, update) }];
 }
 
 /** Configuration values are JSON or YAML, and the add-on's schema has the flag as a string. */

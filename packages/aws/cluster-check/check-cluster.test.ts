@@ -7,6 +7,7 @@ import type { ClusterNeeds } from "./findings.ts";
 const needs: ClusterNeeds = {
   cluster: "gpus",
   stage: "dev",
+  isOwn: false,
   account: "111122223333",
   roles: [
     { name: "ConsumerWork", group: "berth:controller" },
@@ -296,6 +297,18 @@ test("groups of types that NODE_GROUPS names are the operator's, and need no nod
 
   expect(checkCluster(answers({ groups }), others).findings).toEqual([]);
   expect(checkCluster(answers({ groups: [] }), others).findings).toEqual([]);
+});
+
+test("on a stage's own cluster, what a deployment makes is left to the deployment", () => {
+  const isMadeByHand = ({ todo }: { readonly todo: string }) => /aws eks (create|update)-|Create one/.test(todo);
+  const lacking = answers({ groups: [], addons: [] });
+
+  expect(checkCluster(lacking, needs).findings.filter(isMadeByHand)).toHaveLength(4);
+  const own = checkCluster(lacking, { ...needs, isOwn: true }).findings;
+  expect(own.filter(isMadeByHand)).toEqual([]);
+  expect(own.find(({ what }) => what === "node groups")?.todo).toBe(
+    "Deploy: that makes it. If it was changed by hand, run `npm run sst -- refresh --stage dev` before",
+  );
 });
 
 test("a group of EKS whose type NODE_GROUPS names is told, because its limits and zones do not count", () => {

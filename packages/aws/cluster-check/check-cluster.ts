@@ -3,7 +3,7 @@ import type { ClusterReport, Finding } from "#core/ports/cluster-report.ts";
 import { type ClusterAnswers, readRoleName } from "./answers.ts";
 import { checkAddons } from "./check-addons.ts";
 import { checkNodeGroups } from "./check-node-groups.ts";
-import { type ClusterNeeds, checkAnswer, describeIssue, joinReports } from "./findings.ts";
+import { type ClusterNeeds, checkAnswer, describeIssue, joinReports, toMake } from "./findings.ts";
 
 /** Returns what a cluster lacks for a stage, by EKS's answers, and which checks these do not allow. */
 export function checkCluster(answers: ClusterAnswers, needs: ClusterNeeds): ClusterReport {
@@ -53,12 +53,12 @@ function findStatus({ status }: Cluster, what: string): Finding[] {
 }
 
 /** The mode can only change towards API (EKS User Guide, "Change authentication mode to use access entries"). */
-function findAuthentication({ accessConfig }: Cluster, { cluster }: ClusterNeeds): Finding[] {
+function findAuthentication({ accessConfig }: Cluster, needs: ClusterNeeds): Finding[] {
   const mode = accessConfig?.authenticationMode ?? "CONFIG_MAP";
   if (mode !== "CONFIG_MAP") return [];
   const missing = `${mode} admits no access entries, by which the stage's roles reach the cluster`;
   const change = "--access-config authenticationMode=API_AND_CONFIG_MAP";
-  const todo = `aws eks update-cluster-config --name ${cluster} ${change}`;
+  const todo = toMake(needs, `aws eks update-cluster-config --name ${needs.cluster} ${change}`);
   return [{ what: "authentication mode", missing, todo }];
 }
 

@@ -3,7 +3,7 @@ import { findInstanceType, gpuResource } from "#core/fleet.ts";
 import type { ClusterReport, Finding, LeftOut } from "#core/ports/cluster-report.ts";
 import type { Lack } from "#core/ports/machine-groups.ts";
 import { createsMachines, findLack, isBlock, isTolerated, listTypes } from "../eks/node-groups.ts";
-import { type ClusterNeeds, describeIssue } from "./findings.ts";
+import { type ClusterNeeds, describeIssue, toMake } from "./findings.ts";
 
 /** `isAuto`: the cluster is in EKS Auto Mode, whose machines belong to no node group. */
 export function checkNodeGroups(groups: readonly Nodegroup[], needs: ClusterNeeds, isAuto: boolean): ClusterReport {
@@ -32,7 +32,7 @@ function findNoGpus(groups: readonly Nodegroup[], needs: ClusterNeeds, isAuto: b
   const missing = groups.length === 0 ? "the cluster has none" : "none of them has a GPU type that Berth knows";
   const todo =
     "Create one with a type of docs/apis/gpu-dev.md#instance-types, or name Karpenter's types in NODE_GROUPS";
-  return [{ what: "node groups", missing, todo }];
+  return [{ what: "node groups", missing, todo: toMake(needs, todo) }];
 }
 
 const place = ({ cluster }: ClusterNeeds, { nodegroupName }: Nodegroup) =>

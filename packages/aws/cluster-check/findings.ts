@@ -7,6 +7,8 @@ import type { Answer } from "./answers.ts";
 export interface ClusterNeeds {
   readonly cluster: string;
   readonly stage: string;
+  /** The stage makes the cluster with all its parts. */
+  readonly isOwn: boolean;
   /** The account that the stage is deployed to, if it is configured. */
   readonly account: string | undefined;
   /** The stage's roles that reach the cluster, each with its group in the cluster. */
@@ -18,6 +20,12 @@ export interface ClusterNeeds {
   readonly nodeTypes: readonly NodeTypeRule[];
   /** Pools whose machines NODE_GROUPS names, so no node group has to create them. */
   readonly otherPools: readonly string[];
+}
+
+/** Returns what to do about a part that a deployment makes on a cluster of the stage's own, and an operator on another. */
+export function toMake({ isOwn, stage }: ClusterNeeds, otherwise: string): string {
+  const refresh = `\`npm run sst -- refresh --stage ${stage}\``;
+  return isOwn ? `Deploy: that makes it. If it was changed by hand, run ${refresh} before` : otherwise;
 }
 
 /** Checks an answer, or reports the check as left out if EKS gave none. */

@@ -15,6 +15,16 @@ it("a cluster that exists may have any version from 1.30 on", async () => {
   expect(await check("2", "0")).toEqual([]);
 });
 
+it("a version that is none is not judged", async () => {
+  const odd = [{}, { major: "v1", minor: "20" }, { major: "1", minor: "" }, { major: "1", minor: "x" }];
+  const leftOut = [{ what: "version of Kubernetes", why: "the API server gave none" }];
+
+  for (const answer of odd) {
+    const get = async <Body>() => answer as Body;
+    expect(await checkVersion({ get }, own)).toEqual({ findings: [], leftOut });
+  }
+});
+
 it("an older cluster is named, with what to do", async () => {
   const todo = "Upgrade it, one minor version at a time: docs/deploy.md#other-clusters";
 

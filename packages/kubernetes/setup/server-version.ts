@@ -16,9 +16,12 @@ export async function checkVersion(
   client: Pick<ApiClient, "get">,
   own: OwnCluster | undefined,
 ): Promise<ClusterReport> {
-  const { major, minor } = await client.get<{ major: string; minor: string }>("/version");
+  const { major, minor } = await client.get<{ major?: unknown; minor?: unknown }>("/version");
   // EKS answers "35+".
-  const version = `${major}.${minor.replace(/\D+$/, "")}`;
+  const version = `${major}.${String(minor).replace(/\D+$/, "")}`;
+  if (!/^\d+\.\d+$/.test(version)) {
+    return { findings: [], leftOut: [{ what: "version of Kubernetes", why: "the API server gave none" }] };
+  }
   if (own ? version === own.version : !isOlder(version, OLDEST_VERSION)) return { findings: [], leftOut: [] };
   const [missing, todo] = own ? describeOther(version, own) : describeOld(version);
   return { findings: [{ what: "version of Kubernetes", missing, todo }], leftOut: [] };

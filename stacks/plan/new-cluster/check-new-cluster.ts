@@ -20,7 +20,7 @@ export interface ClusterChecks {
    * protected. `npm run deploy` refuses what they find.
    */
   readonly refused: readonly ClusterReport[];
-  /** Reports on groups of a cluster that exists: a Capacity Block that is over stops no deployment of it. */
+  /** Reports on groups of a cluster that may exist: a Capacity Block that is over stops no deployment of it. */
   readonly warned: readonly ClusterReport[];
 }
 
@@ -31,13 +31,13 @@ export async function checkNewCluster(
 ): Promise<ClusterChecks> {
   const { newCluster } = stage;
   const found = existing ?? (await readExisting(stage, environment));
-  const isMade = "value" in found && found.value !== undefined && isOfStage(found.value, stage);
+  const mayBeMade = !("value" in found) || (found.value !== undefined && isOfStage(found.value, stage));
   const reservations = hasReservations(newCluster) ? [checkReservations(newCluster, environment)] : [];
   const refused = [
     checkExisting(found, stage),
     checkZones(newCluster, environment),
-    ...(isMade ? [] : reservations),
+    ...(mayBeMade ? [] : reservations),
     ...(newCluster.subnets ? [checkSubnets(newCluster.subnets, newCluster, environment)] : []),
   ];
-  return { refused: await Promise.all(refused), warned: await Promise.all(isMade ? reservations : []) };
+  return { refused: await Promise.all(refused), warned: await Promise.all(mayBeMade ? reservations : []) };
 }

@@ -5,7 +5,12 @@ import { startEks } from "./eks-fixture.ts";
 import { checkExisting, readExisting, versionLines } from "./existing-cluster.ts";
 
 const stage = { name: "dev", eksCluster: "berth-dev" };
-const own = { name: "berth-dev", version: KUBERNETES_VERSION, tags: { "sst:app": "berth", "sst:stage": "dev" } };
+const own = {
+  name: "berth-dev",
+  status: "ACTIVE" as const,
+  version: KUBERNETES_VERSION,
+  tags: { "sst:app": "berth", "sst:stage": "dev" },
+};
 const [, minor] = KUBERNETES_VERSION.split(".").map(Number);
 const versionBefore = (upgrades: number) => `1.${(minor ?? 0) - upgrades}`;
 
@@ -21,7 +26,8 @@ test.each([
   ["only another cluster exists", [{ ...own, name: "gpus", tags: {} }]],
   ["the stage has made it", [own]],
   ["it is one minor version behind", [{ ...own, version: versionBefore(1) }]],
-  ["EKS upgraded it", [{ ...own, version: versionBefore(-1) }]],
+  ["it is being updated", [{ ...own, status: "UPDATING" as const }]],
+  ["its version has another form", [{ ...own, version: "1.x" }]],
 ])("a stage may make or keep its cluster if %s", async (_, clusters) => {
   expect(await check(clusters)).toEqual({ findings: [], leftOut: [] });
 });
@@ -52,6 +58,31 @@ test("a cluster two minor versions behind is found, because EKS would refuse its
       missing: `it has Kubernetes ${versionBefore(2)}, and EKS upgrades to ${KUBERNETES_VERSION} one minor version at a time`,
     },
   ]);
+});
+
+test("a newer cluster is found, because EKS makes no version older", async () => {
+  const { findings } = await check([{ ...own, version: versionBefore(-1) }]);
+
+  expect(findings).toMatchObject([
+    {
+      missing: `it has Kubernetes ${versionBefore(-1)}, newer than ${KUBERNETES_VERSION} of this commit`,
+      todo: expect.stringContaining("Deploy a newer commit."),
+    },
+  ]);
+});
+
+test.each(["CREATING", "DELETING", "FAILED"] as const)("a cluster that is %s is found", async (status) => {
+  const { findings } = await check([{ ...own, status }]);
+
+  expect(findings).toMatchObject([
+    { missing: `it is ${status}, and only a cluster that is ACTIVE can be deployed to` },
+  ]);
+});
+
+test("a tag cannot forge a line", async () => {
+  const { findings } = await check([{ ...own, tags: { "sst:app": "berth", "sst:stage": "a\nApplied." } }]);
+
+  expect(findings[0]?.missing).toContain("which stage a Applied. of the app berth made");
 });
 
 test("without the right to ask EKS, the check is left out", async () => {

@@ -2,6 +2,7 @@ import type { Cluster } from "@aws-sdk/client-eks";
 import { type Answer, findCluster } from "../../../packages/aws/cluster-check/answers.ts";
 import { checkAnswer } from "../../../packages/aws/cluster-check/findings.ts";
 import type { ClusterReport, Finding } from "../../../packages/core/ports/cluster-report.ts";
+import { printableText } from "../../../packages/core/text/printable-text.ts";
 import { KUBERNETES_VERSION } from "../../cluster/settings.ts";
 import type { Stage } from "../../stage.ts";
 import type { Environment } from "../aws-client.ts";
@@ -22,6 +23,11 @@ export function isOfStage({ tags = {} }: Cluster, stage: Named): boolean {
   return hasTagsOfStage(tags, stage);
 }
 
+/** Reports whether EKS accepts changes of the cluster. */
+export function isWorking({ status }: Cluster): boolean {
+  return status === "ACTIVE" || status === "UPDATING";
+}
+
 /** SST tags all resources of a stage. */
 export function hasTagsOfStage(tags: Readonly<Record<string, string>>, { name }: Pick<Stage, "name">): boolean {
   return tags["sst:app"] === "berth" && tags["sst:stage"] === name;
@@ -39,11 +45,21 @@ function findProblem(cluster: Cluster, stage: Named): Finding[] {
   const what = `cluster ${stage.eksCluster}`;
   if (!isOfStage(cluster, stage)) {
     const { "sst:app": app, "sst:stage": owner } = cluster.tags ?? {};
-    const maker = app && owner ? `stage ${owner} of the app ${app}` : "no stage";
+    const maker = app && owner ? printableText(`stage ${owner} of the app ${app}`) : "no stage";
     const missing = `the name is taken: EKS has a cluster of this name, which ${maker} made`;
     return [{ what, missing, todo: `Choose another stage name, or use it with EKS_CLUSTER=${stage.eksCluster}` }];
   }
-  if (countUpgrades(cluster) <= 1) return [];
+  if (!isWorking(cluster)) {
+    const missing = `it is ${cluster.status}, and only a cluster that is ACTIVE can be deployed to`;
+    const todo = `Wait until it is ACTIVE or gone: aws eks describe-cluster --name ${stage.eksCluster} --query cluster.status`;
+    return [{ what, missing, todo }];
+  }
+  const upgrades = countUpgrades(cluster);
+  if (upgrades === 0 || upgrades === 1) return [];
+  if (upgrades < 0) {
+    const missing = `it has Kubernetes ${cluster.version}, newer than ${KUBERNETES_VERSION} of this commit`;
+    return [{ what, missing, todo: "Deploy a newer commit. EKS makes no version older by a deployment" }];
+  }
   const missing = `it has Kubernetes ${cluster.version}, and EKS upgrades to ${KUBERNETES_VERSION} one minor version at a time`;
   return [
     { what, missing, todo: "Deploy an older commit first, with the version after the cluster's: docs/own-cluster.md" },
@@ -67,6 +83,7 @@ export function versionLines(cluster: Cluster, { eksCluster }: Named): string[] 
 
 /** Counts the minor versions from the cluster's to that of a deployment. */
 function countUpgrades({ version }: Cluster): number {
-  const minor = (text: string) => Number(text.split(".")[1]);
-  return version ? minor(KUBERNETES_VERSION) - minor(version) : 0;
+  const minor = (text: string) => Number(/^1\.(\d+)$/.exec(text)?.[1]);
+  // Versions of another form are not compared.
+  return minor(KUBERNETES_VERSION) - minor(version ?? "") || 0;
 }

@@ -44,7 +44,8 @@ function findLacking({ zones, groups }: NewCluster, offered: Offered): Finding[]
     .filter(({ type, zone }) => !offered.get(type)?.includes(zone))
     .map(({ what, type }) => {
       const others = offered.get(type) ?? [];
-      const todo = others.length > 0 ? `It is in ${others.join(", ")}` : "Choose another type, or another region";
+      const choice = type === SYSTEM_TYPE ? "Choose another region" : "Choose another type, or another region";
+      const todo = others.length > 0 ? `It is in ${others.join(", ")}` : choice;
       return { what, missing: `AWS has no ${type} in this zone`, todo };
     });
 }

@@ -32,7 +32,10 @@ export async function checkSubnets(
   return checkAnswer(`routes out of ${SETTING}`, answer, (network) =>
     joinReports([
       checkPlaces(ids, zones, network.subnets),
-      ...network.subnets.map((subnet) => checkWayOut(subnet, network, isPrivate)),
+      // Subnets of other zones are not used.
+      ...network.subnets
+        .filter(({ AvailabilityZone = "" }) => zones.includes(AvailabilityZone))
+        .map((subnet) => checkWayOut(subnet, network, isPrivate)),
     ]),
   );
 }

@@ -21,19 +21,19 @@ export function noteImages(
   knownEnvironments: ReadonlyMap<string, Environment>,
 ): readonly NodeLedger[] {
   const earlier = new Set(before);
-  const found = new Map<string, string>();
+  const found = new Map<string, string[]>();
   for (const holding of held) {
     const { key, phase, shares } = holding;
     const record = phase === "active" && !earlier.has(holding) ? knownEnvironments.get(key) : undefined;
     const mark = record && getImageMark(ctx, record);
-    if (mark !== undefined) for (const { node } of shares) if (node !== null) found.set(node, mark);
+    if (mark === undefined) continue;
+    for (const { node } of shares) if (node !== null) found.set(node, [...(found.get(node) ?? []), mark]);
   }
   if (found.size === 0) return nodes;
   return nodes.map((node) => {
-    const { images = [] } = node;
-    const mark = found.get(node.name);
-    return mark === undefined || images.includes(mark)
-      ? node
-      : { ...node, images: [...images, mark].slice(-MOST_KEPT) };
+    const marks = found.get(node.name);
+    if (!marks) return node;
+    const others = (node.images ?? []).filter((image) => !marks.includes(image));
+    return { ...node, images: [...others, ...new Set(marks)].slice(-MOST_KEPT) };
   });
 }
