@@ -29,6 +29,13 @@ describe("a run", () => {
     expect(findEnd(getJob(), undefined)).toBeUndefined();
   });
 
+  it("that a kubelet refused has not ended, with its Job, failed, or without one, as during its removal", () => {
+    const status = { phase: "Failed", reason: "UnexpectedAdmissionError", message: "Pod was rejected: no GPU" };
+    const refused = { metadata: {}, spec: { nodeName: "one" }, status } as unknown as Pod;
+
+    for (const job of [getJob(), getJob(failed), undefined]) expect(findEnd(job, refused)).toBeUndefined();
+  });
+
   it("on several machines ends with the first failure, or with the last machine", () => {
     const lives = [getJob(), buildPod("lives")] as const;
     const isDone = [getJob({ type: "Complete" }), buildPod(0)] as const;

@@ -29,7 +29,7 @@ export function endOfRun(machines: readonly SeenMachine[]): MachineEnd | undefin
 function endOfMachine({ job, pod, status, wasBound }: SeenMachine): MachineEnd | undefined {
   const isKept = job !== undefined && job.metadata.deletionTimestamp === undefined;
   const verdict = isKept ? findVerdict(job) : undefined;
-  const isAlone = !job && pod && !status.deleted && !status.end;
+  const isAlone = !job && pod && !status.deleted && !status.end && !status.isRejected;
   if (isAlone) return { ...goingOn(status), reason: jobDeletedWords };
   // The Job was suspended, or its parallelism set to 0. A Job creates its pod once, so the run is over, although
   // undoing the change would create another pod.

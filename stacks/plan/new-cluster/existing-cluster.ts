@@ -24,7 +24,7 @@ export function isOfStage({ tags = {} }: Cluster, stage: Named): boolean {
 }
 
 /** Reports whether EKS accepts changes of the cluster. */
-export function isWorking({ status }: Cluster): boolean {
+function isWorking({ status }: Cluster): boolean {
   return status === "ACTIVE" || status === "UPDATING";
 }
 
