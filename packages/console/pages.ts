@@ -1,6 +1,6 @@
 interface PageParts {
   readonly title: string;
-  /** A small script that runs as soon as it is read, while the browser still reads the other. */
+  /** A small script. The browser runs it while it still reads the large one. */
   readonly early: string | undefined;
   readonly script: string;
   readonly style: string;

@@ -56,7 +56,7 @@ async function main(): Promise<number> {
   }
 }
 
-/** Says what is wrong with the version of the cluster. The plan reports a server that gives no answer. */
+/** Prints a finding about the cluster's version. The plan reports a server that gives no answer. */
 async function sayVersion(client: OpenCluster["client"], stage: OpenCluster["stage"]): Promise<void> {
   const report = await checkVersion(client, findOwnCluster(stage)).catch(() => undefined);
   for (const { what, missing, todo } of report?.findings ?? []) writeError(`${what}: ${missing}. ${todo}`);

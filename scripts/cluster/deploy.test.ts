@@ -117,16 +117,17 @@ it("a zone without a machine type is refused before anything is made, if there a
   });
 });
 
+const getCluster = (app: string): Cluster => ({
+  name: "berth-dev",
+  status: "ACTIVE",
+  version: "1.35",
+  tags: { "sst:app": app, "sst:stage": "dev" },
+});
+
 it("a name that another stage's cluster has is refused before anything is made", async () => {
   const folder = await makeStageFolder(newCluster);
   await addSst(folder, 7);
-  const cluster = {
-    name: "berth-dev",
-    status: "ACTIVE" as const,
-    version: "1.35",
-    tags: { "sst:app": "other", "sst:stage": "dev" },
-  };
-  const aws = await startAws([cluster], {}, { ...offered, "p5.48xlarge": ["eu-west-1a"] });
+  const aws = await startAws([getCluster("other")], {}, { ...offered, "p5.48xlarge": ["eu-west-1a"] });
 
   const { code, stdout, stderr } = await runIn(folder, "deploy", ["--stage", "dev"], aws);
 
@@ -136,21 +137,19 @@ it("a name that another stage's cluster has is refused before anything is made",
   );
 });
 
-it("a reservation that is over only causes a warning once the stage has its cluster", async () => {
+/** Deploys a stage whose group names a reservation that is over. */
+async function deployExpired(clusters: readonly Cluster[]) {
   const reserved = { ...group, zones: ["eu-west-1b"], reservation: "cr-0123456789abcdef0" };
   const folder = await makeStageFolder({ ...newCluster, EKS_NODE_GROUPS: JSON.stringify([reserved]) });
   await addSst(folder, 7);
   const over = { capacityReservationId: reserved.reservation, instanceType: "p5.48xlarge", state: "expired" };
-  const cluster = {
-    name: "berth-dev",
-    status: "ACTIVE" as const,
-    version: "1.35",
-    tags: { "sst:app": "berth", "sst:stage": "dev" },
-  };
   const more = { DescribeCapacityReservations: () => ({ capacityReservationSet: [over] }) };
-  const aws = await startAws([cluster], more, { ...offered, "p5.48xlarge": ["eu-west-1b"] });
+  const aws = await startAws(clusters, more, { ...offered, "p5.48xlarge": ["eu-west-1b"] });
+  return runIn(folder, "deploy", ["--stage", "dev"], aws);
+}
 
-  const { code, stdout, stderr } = await runIn(folder, "deploy", ["--stage", "dev"], aws);
+it("a reservation that is over only causes a warning once the stage has its cluster", async () => {
+  const { code, stdout, stderr } = await deployExpired([getCluster("berth")]);
 
   expect([code, stdout]).toEqual([7, "sst deploy --stage dev\n"]);
   expect(stderr).toContain(
@@ -159,16 +158,7 @@ it("a reservation that is over only causes a warning once the stage has its clus
 });
 
 it("a reservation that is over is refused before anything is made", async () => {
-  const reserved = { ...group, zones: ["eu-west-1b"], reservation: "cr-0123456789abcdef0" };
-  const folder = await makeStageFolder({ ...newCluster, EKS_NODE_GROUPS: JSON.stringify([reserved]) });
-  await addSst(folder, 7);
-  const capacityReservationSet = [
-    { capacityReservationId: reserved.reservation, instanceType: "p5.48xlarge", state: "expired" },
-  ];
-  const more = { DescribeCapacityReservations: () => ({ capacityReservationSet }) };
-  const aws = await startAws([], more, { ...offered, "p5.48xlarge": ["eu-west-1b"] });
-
-  const { code, stdout, stderr } = await runIn(folder, "deploy", ["--stage", "dev"], aws);
+  const { code, stdout, stderr } = await deployExpired([]);
 
   expect([code, stdout]).toEqual([1, ""]);
   expect(stderr).toBe(

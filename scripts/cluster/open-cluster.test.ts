@@ -1,6 +1,6 @@
 import { expect, it, onTestFinished } from "vitest";
 import { selfSigned } from "#kubernetes/fixtures/loopback-fixture.ts";
-import { fakeKey, startFakeService } from "#tests/aws/fake-service.ts";
+import { fakeKeyVariables, startFakeService } from "#tests/aws/fake-service.ts";
 import { encodeCa, makeStageFolder, runIn, startTunnel, writeKubeconfig } from "./stage-fixture.ts";
 
 /** Starts an EKS whose clusters have this certificate authority. Returns the environment of its clients. */
@@ -18,12 +18,7 @@ async function startEks(ca: string) {
       path === "/clusters/gpus" ? { status: 200, body: JSON.stringify({ cluster }) } : { status: 404, body: "{}" },
   );
   onTestFinished(eks.stop);
-  return {
-    AWS_ENDPOINT_URL_EKS: eks.endpoint,
-    AWS_ACCESS_KEY_ID: fakeKey.accessKeyId,
-    AWS_SECRET_ACCESS_KEY: fakeKey.secretAccessKey,
-    AWS_SESSION_TOKEN: fakeKey.sessionToken ?? "",
-  };
+  return { AWS_ENDPOINT_URL_EKS: eks.endpoint, ...fakeKeyVariables };
 }
 
 it.each(["apply", "check"] as const)(

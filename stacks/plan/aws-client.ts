@@ -10,7 +10,7 @@ export interface AwsClient {
 
 export type ClientOptions = ReturnType<typeof clientOptions> & { readonly region?: string; readonly profile?: string };
 
-/** Returns a client of AWS with the deployer's credentials, or why there is none. */
+/** Opens a client with the deployer's AWS credentials. Returns the reason as text if that is not possible. */
 export async function findClient<Client extends AwsClient>(
   { AWS_REGION, AWS_PROFILE }: Environment,
   open: (options: ClientOptions) => Client,

@@ -10,7 +10,7 @@ import { findRole, getClusterGroup } from "../compute/roles.ts";
 import { isInNetwork, type Stage } from "../stage.ts";
 import { type Environment, findClient } from "./aws-client.ts";
 
-/** Returns a client of EKS with the deployer's credentials, or why there is none. */
+/** Opens a client of EKS. Returns the reason as text if that is not possible. */
 export async function findEksClient(environment: Environment): Promise<EKSClient | string> {
   return findClient(environment, (options) => new EKSClient(options));
 }

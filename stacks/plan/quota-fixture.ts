@@ -1,5 +1,5 @@
 import { onTestFinished } from "vitest";
-import { fakeKey, startFakeService, type Trouble } from "#tests/aws/fake-service.ts";
+import { fakeKeyVariables, startFakeService, type Trouble } from "#tests/aws/fake-service.ts";
 
 interface Quotas {
   /** By service and code: `ec2/L-417A185B`. */
@@ -25,10 +25,5 @@ export async function startQuotas({ values, defaults = {}, trouble = [] }: Quota
   );
   onTestFinished(service.stop);
   service.trouble(trouble);
-  return {
-    AWS_ENDPOINT_URL_SERVICE_QUOTAS: service.endpoint,
-    AWS_ACCESS_KEY_ID: fakeKey.accessKeyId,
-    AWS_SECRET_ACCESS_KEY: fakeKey.secretAccessKey,
-    AWS_SESSION_TOKEN: fakeKey.sessionToken ?? "",
-  };
+  return { AWS_ENDPOINT_URL_SERVICE_QUOTAS: service.endpoint, ...fakeKeyVariables };
 }

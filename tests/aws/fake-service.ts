@@ -22,6 +22,13 @@ export interface FakeService extends TestServer {
 
 export const fakeKey: KnownKey = { accessKeyId: "AKIATEST", secretAccessKey: "secret", sessionToken: "session" };
 
+/** Variables by which the SDK and programs use `fakeKey`. */
+export const fakeKeyVariables = {
+  AWS_ACCESS_KEY_ID: fakeKey.accessKeyId,
+  AWS_SECRET_ACCESS_KEY: fakeKey.secretAccessKey,
+  AWS_SESSION_TOKEN: fakeKey.sessionToken ?? "",
+} as const;
+
 /** Starts a service of AWS on a free port. It checks every signature before it answers. */
 export async function startFakeService(
   service: string,

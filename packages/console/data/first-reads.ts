@@ -15,7 +15,7 @@ export const firstReads: { readonly me: Promise<Me>; readonly jobs?: Promise<Job
   ...(location.pathname === "/" && { jobs: heard(readLivingJobs()) }),
 };
 
-/** Returns a read whose failure is not reported before somebody waits for it. */
+/** Keeps the browser from reporting the failure of a read that no query waits for yet. */
 function heard<Data>(read: Promise<Data>): Promise<Data> {
   read.catch(() => undefined);
   return read;

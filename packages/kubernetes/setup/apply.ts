@@ -20,7 +20,7 @@ export type PlannedChange =
     }
   /** A former version made it, and this one has it no more. */
   | { readonly action: "prune"; readonly manifest: AppliedObject; readonly path: string }
-  /** A former object that is not deleted: somebody else replaced it, or its contents cannot be made again. */
+  /** A former object that stays, because somebody else replaced it, or its contents cannot be made again. */
   | { readonly action: "leave"; readonly manifest: AppliedObject; readonly why: string }
   /** Another deployment has it. The plan is refused. */
   | { readonly action: "foreign"; readonly manifest: Manifest; readonly owner: string };

@@ -8,7 +8,7 @@ export interface OwnCluster {
   readonly version: string;
 }
 
-/** In this version, Kubernetes made ValidatingAdmissionPolicy stable, which deploy/kubernetes needs. */
+/** The first version with a stable ValidatingAdmissionPolicy, which deploy/kubernetes needs. */
 export const OLDEST_VERSION = "1.30";
 
 /** Reports a server that is too old for Berth, or that has another version than Berth deploys. */

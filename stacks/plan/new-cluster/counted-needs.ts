@@ -27,7 +27,7 @@ export async function findCountedNeeds(stage: ClusterStage, environment: Environ
 }
 
 interface Count {
-  /** Of the account, with those of the stage. */
+  /** The number in the account, including the stage's own. */
   readonly all: number;
   readonly ofStage: number;
 }

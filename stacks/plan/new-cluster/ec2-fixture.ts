@@ -1,6 +1,6 @@
 import { onTestFinished } from "vitest";
 import { formatXml } from "#tests/aws/ec2-query.ts";
-import { fakeKey, startFakeService } from "#tests/aws/fake-service.ts";
+import { fakeKeyVariables, startFakeService } from "#tests/aws/fake-service.ts";
 
 /** The content of an answer by the name of the call. EC2 refuses any other call. */
 type Answers = Readonly<Record<string, (parameters: URLSearchParams) => object>>;
@@ -19,12 +19,7 @@ export async function startEc2(answers: Answers) {
     },
   );
   onTestFinished(ec2.stop);
-  return {
-    AWS_ENDPOINT_URL_EC2: ec2.endpoint,
-    AWS_ACCESS_KEY_ID: fakeKey.accessKeyId,
-    AWS_SECRET_ACCESS_KEY: fakeKey.secretAccessKey,
-    AWS_SESSION_TOKEN: fakeKey.sessionToken ?? "",
-  };
+  return { AWS_ENDPOINT_URL_EC2: ec2.endpoint, ...fakeKeyVariables };
 }
 
 /** Answers as an EC2 whose zones offer these machine types. */

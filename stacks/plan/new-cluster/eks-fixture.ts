@@ -1,6 +1,6 @@
 import type { Cluster } from "@aws-sdk/client-eks";
 import { onTestFinished } from "vitest";
-import { type FakeAnswer, fakeKey, startFakeService } from "#tests/aws/fake-service.ts";
+import { type FakeAnswer, fakeKeyVariables, startFakeService } from "#tests/aws/fake-service.ts";
 
 /** Starts an EKS with these clusters. Returns the environment of its clients. */
 export async function startEks(clusters: readonly Cluster[]) {
@@ -20,10 +20,5 @@ export async function startEks(clusters: readonly Cluster[]) {
     },
   );
   onTestFinished(eks.stop);
-  return {
-    AWS_ENDPOINT_URL_EKS: eks.endpoint,
-    AWS_ACCESS_KEY_ID: fakeKey.accessKeyId,
-    AWS_SECRET_ACCESS_KEY: fakeKey.secretAccessKey,
-    AWS_SESSION_TOKEN: fakeKey.sessionToken ?? "",
-  };
+  return { AWS_ENDPOINT_URL_EKS: eks.endpoint, ...fakeKeyVariables };
 }

@@ -8,7 +8,7 @@ import type { Stage } from "../../stage.ts";
 import type { Environment } from "../aws-client.ts";
 import { askEks } from "./ask-account.ts";
 
-/** A cluster of the name that a stage gives its own, or undefined if there is none. */
+/** The cluster that has the name of a stage's own cluster, or undefined if there is none. */
 export type Existing = Answer<Cluster | undefined>;
 
 type Named = Pick<Stage, "name" | "eksCluster">;

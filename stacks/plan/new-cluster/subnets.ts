@@ -118,7 +118,7 @@ function checkWayOut(subnet: Subnet, { tables, endpoints }: Network, isPrivate: 
   return { findings: [{ what, missing, todo }], leftOut: [] };
 }
 
-/** A subnet without a table of its own uses the main one of its VPC (Amazon VPC User Guide, "Configure route tables"). */
+/** Without its own route table, a subnet uses the VPC's main one (Amazon VPC User Guide, "Configure route tables"). */
 function findRoutes(subnetId: string, vpcId: string, tables: readonly RouteTable[]): readonly Route[] {
   const own = tables.find(({ Associations = [] }) => Associations.some(({ SubnetId }) => SubnetId === subnetId));
   const main = tables.find(({ VpcId, Associations = [] }) => VpcId === vpcId && Associations.some(({ Main }) => Main));

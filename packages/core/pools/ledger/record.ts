@@ -120,7 +120,7 @@ export interface Shortage {
   readonly failedAt: number;
   /** No machine is granted before it exists until then. */
   readonly until: number;
-  /** What was missing at the provider in the latest try. Absent if unknown. */
+  /** What the provider lacked in the latest try. Absent if unknown. */
   readonly lacks?: Lack | undefined;
 }
 

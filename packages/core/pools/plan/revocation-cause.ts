@@ -50,7 +50,7 @@ export async function findRevocationCause(
   if (closed) return { why: closed.gone ? "gone" : (closed.unready ?? "closed"), name: closed.name };
   // It may have recovered while the run was removed.
   if (run.refusedByNode !== undefined) return { why: "closed", name: run.refusedByNode };
-  // Its machine came.
+  // A machine that refused the run exists, so the following causes do not apply.
   if (run.isRejected) return undefined;
   if (shares.some(({ node }) => node === null)) {
     if (run.lacks !== undefined) return { why: "unmade" };
