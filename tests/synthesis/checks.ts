@@ -76,6 +76,19 @@ export const checks = {
     ];
   },
 
+  /**
+   * Sealed values of records need this key. A removed stage's key can be taken back for 7 days, production's for 30
+   * (AWS KMS Developer Guide, "Rotate AWS KMS keys" and "Delete an AWS KMS key").
+   */
+  sealerKey(resources) {
+    const found = ofType(resources, "aws:kms/key:Key").map(({ name, inputs }) => {
+      return { name, rotates: inputs.enableKeyRotation, days: inputs.deletionWindowInDays };
+    });
+    const table = ofType(resources, "aws:dynamodb/table:Table")[0]?.inputs;
+    const days = table?.deletionProtectionEnabled ? 30 : 7;
+    return differentInOrder("keys", found, [{ name: "Sealer", rotates: true, days }]);
+  },
+
   table(resources) {
     const [table, ...others] = ofType(resources, "aws:dynamodb/table:Table");
     if (!table || others.length > 0) return ["there is not one table"];

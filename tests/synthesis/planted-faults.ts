@@ -32,6 +32,7 @@ const role = "aws:iam/role:Role";
 const queue = "aws:sqs/queue:Queue";
 const apiStage = "aws:apigatewayv2/stage:Stage";
 const table = "aws:dynamodb/table:Table";
+const sealerKey = "aws:kms/key:Key";
 const asset = "aws:s3/bucketObjectv2:BucketObjectv2";
 const podIdentity = "aws:eks/podIdentityAssociation:PodIdentityAssociation";
 const withoutVariable = (name: string) => (inputs: Resource["inputs"]) => {
@@ -233,6 +234,10 @@ export const faults: Readonly<Record<string, readonly [check: string, fault: Fau
   "a table whose partition key and sort key are exchanged": [
     "table",
     change(table, /./, (inputs) => ({ ...inputs, hashKey: inputs.rangeKey, rangeKey: inputs.hashKey })),
+  ],
+  "a sealer key that keeps its first key material": [
+    "sealerKey",
+    change(sealerKey, /./, ({ enableKeyRotation, ...inputs }) => inputs),
   ],
   "no TTL": ["table", change(table, /./, ({ ttl, ...inputs }) => inputs)],
   "a cache": [

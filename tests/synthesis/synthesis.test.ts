@@ -117,11 +117,12 @@ test("the AWS provider has the version that SST was built with", () => {
 });
 
 describe("a production stage with a private cluster", () => {
-  test("retains its table, and has a budget alarm", () => {
+  test("retains its table and the key of sealed values, and has a budget alarm", () => {
     const [table] = ofType(production, "aws:dynamodb/table:Table");
     const [budget] = ofType(production, "aws:budgets/budget:Budget");
 
     expect(table?.inputs).toMatchObject({ name: "berth-production", deletionProtectionEnabled: true });
+    expect(all.sealerKey?.(production, functions)).toEqual([]);
     expect(budget?.inputs).toMatchObject({ limitAmount: "500", limitUnit: "USD", timeUnit: "MONTHLY" });
   });
 

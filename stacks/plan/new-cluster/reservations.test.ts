@@ -55,6 +55,9 @@ test.each([
   [{ reservationType: "default" }, "it is no Capacity Block", "Name it as reservation"],
   [{ instanceType: "p5.48xlarge" }, "it has machines of p5.48xlarge, and the group p5e.48xlarge", another],
   [{ availabilityZone: "us-east-1a" }, "it is in us-east-1a, and the group in us-east-1b", another],
+  [{ instancePlatform: "Windows" }, "it is for Windows, and machines of EKS are Linux/UNIX", another],
+  [{ tenancy: "dedicated" }, "its tenancy is dedicated, and the group's default", another],
+  [{ totalInstanceCount: 1 }, "it has 1 machine, and the group up to 4", "Lower max, or enlarge it"],
   [
     { capacityReservationId: "cr-0other" },
     "EC2 lists no such reservation in this account and region",

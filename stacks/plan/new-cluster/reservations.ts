@@ -53,8 +53,11 @@ const unknown: Problem = {
   todo: "Correct the id, AWS_REGION or DEPLOY_ACCOUNT",
 };
 
-function listProblems({ type, zones, capacityBlock }: NodeGroup, found: CapacityReservation): Problem[] {
+const LINUX = "Linux/UNIX";
+
+function listProblems({ type, zones, max, capacityBlock }: NodeGroup, found: CapacityReservation): Problem[] {
   const { State = "", EndDate, InstanceType = type, AvailabilityZone: zone = "", ReservationType } = found;
+  const { InstancePlatform: platform = LINUX, Tenancy: tenancy = "default", TotalInstanceCount: size = max } = found;
   const isBlock = ReservationType === "capacity-block";
   const isElsewhere = zone !== "" && !zones.includes(zone);
   return [
@@ -68,5 +71,19 @@ function listProblems({ type, zones, capacityBlock }: NodeGroup, found: Capacity
       ? []
       : [{ missing: `it has machines of ${InstanceType}, and the group ${type}`, todo: OTHER }]),
     ...(isElsewhere ? [{ missing: `it is in ${zone}, and the group in ${zones.join(", ")}`, todo: OTHER }] : []),
+    // EC2 uses a reservation only for machines of its platform and tenancy, which for a node group are these.
+    ...(platform === LINUX
+      ? []
+      : [{ missing: `it is for ${platform}, and machines of EKS are ${LINUX}`, todo: OTHER }]),
+    ...(tenancy === "default" ? [] : [{ missing: `its tenancy is ${tenancy}, and the group's default`, todo: OTHER }]),
+    // A launch that names a reservation fails when no machine of it is free.
+    ...(size < max
+      ? [
+          {
+            missing: `it has ${size} ${size === 1 ? "machine" : "machines"}, and the group up to ${max}`,
+            todo: "Lower max, or enlarge it",
+          },
+        ]
+      : []),
   ];
 }
