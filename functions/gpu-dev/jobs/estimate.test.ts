@@ -26,7 +26,7 @@ async function forecastWorld(options: Partial<PlanInput> = {}) {
     nodes: ["n1", "n2"].map((name) => ({ name, zone: "zone-a", units: 8 })),
     occupied: [held("n1", 4, 3), held("n2", 8, 1)],
     waiting: [],
-    makeable: 0,
+    makeable: [],
     unitsPerNode: 8,
     startupMs: 0,
     head: null,
@@ -128,7 +128,7 @@ describe("an estimate for a job not yet submitted", () => {
   });
 
   test.each<[string, Partial<PlanInput>]>([
-    ["a machine still to be made", { nodes: [], occupied: [], makeable: 1, startupMs: HOUR }],
+    ["a machine still to be made", { nodes: [], occupied: [], makeable: [{ count: 1, zones: [] }], startupMs: HOUR }],
     ["units that are free on several machines in parts", { occupied: ["n1", "n2"].map(halfInUse) }],
   ])("lists no alternatives if the first job in the queue waits for %s", async (_, options) => {
     const { world, key } = await forecastWorld(options);
@@ -183,7 +183,7 @@ describe("an estimate for a job not yet submitted", () => {
       return { owner: "x", shares: [{ node, units: 8 }], endsAt: now + size.wantedMs, at: now, size };
     });
     const nodes = ["n1", "n2"].map((name) => ({ name, zone: "zone-a", units: 8 }));
-    const later = { nodes, occupied, waiting: [], makeable: 0, unitsPerNode: 8, startupMs: 0, head: null };
+    const later = { nodes, occupied, waiting: [], makeable: [], unitsPerNode: 8, startupMs: 0, head: null };
     const input = { ...later, now: now + 20_000 };
     world.clock.advance(20_000);
     await refreshForecast(world.ctx, {
@@ -409,7 +409,7 @@ async function waitingWorld(endsInHours: number, awayMs = 0, isFirst = true) {
     waiting: uids.map(({ uid }, n) => {
       return { uid, owner: "me", zone: null, queuedAt: now + n, size: { machines: 1, units: 8, ...size } };
     }),
-    makeable: 0,
+    makeable: [],
     unitsPerNode: 8,
     startupMs: 0,
     head: null,

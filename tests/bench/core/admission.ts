@@ -89,6 +89,6 @@ function buildInput({ sizes, pinned, occupied, fullZone }: Shape): PlanInput {
       at: 0,
       size: { wantedMs: 24 * hourMs },
     }));
-  const group = { makeable: 0, unitsPerNode: 8, startupMs: 0, head: null, now: 0 };
+  const group = { makeable: [], unitsPerNode: 8, startupMs: 0, head: null, now: 0 };
   return { nodes, occupied: inUse, waiting, ...group };
 }

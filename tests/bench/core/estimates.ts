@@ -71,7 +71,7 @@ export function playWorkload(workload: Workload): Estimated[] {
       nodes,
       occupied: running,
       waiting,
-      makeable: 0,
+      makeable: [],
       unitsPerNode,
       startupMs: 0,
       head,

@@ -41,7 +41,7 @@ export function heldPool({ nodes, held, waiting, owners }: PoolSize): PlanInput 
       const size = { machines, units, wantedMs: pick([1, 4, 24]) * hourMs };
       return { uid: `uid-${n}`, owner: owner(), size, zone, queuedAt: n - waiting };
     }),
-    makeable: 0,
+    makeable: [],
     unitsPerNode,
     startupMs: 0,
     head: null,

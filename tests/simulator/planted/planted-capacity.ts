@@ -28,8 +28,8 @@ export const capacityBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "pools/plan/planned-drains.ts",
-        find: "return { closings: new Map(closings), makeableCloseAt,",
-        replace: "return { closings: new Map(closings), makeableCloseAt: makeableCloseAt.slice(0, 0),",
+        find: "return { makeable, closings: new Map(closings),",
+        replace: "return { makeable: groups, closings: new Map(closings),",
       },
       {
         file: "pools/capacity/pool-parts.ts",
@@ -46,9 +46,9 @@ export const capacityBugs: readonly PlantedBug[] = [
     },
     edits: [
       {
-        file: "pools/ledger/reconcile-ledger.ts",
-        find: "if (zone === null || !isMissing) return shares;",
-        replace: "if (zone !== '' || !isMissing) return shares;",
+        file: "pools/admission/decide.ts",
+        find: "return chosen === undefined ? shares :",
+        replace: "return chosen !== '' ? shares :",
       },
     ],
   },

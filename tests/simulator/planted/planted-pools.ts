@@ -834,7 +834,7 @@ export const poolBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "pools/plan/summary.ts",
-        find: "presentNodes(ledger).length + unreadableNodes(ledger)",
+        find: "presentNodes(ledger).length - unreadableNodes(ledger)",
         replace: "presentNodes(ledger).length",
       },
     ],

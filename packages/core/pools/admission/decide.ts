@@ -4,10 +4,11 @@ import type { PlannerContext } from "../../reconciler/step.ts";
 import { keyText } from "../../store/keys.ts";
 import { sameData } from "../../store/same-data.ts";
 import { readByKey } from "../ledger/read-by-key.ts";
-import type { Grant, Ledger } from "../ledger/record.ts";
+import type { Grant, Ledger, MakeableLedger } from "../ledger/record.ts";
+import { zoneForVolume } from "../ledger/shortage.ts";
 import { type Returned, readUsed, type Used } from "../ledger/usage.ts";
 import type { Candidate } from "../ledger/waiting-list.ts";
-import { type Plan, type PlanInput, plan } from "../plan/plan.ts";
+import { type Plan, type PlanInput, type PlannedGrant, plan } from "../plan/plan.ts";
 import { buildPlanInput, type PlanSources, usableNodes } from "../plan/plan-input.ts";
 import { readWaiting, toCandidate, type WaitingList } from "../plan/waiting.ts";
 
@@ -71,7 +72,7 @@ async function planVerified(
     if (isLast) waiting = waiting.filter(({ key }) => verified.has(key));
     const input = buildPlanInput(ctx, sources, waiting, now);
     const planned = plan(input);
-    const chosen = new Map(planned.grants.map((grant) => [grant.uid, grant.shares]));
+    const chosen = new Map(planned.grants.map((grant) => [grant.uid, grant]));
     const next = new Set(tries === 0 ? [] : planned.places.slice(0, READ_AHEAD).map(({ uid }) => uid));
     // The first in line is always read: no start is reserved for an unreadable record.
     if (firstInLine !== undefined) next.add(firstInLine);
@@ -83,11 +84,12 @@ async function planVerified(
     const corrections = listCorrections(checked, verified, sources.ledger.type);
     if (isLast || corrections.size === 0) {
       if (chosen.size === 0) return { input, planned, unread, grants: [] };
-      const items = itemsByNode(sources.ledger, now);
+      const { makeable } = sources.ledger;
+      const from = { items: itemsByNode(sources.ledger, now), makeable, now };
       const grants = waiting.flatMap((candidate) =>
         corrections.has(candidate)
           ? []
-          : toGrant(ctx, candidate, verified.get(candidate.key), chosen.get(candidate.uid), items, now),
+          : toGrant(ctx, candidate, verified.get(candidate.key), chosen.get(candidate.uid), from),
       );
       return { input, planned, unread, grants };
     }
@@ -124,16 +126,37 @@ function listCorrections(
   return corrections;
 }
 
+interface GrantSources {
+  /** See `itemsByNode`. */
+  readonly items: ReadonlyMap<string | null, string>;
+  readonly makeable: MakeableLedger;
+  readonly now: number;
+}
+
 function toGrant(
   ctx: PlannerContext,
   { key }: Candidate,
   record: Environment | undefined,
-  shares: readonly Share[] | undefined,
-  itemByKey: ReadonlyMap<string | null, string>,
-  now: number,
+  planned: PlannedGrant | undefined,
+  { items, makeable, now }: GrantSources,
 ): Grant[] {
-  if (!record || !shares) return [];
-  const items = shares.map(({ node }) => itemByKey.get(node) ?? "");
+  if (!record || !planned) return [];
+  const shares = inZoneOfVolume(record, planned, makeable);
+  const names = shares.map(({ node }) => items.get(node) ?? "");
   const { uid, owner, size } = record;
-  return [{ id: ctx.ids.uid(), key, uid, run: record.run.n, owner, size, shares, items, at: now }];
+  return [{ id: ctx.ids.uid(), key, uid, run: record.run.n, owner, size, shares, items: names, at: now }];
+}
+
+/**
+ * Returns the shares, with a zone for the new machine of a job whose volume is made before it. The ledger keeps the zone,
+ * so that later plans promise the last machine of a zone once.
+ */
+function inZoneOfVolume(
+  { uid, zone, disk, volumes }: Environment,
+  { shares, zones = [] }: PlannedGrant,
+  makeable: MakeableLedger,
+): readonly Share[] {
+  const needsVolume = disk !== null || volumes.length > 0;
+  const chosen = zone === null && needsVolume ? zoneForVolume(makeable, zones, uid) : undefined;
+  return chosen === undefined ? shares : shares.map((share) => ({ ...share, zone: chosen }));
 }

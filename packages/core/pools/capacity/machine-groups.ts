@@ -10,7 +10,7 @@ import { sameData } from "../../store/same-data.ts";
 import { isNewer } from "../../store/unreadable.ts";
 import { writeRecord } from "../../store/write-record.ts";
 import { MINUTE_MS } from "../../units.ts";
-import type { Ledger, MakeableLedger, PoolGroup, Shortage } from "../ledger/record.ts";
+import type { GroupGrowth, Ledger, MakeableLedger, PoolGroup, Shortage } from "../ledger/record.ts";
 import { beginShortage } from "../ledger/shortage.ts";
 import { planSoon } from "../plan/plan-soon.ts";
 import { unreadableNodes } from "../plan/summary.ts";
@@ -65,8 +65,8 @@ export async function readMachineGroups(
 }
 
 /**
- * Returns the group of each pool that NODE_GROUPS does not name: the sum of the provider's groups that may still grow.
- * Of these, groups that lack something count only if all others do or are drained; otherwise their zones lack it, as far
+ * Returns the group of each pool that NODE_GROUPS does not name: the provider's groups that may still grow, with their
+ * sum. Of these, groups that lack something count only if all others do or are drained; otherwise their zones lack it, as far
  * as no other group is there. A group of several machine types is left out, because it may create either.
  */
 export function findPoolGroups(
@@ -91,13 +91,15 @@ export function findPoolGroups(
     const usable = open.length > 0 ? open : growing;
     const healthy = usable.filter((group) => group.lacks === undefined);
     const counted = healthy.length > 0 ? growing.filter((group) => group.lacks === undefined) : growing;
-    const present = (nodes.get(pool) ?? []).filter((node) => !node.gone).length;
+    const present = (nodes.get(pool) ?? []).filter((node) => !node.gone);
     // A plan counts machines with unreadable ledger items as existing (summary.ts).
-    const there = present + (ledger ? unreadableNodes(ledger) : 0);
+    const there = present.length + (ledger ? unreadableNodes(ledger) : 0);
     const mostNodes = counted.reduce((sum, group) => sum + growth(group), there);
     const zones = [...new Set(growing.flatMap((group) => group.zones))].sort();
-    const members = growing.map((group) => {
-      return { name: group.name, nodes: counted.includes(group) ? growth(group) : 0, zones: group.zones };
+    const members = growing.map((group): GroupGrowth => {
+      const mostNodes = growth(group) + present.filter((node) => node.group === group.name).length;
+      const nodes = counted.includes(group) ? growth(group) : 0;
+      return { name: group.name, nodes, mostNodes, zones: group.zones };
     });
     const why = healthy.length > 0 ? findZoneLacks(usable, healthy) : { lacks: usable[0]?.lacks };
     return [[pool, { mostNodes, startupMs: STARTUP_MS, zones, members, ...why }]];

@@ -74,7 +74,7 @@ export function isGroupIn(parts: readonly PoolPart[], { name, zones }: Pick<Grou
 }
 
 /** Returns the growth outside of the parts, or undefined if machines are created only in them. */
-export function growthOutside(parts: readonly PoolPart[], growth: Growth): Growth | undefined {
+function growthOutside(parts: readonly PoolPart[], growth: Growth): Growth | undefined {
   if (parts.some(isWholeType)) return undefined;
   const { members = [] } = growth;
   const drainedZones = zonesIn(parts);

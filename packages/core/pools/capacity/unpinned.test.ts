@@ -143,7 +143,7 @@ test("a job that waits for a new machine in the zone of its new disk uses no mac
   expect([waits.phase, waits.zone, waits.run.grant?.shares]).toEqual([
     "preparing",
     "zone-a",
-    [{ node: null, units: 8 }],
+    [{ node: null, units: 8, zone: "zone-a" }],
   ]);
   expect([job.phase, job.run.grant?.shares[0]?.node]).toEqual(["active", "h100-1"]);
 });

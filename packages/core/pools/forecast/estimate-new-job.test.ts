@@ -7,7 +7,7 @@ import { noDurations } from "./workload.ts";
 const NOW = Date.UTC(2026, 0, 20, 18);
 const HOUR = 3_600_000;
 
-const empty = { occupied: [], waiting: [], makeable: 0, unitsPerNode: 8, startupMs: 0, head: null, now: NOW };
+const empty = { occupied: [], waiting: [], makeable: [], unitsPerNode: 8, startupMs: 0, head: null, now: NOW };
 const still = { monotonic: () => 0 };
 
 function held(node: string, units: number, hours: number, owner = "x"): Occupied {
@@ -147,7 +147,9 @@ describe("an estimate for a job not yet submitted", () => {
     });
     expect(estimateFor(standing({ nodes: [] }), ask(8))).toMatchObject({ p50: null, code: "none" });
     expect(estimateFor(standing({ closed: "drained" }), ask(1))).toMatchObject({ p50: null, code: "drained" });
-    expect(estimateFor(standing({ nodes: [], makeable: 1, startupMs: HOUR }), ask(8))).toMatchObject({
+    expect(
+      estimateFor(standing({ nodes: [], makeable: [{ count: 1, zones: [] }], startupMs: HOUR }), ask(8)),
+    ).toMatchObject({
       p50: NOW + HOUR,
     });
   });
@@ -160,7 +162,7 @@ describe("an estimate for a job not yet submitted", () => {
   });
 
   test("says that a job bound to another zone never fits machines that can still be created", () => {
-    const made = standing({ nodes: [], makeable: 1, makeableZones: ["a"], startupMs: HOUR });
+    const made = standing({ nodes: [], makeable: [{ count: 1, zones: ["a"] }], startupMs: HOUR });
 
     expect(estimateFor(made, ask(8, { zone: "b" }))).toMatchObject({ p50: null, code: "never" });
     expect(estimateFor(made, ask(8, { zone: "a" }))).toMatchObject({ p50: NOW + HOUR });

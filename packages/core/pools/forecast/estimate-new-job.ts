@@ -203,12 +203,14 @@ function rounded(time: number | null): number | null {
   return time === null ? null : Math.round(time);
 }
 
-function getMachines({ nodes, makeable, makeableZones = [], unitsPerNode }: PlanInput): Machines {
+function getMachines({ nodes, makeable, unitsPerNode }: PlanInput): Machines {
   const counts = new Map<string, [zone: string | null, units: number, count: number]>();
   const kinds = nodes.map(({ zone, units }) => ({ zone: zone as string | null, units }));
   // A group of several zones may be in any of them, and `room` names them.
-  const madeIn = makeableZones.length === 1 ? (makeableZones[0] ?? null) : null;
-  const made = Array.from({ length: makeable }, () => ({ zone: madeIn, units: unitsPerNode }));
+  const made = makeable.flatMap(({ count, zones }) => {
+    const [zone = null] = zones.length === 1 ? zones : [];
+    return Array.from({ length: count }, () => ({ zone, units: unitsPerNode }));
+  });
   for (const { zone, units } of [...kinds, ...made]) {
     const key = `${units} ${zone ?? ""}`;
     const count = counts.get(key) ?? [zone, units, 0];

@@ -26,7 +26,7 @@ function seededPool(seed: number, now: number): PlanInput {
     const size = { machines: 1 + upTo(2), units: 8, wantedMs: (1 + upTo(300)) * MINUTE };
     return { uid: `w${n}`, owner: `o${n}`, zone: null, queuedAt: now - upTo(9), size };
   });
-  const group = { makeable: upTo(2), unitsPerNode: 8, startupMs: 5 * MINUTE };
+  const group = { makeable: [{ count: upTo(2), zones: [] }], unitsPerNode: 8, startupMs: 5 * MINUTE };
   return { nodes, occupied, waiting, ...group, head: null, now };
 }
 
@@ -73,15 +73,15 @@ function grantsAfter(input: PlanInput, mine: Waiting): ReturnType<typeof plan>["
 test.each<[string, number | null, Partial<PlanInput>]>([
   ["a type that is scaled to zero", 5, {}],
   ["a type with machines only in another zone", 5, { nodes: [{ name: "n9", zone: "zone-z", units: 8 }] }],
-  ["a type whose machines can be created only elsewhere", null, { makeableZones: ["zone-z"] }],
-  ["a type without creatable machines", null, { makeable: 0, nodes: [{ name: "n9", zone: "zone-z", units: 8 }] }],
+  ["a type whose machines can be created only elsewhere", null, { makeable: [{ count: 2, zones: ["zone-z"] }] }],
+  ["a type without creatable machines", null, { makeable: [], nodes: [{ name: "n9", zone: "zone-z", units: 8 }] }],
 ])("estimates for a disk's owner when a machine in its zone is free: %s, %j minutes", async (_, minutes, options) => {
   const world = await memoryWorld({ nodes: newNodes({ h100: 1 }) });
   const alice = world.as("alice");
   await createEnvironment(alice, newEnvironment("first", { disk: "data" }));
   await world.advance(2 * 60 * MINUTE);
   const now = world.clock.now();
-  const group = { makeable: 2, unitsPerNode: 8, startupMs: 5 * MINUTE };
+  const group = { makeable: [{ count: 2, zones: [] }], unitsPerNode: 8, startupMs: 5 * MINUTE };
   const input: PlanInput = { nodes: [], occupied: [], waiting: [], ...group, head: null, now, ...options };
   const durations = async () => noDurations;
   await world.table.put({ ...forecastKey("h100", null), writers: [] });

@@ -25,7 +25,7 @@ function waiting(uid: string, queuedAt: number): Waiting {
 
 function outset(now: number, options: Partial<PlanInput>, rest: Partial<ForecastOutset> = {}): ForecastOutset {
   const nodes = [{ name: "n1", zone: "zone-a", units: 8 }];
-  const group = { makeable: 0, unitsPerNode: 8, startupMs: 0, head: null };
+  const group = { makeable: [], unitsPerNode: 8, startupMs: 0, head: null };
   const input = { nodes, occupied: [], waiting: [], ...group, now, ...options };
   return {
     type: "h100",

@@ -10,7 +10,7 @@ const HOUR = 60 * MINUTE;
 
 function poolWith(options: Partial<PlanInput>): PlanInput {
   const nodes = [{ name: "n1", zone: "a", units: 8 }];
-  const rest = { occupied: [], waiting: [], makeable: 0, unitsPerNode: 8, startupMs: 0, head: null, now: NOW };
+  const rest = { occupied: [], waiting: [], makeable: [], unitsPerNode: 8, startupMs: 0, head: null, now: NOW };
   return { nodes, ...rest, ...options };
 }
 
@@ -193,7 +193,13 @@ describe("an estimate", () => {
     ];
 
     const starts = listStarts(
-      poolWith({ nodes: [], makeable: 2, startupMs: 5 * MINUTE, occupied: [granted], waiting: all }),
+      poolWith({
+        nodes: [],
+        makeable: [{ count: 2, zones: [] }],
+        startupMs: 5 * MINUTE,
+        occupied: [granted],
+        waiting: all,
+      }),
     );
 
     expect(starts.get("beside")).toBe(NOW + 3 * MINUTE);

@@ -2,6 +2,7 @@ import { MOST_MACHINES } from "../../fleet.ts";
 import type { Clock } from "../../ports/clock.ts";
 import { DAY_MS } from "../../units.ts";
 import type { Need } from "../plan/free-units.ts";
+import { listNewZones } from "../plan/new-machines.ts";
 import type { AllNodes, PlanInput } from "../plan/plan.ts";
 import { buildForecastPool, type ForecastPool, withArrivals } from "./forecast-pool.ts";
 import { type FoundGap, type Run, type RunOptions, runForward } from "./forecast-run.ts";
@@ -136,14 +137,17 @@ function buildOptions(
 }
 
 /** Returns common sizes, in any zone and in each: parts of a machine by powers of two, and whole machines. */
-function usualNeeds({ nodes, makeable, makeableZones = [], unitsPerNode }: PlanInput): Need[] {
+function usualNeeds({ nodes, makeable, unitsPerNode }: PlanInput): Need[] {
   const sizes: Omit<Need, "zone">[] = [];
   for (let units = 1; units < unitsPerNode; units *= 2) sizes.push({ machines: 1, units });
-  const most = Math.min(MOST_MACHINES, nodes.length + makeable);
+  const most = Math.min(
+    MOST_MACHINES,
+    makeable.reduce((all, { count }) => all + count, nodes.length),
+  );
   for (let machines = 1; machines <= most; machines++) sizes.push({ machines, units: unitsPerNode });
-  const all = new Set([...nodes.map(({ zone }) => zone), ...makeableZones]);
+  const all = new Set([...nodes.map(({ zone }) => zone), ...listNewZones(makeable)]);
   const zones = [...all].sort().slice(0, MOST_ZONES);
-  const elsewhere = makeable > 0 && makeableZones.length === 0 ? [ELSEWHERE] : [];
+  const elsewhere = makeable.some(({ zones }) => zones.length === 0) ? [ELSEWHERE] : [];
   return [null, ...zones, ...elsewhere].flatMap((zone) => sizes.map((size) => ({ ...size, zone })));
 }
 

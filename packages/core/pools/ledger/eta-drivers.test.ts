@@ -16,7 +16,7 @@ function held(owner: string, units: number): Occupied {
 test("only ends move the head, while owners who hold less also move the others", () => {
   const input: PlanInput = {
     nodes: [{ name: "n1", zone: "a", units: 8 }],
-    makeable: 0,
+    makeable: [],
     unitsPerNode: 8,
     startupMs: 0,
     head: null,

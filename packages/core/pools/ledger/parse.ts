@@ -106,7 +106,9 @@ export const parseMakeable: (item: Item) => MakeableLedger = createParser(
         mostNodes: count,
         startupMs: number,
         zones: list(text),
-        members: optional(list(shape<GroupGrowth>({ name: text, nodes: count, zones: list(text) }))),
+        members: optional(
+          list(shape<GroupGrowth>({ name: text, nodes: count, mostNodes: optional(count), zones: list(text) })),
+        ),
         lacks: optional(lack),
         zoneLacks: optional(mapping(lack)),
       }),

@@ -208,18 +208,7 @@ export function getHoldingPhase({ phase }: Environment): Holding["phase"] {
 function holding(entry: Grant, record: Environment | undefined): Holding[] {
   if (!record || !holds(record, { uid: entry.uid, grant: entry.id })) return [];
   const { unreadableSince: _, ...rest } = entry;
-  const shares = inZoneOf(record, entry.shares);
-  return [{ ...rest, shares, size: record.size, phase: getHoldingPhase(record), endsAt: record.times.endsAt }];
-}
-
-/**
- * Returns the shares with the zone in which a run waits for its new machine. The volume of a new disk is made, and its
- * zone chosen, when the environment takes its grant.
- */
-function inZoneOf({ zone }: Environment, shares: Grant["shares"]): Grant["shares"] {
-  const isMissing = shares.some((share) => share.node === null && share.zone === undefined);
-  if (zone === null || !isMissing) return shares;
-  return shares.map((share) => (share.node === null ? { ...share, zone } : share));
+  return [{ ...rest, size: record.size, phase: getHoldingPhase(record), endsAt: record.times.endsAt }];
 }
 
 /** Returns the updated holding, or the same object if the record has not changed. */
@@ -227,8 +216,7 @@ function stillHeld(old: Holding, record: Environment | undefined): Holding[] {
   const [held] = holding(old, record);
   if (!held) return [];
   const isSame = old.phase === held.phase && old.endsAt === held.endsAt && old.unreadableSince === undefined;
-  const hasSameShares = old.shares === held.shares;
-  return [isSame && hasSameShares && sameData(old.size, held.size) ? old : held];
+  return [isSame && sameData(old.size, held.size) ? old : held];
 }
 
 /** Returns the uids of nodes that did not respond when given back. They stay unready until a listing. */

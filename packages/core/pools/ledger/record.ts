@@ -109,8 +109,10 @@ export interface PoolGroup extends Omit<NodeGroup, "pool"> {
 /** A group of the provider that may still grow. */
 export interface GroupGrowth {
   readonly name: string;
-  /** How many of the machines that the pool may still get this group creates. */
+  /** How many machines it may create beyond those listed. 0 if it lacks something that other groups have. */
   readonly nodes: number;
+  /** How many machines of the pool it may have, also if it lacks something. Absent in items of earlier versions. */
+  readonly mostNodes?: number | undefined;
   readonly zones: readonly string[];
 }
 

@@ -1,5 +1,6 @@
 import { canEverFit } from "./ever-fits.ts";
 import { type Allowed, byNeed, type FreeNode, type Need } from "./free-units.ts";
+import { machinesOutsideZones } from "./new-machines.ts";
 import type { PlanInput } from "./plan.ts";
 
 /*
@@ -55,18 +56,14 @@ export function latestEndFor(nodes: readonly FreeNode[], input: PlanInput): (nee
  * their zones are still tried for jobs of several machines.
  */
 export function openInput(input: PlanInput, endsAt: number): PlanInput {
-  const { closings, makeableZones = [], drainedZones = [], makeableCloseAt = [], zonesCloseAt = [] } = input;
+  const { closings, drainedZones = [], zonesCloseAt = [] } = input;
   if (!closings || closings.size === 0) return input;
   const closedZones = [...zonesCloseAt].filter(([, at]) => at < endsAt).map(([zone]) => zone);
-  const zones = makeableZones.filter((zone) => !closedZones.includes(zone));
-  const isMade = makeableZones.length === 0 || zones.length > 0;
+  const stays = ({ closesAt = Infinity }: { readonly closesAt?: number | undefined }) => closesAt >= endsAt;
   return {
     ...input,
-    nodes: input.nodes.map((node) =>
-      (node.closesAt ?? Infinity) >= endsAt ? node : { ...node, units: 0, foreign: 0 },
-    ),
-    makeable: isMade ? input.makeable - makeableCloseAt.filter((at) => at < endsAt).length : 0,
-    makeableZones: zones,
+    nodes: input.nodes.map((node) => (stays(node) ? node : { ...node, units: 0, foreign: 0 })),
+    makeable: input.makeable.filter(stays).flatMap((machines) => machinesOutsideZones(closedZones, machines) ?? []),
     drainedZones: [...drainedZones, ...closedZones],
   };
 }

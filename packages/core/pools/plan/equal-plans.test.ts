@@ -36,6 +36,11 @@ const node = fc.record({
   isDrained: fc.constantFrom(false, false, false, true),
   closesIn: fc.constantFrom(undefined, undefined, 2, 5, 9),
 });
+const group = fc.record({
+  count: fc.constantFrom(1, 1, 2, 3),
+  zones: fc.constantFrom(["a"], ["b"], ["a", "b"], ["b", "c"], []),
+  closesIn: fc.constantFrom(undefined, undefined, 2, 5),
+});
 const job = fc.record({ owner, zone, size, queuedAt: fc.integer({ min: 0, max: 20 }).map((n) => NOW - n * MINUTE_MS) });
 const held = fc.record({
   owner,
@@ -51,37 +56,36 @@ const pools = fc
     nodes: fc.array(node, { maxLength: 8, size: "max" }),
     held: fc.array(held, { maxLength: 25, size: "max" }),
     jobs: fc.array(job, { maxLength: 16, size: "max" }),
-    makeable: fc.constantFrom(0, 0, 1, 3),
-    makeableZones: fc.constantFrom(["a"], ["a", "b"], ["b", "c"], []),
+    groups: fc.array(group, { maxLength: 3 }),
     lackingZones: fc.constantFrom(undefined, undefined, new Map([["b", NOW + 9 * MINUTE_MS]])),
     mostUnpinned: fc.constantFrom(Infinity, 1, 2),
     retryAt: fc.constantFrom(null, null, null, NOW + 6 * MINUTE_MS),
     unreadable: fc.constantFrom(0, 0, 0, 1),
     head: fc.constantFrom(null, "w0", "w1", "w2"),
     used: fc.dictionary(owner, fc.integer({ max: 9 })),
-    closing: fc.option(fc.record({ made: fc.constantFrom(0, 1, 3), zone: fc.constantFrom("a", "b", "c", null) })),
+    closing: fc.option(fc.record({ zone: fc.constantFrom("a", "b", "c", null) })),
     closed: fc.oneof({ weight: 7, arbitrary: fc.constant(null) }, fc.constantFrom(...halts)),
   })
-  .map(({ nodes, held: holdings, jobs, used, retryAt, lackingZones, closing, ...rest }): PlanInput => {
+  .map(({ nodes, held: holdings, jobs, used, retryAt, lackingZones, closing, groups, ...rest }): PlanInput => {
     const there = nodes.map(({ closesIn, ...node }, n) => ({
       ...node,
       ...(closing && closesIn && { closesAt: closingAt(closesIn) }),
       name: `n${n}`,
       units: node.units - Math.min(node.units, node.foreign),
     }));
-    // Without an open zone, no machine can be created (planned-drains.ts).
-    const closesWhole = closing !== null && rest.makeableZones.join() === closing.zone;
-    const made = closesWhole ? rest.makeable : Math.min(rest.makeable, closing?.made ?? 0);
+    const makeable = groups.map(({ closesIn, ...machines }) => {
+      return { ...machines, ...(closing && closesIn && { closesAt: closingAt(closesIn) }) };
+    });
     const input = {
       ...rest,
-      ...(lackingZones && rest.makeable > 0 && { lackingZones }),
+      makeable,
+      ...(lackingZones && makeable.length > 0 && { lackingZones }),
       nodes: there.filter(({ isDrained }) => !isDrained).map(({ isDrained: _, ...entry }) => entry),
       ...(closing && {
         closings: new Map([2, 5, 9].map((hours) => [closingAt(hours), ""])),
-        makeableCloseAt: Array.from({ length: made }, () => closingAt(closesWhole ? 2 : 5)),
         zonesCloseAt: new Map(closing.zone === null ? [] : [[closing.zone, closingAt(2)]]),
       }),
-      ...(there.some(({ isDrained }) => isDrained) && { undrained: { ...rest, nodes: there } }),
+      ...(there.some(({ isDrained }) => isDrained) && { undrained: { makeable, nodes: there } }),
       occupied: occupiedOn(there, holdings),
       waiting: jobs.map((job, n) => ({ ...job, uid: `w${n}` })),
       unitsPerNode: 8,

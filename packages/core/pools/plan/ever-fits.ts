@@ -1,6 +1,7 @@
 import type { FreeNode, Need } from "./free-units.ts";
+import { getPlace } from "./new-machines.ts";
 import type { PlanInput, PlanNode } from "./plan.ts";
-import { isInZone, type Zoned, zonesToTry } from "./zones.ts";
+import { isInZone, zonesToTry } from "./zones.ts";
 
 /** Reports whether a need fits on empty machines. */
 export function canEverFit(nodes: readonly FreeNode[], input: PlanInput, need: Need): boolean {
@@ -9,21 +10,19 @@ export function canEverFit(nodes: readonly FreeNode[], input: PlanInput, need: N
 }
 
 function zonesFor(input: PlanInput, need: Need): readonly (string | null)[] {
-  return zonesToTry(need, input.makeable > 0 ? [...input.nodes, madeIn(input)] : input.nodes);
+  return zonesToTry(need, [...input.nodes, ...input.makeable.map((group) => getPlace(group, input.drainedZones))]);
 }
 
 function hasMachines(input: PlanInput, { machines, units, zone }: Need): boolean {
-  let fitting = isInZone(madeIn(input), zone) ? input.makeable : 0;
+  let fitting = 0;
+  for (const group of input.makeable) {
+    if (isInZone(getPlace(group, input.drainedZones), zone)) fitting += group.count;
+  }
   for (const node of input.nodes) {
     if (fitting >= machines) return true;
     if (node.units >= units && isInZone(node, zone)) fitting += 1;
   }
   return fitting >= machines;
-}
-
-/** Zones that lack machines now may have some later. */
-function madeIn({ makeableZones = [], drainedZones }: PlanInput): Zoned {
-  return zoneOfNew({ makeableZones, drainedZones });
 }
 
 export function withoutForeign(node: PlanNode): PlanNode {
@@ -41,23 +40,4 @@ export function mayFitUnread(nodes: readonly FreeNode[], input: PlanInput, need:
     const more = Array.from({ length: unreadable }, () => unread);
     return canEverFit([...nodes, unread], { ...input, nodes: [...input.nodes, ...more] }, { ...need, zone });
   });
-}
-
-/**
- * Returns the zone of machines still to be created, or the zones in which they can be created now. While none comes in
- * any zone, `occupied` has them until the next try, which may be in each: a start then can be reserved.
- */
-export function zoneOfNew({
-  makeableZones = [],
-  drainedZones = [],
-  lackingZones,
-  retryAt,
-}: Pick<PlanInput, "makeableZones" | "drainedZones" | "lackingZones" | "retryAt">): Zoned {
-  const [zone = null] = makeableZones;
-  if (makeableZones.length === 1) return { zone };
-  const lacking = lackingZones && retryAt === undefined ? [...lackingZones.keys()] : [];
-  const zones = makeableZones.filter((name) => !lacking.includes(name));
-  if (makeableZones.length > 0) return { zone: null, zones };
-  const without = [...drainedZones, ...lacking];
-  return without.length > 0 ? { zone: null, lacking: without } : { zone: null };
 }

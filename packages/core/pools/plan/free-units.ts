@@ -232,10 +232,13 @@ function most({ counts }: State, count: number): number[] {
 function getGroups(nodes: readonly FreeNode[]): Groups {
   const groups: Group[] = [];
   const groupOf = new Uint16Array(nodes.length);
+  const indexes = new Map<string, number>();
   for (const [index, { name, zone, zones, lacking }] of nodes.entries()) {
     const isMakeable = name === null;
-    const groupIndex = groups.findIndex((group) => group.zone === zone && group.isMakeable === isMakeable);
-    groupOf[index] = groupIndex >= 0 ? groupIndex : groups.push({ zone, zones, lacking, isMakeable, byFree: [] }) - 1;
+    const key = isMakeable ? `${zone ?? ""} ${zones?.join() ?? "any"}` : `at ${zone}`;
+    const groupIndex = indexes.get(key) ?? groups.push({ zone, zones, lacking, isMakeable, byFree: [] }) - 1;
+    indexes.set(key, groupIndex);
+    groupOf[index] = groupIndex;
   }
   return { groups, groupOf };
 }

@@ -5,6 +5,7 @@ import type { Grant, Ledger, Pool } from "../ledger/record.ts";
 import { getLackingZones } from "../ledger/shortage.ts";
 import { type Candidate, nextRound, type ScanWindow } from "../ledger/waiting-list.ts";
 import type { Written } from "../ledger/write-ledger.ts";
+import { listNewZones } from "./new-machines.ts";
 import type { Plan, QueuePlace } from "./plan.ts";
 import { makeableText, zoneLackText } from "./reasons.ts";
 import { summarize } from "./summary.ts";
@@ -87,7 +88,7 @@ export function headAfterPlan(
 export function findAdvice(pool: Pool, { ledger, input, planned, waiting }: Decision, now: number): Advice | undefined {
   if (!isAdviceDue(pool, now)) return undefined;
   const { makeable } = ledger;
-  const lacks = makeableText(makeable, input.makeableZones ?? [], pool.type);
+  const lacks = makeableText(makeable, listNewZones(input.makeable), pool.type);
   const zones = [...(input.lackingZones?.keys() ?? [])];
   const zoneLacks = Object.fromEntries(zones.map((zone) => [zone, zoneLackText(makeable, zone, pool.type)]));
   const closings = input.closings && Object.fromEntries(input.closings);

@@ -42,7 +42,7 @@ function* crowdedPool(seed: number, machines: number): Generator<Planned, void> 
       const wants = { machines: 1, units: 2 ** (pick(4) - 1), wantedMs: pick(24) * STEP };
       waiting.push({ uid, owner: uid, zone: null, queuedAt: now, size: wants });
     }
-    const rest = { makeable: 0, unitsPerNode: 8, startupMs: 0, now } satisfies Partial<PlanInput>;
+    const rest = { makeable: [], unitsPerNode: 8, startupMs: 0, now } satisfies Partial<PlanInput>;
     const planned = plan({ nodes, occupied, waiting, head, ...rest });
     const granted = new Map(planned.grants.map(({ uid, shares }) => [uid, shares]));
     const begun = waiting

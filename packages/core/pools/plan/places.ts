@@ -1,6 +1,7 @@
 import { listEnds, openTo } from "./closings.ts";
 import { byAge, fairOrder } from "./fair-order.ts";
 import { byNeed, type FreeNode, type FreeUnits, type Need } from "./free-units.ts";
+import { isMadeIn } from "./new-machines.ts";
 import type { PlanInput, QueuePlace, Waiting } from "./plan.ts";
 import { type Release, startTimes } from "./reservation.ts";
 
@@ -77,9 +78,9 @@ function closingCheck(input: PlanInput, { nodes, free, hopeless, latestEnd }: Pl
 }
 
 /** Returns when a new machine is tried again where the job can start, ms, or undefined if one may come now or never. */
-function findRetry({ makeableZones = [], lackingZones, retryAt }: PlanInput, { zone }: Waiting): number | undefined {
+function findRetry({ makeable, lackingZones, retryAt }: PlanInput, { zone }: Waiting): number | undefined {
   if (zone === null) return retryAt;
-  if (makeableZones.length > 0 && !makeableZones.includes(zone)) return undefined;
+  if (!isMadeIn(makeable, zone)) return undefined;
   const inZone = lackingZones?.get(zone);
   return retryAt === undefined ? inZone : Math.max(retryAt, inZone ?? 0);
 }

@@ -51,8 +51,7 @@ export function plainPlaces(
     const { need } = job;
     if (fitsInTime(job) || unreadable === 0) return false;
     const open = plainOpenInput(input, input.now + job.size.wantedMs);
-    const { makeableZones = [] } = open;
-    const all = ["", ...open.nodes.map((node) => node.zone), ...(open.makeable > 0 ? makeableZones : [])];
+    const all = ["", ...open.nodes.map((node) => node.zone), ...open.makeable.flatMap((group) => group.zones)];
     const zones = need.zone === null && need.machines > 1 ? all : [need.zone];
     return zones.some((zone) => {
       const more = Array.from({ length: unreadable }, () => ({ ...unread, zone: zone ?? "" }));
@@ -104,8 +103,8 @@ export function plainPlaces(
     if (!fits(need) && canEverFit(nodes, { ...input, nodes: input.nodes.map(withoutForeign) }, need))
       return say("foreign", foreign);
     if (!fits(need)) return say("never", nodes.length);
-    const { makeableZones = [] } = input;
-    const isNear = !need.zone || makeableZones.length === 0 || makeableZones.includes(need.zone);
+    const isNear =
+      !need.zone || input.makeable.some(({ zones }) => zones.length === 0 || zones.includes(need.zone ?? ""));
     const inZone = need.zone ? (input.lackingZones?.get(need.zone) ?? 0) : 0;
     const retryAt = Math.max(input.retryAt ?? 0, inZone);
     if (retryAt > 0 && isNear && !plainFind(nodes, need)) {

@@ -1,4 +1,3 @@
-import type { Share } from "../../ports/compute.ts";
 import { plainPlaces } from "./plain-places-fixture.ts";
 import {
   addTo,
@@ -15,7 +14,7 @@ import {
   plainPasses,
   plainReserve,
 } from "./plain-pool-fixture.ts";
-import type { Plan, PlanInput } from "./plan.ts";
+import type { Plan, PlanInput, PlannedGrant } from "./plan.ts";
 import { endTime, goneAt } from "./reservation.ts";
 
 /** Plans a pool without shortcuts. Must return the same as `plan`. */
@@ -33,7 +32,7 @@ export function plainPlan(input: PlanInput): Plan {
       if (node !== undefined && node >= 0) addShare(node, share.units, endTime(occupied, input));
     }
   }
-  const grants: { uid: string; shares: Share[] }[] = [];
+  const grants: PlannedGrant[] = [];
   const left: PlainJob[] = [];
   let reserved: (PlainReservation & { uid: string; after: number }) | undefined;
   let [unpinnedLeft, kept] = [input.mostUnpinned ?? Infinity, 0];
@@ -67,8 +66,15 @@ export function plainPlan(input: PlanInput): Plan {
     }
     addTo(units, owner, need.machines * need.units);
     const inZone = found.zone === null ? {} : { zone: found.zone };
+    const [first] = found.nodes.map((node) => nodes[node]);
+    const zones =
+      first?.name === null && found.zone === null ? (first.zone === null ? first.zones : [first.zone]) : undefined;
     const toShare = (name: string | null) => ({ node: name, units: need.units, ...(name === null && inZone) });
-    grants.push({ uid, shares: found.nodes.map((node) => toShare(nodes[node]?.name ?? null)) });
+    grants.push({
+      uid,
+      shares: found.nodes.map((node) => toShare(nodes[node]?.name ?? null)),
+      ...(zones && { zones }),
+    });
   }
   return {
     grants,

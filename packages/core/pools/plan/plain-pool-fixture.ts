@@ -81,17 +81,17 @@ export function plainOpen(nodes: readonly PlainNode[], endsAt: number): Allowed 
 
 /** Returns the input with only the machines on which a job may start that ends at `endsAt`. */
 export function plainOpenInput(input: PlanInput, endsAt: number): PlanInput {
-  const { makeable, makeableZones = [], makeableCloseAt = [], zonesCloseAt, drainedZones = [] } = input;
+  const { zonesCloseAt, drainedZones = [] } = input;
   const isClosed = (zone: string) => (zonesCloseAt?.get(zone) ?? Infinity) < endsAt;
-  const zones = makeableZones.filter((zone) => !isClosed(zone));
-  const made = makeableZones.length > 0 && zones.length === 0 ? 0 : makeable;
+  const open = input.makeable.filter(({ closesAt = Infinity }) => endsAt <= closesAt);
   return {
     ...input,
     nodes: input.nodes.map((node) =>
       endsAt <= (node.closesAt ?? Infinity) ? node : { ...node, units: 0, foreign: 0 },
     ),
-    makeable: made === 0 ? 0 : made - makeableCloseAt.filter((at) => at < endsAt).length,
-    makeableZones: zones,
+    makeable: open
+      .filter(({ zones }) => zones.length === 0 || !zones.every(isClosed))
+      .map((group) => ({ ...group, zones: group.zones.filter((zone) => !isClosed(zone)) })),
     drainedZones: [...drainedZones, ...[...(zonesCloseAt?.keys() ?? [])].filter(isClosed)],
   };
 }

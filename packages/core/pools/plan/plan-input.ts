@@ -7,7 +7,7 @@ import { getLackingZones } from "../ledger/shortage.ts";
 import type { Candidate } from "../ledger/waiting-list.ts";
 import { allNodes, type Occupied, type PlanInput, type PlanNode } from "./plan.ts";
 import { closeAt, findClosings } from "./planned-drains.ts";
-import { isBlind, makeable, unreadableNodes } from "./summary.ts";
+import { isBlind, type Makeable, makeable, unreadableNodes } from "./summary.ts";
 import type { WaitingList } from "./waiting.ts";
 import { isInZone } from "./zones.ts";
 
@@ -34,11 +34,9 @@ export function buildPlanInput(
     nodes: usable.map((node) => ({ ...toPlanNode(node), ...closeAt(ledger.pool, node) })),
     occupied: occupiedOn(ledger, usable),
     waiting,
-    makeable: toMake.nodes,
-    makeableZones: toMake.zones,
     ...findUndrained(ctx, ledger, now),
     ...findClosings(ctx, ledger, toMake),
-    ...(lacking.size > 0 && toMake.nodes > 0 && { lackingZones: lacking }),
+    ...(lacking.size > 0 && toMake.groups.length > 0 && { lackingZones: lacking }),
     unreadable: unreadableNodes(ledger),
     unitsPerNode: unitsPerNode(instanceTypeOfPool(ledger.type)),
     startupMs: toMake.startupMs,
@@ -48,8 +46,8 @@ export function buildPlanInput(
     closed: pool.closed ?? (isBlind(ledger) ? "unreadable" : null),
     now,
   };
-  const retryAt = findRetryAt(ledger.makeable, toMake.zones, now);
-  return retryAt > now && toMake.nodes > 0 ? withoutNewMachines(input, retryAt) : input;
+  const retryAt = findRetryAt(ledger.makeable, toMake, now);
+  return retryAt > now && toMake.groups.length > 0 ? withoutNewMachines(input, retryAt) : input;
 }
 
 function toPlanNode({ name, zone, units, foreignUnits, leftoverUnits, images }: NodeLedger): PlanNode {
@@ -69,19 +67,21 @@ function findUndrained(
   const { drained = [] } = ledger.pool;
   if (drained.length === 0) return {};
   const toMake = makeable(ctx, ledger, []);
-  const isRetried = findRetryAt(ledger.makeable, toMake.zones, now) > now;
+  const isRetried = findRetryAt(ledger.makeable, toMake, now) > now;
   const nodes = readyNodes(ledger, now).map(toPlanNode);
   return {
     drainedZones: zonesIn(drained),
-    undrained: { nodes, makeable: isRetried ? 0 : toMake.nodes, makeableZones: toMake.zones },
+    undrained: { nodes, makeable: isRetried ? [] : toMake.groups },
   };
 }
 
 /** Returns when new machines may come again in the first of the zones, ms: not after now if some may come now. */
-function findRetryAt(makeable: MakeableLedger, zones: readonly string[], now: number): number {
+function findRetryAt(makeable: MakeableLedger, { groups }: Makeable, now: number): number {
   const lacking = getLackingZones(makeable, now);
-  const inZones = zones.length === 0 ? 0 : Math.min(...zones.map((zone) => lacking.get(zone) ?? 0));
-  return Math.max(makeable.shortage?.until ?? 0, inZones);
+  const triedAt = groups.flatMap(({ zones }) =>
+    zones.length === 0 ? [0] : zones.map((zone) => lacking.get(zone) ?? 0),
+  );
+  return Math.max(makeable.shortage?.until ?? 0, triedAt.length === 0 ? 0 : Math.min(...triedAt));
 }
 
 /** All grants on machines still to be created are in one item. DynamoDB limits items to 400 KB. */
@@ -89,7 +89,7 @@ const MOST_UNPINNED = 500;
 
 /** Occupies the rest of the machines still to be created until one may be ready, for the plan and the forecast. */
 export function withoutNewMachines(input: PlanInput, retryAt: number): PlanInput {
-  const made = allNodes(input).nodes.slice(input.nodes.length);
+  const made = allNodes({ ...input, retryAt }).nodes.slice(input.nodes.length);
   // The largest first: `allNodes` puts each on the first machine with room.
   const rests = made.map(({ free }) => free).sort((a, b) => b - a);
   const endsAt = retryAt + input.startupMs;

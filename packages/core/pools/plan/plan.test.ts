@@ -22,7 +22,7 @@ function held(owner: string, node: string, units: number, hoursLeft: number): Oc
   return { owner, shares, endsAt: NOW + hoursLeft * HOUR, at: NOW, size: { wantedMs: HOUR } };
 }
 
-const defaults = { occupied: [], waiting: [], makeable: 0, unitsPerNode: 8, startupMs: 0, head: null, now: NOW };
+const defaults = { occupied: [], waiting: [], makeable: [], unitsPerNode: 8, startupMs: 0, head: null, now: NOW };
 
 function getPlan(input: Partial<PlanInput>) {
   const nodes = input.nodes ?? [node("n1"), node("n2")];
@@ -70,7 +70,7 @@ describe("the grants of a plan", () => {
     const lackingZones = new Map(["a", "b"].map((zone) => [zone, NOW + HOUR / 10]));
     const two = [waiting("two", 8, { machines: 2, queuedAt: NOW - 1 }), waiting("day", 8, { hours: 24 })];
     const nodes = [node("n1")];
-    const pool = { nodes, waiting: two, makeable: 4, makeableZones: ["a", "b"], lackingZones };
+    const pool = { nodes, waiting: two, makeable: [{ count: 4, zones: ["a", "b"] }], lackingZones };
 
     const planned = getPlan(withoutNewMachines({ ...defaults, ...pool }, NOW + HOUR / 10));
 
@@ -88,7 +88,7 @@ describe("the grants of a plan", () => {
 
   test("machines still to be created come in the zone of the job's others, and in a zone of their group", () => {
     const nodes = [node("a1", "a"), node("c1", "c")];
-    const group = { makeable: 2, makeableZones: ["b", "c"] };
+    const group = { makeable: [{ count: 2, zones: ["b", "c"] }] };
     const waits = [waiting("one", 8, { machines: 2 }), waiting("two", 8, { queuedAt: NOW + 1, zone: "b" })];
 
     const { grants } = getPlan({ nodes, waiting: waits, ...group });
@@ -244,7 +244,12 @@ describe("the grants of a plan", () => {
   test("grants nodes that a group can still create unpinned, existing ones first", () => {
     const two = [waiting("a", 8), waiting("b", 8, { queuedAt: NOW + 1 })];
 
-    const { grants } = getPlan({ nodes: [node("n1")], makeable: 1, startupMs: 60_000, waiting: two });
+    const { grants } = getPlan({
+      nodes: [node("n1")],
+      makeable: [{ count: 1, zones: [] }],
+      startupMs: 60_000,
+      waiting: two,
+    });
 
     expect(grants.map((grant) => grant.shares)).toEqual([[{ node: "n1", units: 8 }], [{ node: null, units: 8 }]]);
   });
@@ -260,7 +265,7 @@ describe("the grants of a plan", () => {
 
     const { grants, places } = getPlan({
       nodes: [],
-      makeable: 1,
+      makeable: [{ count: 1, zones: [] }],
       startupMs: 60_000,
       occupied: [granted],
       waiting: [waiting("a", 8)],
@@ -277,7 +282,7 @@ test("a holding on two nodes still to be created is released on both", () => {
 
   const { places, head } = getPlan({
     nodes: [],
-    makeable: 2,
+    makeable: [{ count: 2, zones: [] }],
     occupied: [on(NOW + HOUR), on(NOW + 2 * HOUR)],
     waiting: [waiting("two", 8, { machines: 2 })],
   });
@@ -364,7 +369,7 @@ describe("the reason of the first job in the queue", () => {
         const options = { machines: 1 + upTo(2), hours: 1 + upTo(9), zone: ["a", "b", null][upTo(3)] ?? null };
         return waiting(`w${n}`, 2 ** upTo(4), { ...options, queuedAt: NOW - upTo(9) });
       });
-      const group = { makeable: upTo(3), mostUnpinned: upTo(3) };
+      const group = { makeable: [{ count: upTo(3), zones: [] }], mostUnpinned: upTo(3) };
       const { places } = getPlan({ nodes, occupied, waiting: line, ...group });
       const code = places[0]?.code ?? "granted";
       answer.set(code, (answer.get(code) ?? 0) + 1);
@@ -456,7 +461,13 @@ describe("with a limit on machines still to be created", () => {
   const small = waiting("small", 8, { hours: 0.5 });
 
   test("no job takes them from the first job in the queue, which needs more than are left", () => {
-    const { grants, head } = getPlan({ nodes: [], makeable: 20, mostUnpinned, waiting: [big, small], head: "big" });
+    const { grants, head } = getPlan({
+      nodes: [],
+      makeable: [{ count: 20, zones: [] }],
+      mostUnpinned,
+      waiting: [big, small],
+      head: "big",
+    });
 
     expect([grants, head]).toEqual([[], "big"]);
   });
@@ -467,7 +478,7 @@ describe("with a limit on machines still to be created", () => {
     const { grants, head } = getPlan({
       nodes: [node("n1")],
       occupied,
-      makeable: 3,
+      makeable: [{ count: 3, zones: [] }],
       mostUnpinned,
       waiting: [big, small],
       head: "big",
@@ -478,7 +489,7 @@ describe("with a limit on machines still to be created", () => {
 });
 
 describe("with a drained part", () => {
-  const drainedToo = { nodes: [node("n1"), node("n2"), node("n3", "b")], makeable: 0 };
+  const drainedToo = { nodes: [node("n1"), node("n2"), node("n3", "b")], makeable: [] };
   const code = (input: Partial<PlanInput>) =>
     getPlan({ undrained: drainedToo, ...input }).places.map((place) => `${place.uid} ${place.code}`);
 
@@ -503,16 +514,16 @@ describe("with a drained part", () => {
   });
 
   test("a job that a new machine in a drained zone would take waits for the drain, and takes none elsewhere", () => {
-    const undrained = { nodes: [], makeable: 2, makeableZones: ["a", "b"] };
-    const input = { nodes: [], makeable: 2, makeableZones: ["b"], drainedZones: ["a"], undrained };
+    const undrained = { nodes: [], makeable: [{ count: 2, zones: ["a", "b"] }] };
+    const input = { nodes: [], makeable: [{ count: 2, zones: ["b"] }], drainedZones: ["a"], undrained };
 
     expect(code({ ...input, waiting: [waiting("in-a", 8, { zone: "a" })] })).toEqual(["in-a partDrained"]);
     expect(getPlan({ ...input, waiting: [waiting("in-b", 8, { zone: "b" })] }).grants).toHaveLength(1);
   });
 
   test("a group whose zones are unknown creates no machine for jobs that must be in a drained zone", () => {
-    const undrained = { nodes: [], makeable: 1, makeableZones: [] };
-    const input = { nodes: [], makeable: 1, makeableZones: [], drainedZones: ["a"], undrained };
+    const undrained = { nodes: [], makeable: [{ count: 1, zones: [] }] };
+    const input = { nodes: [], makeable: [{ count: 1, zones: [] }], drainedZones: ["a"], undrained };
 
     expect(code({ ...input, waiting: [waiting("in-a", 8, { zone: "a" })] })).toEqual(["in-a partDrained"]);
     expect(getPlan({ ...input, waiting: [waiting("anywhere", 8)] }).grants).toHaveLength(1);
@@ -557,7 +568,14 @@ describe("with a machine that closes by a planned drain", () => {
   });
 
   test("short jobs take the new machines that close first, and leave the others to long ones", () => {
-    const group = { nodes: [], makeable: 2, makeableCloseAt: [closesAt], startupMs: HOUR };
+    const group = {
+      nodes: [],
+      makeable: [
+        { count: 1, zones: [], closesAt },
+        { count: 1, zones: [] },
+      ],
+      startupMs: HOUR,
+    };
     const jobs = [waiting("short", 8, { queuedAt: NOW - 1 }), waiting("long", 8, { hours: 9 })];
 
     const { grants, places } = getPlan({ ...group, closings, waiting: [...jobs, waiting("more", 8, { hours: 8 })] });
@@ -567,7 +585,7 @@ describe("with a machine that closes by a planned drain", () => {
   });
 
   test("a new machine in a zone that closes starts no job that must be there and would outlive it", () => {
-    const group = { nodes: [], makeable: 1, makeableZones: ["a", "b"], zonesCloseAt: new Map([["a", closesAt]]) };
+    const group = { nodes: [], makeable: [{ count: 1, zones: ["a", "b"] }], zonesCloseAt: new Map([["a", closesAt]]) };
     const job = (hours: number, zone: string | null) => ({
       ...getPlan({ ...group, closings, waiting: [waiting("it", 8, { hours, zone })] }),
     });

@@ -3,9 +3,18 @@ import { MOST_MACHINES } from "../../fleet.ts";
 import type { Share } from "../../ports/compute.ts";
 import { unitsByOwner } from "../ledger/units-by-owner.ts";
 import { both, latestEndFor, openInput, openTo } from "./closings.ts";
-import { canEverFit, mayFitUnread, withoutForeign, zoneOfNew } from "./ever-fits.ts";
+import { canEverFit, mayFitUnread, withoutForeign } from "./ever-fits.ts";
 import { fairOrder } from "./fair-order.ts";
-import { type Allowed, byNeed, type FreeNode, type FreeUnits, freeUnits, type Need } from "./free-units.ts";
+import {
+  type Allowed,
+  byNeed,
+  type FreeNode,
+  type FreeUnits,
+  freeUnits,
+  type Need,
+  type Placement,
+} from "./free-units.ts";
+import { type NewMachines, type OpenShare, placeOpenShares } from "./new-machines.ts";
 import { charge, listPlaces, type Planned } from "./places.ts";
 import { listReleases, type Release, type Reservation, reserve } from "./reservation.ts";
 
@@ -45,20 +54,17 @@ export interface PlanInput {
   readonly nodes: readonly PlanNode[];
   readonly occupied: readonly Occupied[];
   readonly waiting: readonly Waiting[];
-  readonly makeable: number;
-  /** The zones in which they can be created. Empty or absent: any zone. */
-  readonly makeableZones?: readonly string[];
-  /** Zones that operators drained. They matter where `makeableZones` is empty. */
+  /** The machines that each node group may still create. Those that close first come first. */
+  readonly makeable: readonly NewMachines[];
+  /** Zones that operators drained. They matter for groups whose zones are unknown. */
   readonly drainedZones?: readonly string[] | undefined;
   /** The machines without the operators' drains, to explain waits. Absent if no part of the pool is drained. */
-  readonly undrained?: Pick<PlanInput, "nodes" | "makeable" | "makeableZones"> | undefined;
+  readonly undrained?: Pick<PlanInput, "nodes" | "makeable"> | undefined;
   /** Zones in which none can be created now, and when they may be again, ms. */
   readonly lackingZones?: ReadonlyMap<string, number> | undefined;
   /** What operators will drain, as text, by the time at which machines close (closings.ts), ms. */
   readonly closings?: ReadonlyMap<number, string> | undefined;
-  /** When the first of the machines still to be created close, ms. The others stay open. */
-  readonly makeableCloseAt?: readonly number[] | undefined;
-  /** When those close that are created in a zone, ms. */
+  /** When machines still to be created close that are created in a zone, ms. */
   readonly zonesCloseAt?: ReadonlyMap<string, number> | undefined;
   /** Machines whose ledger items cannot be read. Nothing is granted on them. */
   readonly unreadable?: number;
@@ -116,7 +122,7 @@ export interface QueuePlace {
 }
 
 export interface Plan {
-  readonly grants: readonly { readonly uid: string; readonly shares: readonly Share[] }[];
+  readonly grants: readonly PlannedGrant[];
   readonly places: readonly QueuePlace[];
   readonly head: string | null;
   /** How many of the grants came before the head; all without a head. */
@@ -124,6 +130,13 @@ export interface Plan {
   readonly freeUnits: number;
   /** The free units of the emptiest machines, most first, up to the most machines of a job. */
   readonly mostFree: readonly number[];
+}
+
+export interface PlannedGrant {
+  readonly uid: string;
+  readonly shares: readonly Share[];
+  /** The zones in which its new machine may come, if the job needs one and any zone suits it. Absent: unknown. */
+  readonly zones?: readonly string[] | undefined;
 }
 
 /**
@@ -186,7 +199,7 @@ interface Admitted extends Pick<Planned, "left" | "hopeless" | "latestEnd" | "re
 
 /** Grants in fair order. Takes the units from `free` and charges the owners in `usage`. */
 function admit(input: PlanInput, { nodes, unpinned }: AllNodes, free: FreeUnits, usage: Map<string, number>): Admitted {
-  const grants: { uid: string; shares: readonly Share[] }[] = [];
+  const grants: PlannedGrant[] = [];
   const grantedShares: Occupied[] = [];
   const left: Waiting[] = [];
   const hopeless = new Set<string>();
@@ -231,13 +244,24 @@ function admit(input: PlanInput, { nodes, unpinned }: AllNodes, free: FreeUnits,
       continue;
     }
     charge(usage, entry);
-    grants.push({ uid: entry.uid, shares: placed.shares });
+    grants.push({ uid: entry.uid, shares: placed.shares, ...zonesOfNew(placed, nodes) });
     grantedShares.push({ owner: entry.owner, shares: placed.shares, endsAt, at: input.now, size: entry.size });
     for (const [n, share] of placed.shares.entries()) unpinned.set(share, placed.nodes[n] ?? -1);
     unpinnedLeft -= placed.shares.filter(({ node }) => node === null).length;
   }
   grantsBefore = Math.min(grantsBefore, grants.length);
   return { grants, left, hopeless, latestEnd, reservedFor, grantsBefore, releases, unpinnedLeft };
+}
+
+/** Returns the zones of a new machine whose share names none. */
+function zonesOfNew(
+  { nodes: [first = -1], shares }: Placement,
+  nodes: readonly FreeNode[],
+): { zones?: readonly string[] } {
+  const node = nodes[first];
+  if (node?.name !== null || shares[0]?.zone !== undefined) return {};
+  const zones = node.zone === null ? node.zones : [node.zone];
+  return zones ? { zones } : {};
 }
 
 /** Returns a check whether a machine has had the image of a job. Undefined: the image is unknown. */
@@ -264,20 +288,12 @@ export interface AllNodes {
 export function allNodes(
   input: Pick<
     PlanInput,
-    | "nodes"
-    | "makeable"
-    | "makeableZones"
-    | "drainedZones"
-    | "makeableCloseAt"
-    | "zonesCloseAt"
-    | "lackingZones"
-    | "retryAt"
-    | "unitsPerNode"
+    "nodes" | "makeable" | "drainedZones" | "zonesCloseAt" | "lackingZones" | "retryAt" | "unitsPerNode"
   > & { readonly occupied: readonly (Pick<Occupied, "shares"> & Partial<Occupied>)[] },
 ): AllNodes {
   const indexes = new Map(input.nodes.map(({ name }, index) => [name, index]));
   const used = new Int32Array(input.nodes.length);
-  const open: { readonly share: Share; readonly endsAt: number }[] = [];
+  const open: OpenShare[] = [];
   for (const { shares, endsAt, at = 0, size } of input.occupied) {
     for (const share of shares) {
       if (share.node === null) open.push({ share, endsAt: endsAt ?? at + (size?.wantedMs ?? 0) });
@@ -292,19 +308,9 @@ export function allNodes(
     closesAt,
     images,
   }));
-  const made = Array.from({ length: input.makeable }, () => input.unitsPerNode);
-  const unpinned = new Map<Share, number>();
-  const { makeableCloseAt = [] } = input;
-  for (const { share, endsAt } of open) {
-    let index = made.findIndex((rest, n) => rest >= share.units && endsAt <= (makeableCloseAt[n] ?? Infinity));
-    if (index < 0 && makeableCloseAt.length > 0) index = made.findIndex((rest) => rest >= share.units);
-    if (index < 0) continue;
-    made[index] = (made[index] ?? 0) - share.units;
-    unpinned.set(share, existing.length + index);
-  }
-  const where = { name: null, ...zoneOfNew(input), zonesCloseAt: input.zonesCloseAt };
-  const makeable = made.map((free, index) => ({ ...where, free, closesAt: makeableCloseAt[index] }));
-  return { nodes: [...existing, ...makeable], unpinned };
+  const created = placeOpenShares(input, open);
+  const unpinned = new Map([...created.indexes].map(([share, index]) => [share, existing.length + index]));
+  return { nodes: [...existing, ...created.nodes], unpinned };
 }
 
 /** Returns where a job may be backfilled: on other nodes, before the reserved start, or beside the reserved units. */

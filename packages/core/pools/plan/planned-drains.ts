@@ -1,11 +1,11 @@
 import type { Context } from "../../context.ts";
 import type { PoolPart } from "../../ports/compute.ts";
-import { getGrowth } from "../capacity/groups.ts";
-import { isInParts, isMadeOutside, partsClosedTo, zonesIn } from "../capacity/pool-parts.ts";
+import { isInParts, partsClosedTo, zonesIn } from "../capacity/pool-parts.ts";
 import type { Ledger, NodeLedger, Pool } from "../ledger/record.ts";
+import { machinesOutside, type NewMachines } from "./new-machines.ts";
 import type { PlanInput, PlanNode } from "./plan.ts";
 import { closingText } from "./reasons.ts";
-import { type Makeable, makeable } from "./summary.ts";
+import type { Makeable } from "./summary.ts";
 
 /** Returns when a machine closes by a planned drain. */
 export function closeAt({ plannedDrains = [] }: Pool, node: NodeLedger): Pick<PlanNode, "closesAt"> {
@@ -15,38 +15,40 @@ export function closeAt({ plannedDrains = [] }: Pool, node: NodeLedger): Pick<Pl
 
 /**
  * Returns when machines close by planned drains. For machines still to be created, that is earlier by their start-up
- * time: their jobs end that much later.
+ * time: their jobs end that much later. Those that close first come first, so that the planner fills them first.
  */
 export function findClosings(
-  ctx: Context,
-  ledger: Ledger,
-  { nodes, startupMs, zones }: Makeable,
-): Pick<PlanInput, "closings" | "makeableCloseAt" | "zonesCloseAt"> {
-  const { type } = ledger.pool;
+  ctx: Pick<Context, "clock">,
+  { pool }: Pick<Ledger, "pool">,
+  { startupMs, groups }: Makeable,
+): Pick<PlanInput, "makeable" | "closings" | "zonesCloseAt"> {
   // One whose time has come is among the drained parts.
-  const plannedDrains = ledger.pool.plannedDrains?.filter(({ from }) => from > ctx.clock.now()) ?? [];
-  if (plannedDrains.length === 0) return {};
+  const plannedDrains = pool.plannedDrains?.filter(({ from }) => from > ctx.clock.now()) ?? [];
+  if (plannedDrains.length === 0) return { makeable: groups };
   const byTime = Map.groupBy(plannedDrains, ({ from }) => from);
   const times = [...byTime.keys()].sort((a, b) => a - b);
   const closings = [...byTime].flatMap(([from, parts]): [number, string][] => {
     const text = closingText(
-      parts.map((part) => describePart(part, type)),
+      parts.map((part) => describePart(part, pool.type)),
       from,
       parts.every(({ byProvider }) => byProvider),
     );
-    return [[from, text], ...(nodes > 0 ? [[from - startupMs, text] as [number, string]] : [])];
+    return [[from, text], ...(groups.length > 0 ? [[from - startupMs, text] as [number, string]] : [])];
   });
-  const closedBy = (from: number) => partsClosedTo(ledger.pool, from + 1);
-  const counts = times.map((from) => ({ from, left: makeable(ctx, ledger, closedBy(from)).nodes }));
-  const makeableCloseAt = Array.from({ length: nodes }, (_, index) => {
-    return counts.find(({ left }) => left < nodes - index)?.from;
-  }).flatMap((from) => (from === undefined ? [] : [from - startupMs]));
-  const growth = getGrowth(ctx, ledger.makeable);
-  const zonesCloseAt = [...new Set([...zones, ...zonesIn(plannedDrains)])].flatMap((zone): [string, number][] => {
-    const from = times.find((time) => !isMadeOutside(closedBy(time), growth, zone));
-    return from === undefined ? [] : [[zone, from - startupMs]];
+  const closing = groups.map((group): NewMachines => {
+    const from = times.find((time) => !machinesOutside(partsClosedTo(pool, time + 1), group));
+    return from === undefined ? group : { ...group, closesAt: from - startupMs };
   });
-  return { closings: new Map(closings), makeableCloseAt, zonesCloseAt: new Map(zonesCloseAt) };
+  const first = closing.filter(({ closesAt }) => closesAt !== undefined);
+  const makeable = [
+    ...first.sort((a, b) => (a.closesAt ?? 0) - (b.closesAt ?? 0)),
+    ...closing.filter(({ closesAt }) => closesAt === undefined),
+  ];
+  const zonesCloseAt = zonesIn(plannedDrains).map((zone): [string, number] => {
+    const from = times.find((time) => zonesIn(partsClosedTo(pool, time + 1)).includes(zone));
+    return [zone, (from ?? 0) - startupMs];
+  });
+  return { makeable, closings: new Map(closings), zonesCloseAt: new Map(zonesCloseAt) };
 }
 
 function describePart({ zone, nodeGroup, node }: PoolPart, type: string): string {

@@ -2,11 +2,11 @@ import type { Context } from "../../context.ts";
 import { instanceTypeOfPool, unitsPerNode } from "../../fleet.ts";
 import type { PoolPart } from "../../ports/compute.ts";
 import { keyText } from "../../store/keys.ts";
-import { getGrowth } from "../capacity/groups.ts";
-import { growthOutside } from "../capacity/pool-parts.ts";
+import { type Growth, getGrowth } from "../capacity/groups.ts";
 import { unreadableUnits } from "../ledger/reconcile-ledger.ts";
-import type { Grant, Ledger, PoolNode, PoolSummary } from "../ledger/record.ts";
+import type { Grant, GroupGrowth, Ledger, NodeLedger, PoolSummary } from "../ledger/record.ts";
 import type { Lines } from "../ledger/waiting-list.ts";
+import { machinesOutside, type NewMachines } from "./new-machines.ts";
 import type { Plan } from "./plan.ts";
 
 /** Returns the counts of a pool after a plan. Waiting jobs are counted as far as the plan read their lines. */
@@ -48,32 +48,69 @@ export function unreadableNodes(ledger: Pick<Ledger, "unreadable" | "makeable">)
   return ledger.unreadable.size - (isBlind(ledger) ? 1 : 0);
 }
 
-function presentNodes({ nodes }: Pick<Ledger, "nodes">): readonly PoolNode[] {
+function presentNodes({ nodes }: Pick<Ledger, "nodes">): readonly NodeLedger[] {
   return nodes.filter((node) => !node.gone);
 }
 
 export interface Makeable {
+  /** Without the machines of groups that lack something now. */
   readonly nodes: number;
   readonly startupMs: number;
-  /** Empty for any zone. A group with several zones chooses one itself. */
-  readonly zones: readonly string[];
+  /** The groups with machines to create, those with the most first. */
+  readonly groups: readonly NewMachines[];
 }
 
 /**
- * Returns the machines that the group can still create outside of the drained parts. Unreadable ledger items count as
- * existing machines.
+ * Returns the machines that the groups can still create outside of the drained parts. Unreadable ledger items count as
+ * existing machines, of unknown groups.
  */
 export function makeable(
   ctx: Context,
   ledger: Pick<Ledger, "pool" | "nodes" | "makeable" | "unreadable">,
   drained: readonly PoolPart[] = ledger.pool.drained ?? [],
 ): Makeable {
-  const group = getGrowth(ctx, ledger.makeable);
-  const growth = group && growthOutside(drained, group);
-  if (!growth) return { nodes: 0, startupMs: 0, zones: [] };
-  const { mostNodes, startupMs, zones } = growth;
-  const there = presentNodes(ledger).length + unreadableNodes(ledger);
-  return { nodes: Math.max(0, mostNodes - there), startupMs, zones };
+  const growth = getGrowth(ctx, ledger.makeable);
+  if (!growth) return { nodes: 0, startupMs: 0, groups: [] };
+  const most = Math.max(0, growth.mostNodes - presentNodes(ledger).length - unreadableNodes(ledger));
+  const { healthy, lacking } = listGrowing(growth, ledger, most);
+  const open = (machines: NewMachines) => machinesOutside(drained, machines) ?? [];
+  const made = healthy.flatMap(open);
+  const groups = [...made, ...lacking.flatMap(open)].sort((a, b) => b.count - a.count);
+  return { nodes: sum(made.map(({ count }) => count)), startupMs: growth.startupMs, groups };
+}
+
+interface Growing {
+  readonly healthy: readonly NewMachines[];
+  /** Groups in zones that no healthy group reaches. They are tried again after the shortage of the zone. */
+  readonly lacking: readonly NewMachines[];
+}
+
+function listGrowing(growth: Growth, ledger: Pick<Ledger, "nodes">, most: number): Growing {
+  const { members, zones, zoneLacks = {} } = growth;
+  // Items of earlier versions lack the members.
+  if (!members) return { healthy: withMachines([{ count: most, zones }]), lacking: [] };
+  const present = Map.groupBy(presentNodes(ledger), ({ group }) => group);
+  const left = ({ name, nodes, mostNodes }: GroupGrowth) =>
+    mostNodes === undefined ? nodes : Math.max(0, mostNodes - (present.get(name)?.length ?? 0));
+  let rest = most;
+  const healthy = members
+    .filter(({ nodes }) => nodes > 0)
+    .map((member): NewMachines => {
+      const count = Math.min(rest, left(member));
+      rest -= count;
+      return { group: member.name, count, zones: member.zones };
+    });
+  const lacking = members
+    .filter(({ nodes }) => nodes === 0)
+    .flatMap((member): NewMachines[] => {
+      const zones = member.zones.filter((zone) => Object.hasOwn(zoneLacks, zone));
+      return zones.length > 0 ? [{ group: member.name, count: left(member), zones }] : [];
+    });
+  return { healthy: withMachines(healthy), lacking: withMachines(lacking) };
+}
+
+function withMachines(groups: readonly NewMachines[]): readonly NewMachines[] {
+  return groups.filter(({ count }) => count > 0);
 }
 
 function getUnits(size: Pick<Grant["size"], "machines" | "units"> = { machines: 0, units: 0 }): number {

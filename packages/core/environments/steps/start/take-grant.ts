@@ -1,10 +1,9 @@
 import { zonePinnedBy } from "../../../disks/record.ts";
 import { findGroup, getGrowth } from "../../../pools/capacity/groups.ts";
 import { currentInterruption } from "../../../pools/capacity/interruption.ts";
-import { growthOutside, isInParts, isMadeOutside, partsClosedTo } from "../../../pools/capacity/pool-parts.ts";
+import { isInParts, isMadeOutside, partsClosedTo } from "../../../pools/capacity/pool-parts.ts";
 import { readLedgerItems, wholeGrants } from "../../../pools/ledger/ledger.ts";
 import { findPool, type Grant } from "../../../pools/ledger/record.ts";
-import { zoneForVolume } from "../../../pools/ledger/shortage.ts";
 import type { PoolPart } from "../../../ports/compute.ts";
 import type { WorkerContext } from "../../../reconciler/step.ts";
 import { isLedgerItem, keyText } from "../../../store/keys.ts";
@@ -57,11 +56,10 @@ export async function findGrant(
   // As in the plan: new machines close earlier by their start-up time, and machines that exist do not.
   const closed = partsClosedTo(pool ?? {}, endOf(now + (growth?.startupMs ?? 0)));
   const closedNow = partsClosedTo(pool ?? {}, endOf(now));
-  const open = growth && growthOutside(closed, growth);
   const isOpen = !makeable || isMadeOutside(closed, growth, awaited ?? ownZone);
   if (!isOpen || pinned.some((node) => isInParts(closedNow, node))) return "closed";
   if (pinned.some((node) => currentInterruption(node, now))) return "closed";
-  const zone = pinned[0]?.zone ?? awaited ?? (makeable && zoneForVolume(makeable, open?.zones ?? [], uid)) ?? null;
+  const zone = pinned[0]?.zone ?? awaited ?? null;
   // Nothing may close the machine that an interrupted run has left.
   const hasLeft = policy.onInterruption === "requeue" && starts > 0;
   const left = hasLeft ? run.machines.map(({ name }) => ({ node: name })) : [];

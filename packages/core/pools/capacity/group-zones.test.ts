@@ -1,0 +1,170 @@
+import { expect, test } from "vitest";
+import { type MemoryWorld, memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
+import { requestCancel } from "../../environments/verbs/actions.ts";
+import { createEnvironment } from "../../environments/verbs/create.ts";
+import type { MachineGroup } from "../../ports/machine-groups.ts";
+import type { Item } from "../../ports/table.ts";
+import { makeableKey } from "../../store/keys.ts";
+import { MINUTE_MS } from "../../units.ts";
+import { readCapacity } from "../admission/availability.ts";
+import { readAdvice } from "../forecast/advice.ts";
+import { readMakeable } from "../ledger/ledger.ts";
+
+const inA: MachineGroup = {
+  name: "p5-a",
+  instanceTypes: ["p5.48xlarge"],
+  zones: ["zone-a"],
+  mostNodes: 1,
+  isActive: true,
+  admitsRuns: true,
+};
+const inB: MachineGroup = { ...inA, name: "p5-b", zones: ["zone-b"], mostNodes: 3 };
+const names = ["one", "two", "three", "four"];
+
+async function worldWith(...groups: readonly MachineGroup[]): Promise<MemoryWorld> {
+  const world = await memoryWorld({ nodes: [] });
+  world.machineGroups.set(groups);
+  await world.advance(2 * MINUTE_MS);
+  return world;
+}
+
+function joins(world: MemoryWorld, name: string, { name: group, zones: [zone = ""] }: MachineGroup): void {
+  const [node] = newNodes({ h100: 1 });
+  if (node) world.compute.setNode({ ...node, name, uid: `uid-${name}`, providerId: `memory:///${name}`, zone, group });
+}
+
+async function getShares(world: MemoryWorld, owner: string) {
+  return (await world.read(owner, "job")).run.grant?.shares;
+}
+
+/** Submits a job whose disk has a volume in this zone. Its first job has used a machine there, which is gone. */
+async function bindDisk(world: MemoryWorld, owner: string, group: MachineGroup): Promise<void> {
+  joins(world, "former", group);
+  await world.advance(MINUTE_MS);
+  await createEnvironment(world.as(owner), newEnvironment("before", { disk: "data" }));
+  await world.advance(MINUTE_MS);
+  expect((await world.read(owner, "before")).phase).toBe("active");
+  await requestCancel(world.as(owner), "before");
+  await world.advance(MINUTE_MS);
+  world.compute.removeNode("former");
+  await world.advance(2 * MINUTE_MS);
+}
+
+test("new disks of jobs that wait are spread over zones as far as the group of each zone may grow", async () => {
+  const world = await worldWith(inA, inB);
+
+  for (const name of names) await createEnvironment(world.as(name), newEnvironment("job", { disk: "data" }));
+  await world.advance(MINUTE_MS);
+
+  const zones = await Promise.all(names.map(async (name) => (await getShares(world, name))?.[0]?.zone));
+  expect(zones.sort()).toEqual(["zone-a", "zone-b", "zone-b", "zone-b"]);
+});
+
+test("a later plan does not promise the last machine of a zone again", async () => {
+  const world = await worldWith(inA, inB);
+  await bindDisk(world, "alice", inA);
+  await bindDisk(world, "bob", inA);
+
+  await createEnvironment(world.as("alice"), newEnvironment("job", { disk: "data" }));
+  await world.advance(MINUTE_MS);
+  await createEnvironment(world.as("bob"), newEnvironment("job", { disk: "data" }));
+  await world.advance(MINUTE_MS);
+
+  const bob = await world.read("bob", "job");
+  const advice = (await readAdvice(world.ctx, [bob])).get(bob.uid);
+  expect(await getShares(world, "alice")).toEqual([{ node: null, units: 8, zone: "zone-a" }]);
+  expect([bob.phase, advice?.place?.code]).toEqual(["queued", "elsewhere"]);
+  expect((await readCapacity(world.ctx)).pools).toMatchObject([{ available: 24, makeable: 4 }]);
+});
+
+test("a job that may be in any zone leaves the last machine of a zone to a disk that is there", async () => {
+  const world = await worldWith(inA, inB);
+  await bindDisk(world, "alice", inA);
+
+  for (const name of names.slice(1)) await createEnvironment(world.as(name), newEnvironment("job"));
+  await world.advance(MINUTE_MS);
+  await createEnvironment(world.as("alice"), newEnvironment("job", { disk: "data" }));
+  await world.advance(MINUTE_MS);
+
+  for (const name of names.slice(1)) expect(await getShares(world, name)).toEqual([{ node: null, units: 8 }]);
+  expect(await getShares(world, "alice")).toEqual([{ node: null, units: 8, zone: "zone-a" }]);
+});
+
+test("the machines of one job come in a zone whose group may create all of them", async () => {
+  const world = await worldWith(inA, inB);
+
+  await createEnvironment(world.as("alice"), newEnvironment("job", { gpus: 24 }));
+  await world.advance(MINUTE_MS);
+  await createEnvironment(world.as("bob"), newEnvironment("job", { gpus: 16 }));
+  await world.advance(MINUTE_MS);
+
+  const bob = await world.read("bob", "job");
+  const advice = (await readAdvice(world.ctx, [bob])).get(bob.uid);
+  expect((await getShares(world, "alice"))?.map(({ zone }) => zone)).toEqual(["zone-b", "zone-b", "zone-b"]);
+  expect([bob.phase, advice?.place?.code]).toEqual(["queued", "short"]);
+});
+
+test("a machine that comes in another zone than asked leaves the job its place in line", async () => {
+  const world = await worldWith(inA, { ...inB, mostNodes: 1 });
+  await bindDisk(world, "alice", inA);
+  await createEnvironment(world.as("alice"), newEnvironment("job", { disk: "data" }));
+  await world.advance(MINUTE_MS);
+  joins(world, "made-1", { ...inA, zones: ["zone-b"] });
+  await world.advance(2 * MINUTE_MS);
+  await createEnvironment(world.as("bob"), newEnvironment("job"));
+  await createEnvironment(world.as("carol"), newEnvironment("job"));
+  await world.advance(MINUTE_MS);
+
+  const waits = await world.read("alice", "job");
+  await world.advance(10 * MINUTE_MS);
+  const later = await world.read("alice", "job");
+  expect([waits.phase, later.phase, later.placement.withdrawals]).toEqual(["preparing", "queued", 0]);
+  expect((await getShares(world, "bob"))?.[0]?.node ?? (await getShares(world, "carol"))?.[0]?.node).toBe("made-1");
+});
+
+test("a machine counts once for its group, from when it joins", async () => {
+  const world = await worldWith(inA, inB);
+  joins(world, "made-1", inA);
+  await world.advance(2 * MINUTE_MS);
+
+  await createEnvironment(world.as("alice"), newEnvironment("job", { gpus: 32 }));
+  await createEnvironment(world.as("bob"), newEnvironment("job", { gpus: 16 }));
+  await world.advance(MINUTE_MS);
+
+  const alice = await world.read("alice", "job");
+  const advice = (await readAdvice(world.ctx, [alice])).get(alice.uid);
+  expect([alice.phase, advice?.place?.code]).toEqual(["queued", "never"]);
+  expect((await getShares(world, "bob"))?.map(({ zone }) => zone)).toEqual(["zone-b", "zone-b"]);
+});
+
+test("a group that lacks machines is tried again in its zone, although groups of other zones have some", async () => {
+  const world = await worldWith(inA, inB);
+  await bindDisk(world, "alice", inA);
+  world.machineGroups.set([{ ...inA, lacks: "machines" }, inB]);
+  while (!(await readMakeable(world.ctx, "h100")).zoneShortages) await world.advance(MINUTE_MS);
+  await createEnvironment(world.as("alice"), newEnvironment("job", { disk: "data" }));
+  await world.advance(10_000);
+  const paused = await world.read("alice", "job");
+  const advice = (await readAdvice(world.ctx, [paused])).get(paused.uid);
+  const during = await readCapacity(world.ctx);
+  await world.advance(4 * MINUTE_MS);
+
+  expect([paused.phase, advice?.place?.code]).toEqual(["queued", "unmade"]);
+  expect(during.pools).toMatchObject([{ available: 24, makeable: 3 }]);
+  expect(await getShares(world, "alice")).toEqual([{ node: null, units: 8, zone: "zone-a" }]);
+});
+
+test("the groups of an earlier version, without their maximum, are counted as they were listed", async () => {
+  const world = await worldWith(inA, inB);
+  const { group, ...item } = (await world.table.get(makeableKey("h100"))) as Item & {
+    group: { members: readonly { mostNodes?: number }[] };
+  };
+  const members = group.members.map(({ mostNodes: _, ...member }) => member);
+  const earlier: Item = { ...item, group: { ...group, members } };
+  await world.table.put(earlier);
+
+  await createEnvironment(world.as("alice"), newEnvironment("job", { gpus: 24 }));
+  await world.advance(10_000);
+
+  expect((await getShares(world, "alice"))?.map(({ zone }) => zone)).toEqual(["zone-b", "zone-b", "zone-b"]);
+});

@@ -1,0 +1,50 @@
+import { expect, test } from "vitest";
+import type { Share } from "../../ports/compute.ts";
+import { type NewMachines, placeOpenShares } from "./new-machines.ts";
+
+const a: NewMachines = { group: "a", count: 1, zones: ["a"] };
+const b: NewMachines = { group: "b", count: 2, zones: ["b"] };
+const wide: NewMachines = { group: "wide", count: 2, zones: ["a", "b"] };
+const anywhere: NewMachines = { count: 1, zones: [] };
+
+const share = (units: number, zone?: string): Share => ({ node: null, units, ...(zone !== undefined && { zone }) });
+
+/** Returns zone, zones and free units of each machine after these shares, as `a 8` or `a|b 8`. */
+function place(makeable: readonly NewMachines[], shares: readonly Share[], rest: object = {}): string[] {
+  const open = shares.map((share) => ({ share, endsAt: 10 }));
+  const { nodes } = placeOpenShares({ makeable, unitsPerNode: 8, ...rest }, open);
+  return nodes.map(({ zone, zones, free }) => `${zone ?? zones?.join("|") ?? "any"} ${free}`);
+}
+
+test("a share for a zone counts on the group with the fewest zones there", () => {
+  expect(place([wide, a], [share(8, "a")])).toEqual(["a|b 8", "a|b 8", "a 0"]);
+  expect(place([anywhere, wide], [share(8, "a")])).toEqual(["any 8", "a 0", "a|b 8"]);
+});
+
+test("a share for any zone counts where shares for a zone leave room", () => {
+  expect(place([a, b], [share(8), share(8, "a")])).toEqual(["a 0", "b 0", "b 8"]);
+});
+
+test("a share for a zone fixes the zone of its machine, so that the rest is not promised in another", () => {
+  expect(place([wide], [share(4, "a"), share(4, "b")])).toEqual(["a 4", "b 4"]);
+  expect(place([wide], [share(4, "a"), share(4, "a")])).toEqual(["a 0", "a|b 8"]);
+  expect(place([anywhere], [share(4, "c")])).toEqual(["c 4"]);
+});
+
+test("a share for a zone in which no group creates a machine counts nowhere", () => {
+  expect(place([a, b], [share(8, "c")])).toEqual(["a 8", "b 8", "b 8"]);
+});
+
+test("machines of a zone that lacks machines offer nothing until the next try", () => {
+  const lackingZones = new Map([["a", 5]]);
+
+  expect(place([a, wide], [share(4, "a")], { lackingZones })).toEqual(["a 0", "b 8", "b 8"]);
+  expect(place([a, wide], [share(4, "a")], { lackingZones, retryAt: 5 })).toEqual(["a 4", "a|b 8", "a|b 8"]);
+});
+
+test("a share counts on a machine that stays open until its job ends, if there is one", () => {
+  const closing = { ...b, closesAt: 9 };
+
+  expect(place([closing, wide], [share(8)])).toEqual(["b 8", "b 8", "a|b 0", "a|b 8"]);
+  expect(place([closing], [share(8)])).toEqual(["b 0", "b 8"]);
+});

@@ -1,0 +1,124 @@
+import type { PoolPart, Share } from "../../ports/compute.ts";
+import { isWholeType, zonesIn } from "../capacity/pool-parts.ts";
+import type { FreeNode } from "./free-units.ts";
+import type { PlanInput } from "./plan.ts";
+import type { Zoned } from "./zones.ts";
+
+/** The machines that one node group may still create. */
+export interface NewMachines {
+  /** The group's name. Absent for a group of NODE_GROUPS. */
+  readonly group?: string | undefined;
+  readonly count: number;
+  /** The zones in which the group creates them. It chooses among several itself. Empty: any zone. */
+  readonly zones: readonly string[];
+  /** When they close by a planned drain (closings.ts), ms. */
+  readonly closesAt?: number | undefined;
+}
+
+/** Returns the machines that the group creates outside of these parts, or undefined if it creates none there. */
+export function machinesOutside(parts: readonly PoolPart[], machines: NewMachines): NewMachines | undefined {
+  const isDrained = (part: PoolPart) =>
+    isWholeType(part) || (part.nodeGroup !== undefined && part.nodeGroup === machines.group);
+  return parts.some(isDrained) ? undefined : machinesOutsideZones(zonesIn(parts), machines);
+}
+
+export function machinesOutsideZones(drained: readonly string[], machines: NewMachines): NewMachines | undefined {
+  if (machines.zones.length === 0 || drained.length === 0) return machines;
+  const zones = machines.zones.filter((zone) => !drained.includes(zone));
+  return zones.length === 0 ? undefined : { ...machines, zones };
+}
+
+/** Returns where the group may create machines at some time. A zone that lacks machines now may have some later. */
+export function getPlace({ zones }: NewMachines, drainedZones: readonly string[] = []): Zoned {
+  return zones.length > 0 ? { zone: null, zones } : { zone: null, lacking: drainedZones };
+}
+
+/** Returns all zones that groups name. */
+export function listNewZones(makeable: readonly NewMachines[]): string[] {
+  return [...new Set(makeable.flatMap(({ zones }) => zones))].sort();
+}
+
+/** Reports whether a group may create machines in this zone. */
+export function isMadeIn(makeable: readonly NewMachines[], zone: string): boolean {
+  return makeable.some(({ zones }) => zones.length === 0 || zones.includes(zone));
+}
+
+/** A share that waits for a machine, and when its job ends, ms. */
+export interface OpenShare {
+  readonly share: Share;
+  readonly endsAt: number;
+}
+
+/** A machine still to be created. `zone` is set once its zone is known. */
+interface Slot {
+  readonly machines: NewMachines;
+  zone: string | null;
+  free: number;
+}
+
+type Growth = Pick<
+  PlanInput,
+  "makeable" | "drainedZones" | "zonesCloseAt" | "lackingZones" | "retryAt" | "unitsPerNode"
+>;
+
+/**
+ * Returns the machines still to be created less these shares, and the index of the machine on which each share counts. A
+ * share for a zone fixes the zone of its machine. Such shares are placed first, on the groups with the fewest zones: the
+ * others can be anywhere.
+ */
+export function placeOpenShares(
+  input: Growth,
+  open: readonly OpenShare[],
+): { readonly nodes: readonly FreeNode[]; readonly indexes: ReadonlyMap<Share, number> } {
+  const slots = input.makeable.flatMap((machines) =>
+    Array.from({ length: machines.count }, (): Slot => {
+      const [zone = null] = machines.zones;
+      return { machines, zone: machines.zones.length === 1 ? zone : null, free: input.unitsPerNode };
+    }),
+  );
+  const indexes = new Map<Share, number>();
+  const isPinned = ({ share }: OpenShare) => share.zone !== undefined;
+  const ordered = [...open.filter(isPinned), ...open.filter((share) => !isPinned(share))];
+  for (const { share, endsAt } of ordered) {
+    const stays = slots.filter(({ machines }) => endsAt <= (machines.closesAt ?? Infinity));
+    const slot = findSlot(stays, share) ?? (stays.length < slots.length ? findSlot(slots, share) : undefined);
+    if (!slot) continue;
+    slot.free -= share.units;
+    slot.zone = share.zone ?? slot.zone;
+    indexes.set(share, slots.indexOf(slot));
+  }
+  return { nodes: slots.map((slot) => toFreeNode(input, slot)), indexes };
+}
+
+function findSlot(slots: readonly Slot[], { units, zone }: Share): Slot | undefined {
+  const fitting = slots.filter((slot) => slot.free >= units);
+  if (zone === undefined) return fitting[0];
+  const inZone = fitting.filter(({ zone: fixed, machines: { zones } }) => {
+    return fixed === null ? zones.length === 0 || zones.includes(zone) : fixed === zone;
+  });
+  const countZones = ({ zone: fixed, machines: { zones } }: Slot) => (fixed === null ? zones.length || Infinity : 1);
+  const fewest = Math.min(...inZone.map(countZones));
+  return inZone.find((slot) => countZones(slot) === fewest);
+}
+
+/**
+ * Returns the machine with the zones in which it can be created now. While none comes in any zone, `occupied` has them
+ * until the next try, which may be in each: a start then can be reserved.
+ */
+function toFreeNode(
+  { drainedZones = [], lackingZones, retryAt, zonesCloseAt }: Growth,
+  { machines, zone, free }: Slot,
+): FreeNode {
+  const lacking = lackingZones && retryAt === undefined ? [...lackingZones.keys()] : [];
+  const closed = [...drainedZones, ...lacking];
+  const { closesAt } = machines;
+  if (zone !== null) {
+    const times = [closesAt, zonesCloseAt?.get(zone)].filter((at) => at !== undefined);
+    const closes = times.length > 0 ? Math.min(...times) : undefined;
+    return { name: null, zone, free: closed.includes(zone) ? 0 : free, closesAt: closes };
+  }
+  const node = { name: null, zone, free, closesAt, zonesCloseAt };
+  if (machines.zones.length === 0) return closed.length > 0 ? { ...node, lacking: closed } : node;
+  const zones = machines.zones.filter((name) => !lacking.includes(name));
+  return { ...node, zones, free: zones.length === 0 ? 0 : free };
+}
