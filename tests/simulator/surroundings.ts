@@ -36,6 +36,9 @@ const ZONED_REST = 18;
 /** In every third of these, the cluster is silent about lacks. In the others, it says what AWS lacks, for hours. */
 const lackKinds = ["silent", "said", "said, and the queue has a limit"] as const;
 const SHORT_QUEUE_HOURS = 1;
+/** The same for groups of one zone each, with limits of their own, which a provider lists. */
+const BY_ZONE_EVERY = 20;
+const BY_ZONE_REST = 16;
 /** The same for a machine of a Capacity Block. */
 const BLOCK_EVERY = 20;
 const BLOCK_REST = 19;
@@ -63,6 +66,8 @@ export interface Surroundings extends VolumeTimes {
   readonly hostCount: number;
   readonly hasGroup?: boolean;
   readonly hasBlock?: boolean;
+  /** Whether a provider lists a group for each zone. */
+  readonly hasGroupsByZone?: boolean;
   /** The zones of its group, and until when each has no machines. */
   readonly zones?: ReadonlyMap<string, number> | undefined;
   /** Whether the cluster says what AWS lacks. */
@@ -85,7 +90,9 @@ export function drawSurroundings(sim: Scheduler, seed: number): Surroundings {
   const isZoned = seed % ZONED_EVERY === ZONED_REST;
   const lackKind = isZoned ? lackKinds[Math.floor(seed / ZONED_EVERY) % lackKinds.length] : "silent";
   const saysLacks = lackKind !== "silent";
-  const zones = isZoned ? drawnZones(sim, zonedGroup, saysLacks ? longLacks : shortLacks) : undefined;
+  const hasGroupsByZone = seed % BY_ZONE_EVERY === BY_ZONE_REST && !isLong;
+  const drawn = isZoned ? drawnZones(sim, zonedGroup, saysLacks ? longLacks : shortLacks) : undefined;
+  const zones = hasGroupsByZone ? new Map(zonedGroup.zones.map((zone) => [zone, 0])) : drawn;
   const hasBlock = seed % BLOCK_EVERY === BLOCK_REST && !isLong;
   const hasGroup = (sim.random() < GROUP && !hasBlock) || zones !== undefined;
   const group = zones ? zonedGroup : simulatedGroup;
@@ -103,6 +110,7 @@ export function drawSurroundings(sim: Scheduler, seed: number): Surroundings {
     isDeaf: sim.random() < DEAF,
     hasGroup,
     hasBlock,
+    hasGroupsByZone,
     zones,
     saysLacks,
     isRestoring: seed % RESTORING_EVERY === 0,
@@ -111,7 +119,7 @@ export function drawSurroundings(sim: Scheduler, seed: number): Surroundings {
       preparingMinutes: 3,
       diskRetentionDays: RETENTION_DAYS,
       diskVolumeIdleDays: isLong ? IDLE_DAYS : zones ? 1 : 0,
-      nodeGroups: hasGroup ? [group] : [],
+      nodeGroups: hasGroup && !hasGroupsByZone ? [group] : [],
       ...(lackKind === "said, and the queue has a limit" && { maxQueueHours: SHORT_QUEUE_HOURS }),
     },
     watch: { measures: isThorough(seed) },

@@ -28,7 +28,7 @@ import { drawSurroundings, isThorough, type Surroundings } from "./surroundings.
 import { BLOCK, MOST_MADE } from "./weather/block.ts";
 import { faultyPorts, type TruePorts } from "./weather/faulty-ports.ts";
 import { type Hearsay, provider } from "./weather/machine-weather.ts";
-import { type GroupState, nodeGroup, sayingLacks } from "./weather/node-group.ts";
+import { type GroupState, groupsByZone, listGroupsByZone, nodeGroup, sayingLacks } from "./weather/node-group.ts";
 import { readByNewer, type Versions, versionedTable } from "./weather/version-weather.ts";
 import { type Away, type Part, whileThere } from "./weather/weather.ts";
 
@@ -68,7 +68,8 @@ export function createWorld(sim: Scheduler, seed: number, around: Surroundings) 
   const decideOne = around.decide ?? ((_, environment) => decideFate(sim, compute, environment));
   const decide = (environment: Environment) => decideOne(compute, environment);
   const mostNodes = new Map((around.settings?.nodeGroups ?? []).map(({ pool, mostNodes: most }) => [pool, most]));
-  const judged = { mostNodes, maxQueueHours: around.settings.maxQueueHours, ...around.watch };
+  const zoneGroups = around.hasGroupsByZone ? groupsByZone : undefined;
+  const judged = { mostNodes, zoneGroups, maxQueueHours: around.settings.maxQueueHours, ...around.watch };
   const watched = watch({ table: memory, compute, volumes }, sim.time, decide, sim.tell, sim, judged);
   // A late index delays waiting jobs and their grants. So do a zone without machines and the end of a block.
   if (late > 0 || around.zones || around.hasBlock) watched.latency.excuse();
@@ -80,6 +81,7 @@ export function createWorld(sim: Scheduler, seed: number, around: Surroundings) 
   const away: Away = new Map();
   const there = <Port extends object>(port: Port, part: Part) => whileThere(port, part, away, sim.time);
   const machineGroups = memoryMachineGroups();
+  if (around.hasGroupsByZone) machineGroups.set(listGroupsByZone());
   const others = {
     blobs: there(memoryBlobs(), "blobs"),
     sealer: there(memorySealer(), "sealer"),
@@ -119,9 +121,10 @@ export function createWorld(sim: Scheduler, seed: number, around: Surroundings) 
           ...ports,
           compute,
           ...others,
-          machineGroups: around.hasBlock
-            ? { list: () => sim.call(host, "list groups", machineGroups.list) }
-            : machineGroups,
+          machineGroups:
+            around.hasBlock || around.hasGroupsByZone
+              ? { list: () => sim.call(host, "list groups", machineGroups.list) }
+              : machineGroups,
           fetch: webhooks.calledBy(host),
           clock: host.clock,
           ids,
@@ -166,11 +169,13 @@ export function createWorld(sim: Scheduler, seed: number, around: Surroundings) 
 function createGroup({
   hasGroup,
   hasBlock,
+  hasGroupsByZone,
   saysLacks,
   zones = new Map([["zone-a", 0]]),
 }: Surroundings): GroupState | undefined {
   if (hasBlock) return nodeGroup({ zones, name: BLOCK, most: MOST_MADE });
-  return hasGroup ? nodeGroup({ zones, saysLacks: saysLacks === true }) : undefined;
+  const byZone = hasGroupsByZone ? groupsByZone : undefined;
+  return hasGroup ? nodeGroup({ zones, byZone, saysLacks: saysLacks === true }) : undefined;
 }
 
 function announcing(queue: Queue, sent: Surroundings["sent"]): Queue {

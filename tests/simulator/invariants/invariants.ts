@@ -13,6 +13,7 @@ import type { MemoryTable } from "../../fakes/memory-table.ts";
 import type { MemoryVolumes } from "../../fakes/memory-volumes.ts";
 import type { PoolView } from "../../worlds/pool-view.ts";
 import { newReached, type Reached } from "../reached.ts";
+import type { ZoneGroup } from "../weather/node-group.ts";
 import { UNKNOWN_PHASE } from "../weather/weather.ts";
 import { type BlockEndWatch, blockEndWatch } from "./block-ends.ts";
 import { beyondBound } from "./bounds.ts";
@@ -30,7 +31,7 @@ import { nameWatch } from "./name-invariants.ts";
 import { plannedDrainWatch } from "./planned-drain-invariants.ts";
 import { type RestoreWatch, restoreWatch } from "./restore-invariants.ts";
 import { type ShortageWatch, shortageWatch } from "./shortage-invariants.ts";
-import { spareUnits } from "./spare-units.ts";
+import { spareInZone, spareUnits } from "./spare-units.ts";
 
 export interface WatchOptions {
   /** Whether to measure every item, which costs a tenth of a schedule. */
@@ -39,6 +40,8 @@ export interface WatchOptions {
   readonly isLarge?: boolean;
   /** Limit of machines in each pool of a node group, by type. */
   readonly mostNodes?: ReadonlyMap<string, number>;
+  /** The only groups, by zone, of the type h100. */
+  readonly zoneGroups?: ReadonlyMap<string, ZoneGroup> | undefined;
   /** Limit of the queue. The default is that of test settings. */
   readonly maxQueueHours?: number | undefined;
   readonly also?: WatchedWrites;
@@ -119,7 +122,7 @@ export function watch(
   onNew: (environment: Environment) => void,
   tell: (who: string, subject: string) => void,
   calmness: Calmness,
-  { measures = false, isLarge = false, also, mostNodes = new Map(), maxQueueHours = 48 }: WatchOptions = {},
+  { measures = false, isLarge = false, also, mostNodes = new Map(), zoneGroups, maxQueueHours = 48 }: WatchOptions = {},
 ): Watch {
   const environments = new Map<string, Environment>();
   const wantedFirst = new Map<string, number>();
@@ -333,6 +336,12 @@ export function watch(
       spareUnits(next, most, { uses, isUnpinned, isFresh, findZone }) < 0
     ) {
       violated(`more of ${type} is given than its machines have, with those still to be made`);
+    }
+    for (const [zone, group] of type === "h100" && fresh.length > 0 ? (zoneGroups ?? []) : []) {
+      const judgements = { uses, isUnpinned, isFresh, findZone };
+      if (before && spareInZone(before, zone, group, judgements) < 0) continue;
+      if (spareInZone(next, zone, group, judgements) < 0)
+        violated(`more of ${type} is given in ${zone} than its machines have, with those that its group may make`);
     }
     latency.wrotePool(before, next);
     shortages.wrotePool(before, next, fresh);

@@ -2,6 +2,7 @@ import { instanceTypeOfPool, unitsPerNode } from "#core/fleet.ts";
 import type { Grant, NodeLedger } from "#core/pools/ledger/record.ts";
 import type { Share } from "#core/ports/compute.ts";
 import type { PoolView } from "../../worlds/pool-view.ts";
+import type { ZoneGroup } from "../weather/node-group.ts";
 
 interface Judgements extends Readonly<Record<"uses" | "isUnpinned", (entry: Pick<Grant, "uid" | "run">) => boolean>> {
   readonly isFresh: (entry: Pick<Grant, "id">) => boolean;
@@ -33,6 +34,16 @@ export function spareUnits(
   const free = new Map<string, number>();
   for (const node of present) free.set(node.zone, (free.get(node.zone) ?? 0) + freeOn(node));
   return toMake * unitsPerNode(instanceTypeOfPool(type)) - countMissing(wanted, free);
+}
+
+/** Returns the same for one zone and its only group: minus those of unpinned grants that must be in this zone. */
+export function spareInZone(view: PoolView, zone: string, { name, most }: ZoneGroup, judgements: Judgements): number {
+  const nodes = view.nodes.filter((node) => node.zone === zone);
+  const present = nodes.filter(({ gone }) => !gone);
+  const others = present.filter(({ group }) => group !== name).length;
+  const isHere = (entry: Grant) => listUnpinned(entry).some((share) => share.zone === zone);
+  const [granted, held] = [view.granted.filter(isHere), view.held.filter(isHere)];
+  return spareUnits({ ...view, nodes, granted, held }, most + others, judgements);
 }
 
 /** Returns the units without room. Room in other zones is of no use to a share that must be in one. */

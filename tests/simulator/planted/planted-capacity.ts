@@ -39,6 +39,16 @@ export const capacityBugs: readonly PlantedBug[] = [
     ],
   },
   {
+    name: "the machines of a group promised in the zones of all groups",
+    edits: [
+      {
+        file: "pools/plan/summary.ts",
+        find: "return { group: member.name, count, zones: member.zones };",
+        replace: "return { group: member.name, count, zones };",
+      },
+    ],
+  },
+  {
     name: "a run that waits in the zone of its new disk counted on a machine of another",
     caughtBy: {
       file: "pools/capacity/unpinned.test.ts",
