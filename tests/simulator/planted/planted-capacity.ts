@@ -49,6 +49,14 @@ export const capacityBugs: readonly PlantedBug[] = [
     ],
   },
   {
+    name: "machines of one job taken from several node groups although one has enough",
+    caughtBy: {
+      file: "pools/plan/one-group.test.ts",
+      title: "the machines of one job are of one node group, if one has enough",
+    },
+    edits: [{ file: "pools/plan/free-units.ts", find: "return [...named, { zone }];", replace: "return [{ zone }];" }],
+  },
+  {
     name: "a run that waits in the zone of its new disk counted on a machine of another",
     caughtBy: {
       file: "pools/capacity/unpinned.test.ts",

@@ -104,6 +104,18 @@ test("the machines of one job come in a zone whose group may create all of them"
   expect([bob.phase, advice?.place?.code]).toEqual(["queued", "short"]);
 });
 
+test("a job of two machines starts on those of one node group", async () => {
+  const world = await worldWith();
+  const groups = [inA, { ...inA, name: "p5-block" }, { ...inA, name: "p5-block" }];
+  for (const [index, group] of groups.entries()) joins(world, `made-${index}`, group);
+  await world.advance(MINUTE_MS);
+
+  await createEnvironment(world.as("alice"), newEnvironment("job", { gpus: 16 }));
+  await world.advance(MINUTE_MS);
+
+  expect((await getShares(world, "alice"))?.map(({ node }) => node)).toEqual(["made-1", "made-2"]);
+});
+
 test("a machine that comes in another zone than asked leaves the job its place in line", async () => {
   const world = await worldWith(inA, { ...inB, mostNodes: 1 });
   await bindDisk(world, "alice", inA);

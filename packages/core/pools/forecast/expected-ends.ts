@@ -132,7 +132,10 @@ function firstOpen(
 /** Reports which zone comes first. One share frees several if its node can be created in several: then as `take`. */
 function isBefore(ends: ExpectedEnds, a: Start, b: Start): boolean {
   const made = ({ nodes }: Start) => nodes.filter((node) => ends.nodes[node]?.name === null).length;
-  return (a.at - b.at || a.last - b.last || made(a) - made(b) || freeAt(ends, a) - freeAt(ends, b)) < 0;
+  const groups = ({ nodes }: Start) => new Set(nodes.map((node) => ends.nodes[node]?.group)).size;
+  const mixed = (start: Start) => (groups(start) > 1 ? 1 : 0);
+  const first = a.at - b.at || a.last - b.last || made(a) - made(b) || mixed(a) - mixed(b);
+  return (first || freeAt(ends, a) - freeAt(ends, b)) < 0;
 }
 
 /** Returns the free units of the nodes at this start. */

@@ -29,14 +29,17 @@ const wantedMs = fc.integer({ min: 1, max: 900 }).map((seconds) => seconds * 40_
 const owner = fc.constantFrom("a", "b", "c", "d", "e", "f", "g");
 const zone = fc.constantFrom("a", "b", null);
 const size = fc.record({ machines: fc.constantFrom(1, 1, 1, 2, 3), units: fc.constantFrom(1, 2, 3, 4, 8), wantedMs });
+const nodeGroup = fc.constantFrom(undefined, "g1", "g2");
 const node = fc.record({
   zone: fc.constantFrom("a", "b"),
+  group: nodeGroup,
   units: fc.constantFrom(8, 8, 8, 4, 6),
   foreign: fc.constantFrom(0, 0, 2),
   isDrained: fc.constantFrom(false, false, false, true),
   closesIn: fc.constantFrom(undefined, undefined, 2, 5, 9),
 });
 const group = fc.record({
+  group: nodeGroup,
   count: fc.constantFrom(1, 1, 2, 3),
   zones: fc.constantFrom(["a"], ["b"], ["a", "b"], ["b", "c"], []),
   closesIn: fc.constantFrom(undefined, undefined, 2, 5),

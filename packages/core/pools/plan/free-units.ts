@@ -5,6 +5,8 @@ import { isInZone, type Zoned, zonesToTry } from "./zones.ts";
 /** A machine that can be granted and its free units. Name null: a machine that its group can still create. */
 export interface FreeNode extends Zoned {
   readonly name: string | null;
+  /** Its node group, by name. Absent if unknown. */
+  readonly group?: string | undefined;
   readonly free: number;
   /** Marks of images that it has had. */
   readonly images?: readonly string[] | undefined;
@@ -47,8 +49,9 @@ export interface Placement {
 export interface FreeUnits {
   /**
    * Takes each machine from a different node: the fullest that fits, then a preferred one, then the first, and existing
-   * nodes before nodes still to be created. Several machines are of one zone: the one with the fewest nodes still to be created, then with
-   * the least left over. Takes nothing and returns undefined if the need does not fit.
+   * nodes before nodes still to be created. Several machines are of one zone: those with the fewest nodes still to be
+   * created, then those of one node group, then those with the least left over. Takes nothing and returns undefined if
+   * the need does not fit.
    */
   take(need: Need, allowed?: Allowed, prefers?: Preferred): Placement | undefined;
   /** Returns what `take` would take. */
@@ -63,10 +66,11 @@ export interface FreeUnits {
 }
 
 /**
- * Existing or creatable nodes of one zone: per number of free units, a heap of node indexes. A node stays in its former
- * heaps until it reaches the top there.
+ * Existing or creatable nodes of one zone and node group: per number of free units, a heap of node indexes. A node stays
+ * in its former heaps until it reaches the top there.
  */
 interface Group extends Zoned {
+  readonly nodeGroup: string | undefined;
   readonly isMakeable: boolean;
   readonly byFree: number[][];
 }
@@ -87,8 +91,8 @@ interface State extends Groups {
   readonly free: number[];
   /** Number of nodes by their free units. */
   readonly counts: number[];
-  /** The groups for a zone: those of existing nodes, then those of nodes still to be created. */
-  readonly byZone: Map<string | null, readonly (readonly Group[])[]>;
+  /** The groups for a place: those of existing nodes, then those of nodes still to be created. */
+  readonly byPlace: Map<string, readonly (readonly Group[])[]>;
   total: number;
 }
 
@@ -111,7 +115,7 @@ export function freeUnits(nodes: readonly FreeNode[]): FreeUnits {
 
 /** Requires groups without nodes. */
 function freeAs(nodes: readonly FreeNode[], free: number[], { groups, groupOf }: Groups): FreeUnits {
-  const state: State = { groups, groupOf, free, counts: [], byZone: new Map(), total: 0 };
+  const state: State = { groups, groupOf, free, counts: [], byPlace: new Map(), total: 0 };
   for (let index = 0; index < free.length; index++) enter(state, index, free[index] ?? 0);
   return {
     take(need, allowed, prefers) {
@@ -153,34 +157,63 @@ function toShare(node: FreeNode | undefined, units: number, zone: string | null)
 }
 
 function find(state: State, need: Need, allowed?: Allowed, prefers?: Preferred): Found | undefined {
+  if (need.machines === 1) {
+    const nodes = findIn(state, need, need, allowed, prefers);
+    return nodes && { nodes, zone: need.zone };
+  }
   let best: (Found & { readonly cost: readonly number[] }) | undefined;
-  for (const zone of zonesToTry(need, state.groups)) {
-    const nodes = findIn(state, { ...need, zone }, allowed, prefers);
+  for (const place of zonesToTry(need, state.groups).flatMap((zone) => listPlaces(state, zone))) {
+    const nodes = findIn(state, need, place, allowed, prefers);
     if (!nodes) continue;
-    if (need.machines === 1) return { nodes, zone };
-    const made = nodes.filter((node) => state.groups[state.groupOf[node] ?? 0]?.isMakeable).length;
-    const cost = [made, nodes.reduce((sum, node) => sum + (state.free[node] ?? 0), 0)];
-    if (!best || isCheaper(cost, best.cost)) best = { nodes, zone, cost };
+    const groups = nodes.map((node) => state.groups[state.groupOf[node] ?? 0]);
+    const made = groups.filter((group) => group?.isMakeable).length;
+    const isMixed = groups.some((group) => group?.nodeGroup !== groups[0]?.nodeGroup);
+    const left = nodes.reduce((sum, node) => sum + (state.free[node] ?? 0), 0);
+    const cost = [made, isMixed ? 1 : 0, left];
+    if (!best || isCheaper(cost, best.cost)) best = { nodes, zone: place.zone, cost };
   }
   return best;
 }
 
-function isCheaper([made = 0, units = 0]: readonly number[], [otherMade = 0, otherUnits = 0]: readonly number[]) {
-  return (made - otherMade || units - otherUnits) < 0;
+/** Where to look for the machines of a job: in one zone or in all (null), and in one node group or in all (undefined). */
+interface Place {
+  readonly zone: string | null;
+  readonly group?: string | undefined;
 }
 
-function findIn(state: State, need: Need, allowed?: Allowed, prefers?: Preferred): readonly number[] | undefined {
+/**
+ * Returns the node groups of a zone one by one, then the zone with all of them. The machines of a placement group or of a
+ * Capacity Block are those of one node group.
+ */
+function listPlaces({ groups }: State, zone: string | null): readonly Place[] {
+  const names = new Set(groups.filter((group) => isInZone(group, zone)).map(({ nodeGroup }) => nodeGroup));
+  const named = [...names].flatMap((group) => (group === undefined || names.size === 1 ? [] : [{ zone, group }]));
+  return [...named, { zone }];
+}
+
+function isCheaper(cost: readonly number[], other: readonly number[]): boolean {
+  const first = cost.findIndex((part, index) => part !== other[index]);
+  return first >= 0 && (cost[first] ?? 0) < (other[first] ?? 0);
+}
+
+function findIn(
+  state: State,
+  need: Need,
+  place: Place,
+  allowed?: Allowed,
+  prefers?: Preferred,
+): readonly number[] | undefined {
   const { counts } = state;
   const found: number[] = [];
   const popped: { index: number; heap: number[] }[] = [];
-  for (const among of groupsFor(state, need.zone)) {
+  for (const among of groupsFor(state, place)) {
     for (let units = need.units; units < counts.length && found.length < need.machines; units++) {
       if (!counts[units]) continue;
       const others: number[] = [];
       for (let candidate = popFirst(state, among, units); candidate; candidate = popFirst(state, among, units)) {
         popped.push(candidate);
         const { index } = candidate;
-        if (found.includes(index) || (allowed && !allowed(index, need.zone))) continue;
+        if (found.includes(index) || (allowed && !allowed(index, place.zone))) continue;
         (!prefers || prefers(index) ? found : others).push(index);
         if (found.length === need.machines || others.length === MOST_SEARCHED) break;
       }
@@ -191,12 +224,14 @@ function findIn(state: State, need: Need, allowed?: Allowed, prefers?: Preferred
   return found.length === need.machines ? found : undefined;
 }
 
-function groupsFor({ groups, byZone }: State, zone: string | null): readonly (readonly Group[])[] {
-  const cached = byZone.get(zone);
+function groupsFor({ groups, byPlace }: State, { zone, group }: Place): readonly (readonly Group[])[] {
+  const key = `${zone === null ? "any" : `in ${zone}`} ${group ?? ""}`;
+  const cached = byPlace.get(key);
   if (cached) return cached;
-  const fits = groups.filter((group) => isInZone(group, zone));
+  const isIn = (candidate: Group) => group === undefined || candidate.nodeGroup === group;
+  const fits = groups.filter((candidate) => isIn(candidate) && isInZone(candidate, zone));
   const kinds = [fits.filter(({ isMakeable }) => !isMakeable), fits.filter(({ isMakeable }) => isMakeable)];
-  byZone.set(zone, kinds);
+  byPlace.set(key, kinds);
   return kinds;
 }
 
@@ -233,10 +268,11 @@ function getGroups(nodes: readonly FreeNode[]): Groups {
   const groups: Group[] = [];
   const groupOf = new Uint16Array(nodes.length);
   const indexes = new Map<string, number>();
-  for (const [index, { name, zone, zones, lacking }] of nodes.entries()) {
+  for (const [index, { name, group: nodeGroup, zone, zones, lacking }] of nodes.entries()) {
     const isMakeable = name === null;
-    const key = isMakeable ? `${zone ?? ""} ${zones?.join() ?? "any"}` : `at ${zone}`;
-    const groupIndex = indexes.get(key) ?? groups.push({ zone, zones, lacking, isMakeable, byFree: [] }) - 1;
+    const key = `${isMakeable} ${nodeGroup ?? ""} ${zone ?? zones?.join() ?? ""}`;
+    const group = { zone, zones, lacking, nodeGroup, isMakeable, byFree: [] };
+    const groupIndex = indexes.get(key) ?? groups.push(group) - 1;
     indexes.set(key, groupIndex);
     groupOf[index] = groupIndex;
   }

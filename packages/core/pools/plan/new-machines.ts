@@ -111,13 +111,13 @@ function toFreeNode(
 ): FreeNode {
   const lacking = lackingZones && retryAt === undefined ? [...lackingZones.keys()] : [];
   const closed = [...drainedZones, ...lacking];
-  const { closesAt } = machines;
+  const { group, closesAt } = machines;
   if (zone !== null) {
     const times = [closesAt, zonesCloseAt?.get(zone)].filter((at) => at !== undefined);
     const closes = times.length > 0 ? Math.min(...times) : undefined;
-    return { name: null, zone, free: closed.includes(zone) ? 0 : free, closesAt: closes };
+    return { name: null, zone, group, free: closed.includes(zone) ? 0 : free, closesAt: closes };
   }
-  const node = { name: null, zone, free, closesAt, zonesCloseAt };
+  const node = { name: null, zone, group, free, closesAt, zonesCloseAt };
   if (machines.zones.length === 0) return closed.length > 0 ? { ...node, lacking: closed } : node;
   const zones = machines.zones.filter((name) => !lacking.includes(name));
   return { ...node, zones, free: zones.length === 0 ? 0 : free };

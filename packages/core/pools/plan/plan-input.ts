@@ -50,9 +50,10 @@ export function buildPlanInput(
   return retryAt > now && toMake.groups.length > 0 ? withoutNewMachines(input, retryAt) : input;
 }
 
-function toPlanNode({ name, zone, units, foreignUnits, leftoverUnits, images }: NodeLedger): PlanNode {
+function toPlanNode({ name, zone, group, units, foreignUnits, leftoverUnits, images }: NodeLedger): PlanNode {
   const left = Math.max(0, units - foreignUnits - leftoverUnits);
-  return { name, zone, units: left, ...(foreignUnits > 0 && { foreign: foreignUnits }), ...(images && { images }) };
+  const known = { ...(group !== undefined && { group }), ...(images && { images }) };
+  return { name, zone, units: left, ...(foreignUnits > 0 && { foreign: foreignUnits }), ...known };
 }
 
 /**

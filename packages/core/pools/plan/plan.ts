@@ -41,6 +41,8 @@ export interface Occupied {
 export interface PlanNode {
   readonly name: string;
   readonly zone: string;
+  /** Its node group, by name. Absent if unknown. */
+  readonly group?: string | undefined;
   /** Units left by foreign pods. */
   readonly units: number;
   readonly foreign?: number;
@@ -301,9 +303,10 @@ export function allNodes(
       if (index !== undefined) used[index] = (used[index] ?? 0) + share.units;
     }
   }
-  const existing = input.nodes.map(({ name, zone, units, closesAt, images }, index) => ({
+  const existing = input.nodes.map(({ name, zone, group, units, closesAt, images }, index) => ({
     name,
     zone,
+    group,
     free: units - (used[index] ?? 0),
     closesAt,
     images,
