@@ -43,8 +43,8 @@ export const capacityBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "pools/plan/summary.ts",
-        find: "return { group: member.name, count, zones: member.zones };",
-        replace: "return { group: member.name, count, zones };",
+        find: "count, zones: member.zones, ...getStartup",
+        replace: "count, zones, ...getStartup",
       },
     ],
   },

@@ -29,7 +29,7 @@ export function getGrowth(
 ): Growth | undefined {
   const group = findGroup(ctx, makeable.type) ?? makeable.group;
   if (!group) return undefined;
-  const learnedMs = getLearnedStartupMs(makeable) ?? group.startupMs;
+  const learnedMs = getLearnedStartupMs(makeable.startupSeconds) ?? group.startupMs;
   const longestStartupMs = Math.min(Math.max(group.startupMs, learnedMs), 2 * group.startupMs);
   return { ...group, startupMs: learnedMs, longestStartupMs };
 }

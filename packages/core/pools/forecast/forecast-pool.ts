@@ -163,7 +163,8 @@ function getReadyAt(
   for (const { shares, endsAt, at } of input.occupied) {
     for (const share of shares) {
       const made = unpinned.get(share);
-      if (made !== undefined) readyAt[made] = endsAt === null ? at + input.startupMs : input.now;
+      if (made === undefined) continue;
+      readyAt[made] = endsAt === null ? at + (nodes[made]?.startupMs ?? input.startupMs) : input.now;
     }
   }
   return readyAt;

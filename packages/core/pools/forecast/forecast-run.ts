@@ -234,9 +234,12 @@ function start(state: State, index: number, allowed?: Allowed): boolean {
   return true;
 }
 
-function readyOn({ readyAt, now, options }: State, nodes: readonly number[]): number {
-  const times = nodes.map((node) => readyAt[node] ?? now);
-  return Math.max(now, ...times.map((time) => (Number.isNaN(time) ? now + options.startupMs : time)));
+function readyOn({ pool, readyAt, now, options }: State, nodes: readonly number[]): number {
+  const times = nodes.map((node) => {
+    const time = readyAt[node] ?? now;
+    return Number.isNaN(time) ? now + (pool.nodes[node]?.startupMs ?? options.startupMs) : time;
+  });
+  return Math.max(now, ...times);
 }
 
 /** Records room without a time limit, and room for jobs that end before the reserved start, or before machines close. */

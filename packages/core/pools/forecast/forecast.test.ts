@@ -207,6 +207,23 @@ describe("an estimate", () => {
     expect(starts.get("after")).toBe(NOW + 3 * MINUTE + HOUR);
   });
 
+  test("counts the start-up time of the node group whose machine is next, or else that of the type", () => {
+    const makeable = [
+      { count: 1, zones: ["a"], startupMs: 2 * MINUTE },
+      { count: 1, zones: ["b"] },
+    ];
+    const granted = { ...held(null, 4, NOW + 2 * HOUR), endsAt: null, at: NOW - MINUTE };
+    const zoned = ["a", "b"].map((zone) => waiting(zone, 4, { zone }));
+
+    const starts = listStarts(poolWith({ nodes: [], makeable, startupMs: 5 * MINUTE, waiting: zoned }));
+    const beside = listStarts(
+      poolWith({ nodes: [], makeable, startupMs: 5 * MINUTE, waiting: zoned, occupied: [granted] }),
+    );
+
+    expect([...starts.values()]).toEqual([NOW + 2 * MINUTE, NOW + 5 * MINUTE]);
+    expect([...beside.values()]).toEqual([NOW + MINUTE, NOW + 5 * MINUTE]);
+  });
+
   test("is missing for jobs that never fit, and while nothing is started", () => {
     const pool = poolWith({ waiting: [waiting("huge", 8, { machines: 3 }), waiting("a", 1)] });
 

@@ -116,6 +116,7 @@ export const parseMakeable: (item: Item) => MakeableLedger = createParser(
     shortage: optional(shortage),
     zoneShortages: optional(mapping(shortage)),
     startupSeconds: optional(list(count)),
+    groupStartupSeconds: optional(mapping(list(count))),
   },
   {
     "its key does not match its fields": ({ pk, type }) => pk === makeableKey(type).pk,

@@ -94,6 +94,8 @@ export interface MakeableLedger extends LedgerEntries {
   readonly zoneShortages?: Readonly<Record<string, Shortage>> | undefined;
   /** How long the newest machines took from their grant until they had come. Absent before the first. */
   readonly startupSeconds?: readonly number[] | undefined;
+  /** The same by node group, the last changed group last. */
+  readonly groupStartupSeconds?: Readonly<Record<string, readonly number[]>> | undefined;
 }
 
 /** The machines that the provider's groups may create for a pool. */

@@ -7,8 +7,9 @@ import { keyText } from "../../store/keys.ts";
 import { MINUTE_MS } from "../../units.ts";
 import { getGrowth } from "../capacity/groups.ts";
 import { estimateStart } from "../forecast/estimate.ts";
+import { makeable } from "../plan/summary.ts";
 import { readMakeable } from "./ledger.ts";
-import type { Holding, MakeableLedger, NodeLedger } from "./record.ts";
+import { findPool, type Holding, type MakeableLedger, type NodeLedger, type Pool } from "./record.ts";
 import { getLearnedStartupMs, noteStartups } from "./startup-times.ts";
 
 const SECOND_MS = 1_000;
@@ -101,7 +102,7 @@ test.each<[string, number[], number | undefined]>([
   ["four machines of which one was slow", [60, 70, 80, 600], 80],
   ["eight machines of which two were slow", [60, 60, 60, 60, 60, 70, 500, 600], 70],
 ])("the learned time of %s is an upper quartile", (_, startupSeconds, seconds) => {
-  expect(getLearnedStartupMs({ startupSeconds })).toBe(seconds === undefined ? undefined : seconds * SECOND_MS);
+  expect(getLearnedStartupMs(startupSeconds)).toBe(seconds === undefined ? undefined : seconds * SECOND_MS);
 });
 
 test("only a learned time that is longer than the setting makes a grant wait longer", () => {
@@ -111,6 +112,63 @@ test("only a learned time that is longer than the setting makes a grant wait lon
   expect(of(60)).toMatchObject({ startupMs: MINUTE_MS, longestStartupMs: 5 * MINUTE_MS });
   expect(of(420)).toMatchObject({ startupMs: 7 * MINUTE_MS, longestStartupMs: 7 * MINUTE_MS });
   expect(of(1200)).toMatchObject({ startupMs: 20 * MINUTE_MS, longestStartupMs: 10 * MINUTE_MS });
+});
+
+const machine = (name: string, ofGroup?: string) =>
+  ({ pk: "pool#h100#0", sk: `${name}|uid`, since: 2_000, group: ofGroup }) as NodeLedger;
+
+/** Returns the item after a job has moved to these new machines, 60 s after its grant. */
+function afterMoveTo(nodes: readonly NodeLedger[], makeable: Partial<MakeableLedger> = {}): MakeableLedger {
+  const holding = { key: "job", run: 1, at: 1_000, items: nodes.map((node) => keyText(node)) } as unknown as Holding;
+  const record = { run: { n: 1, machineAt: 61_000 } } as Environment;
+  return noteStartups(makeable as MakeableLedger, { nodes, held: [] }, [holding], new Map([["job", record]]));
+}
+
+test("a start counts for the type, and for the node group of all its machines", () => {
+  const ofOne = afterMoveTo([machine("n1", "g1"), machine("n2", "g1")], {
+    groupStartupSeconds: { g1: [70], g2: [80] },
+  });
+  const ofSeveral = afterMoveTo([machine("n1", "g1"), machine("n2", "g2")]);
+  const ofNone = afterMoveTo([machine("n1")]);
+
+  expect(ofOne).toEqual({ startupSeconds: [60], groupStartupSeconds: { g2: [80], g1: [70, 60] } });
+  expect([ofSeveral, ofNone]).toEqual([{ startupSeconds: [60] }, { startupSeconds: [60] }]);
+});
+
+test("the item keeps the eight last starts of the thirty groups that changed last", () => {
+  const names = Array.from({ length: 30 }, (_, index) => `g${index}`);
+  const groupStartupSeconds = Object.fromEntries(names.map((name) => [name, [1, 2, 3, 4, 5, 6, 7, 8]]));
+
+  const { groupStartupSeconds: after = {} } = afterMoveTo([machine("n1", "new")], { groupStartupSeconds });
+  const again = afterMoveTo([machine("n1", "g0")], { groupStartupSeconds });
+
+  expect(Object.keys(after)).toEqual([...names.slice(1), "new"]);
+  expect(again.groupStartupSeconds?.g0).toEqual([2, 3, 4, 5, 6, 7, 8, 60]);
+});
+
+test("a machine of a group with learned times is expected in its own time, and one of another in the type's", async () => {
+  const world = await memoryWorld({ nodes: [] });
+  const common = { instanceTypes: ["p5.48xlarge"], mostNodes: 9, isActive: true, admitsRuns: true };
+  world.machineGroups.set([
+    { ...common, name: "fast", zones: ["zone-a"] },
+    { ...common, name: "slow", zones: ["zone-b"] },
+  ]);
+  await world.advance(2 * MINUTE_MS);
+  const item = await readMakeable(world.ctx, "h100");
+  const pool = (await findPool(world.ctx, "h100")) as Pool;
+  const learned = {
+    ...item,
+    startupSeconds: [600, 600, 600],
+    groupStartupSeconds: { fast: [60, 60, 60], slow: [900] },
+  };
+
+  const { startupMs, groups } = makeable(world.ctx, { pool, nodes: [], makeable: learned, unreadable: new Set() });
+
+  expect(startupMs).toBe(10 * MINUTE_MS);
+  expect(groups.map(({ group: name, startupMs: own }) => [name, own])).toEqual([
+    ["fast", MINUTE_MS],
+    ["slow", undefined],
+  ]);
 });
 
 test("a start that a clock behind the planner's dates before its grant counts as 0 s, and one of another run not", () => {

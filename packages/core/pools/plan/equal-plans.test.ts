@@ -42,6 +42,7 @@ const group = fc.record({
   group: nodeGroup,
   count: fc.constantFrom(1, 1, 2, 3),
   zones: fc.constantFrom(["a"], ["b"], ["a", "b"], ["b", "c"], []),
+  startupMs: fc.constantFrom(undefined, MINUTE_MS, 9 * MINUTE_MS),
   closesIn: fc.constantFrom(undefined, undefined, 2, 5),
 });
 const job = fc.record({ owner, zone, size, queuedAt: fc.integer({ min: 0, max: 20 }).map((n) => NOW - n * MINUTE_MS) });

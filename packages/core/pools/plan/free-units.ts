@@ -10,6 +10,8 @@ export interface FreeNode extends Zoned {
   readonly free: number;
   /** Marks of images that it has had. */
   readonly images?: readonly string[] | undefined;
+  /** How long it takes to start, if its group is known to take another time than others of the type, ms. */
+  readonly startupMs?: number | undefined;
   /** When it closes by a planned drain (closings.ts), ms. */
   readonly closesAt?: number | undefined;
   /** The same by the zone in which it is created. */

@@ -11,6 +11,8 @@ export interface NewMachines {
   readonly count: number;
   /** The zones in which the group creates them. It chooses among several itself. Empty: any zone. */
   readonly zones: readonly string[];
+  /** How long the group's recent machines took to start, ms. Absent before three have: as others of the type. */
+  readonly startupMs?: number | undefined;
   /** When they close by a planned drain (closings.ts), ms. */
   readonly closesAt?: number | undefined;
 }
@@ -111,13 +113,13 @@ function toFreeNode(
 ): FreeNode {
   const lacking = lackingZones && retryAt === undefined ? [...lackingZones.keys()] : [];
   const closed = [...drainedZones, ...lacking];
-  const { group, closesAt } = machines;
+  const { group, startupMs, closesAt } = machines;
   if (zone !== null) {
     const times = [closesAt, zonesCloseAt?.get(zone)].filter((at) => at !== undefined);
     const closes = times.length > 0 ? Math.min(...times) : undefined;
-    return { name: null, zone, group, free: closed.includes(zone) ? 0 : free, closesAt: closes };
+    return { name: null, zone, group, startupMs, free: closed.includes(zone) ? 0 : free, closesAt: closes };
   }
-  const node = { name: null, zone, group, free, closesAt, zonesCloseAt };
+  const node = { name: null, zone, group, startupMs, free, closesAt, zonesCloseAt };
   if (machines.zones.length === 0) return closed.length > 0 ? { ...node, lacking: closed } : node;
   const zones = machines.zones.filter((name) => !lacking.includes(name));
   return { ...node, zones, free: zones.length === 0 ? 0 : free };

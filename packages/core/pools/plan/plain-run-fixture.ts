@@ -41,6 +41,7 @@ export function plainRun(input: PlanInput, { coming, zones, asked: needs, until,
   let count = 0;
   const units = new Map<string, number>();
   const used = new Map(input.used);
+  const startupMs = (node: number) => nodes[node]?.startupMs ?? input.startupMs;
   const readyAt = nodes.map(({ name }) => (name === null ? undefined : now));
   const running: PlainRunning[] = input.occupied.map((occupied) => {
     const endsAt = endTime(occupied, input);
@@ -51,7 +52,7 @@ export function plainRun(input: PlanInput, { coming, zones, asked: needs, until,
       addTo(units, occupied.owner, share.units);
       const node = share.node === null ? unpinned.get(share) : nodes.findIndex(({ name }) => name === share.node);
       if (node === undefined || node < 0) return [];
-      if (share.node === null) readyAt[node] = occupied.endsAt === null ? occupied.at + input.startupMs : now;
+      if (share.node === null) readyAt[node] = occupied.endsAt === null ? occupied.at + startupMs(node) : now;
       return [{ number: count++, node, units: share.units, endsAt: isOver ? goneAt(endsAt, now) : endsAt }];
     });
     return { ...occupied, shares, endsAt: isOver ? goneAt(endsAt, now) : Math.max(now, startedAt + took) };
@@ -70,7 +71,7 @@ export function plainRun(input: PlanInput, { coming, zones, asked: needs, until,
   const gaps: FoundGap[][] = needs.map(() => []);
   let head = jobs.find(({ uid }) => uid === input.head);
   const readyOn = (found: readonly number[]) =>
-    Math.max(now, ...found.map((node) => readyAt[node] ?? now + input.startupMs));
+    Math.max(now, ...found.map((node) => readyAt[node] ?? now + startupMs(node)));
 
   function begin(job: PlainJob, found: readonly number[]): void {
     const ready = readyOn(found);

@@ -5,6 +5,7 @@ import { keyText } from "../../store/keys.ts";
 import { type Growth, getGrowth } from "../capacity/groups.ts";
 import { unreadableUnits } from "../ledger/reconcile-ledger.ts";
 import type { Grant, GroupGrowth, Ledger, NodeLedger, PoolSummary } from "../ledger/record.ts";
+import { getLearnedStartupMs } from "../ledger/startup-times.ts";
 import type { Lines } from "../ledger/waiting-list.ts";
 import { machinesOutside, type NewMachines } from "./new-machines.ts";
 import type { Plan } from "./plan.ts";
@@ -85,7 +86,7 @@ interface Growing {
   readonly lacking: readonly NewMachines[];
 }
 
-function listGrowing(growth: Growth, ledger: Pick<Ledger, "nodes">, most: number): Growing {
+function listGrowing(growth: Growth, ledger: Pick<Ledger, "nodes" | "makeable">, most: number): Growing {
   const { members, zones, zoneLacks = {} } = growth;
   // Items of earlier versions lack the members.
   if (!members) return { healthy: withMachines([{ count: most, zones }]), lacking: [] };
@@ -98,15 +99,22 @@ function listGrowing(growth: Growth, ledger: Pick<Ledger, "nodes">, most: number
     .map((member): NewMachines => {
       const count = Math.min(rest, left(member));
       rest -= count;
-      return { group: member.name, count, zones: member.zones };
+      return { group: member.name, count, zones: member.zones, ...getStartup(ledger, member) };
     });
   const lacking = members
     .filter(({ nodes }) => nodes === 0)
     .flatMap((member): NewMachines[] => {
       const zones = member.zones.filter((zone) => Object.hasOwn(zoneLacks, zone));
-      return zones.length > 0 ? [{ group: member.name, count: left(member), zones }] : [];
+      return zones.length > 0
+        ? [{ group: member.name, count: left(member), zones, ...getStartup(ledger, member) }]
+        : [];
     });
   return { healthy: withMachines(healthy), lacking: withMachines(lacking) };
+}
+
+function getStartup({ makeable }: Pick<Ledger, "makeable">, { name }: GroupGrowth): Pick<NewMachines, "startupMs"> {
+  const startupMs = getLearnedStartupMs(makeable.groupStartupSeconds?.[name]);
+  return startupMs === undefined ? {} : { startupMs };
 }
 
 function withMachines(groups: readonly NewMachines[]): readonly NewMachines[] {
