@@ -10,8 +10,8 @@ export const poolBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "pools/ledger/shortage.ts",
-        find: "return best[Number.parseInt(uid.slice(0, 8), 16) % best.length];",
-        replace: "return best.length > 0 && uid !== '' ? zones[0] : undefined;",
+        find: "return best[number % best.length];",
+        replace: "return best.length > 0 && number >= 0 ? zones[0] : undefined;",
       },
     ],
   },

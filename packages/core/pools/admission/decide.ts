@@ -4,7 +4,7 @@ import type { PlannerContext } from "../../reconciler/step.ts";
 import { keyText } from "../../store/keys.ts";
 import { sameData } from "../../store/same-data.ts";
 import { readByKey } from "../ledger/read-by-key.ts";
-import type { Grant, Ledger, MakeableLedger } from "../ledger/record.ts";
+import type { Grant, Ledger } from "../ledger/record.ts";
 import { zoneForVolume } from "../ledger/shortage.ts";
 import { type Returned, readUsed, type Used } from "../ledger/usage.ts";
 import type { Candidate } from "../ledger/waiting-list.ts";
@@ -84,8 +84,7 @@ async function planVerified(
     const corrections = listCorrections(checked, verified, sources.ledger.type);
     if (isLast || corrections.size === 0) {
       if (chosen.size === 0) return { input, planned, unread, grants: [] };
-      const { makeable } = sources.ledger;
-      const from = { items: itemsByNode(sources.ledger, now), makeable, now };
+      const from = { ledger: sources.ledger, items: itemsByNode(sources.ledger, now), now };
       const grants = waiting.flatMap((candidate) =>
         corrections.has(candidate)
           ? []
@@ -129,7 +128,7 @@ function listCorrections(
 interface GrantSources {
   /** See `itemsByNode`. */
   readonly items: ReadonlyMap<string | null, string>;
-  readonly makeable: MakeableLedger;
+  readonly ledger: Ledger;
   readonly now: number;
 }
 
@@ -138,10 +137,10 @@ function toGrant(
   { key }: Candidate,
   record: Environment | undefined,
   planned: PlannedGrant | undefined,
-  { items, makeable, now }: GrantSources,
+  { items, ledger, now }: GrantSources,
 ): Grant[] {
   if (!record || !planned) return [];
-  const shares = inZoneOfVolume(record, planned, makeable);
+  const shares = inZoneOfVolume(record, planned, ledger);
   const names = shares.map(({ node }) => items.get(node) ?? "");
   const { uid, owner, size } = record;
   return [{ id: ctx.ids.uid(), key, uid, run: record.run.n, owner, size, shares, items: names, at: now }];
@@ -149,14 +148,15 @@ function toGrant(
 
 /**
  * Returns the shares, with a zone for the new machine of a job whose volume is made before it. The ledger keeps the zone,
- * so that later plans promise the last machine of a zone once.
+ * so that later plans promise the last machine of a zone once. All such jobs on one machine get the same zone.
  */
 function inZoneOfVolume(
-  { uid, zone, disk, volumes }: Environment,
-  { shares, zones = [] }: PlannedGrant,
-  makeable: MakeableLedger,
+  { zone, disk, volumes }: Environment,
+  { shares, created }: PlannedGrant,
+  { makeable, pool }: Ledger,
 ): readonly Share[] {
   const needsVolume = disk !== null || volumes.length > 0;
-  const chosen = zone === null && needsVolume ? zoneForVolume(makeable, zones, uid) : undefined;
+  if (zone !== null || !needsVolume || !created) return shares;
+  const chosen = zoneForVolume(makeable, created.zones, pool.plans + created.machine);
   return chosen === undefined ? shares : shares.map((share) => ({ ...share, zone: chosen }));
 }

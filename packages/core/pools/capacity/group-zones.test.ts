@@ -60,6 +60,19 @@ test("new disks of jobs that wait are spread over zones as far as the group of e
   expect(zones.sort()).toEqual(["zone-a", "zone-b", "zone-b", "zone-b"]);
 });
 
+test("new disks of jobs that share a new machine are in one zone", async () => {
+  const world = await worldWith({ ...inA, name: "wide", zones: ["zone-a", "zone-b"] });
+
+  for (const name of names.slice(2)) {
+    await createEnvironment(world.as(name), newEnvironment("job", { gpus: 4, disk: "data" }));
+  }
+  await world.advance(MINUTE_MS);
+
+  const [three, four] = await Promise.all(names.slice(2).map((name) => getShares(world, name)));
+  expect(three).toEqual([{ node: null, units: 4, zone: expect.stringMatching(/^zone-[ab]$/) }]);
+  expect(four).toEqual(three);
+});
+
 test("a later plan does not promise the last machine of a zone again", async () => {
   const world = await worldWith(inA, inB);
   await bindDisk(world, "alice", inA);

@@ -63,17 +63,17 @@ export function getLackingZones({ zoneShortages = {} }: Shortages, now: number):
 
 /**
  * Returns the zone for the volume of an environment whose machine does not exist yet: one of those that lacked no
- * machines lately, or that are tried again first. Environments spread over them by their uids, which are random.
+ * machines lately, or that are tried again first. Consecutive numbers get different ones of these zones.
  */
 export function zoneForVolume(
   { zoneShortages = {} }: Shortages,
   zones: readonly string[],
-  uid: string,
+  number: number,
 ): string | undefined {
   const triedAt = (zone: string) => zoneShortages[zone]?.until ?? 0;
   const soonest = Math.min(...zones.map(triedAt));
   const best = zones.filter((zone) => triedAt(zone) === soonest);
-  return best[Number.parseInt(uid.slice(0, 8), 16) % best.length];
+  return best[number % best.length];
 }
 
 /** Counts all runs that return during the pause as one try: they waited at the same time. */

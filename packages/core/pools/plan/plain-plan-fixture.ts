@@ -66,14 +66,15 @@ export function plainPlan(input: PlanInput): Plan {
     }
     addTo(units, owner, need.machines * need.units);
     const inZone = found.zone === null ? {} : { zone: found.zone };
-    const [first] = found.nodes.map((node) => nodes[node]);
+    const [machine = -1] = found.nodes;
+    const first = nodes[machine];
     const zones =
       first?.name === null && found.zone === null ? (first.zone === null ? first.zones : [first.zone]) : undefined;
     const toShare = (name: string | null) => ({ node: name, units: need.units, ...(name === null && inZone) });
     grants.push({
       uid,
       shares: found.nodes.map((node) => toShare(nodes[node]?.name ?? null)),
-      ...(zones && { zones }),
+      ...(zones && { created: { machine, zones } }),
     });
   }
   return {

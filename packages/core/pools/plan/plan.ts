@@ -137,8 +137,8 @@ export interface Plan {
 export interface PlannedGrant {
   readonly uid: string;
   readonly shares: readonly Share[];
-  /** The zones in which its new machine may come, if the job needs one and any zone suits it. Absent: unknown. */
-  readonly zones?: readonly string[] | undefined;
+  /** Its new machine, if it needs one that may come in any of these zones. Absent if the zones are unknown. */
+  readonly created?: { readonly machine: number; readonly zones: readonly string[] } | undefined;
 }
 
 /**
@@ -246,7 +246,7 @@ function admit(input: PlanInput, { nodes, unpinned }: AllNodes, free: FreeUnits,
       continue;
     }
     charge(usage, entry);
-    grants.push({ uid: entry.uid, shares: placed.shares, ...zonesOfNew(placed, nodes) });
+    grants.push({ uid: entry.uid, shares: placed.shares, ...findCreated(placed, nodes) });
     grantedShares.push({ owner: entry.owner, shares: placed.shares, endsAt, at: input.now, size: entry.size });
     for (const [n, share] of placed.shares.entries()) unpinned.set(share, placed.nodes[n] ?? -1);
     unpinnedLeft -= placed.shares.filter(({ node }) => node === null).length;
@@ -255,15 +255,15 @@ function admit(input: PlanInput, { nodes, unpinned }: AllNodes, free: FreeUnits,
   return { grants, left, hopeless, latestEnd, reservedFor, grantsBefore, releases, unpinnedLeft };
 }
 
-/** Returns the zones of a new machine whose share names none. */
-function zonesOfNew(
-  { nodes: [first = -1], shares }: Placement,
+/** Returns the new machine of a placement whose share names no zone. */
+function findCreated(
+  { nodes: [machine = -1], shares }: Placement,
   nodes: readonly FreeNode[],
-): { zones?: readonly string[] } {
-  const node = nodes[first];
+): Pick<PlannedGrant, "created"> {
+  const node = nodes[machine];
   if (node?.name !== null || shares[0]?.zone !== undefined) return {};
   const zones = node.zone === null ? node.zones : [node.zone];
-  return zones ? { zones } : {};
+  return zones ? { created: { machine, zones } } : {};
 }
 
 /** Returns a check whether a machine has had the image of a job. Undefined: the image is unknown. */
