@@ -25,7 +25,7 @@ export function makeCluster(stage: Stage, wanted: NewCluster, key: aws.kms.Key):
     clusterName: name,
     network,
     role: roles.machines.arn,
-    after: [...roles.attached, ...makeFirstAddOns(addOns)],
+    after: [...network.ready, ...roles.attached, ...makeFirstAddOns(addOns)],
   };
   makeOtherAddOns(addOns, makeSystemMachines(machines));
   makeMachines(wanted.groups, machines);
@@ -81,7 +81,9 @@ function makeControlPlane(stage: Stage, { isPrivate }: NewCluster, parts: Contro
       enabledClusterLogTypes: ["audit", "authenticator"],
       deletionProtection: keep.protect,
     },
-    { ...keep, dependsOn: [logs, ...attached] },
+    // EKS keeps the zones of the creation (EKS User Guide, "View Amazon EKS networking requirements for VPC and subnets").
+    // Machines in a zone that is added later reach the control plane by the VPC.
+    { ...keep, dependsOn: [logs, ...attached], ignoreChanges: ["vpcConfig.subnetIds"] },
   );
   return { cluster };
 }

@@ -10,6 +10,8 @@ export interface ClusterNetwork {
   readonly subnetIds: Texts;
   /** Returns the private subnets of a zone. */
   readonly inZone: (zone: string) => Texts;
+  /** The way out of machines. It is made before them and removed after them: a machine that ends still calls AWS. */
+  readonly ready: readonly $util.Resource[];
 }
 
 interface NetworkOptions {
@@ -37,6 +39,7 @@ function findNetwork(ids: readonly string[], zones: readonly string[]): ClusterN
     vpcId: found[0]?.vpcId ?? "",
     subnetIds: byZone.apply((subnets) => [...subnets.values()].flat()),
     inZone: (zone) => byZone.apply((subnets) => subnets.get(zone) ?? []),
+    ready: [],
   };
 }
 
@@ -50,7 +53,7 @@ export function groupByZone(
   return subnets;
 }
 
-/** The zone's letter chooses its addresses, so that a new zone moves no other's. Each machine and each pod takes one. */
+/** The zone's letter chooses its addresses, so that a zone that is added moves no other's. Each machine and each pod takes one. */
 const NETWORK = "10.90.0.0/16";
 const privateRange = (zone: string) => `10.90.${32 * getLetter(zone)}.0/19`;
 const publicRange = (zone: string) => `10.90.${192 + getLetter(zone)}.0/24`;
@@ -77,19 +80,18 @@ function createNetwork(
   const internet = new aws.ec2.InternetGateway("Cluster", { vpcId: vpc.id, tags }, keep);
   const outward = [{ cidrBlock: "0.0.0.0/0", gatewayId: internet.id }];
   const publicRoutes = new aws.ec2.RouteTable("ClusterPublic", { vpcId: vpc.id, routes: outward, tags }, keep);
-  const publicSubnets = zones.map((zone) => {
+  const outside = zones.map((zone) => {
     const place = { vpcId: vpc.id, availabilityZone: zone, cidrBlock: publicRange(zone) };
     const subnet = new aws.ec2.Subnet(
       `ClusterPublic-${zone}`,
       { ...place, tags: { ...tags, "kubernetes.io/role/elb": "1" } },
       keep,
     );
-    associate(`ClusterPublic-${zone}`, subnet, publicRoutes, keep);
-    return subnet;
+    return { subnet, association: associate(`ClusterPublic-${zone}`, subnet, publicRoutes, keep) };
   });
-  const nats = publicSubnets
+  const nats = outside
     .slice(0, natInEachZone ? undefined : 1)
-    .map((subnet, n) => makeNat(zones[n] ?? "", subnet, internet, keep));
+    .map(({ subnet }, n) => makeNat(zones[n] ?? "", subnet, internet, keep));
   const inside = zones.map((zone, n) => makePrivateSubnet(zone, vpc, nats[n] ?? nats[0], { tags, keep }));
   makeEndpoints(
     vpc,
@@ -100,6 +102,7 @@ function createNetwork(
     vpcId: vpc.id,
     subnetIds: inside.map(({ subnet }) => subnet.id),
     inZone: (zone) => inside.filter((each) => each.zone === zone).map(({ subnet }) => subnet.id),
+    ready: [...outside, ...inside].map(({ association }) => association),
   };
 }
 
@@ -119,6 +122,7 @@ interface PrivateSubnet {
   readonly zone: string;
   readonly subnet: aws.ec2.Subnet;
   readonly routes: aws.ec2.RouteTable;
+  readonly association: aws.ec2.RouteTableAssociation;
 }
 
 function makePrivateSubnet(
@@ -140,8 +144,7 @@ function makePrivateSubnet(
   );
   const outward = nat ? [{ cidrBlock: "0.0.0.0/0", natGatewayId: nat.id }] : [];
   const routes = new aws.ec2.RouteTable(name, { vpcId: vpc.id, routes: outward, tags }, keep);
-  associate(name, subnet, routes, keep);
-  return { zone, subnet, routes };
+  return { zone, subnet, routes, association: associate(name, subnet, routes, keep) };
 }
 
 function associate(
@@ -149,8 +152,8 @@ function associate(
   subnet: aws.ec2.Subnet,
   routes: aws.ec2.RouteTable,
   keep: $util.CustomResourceOptions,
-): void {
-  new aws.ec2.RouteTableAssociation(name, { subnetId: subnet.id, routeTableId: routes.id }, keep);
+): aws.ec2.RouteTableAssociation {
+  return new aws.ec2.RouteTableAssociation(name, { subnetId: subnet.id, routeTableId: routes.id }, keep);
 }
 
 /** Gateway endpoints cost nothing, and layers of ECR's images are in S3 (Amazon VPC, "Gateway endpoints"). */

@@ -76,8 +76,8 @@ export function newClusterProblems(environment: Environment): string[] {
 
 function subnetProblems(environment: Environment): string[] {
   const { VPC_SUBNETS = "" } = environment;
-  if (!/^(subnet-[0-9a-f]+(,|$))*$/.test(VPC_SUBNETS))
-    return ["  VPC_SUBNETS must be ids like subnet-0a1b,subnet-2c3d"];
+  if (!/^(subnet-[0-9a-f]+(,(?!$)|$))*$/.test(VPC_SUBNETS) || !areUnique(VPC_SUBNETS.split(",")))
+    return ["  VPC_SUBNETS must be ids like subnet-0a1b,subnet-2c3d, each once"];
   const isEnough = VPC_SUBNETS === "" || VPC_SUBNETS.split(",").length >= readZones(environment).length;
   return isEnough ? [] : ["  VPC_SUBNETS needs a subnet in each zone of EKS_ZONES"];
 }
@@ -89,12 +89,16 @@ function needsNew(name: string): string {
 /** EKS requires subnets in two zones (EKS User Guide, "View Amazon EKS networking requirements for VPC and subnets"). */
 function zoneProblems(environment: Environment): string[] {
   const zones = readZones(environment);
-  if (new Set(zones).size < 2 || !zones.every((zone) => ZONE.test(zone))) {
-    return ["  EKS_CLUSTER=new needs EKS_ZONES, two zones or more like us-east-1a,us-east-1b"];
+  if (zones.length < 2 || !areUnique(zones) || !zones.every((zone) => ZONE.test(zone))) {
+    return ["  EKS_CLUSTER=new needs EKS_ZONES, two zones or more, each once, like us-east-1a,us-east-1b"];
   }
   const region = environment.AWS_REGION || zones[0]?.slice(0, -1);
   const foreign = zones.filter((zone) => zone.slice(0, -1) !== region);
   return foreign.length > 0 ? [`  EKS_ZONES has ${foreign.join(", ")}, which is not in the region ${region}`] : [];
+}
+
+function areUnique(words: readonly string[]): boolean {
+  return new Set(words).size === words.length;
 }
 
 function readZones({ EKS_ZONES = "" }: Environment): string[] {

@@ -37,6 +37,8 @@ export const clusterChecks = {
         enabledClusterLogTypes: ["audit", "authenticator"],
         deletionProtection: true,
       }),
+      // network-reqs.html: EKS refuses subnets in zones other than those of the creation.
+      ...differentInOrder("what a deployment leaves", made.ignored, ["vpcConfig.subnetIds"]),
       ...differentInOrder("its log", logs?.inputs.name, `/aws/eks/${cluster}/cluster`),
       ...differentInOrder("days of its log", logs?.inputs.retentionInDays, 7),
       ...["aws:cloudwatch/logGroup:LogGroup ClusterLogs", `${ATTACHMENT} ClusterControlPlane-AmazonEKSClusterPolicy`]
@@ -77,6 +79,13 @@ export const clusterChecks = {
           "ClusterPublic-us-east-1a,us-east-1a,10.90.192.0/24,kubernetes.io/role/elb,,0.0.0.0/0 Cluster-id",
           "ClusterPublic-us-east-1b,us-east-1b,10.90.193.0/24,kubernetes.io/role/elb,,0.0.0.0/0 Cluster-id",
         ],
+      ),
+      // A machine that starts or ends calls AWS, so its way out is there before and after it.
+      ...ofType(resources, GROUP).flatMap(({ name, after }) =>
+        subnets
+          .map((subnet) => `aws:ec2/routeTableAssociation:RouteTableAssociation ${subnet.name}`)
+          .filter((association) => !after.includes(association))
+          .map((association) => `${name} is made before ${association}`),
       ),
       ...different(
         "NAT gateways",

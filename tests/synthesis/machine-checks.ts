@@ -55,7 +55,7 @@ export const machineChecks = {
         made.map(({ inputs }) => inputs.nodeGroupName),
         Object.keys(groups),
       ),
-      ...made.flatMap(({ name, inputs, after }) => {
+      ...made.flatMap(({ name, inputs, after, ignored }) => {
         const { subnetIds, amiType, capacityType, instanceTypes, scalingConfig, labels } = inputs;
         const letters = subnetIds.map((id: string) => /^Cluster-us-east-1([ab])-id$/.exec(id)?.[1] ?? id);
         const { minSize, maxSize, desiredSize } = scalingConfig;
@@ -70,7 +70,11 @@ export const machineChecks = {
             clusterName: cluster,
             version: "1.35",
             nodeRoleArn: role("ClusterMachines"),
+            // managed-node-update-behavior.html: one machine after another.
+            updateConfig: { maxUnavailable: 1 },
           }),
+          // Else a change of a limit sends the number of machines of the creation, and EKS ends machines with jobs.
+          ...differentInOrder(`${name}: what a deployment leaves`, ignored, ["scalingConfig"]),
           ...differentInOrder(`${name}: version of its template`, inputs.launchTemplate.version, "7"),
           ...["AmazonEKSWorkerNodePolicy", "AmazonEC2ContainerRegistryPullOnly"]
             .filter((policy) => !after.some((each) => each.endsWith(policy)))

@@ -66,6 +66,28 @@ test("a deployer with both policies may call each service, attach AWS's policies
   );
 });
 
+test("a deployer may remove the interfaces that functions leave in the network of a private cluster", () => {
+  // Lambda removes its interfaces up to 20 minutes after its functions (AWS Lambda Developer Guide, "Giving Lambda functions
+  // access to resources in an Amazon VPC"), and until then EC2 removes neither their subnets nor their group.
+  const actions = policyOfCluster.Statement.flatMap(({ Action }) => Action);
+
+  expect(actions).toEqual(expect.arrayContaining(["ec2:DeleteNetworkInterface", "ec2:DetachNetworkInterface"]));
+});
+
+test.each([
+  ["its own cluster", "dev", { EKS_CLUSTER: "new" }, true],
+  ["its own cluster and EKS_PROTECT=0", "dev", { EKS_CLUSTER: "new", EKS_PROTECT: "0" }, false],
+  ["a cluster that exists", "dev", { EKS_CLUSTER: "gpus" }, false],
+  ["the name production", "production", { EKS_CLUSTER: "new", EKS_PROTECT: "0" }, true],
+])("SST refuses to remove a stage with %s only if it must", async (_, stage, settings, isProtected) => {
+  for (const name of ["EKS_CLUSTER", "EKS_PROTECT"]) vi.stubEnv(name, undefined);
+  for (const [name, value] of Object.entries(settings)) vi.stubEnv(name, value);
+  vi.stubGlobal("$config", (config: unknown) => config);
+  const { default: config } = await import("../../sst.config.ts");
+
+  expect(await config.app({ stage })).toMatchObject({ protect: isProtected });
+});
+
 function getServices({ Principal }: { readonly Principal: { readonly Service: string | string[] } }): string[] {
   return [Principal.Service].flat();
 }

@@ -52,6 +52,25 @@ export const clusterFaults: Readonly<Record<string, readonly [check: string, fau
     "typesWithChecks",
     (resource) => (resource.type === "aws:ec2/eip:Eip" ? { ...resource, type: "aws:ec2/instance:Instance" } : resource),
   ],
+  "a control plane that follows a new zone": [
+    "controlPlane",
+    (resource) => (resource.type === cluster ? { ...resource, ignored: [] } : resource),
+  ],
+  "machines before their way out": [
+    "clusterNetwork",
+    (resource) =>
+      resource.type === group
+        ? { ...resource, after: resource.after.filter((each) => !each.includes("RouteTableAssociation")) }
+        : resource,
+  ],
+  "a group whose machines a change of its limits ends": [
+    "nodeGroups",
+    (resource) => (resource.type === group ? { ...resource, ignored: [] } : resource),
+  ],
+  "a group that replaces several machines at once": [
+    "nodeGroups",
+    change(group, /h100/, (inputs) => ({ ...inputs, updateConfig: { maxUnavailable: 2 } })),
+  ],
   "an add-on that is left out": ["addOns", change(addOn, /aws-ebs-csi-driver$/, () => undefined)],
   "a network that enforces no policies": [
     "addOns",

@@ -15,13 +15,15 @@ interface Recorded {
   readonly retained: boolean;
   /** Pulumi refuses to delete the resource. */
   readonly isProtected: boolean;
+  /** Inputs whose changes Pulumi does not deploy. */
+  readonly ignored: readonly string[];
 }
 
 const recorded: Recorded[] = [];
 
 /** Answers Pulumi from a fake cloud, and records each resource of this program. */
 export function recordResources(): void {
-  const options = new Map<string, Pick<Recorded, "after" | "retained" | "isProtected">>();
+  const options = new Map<string, Pick<Recorded, "after" | "retained" | "isProtected" | "ignored">>();
   // Pulumi does not pass dependencies and options to mocks.
   const { registerResource } = MockMonitor.prototype;
   MockMonitor.prototype.registerResource = function (request, callback) {
@@ -31,10 +33,11 @@ export function recordResources(): void {
       after: made.toSorted(),
       retained: request.getRetainondelete(),
       isProtected: request.getProtect(),
+      ignored: request.getIgnorechangesList(),
     });
     return registerResource.call(this, request, callback);
   };
-  const none = { after: [], retained: false, isProtected: false };
+  const none = { after: [], retained: false, isProtected: false, ignored: [] };
   runtime.setMocks(
     {
       newResource: ({ type, name, id, inputs }) => {
@@ -53,7 +56,7 @@ export function recordResources(): void {
 export async function writeRecorded(outputs: unknown): Promise<void> {
   await runtime.disconnect();
   const stack = { type: "berth:stage:Outputs", name: "outputs", read: true, inputs: outputs };
-  recorded.push({ ...stack, after: [], retained: false, isProtected: false });
+  recorded.push({ ...stack, after: [], retained: false, isProtected: false, ignored: [] });
   const text = JSON.stringify(recorded, (_, value) => (isSecret(value) ? value.value : value));
   writeFileSync(process.argv[2] ?? "", text);
 }

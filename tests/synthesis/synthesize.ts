@@ -17,6 +17,8 @@ export interface Resource {
   readonly retained?: boolean;
   /** Pulumi refuses to delete the resource. */
   readonly isProtected?: boolean;
+  /** Inputs whose changes Pulumi does not deploy. */
+  readonly ignored?: readonly string[];
 }
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
