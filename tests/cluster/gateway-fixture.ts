@@ -21,6 +21,8 @@ export interface GatewayFixture {
   readonly run: string;
   readonly login: string;
   readonly userKey: SshKeyPair;
+  /** Begins a further environment that the same key enters. There is room for eight. */
+  begin(login: string): Promise<void>;
   startGateway(settings?: Readonly<Record<string, string>>): Promise<GatewayProcess>;
   /** Words of ssh for a gateway, up to the command. */
   sshWords(gateway: GatewayProcess): string[];
@@ -30,7 +32,7 @@ export interface GatewayFixture {
 
 export async function openGatewayFixture(): Promise<GatewayFixture> {
   const [cluster, emulator] = await Promise.all([
-    openClusterFixture([{ name: "one", instanceType: "p5.48xlarge" }]),
+    openClusterFixture(["one", "two"].map((name) => ({ name, instanceType: "p5.48xlarge" }))),
     startDynamoDb(),
   ]);
   const folder = await mkdtemp(join(tmpdir(), "berth-gateway-"));
@@ -39,8 +41,12 @@ export async function openGatewayFixture(): Promise<GatewayFixture> {
   await ensureTable(client, tableName);
   const records = await openTableDirectory(dynamoTable({ client, tableName }));
   const [hostKey, userKey] = [newSshKey(), newSshKey()];
-  const run = await records.begin({ login, keys: [userKey.public] });
-  await startRun(cluster, run);
+  const begin = async (name: string, node: string): Promise<string> => {
+    const begun = await records.begin({ login: name, keys: [userKey.public] });
+    await startRun(cluster, begun, node);
+    return begun;
+  };
+  const run = await begin(login, "one");
   const files = { hostKey: join(folder, "host-key"), userKey: join(folder, "user-key"), hosts: join(folder, "hosts") };
   await writeKeys(files, hostKey, userKey);
   const settings = {
@@ -66,6 +72,7 @@ export async function openGatewayFixture(): Promise<GatewayFixture> {
     login,
     userKey,
     sshWords,
+    begin: async (name) => void (await begin(name, "two")),
     startGateway: async (changes = {}) => {
       const gateway = await startGatewayProcess({ ...settings, ...changes });
       gateways.add(gateway);
@@ -82,9 +89,9 @@ export async function openGatewayFixture(): Promise<GatewayFixture> {
 }
 
 /** Starts a run in a pod, under the uid of its record. */
-async function startRun({ compute, eventually }: ClusterFixture, run: string): Promise<void> {
+async function startRun({ compute, eventually }: ClusterFixture, run: string, node: string): Promise<void> {
   const uid = run.slice(0, -"-r1".length);
-  await compute.apply(fixtureRun({ uid }));
+  await compute.apply(fixtureRun({ uid, shares: [{ node, units: 1 }] }));
   await eventually(
     () => compute.observe(uid, 1),
     (seen) => seen?.state === "ready",

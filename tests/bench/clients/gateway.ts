@@ -11,7 +11,9 @@ import { type Measure, median, type Row } from "../measure.ts";
 import { enter, type SshTarget } from "./ssh.ts";
 import { compared, measure, withSshd } from "./sshd.ts";
 
-const IDLE = 100;
+const IDLE = 1_000;
+/** An environment has at most 128 sessions. */
+const ENVIRONMENTS = 8;
 const REQUESTS = 200;
 
 /**
@@ -29,8 +31,8 @@ export const gateway: Measure = {
       const theirs = await withSshd(measure);
       return [
         ...ours.flatMap((row, n) => compared(row, theirs[n]?.value ?? Number.NaN, "gateway")),
-        await idleSessions(program, target),
         await pageLatency(fixture, program),
+        await idleSessions(fixture),
       ];
     } finally {
       await fixture.stop();
@@ -38,17 +40,29 @@ export const gateway: Measure = {
   },
 };
 
-async function idleSessions({ child }: GatewayProcess, target: SshTarget): Promise<Row> {
-  const before = readKilobytes(child.pid);
+/** A new program, because bytes of earlier sessions would leave it memory for the idle ones. */
+async function idleSessions(fixture: GatewayFixture): Promise<Row> {
+  const { child, sshPort: port } = await fixture.startGateway();
+  const logins = [fixture.login, ...Array.from({ length: ENVIRONMENTS - 1 }, (_, n) => `gpu-dev-idle${n}`)];
+  for (const login of logins.slice(1)) await fixture.begin(login);
   const clients: Client[] = [];
-  for (let n = 0; n < IDLE; n += 1) clients.push(await openIdle(target));
-  const value = (readKilobytes(child.pid) - before) / IDLE;
+  const open = async (until: number): Promise<void> => {
+    while (clients.length < until) {
+      const username = logins[clients.length % logins.length] ?? fixture.login;
+      clients.push(await openIdle({ port, username, key: fixture.userKey }));
+    }
+  };
+  // The first sessions load code.
+  await open(logins.length);
+  const before = readKilobytes(child.pid);
+  await open(IDLE);
+  const value = (readKilobytes(child.pid) - before) / (IDLE - ENVIRONMENTS);
   for (const client of clients) client.destroy();
   return {
     name: "gateway: memory of an idle session",
     value,
     unit: "kB",
-    note: `growth of resident memory by ${IDLE}`,
+    note: `growth of resident memory by ${IDLE} in ${ENVIRONMENTS} environments`,
   };
 }
 
