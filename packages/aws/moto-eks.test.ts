@@ -100,6 +100,7 @@ describe("node groups on moto's EKS", () => {
       tolerations: [],
       nodeTypes: [],
       isOwn: false,
+      ownGroups: [],
       otherPools: [],
     });
 

@@ -124,8 +124,8 @@ const getCluster = (app: string): Cluster => ({
   tags: { "sst:app": app, "sst:stage": "dev" },
 });
 
-it("a name that another stage's cluster has is refused before anything is made", async () => {
-  const folder = await makeStageFolder(newCluster);
+it.each(["1", "0"])("a name that another stage's cluster has is refused, with EKS_PROTECT=%s", async (EKS_PROTECT) => {
+  const folder = await makeStageFolder({ ...newCluster, EKS_PROTECT });
   await addSst(folder, 7);
   const aws = await startAws([getCluster("other")], {}, { ...offered, "p5.48xlarge": ["eu-west-1a"] });
 
@@ -135,6 +135,20 @@ it("a name that another stage's cluster has is refused before anything is made",
   expect(stderr).toContain(
     "  cluster berth-dev: the name is taken: EKS has a cluster of this name, which stage dev of the app other made. ",
   );
+});
+
+it.each(["apply", "check"] as const)("cluster:%s refuses a cluster that another stage made", async (script) => {
+  const folder = await makeStageFolder(newCluster);
+
+  const { code, stdout, stderr } = await runIn(
+    folder,
+    script,
+    ["--stage", "dev"],
+    await startAws([getCluster("other")]),
+  );
+
+  expect([code, stdout]).toEqual([1, ""]);
+  expect(stderr).toContain("EKS cluster berth-dev cannot be opened: stage dev did not make it, by its tags. ");
 });
 
 /** Deploys a stage whose group names a reservation that is over. */

@@ -9,6 +9,7 @@ import {
   checkNewCluster,
   makesOwnCluster,
 } from "../../stacks/plan/new-cluster/check-new-cluster.ts";
+import { isOfStage, readExisting } from "../../stacks/plan/new-cluster/existing-cluster.ts";
 import { openStage, type Settings } from "./open-cluster.ts";
 import { readWanted } from "./wanted.ts";
 import { writeError } from "./write-error.ts";
@@ -69,12 +70,15 @@ async function findWithoutCluster(name: string): Promise<string | undefined> {
 }
 
 async function refuseProblems(stage: ClusterStage, settings: Settings): Promise<void> {
-  const { refused, warned } = await checkNewCluster(stage, { ...process.env, ...settings });
+  const environment = { ...process.env, ...settings };
+  const existing = await readExisting(stage, environment);
+  const { refused, warned } = await checkNewCluster(stage, environment, existing);
   const [{ findings, leftOut }, warnings] = [joinReports(refused), joinReports(warned)];
   const toLine = ({ what, missing, todo }: Finding) => `${what}: ${missing}. ${todo}`;
   const found = findings.map((finding) => `  ${toLine(finding)}`).join("\n");
   for (const { what, why } of [...leftOut, ...warnings.leftOut]) writeError(`Not checked: ${what}: ${why}.`);
-  if (found && stage.newCluster.isProtected)
+  const isTaken = "value" in existing && existing.value !== undefined && !isOfStage(existing.value, stage);
+  if (found && (stage.newCluster.isProtected || isTaken))
     throw new Error(`The cluster cannot be made or upgraded, and nothing was changed:\n${found}`);
   // This deployment ends the protection of what a failed first one made (docs/own-cluster.md).
   if (found)

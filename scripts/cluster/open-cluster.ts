@@ -6,6 +6,7 @@ import { eksAccess } from "#aws/eks/eks-access.ts";
 import { type ApiClient, apiClient } from "#kubernetes/client/api-client.ts";
 import { readKubeconfig } from "#kubernetes/client/kubeconfig.ts";
 import { findEksClient } from "../../stacks/plan/cluster-plan.ts";
+import { hasTagsOfStage } from "../../stacks/plan/new-cluster/existing-cluster.ts";
 import { readStage, type Stage } from "../../stacks/stage.ts";
 import { readStageFiles } from "../../stacks/stage-files.ts";
 
@@ -67,10 +68,11 @@ async function openKubeconfig(file: string | undefined, context: string | undefi
  * Opens the cluster of a stage at the server of a kubeconfig, which may be the end of a tunnel. Each cluster has its own
  * certificate authority. The client trusts no other one, and a file without it is refused in words.
  */
-async function openTunnel(file: string, { eksCluster }: Stage, settings: Settings): Promise<Opened> {
+async function openTunnel(file: string, stage: Stage, settings: Settings): Promise<Opened> {
   const { KUBE_CONTEXT: context } = process.env;
   const { access, context: name } = await readKubeconfig({ file, context, environment: process.env });
-  const ca = await findAuthority(eksCluster, settings);
+  const { eksCluster } = stage;
+  const ca = await findAuthority(stage, settings);
   const ofCluster = readCertificates(ca);
   if (!readCertificates(access.ca ?? "").some((each) => ofCluster.includes(each))) {
     throw new Error(
@@ -83,11 +85,10 @@ async function openTunnel(file: string, { eksCluster }: Stage, settings: Setting
 
 const guide = "docs/deploy.md#a-private-endpoint";
 
-async function findAuthority(cluster: string, settings: Settings): Promise<string> {
+async function findAuthority(stage: Stage, settings: Settings): Promise<string> {
   if (settings.EKS_CA) return decodeSetting(settings.EKS_CA);
-  const { ca } = await askEks(settings, `The certificate authority of EKS cluster ${cluster} is not known`, (eks) =>
-    describeAddress(eks, settings, cluster),
-  );
+  const problem = `The certificate authority of EKS cluster ${stage.eksCluster} is not known`;
+  const { ca } = await askEks(settings, problem, (eks) => describeAddress(eks, settings, stage));
   return ca;
 }
 
@@ -97,9 +98,10 @@ function readCertificates(pem: string): string[] {
 }
 
 /** Opens the EKS cluster of a stage as the AWS identity of this shell. */
-async function openEks({ eksCluster: cluster }: Stage, settings: Settings): Promise<Opened> {
+async function openEks(stage: Stage, settings: Settings): Promise<Opened> {
+  const { eksCluster: cluster } = stage;
   return askEks(settings, `EKS cluster ${cluster} cannot be opened`, async (eks) => {
-    const { endpoint, ca } = await findAddress(eks, settings, cluster);
+    const { endpoint, ca } = await findAddress(eks, settings, stage);
     const identity = await eks.config.credentials();
     const credentials = () => ({ ...identity, sessionToken: identity.sessionToken });
     const service = { name: "eks", region: await eks.config.region(), url: endpoint, credentials };
@@ -121,18 +123,21 @@ async function askEks<T>(settings: Settings, problem: string, call: (eks: EKSCli
   }
 }
 
-async function findAddress(eks: EKSClient, settings: Settings, name: string) {
+async function findAddress(eks: EKSClient, settings: Settings, stage: Stage) {
   const { EKS_ENDPOINT, EKS_CA } = settings;
   if (EKS_ENDPOINT && EKS_CA) return { endpoint: EKS_ENDPOINT, ca: decodeSetting(EKS_CA) };
-  return describeAddress(eks, settings, name);
+  return describeAddress(eks, settings, stage);
 }
 
-async function describeAddress(eks: EKSClient, { DEPLOY_ACCOUNT }: Settings, name: string) {
-  const { cluster } = await eks.send(new DescribeClusterCommand({ name }));
+async function describeAddress(eks: EKSClient, { DEPLOY_ACCOUNT }: Settings, stage: Stage) {
+  const { cluster } = await eks.send(new DescribeClusterCommand({ name: stage.eksCluster }));
   const { arn = "", endpoint, certificateAuthority, status } = cluster ?? {};
   const [, , , , account] = arn.split(":");
   if (DEPLOY_ACCOUNT && account !== DEPLOY_ACCOUNT) {
     throw new Error(`it is in account ${account}, and the stage is deployed to ${DEPLOY_ACCOUNT}`);
+  }
+  if (stage.newCluster && !hasTagsOfStage(cluster?.tags ?? {}, stage)) {
+    throw new Error(`stage ${stage.name} did not make it, by its tags. Run npm run deploy:plan`);
   }
   if (!endpoint || !certificateAuthority?.data) throw new Error(`it has no endpoint, and is ${status ?? "not known"}`);
   return { endpoint, ca: decode(certificateAuthority.data) };

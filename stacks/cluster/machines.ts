@@ -3,7 +3,7 @@ import { countEfaInterfaces, EFA_RESOURCE } from "./efa.ts";
 import { makeEfaArgs } from "./efa-template.ts";
 import type { ClusterNetwork } from "./network.ts";
 import type { AmiType, NodeGroup } from "./node-group-schema.ts";
-import { chooseAmi, getType, SYSTEM_DISK_GB, SYSTEM_MACHINES, SYSTEM_TYPE } from "./node-groups.ts";
+import { chooseAmi, getType, SYSTEM_DISK_GB, SYSTEM_GROUP, SYSTEM_MACHINES, SYSTEM_TYPE } from "./node-groups.ts";
 
 type Text = $util.Input<string>;
 
@@ -22,8 +22,8 @@ export interface MachineParts {
 /** Creates the group for the pods of the cluster itself, such as DNS. */
 export function makeSystemMachines(parts: MachineParts): aws.eks.NodeGroup {
   const ami = "AL2023_x86_64_STANDARD";
-  const template = makeTemplate("system", { ami, diskGb: SYSTEM_DISK_GB }, parts);
-  return makeGroup("system", parts, {
+  const template = makeTemplate(SYSTEM_GROUP, { ami, diskGb: SYSTEM_DISK_GB }, parts);
+  return makeGroup(SYSTEM_GROUP, parts, {
     subnetIds: parts.network.subnetIds,
     amiType: ami,
     capacityType: "ON_DEMAND",

@@ -1,3 +1,4 @@
+import type { OwnGroup } from "#aws/cluster-check/findings.ts";
 import { findInstanceType, gpuResource, type InstanceType } from "#core/fleet.ts";
 import { countEfaInterfaces } from "./efa.ts";
 import { type AmiType, type NodeGroup, NodeGroups, TYPE_NAME } from "./node-group-schema.ts";
@@ -9,11 +10,20 @@ const EXAMPLE = '[{"name":"h100","type":"p5.48xlarge","max":2,"zones":["us-east-
 /** The machine type of the pods of the cluster itself. Berth offers it to no job. */
 export const SYSTEM_TYPE = "m7i.large";
 /** DNS, the driver of disks and others run twice, on two machines. */
+export const SYSTEM_GROUP = "system";
 export const SYSTEM_MACHINES = { minSize: 2, maxSize: 3 } as const;
 export const SYSTEM_DISK_GB = 50;
 
 /** Types that Capacity Blocks have (Amazon EC2 User Guide, "Capacity Blocks for ML", prerequisites). */
 const BLOCK_TYPE = /^(p4de?|p5(e|en)?|p6-b[23]00)\./;
+
+/** Returns the node groups of a cluster with these groups, one for each zone. */
+export function listOwnGroups({ groups }: { readonly groups: readonly NodeGroup[] }): OwnGroup[] {
+  const made = groups.flatMap(({ name, zones, min, max }) =>
+    zones.map((zone) => ({ name: `${name}-${zone}`, minSize: min, maxSize: max })),
+  );
+  return [{ name: SYSTEM_GROUP, ...SYSTEM_MACHINES }, ...made];
+}
 
 export interface ReadGroups {
   readonly groups: readonly NodeGroup[];

@@ -5,6 +5,7 @@ import type { ClusterNeeds } from "../../packages/aws/cluster-check/findings.ts"
 import { readConfigOf } from "../../packages/aws/settings/config.ts";
 import { allSettingSchemas } from "../../packages/aws/settings/pod-setting-schemas.ts";
 import type { ClusterReport } from "../../packages/core/ports/cluster-report.ts";
+import { listOwnGroups } from "../cluster/node-groups.ts";
 import type { FunctionsFile } from "../compute/functions-file.ts";
 import { findRole, getClusterGroup } from "../compute/roles.ts";
 import { isInNetwork, type Stage } from "../stage.ts";
@@ -61,6 +62,7 @@ export function findClusterNeeds(stage: Stage, functions: FunctionsFile, account
     cluster: stage.eksCluster,
     stage: stage.name,
     isOwn: stage.newCluster !== undefined,
+    ownGroups: stage.newCluster ? listOwnGroups(stage.newCluster) : [],
     account: account || undefined,
     roles: [...groups].map(([name, group]) => ({ name, group })),
     isPrivate: isInNetwork(stage),

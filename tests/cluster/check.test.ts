@@ -94,7 +94,6 @@ it("parts of kube-system that are not ready are named on any cluster", async () 
     "cluster-autoscaler: none of its pods is ready, and it starts machines for jobs that wait",
   ]);
   expect(await check()).toEqual({ findings: [], leftOut: [] });
-  expect(await check({ ownCluster: own })).toEqual({ findings: [], leftOut: [] });
 });
 
 it("add-ons that are missing are findings only on a stage's own cluster, because others may replace them", async () => {
@@ -106,6 +105,10 @@ it("add-ons that are missing are findings only on a stage's own cluster, because
     findings: [
       "coredns: it is not installed, and jobs need it to find hosts by name",
       "kube-proxy: it is not installed, and pods need it to reach Services, such as DNS",
+      "aws-node: it is not installed, and pods get their addresses and network policies from it",
+      "ebs-csi-controller: it is not installed, and it attaches the disks of jobs",
+      "ebs-csi-node: it is not installed, and it mounts the disks of jobs",
+      "eks-pod-identity-agent: it is not installed, and it gives pods their roles",
       "metrics-server: it is not installed, and `kubectl top` needs it",
     ],
     leftOut: [],
@@ -136,7 +139,7 @@ it("a node of a type with GPUs that offers none is named", async () => {
   expect((await check()).findings).toEqual(["GPUs of nodes: silent offer no nvidia.com/gpu"]);
 });
 
-it("a gateway that is missing, of another stage or not ready is named, and nothing else of it", async () => {
+it("a gateway that is missing, of another stage, not ready or without an address is named, and nothing else of it", async () => {
   const absent = await check({ gateway });
   const [deployment] = (await readManifests(join(root, "deploy/kubernetes/gateway"))).filter(
     ({ kind }) => kind === "Deployment",
@@ -157,6 +160,16 @@ it("a gateway that is missing, of another stage or not ready is named, and nothi
     "gateway: its TABLE_NAME is berth-other, and that of the stage berth-dev",
     "gateway: none of its pods is ready; they need the Secret berth-gateway-host-key and their settings",
   ]);
+  expect((await check({ gateway })).findings).toEqual([]);
+
+  const services = `/api/v1${system}/services`;
+  const balanced = { type: "LoadBalancer", ports: [{ port: 22 }] };
+  must(await cluster.admin.post(services, { metadata: { name: "berth-gateway" }, spec: balanced }));
+  const unreachable = await check({ gateway });
+  const loadBalancer = { ingress: [{ hostname: "gateway.elb.test" }] };
+  must(await cluster.admin.patch(`${services}/berth-gateway/status`, { status: { loadBalancer } }));
+
+  expect(unreachable.findings).toEqual(["gateway: its load balancer has no address, so nobody can enter a job"]);
   expect((await check({ gateway })).findings).toEqual([]);
 });
 

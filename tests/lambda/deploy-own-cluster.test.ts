@@ -55,6 +55,10 @@ interface Changes {
   readonly key?: RoleKey;
 }
 
+/** The workloads of the cluster's add-ons. */
+const deployments = ["coredns", "metrics-server", "ebs-csi-controller"];
+const daemonSets = ["kube-proxy", "aws-node", "ebs-csi-node", "eks-pod-identity-agent"];
+
 const asWanted = /^= \d+ objects are as wanted\n$/;
 
 test("docs/deploy.md prints the commands that these tests run", () => {
@@ -146,8 +150,8 @@ describe("with a control plane", () => {
 
   test("check names what a cluster without machines lacks, and nothing once that is there", async () => {
     const before = await run("check");
-    for (const part of ["coredns", "metrics-server"]) await installPart(cluster.admin, "Deployment", part, isReady);
-    await installPart(cluster.admin, "DaemonSet", "kube-proxy", {});
+    for (const part of deployments) await installPart(cluster.admin, "Deployment", part, isReady);
+    for (const part of daemonSets) await installPart(cluster.admin, "DaemonSet", part, {});
     await reportPart(cluster.admin, "Deployment", "cluster-autoscaler", isReady);
     const driver = { metadata: { name: "ebs.csi.aws.com" }, spec: { attachRequired: true } };
     const drivers = "/apis/storage.k8s.io/v1/csidrivers";
@@ -159,7 +163,8 @@ describe("with a control plane", () => {
     expect(before).toMatchObject({ code: 1, stderr: "" });
     expect(before.stdout).toContain(ofEks);
     expect([...before.stdout.matchAll(/^ {2}(?:MISSING|Not checked): ([^:]+)/gm)].map(([, what]) => what)).toEqual([
-      ...["coredns", "kube-proxy", "metrics-server", "cluster-autoscaler", "driver of disks", "GPUs of nodes"],
+      ...["coredns", "kube-proxy", "aws-node", "ebs-csi-controller", "ebs-csi-node", "eks-pod-identity-agent"],
+      ...["metrics-server", "cluster-autoscaler", "driver of disks", "GPUs of nodes"],
     ]);
     expect(before.stdout).toContain(
       "kubectl -n kube-system describe pods -l app.kubernetes.io/name=cluster-autoscaler says why",

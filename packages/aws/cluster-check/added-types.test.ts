@@ -14,6 +14,7 @@ const needs = {
   cluster: "gpus",
   stage: "dev",
   isOwn: false,
+  ownGroups: [],
   account: undefined,
   roles: [],
   isPrivate: false,

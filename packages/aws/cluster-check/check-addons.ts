@@ -10,18 +10,19 @@ type AddonName = (typeof addonNames)[number];
 export function checkAddons(addons: readonly Addon[], needs: ClusterNeeds, isAuto: boolean): ClusterReport {
   const find = (name: AddonName) => addons.find(({ addonName }) => addonName === name);
   const [driver, network, agent] = [find("aws-ebs-csi-driver"), find("vpc-cni"), find("eks-pod-identity-agent")];
-  const { cluster, hasGateway } = needs;
+  const { cluster, hasGateway, isOwn } = needs;
   const ebs = "the EBS CSI driver attaches the disks of jobs";
   return {
     findings: [
       ...addons.flatMap((addon) => findHealth(addon, cluster)),
       ...(driver ? [] : [absent("aws-ebs-csi-driver", ebs, needs)]),
       ...(isAuto ? [] : findPolicies(network, needs)),
-      ...(isAuto || !hasGateway || agent
+      ...(isAuto || !(hasGateway || isOwn) || agent
         ? []
-        : [absent("eks-pod-identity-agent", "it gives the gateway's pods their role", needs)]),
+        : [absent("eks-pod-identity-agent", `it gives ${isOwn ? "add-ons" : "the gateway's pods"} their role`, needs)]),
+      ...(isOwn ? [network, driver].flatMap((addon) => findNoRole(addon, needs)) : []),
     ],
-    leftOut: [...(isAuto ? [policiesOfAutoMode] : []), ...(driver ? findDriverRole(driver) : [])],
+    leftOut: [...(isAuto ? [policiesOfAutoMode] : []), ...(driver && !isOwn ? findDriverRole(driver) : [])],
   };
 }
 
@@ -77,9 +78,20 @@ function enforcesPolicies(configurationValues = ""): boolean {
   }
 }
 
+function hasRole({ serviceAccountRoleArn, podIdentityAssociations = [] }: Addon): boolean {
+  return Boolean(serviceAccountRoleArn) || podIdentityAssociations.length > 0;
+}
+
+/** Machines of a stage's own cluster have no rights for the work of add-ons. */
+function findNoRole(addon: Addon | undefined, needs: ClusterNeeds): Finding[] {
+  if (!addon || hasRole(addon)) return [];
+  const missing = "it has no role, so AWS refuses its calls";
+  return [{ what: `add-on ${addon.addonName}`, missing, todo: toMake(needs, "") }];
+}
+
 /** If the driver has no role, it uses the permissions of its node. */
-function findDriverRole({ serviceAccountRoleArn, podIdentityAssociations = [] }: Addon): LeftOut[] {
-  if (serviceAccountRoleArn || podIdentityAssociations.length > 0) return [];
+function findDriverRole(driver: Addon): LeftOut[] {
+  if (hasRole(driver)) return [];
   const why = "it has no role of its own, so its nodes' role must have the rights that the driver needs";
   return [{ what: "rights of the EBS CSI driver", why }];
 }

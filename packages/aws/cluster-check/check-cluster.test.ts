@@ -8,6 +8,7 @@ const needs: ClusterNeeds = {
   cluster: "gpus",
   stage: "dev",
   isOwn: false,
+  ownGroups: [],
   account: "111122223333",
   roles: [
     { name: "ConsumerWork", group: "berth:controller" },
@@ -309,6 +310,44 @@ test("on a stage's own cluster, what a deployment makes is left to the deploymen
   expect(own.find(({ what }) => what === "node groups")?.todo).toBe(
     "Deploy: that makes it. If it was changed by hand, run `npm run sst -- refresh --stage dev` before",
   );
+});
+
+const ownNeeds: ClusterNeeds = {
+  ...needs,
+  isOwn: true,
+  hasGateway: false,
+  ownGroups: [{ name: "p5", minSize: 0, maxSize: 4 }],
+};
+const withRole = { ...network, podIdentityAssociations: driver.podIdentityAssociations };
+
+test("a stage's own cluster with its add-ons, their roles and its groups lacks nothing", () => {
+  const { findings } = checkCluster(answers({ addons: [driver, withRole, agent] }), ownNeeds);
+
+  expect(findings).toEqual([]);
+});
+
+test.each([
+  ["no Pod Identity agent", { addons: [driver, withRole] }, "add-on eks-pod-identity-agent: EKS manages none"],
+  ["a network without a role", { addons: [driver, network, agent] }, "add-on vpc-cni: it has no role"],
+  [
+    "a driver without a role",
+    { addons: [{ ...driver, podIdentityAssociations: [] }, withRole, agent] },
+    "add-on aws-ebs-csi-driver: it has no role",
+  ],
+  [
+    "another group in place of its own",
+    { addons: [driver, withRole, agent], groups: [{ ...p5, nodegroupName: "other" }] },
+    "node group p5: the stage makes it, and EKS has none",
+  ],
+  [
+    "other limits than its settings",
+    { addons: [driver, withRole, agent], groups: [{ ...p5, scalingConfig: { minSize: 0, maxSize: 2 } }] },
+    "node group p5: it has 0 to 2 machines, and the stage's settings 0 to 4",
+  ],
+])("on a stage's own cluster, %s is a lack, with or without a gateway", (_, changes, lack) => {
+  const found = checkCluster(answers(changes), ownNeeds).findings.map(({ what, missing }) => `${what}: ${missing}`);
+
+  expect(found).toEqual([expect.stringContaining(lack)]);
 });
 
 test("a group of EKS whose type NODE_GROUPS names is told, because its limits and zones do not count", () => {

@@ -3,13 +3,27 @@ import { findInstanceType, gpuResource } from "#core/fleet.ts";
 import type { ClusterReport, Finding, LeftOut } from "#core/ports/cluster-report.ts";
 import type { Lack } from "#core/ports/machine-groups.ts";
 import { createsMachines, findLack, isBlock, isTolerated, listTypes } from "../eks/node-groups.ts";
-import { type ClusterNeeds, describeIssue, toMake } from "./findings.ts";
+import { type ClusterNeeds, describeIssue, type OwnGroup, toMake } from "./findings.ts";
 
 /** `isAuto`: the cluster is in EKS Auto Mode, whose machines belong to no node group. */
 export function checkNodeGroups(groups: readonly Nodegroup[], needs: ClusterNeeds, isAuto: boolean): ClusterReport {
   const perGroup = groups.flatMap((group) => [...findHealth(group, needs), ...findUse(group, needs)]);
   const leftOut = [...findDevicePlugin(groups, needs), ...findBlocks(groups), ...findOverridden(groups, needs)];
-  return { findings: [...findNoGpus(groups, needs, isAuto), ...perGroup], leftOut };
+  const perOwn = needs.ownGroups.flatMap((own) => findDifference(own, groups, needs));
+  return { findings: [...findNoGpus(groups, needs, isAuto), ...perOwn, ...perGroup], leftOut };
+}
+
+/** A deployment leaves the limits of a group that exists (docs/own-cluster.md, "Change a group"). */
+function findDifference({ name, ...wanted }: OwnGroup, groups: readonly Nodegroup[], needs: ClusterNeeds): Finding[] {
+  const what = `node group ${name}`;
+  const group = groups.find(({ nodegroupName }) => nodegroupName === name);
+  if (!group) return [{ what, missing: "the stage makes it, and EKS has none", todo: toMake(needs, "") }];
+  const { minSize = 0, maxSize = 0 } = group.scalingConfig ?? {};
+  if (minSize === wanted.minSize && maxSize === wanted.maxSize) return [];
+  const missing = `it has ${minSize} to ${maxSize} machines, and the stage's settings ${wanted.minSize} to ${wanted.maxSize}`;
+  const limits = `minSize=${wanted.minSize},maxSize=${wanted.maxSize}`;
+  const todo = `aws eks update-nodegroup-config ${place(needs, group)} --scaling-config ${limits}, or change the settings`;
+  return [{ what, missing, todo }];
 }
 
 /** Returns the types of a group that Berth knows. */

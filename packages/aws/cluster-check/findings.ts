@@ -9,6 +9,8 @@ export interface ClusterNeeds {
   readonly stage: string;
   /** The stage makes the cluster with all its parts. */
   readonly isOwn: boolean;
+  /** The node groups that it makes. */
+  readonly ownGroups: readonly OwnGroup[];
   /** The account that the stage is deployed to, if it is configured. */
   readonly account: string | undefined;
   /** The stage's roles that reach the cluster, each with its group in the cluster. */
@@ -20,6 +22,13 @@ export interface ClusterNeeds {
   readonly nodeTypes: readonly NodeTypeRule[];
   /** Pools whose machines NODE_GROUPS names, so no node group has to create them. */
   readonly otherPools: readonly string[];
+}
+
+/** A node group of a stage's own cluster. */
+export interface OwnGroup {
+  readonly name: string;
+  readonly minSize: number;
+  readonly maxSize: number;
 }
 
 /** Returns what to do about a part that a deployment makes on a cluster of the stage's own, and an operator on another. */

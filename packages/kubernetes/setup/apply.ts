@@ -17,6 +17,8 @@ export type PlannedChange =
       readonly manifest: Manifest;
       readonly path: string;
       readonly fields: readonly FieldChange[];
+      /** Who made it, if Berth did not. */
+      readonly madeBy: string | undefined;
     }
   /** A former version made it, and this one has it no more. */
   | { readonly action: "prune"; readonly manifest: AppliedObject; readonly path: string }
@@ -60,7 +62,7 @@ export async function planApply(
   const inventory = await readInventory(client);
   const changes: PlannedChange[] = [];
   for (const [at, manifest] of manifests.entries()) {
-    changes.push(await planObject(client, manifest, paths[at] ?? ""));
+    changes.push(await planObject(client, manifest, paths[at] ?? "", inventory));
   }
   for (const former of inventory) {
     if (manifests.some((manifest) => isSameObject(manifest, former))) continue;
@@ -87,14 +89,25 @@ function findOwner(object: Manifest): string | undefined {
   return getLabels(object)[label.deployment] ?? (object.data as { TABLE_NAME?: string } | undefined)?.TABLE_NAME;
 }
 
-async function planObject(client: Client, manifest: Manifest, path: string): Promise<PlannedChange> {
+async function planObject(
+  client: Client,
+  manifest: Manifest,
+  path: string,
+  inventory: readonly AppliedObject[],
+): Promise<PlannedChange> {
   const live = await client.find<Manifest>(path);
   if (live === undefined) return { action: "create", manifest, path };
   const owner = findOwner(live);
   if (owner !== undefined && owner !== findOwner(manifest)) return { action: "foreign", manifest, owner };
   const wanted = await client.apply<Manifest>(`${path}?dryRun=All`, manifest);
   const fields = compareObjects(live, wanted);
-  return fields.length === 0 ? { action: "keep", manifest, live } : { action: "change", manifest, path, fields };
+  if (fields.length === 0) return { action: "keep", manifest, live };
+  const madeBy = findFormer(inventory, live) || isApplied(live) ? undefined : findManager(live);
+  return { action: "change", manifest, path, fields, madeBy };
+}
+
+function findFormer(inventory: readonly AppliedObject[], { metadata }: Manifest): AppliedObject | undefined {
+  return inventory.find((each) => each.metadata.uid === metadata.uid);
 }
 
 async function planPrune(
@@ -114,13 +127,21 @@ async function planPrune(
   if (former.kind === "Namespace") return leave("everything in it would be deleted; delete it yourself");
   if (former.kind === "Secret") return leave("its keys cannot be made again; delete it yourself");
   if (!isApplied(live)) return leave("Berth did not apply it");
+  if (former.isAdopted) return leave("it was there before Berth; delete it yourself if nothing else needs it");
   return { action: "prune", manifest: former, path };
 }
 
 /** Reports whether this client has applied the object: a list of objects alone could name any. */
-function isApplied({ metadata }: Manifest): boolean {
-  const managers = metadata.managedFields as readonly { manager?: string; operation?: string }[] | undefined;
-  return managers?.some(({ manager, operation }) => manager === fieldManager && operation === "Apply") ?? false;
+function isApplied(object: Manifest): boolean {
+  return listManagers(object).some(({ manager, operation }) => manager === fieldManager && operation === "Apply");
+}
+
+function findManager(object: Manifest): string {
+  return listManagers(object)[0]?.manager ?? "somebody";
+}
+
+function listManagers({ metadata }: Manifest): readonly { manager?: string; operation?: string }[] {
+  return (metadata.managedFields ?? []) as readonly { manager?: string; operation?: string }[];
 }
 
 /**
@@ -139,7 +160,9 @@ export async function applyPlan(
     for (const change of changes) {
       if (change.action === "prune" || change.action === "leave" || change.action === "foreign") continue;
       const live = change.action === "keep" ? change.live : await client.apply<Manifest>(change.path, change.manifest);
-      const object = toApplied(change.manifest, live);
+      const isTaken = change.action === "change" && change.madeBy !== undefined;
+      const isAdopted = isTaken || findFormer(applied, live)?.isAdopted === true;
+      const object = { ...toApplied(change.manifest, live), ...(isAdopted && { isAdopted }) };
       applied = [...without(object), object];
       if (change.action !== "keep") report(change);
     }

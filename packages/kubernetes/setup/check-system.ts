@@ -29,6 +29,15 @@ const parts: readonly SystemPart[] = [
       "kube-system has no Deployment coredns, so the cluster has another DNS: `getent hosts github.com` in a job tries it",
   },
   { name: "kube-proxy", kind: "daemonsets", need: "pods need it to reach Services, such as DNS", isAddOn: true },
+  {
+    name: "aws-node",
+    kind: "daemonsets",
+    need: "pods get their addresses and network policies from it",
+    isAddOn: true,
+  },
+  { name: "ebs-csi-controller", kind: "deployments", need: "it attaches the disks of jobs", isAddOn: true },
+  { name: "ebs-csi-node", kind: "daemonsets", need: "it mounts the disks of jobs", isAddOn: true },
+  { name: "eks-pod-identity-agent", kind: "daemonsets", need: "it gives pods their roles", isAddOn: true },
   { name: "metrics-server", kind: "deployments", need: "`kubectl top` needs it", isAddOn: true },
   // The check of objects names an autoscaler that is missing.
   { name: "cluster-autoscaler", kind: "deployments", need: "it starts machines for jobs that wait", isAddOn: false },

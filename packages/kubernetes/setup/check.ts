@@ -103,6 +103,11 @@ interface Deployment extends KubeObject {
   readonly status?: { readonly availableReplicas?: number };
 }
 
+interface Service extends KubeObject {
+  readonly spec?: { readonly type?: string };
+  readonly status?: { readonly loadBalancer?: { readonly ingress?: readonly object[] } };
+}
+
 interface ConfigMap extends KubeObject {
   readonly data?: Readonly<Record<string, string>>;
 }
@@ -124,6 +129,12 @@ async function checkGateway(client: Client, wanted: NonNullable<SetupNeeds["gate
   if ((deployment.status?.availableReplicas ?? 0) === 0) {
     const missing = "none of its pods is ready; they need the Secret berth-gateway-host-key and their settings";
     const todo = "kubectl -n berth-system describe pods -l app.kubernetes.io/name=berth-gateway";
+    findings.push({ what: "gateway", missing, todo });
+  }
+  const service = await client.find<Service>(`/api/v1${place}/services/berth-gateway`);
+  if (service?.spec?.type === "LoadBalancer" && !service.status?.loadBalancer?.ingress?.length) {
+    const missing = "its load balancer has no address, so nobody can enter a job";
+    const todo = `kubectl -n berth-system describe service berth-gateway says why, and a new one takes minutes: ${guide}`;
     findings.push({ what: "gateway", missing, todo });
   }
   return { findings, leftOut: [] };

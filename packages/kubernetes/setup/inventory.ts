@@ -6,6 +6,8 @@ export interface AppliedObject {
   readonly apiVersion: string;
   readonly kind: string;
   readonly metadata: { readonly name: string; readonly namespace?: string; readonly uid: string };
+  /** Somebody else made it, so Berth never deletes it. */
+  readonly isAdopted?: boolean;
 }
 
 const namespace = "berth-system";

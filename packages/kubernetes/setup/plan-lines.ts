@@ -1,3 +1,4 @@
+import { printableText } from "#core/text/printable-text.ts";
 import { ApiRefused, ApiUnreachable } from "../client/api-error.ts";
 import type { PlannedChange } from "./apply.ts";
 import { formatObjectName } from "./manifests.ts";
@@ -36,7 +37,11 @@ export function formatPlan(changes: readonly PlannedChange[]): string[] {
     if (change.action === "foreign") return [`! ${name} is of ${change.owner}`];
     // Values of a Secret never leave it.
     const isSecret = change.manifest.kind === "Secret";
-    return [`~ ${name}`, ...change.fields.map((each) => (isSecret ? `    ${each.field}` : formatFieldChange(each)))];
+    const taken = change.madeBy === undefined ? "" : `, which ${printableText(change.madeBy)} made`;
+    return [
+      `~ ${name}${taken}`,
+      ...change.fields.map((each) => (isSecret ? `    ${each.field}` : formatFieldChange(each))),
+    ];
   });
   return [...lines, ...(kept === 0 ? [] : [`= ${kept} ${kept === 1 ? "object is" : "objects are"} as wanted`])];
 }
