@@ -107,7 +107,7 @@ const steps: readonly Step[] = [
     says: [`EKS cluster berth-${stage} cannot be opened: there are no AWS credentials\n`],
   },
   {
-    command: "npx berth login https://<what the deployment prints>",
+    command: "npx berth login <url that the deployment prints>",
     run: runBerth,
     code: 0,
     says: ["Logged in"],

@@ -74,7 +74,7 @@ export function versionLines(cluster: Cluster, { eksCluster }: Named): string[] 
   if (upgrades < 0) return [`${exists}, newer than ${KUBERNETES_VERSION} of this commit: deploy a newer commit.`];
   return [
     `${exists}. This deployment upgrades it to ${KUBERNETES_VERSION},`,
-    "one minor version at a time: the control plane, then add-ons, then node groups, one machine after another.",
+    "one minor version at a time: the control plane, then add-ons, then node groups, each one machine after another.",
     "  EKS drains a machine before it replaces it, and Berth's disruption budget keeps running jobs, except those that",
     "  return to the queue. The update of a group fails while a job runs on it: deploy again when it has ended.",
     "  docs/own-cluster.md#change-upgrade-remove",
