@@ -46,7 +46,7 @@ async function runBerth(command: string): Promise<ProgramResult> {
   if (!cli) throw new Error("The local stack was not started");
   const environment = await cli.running.env();
   const env = Object.fromEntries(Object.entries(environment).filter(([name]) => name.startsWith("AWS_")));
-  const words = command.replace(/https:\/\/<.*>/, cli.running.url).split(" ");
+  const words = command.replace(/<url .*>/, cli.running.url).split(" ");
   return cli.runWith({ env }, ...words.slice(2));
 }
 
