@@ -1,9 +1,10 @@
 import { fileURLToPath } from "node:url";
+import { isTombstone } from "#kubernetes/runs/tombstone.ts";
 import type { KubeObject } from "../cluster/client.ts";
 import { type Cluster, startCluster } from "../cluster/cluster.ts";
 import type { Pod } from "../cluster/kubelet/pod.ts";
 import { applyManifests, readManifests } from "../cluster/manifests.ts";
-import { getJobs, getPods } from "../cluster/objects.ts";
+import { getJobs, getPods, type Job } from "../cluster/objects.ts";
 import { follow } from "../cluster/watch.ts";
 
 export const namespace = "berth-environments";
@@ -35,36 +36,49 @@ function getLife(image: string): { readonly exitCode?: number; readonly afterMs?
 /** Times at which the watch reported an event (ms since the epoch), by environment uid or Job name. */
 export interface WatchedRuns {
   readonly created: ReadonlyMap<string, number>;
-  readonly removed: ReadonlyMap<string, number>;
+  /** Ends of the commands. */
   readonly ended: ReadonlyMap<string, number>;
+  /** Times at which a Job was complete. */
+  readonly completed: ReadonlyMap<string, number>;
+  /** Times at which a pod was gone. Its Job may stay as a tombstone. */
+  readonly removed: ReadonlyMap<string, number>;
   stop(): Promise<void>;
 }
 
 export function watchRuns({ admin }: Cluster, place = namespace): WatchedRuns {
-  const [created, removed, ended] = [1, 2, 3].map(() => new Map<string, number>()) as [Times, Times, Times];
+  const [created, removed] = [new Map<string, number>(), new Map<string, number>()];
+  const [ended, completed] = [new Map<string, number>(), new Map<string, number>()];
   const ending = new AbortController();
   const note = (times: Times, key: string) => times.has(key) || times.set(key, Date.now());
   const following = Promise.all([
-    follow<KubeObject>(
+    follow<Job>(
       admin,
       getJobs(place),
-      (type, { metadata }) => note(type === "DELETED" ? removed : created, formatUid(metadata, metadata.name)),
+      (_, job) => {
+        if (isTombstone(job)) return;
+        note(created, formatUid(job.metadata, job.metadata.name));
+        const isComplete = job.status?.conditions?.some(({ type }) => type === "Complete") ?? false;
+        if (isComplete) note(completed, formatUid(job.metadata, job.metadata.name));
+      },
       ending.signal,
     ),
     follow<Pod>(
       admin,
       getPods(place),
-      (_, { metadata, status }) => {
+      (type, { metadata, status }) => {
+        const uid = formatUid(metadata, metadata.labels?.["batch.kubernetes.io/job-name"] ?? "");
         const isOver = status.containerStatuses?.some(({ state }) => state.terminated !== undefined) ?? false;
-        if (isOver) note(ended, formatUid(metadata, metadata.labels?.["batch.kubernetes.io/job-name"] ?? ""));
+        if (isOver) note(ended, uid);
+        if (type === "DELETED") note(removed, uid);
       },
       ending.signal,
     ),
   ]);
   return {
     created,
-    removed,
     ended,
+    completed,
+    removed,
     async stop() {
       ending.abort();
       await following;

@@ -17,8 +17,8 @@ import type { KubeObject } from "../objects.ts";
 
 const LONGEST_MS = 300_000;
 
-/** Each object is created once and deleted once. The note names the node; the second Job is a tombstone. */
-const oneLife = ["apply secrets", "create jobs", "patch jobs", "remove jobs", "create jobs", "remove secrets"];
+/** Each object is created once. The first patch notes the node, the second keeps the Job as a tombstone. */
+const oneLife = ["apply secrets", "create jobs", "patch jobs", "patch jobs", "remove secrets", "remove pods"];
 
 let fixture: ClusterFixture;
 let counted: CountedClient;
@@ -121,7 +121,7 @@ it("makes only the calls that the reconciles of a job need, and none twice", {
   );
   const lastSeen = removals.map(({ at }) => others.slice(0, at).findLast(({ name }) => name === "observe")?.isThere);
   expect(lastSeen).toEqual(removals.map(() => true));
-  expect(removals[0]?.requests).toBe("remove jobs, create jobs");
+  expect(removals[0]?.requests).toBe("patch jobs, remove pods");
   const again = removals.slice(1).map(({ requests }) => requests);
   expect(again.filter((requests) => !["", "remove jobs", "remove pods"].includes(requests))).toEqual([]);
 });

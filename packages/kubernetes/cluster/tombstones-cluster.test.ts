@@ -104,6 +104,37 @@ it("a tombstone has no pods, is no run, takes no room, and is deleted by the clu
   expect(await fixture.compute.listNodes()).toEqual(before);
 });
 
+it("a Job whose command has ended stays as its own tombstone, and its pod and late starts go", async () => {
+  const run = whole({ command: "exit 0" });
+  const before = await fixture.compute.listNodes();
+  await fixture.compute.apply(run);
+  await fixture.eventually(
+    () => fixture.compute.observe(run.uid, 1),
+    (seen) => seen?.state === "ended",
+  );
+  const ended = await findJob(run);
+
+  const hasTombstones = await fixture.compute.remove(run.uid, 1, removal);
+  await untilGone(run);
+  const late = await fixture.compute.apply(run).catch((error: Error) => error.message);
+  const kept = await findJob(run);
+  const complete = await fixture.eventually(
+    () => findJob(run),
+    (job) => job !== undefined && holds(job, "Complete"),
+  );
+
+  expect(hasTombstones).toBe(true);
+  expect(late).toBe("The run was removed");
+  expect(kept?.metadata.uid).toBe(ended?.metadata.uid);
+  expect(kept && isTombstone(kept)).toBe(true);
+  expect(Object.keys(kept?.metadata.labels ?? {})).not.toContain("berth/uid");
+  expect(complete?.spec).toMatchObject({ ttlSecondsAfterFinished: expect.any(Number) });
+  expect(await getPods(run)).toBe(0);
+  expect(await fixture.compute.listRuns()).toEqual([]);
+  expect(await fixture.compute.listParts()).toEqual([]);
+  expect(await fixture.compute.listNodes()).toEqual(before);
+});
+
 it("a Job that a late worker creates before the tombstone is deleted, and the tombstone follows", async () => {
   const run = whole();
   await fixture.compute.apply(run);
@@ -170,9 +201,10 @@ it("a run is removed although a quota refuses its tombstone", async () => {
 it.each([403, 409, 422, 429, 500])(
   "a run is removed although the API server answers %i to its tombstone",
   async (status) => {
-    const run = whole();
+    const run = whole({ command: "exit 0" });
     await fixture.compute.apply(run);
-    const refusing = computeWith({ create: () => Promise.reject(new ApiRefused("POST jobs", status)) });
+    const refuse = () => Promise.reject(new ApiRefused("POST jobs", status));
+    const refusing = computeWith({ create: refuse, patch: refuse });
 
     expect(await refusing.remove(run.uid, 1, removal)).toBe(false);
     await untilGone(run);

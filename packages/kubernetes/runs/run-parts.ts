@@ -42,14 +42,23 @@ export function buildRunParts(
   ];
 }
 
-/** Returns the paths to delete after the Job, which cannot own older objects. Without Job and pod all may exist. */
-export function listPartPaths(id: RunId, { jobs: [job], pods }: RunObjects, paths: Paths): string[] {
+/**
+ * Returns the paths to delete after the Job, which cannot own older objects. Without Job and pod all may exist. A Job that
+ * stays as a tombstone keeps what it owns.
+ */
+export function listPartPaths(
+  id: RunId,
+  { jobs: [job], pods }: RunObjects,
+  paths: Paths,
+  { isJobKept = false } = {},
+): string[] {
   const { secret, login, service, policy } = partPaths(id, paths);
   const web = webPaths(id, paths);
   const pod = pods.find((pod) => getMachine(pod) === 0);
   const source = job ?? pod;
   // The Job owns the SSH Service, unless the Job was deleted without its dependents.
-  const ssh = job ? [] : [`${paths.services}/${formatSshServiceName(id)}`];
+  const hasSsh = isJobKept ? job?.metadata.annotations?.[annotation.ssh] !== undefined : !job;
+  const ssh = !hasSsh ? [] : [`${paths.services}/${formatSshServiceName(id)}`];
   if (!source) return [secret, login, service, policy, ...web, ...ssh];
   const { containers = [], imagePullSecrets = [] } = (job ? job.spec?.template?.spec : pod?.spec) ?? {};
   const hasSecret = containers.some(({ envFrom = [] }) => envFrom.length > 0);

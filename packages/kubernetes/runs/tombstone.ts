@@ -1,6 +1,7 @@
 import { ApiRefused, alreadyExists } from "../client/api-error.ts";
 import { deploymentLabels, findRun, formatJobName, type RunId } from "../names.ts";
-import type { Job, Metadata } from "../objects.ts";
+import { findCondition, type Job, type Metadata } from "../objects.ts";
+import { parseTime } from "../status/end-reason.ts";
 import type { ClusterContext } from "./read-run.ts";
 
 /** Label of a tombstone. It has no run's labels, so lists and watches of runs omit it. */
@@ -9,6 +10,39 @@ const tombstoneLabel = "berth/tombstone";
 const KEPT_SECONDS = 77;
 /** Attempts, each of which deletes a Job that a late worker created. */
 const TRIES = 3;
+
+/**
+ * Keeps an ended Job as its own tombstone: without the run's labels, and for the cluster to delete. That costs the API
+ * server one write, and a Job that is deleted and created again costs it seven. Returns false if it was replaced or the
+ * cluster refuses the change.
+ */
+export async function keepAsTombstone(
+  { client, paths, deployment, log }: ClusterContext,
+  job: Job,
+  now: number,
+): Promise<boolean> {
+  const { name, uid, labels } = job.metadata;
+  const kept = deploymentLabels(deployment);
+  const runLabels = Object.keys(labels ?? {}).filter((key) => !(key in kept));
+  const cleared = Object.fromEntries(runLabels.map((key) => [key, null]));
+  const metadata = { uid, labels: { ...cleared, [tombstoneLabel]: "" } };
+  try {
+    const spec = { ttlSecondsAfterFinished: KEPT_SECONDS + getAgeSeconds(job, now) };
+    await client.patch(`${paths.jobs}/${name}`, { metadata, spec });
+    return true;
+  } catch (error) {
+    if (!(error instanceof ApiRefused)) throw error;
+    log?.warn("the cluster refuses a tombstone, so the Job is created again", { refused: error.message });
+    return false;
+  }
+}
+
+/** Returns the seconds since the Job finished, because the cluster counts from then. */
+function getAgeSeconds(job: Job, now: number): number {
+  const verdict = findCondition(job, "Complete") ?? findCondition(job, "Failed");
+  const finishedAt = parseTime(verdict?.lastTransitionTime) ?? now;
+  return Math.max(0, Math.ceil((now - finishedAt) / 1000));
+}
 
 /** Creates tombstones under the names of a run's Jobs, against late creations. Returns false if any fails. */
 export async function leaveTombstones(
