@@ -10,7 +10,6 @@ import {
   prepullImages,
   sharedClaims,
 } from "./pod-setting-forms.ts";
-import { flag } from "./setting-forms.ts";
 import { settingSchemas } from "./setting-schemas.ts";
 
 /**
@@ -21,7 +20,7 @@ const podSettingSchemas = {
   MACHINE_TYPES: () => machineTypes().default(""),
   NODE_TYPES: nodeTypes,
   POD_CPU_LIMIT: () => z.enum(["share", "none"], { error: "must be share or none" }).default("share"),
-  POD_USER_NAMESPACES: () => flag().default(false),
+  POD_USER_NAMESPACES: () => z.enum(["0", "1", "sudo"], { error: "must be 0, 1 or sudo" }).default("0"),
   MACHINE_RESOURCES: machineResources,
   NEW_MACHINE_RESOURCES: newMachineResources,
   POD_CAPABILITIES: podCapabilities,

@@ -14,10 +14,18 @@ it("leaves pods as they are without any setting", () => {
     newMachineResources: {},
     capabilities: [],
     userNamespaces: false,
+    allowsSudo: false,
     pullSecrets: [],
     networkAllow: [],
     sharedClaims: [],
   });
+});
+
+it.each([
+  ["1", false],
+  ["sudo", true],
+])("gives environments users of their own with POD_USER_NAMESPACES=%s", (text, allowsSudo) => {
+  expect(read({ POD_USER_NAMESPACES: text })).toMatchObject({ userNamespaces: true, allowsSudo });
 });
 
 it("reads resources of whole machines", () => {
@@ -47,7 +55,7 @@ it.each([
   ["MACHINE_RESOURCES", "rdma/hca,none", "must be none, or resources like"],
   ["POD_CAPABILITIES", "SYS_ADMIN", "must be capabilities among SYS_PTRACE, IPC_LOCK and SYS_RESOURCE"],
   ["POD_CAPABILITIES", "SYS_PTRACE,ALL", "must be capabilities among SYS_PTRACE, IPC_LOCK and SYS_RESOURCE"],
-  ["POD_USER_NAMESPACES", "yes", "must be 0 or 1"],
+  ["POD_USER_NAMESPACES", "yes", "must be 0, 1 or sudo"],
   ["IMAGE_PULL_SECRETS", "../registry", "must be names of Secrets of the namespace berth-environments"],
   ["POD_PATCH", "no JSON", "must be JSON like {"],
   ["POD_CPU_LIMIT", "2", "must be share or none"],

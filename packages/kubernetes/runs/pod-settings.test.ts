@@ -32,14 +32,19 @@ interface MadePod {
   }[];
   readonly hostUsers?: boolean;
   readonly terminationGracePeriodSeconds: number;
+  readonly initContainers: readonly { readonly securityContext: Privileges }[];
   readonly containers: readonly [
     {
       readonly command: readonly string[];
       readonly volumeMounts: readonly object[];
       readonly resources: Record<"limits" | "requests", Record<string, string>>;
-      readonly securityContext: object;
+      readonly securityContext: Privileges;
     },
   ];
+}
+
+interface Privileges {
+  readonly allowPrivilegeEscalation: boolean;
 }
 
 interface Template {
@@ -116,6 +121,8 @@ describe("EFA and huge pages", () => {
     expect(extras(isNew, { newMachineResources })).toEqual({ "vpc.amazonaws.com/efa": "32" });
     expect(extras(isNew, { newMachineResources, machineResources: [] })).toEqual({});
     expect(extras({ ...isNew, instanceType: "p4d.24xlarge" }, { newMachineResources })).toEqual({});
+    const hugePages = { "hugepages-2Mi": "10256Mi" };
+    expect(extras(isNew, { newMachineResources: { "p5.48xlarge": hugePages } })).toEqual(hugePages);
     expect(extras({ ...isNew, gpusPerMachine: 4 }, { newMachineResources })).toEqual({});
     expect(extras({ ...whole, shares: [{ node: "two", units: 8 }] }, { newMachineResources })).toEqual({});
   });
@@ -146,6 +153,17 @@ describe("the privileges of a pod", () => {
 
   it("are those of users of its own if the setting says so", () => {
     expect(buildPod({ userNamespaces: true }).hostUsers).toBe(false);
+  });
+
+  it("may grow by sudo only with users of its own, and only in its main container", () => {
+    const mayGrow = (settings: PodSettings) => {
+      const { containers, initContainers } = buildPod(settings, {}, { toolsImage: "tools" });
+      return [...initContainers, ...containers].map(({ securityContext }) => securityContext.allowPrivilegeEscalation);
+    };
+
+    expect(mayGrow({ userNamespaces: true, allowsSudo: true })).toEqual([false, true]);
+    expect(mayGrow({ userNamespaces: true })).toEqual([false, false]);
+    expect(mayGrow({ allowsSudo: true })).toEqual([false, false]);
   });
 });
 

@@ -13,6 +13,8 @@ export interface PodSettings {
   readonly capabilities?: readonly string[] | undefined;
   /** Whether users in a container are none of its node. */
   readonly userNamespaces?: boolean | undefined;
+  /** Whether `sudo` works. Counts only with `userNamespaces`, which make root harmless for the node. */
+  readonly allowsSudo?: boolean | undefined;
   /** Names of Secrets with the credentials of registries. */
   readonly pullSecrets?: readonly string[] | undefined;
   readonly patch?: PodPatch | undefined;

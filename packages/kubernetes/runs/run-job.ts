@@ -194,7 +194,7 @@ function buildMain(run: Run, machine: number, { nodes = [], pods = {} }: JobSurr
     ...(hasEnv(run) ? { envFrom: [{ secretRef: { name: nameOfRun(run) } }] } : {}),
     resources: { limits: pods.cpuLimit === "none" ? withoutCpu(requests) : requests, requests },
     securityContext: {
-      allowPrivilegeEscalation: false,
+      allowPrivilegeEscalation: Boolean(pods.userNamespaces && pods.allowsSudo),
       ...(pods.capabilities?.length && { capabilities: { add: pods.capabilities } }),
     },
   };
