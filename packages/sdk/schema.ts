@@ -103,6 +103,8 @@ export interface components {
             requeue_count: number;
             /** @description Seconds from SIGTERM to SIGKILL of its command, as the submit chose; null for the deployment's. */
             grace_seconds: number | null;
+            /** @description The least hours that it accepts on machines that close soon, as the submit chose; null: all of them. */
+            min_duration_hours: number | null;
             /** @description Whole minutes until `estimated_start_time`; omitted if there is no estimate. */
             estimated_wait_minutes?: number;
         };
@@ -981,6 +983,8 @@ export interface components {
             requeue_count: number;
             /** @description Seconds from SIGTERM to SIGKILL of its command, as the submit chose; null for the deployment's. */
             grace_seconds: number | null;
+            /** @description The least hours that it accepts on machines that close soon, as the submit chose; null: all of them. */
+            min_duration_hours: number | null;
             /** @description Whole minutes until `estimated_start_time`; omitted if there is no estimate. */
             estimated_wait_minutes?: number;
             /** @description The first 200 characters of the command. Only the owner sees them, in this answer alone. Null without a command, and once the job has ended. */
@@ -1198,6 +1202,8 @@ export interface components {
             requeue_count: number;
             /** @description Seconds from SIGTERM to SIGKILL of its command, as the submit chose; null for the deployment's. */
             grace_seconds: number | null;
+            /** @description The least hours that it accepts on machines that close soon, as the submit chose; null: all of them. */
+            min_duration_hours: number | null;
             /** @description Whole minutes until `estimated_start_time`; omitted if there is no estimate. */
             estimated_wait_minutes?: number;
         };
@@ -1806,6 +1812,8 @@ export interface components {
              * @default 1
              */
             duration_hours?: number | null;
+            /** @description The least hours that the job accepts, to start on machines that close before `duration_hours` are over, as at the end of a Capacity Block. It then ends before they close. By default it waits for other machines. */
+            min_duration_hours?: number | null;
             /** @description The named disk, mounted at `$WORKSPACE`. A submit creates the disk if there is none of this name. */
             disk_name?: string | null;
             /** @description Size in GB of a disk that this submit creates; ignored for an existing disk. */

@@ -58,6 +58,7 @@ export const furtherJobKeys = [
   "on_interruption",
   "requeue_count",
   "grace_seconds",
+  "min_duration_hours",
 ];
 
 export const actionMessages = {

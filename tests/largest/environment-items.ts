@@ -110,6 +110,7 @@ export const environment = {
     idle: { afterMs: at, everyMs: at },
     forgetsSpec: true,
     onInterruption: "requeue",
+    leastMs: at,
     ownGraceSeconds: 300,
   },
   ports: many(20, () => ({ port: 65_535, kind: "jupyter" as const })),

@@ -18,7 +18,7 @@ function formatUid({ table }: HttpWorld, id: string): string {
 const documented =
   "job_id, reservation_id, user_id, status, gpu_type, gpu_count, instance_type, duration_hours, created_at, expires_at, name, pod_name, node_ip, node_port, ssh_command, jupyter_enabled, jupyter_url, jupyter_token, github_user";
 const ours =
-  "status_reason, queue_position, estimated_start_time, estimated_start_latest, disk_name, isolation, limits, secondary_users, ssh_host_key, launched_at, jupyter_port, jupyter_error, current_detailed_status, warning, image, env_names, exit_code, ended_at, gpu_hours, on_interruption, requeue_count, grace_seconds, command, actions, timeline";
+  "status_reason, queue_position, estimated_start_time, estimated_start_latest, disk_name, isolation, limits, secondary_users, ssh_host_key, launched_at, jupyter_port, jupyter_error, current_detailed_status, warning, image, env_names, exit_code, ended_at, gpu_hours, on_interruption, requeue_count, grace_seconds, min_duration_hours, command, actions, timeline";
 
 test("an active job has the documented keys, then Berth's own, and no others", async () => {
   const world = await httpWorld();

@@ -99,6 +99,10 @@ export const JobSummary = z
       .int()
       .nullable()
       .describe("Seconds from SIGTERM to SIGKILL of its command, as the submit chose; null for the deployment's."),
+    min_duration_hours: z
+      .number()
+      .nullable()
+      .describe("The least hours that it accepts on machines that close soon, as the submit chose; null: all of them."),
     /** Omitted without an estimate: the predecessor's client would print a null as "None min". */
     estimated_wait_minutes: z
       .int()
@@ -153,6 +157,7 @@ export const exampleJob = {
   on_interruption: "fail",
   requeue_count: 0,
   grace_seconds: null,
+  min_duration_hours: null,
 };
 
 /** The same job as the published document prints it. */

@@ -27,6 +27,13 @@ export const settingsFlags = {
     brief: `Time: 2, 90m or 1.5h. ${usualHours} hour by default`,
     placeholder: "time",
   },
+  minHours: {
+    kind: "parsed",
+    parse: parseHours,
+    optional: true,
+    brief: "Accept less time, but this much, on machines that close before the job would end",
+    placeholder: "time",
+  },
   image: text(`Container image, ${usualImage} by default`, "image"),
   disk: text("Disk that keeps your files. It is made if there is none of this name", "name"),
   diskSize: wholeNumber("Size of a disk that is made, in GB", "gb"),

@@ -11,6 +11,7 @@ export interface SettingsFlags {
   readonly type?: string;
   readonly gpus?: number;
   readonly hours?: number;
+  readonly minHours?: number;
   readonly image?: string;
   readonly disk?: string;
   readonly diskSize?: number;
@@ -68,7 +69,7 @@ function settingsOfFlags(
   { env, jupyter, requeue, ...flags }: SettingsFlags & MoreFlags,
   name: string | undefined,
 ): JobSettings {
-  const { type, gpus, hours, image, disk, diskSize, github, registryUser, grace } = flags;
+  const { type, gpus, hours, minHours, image, disk, diskSize, github, registryUser, grace } = flags;
   if (registryUser !== undefined && image === undefined) {
     // A cloned berth.yaml could name a registry that collects passwords.
     const hint = "The login goes to the registry of that image";
@@ -80,6 +81,7 @@ function settingsOfFlags(
     type,
     gpus,
     hours,
+    minHours,
     image,
     disk,
     diskSize,

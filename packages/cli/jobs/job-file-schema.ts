@@ -28,6 +28,10 @@ export const JobFile = z.strictObject({
     "a number of GPUs: 1, 2, 4 and so on of a machine, or all GPUs of up to 8 machines",
   ),
   hours: key(z.union([z.number().check(z.positive()), durationText]), "a time: 2 for hours, 90m or 1.5h"),
+  min_hours: key(
+    z.union([z.number().check(z.positive()), durationText]),
+    "the least time that the job accepts on machines that close before its end: 2 for hours, 90m or 1.5h",
+  ),
   image: key(text(1024), "a container image: text"),
   disk: key(diskName, "a disk: at most 64 letters, digits, hyphens and underscores. It is made if there is none"),
   disk_size: key(z.int().check(z.minimum(10), z.maximum(10_000)), "the size of a new disk in GB: 10 to 10000"),

@@ -30,6 +30,7 @@ github: octocat
 jupyter: true
 requeue: true
 grace: 2m
+min_hours: 30m
 command: [python, train.py, --name, a b]
 pull: out
 `;
@@ -43,6 +44,7 @@ test("every key of a file reaches the request", async () => {
     instance_type: "p5.48xlarge",
     gpu_count: 2,
     duration_hours: 1.5,
+    min_duration_hours: 0.5,
     image: "ubuntu:24.04",
     disk_name: "data",
     disk_size_gb: 200,

@@ -75,13 +75,15 @@ function readSettings(document: Document): JobSettings {
 }
 
 function settingsFrom(
-  { hours, grace, disk_size, env, command, pull, ...rest }: z.infer<typeof JobFile>,
+  { hours, min_hours, grace, disk_size, env, command, pull, ...rest }: z.infer<typeof JobFile>,
   document: Document,
 ) {
   const texts = env && Object.entries(env).map(([name, value]) => [name, String(value)] as const);
   return {
     ...rest,
     hours: hours === undefined ? undefined : readTime("hours", () => parseHours(String(hours)), document),
+    minHours:
+      min_hours === undefined ? undefined : readTime("min_hours", () => parseHours(String(min_hours)), document),
     grace: grace === undefined ? undefined : readTime("grace", () => parseSeconds(String(grace)), document),
     diskSize: disk_size,
     env: texts && Object.fromEntries(texts),
@@ -90,7 +92,7 @@ function settingsFrom(
   };
 }
 
-function readTime(key: "hours" | "grace", parse: () => number, document: Document): number {
+function readTime(key: "hours" | "min_hours" | "grace", parse: () => number, document: Document): number {
   try {
     return parse();
   } catch {
@@ -120,6 +122,7 @@ const apiNames: Readonly<Record<string, string>> = {
   gpu_type: "type",
   gpu_count: "gpus",
   duration_hours: "hours",
+  min_duration_hours: "min_hours",
   disk_name: "disk",
   disk_size_gb: "disk_size",
   env_vars: "env",

@@ -11,6 +11,7 @@ export interface JobSettings {
   readonly type?: string | undefined;
   readonly gpus?: number | undefined;
   readonly hours?: number | undefined;
+  readonly minHours?: number | undefined;
   readonly image?: string | undefined;
   readonly disk?: string | undefined;
   readonly diskSize?: number | undefined;
@@ -46,6 +47,7 @@ export async function submitRequest(
     instance_type: machine.instanceType,
     gpu_count: machine.gpuCount === 0 ? 0 : (gpus ?? 1),
     duration_hours: hours,
+    ...(settings.minHours !== undefined && { min_duration_hours: settings.minHours }),
     ...(name !== undefined && { name }),
     ...(disk !== undefined && { disk_name: disk }),
     ...(diskSize !== undefined && { disk_size_gb: diskSize }),

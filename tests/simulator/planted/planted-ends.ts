@@ -251,7 +251,7 @@ export const endBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/steps/end/return-to-queue.ts",
-        find: "const wantedMs = leftMs(environment, end.stoppingAt ?? now);",
+        find: "const wantedMs = leftMs(environment, end.stoppingAt ?? now) + (placement.shortened?.ms ?? 0);",
         replace: "const wantedMs = leftMs(environment, 0) > 0 ? size.wantedMs : now;",
       },
     ],

@@ -99,6 +99,7 @@ function whatItWas(environment: Environment, now: number) {
     on_interruption: policy.onInterruption ?? ("fail" as const),
     requeue_count: starts,
     grace_seconds: policy.ownGraceSeconds ?? null,
+    min_duration_hours: policy.leastMs === undefined ? null : policy.leastMs / HOUR_MS,
   };
 }
 

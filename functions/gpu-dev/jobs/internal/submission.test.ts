@@ -89,6 +89,8 @@ const rows: readonly (readonly [field: string, input: unknown, answer: readonly 
   ["name", "\u2003 ", value("Name must not be blank")],
   ["name", "a\u0000b", pattern("Name must be printable")],
   ["on_interruption", "retry", ["enum", "Input should be one of: fail, requeue"]],
+  ["min_duration_hours", 0, least(0.083)],
+  ["min_duration_hours", 1.5, value("min_duration_hours is at most duration_hours")],
   ["grace_seconds", 0, least(1)],
   ["grace_seconds", 301, most(300)],
   ["on_interruption", true, ["enum", "Input should be one of: fail, requeue"]],

@@ -49,6 +49,11 @@ export function Submission(settings: Settings) {
       duration_hours: durationHours(settings)
         .default(1)
         .describe("Duration in hours. A shown job's duration includes its extensions."),
+      min_duration_hours: durationHours(settings)
+        .nullish()
+        .describe(
+          "The least hours that the job accepts, to start on machines that close before `duration_hours` are over, as at the end of a Capacity Block. It then ends before they close. By default it waits for other machines.",
+        ),
       disk_name: DiskName.nullish().describe(
         "The named disk, mounted at `$WORKSPACE`. A submit creates the disk if there is none of this name.",
       ),
@@ -117,6 +122,8 @@ const sizeFields: ReadonlySet<unknown> = new Set([
   "env_vars",
   "gpu_type",
   "gpu_count",
+  "duration_hours",
+  "min_duration_hours",
   "name",
   "github_user",
 ]);
@@ -147,9 +154,10 @@ export function getName(body: Submission): string | undefined {
   return body.name ?? findOldName(body);
 }
 
-export function getPolicy({ on_interruption, grace_seconds }: Submission): Policy {
+export function getPolicy({ on_interruption, grace_seconds, min_duration_hours }: Submission): Policy {
   return {
     ...reservation,
+    ...(min_duration_hours && { leastMs: Math.round(min_duration_hours * HOUR_MS) }),
     ...(on_interruption === "requeue" && { onInterruption: "requeue" }),
     ...(grace_seconds && { ownGraceSeconds: grace_seconds }),
   };
@@ -220,6 +228,9 @@ function contradictions(body: Submission): Contradiction[] {
   }
   if (!isAbsent(body.gpu_count) && !fits(type, body.gpu_count ?? 0)) {
     found.push({ path: ["gpu_count"], message: getCounts(type) });
+  }
+  if ((body.min_duration_hours ?? 0) > body.duration_hours) {
+    found.push({ path: ["min_duration_hours"], message: "min_duration_hours is at most duration_hours" });
   }
   if (oldType !== undefined && isAbsent(body.gpu_type) && oldType.toLowerCase() !== type.pool) {
     found.push({ path: ["env_vars", "GPU_TYPE"], message: `${type.name} has GPUs of type ${type.pool}` });

@@ -4,6 +4,7 @@ import { GPU_WARNING } from "#core/environments/steps/gpu-idle.ts";
 import { INTERRUPTION_WARNING } from "#core/environments/steps/interruption.ts";
 import { endWarning } from "#core/environments/steps/warnings.ts";
 import type { Settings } from "#core/settings.ts";
+import { durationText } from "#core/text/duration-text.ts";
 import { utcText } from "#core/text/utc.ts";
 import { toJobAction } from "./action.ts";
 
@@ -18,6 +19,7 @@ type WarningSource = (environment: Environment, surroundings: Surroundings) => r
 const sources: readonly WarningSource[] = [
   findEndWarning,
   findInterruption,
+  findShortening,
   findGpuWarning,
   findRequestWarnings,
   findGuestWarnings,
@@ -38,6 +40,13 @@ function findEndWarning(environment: Environment, { now }: Surroundings): string
 function findInterruption({ run: { interruption }, events: { timeline } }: Environment): string[] {
   const said = timeline.findLast(({ reason }) => reason?.startsWith(INTERRUPTION_WARNING));
   return said && interruption ? [`${said.reason} (as of ${utcText(said.at)})`] : [];
+}
+
+/** Tells a job that accepted less time (`min_duration_hours`) why it ends early. */
+function findShortening({ placement: { shortened } }: Environment): string[] {
+  if (!shortened) return [];
+  const { ms, until } = shortened;
+  return [`It got ${durationText(ms)} less than asked, to end before machines close at ${utcText(until)}`];
 }
 
 function findGpuWarning({ use: { gpus }, events: { timeline } }: Environment): string[] {

@@ -94,6 +94,7 @@ const policy = shape<Policy>({
   firstFailure: literal("keeps", "clears"),
   forgetsSpec: flag,
   onInterruption: optional(literal("requeue")),
+  leastMs: optional(number),
   ownGraceSeconds: optional(number),
 });
 
@@ -225,6 +226,7 @@ export const groups: { readonly [Group in keyof Groups]: Table<Groups[Group]> } 
     withdrawals: count,
     unseen: optional(count),
     refusals: optional(shape<NonNullable<Placement["refusals"]>>({ count, until: number })),
+    shortened: optional(shape<NonNullable<Placement["shortened"]>>({ ms: number, until: number })),
     ledgers: list(text),
   },
   end: {

@@ -17,6 +17,8 @@ export interface Policy {
   readonly forgetsSpec: boolean;
   /** What happens when its machine is taken back or lost (steps/end/return-to-queue.ts). Absent: the environment ends. */
   readonly onInterruption?: "requeue" | undefined;
+  /** The least time that it accepts, ms, to start on machines that close before its wanted time. Absent: all of it. */
+  readonly leastMs?: number | undefined;
   /** Time from SIGTERM to SIGKILL of its command, seconds. Absent: that of the deployment. */
   readonly ownGraceSeconds?: number | undefined;
 }

@@ -101,6 +101,8 @@ export interface Placement {
   readonly unseen?: number | undefined;
   /** Consecutive temporary refusals by the cluster, and when the environment waits in line again. */
   readonly refusals?: { readonly count: number; readonly until: number } | undefined;
+  /** By how much its wanted time was shortened, ms, to end before machines close (fit-closing.ts), and when they do. */
+  readonly shortened?: { readonly ms: number; readonly until: number } | undefined;
   /** Ledger items that granted it capacity, as key texts. It is done only after all have released it. */
   readonly ledgers: readonly string[];
 }

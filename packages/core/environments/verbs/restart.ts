@@ -53,7 +53,13 @@ export function restart(environment: Environment, now: number, run: NewRun, note
     queuedAt: now,
     unseen: undefined,
     end: { ...environment.end, at: null, cleanSince: null, cleanLooks: 0 },
-    placement: { ...environment.placement, withdrawals: 0, unseen: undefined, refusals: undefined },
+    placement: {
+      ...environment.placement,
+      withdrawals: 0,
+      unseen: undefined,
+      refusals: undefined,
+      shortened: undefined,
+    },
     use: { ...environment.use, busyUntil: null, idle: null, gpus: undefined },
     access: { ...access, jupyter: access.jupyter && { ...access.jupyter, origin: null } },
   };

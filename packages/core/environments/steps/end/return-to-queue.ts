@@ -12,8 +12,8 @@ import { removeLeftoverRuns } from "./leftover-runs.ts";
 
 /** Returns an interrupted environment to the queue. It keeps its disk's lease, so no other job can take the disk. */
 export function returnToQueue(environment: Environment, now: number): Step<Environment> {
-  const { size, events, end, reason } = environment;
-  const wantedMs = leftMs(environment, end.stoppingAt ?? now);
+  const { size, events, end, reason, placement } = environment;
+  const wantedMs = leftMs(environment, end.stoppingAt ?? now) + (placement.shortened?.ms ?? 0);
   const run = { size: { ...size, wantedMs }, receiver: events.receiver.run };
   const note = `Queued again with ${durationText(wantedMs)} left: ${reason ?? "it was interrupted"}`;
   return notifyPool(changed(restart(environment, now, run, note), now, "queued again"));

@@ -12,6 +12,7 @@ import { addEntry } from "../../record/timeline.ts";
 import { decideEnd, enter } from "../../record/transitions.ts";
 import { endRun, stopping } from "../end/end-run.ts";
 import { readyDisk, releaseUnused } from "./disk.ts";
+import { fitToClosing } from "./fit-closing.ts";
 import { findMovableDisk, leaveZone, zoneLookMs } from "./leave-zone.ts";
 import { findGrant, findVolumesZone, takeGrant } from "./take-grant.ts";
 
@@ -66,6 +67,8 @@ export async function stepQueued(
   if (grant) return notifyPool(changed(takeGrant(extended, grant, now), now, "took its grant"));
 
   if ((environment.dueAt ?? now) > now) return undefined;
+  const fitted = await fitToClosing(ctx, extended, now);
+  if (fitted) return notifyPool(requeueAt(fitted, Math.min(now + UNKNOWN_MS, extensionAt), "fits its time"));
   const movable = findMovableDisk(ctx, environment, ready.disk);
   const left = movable && (await leaveZone(ctx, environment, movable.disk, now));
   if (left) {
@@ -74,7 +77,8 @@ export async function stepQueued(
     // A worker that takes a grant in the old zone changes the environment, so the volume of a run never goes.
     return { ...notifyPool(changed(moved, now, "leaves its zone")), alsoWrites: left };
   }
-  const longest = movable ? zoneLookMs(environment, now) : KNOWN_MS;
+  const looksOften = movable || environment.policy.leastMs !== undefined;
+  const longest = looksOften ? zoneLookMs(environment, now) : KNOWN_MS;
   const wait = environment.looks > FIRST_PASSES ? longest : UNKNOWN_MS;
   return notifyPool(requeueAt(extended, Math.min(now + wait, extensionAt), "waits"));
 }
