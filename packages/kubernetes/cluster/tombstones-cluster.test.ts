@@ -1,4 +1,6 @@
-import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, expect, it, onTestFinished } from "vitest";
 import { requestCancel } from "#core/environments/verbs/actions.ts";
 import type { Run } from "#core/ports/compute.ts";
 import { must } from "#tests/cluster/objects.ts";
@@ -8,7 +10,7 @@ import { type KubernetesComputeOptions, kubernetesCompute } from "../compute.ts"
 import { type ClusterFixture, fixtureRun, namespace, openClusterFixture } from "../fixtures/cluster-fixture.ts";
 import { startCore } from "../fixtures/core-fixture.ts";
 import { formatJobName } from "../names.ts";
-import { holds, type Job } from "../objects.ts";
+import { holds, type Job, type Pod } from "../objects.ts";
 import { buildPaths } from "../paths.ts";
 import { buildTombstone, isTombstone } from "../runs/tombstone.ts";
 
@@ -25,6 +27,7 @@ afterAll(() => fixture.stop());
 const whole = (changes: Partial<Run> = {}) =>
   fixtureRun({ shares: [{ node: "one", units: 8 }], gpusPerMachine: 8, ...changes });
 const findJob = (run: Run, machine = 0) => fixture.client.find<Job>(`${paths.jobs}/${formatJobName(run, machine)}`);
+const pathOf = (run: Run) => `${paths.jobs}/${formatJobName(run, 0)}`;
 const untilReady = ({ uid, run }: Run) =>
   fixture.eventually(
     () => fixture.compute.observe(uid, run),
@@ -35,10 +38,11 @@ const untilGone = ({ uid, run }: Run) =>
     () => fixture.compute.observe(uid, run),
     (seen) => seen === undefined,
   );
-const getPods = async ({ uid }: Run) => {
-  const { items } = await fixture.client.list(`${paths.pods}?labelSelector=berth/uid=${uid}`, (pod: object) => [pod]);
-  return items.length;
+const listPodNames = async ({ uid }: Run) => {
+  const selector = `labelSelector=berth/uid=${uid}`;
+  return (await fixture.client.list(`${paths.pods}?${selector}`, ({ metadata }: Pod) => [metadata.name])).items;
 };
+const getPods = async (run: Run) => (await listPodNames(run)).length;
 
 it("an early end passes its GPUs to the next job at once, and a late start is refused", {
   timeout: 300_000,
@@ -133,6 +137,35 @@ it("a Job whose command has ended stays as its own tombstone, and its pod and la
   expect(await fixture.compute.listRuns()).toEqual([]);
   expect(await fixture.compute.listParts()).toEqual([]);
   expect(await fixture.compute.listNodes()).toEqual(before);
+});
+
+it("a kept Job creates no other pod although its ended one goes before the Job controller has counted it", async () => {
+  const gate = join(fixture.files, "gate");
+  const run = whole({ command: `until [ -e ${gate} ]; do sleep 0.1; done` });
+  await fixture.compute.apply(run);
+  await untilReady(run);
+  const { controlPlane } = fixture.cluster;
+  controlPlane.pause("controller-manager");
+  onTestFinished(() => controlPlane.resume("controller-manager"));
+  await writeFile(gate, "");
+  await fixture.eventually(
+    () => fixture.compute.observe(run.uid, 1),
+    (seen) => seen?.state === "ended",
+  );
+  const [name] = await listPodNames(run);
+
+  const hasTombstones = await fixture.compute.remove(run.uid, 1, removal);
+  await fixture.client.patch(`${paths.pods}/${name}`, { metadata: { finalizers: null } });
+  await untilGone(run);
+  controlPlane.resume("controller-manager");
+  // The controller, whose Job had an active pod, either notes that it is gone or creates another one.
+  const { pods } = await fixture.eventually(
+    async () => ({ pods: await getPods(run), job: await fixture.client.find<CountedJob>(pathOf(run)) }),
+    ({ pods, job }) => pods > 0 || !job?.status.active,
+  );
+
+  expect(hasTombstones).toBe(true);
+  expect(pods).toBe(0);
 });
 
 it("a Job that a late worker creates before the tombstone is deleted, and the tombstone follows", async () => {
@@ -236,6 +269,10 @@ it("tombstones appear in no watch of runs", async () => {
 
   expect(seen).not.toContain(run.uid);
 });
+
+interface CountedJob {
+  readonly status: { readonly active?: number };
+}
 
 /** The fixture's driver with some calls of its client replaced. */
 function computeWith(calls: Partial<ApiClient>) {

@@ -61,7 +61,9 @@ it.each([
 
   const labels = { "berth/uid": null, "berth/run": null, "berth/tombstone": "" };
   const metadata = { uid: "job-1", labels };
-  expect(patches.map((text) => JSON.parse(text))).toEqual([{ metadata, spec: { ttlSecondsAfterFinished: seconds } }]);
+  expect(patches.map((text) => JSON.parse(text))).toEqual([
+    { metadata, spec: { parallelism: 0, ttlSecondsAfterFinished: seconds } },
+  ]);
   expect([countRequests("DELETE", "jobs"), countRequests("POST", "jobs"), countRequests("DELETE", "pods")]).toEqual([
     0, 0, 1,
   ]);

@@ -27,7 +27,8 @@ export async function keepAsTombstone(
   const cleared = Object.fromEntries(runLabels.map((key) => [key, null]));
   const metadata = { uid, labels: { ...cleared, [tombstoneLabel]: "" } };
   try {
-    const spec = { ttlSecondsAfterFinished: KEPT_SECONDS + getAgeSeconds(job, now) };
+    // The Job controller may have yet to count the ended pod. Without it, it would create another one.
+    const spec = { parallelism: 0, ttlSecondsAfterFinished: KEPT_SECONDS + getAgeSeconds(job, now) };
     await client.patch(`${paths.jobs}/${name}`, { metadata, spec });
     return true;
   } catch (error) {
