@@ -1,5 +1,6 @@
 import type { Writable } from "node:stream";
 import type { Connection } from "ssh2";
+import { boundTogether } from "./ssh-output.ts";
 
 export interface SessionSlots {
   take(): () => void;
@@ -28,6 +29,8 @@ function countPlaces(most: number, full: string, within?: SessionSlots): Session
 export interface SshBounds {
   readonly sessions: SessionSlots;
   readonly forwards: SessionSlots;
+  /** Counts the unsent output of a connection to the environment. */
+  readonly boundOutput: (socket: Writable) => void;
   close(): void;
 }
 
@@ -35,21 +38,23 @@ export interface SshBounds {
 const MOST_SESSIONS = 10;
 /** A browser behind a forward opens dozens of connections. */
 const MOST_FORWARDS = 128;
-const OF_RUN = { connections: 256, sessions: 128, forwards: 512 };
+const OF_RUN = { connections: 256, sessions: 128, forwards: 512, unsentBytes: 64 * 1024 * 1024 };
 
 export function sshBounds(): (run: string) => SshBounds {
-  const runs = new Map<string, SessionSlots & { readonly sessions: SessionSlots; readonly forwards: SessionSlots }>();
+  const runs = new Map<string, SessionSlots & Omit<SshBounds, "close">>();
   return (run) => {
     const ofRun = runs.get(run) ?? {
       ...countPlaces(OF_RUN.connections, "This environment has too many SSH connections"),
       sessions: countPlaces(OF_RUN.sessions, `This environment has ${OF_RUN.sessions} SSH sessions already`),
       forwards: countPlaces(OF_RUN.forwards, `This environment has ${OF_RUN.forwards} SSH forwards already`),
+      boundOutput: boundTogether(OF_RUN.unsentBytes),
     };
     const leave = ofRun.take();
     runs.set(run, ofRun);
     return {
       sessions: countPlaces(MOST_SESSIONS, `This connection has ${MOST_SESSIONS} sessions already`, ofRun.sessions),
       forwards: countPlaces(MOST_FORWARDS, `This connection has ${MOST_FORWARDS} forwards already`, ofRun.forwards),
+      boundOutput: ofRun.boundOutput,
       close: () => {
         leave();
         if (ofRun.isFree()) runs.delete(run);
@@ -113,25 +118,4 @@ export function sshStartups(withinMs: number, most = MOST_STARTUPS): (socket: De
 
 interface Destroyable {
   destroy(): void;
-}
-
-/** Per connection. A well-behaved client has a window of two MiB per channel. */
-const MOST_UNREAD_BYTES = 32 * 1024 * 1024;
-
-/**
- * Destroys a connection with too much unsent output, because ssh2 buffers as much as the client's window allows. Sends
- * all packets of one turn of the event loop in one system call. ssh2 writes a packet in three parts, and one turn reads
- * up to 512 KiB of a pod's output in pieces of 16 KiB.
- */
-export function boundOutput(socket: Writable): void {
-  const write = socket.write.bind(socket) as (...writeArguments: unknown[]) => boolean;
-  socket.write = (...writeArguments: unknown[]) => {
-    if (socket.writableCorked === 0) {
-      socket.cork();
-      setImmediate(() => socket.uncork());
-    }
-    const isTaken = write(...writeArguments);
-    if (socket.writableLength > MOST_UNREAD_BYTES) socket.destroy();
-    return isTaken;
-  };
 }

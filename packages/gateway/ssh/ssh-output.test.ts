@@ -1,7 +1,7 @@
 import { Writable } from "node:stream";
 import { setImmediate } from "node:timers/promises";
 import { expect, it } from "vitest";
-import { boundOutput } from "./ssh-bounds.ts";
+import { boundOutput, boundTogether } from "./ssh-output.ts";
 
 /** Output that is sent together, as a socket takes it by one system call. */
 function openOutput(isRead: boolean) {
@@ -49,4 +49,30 @@ it("a client that does not read is cut off at 32 MiB", async () => {
   output.write(part);
 
   expect([atBound, output.destroyed]).toEqual([false, true]);
+});
+
+it("of several clients that do not read, the one with the most unsent output is cut off at their common bound", () => {
+  const bound = boundTogether(10);
+  const [small, large, late] = [openOutput(false), openOutput(false), openOutput(false)];
+  for (const { output } of [small, large, late]) bound(output);
+
+  small.output.write("x".repeat(3));
+  large.output.write("x".repeat(6));
+  late.output.write("x");
+  const atBound = large.output.destroyed;
+  late.output.write("x");
+
+  expect([atBound, ...[small, large, late].map(({ output }) => output.destroyed)]).toEqual([false, false, true, false]);
+});
+
+it("output that was sent no longer counts for the common bound of several clients", async () => {
+  const bound = boundTogether(10);
+  const [reading, silent] = [openOutput(true), openOutput(false)];
+  for (const { output } of [reading, silent]) bound(output);
+
+  reading.output.write("x".repeat(8));
+  await setImmediate();
+  silent.output.write("x".repeat(8));
+
+  expect([reading.output.destroyed, silent.output.destroyed]).toEqual([false, false]);
 });

@@ -8,9 +8,10 @@ import { serveChannels } from "./channels/ssh-channels.ts";
 import type { ClientAddress } from "./channels/ssh-session.ts";
 import { derivePublicKey } from "./login/ssh-keys.ts";
 import { type Guest, logIn } from "./login/ssh-login.ts";
-import { boundOutput, MOST_STARTUPS, type SshBounds, sshBounds, sshStartups } from "./ssh-bounds.ts";
+import { MOST_STARTUPS, type SshBounds, sshBounds, sshStartups } from "./ssh-bounds.ts";
 import { boundPackets, Ssh2Server, sendBanner } from "./ssh-library.ts";
 import { type SshNotices, serveEnded, sshNotices } from "./ssh-notices.ts";
+import { boundOutput, boundTogether, MOST_UNSENT_BYTES } from "./ssh-output.ts";
 
 export interface SshOptions extends GatewayPorts {
   /** Private key in the form of OpenSSH. */
@@ -36,13 +37,15 @@ export async function startSsh(options: SshOptions): Promise<SshServer> {
   const sockets = new Map<string, Socket>();
   const connections = new Map<Connection, Client>();
   const boundsOf = sshBounds();
+  const boundAll = boundTogether(MOST_UNSENT_BYTES);
   const notices = sshNotices(directory, Date.now);
   const beginStartup = sshStartups(loginWithinMs);
   const begun = new Map<string, () => void>();
   const server = new Ssh2Server({ hostKeys: [hostKey], algorithms, ident }, (connection, { ip, port }) => {
     const place = `${ip} ${port}`;
-    const from = { ip, port, serverPort: sockets.get(place)?.localPort ?? 0 };
-    const client: Client = { guest: undefined, from, end: () => cutOff(connection, sockets.get(place)) };
+    const socket = sockets.get(place);
+    const from = { ip, port, serverPort: socket?.localPort ?? 0 };
+    const client: Client = { guest: undefined, from, socket, end: () => cutOff(connection, socket) };
     connections.set(connection, client);
     connection.once("close", () => connections.delete(connection));
     connection.once("ready", () => begun.get(place)?.());
@@ -62,6 +65,7 @@ export async function startSsh(options: SshOptions): Promise<SshServer> {
       endStartup();
     });
     boundOutput(socket);
+    boundAll(socket);
     server.injectSocket(socket);
   });
   const port = await listen(listener);
@@ -91,6 +95,7 @@ export async function startSsh(options: SshOptions): Promise<SshServer> {
 interface Client {
   guest: Guest | undefined;
   readonly from: ClientAddress;
+  readonly socket: Socket | undefined;
   end(): void;
 }
 
@@ -151,7 +156,9 @@ function serve(connection: Connection, client: Client, serving: Serving): void {
     boundPackets(connection, LONGEST_PACKET_BYTES);
     const { run, login } = guest;
     try {
-      serveChannels(connection, reach, run, { login, bounds: boundsOf(run), from: client.from, notices });
+      const bounds = boundsOf(run);
+      if (client.socket) bounds.boundOutput(client.socket);
+      serveChannels(connection, reach, run, { login, bounds, from: client.from, notices });
       log.info("ssh login", { run });
     } catch (error) {
       log.warn("ssh refused", { run, error: error instanceof Error ? error.message : String(error) });
