@@ -4,6 +4,7 @@ import type { ApiClient } from "../client/api-client.ts";
 import { ApiUnreachable } from "../client/api-error.ts";
 import { channel, execInPod, execPath, parseEnd, statusBytes } from "./pod-exec.ts";
 import { type FlowStream, keepOpen, podFlow } from "./pod-flow.ts";
+import { signalQueue } from "./signal-queue.ts";
 
 export interface PodSessionRequest {
   /** Words of the command. The API server's audit log shows them. */
@@ -23,7 +24,7 @@ export interface PodSession {
   resize(columns: number, rows: number): void;
   /** Exit code. Rejects if the command could not be started or its end is unknown. */
   readonly ended: Promise<number>;
-  /** Signals the process group of the command, as sshd does. Resolves after that. */
+  /** Signals the process group of the command, as sshd does. Resolves after that. Sends one signal at a time. */
   signal(signal: NodeJS.Signals): Promise<void>;
   /** Hangs up the command, which the runtime does not do when a stream closes. Resolves after that. */
   close(): Promise<void>;
@@ -100,7 +101,9 @@ export async function openPodSession(
     errors: session.errors.readable,
     resize,
     ended: session.over.promise,
-    signal: (signal) => signalCommand(client, place, session, signal),
+    signal: signalQueue(async (signal) => {
+      if (!closing) await signalCommand(client, place, session, signal);
+    }),
     close: () => {
       closing ??= endSession(client, place, session);
       return closing;
