@@ -25,6 +25,12 @@ export const lateAnswer: Page = {
   title: "No answer",
   text: "It is running, and took too long to answer.",
 };
+export const busy: Page = {
+  status: 503,
+  title: "Too many connections",
+  text: "This page has as many open connections as it may have. Close some, or try again in a moment.",
+  headers: { "Retry-After": "5" },
+};
 export const outage: Page = { status: 503, title: "Service unavailable", text: "Try again in a moment." };
 
 export function notRunning({ phase }: Environment): Page {

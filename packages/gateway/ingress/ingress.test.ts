@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { type IncomingMessage, request, type ServerResponse } from "node:http";
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
 import { reservation } from "#core/environments/record/policy.ts";
@@ -129,6 +129,70 @@ describe("a page", () => {
     ]);
 
     expect(answers.map(({ status }) => status)).toEqual([403, 403, 403, 403, 200, 200, 200]);
+  });
+});
+
+describe("open connections of a page", () => {
+  /** Opens an answer that goes on. Resolves with its status. */
+  const hold = async (at: string, localAddress: string, headers = "") => {
+    const socket = connect({ port: fixture.port, host: "127.0.0.1", localAddress }).on("error", () => undefined);
+    held.push(socket);
+    socket.write(`GET / HTTP/1.1\r\nHost: ${at}\r\n${headers}\r\n`);
+    const [head] = await once(socket, "data");
+    return Number(/^HTTP\/1\.1 (\d+)/.exec(String(head))?.[1]);
+  };
+  const holdAll = (most: number, ...where: Parameters<typeof hold>) =>
+    Promise.all(Array.from({ length: most }, () => hold(...where)));
+  let held: Socket[];
+  beforeEach(() => {
+    held = [];
+    fixture.serve((_, outgoing) => void outgoing.writeHead(200).flushHeaders());
+  });
+  afterEach(() => {
+    for (const socket of held) socket.destroy();
+  });
+
+  it("are at most 128 of a visitor without a key, and others still enter", async () => {
+    await fixture.environment("ide", { hasLogin: true });
+    const host = "ide.preview.localhost:8080";
+
+    const statuses = new Set(await holdAll(128, host, "127.0.0.1"));
+    const refused = await get({}, host);
+    const [otherVisitor, owner] = [
+      await hold(host, "127.0.0.2"),
+      await hold(host, "127.0.0.1", `X-API-Key: ${fixture.key}\r\n`),
+    ];
+    held[0]?.destroy();
+
+    expect([...statuses, refused.status, refused.headers["retry-after"], otherVisitor, owner]).toEqual([
+      ...[200, 503, "5", 200, 200],
+    ]);
+    await eventually(
+      () => hold(host, "127.0.0.1"),
+      (status) => status === 200,
+    );
+  });
+
+  it("are at most 512 of an environment, WebSockets among them, and others still open", async () => {
+    await fixture.environment("other");
+    const withKey = `Authorization: ${bearer.authorization}\r\n`;
+    const sockets = new WebSocketServer({ server: fixture.page });
+    const ws = new WebSocket(`ws://127.0.0.1:${fixture.port}`, { headers: { host: HOST, ...bearer } });
+    await once(ws, "open");
+
+    const statuses = new Set(await holdAll(511, HOST, "127.0.0.1", withKey));
+    const [refused, other] = [
+      await hold(HOST, "127.0.0.1", withKey),
+      await hold("other.preview.localhost", "127.0.0.1", withKey),
+    ];
+    ws.close();
+
+    expect([...statuses, refused, other]).toEqual([200, 503, 200]);
+    await eventually(
+      () => hold(HOST, "127.0.0.1", withKey),
+      (status) => status === 200,
+    );
+    sockets.close();
   });
 });
 

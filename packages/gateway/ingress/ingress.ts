@@ -18,10 +18,11 @@ import {
   ingressHosts,
   type Target,
 } from "./ingress-access.ts";
-import { outage, type Page, show } from "./ingress-page.ts";
+import { busy, outage, type Page, show } from "./ingress-page.ts";
 import { type ProxyTimes, passOn, passUpgrade, proxyTimes } from "./ingress-proxy.ts";
 import { KeptConnections } from "./kept-connections.ts";
 import { type ConnectPage, connectLocally } from "./page-connection.ts";
+import { pagePlaces } from "./page-places.ts";
 
 export interface IngressTimes extends ProxyTimes, TerminalTimes {}
 
@@ -57,7 +58,7 @@ export function startIngress(given: Runtime<"table">, options: IngressOptions): 
   const checking = new Set<PageRequest>();
   const checks = setInterval(() => closeStrangers(open, checking, check), times.checkMs);
   const terminals = terminalSockets(runtime, options.reach, times);
-  const parts = { runtime, admit, connect, kept, times, open, terminals };
+  const parts = { runtime, admit, connect, kept, times, open, terminals, takePlace: pagePlaces() };
   return {
     answer: (incoming, outgoing) => {
       const host = findHost(incoming);
@@ -89,6 +90,7 @@ interface Parts {
   readonly times: ProxyTimes;
   readonly open: OpenPages;
   readonly terminals: TerminalSockets;
+  readonly takePlace: ReturnType<typeof pagePlaces>;
 }
 
 interface PageRequest {
@@ -119,7 +121,11 @@ async function serve(parts: Parts, pageRequest: PageRequest): Promise<void> {
   if (outgoing.destroyed) return;
   if (isPage(verdict)) return show(outgoing, verdict);
   target = verdict;
-  const { place } = verdict;
+  const { place, actor } = verdict;
+  // A load balancer keeps the addresses of clients. Behind a tunnel, visitors share one.
+  const giveBack = parts.takePlace(place.run, actor ? undefined : incoming.socket.remoteAddress);
+  if (!giveBack) return show(outgoing, busy);
+  outgoing.once("close", giveBack);
   const { scheme } = runtime.settings;
   const request = { incoming, outgoing, connect: () => connect(place), host: host.host, scheme, times };
   open.set(socket, pageRequest);
