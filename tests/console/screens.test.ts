@@ -110,15 +110,19 @@ test("nothing is read while the page is hidden", async ({ skip }) => {
   expect(meanwhile).toBeLessThanOrEqual(1);
 });
 
-test("an open page offers a reload once the deployment has another console", async ({ skip }) => {
+test("an open page offers a reload once the deployment has another main script", async ({ skip }) => {
   skip(noBrowser !== undefined, noBrowser);
   const { open, url, faults } = await openConsole();
-  const page = await open("/disks");
+  const page = await open("/");
+  await page.clock.install();
+  await page.goto(`${url}/disks`);
   await page.getByText("You have no disk").waitFor();
+  await Promise.all([page.waitForResponse(`${url}/`), page.clock.fastForward("06:00")]);
   const before = await page.getByText("Berth was updated").count();
-  const body = '<script type="module" src="/assets/main-OTHERONE.js"></script>';
+  const html = await page.evaluate(async () => (await fetch("/", { headers: { accept: "text/html" } })).text());
+  const body = html.replace(/main-\w{8}\.js/, "main-OTHERONE.js");
   await page.route(`${url}/`, (route) => route.fulfill({ contentType: "text/html", body }));
-  await page.reload();
+  await page.clock.fastForward("06:00");
   await page.getByRole("button", { name: "Reload this page" }).waitFor();
 
   expect(before).toBe(0);

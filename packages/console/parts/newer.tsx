@@ -1,15 +1,23 @@
 import { useQuery } from "@tanstack/react-query";
 
-/** The script of this page. Its name holds a hash of its content. */
-const ownScript = new URL(document.querySelector<HTMLScriptElement>("script[type=module]")?.src ?? "", location.origin);
+const assetElements = document.querySelectorAll<HTMLScriptElement | HTMLLinkElement>(
+  "script[type=module], link[rel=stylesheet]",
+);
 
-/** Offers a reload once the deployment has another console than this page. */
+/** Paths of the scripts and stylesheets of this page. Each holds a hash of its content. */
+const ownAssets = Array.from(assetElements, (element) => {
+  return new URL("src" in element ? element.src : element.href, location.origin).pathname;
+});
+
+/** Offers a reload once the deployment's page names other scripts or stylesheets than this page. */
 export function Newer() {
   const { data: isOld = false } = useQuery({
     queryKey: ["page"],
     queryFn: async ({ signal }) => {
       const answer = await fetch("/", { headers: { accept: "text/html" }, cache: "no-store", signal });
-      return answer.ok && !(await answer.text()).includes(ownScript.pathname);
+      if (!answer.ok) return false;
+      const page = await answer.text();
+      return !ownAssets.every((path) => page.includes(path));
     },
     refetchInterval: 5 * 60_000,
     staleTime: 60_000,
