@@ -1,12 +1,14 @@
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
-import { Component, type ReactNode, StrictMode } from "react";
+import { Component, type ReactNode, StrictMode, useEffect } from "react";
 import { createRoot } from "react-dom/client";
-import { Redirect, Route, Switch } from "wouter";
+import { Route, Switch, useLocation } from "wouter";
 import "./console.css";
 import { berth } from "./data/client.ts";
 import { prefetchLivingJobs } from "./data/environments.ts";
 import { firstReads } from "./data/first-reads.ts";
-import { needsLogin, useOnce } from "./data/live.ts";
+import { useOnce } from "./data/live.ts";
+import { needsLogin } from "./data/lost-session.ts";
+import { keepWantedScreen } from "./data/wanted-screen.ts";
 import { Announcer } from "./parts/announcer.tsx";
 import { Layout, Title } from "./parts/layout.tsx";
 import { Empty, Failure, Loaded } from "./parts/notices.tsx";
@@ -51,7 +53,7 @@ function App() {
 
 function Inside() {
   const query = useOnce(["me"], (signal) => berth.me({ signal }));
-  if (query.error && needsLogin(query.error)) return <Redirect to="/login" replace />;
+  if (needsLogin(query.error)) return <LoginRedirect />;
   return (
     <Loaded query={query}>
       {(me) => (
@@ -80,6 +82,16 @@ function Inside() {
       )}
     </Loaded>
   );
+}
+
+/** Leads to the login, which returns to the present screen. */
+function LoginRedirect() {
+  const [, navigate] = useLocation();
+  useEffect(() => {
+    keepWantedScreen(location.pathname + location.search);
+    navigate("/login", { replace: true });
+  }, [navigate]);
+  return null;
 }
 
 /** Shows a fault of a screen in place of an empty page. */

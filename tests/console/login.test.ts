@@ -38,6 +38,68 @@ test("a session that is revoked shows as a way to sign in again", async ({ skip 
   await call("DELETE", `/v1/keys/${session?.key_prefix}`);
 
   await page.getByText("You are signed out here").waitFor();
+  await page.getByText("This browser's session was revoked").waitFor();
   await page.getByText("berth web").waitFor();
+  expect(faults()).toEqual([]);
+});
+
+test("a sign-out that fails says so and leaves the page, and the login page knows the session", async ({ skip }) => {
+  skip(noBrowser !== undefined, noBrowser);
+  const { url, open, faults } = await openConsole();
+  const page = await open("/");
+  await page.route(`${url}/v1/web/sessions`, (route) => route.abort());
+  await page.getByRole("button", { name: "developer" }).click();
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.getByText("You are still signed in.").waitFor();
+  const address = page.url();
+  await page.goto(`${url}/login`);
+  await page.getByText("This browser is logged in as developer").waitFor();
+  const commands = await page.getByText("berth web").count();
+
+  expect([address, commands]).toEqual([`${url}/`, 0]);
+  expect(faults()).toEqual([]);
+});
+
+test("a login returns to the screen that was wanted before it", async ({ skip }) => {
+  skip(noBrowser !== undefined, noBrowser);
+  const { url, issueCode, visit, faults } = await openConsole();
+  const page = await visit("/disks?from=a-link");
+  await page.getByText("This browser has no session.").waitFor();
+  const link = await page.context().newPage();
+  await link.goto(`${url}/login#code=${await issueCode()}`);
+  await link.getByRole("button", { name: "Continue" }).click();
+  await link.getByText("You have no disk").waitFor();
+
+  expect(link.url()).toBe(`${url}/disks?from=a-link`);
+  expect(faults()).toEqual([]);
+});
+
+test("a login in a browser that keeps no cookie names browsers that do", async ({ skip }) => {
+  skip(noBrowser !== undefined, noBrowser);
+  const { url, issueCode, visit, faults } = await openConsole();
+  const page = await visit("/login");
+  // Chromium applies cookies of an answer below this level, so the answer is one without a cookie.
+  const session = { username: "developer", expires_at: "2030-01-01T00:00:00Z" };
+  await page.route(`${url}/v1/web/sessions`, (route) => route.fulfill({ json: session }));
+  await page.goto("about:blank");
+  await page.goto(`${url}/login#code=${await issueCode()}`);
+  await page.getByRole("button", { name: "Continue" }).click();
+  await page.getByText("This browser kept no cookie").waitFor();
+  await page.getByText("use Firefox or a current Chromium").waitFor();
+
+  expect(faults()).toEqual([]);
+});
+
+test("the login page of a disabled user names the operator and no command", async ({ skip }) => {
+  skip(noBrowser !== undefined, noBrowser);
+  const { url, call, openAsSecond, faults } = await openConsole({ ADMIN_USERS: "developer" });
+  const page = await openAsSecond("/");
+  await call("POST", "/v1/admin/users/second/disable");
+  await page.getByText("You are signed out here").waitFor();
+  const ofList = await page.getByText("berth web").count();
+  await page.goto(`${url}/`);
+  await page.getByText("An operator disabled this user. Ask an operator to enable it.").waitFor();
+
+  expect([ofList, await page.getByText("berth web").count()]).toEqual([0, 0]);
   expect(faults()).toEqual([]);
 });

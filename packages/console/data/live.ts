@@ -1,6 +1,7 @@
 import { type UseQueryResult, useQuery } from "@tanstack/react-query";
 import { BerthError } from "../../sdk/errors.ts";
 import { firstDelayMs, longestDelayMs } from "../../sdk/outage.ts";
+import { needsLogin } from "./lost-session.ts";
 
 type QueryKey = readonly (string | number | boolean | undefined)[];
 
@@ -92,16 +93,5 @@ function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
 
 /** Reports whether another read may succeed without an act of the user. */
 function canRecover(error: Error | null): boolean {
-  if (!(error instanceof BerthError)) return true;
-  return !["key_missing", "key_invalid", "key_expired", "key_revoked", "user_disabled", "not_found"].includes(
-    error.code,
-  );
-}
-
-/** Reports whether an error means that this browser has no session any more. */
-export function needsLogin(error: unknown): boolean {
-  return (
-    error instanceof BerthError &&
-    ["key_missing", "key_invalid", "key_expired", "key_revoked", "user_disabled"].includes(error.code)
-  );
+  return !needsLogin(error) && !(error instanceof BerthError && error.code === "not_found");
 }

@@ -1,4 +1,5 @@
 import { berth } from "./client.ts";
+import { needsLogin } from "./lost-session.ts";
 
 let code: string | undefined;
 
@@ -14,14 +15,23 @@ export function heldCode(): string | undefined {
   return code;
 }
 
-/** Uses up the code. The answer sets the session's cookie. */
-export async function signIn(held: string): Promise<void> {
+/** Uses up the code. The answer sets the session's cookie. Reports whether this browser kept it. */
+export async function signIn(held: string): Promise<boolean> {
   code = undefined;
   await berth.web.openSession(held);
+  return berth.me().then(
+    () => true,
+    (error) => {
+      if (needsLogin(error)) return false;
+      throw error;
+    },
+  );
 }
 
-/** Ends the session, and forgets all that this page has read. */
+/** Ends the session, and forgets all that this page has read. Throws while the session goes on. */
 export async function signOut(): Promise<void> {
-  await berth.web.closeSession().catch(() => undefined);
+  await berth.web.closeSession().catch((error) => {
+    if (!needsLogin(error)) throw error;
+  });
   location.assign("/login");
 }

@@ -1,4 +1,4 @@
-import type { ReactNode } from "react";
+import { type ReactNode, useState } from "react";
 import { Link, useLocation } from "wouter";
 import type { Me } from "../../sdk/berth.ts";
 import { signOut } from "../data/session.ts";
@@ -44,15 +44,37 @@ export function Layout({ me, palette, children }: LayoutProps) {
             Signed in as <strong>{printable(me.username, 200)}</strong>
             {me.is_operator && ", an operator"}
           </p>
-          <button type="button" onClick={() => void signOut()}>
-            Sign out
-          </button>
+          <SignOut />
         </div>
       </header>
       <Newer />
       <main id="main" tabIndex={-1}>
         {children}
       </main>
+    </>
+  );
+}
+
+function SignOut() {
+  const [isBusy, setIsBusy] = useState(false);
+  const [error, setError] = useState<Error>();
+  const go = () => {
+    setIsBusy(true);
+    signOut().catch((thrown: Error) => {
+      setError(thrown);
+      setIsBusy(false);
+    });
+  };
+  return (
+    <>
+      <button type="button" disabled={isBusy} onClick={go}>
+        {isBusy ? "Requested …" : "Sign out"}
+      </button>
+      {error && (
+        <p className="wrong" role="alert">
+          You are still signed in. {printable(error.message, 300)}
+        </p>
+      )}
     </>
   );
 }

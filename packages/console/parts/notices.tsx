@@ -1,7 +1,7 @@
 import type { UseQueryResult } from "@tanstack/react-query";
 import type { ReactNode } from "react";
 import { BerthError } from "../../sdk/errors.ts";
-import { needsLogin } from "../data/live.ts";
+import { describeLoss, needsLogin } from "../data/lost-session.ts";
 import { printable, timeSpan } from "../data/words.ts";
 import { useTimed } from "./clock.tsx";
 import { CommandLine } from "./command-line.tsx";
@@ -32,7 +32,7 @@ export function Failure({ error }: { readonly error: Error }) {
           Request <code>{printable(error.requestId)}</code>
         </p>
       )}
-      {needsLogin(error) && <CommandLine words="berth web" />}
+      {needsLogin(error) && error.code !== "user_disabled" && <CommandLine words="berth web" />}
     </div>
   );
 }
@@ -41,7 +41,8 @@ function describe(error: Error): { readonly title: string; readonly advice: stri
   const message = printable(error.message, 500);
   if (!(error instanceof BerthError)) return { title: "This page has a fault", advice: message };
   if (needsLogin(error)) {
-    return { title: "You are signed out here", advice: `${message}. Sign in again from your terminal:` };
+    const next = error.code === "user_disabled" ? "Ask an operator." : "Sign in again from your terminal:";
+    return { title: "You are signed out here", advice: `${describeLoss(error)} ${next}` };
   }
   switch (error.code) {
     case "unreachable":

@@ -1,27 +1,51 @@
 import { useState } from "react";
+import { Link } from "wouter";
 import { berth } from "../data/client.ts";
 import { useOnce } from "../data/live.ts";
+import { describeLoss, needsLogin } from "../data/lost-session.ts";
 import { heldCode, signIn } from "../data/session.ts";
+import { takeWantedScreen } from "../data/wanted-screen.ts";
 import { printable } from "../data/words.ts";
 import { CommandLine } from "../parts/command-line.tsx";
 import { Failure } from "../parts/notices.tsx";
 
 /** Asks before the code is used, so that a link of somebody else cannot sign this browser in unnoticed. */
-export function Login({ reason }: { readonly reason?: string }) {
+export function Login() {
   const code = heldCode();
   return (
     <main id="main" className="door">
       <title>Sign in · Berth</title>
       <h1>Berth</h1>
-      {code === undefined ? <HowTo reason={reason} /> : <Confirm code={code} />}
+      {code === undefined ? <Session /> : <Confirm code={code} />}
     </main>
   );
 }
 
-function HowTo({ reason }: { readonly reason: string | undefined }) {
+/** Names the user of this browser's session, or says why there is none. */
+function Session() {
+  const { data, error } = useOnce(["me"], (signal) => berth.me({ signal }));
+  if (needsLogin(error)) return <HowTo reason={describeLoss(error)} isDisabled={error.code === "user_disabled"} />;
+  if (error) return <Failure error={error} />;
+  if (!data) return <p aria-busy="true">Reading the session …</p>;
   return (
     <>
-      <p>{reason ?? "This browser has no session."} Get a link from your terminal. It works once, for a minute:</p>
+      <p>
+        This browser is logged in as <strong>{printable(data.username, 200)}</strong>.
+      </p>
+      <div className="buttons">
+        <Link className="button primary" href="/">
+          Go to your environments
+        </Link>
+      </div>
+    </>
+  );
+}
+
+function HowTo({ reason, isDisabled = false }: { readonly reason: string; readonly isDisabled?: boolean }) {
+  if (isDisabled) return <p>{reason} Ask an operator to enable it.</p>;
+  return (
+    <>
+      <p>{reason} Get a link from your terminal. It works once, for a minute:</p>
       <CommandLine words="berth web" />
       <p className="faint">
         The link carries no key of yours. The session shows under <em>Account</em>, where you can end it.
@@ -30,12 +54,25 @@ function HowTo({ reason }: { readonly reason: string | undefined }) {
   );
 }
 
+/** Says why a login leads nowhere in a browser that refuses the session's cookie. */
+function LostCookie() {
+  return (
+    <div className="failure" role="alert">
+      <p className="empty-title">This browser kept no cookie</p>
+      <p>The session needs one. Allow cookies for this address, or use Firefox or a current Chromium.</p>
+      <CommandLine words="berth web --no-open" />
+    </div>
+  );
+}
+
 function Confirm({ code }: { readonly code: string }) {
   const query = useOnce(["code"], (signal) => berth.web.showCode(code, { signal }));
   const [error, setError] = useState<Error>();
   const [isBusy, setIsBusy] = useState(false);
+  const [lacksCookie, setLacksCookie] = useState(false);
   const { data } = query;
   const failure = error ?? query.error;
+  if (lacksCookie) return <LostCookie />;
   if (failure) {
     return (
       <>
@@ -48,7 +85,7 @@ function Confirm({ code }: { readonly code: string }) {
   const go = async () => {
     setIsBusy(true);
     await signIn(code).then(
-      () => location.replace("/"),
+      (isKept) => (isKept ? location.replace(takeWantedScreen()) : setLacksCookie(true)),
       (thrown: Error) => setError(thrown),
     );
   };

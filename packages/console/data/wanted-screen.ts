@@ -1,0 +1,19 @@
+const itemName = "berth.wanted-screen";
+
+/** A login link works for a minute. After ten minutes the wish is old. */
+const longestMs = 10 * 60_000;
+
+/** Keeps the address of a screen that needs a login. A login link opens another tab, so the storage is of all tabs. */
+export function keepWantedScreen(path: string): void {
+  localStorage.setItem(itemName, JSON.stringify({ path, at: Date.now() }));
+}
+
+/** Returns the path of the screen that the user wanted before the login, and forgets it. The default is `/`. */
+export function takeWantedScreen(): string {
+  const text = localStorage.getItem(itemName);
+  localStorage.removeItem(itemName);
+  if (text === null) return "/";
+  const { path, at } = JSON.parse(text) as { readonly path: string; readonly at: number };
+  const url = new URL(path, location.origin);
+  return url.origin === location.origin && Date.now() - at < longestMs ? url.pathname + url.search : "/";
+}
