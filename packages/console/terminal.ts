@@ -8,22 +8,57 @@ import "./terminal.css";
 import { connectTerminal } from "./terminal/connection.ts";
 
 const [, id = ""] = /^\/jobs\/([^/]+)\/terminal$/.exec(location.pathname) ?? [];
+const readerItem = "berth.screen-reader";
 const root = document.getElementById("root");
 if (root) start(root);
 
 function start(place: HTMLElement): void {
+  const { header, back, reader, notice, status } = makeHeader();
+  const main = element("main");
+  main.setAttribute("aria-label", "Terminal");
+  place.append(header, main);
+
+  const terminal = new Terminal({
+    fontFamily: 'ui-monospace, "SF Mono", "Cascadia Mono", "DejaVu Sans Mono", monospace',
+    fontSize: 14,
+    scrollback: 10_000,
+    screenReaderMode: localStorage.getItem(readerItem) === "on",
+    theme: { background: "#0d1014", foreground: "#e4e8ec" },
+  });
+  const fit = new FitAddon();
+  terminal.loadAddon(fit);
+  terminal.loadAddon(new WebLinksAddon(openLink));
+  terminal.open(main);
+  fit.fit();
+  new ResizeObserver(() => fit.fit()).observe(main);
+  terminal.focus();
+  leaveByKey(terminal, back);
+  toggleReader(terminal, reader);
+  connectTerminal(terminal, {
+    open: (terminalId) => berth.jobs.openTerminal(decodeURIComponent(id), terminalId),
+    say: (text) => {
+      status.textContent = text;
+    },
+    announce: (text) => {
+      notice.textContent = text;
+    },
+    isFinal: (error) => error instanceof BerthError && !["unreachable", "unavailable", "rate"].includes(error.code),
+  });
+}
+
+/** Makes the line above the terminal. It names the job once that is read. */
+function makeHeader() {
   const header = element("header");
   const heading = element("h1");
   const back = element("a", "Back to the environment");
   back.href = `/jobs/${id}`;
   const status = element("span");
   const notice = element("span");
+  const hint = element("span", "Ctrl+Shift+. leaves the terminal");
+  const reader = element("button", "Screen reader");
   for (const live of [notice, status]) live.setAttribute("role", "status");
   notice.className = "notice";
-  header.append(back, heading, notice, status);
-  const main = element("main");
-  main.setAttribute("aria-label", "Terminal");
-  place.append(header, main);
+  header.append(back, heading, reader, hint, notice, status);
   const name = (text: string) => {
     heading.textContent = `Terminal of ${printable(text, 60)}`;
     document.title = `${heading.textContent} · Berth`;
@@ -34,30 +69,28 @@ function start(place: HTMLElement): void {
     // The connection says what is wrong.
     () => undefined,
   );
+  return { header, back, reader, notice, status };
+}
 
-  const terminal = new Terminal({
-    fontFamily: 'ui-monospace, "SF Mono", "Cascadia Mono", "DejaVu Sans Mono", monospace',
-    fontSize: 14,
-    scrollback: 10_000,
-    screenReaderMode: matchMedia("(prefers-reduced-motion: reduce)").matches,
-    theme: { background: "#0d1014", foreground: "#e4e8ec" },
+/** Moves the focus out of the terminal, which takes Tab (WCAG 2.2, criterion 2.1.2). */
+function leaveByKey(terminal: Terminal, target: HTMLElement): void {
+  terminal.attachCustomKeyEventHandler((event) => {
+    if (!event.ctrlKey || !event.shiftKey || event.code !== "Period") return true;
+    event.preventDefault();
+    if (event.type === "keydown") target.focus();
+    return false;
   });
-  const fit = new FitAddon();
-  terminal.loadAddon(fit);
-  terminal.loadAddon(new WebLinksAddon(openLink));
-  terminal.open(main);
-  fit.fit();
-  new ResizeObserver(() => fit.fit()).observe(main);
-  terminal.focus();
-  connectTerminal(terminal, {
-    open: (terminalId) => berth.jobs.openTerminal(decodeURIComponent(id), terminalId),
-    say: (text) => {
-      status.textContent = text;
-    },
-    announce: (text) => {
-      notice.textContent = text;
-    },
-    isFinal: (error) => error instanceof BerthError && !["unreachable", "unavailable", "rate"].includes(error.code),
+}
+
+/** Lets the button turn on the lines that screen readers read. The browser keeps the choice. */
+function toggleReader(terminal: Terminal, button: HTMLButtonElement): void {
+  const show = () => button.setAttribute("aria-pressed", String(terminal.options.screenReaderMode));
+  show();
+  button.addEventListener("click", () => {
+    terminal.options.screenReaderMode = !terminal.options.screenReaderMode;
+    localStorage.setItem(readerItem, terminal.options.screenReaderMode ? "on" : "off");
+    show();
+    terminal.focus();
   });
 }
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { noBrowser, openConsole } from "./console-fixture.ts";
+import { noBrowser, openConsole, violations } from "./console-fixture.ts";
 
 const job = { image: "ubuntu:24.04", instance_type: "c7i.8xlarge", name: "shell" };
 
@@ -49,5 +49,32 @@ test("a title that a program sets, and an address that it prints, change nothing
 
   expect([title, await page.title()]).toEqual(["Terminal of shell · Berth", "Terminal of shell · Berth"]);
   expect(await page.locator("img").count()).toBe(0);
+  expect(faults()).toEqual([]);
+});
+
+test("a key leaves the terminal, a button turns on the lines for screen readers, and reduced motion does not", async ({
+  skip,
+}) => {
+  skip(noBrowser !== undefined, noBrowser);
+  const { url, open, call, faults } = await openConsole();
+  const { job_id } = await call<{ job_id: string }>("POST", "/v1/jobs/submit", job);
+  const page = await open("/", { reducedMotion: "reduce" });
+  await page.getByRole("row", { name: /shell.*active/ }).waitFor();
+  await page.goto(`${url}/jobs/${job_id}/terminal`);
+  await page.getByText("Connected").waitFor();
+  const readable = page.locator(".xterm-accessibility");
+  const before = await readable.count();
+  await page.getByText("Ctrl+Shift+. leaves the terminal").waitFor();
+  await page.keyboard.press("Tab");
+  await page.keyboard.press("Control+Shift+Period");
+  const left = await page.evaluate("document.activeElement.textContent");
+  await page.keyboard.press("Tab");
+  await page.keyboard.press("Enter");
+  await page.getByRole("button", { name: "Screen reader", pressed: true }).waitFor();
+  await page.keyboard.type("echo read-$((6 * 7))\n");
+  await readable.getByText("read-42").first().waitFor();
+
+  expect([before, left]).toEqual([0, "Back to the environment"]);
+  expect(await violations(page)).toEqual([]);
   expect(faults()).toEqual([]);
 });
