@@ -14,6 +14,8 @@ export interface LogsOptions extends CallOptions {
    * last answer.
    */
   readonly onOutage?: ((error: BerthError) => void) | undefined;
+  /** Awaited before each later read of a followed log, for example until a page is visible. */
+  readonly untilReady?: (() => Promise<void>) | undefined;
 }
 
 interface LogAnswer {
@@ -34,29 +36,35 @@ const waitSeconds = 20;
 export async function* followLogs(
   transport: Transport,
   id: string,
-  { follow = false, tail, signal, onOutage }: LogsOptions,
+  { follow = false, tail, signal, onOutage, untilReady }: LogsOptions,
 ): AsyncGenerator<string> {
   const read = (query: LogQuery) => transport.send<LogAnswer>("GET", `${jobPath(id)}/logs`, { signal, query });
   let answer = await read({ tail });
   if (answer.logs !== "") yield answer.logs;
   while (follow && !answer.ended) {
     const { next: after } = answer;
-    answer = await throughOutage(() => read({ after, wait: waitSeconds }), { signal, onOutage });
+    answer = await throughOutage(() => read({ after, wait: waitSeconds }), { signal, onOutage, untilReady });
     if (answer.truncated) yield "\n[some output is not kept any more]\n";
     if (answer.logs !== "") yield answer.logs;
   }
 }
 
 /** Repeats a read while the server is away. */
-async function throughOutage<Value>(read: () => Promise<Value>, { signal, onOutage }: LogsOptions): Promise<Value> {
-  const answeredAt = performance.now();
+async function throughOutage<Value>(
+  read: () => Promise<Value>,
+  { signal, onOutage, untilReady }: LogsOptions,
+): Promise<Value> {
+  let outageMs = 0;
   for (let delayMs = firstDelayMs; ; delayMs = Math.min(delayMs * 2, longestDelayMs)) {
+    await untilReady?.();
+    const startedAt = performance.now();
     try {
       return await read();
     } catch (error) {
-      if (!isOutage(error) || performance.now() - answeredAt > longestOutageMs) throw error;
+      if (!isOutage(error) || outageMs > longestOutageMs) throw error;
       if (delayMs === firstDelayMs) onOutage?.(error);
       await sleep(delayMs, signal);
+      outageMs += performance.now() - startedAt;
     }
   }
 }

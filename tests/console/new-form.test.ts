@@ -47,3 +47,19 @@ test("the password of a registry is submitted, and shown nowhere", async ({ skip
   expect(wrong).toEqual([]);
   expect(faults()).toEqual([]);
 });
+
+test("a submit without an answer does not say that the page repeats it", async ({ skip }) => {
+  skip(noBrowser !== undefined, noBrowser);
+  const { open, url, faults } = await openConsole({ LOCAL_NODES: "c7i.8xlarge=1" });
+  const page = await open("/new");
+  await page.route(`${url}/v1/jobs/submit`, (route) => route.abort());
+  await page.getByRole("button", { name: "Start it" }).click();
+  const failure = page.getByRole("alert");
+  await failure.getByText("Berth does not answer").waitFor();
+  const text = await failure.innerText();
+
+  expect(text).toContain("Try again in a moment.");
+  expect(text).not.toContain("by itself");
+  expect(await page.getByRole("button", { name: "Start it" }).isEnabled()).toBe(true);
+  expect(faults()).toEqual([]);
+});

@@ -1,3 +1,4 @@
+import type { Page } from "playwright-core";
 import { expect, test } from "vitest";
 import { noBrowser, openConsole, violations } from "./console-fixture.ts";
 
@@ -94,20 +95,46 @@ test("nothing is read while the page is hidden", async ({ skip }) => {
     if (request.url().includes("/v1/")) read.push(Date.now());
   });
   await expect.poll(() => read.length).toBeGreaterThan(0);
-  const hide = (
-    state: string,
-  ) => `Object.defineProperty(document, "visibilityState", { value: "${state}", configurable: true });
-    document.dispatchEvent(new Event("visibilitychange"))`;
-  await page.evaluate(hide("hidden"));
+  await setVisibility(page, "hidden");
   const before = read.length;
   // Longer than the longest time between two reads of a page that is shown.
   await page.waitForTimeout(20_000);
   const meanwhile = read.length - before;
-  await page.evaluate(hide("visible"));
+  await setVisibility(page, "visible");
   await expect.poll(() => read.length).toBeGreaterThan(before + meanwhile);
 
   // A read that had begun may end.
   expect(meanwhile).toBeLessThanOrEqual(1);
+});
+
+test("no log is read while its page is hidden, and the log goes on without a gap", async ({ skip }) => {
+  skip(noBrowser !== undefined, noBrowser);
+  const { open, call, url, faults } = await openConsole();
+  const command = "for n in $(seq 600); do echo tick $n; sleep 0.5; done";
+  const { job_id } = await call<{ job_id: string }>("POST", "/v1/jobs/submit", { ...job, command });
+  const page = await open("/");
+  let reads = 0;
+  page.on("request", (request) => {
+    if (request.url().includes("/logs?")) reads++;
+  });
+  await page.goto(`${url}/jobs/${job_id}/logs`);
+  await page.locator("pre").getByText("tick 2").waitFor();
+  await setVisibility(page, "hidden");
+  const before = reads;
+  // Each read of a visible page ends with the next line, after half a second.
+  const { logs } = await call<{ logs: string }>("GET", `/v1/jobs/${job_id}/logs`);
+  const later = logs.trimEnd().split("\n").length + 8;
+  await expect
+    .poll(async () => (await call<{ logs: string }>("GET", `/v1/jobs/${job_id}/logs`)).logs)
+    .toContain(`tick ${later}\n`);
+  const meanwhile = reads - before;
+  await setVisibility(page, "visible");
+  await page.locator("pre", { hasText: `tick ${later}` }).waitFor();
+  const ticks = (await page.locator("pre").innerText()).trimEnd().split("\n");
+
+  expect(meanwhile).toBeLessThanOrEqual(1);
+  expect(ticks).toEqual(ticks.map((_, n) => `tick ${n + 1}`));
+  expect(faults()).toEqual([]);
 });
 
 test("an open page offers a reload once the deployment has another main script", async ({ skip }) => {
@@ -158,3 +185,9 @@ test.for(["light", "dark"] as const)("axe finds nothing on the other screens in 
   expect(found).toEqual([]);
   expect(faults()).toEqual([]);
 });
+
+/** Pretends that the browser hides or shows the page. */
+function setVisibility(page: Page, state: "hidden" | "visible"): Promise<unknown> {
+  return page.evaluate(`Object.defineProperty(document, "visibilityState", { value: "${state}", configurable: true });
+    document.dispatchEvent(new Event("visibilitychange"))`);
+}

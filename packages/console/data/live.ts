@@ -50,12 +50,17 @@ export function useLive<Data>(
   });
 }
 
-/** Reads once, and again when the page is shown after a while. */
+/** Reads once, and again after a failure or when the page is shown after a while. */
 export function useOnce<Data>(
   key: QueryKey,
   read: (signal: AbortSignal) => Promise<Data>,
 ): UseQueryResult<Data, Error> {
-  return useQuery({ queryKey: key, queryFn: ({ signal }) => read(signal), staleTime: 5 * 60_000 });
+  return useQuery({
+    queryKey: key,
+    queryFn: ({ signal }) => read(signal),
+    refetchInterval: ({ state: { error } }) => error !== null && canRecover(error) && longestDelayMs,
+    staleTime: 5 * 60_000,
+  });
 }
 
 /** Returns data that another part of the page has read. It starts no read. */

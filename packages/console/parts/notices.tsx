@@ -21,8 +21,14 @@ export function Empty({ title, children }: NoticeProps) {
   );
 }
 
-export function Failure({ error }: { readonly error: Error }) {
-  const { title, advice } = describe(error);
+interface FailureProps {
+  readonly error: Error;
+  /** Whether the page repeats what failed. */
+  readonly isRetried?: boolean;
+}
+
+export function Failure({ error, isRetried = false }: FailureProps) {
+  const { title, advice } = describe(error, isRetried);
   return (
     <div className="failure" role="alert">
       <p className="empty-title">{title}</p>
@@ -37,7 +43,7 @@ export function Failure({ error }: { readonly error: Error }) {
   );
 }
 
-function describe(error: Error): { readonly title: string; readonly advice: string } {
+function describe(error: Error, isRetried: boolean): { readonly title: string; readonly advice: string } {
   const message = printable(error.message, 500);
   if (!(error instanceof BerthError)) return { title: "This page has a fault", advice: message };
   if (needsLogin(error)) {
@@ -47,7 +53,10 @@ function describe(error: Error): { readonly title: string; readonly advice: stri
   switch (error.code) {
     case "unreachable":
     case "unavailable":
-      return { title: "Berth does not answer", advice: `${message}. This page tries again by itself.` };
+      return {
+        title: "Berth does not answer",
+        advice: `${message}. ${isRetried ? "This page tries again by itself." : "Try again in a moment."}`,
+      };
     case "not_found":
       return { title: "There is no such thing here", advice: `${message}. It may be of another user, or gone.` };
     default:
@@ -63,7 +72,7 @@ interface LoadedProps<Data> {
 /** Shows what a query read, its absence, its failure, and its age once that is stale. */
 export function Loaded<Data>({ query, children }: LoadedProps<Data>) {
   const { data, error, dataUpdatedAt } = query;
-  if (data === undefined) return error ? <Failure error={error} /> : <Loading />;
+  if (data === undefined) return error ? <Failure error={error} isRetried /> : <Loading />;
   return (
     <>
       {error && needsLogin(error) ? <Failure error={error} /> : <Age since={dataUpdatedAt} error={error} />}

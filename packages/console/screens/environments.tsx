@@ -50,7 +50,7 @@ export function Environments() {
           )
         }
       </Loaded>
-      {others.error && !others.data && !query.error && <Failure error={others.error} />}
+      {others.error && !others.data && !query.error && <Failure error={others.error} isRetried />}
       <Ended />
     </>
   );

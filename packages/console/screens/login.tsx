@@ -25,7 +25,7 @@ export function Login() {
 function Session() {
   const { data, error } = useOnce(["me"], (signal) => berth.me({ signal }));
   if (needsLogin(error)) return <HowTo reason={describeLoss(error)} isDisabled={error.code === "user_disabled"} />;
-  if (error) return <Failure error={error} />;
+  if (error) return <Failure error={error} isRetried />;
   if (!data) return <p aria-busy="true">Reading the session …</p>;
   return (
     <>

@@ -2,6 +2,7 @@ import { useEffect, useMemo, useRef, useState } from "react";
 import { Link } from "wouter";
 import { berth } from "../data/client.ts";
 import { useOnce } from "../data/live.ts";
+import { untilVisible } from "../data/visible.ts";
 import { jobWord, printableLog } from "../data/words.ts";
 import { CommandLine } from "../parts/command-line.tsx";
 import { Title } from "../parts/layout.tsx";
@@ -74,7 +75,9 @@ function useLog(id: string): { readonly text: string; readonly state: LogState; 
     const { signal } = ending;
     const read = async () => {
       setText("");
-      const pieces = berth.jobs.logs(id, { follow: true, tail: 10_000, signal, onOutage: () => setState("away") });
+      const onOutage = () => setState("away");
+      const options = { follow: true, tail: 10_000, signal, onOutage, untilReady: untilVisible };
+      const pieces = berth.jobs.logs(id, options);
       for await (const piece of pieces) {
         setState("following");
         setText((before) => (before + printableLog(piece)).slice(-keptCharacters));
