@@ -16,7 +16,7 @@ export interface CoreTest {
   readonly file: string;
   readonly title: string;
   /** Project of vitest.config.ts. The default is `memory`. */
-  readonly project?: "cli" | "nodes";
+  readonly project?: "cli" | "nodes" | "stack";
 }
 
 /** Creates a runner for the copy in `directory`. The first test starts it. */
@@ -51,7 +51,11 @@ async function startVitest(directory: string): Promise<Vitest> {
   const { createVitest } = await import("vitest/node");
   // A Vitest would pack the command line once, with its first mistake. So tests run the source.
   process.env.BERTH_PACKED_CLI = "";
-  const project = { root: directory, config: join(directory, "vitest.config.ts"), project: ["memory", "cli", "nodes"] };
+  const project = {
+    root: directory,
+    config: join(directory, "vitest.config.ts"),
+    project: ["memory", "cli", "nodes", "stack"],
+  };
   const vitest = await createVitest("test", { ...project, watch: false, isolate: true, retry: 0, reporters: [{}] });
   await vitest.standalone();
   return vitest;

@@ -14,6 +14,7 @@ import { reconcileBugs } from "./planted-reconciles.ts";
 import { recordBugs } from "./planted-records.ts";
 import { restoreBugs } from "./planted-restores.ts";
 import { weatherBugs } from "./planted-weather.ts";
+import { webBugs } from "./planted-web.ts";
 
 /**
  * The mistakes of docs/architecture/verification.md, and one for each invariant and fault of the simulator. Each must
@@ -36,4 +37,5 @@ export const plantedBugs: readonly PlantedBug[] = [
   ...weatherBugs,
   ...cliBugs,
   ...pruneBugs,
+  ...webBugs,
 ];
