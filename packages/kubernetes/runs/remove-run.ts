@@ -17,7 +17,7 @@ import { boundNodes, findNewestPod, listNodeNames, type RunObjects } from "./bou
 import { type ClusterContext, isLiving, readRun } from "./read-run.ts";
 import { GRACE_SECONDS } from "./run-job.ts";
 import { listPartPaths, mayHaveEbs } from "./run-parts.ts";
-import { keepAsTombstone, leaveTombstones } from "./tombstone.ts";
+import { keepEndedJobs, leaveTombstones } from "./tombstone.ts";
 
 interface Removing {
   readonly getMachineState: Compute["getMachineState"];
@@ -46,7 +46,8 @@ export async function removeRun(
     pods,
   } = objects;
   if (blobs && !unlessBound && !force) await keepListing(place, blobs, id, findNewestPod(pods, 0));
-  const isKept = tombstones !== undefined && !force && (await keepEnded(place, objects, { machines: tombstones, now }));
+  const isKept =
+    tombstones !== undefined && !force && (await keepEndedJobs(place, objects, { machines: tombstones, now }));
   if (!isKept) {
     await Promise.all(others.map((job) => job && removeJob(place, job)));
     if (first) await removeJob(place, first);
@@ -85,27 +86,6 @@ export async function removeRun(
   if (force && volumes.length > 0) await detachFromLost(place, volumes, listNodeNames({ jobs: [], pods: held }));
   if (leftovers && refused[0]) throw refused[0];
   return hasTombstones;
-}
-
-/**
- * Keeps the Jobs of an ended run as tombstones. Returns false if any machine's pod may still work, because its Job
- * would replace a deleted one.
- */
-async function keepEnded(
-  place: ClusterContext,
-  { jobs, pods }: RunObjects,
-  { machines, now }: { readonly machines: number; readonly now: number },
-): Promise<boolean> {
-  const isOver = ({ status }: Pod) => status?.phase === "Succeeded" || status?.phase === "Failed";
-  const hasEnded = (machine: number) => {
-    const own = pods.filter((pod) => getMachine(pod) === machine);
-    return own.length > 0 && own.every(isOver);
-  };
-  const ended = jobs.filter((job, machine) => job && job.metadata.deletionTimestamp === undefined && hasEnded(machine));
-  if (ended.length !== machines || jobs.length !== machines) return false;
-  const [first, ...others] = ended;
-  const kept = await Promise.all(others.map((job) => job && keepAsTombstone(place, job, now)));
-  return kept.every(Boolean) && first !== undefined && keepAsTombstone(place, first, now);
 }
 
 /** Reports whether a Job has no pod yet. Its controller may still create one after the deletion. */

@@ -1,7 +1,8 @@
-import { ApiRefused, alreadyExists } from "../client/api-error.ts";
-import { deploymentLabels, findRun, formatJobName, type RunId } from "../names.ts";
-import { findCondition, type Job, type Metadata } from "../objects.ts";
+import { ApiRefused, alreadyExists, isAnother, isNotFound } from "../client/api-error.ts";
+import { deploymentLabels, findRun, formatJobName, getMachine, type RunId } from "../names.ts";
+import { findCondition, type Job, type Metadata, type Pod } from "../objects.ts";
 import { parseTime } from "../status/end-reason.ts";
+import type { RunObjects } from "./bound-nodes.ts";
 import type { ClusterContext } from "./read-run.ts";
 
 /** Label of a tombstone. It has no run's labels, so lists and watches of runs omit it. */
@@ -12,11 +13,32 @@ const KEPT_SECONDS = 77;
 const TRIES = 3;
 
 /**
+ * Keeps the Jobs of a run as its tombstones if the pods of all machines have ended. Otherwise, or if any Job cannot be
+ * kept, returns false, and the Jobs have to be deleted.
+ */
+export async function keepEndedJobs(
+  place: ClusterContext,
+  { jobs, pods }: RunObjects,
+  { machines, now }: { readonly machines: number; readonly now: number },
+): Promise<boolean> {
+  const isOver = ({ status }: Pod) => status?.phase === "Succeeded" || status?.phase === "Failed";
+  const hasEnded = (machine: number) => {
+    const own = pods.filter((pod) => getMachine(pod) === machine);
+    return own.length > 0 && own.every(isOver);
+  };
+  const ended = jobs.filter((job, machine) => job && job.metadata.deletionTimestamp === undefined && hasEnded(machine));
+  if (ended.length !== machines || jobs.length !== machines) return false;
+  const [first, ...others] = ended;
+  const kept = await Promise.all(others.map((job) => job && keepAsTombstone(place, job, now)));
+  return kept.every(Boolean) && first !== undefined && keepAsTombstone(place, first, now);
+}
+
+/**
  * Keeps an ended Job as its own tombstone: without the run's labels, and for the cluster to delete. That costs the API
  * server one write, and a Job that is deleted and created again costs it seven. Returns false if it was replaced or the
  * cluster refuses the change.
  */
-export async function keepAsTombstone(
+async function keepAsTombstone(
   { client, paths, deployment, log }: ClusterContext,
   job: Job,
   now: number,
@@ -33,7 +55,8 @@ export async function keepAsTombstone(
     return true;
   } catch (error) {
     if (!(error instanceof ApiRefused)) throw error;
-    log?.warn("the cluster refuses a tombstone, so the Job is created again", { refused: error.message });
+    if (!isNotFound(error) && !isAnother(error))
+      log?.warn("the cluster refuses a tombstone, so the Job is created again", { refused: error.message });
     return false;
   }
 }
