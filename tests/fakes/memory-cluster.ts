@@ -188,12 +188,13 @@ function isMountedElsewhere(world: World, it: MemoryRun): boolean {
   });
 }
 
-/** Finds a node with room in the zones of the share and of the volumes. */
-function roomyNode(world: World, { run, nodes: taken }: MemoryRun, { units, zone }: Share): string | undefined {
+/** Finds a node with room in the zones of the share and of the volumes, and in the group of the share. */
+function roomyNode(world: World, { run, nodes: taken }: MemoryRun, { units, zone, group }: Share): string | undefined {
   const zones = [zone, ...run.mounts.map(({ volume }) => volume.zone)].filter(Boolean);
   for (const node of world.nodes.values()) {
     if (!node.ready || node.instanceType !== run.instanceType || taken.some(({ uid }) => uid === node.uid)) continue;
     if (zones.some((name) => name !== node.zone) || isInParts(run.avoids ?? [], node)) continue;
+    if (group !== undefined && node.group !== group) continue;
     if (unitsOn(world, node.name) + node.foreignUnits + units <= node.units) return node.name;
   }
   return undefined;

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { ComputeNode, Run } from "#core/ports/compute.ts";
 import { type Behaviour, computeConformance } from "../conformance/compute.ts";
+import { nodeGroupsConformance } from "../conformance/node-groups.ts";
 import { portsConformance } from "../conformance/ports.ts";
 import { manualClock } from "../fixtures/clock.ts";
 import { newNodes } from "../worlds/memory-world.ts";
@@ -30,6 +31,14 @@ describe.each([true, false])("memory compute as every Compute, leaves tombstones
 });
 
 describe("memory compute", () => {
+  nodeGroupsConformance(async () => {
+    const clock = manualClock();
+    const grouped = [entry, { ...two, group: "p5-b" }];
+    const compute = memoryCompute({ clock, nodes: grouped });
+    const pass = async (ms: number) => clock.advance(ms);
+    return { compute, nodes: grouped, now: clock.now, pass, close: async () => undefined, command: () => "acted out" };
+  });
+
   portsConformance(async () => {
     const clock = manualClock();
     const compute = memoryCompute({ clock, nodes });

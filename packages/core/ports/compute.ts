@@ -10,6 +10,8 @@ export interface Share {
   readonly units: number;
   /** The zone in which a machine still to be created must be. Absent: any. */
   readonly zone?: string | undefined;
+  /** The node group that must create it, by name. Absent: any. */
+  readonly group?: string | undefined;
 }
 
 /** A part of the machines of one type: those in a zone or of a node group, or one machine. If no field is set, it means all machines of the type. */

@@ -13,6 +13,11 @@ export interface MachineGroup {
   readonly isActive: boolean;
   /** False if its taints or labels keep runs out. */
   readonly admitsRuns: boolean;
+  /**
+   * Set if its autoscaler also creates machines for runs that name the group while it has none. Absent if that is not
+   * known.
+   */
+  readonly isSelectable?: true | undefined;
   /** What it lacks to create a machine now, as its provider reports. */
   readonly lacks?: Lack | undefined;
   /** When its provider ends its machines, ms, as for a Capacity Block of AWS. Absent if no such time is set. */

@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } 
 import type { ComputeNode, Observation, Run } from "#core/ports/compute.ts";
 import { RunBound } from "#core/problem.ts";
 import { must } from "#tests/cluster/objects.ts";
+import { nodeGroupsConformance } from "#tests/conformance/node-groups.ts";
 import { logText } from "#tests/fixtures/log-text.ts";
 import { apiClient } from "../client/api-client.ts";
 import { kubernetesCompute } from "../compute.ts";
@@ -20,7 +21,7 @@ let fixture: ClusterFixture;
 beforeAll(async () => {
   fixture = await openClusterFixture([
     { name: "one", instanceType: "p5.48xlarge" },
-    { name: "two", instanceType: "p5.48xlarge" },
+    { name: "two", instanceType: "p5.48xlarge", labels: { "eks.amazonaws.com/nodegroup": "p5-b" } },
     { name: "shared", instanceType: "m7i.8xlarge" },
   ]);
 });
@@ -71,6 +72,13 @@ describe("the disruption budget", () => {
 
     expect(await evict({})).toBe(429);
     expect(await evict({ isEvictable: true })).toBe(201);
+  });
+});
+
+describe("a run that names a node group", () => {
+  nodeGroupsConformance(async () => {
+    const { compute, nodes, clear } = fixture;
+    return { compute, nodes, now: Date.now, pass: sleep, close: clear, command: () => "sleep 3600" };
   });
 });
 

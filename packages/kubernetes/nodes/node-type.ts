@@ -87,6 +87,11 @@ export function termsOfType(
   }));
 }
 
+/** Requires the node group of a machine still to be created. */
+export function inGroup(group: string): Requirement {
+  return { key: groupLabel, operator: "In", values: [group] };
+}
+
 function unlikeOthers(rules: readonly NodeTypeRule[], instanceType: string): Requirement[] {
   return rules.filter((rule) => rule.instanceType !== instanceType).map(unlike);
 }

@@ -254,6 +254,10 @@ describe("the Job of a run", () => {
       [{ matchExpressions: [ofType, zone] }],
     ]);
     expect(getNodes({ shares: shares.slice(1), mounts })).toEqual([{ matchExpressions: [ofType, zone] }]);
+    const group = { key: "eks.amazonaws.com/nodegroup", operator: "In", values: ["p5-b"] };
+    expect(getNodes({ shares: [{ node: null, units: 8, zone: "us-east-1b", group: "p5-b" }] })).toEqual([
+      { matchExpressions: [ofType, zone, group] },
+    ]);
     expect(getNodes({ mounts })).toEqual([name("one")]);
   });
 

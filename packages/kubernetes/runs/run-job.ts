@@ -15,7 +15,7 @@ import {
   nameOfRun,
 } from "../names.ts";
 import { computeExtras, computeQuantities, computeStorage, withoutCpu } from "../nodes/machine-share.ts";
-import { type NodeTypeRule, termsOfType } from "../nodes/node-type.ts";
+import { inGroup, type NodeTypeRule, termsOfType } from "../nodes/node-type.ts";
 import { podTolerations, type Toleration } from "../nodes/tolerations.ts";
 import type { Node } from "../objects.ts";
 import { showHostfile } from "./hostfile.ts";
@@ -168,16 +168,21 @@ const ofSilentNodes = [
   { key: "node.kubernetes.io/unreachable", operator: "Exists", effect: "NoExecute" },
 ];
 
-/** Returns the terms for the granted node, or for any node of its type in the zone of the grant or of the volumes, less drained ones. */
+/**
+ * Returns the terms for the granted node, or for any node of its type in the zone and node group of the grant and in the
+ * zones of the volumes, less drained ones.
+ */
 function getNode(
   { shares, instanceType, mounts, avoids }: Run,
   machine: number,
   { nodeTypes }: JobSurroundings,
 ): object[] {
-  const { node = null, zone: granted = "" } = shares[machine] ?? {};
+  const { node = null, zone: granted = "", group } = shares[machine] ?? {};
   if (node !== null) return [{ matchFields: [{ key: "metadata.name", operator: "In", values: [node] }] }];
   const zones = [...new Set([granted, ...mounts.map(({ volume }) => volume.zone)])].filter((zone) => zone !== "");
-  return termsOfType(instanceType, zones, nodeTypes ?? [], avoids);
+  const terms = termsOfType(instanceType, zones, nodeTypes ?? [], avoids);
+  if (group === undefined) return terms;
+  return terms.map((term) => ({ ...term, matchExpressions: [...term.matchExpressions, inGroup(group)] }));
 }
 
 function buildMain(run: Run, machine: number, { nodes = [], pods = {} }: JobSurroundings): object {

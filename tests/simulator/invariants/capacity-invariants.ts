@@ -3,7 +3,8 @@ import type { PoolNode } from "#core/pools/ledger/record.ts";
 import type { Outcome } from "../../fakes/memory-run.ts";
 
 /**
- * Checks that a job gets all of its machines, in one zone, and that no job is blamed for machines that do not come.
+ * Checks that a job gets all of its machines, in one zone and in the node group that its grant names, and that no job is
+ * blamed for machines that do not come.
  */
 export interface CapacityWatch {
   wroteNodes(nodes: readonly PoolNode[]): void;
@@ -25,6 +26,7 @@ export function capacityWatch(options: {
 }): CapacityWatch {
   const { programmed, liveUnits, violated } = options;
   const zones = new Map<string, string>();
+  const groups = new Map<string, string | undefined>();
   let present: readonly PoolNode[] = [];
 
   function checkGrant({ id, phase, run, size }: Environment): void {
@@ -34,6 +36,9 @@ export function capacityWatch(options: {
     const ofMachines = run.machines.flatMap(({ uid }) => zones.get(uid) ?? []);
     const found = new Set([...ofMachines, ...run.grant.shares.flatMap(({ zone }) => zone ?? [])]);
     if (found.size > 1) violated(`the machines of ${id} are in ${[...found].join(" and ")}`);
+    const named = run.grant.shares.find(({ group }) => group !== undefined)?.group;
+    const isOutside = ({ uid }: { readonly uid: string }) => groups.has(uid) && groups.get(uid) !== named;
+    if (named !== undefined && run.machines.some(isOutside)) violated(`${id} has a machine outside of ${named}`);
   }
 
   /** Reports whether as many machines as the run waited for have room. Then the cluster refused the run itself. */
@@ -42,7 +47,9 @@ export function capacityWatch(options: {
     const open = shares.filter(({ node }) => node === null);
     const wanted = open[0]?.zone ?? zone;
     const others = present.filter(({ name, gone }) => !gone && shares.every(({ node }) => node !== name));
-    const near = others.filter((node) => wanted === null || node.zone === wanted);
+    const group = open[0]?.group;
+    const inGroup = others.filter((node) => group === undefined || node.group === group);
+    const near = inGroup.filter((node) => wanted === null || node.zone === wanted);
     const fitting = near.filter(({ name, units }) => units - liveUnits(name) >= (open[0]?.units ?? 0));
     return fitting.length >= open.length;
   }
@@ -50,7 +57,10 @@ export function capacityWatch(options: {
   return {
     wroteNodes(nodes) {
       present = nodes;
-      for (const { uid, zone } of nodes) zones.set(uid, zone);
+      for (const { uid, zone, group } of nodes) {
+        zones.set(uid, zone);
+        groups.set(uid, group);
+      }
     },
     wroteEnvironment(before, next) {
       checkGrant(next);

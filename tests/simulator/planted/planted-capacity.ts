@@ -43,8 +43,8 @@ export const capacityBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "pools/plan/summary.ts",
-        find: "count, zones: member.zones, ...getStartup",
-        replace: "count, zones, ...getStartup",
+        find: "count, zones: member.zones, ...getTraits",
+        replace: "count, zones, ...getTraits",
       },
     ],
   },
@@ -55,6 +55,20 @@ export const capacityBugs: readonly PlantedBug[] = [
       title: "the machines of one job are of one node group, if one has enough",
     },
     edits: [{ file: "pools/plan/free-units.ts", find: "return [...named, { zone }];", replace: "return [{ zone }];" }],
+  },
+  {
+    name: "a node group named again after it made no machine",
+    caughtBy: {
+      file: "pools/capacity/group-zones.test.ts",
+      title: "a job whose node group made no machine may get those of any group in its next try",
+    },
+    edits: [
+      {
+        file: "pools/plan/summary.ts",
+        find: "...(isSelectable && !isShort && { isSelectable })",
+        replace: "...(isSelectable && (isShort || !isShort) && { isSelectable })",
+      },
+    ],
   },
   {
     name: "a run that waits in the zone of its new disk counted on a machine of another",

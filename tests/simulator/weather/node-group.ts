@@ -63,7 +63,7 @@ export function nodeGroup({
 
 /** Returns the groups of one zone each as their provider lists them. */
 export function listGroupsByZone(): MachineGroup[] {
-  const common = { instanceTypes: ["p5.48xlarge"], isActive: true, admitsRuns: true };
+  const common = { instanceTypes: ["p5.48xlarge"], isActive: true, admitsRuns: true, isSelectable: true as const };
   return [...groupsByZone].map(([zone, { name, most }]) => ({ ...common, name, zones: [zone], mostNodes: most }));
 }
 

@@ -73,7 +73,7 @@ export const isSize = shape<Size>({
   gpus: count,
   wantedMs: number,
 });
-const shares = list(shape<Share>({ node: orNull(text), units: ordinal, zone: optional(text) }));
+const shares = list(shape<Share>({ node: orNull(text), units: ordinal, zone: optional(text), group: optional(text) }));
 const resources = shape<Resources>({ cpus: number, memoryMb: number });
 const runPort: Table<RunPort> = { port: ordinal, kind: literal("ssh", "jupyter", "http", "tcp") };
 export const volumeRef = shape<VolumeRef>({ id: text, zone: text });

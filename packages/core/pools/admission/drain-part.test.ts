@@ -262,13 +262,20 @@ test("a grant made while its machine is drained is not taken, and the job starts
   expect(await findMachines(world, "one")).toEqual(["active", granted === "h100-1" ? "h100-2" : "h100-1"]);
 });
 
-test.each([{ nodeGroup: "in-a" }, { zone: "zone-a" }])(
-  "a grant of new machines in a zone is not taken if nothing outside of the drained %o makes them there",
-  async (part) => {
+const another = { ...eksGroup, name: "another", zones: ["zone-a"], mostNodes: 1 };
+
+test.each([
+  [{ nodeGroup: "in-a" }, {}, []],
+  [{ zone: "zone-a" }, {}, []],
+  [{ nodeGroup: "in-a" }, { isSelectable: true as const }, [another]],
+])(
+  "a grant of new machines in a zone is not taken if the drained %o leaves no group that may create them there, case %#",
+  async (part, traits, others) => {
     const world = await memoryWorld({ nodes: [] });
     world.machineGroups.set([
-      { ...eksGroup, name: "in-a", zones: ["zone-a"], mostNodes: 2 },
+      { ...eksGroup, name: "in-a", zones: ["zone-a"], mostNodes: 2, ...traits },
       { ...eksGroup, name: "in-b", zones: ["zone-b"], mostNodes: 2 },
+      ...others,
     ]);
     await world.advance(2 * MINUTE);
     const environment = await createEnvironment(world.as("alice"), newEnvironment("one", { gpus: 16 }));

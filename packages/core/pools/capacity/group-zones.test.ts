@@ -129,6 +129,64 @@ test("a job of two machines starts on those of one node group", async () => {
   expect((await getShares(world, "alice"))?.map(({ node }) => node)).toEqual(["made-1", "made-2"]);
 });
 
+const block: MachineGroup = { ...inA, name: "p5-block", mostNodes: 2, isSelectable: true };
+const two = newEnvironment("job", { gpus: 16 });
+const named = { node: null, units: 8, zone: "zone-a", group: "p5-block" };
+
+test("new machines of one job come of one node group if its autoscaler can choose it", async () => {
+  const { isSelectable: _, ...unlabelled } = block;
+  const [world, other] = [await worldWith(inA, block), await worldWith(inA, unlabelled)];
+
+  for (const { as, advance } of [world, other]) {
+    await createEnvironment(as("alice"), two);
+    await advance(MINUTE_MS);
+  }
+
+  expect(await getShares(world, "alice")).toEqual([named, named]);
+  expect((await getShares(other, "alice"))?.map(({ group }) => group)).toEqual([undefined, undefined]);
+});
+
+test("a machine of another node group is left to others while a job waits for its own", async () => {
+  const world = await worldWith(inA, block);
+  await createEnvironment(world.as("alice"), two);
+  await world.advance(MINUTE_MS);
+  joins(world, "made-1", inA);
+  await world.advance(2 * MINUTE_MS);
+  await createEnvironment(world.as("bob"), newEnvironment("job"));
+  await world.advance(MINUTE_MS);
+  const during = await getShares(world, "alice");
+  for (const name of ["made-2", "made-3"]) joins(world, name, block);
+  await world.advance(2 * MINUTE_MS);
+
+  expect(during).toEqual([named, named]);
+  expect((await getShares(world, "bob"))?.map(({ node }) => node)).toEqual(["made-1"]);
+  const { machines } = (await world.read("alice", "job")).run;
+  expect(machines.map(({ name }) => name)).toEqual(["made-2", "made-3"]);
+});
+
+test("a job whose node group made no machine may get those of any group in its next try", async () => {
+  const world = await worldWith(inA, block);
+  await createEnvironment(world.as("alice"), two);
+  while ((await world.read("alice", "job")).placement.withdrawn === null) await world.advance(MINUTE_MS);
+  await world.advance(4 * MINUTE_MS);
+
+  const anywhere = { node: null, units: 8, zone: "zone-a" };
+  expect((await world.read("alice", "job")).phase).toBe("preparing");
+  expect(await getShares(world, "alice")).toEqual([anywhere, anywhere]);
+});
+
+test("a try does not count because another node group has machines", async () => {
+  const world = await worldWith({ ...inA, mostNodes: 2 }, block);
+  await createEnvironment(world.as("alice"), two);
+  await world.advance(9 * MINUTE_MS);
+  for (const name of ["made-1", "made-2"]) joins(world, name, inA);
+  await world.advance(4 * MINUTE_MS);
+
+  const { run, placement } = await world.read("alice", "job");
+  expect(run.machines.map(({ name }) => name)).toEqual(["made-1", "made-2"]);
+  expect([run.n, placement.withdrawals]).toEqual([2, 0]);
+});
+
 test("a machine that comes in another zone than asked leaves the job its place in line", async () => {
   const world = await worldWith(inA, { ...inB, mostNodes: 1 });
   await bindDisk(world, "alice", inA);

@@ -1,6 +1,6 @@
 import { lackKinds, type MachineGroup } from "../../ports/machine-groups.ts";
 import type { Item, Stored } from "../../ports/table.ts";
-import { count, flag, list, literal, number, optional, shape, text } from "../../store/shape.ts";
+import { count, flag, list, literal, mark, number, optional, shape, text } from "../../store/shape.ts";
 import { createParser } from "../../store/unreadable.ts";
 
 /** The provider's last answer. It stays while the provider does not answer. */
@@ -24,6 +24,7 @@ export const parseMachineGroups: (item: Item) => MachineGroupsItem = createParse
       mostNodes: count,
       isActive: flag,
       admitsRuns: flag,
+      isSelectable: mark,
       lacks: optional(literal(...lackKinds)),
       endsAt: optional(number),
     }),

@@ -99,7 +99,8 @@ export function findPoolGroups(
     const members = growing.map((group): GroupGrowth => {
       const mostNodes = growth(group) + present.filter((node) => node.group === group.name).length;
       const nodes = counted.includes(group) ? growth(group) : 0;
-      return { name: group.name, nodes, mostNodes, zones: group.zones };
+      const { name, zones, isSelectable } = group;
+      return { name, nodes, mostNodes, zones, ...(isSelectable && { isSelectable }) };
     });
     const why = healthy.length > 0 ? findZoneLacks(usable, healthy) : { lacks: usable[0]?.lacks };
     return [[pool, { mostNodes, startupMs: STARTUP_MS, zones, members, ...why }]];

@@ -87,10 +87,17 @@ function growthOutside(parts: readonly PoolPart[], growth: Growth): Growth | und
   return outsideOfZones(drainedZones, { ...growth, mostNodes, zones });
 }
 
-/** Reports whether new machines may come outside of the parts, in this zone; null for any. Growth undefined: unknown. */
-export function isMadeOutside(parts: readonly PoolPart[], growth: Growth | undefined, zone: string | null): boolean {
+/**
+ * Reports whether new machines may come outside of the parts, in this zone (null: any) and of this node group
+ * (undefined: any). Growth undefined: unknown.
+ */
+export function isMadeOutside(
+  parts: readonly PoolPart[],
+  growth: Growth | undefined,
+  { zone, group }: { readonly zone: string | null; readonly group: string | undefined },
+): boolean {
   if (parts.length === 0) return true;
-  if (parts.some(isWholeType)) return false;
+  if (parts.some((part) => isWholeType(part) || (group !== undefined && part.nodeGroup === group))) return false;
   if (zone !== null && zonesIn(parts).includes(zone)) return false;
   if (!growth) return true;
   const open = growthOutside(parts, growth);

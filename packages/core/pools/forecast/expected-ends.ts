@@ -1,6 +1,6 @@
 import { type IndexedHeap, indexedHeap } from "../../heap.ts";
 import { isOpen } from "../plan/closings.ts";
-import type { FreeNode, FreeUnits, Need } from "../plan/free-units.ts";
+import { type FreeNode, type FreeUnits, isCheaper, type Need, rankMachines } from "../plan/free-units.ts";
 import { REMOVAL_MS, type Reservation } from "../plan/reservation.ts";
 import { isInZone, zonesToTry } from "../plan/zones.ts";
 
@@ -131,11 +131,9 @@ function firstOpen(
 
 /** Reports which zone comes first. One share frees several if its node can be created in several: then as `take`. */
 function isBefore(ends: ExpectedEnds, a: Start, b: Start): boolean {
-  const made = ({ nodes }: Start) => nodes.filter((node) => ends.nodes[node]?.name === null).length;
-  const groups = ({ nodes }: Start) => new Set(nodes.map((node) => ends.nodes[node]?.group)).size;
-  const mixed = (start: Start) => (groups(start) > 1 ? 1 : 0);
-  const first = a.at - b.at || a.last - b.last || made(a) - made(b) || mixed(a) - mixed(b);
-  return (first || freeAt(ends, a) - freeAt(ends, b)) < 0;
+  const rank = ({ nodes }: Start) => rankMachines(nodes.flatMap((node) => ends.nodes[node] ?? []));
+  const cost = (start: Start) => [start.at, start.last, ...rank(start), freeAt(ends, start)];
+  return isCheaper(cost(a), cost(b));
 }
 
 /** Returns the free units of the nodes at this start. */

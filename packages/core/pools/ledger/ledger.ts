@@ -130,8 +130,8 @@ function getReader(item: LedgerItem, itemKey: string) {
     last = { pool: type, instanceType, machines, units, gpus: gpus > 0 ? machines * units : 0, wantedMs };
     return last;
   };
-  const listShares = ({ items, units, zone }: Entry): readonly Share[] => {
-    const toMake = zone === undefined ? { node: null, units } : { node: null, units, zone };
+  const listShares = ({ items, units, zone, group }: Entry): readonly Share[] => {
+    const toMake = { node: null, units, ...(zone !== undefined && { zone }), ...(group !== undefined && { group }) };
     if (items) return items.map(parseNodeName).map((name) => (name === null ? { ...toMake } : { node: name, units }));
     // A plan must tell the shares of machines still to be created apart (plan.ts, `allNodes`).
     if (node === null) return [toMake];
@@ -158,8 +158,8 @@ export function toEntry({ id, key, uid, run, owner, size, items, shares, at, unr
   const { machines, wantedMs } = size;
   const units = shares[0]?.units ?? size.units;
   const several = machines > 1 ? { items } : {};
-  const zone = shares.find(({ node }) => node === null)?.zone;
-  const where = zone === undefined ? {} : { zone };
+  const { zone, group } = shares.find(({ node }) => node === null) ?? {};
+  const where = { ...(zone !== undefined && { zone }), ...(group !== undefined && { group }) };
   const since = unreadableSince === undefined ? {} : { unreadableSince };
   return { key, uid, run, grant: id, owner, units, machines, ...several, ...where, wantedMs, at, ...since };
 }

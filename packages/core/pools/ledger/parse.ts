@@ -48,6 +48,7 @@ const entry: Table<Entry> = {
   machines: ordinal,
   items: optional(list(text)),
   zone: optional(text),
+  group: optional(text),
   wantedMs: number,
   at: number,
   unreadableSince: optional(number),
@@ -107,7 +108,15 @@ export const parseMakeable: (item: Item) => MakeableLedger = createParser(
         startupMs: number,
         zones: list(text),
         members: optional(
-          list(shape<GroupGrowth>({ name: text, nodes: count, mostNodes: optional(count), zones: list(text) })),
+          list(
+            shape<GroupGrowth>({
+              name: text,
+              nodes: count,
+              mostNodes: optional(count),
+              zones: list(text),
+              isSelectable: mark,
+            }),
+          ),
         ),
         lacks: optional(lack),
         zoneLacks: optional(mapping(lack)),

@@ -52,6 +52,8 @@ export interface Entry {
   readonly items?: readonly string[] | undefined;
   /** The zone in which its machines still to be created must be. Absent: any. */
   readonly zone?: string | undefined;
+  /** The node group that must create them. Absent: any, and in items of earlier versions. */
+  readonly group?: string | undefined;
   readonly wantedMs: number;
   readonly at: number;
   /** Since when its record cannot be read, ms. The entry stays unchanged until it is readable. */
@@ -116,6 +118,8 @@ export interface GroupGrowth {
   /** How many machines of the pool it may have, also if it lacks something. Absent in items of earlier versions. */
   readonly mostNodes?: number | undefined;
   readonly zones: readonly string[];
+  /** As in `MachineGroup`. */
+  readonly isSelectable?: true | undefined;
 }
 
 /** The tries of a pool's group that brought no machine. The next machine there ends the shortage. Times are ms. */

@@ -40,6 +40,7 @@ const node = fc.record({
 });
 const group = fc.record({
   group: nodeGroup,
+  isSelectable: fc.constantFrom(undefined, true as const),
   count: fc.constantFrom(1, 1, 2, 3),
   zones: fc.constantFrom(["a"], ["b"], ["a", "b"], ["b", "c"], []),
   startupMs: fc.constantFrom(undefined, MINUTE_MS, 9 * MINUTE_MS),

@@ -7,6 +7,8 @@ export interface FreeNode extends Zoned {
   readonly name: string | null;
   /** Its node group, by name. Absent if unknown. */
   readonly group?: string | undefined;
+  /** Set if a run may name the group, so that no other creates the machine. */
+  readonly isSelectable?: true | undefined;
   readonly free: number;
   /** Marks of images that it has had. */
   readonly images?: readonly string[] | undefined;
@@ -51,9 +53,8 @@ export interface Placement {
 export interface FreeUnits {
   /**
    * Takes each machine from a different node: the fullest that fits, then a preferred one, then the first, and existing
-   * nodes before nodes still to be created. Several machines are of one zone: those with the fewest nodes still to be
-   * created, then those of one node group, then those with the least left over. Takes nothing and returns undefined if
-   * the need does not fit.
+   * nodes before nodes still to be created. Several machines are of one zone: the best by `rankMachines`, then those with
+   * the least left over. Takes nothing and returns undefined if the need does not fit.
    */
   take(need: Need, allowed?: Allowed, prefers?: Preferred): Placement | undefined;
   /** Returns what `take` would take. */
@@ -86,9 +87,12 @@ interface Groups {
 interface Found {
   readonly nodes: readonly number[];
   readonly zone: string | null;
+  /** The node group that must create the new machines. Absent: any. */
+  readonly group?: string | undefined;
 }
 
 interface State extends Groups {
+  readonly nodes: readonly FreeNode[];
   /** Free units by node. */
   readonly free: number[];
   /** Number of nodes by their free units. */
@@ -117,14 +121,14 @@ export function freeUnits(nodes: readonly FreeNode[]): FreeUnits {
 
 /** Requires groups without nodes. */
 function freeAs(nodes: readonly FreeNode[], free: number[], { groups, groupOf }: Groups): FreeUnits {
-  const state: State = { groups, groupOf, free, counts: [], byPlace: new Map(), total: 0 };
+  const state: State = { nodes, groups, groupOf, free, counts: [], byPlace: new Map(), total: 0 };
   for (let index = 0; index < free.length; index++) enter(state, index, free[index] ?? 0);
   return {
     take(need, allowed, prefers) {
       const found = find(state, need, allowed, prefers);
       if (!found) return undefined;
       for (const index of found.nodes) change(state, index, -need.units);
-      return { nodes: found.nodes, shares: found.nodes.map((index) => toShare(nodes[index], need.units, found.zone)) };
+      return { nodes: found.nodes, shares: found.nodes.map((index) => toShare(nodes[index], need.units, found)) };
     },
     find: (need, allowed) => find(state, need, allowed)?.nodes,
     give: (index, units) => change(state, index, units),
@@ -153,9 +157,10 @@ function change(state: State, index: number, units: number): void {
   enter(state, index, before + units);
 }
 
-function toShare(node: FreeNode | undefined, units: number, zone: string | null): Share {
+function toShare(node: FreeNode | undefined, units: number, { zone, group }: Found): Share {
   const name = node?.name ?? null;
-  return name !== null || zone === null ? { node: name, units } : { node: null, units, zone };
+  if (name !== null) return { node: name, units };
+  return { node: null, units, ...(zone !== null && { zone }), ...(group !== undefined && { group }) };
 }
 
 function find(state: State, need: Need, allowed?: Allowed, prefers?: Preferred): Found | undefined {
@@ -167,14 +172,35 @@ function find(state: State, need: Need, allowed?: Allowed, prefers?: Preferred):
   for (const place of zonesToTry(need, state.groups).flatMap((zone) => listPlaces(state, zone))) {
     const nodes = findIn(state, need, place, allowed, prefers);
     if (!nodes) continue;
-    const groups = nodes.map((node) => state.groups[state.groupOf[node] ?? 0]);
-    const made = groups.filter((group) => group?.isMakeable).length;
-    const isMixed = groups.some((group) => group?.nodeGroup !== groups[0]?.nodeGroup);
+    const machines = nodes.flatMap((node) => state.nodes[node] ?? []);
     const left = nodes.reduce((sum, node) => sum + (state.free[node] ?? 0), 0);
-    const cost = [made, isMixed ? 1 : 0, left];
-    if (!best || isCheaper(cost, best.cost)) best = { nodes, zone: place.zone, cost };
+    const cost = [...rankMachines(machines), left];
+    if (!best || isCheaper(cost, best.cost)) best = { nodes, zone: place.zone, group: findGroup(machines), cost };
   }
   return best;
+}
+
+type Machine = Pick<FreeNode, "name" | "group" | "isSelectable">;
+
+/**
+ * Ranks machines for one job, the best with the lowest numbers: machines that exist, then those of one node group that
+ * the job may name, then others. Of these, the fewest new machines come first, then those of one node group.
+ */
+export function rankMachines(machines: readonly Machine[]): readonly number[] {
+  const made = machines.filter(({ name }) => name === null).length;
+  const wait = findGroup(machines) === undefined ? 2 : 1;
+  return [made === 0 ? 0 : wait, made, isOfOneGroup(machines) ? 0 : 1];
+}
+
+/** Returns the node group of all machines if the job may name it. Existing machines alone need no such name. */
+function findGroup(machines: readonly Machine[]): string | undefined {
+  const made = machines.filter(({ name }) => name === null);
+  const canName = made.length > 0 && made.every(({ isSelectable }) => isSelectable) && isOfOneGroup(machines);
+  return canName ? made[0]?.group : undefined;
+}
+
+function isOfOneGroup(machines: readonly Machine[]): boolean {
+  return machines.every(({ group }) => group === machines[0]?.group);
 }
 
 /** Where to look for the machines of a job: in one zone or in all (null), and in one node group or in all (undefined). */
@@ -193,7 +219,8 @@ function listPlaces({ groups }: State, zone: string | null): readonly Place[] {
   return [...named, { zone }];
 }
 
-function isCheaper(cost: readonly number[], other: readonly number[]): boolean {
+/** Compares the first numbers that differ. */
+export function isCheaper(cost: readonly number[], other: readonly number[]): boolean {
   const first = cost.findIndex((part, index) => part !== other[index]);
   return first >= 0 && (cost[first] ?? 0) < (other[first] ?? 0);
 }

@@ -31,6 +31,19 @@ test("a share for a zone fixes the zone of its machine, so that the rest is not 
   expect(place([anywhere], [share(4, "c")])).toEqual(["c 4"]);
 });
 
+test("a share for a node group counts there, and before those for its zone", () => {
+  const other: NewMachines = { ...a, group: "other" };
+  const ofGroup: Share = { node: null, units: 8, zone: "a", group: "other" };
+
+  expect(place([a, other], [ofGroup])).toEqual(["a 8", "a 0"]);
+  expect(place([other, a], [share(8, "a"), ofGroup])).toEqual(["a 0", "a 0"]);
+  expect(place([other, b], [ofGroup, { ...ofGroup, units: 1 }])).toEqual(["a 0", "b 8", "b 8"]);
+});
+
+test("a share for a node group that is no longer listed counts on the others of its zone", () => {
+  expect(place([a, b], [{ node: null, units: 8, zone: "a", group: "gone" }])).toEqual(["a 0", "b 8", "b 8"]);
+});
+
 test("a share for a zone in which no group creates a machine counts nowhere", () => {
   expect(place([a, b], [share(8, "c")])).toEqual(["a 8", "b 8", "b 8"]);
 });

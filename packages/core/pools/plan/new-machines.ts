@@ -8,6 +8,8 @@ import type { Zoned } from "./zones.ts";
 export interface NewMachines {
   /** The group's name. Absent for a group of NODE_GROUPS. */
   readonly group?: string | undefined;
+  /** Set if a run may name the group, so that no other creates its machines. */
+  readonly isSelectable?: true | undefined;
   readonly count: number;
   /** The zones in which the group creates them. It chooses among several itself. Empty: any zone. */
   readonly zones: readonly string[];
@@ -65,8 +67,8 @@ type Growth = Pick<
 
 /**
  * Returns the machines still to be created less these shares, and the index of the machine on which each share counts. A
- * share for a zone fixes the zone of its machine. Such shares are placed first, on the groups with the fewest zones: the
- * others can be anywhere.
+ * share for a zone fixes the zone of its machine. Shares for a node group are placed first, then those for a zone, on the
+ * groups with the fewest zones: the others can be anywhere.
  */
 export function placeOpenShares(
   input: Growth,
@@ -79,9 +81,9 @@ export function placeOpenShares(
     }),
   );
   const indexes = new Map<Share, number>();
-  const isPinned = ({ share }: OpenShare) => share.zone !== undefined;
-  const ordered = [...open.filter(isPinned), ...open.filter((share) => !isPinned(share))];
-  for (const { share, endsAt } of ordered) {
+  const freedom = ({ share: { zone, group } }: OpenShare) =>
+    (group === undefined ? 2 : 0) + (zone === undefined ? 1 : 0);
+  for (const { share, endsAt } of open.toSorted((a, b) => freedom(a) - freedom(b))) {
     const stays = slots.filter(({ machines }) => endsAt <= (machines.closesAt ?? Infinity));
     const slot = findSlot(stays, share) ?? (stays.length < slots.length ? findSlot(slots, share) : undefined);
     if (!slot) continue;
@@ -92,8 +94,10 @@ export function placeOpenShares(
   return { nodes: slots.map((slot) => toFreeNode(input, slot)), indexes };
 }
 
-function findSlot(slots: readonly Slot[], { units, zone }: Share): Slot | undefined {
-  const fitting = slots.filter((slot) => slot.free >= units);
+/** A share of a group that is not among these counts on any other, for example because NODE_GROUPS has replaced it. */
+function findSlot(slots: readonly Slot[], { units, zone, group }: Share): Slot | undefined {
+  const ofGroup = group === undefined ? [] : slots.filter(({ machines }) => machines.group === group);
+  const fitting = (ofGroup.length > 0 ? ofGroup : slots).filter((slot) => slot.free >= units);
   if (zone === undefined) return fitting[0];
   const inZone = fitting.filter(({ zone: fixed, machines: { zones } }) => {
     return fixed === null ? zones.length === 0 || zones.includes(zone) : fixed === zone;
@@ -113,13 +117,14 @@ function toFreeNode(
 ): FreeNode {
   const lacking = lackingZones && retryAt === undefined ? [...lackingZones.keys()] : [];
   const closed = [...drainedZones, ...lacking];
-  const { group, startupMs, closesAt } = machines;
+  const { group, isSelectable, startupMs, closesAt } = machines;
+  const ofGroup = { name: null, zone, group, startupMs, ...(isSelectable && { isSelectable }) };
   if (zone !== null) {
     const times = [closesAt, zonesCloseAt?.get(zone)].filter((at) => at !== undefined);
     const closes = times.length > 0 ? Math.min(...times) : undefined;
-    return { name: null, zone, group, startupMs, free: closed.includes(zone) ? 0 : free, closesAt: closes };
+    return { ...ofGroup, free: closed.includes(zone) ? 0 : free, closesAt: closes };
   }
-  const node = { name: null, zone, group, startupMs, free, closesAt, zonesCloseAt };
+  const node = { ...ofGroup, free, closesAt, zonesCloseAt };
   if (machines.zones.length === 0) return closed.length > 0 ? { ...node, lacking: closed } : node;
   const zones = machines.zones.filter((name) => !lacking.includes(name));
   return { ...node, zones, free: zones.length === 0 ? 0 : free };

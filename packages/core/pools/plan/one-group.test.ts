@@ -28,6 +28,26 @@ test("machines that exist are used before new ones, although they are of several
   expect(find([node("n1", "g1"), node("n2", "g2"), node(null, "g1"), node(null, "g2")])).toEqual([0, 1]);
 });
 
+const selectable = (group: string) => ({ ...node(null, group), isSelectable: true as const });
+
+test("a job that waits for a machine anyway takes those of one node group that it may name", () => {
+  expect(find([node("n1", "g1"), selectable("g2"), selectable("g2")])).toEqual([1, 2]);
+  expect(find([node("n1", "g1"), node(null, "g2"), node(null, "g2")])).toEqual([0, 1]);
+  expect(find([node("n1", "g1"), node("n2", "g2"), selectable("g2"), selectable("g2")])).toEqual([0, 1]);
+  expect(find([node("n1", "g1"), selectable("g2"), selectable("g2"), selectable("g1")])).toEqual([0, 3]);
+});
+
+test("a share names the node group if all machines of the job are of one that it may name", () => {
+  const take = (nodes: readonly FreeNode[], need = two) => freeUnits(nodes).take(need)?.shares;
+
+  const named = { node: null, units: 8, zone: "a", group: "g1" };
+  expect(take([selectable("g1"), selectable("g1")])).toEqual([named, named]);
+  expect(take([node("n1", "g1"), selectable("g1")])).toEqual([{ node: "n1", units: 8 }, named]);
+  expect(take([node("n1", "g2"), selectable("g1")])?.[1]).toEqual({ node: null, units: 8, zone: "a" });
+  expect(take([selectable("g1"), node(null, "g1")])?.[0]).toEqual({ node: null, units: 8, zone: "a" });
+  expect(take([selectable("g1")], { ...two, machines: 1 })).toEqual([{ node: null, units: 8 }]);
+});
+
 test("a job on one machine takes the fullest of any node group", () => {
   expect(find([node("n1", "g1"), node("n2", "g2", "a", 4)], { machines: 1, units: 4, zone: null })).toEqual([1]);
 });

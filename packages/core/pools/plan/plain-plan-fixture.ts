@@ -65,12 +65,12 @@ export function plainPlan(input: PlanInput): Plan {
       if (nodes[node]?.name === null) unpinnedLeft -= 1;
     }
     addTo(units, owner, need.machines * need.units);
-    const inZone = found.zone === null ? {} : { zone: found.zone };
+    const where = { ...(found.zone !== null && { zone: found.zone }), ...(found.group && { group: found.group }) };
     const [machine = -1] = found.nodes;
     const first = nodes[machine];
     const zones =
       first?.name === null && found.zone === null ? (first.zone === null ? first.zones : [first.zone]) : undefined;
-    const toShare = (name: string | null) => ({ node: name, units: need.units, ...(name === null && inZone) });
+    const toShare = (name: string | null) => ({ node: name, units: need.units, ...(name === null && where) });
     grants.push({
       uid,
       shares: found.nodes.map((node) => toShare(nodes[node]?.name ?? null)),

@@ -37,12 +37,11 @@ export function plainNodes(input: Parameters<typeof allNodes>[0]) {
 
 /**
  * Finds the fullest machines that fit: existing machines first, then in their order. Several are of one zone: the first
- * with the fewest machines still to be created, then of one node group, then with the fewest free units on them.
+ * that is best by `plainRank`, then with the fewest free units on them.
  */
 export function plainFind(nodes: readonly PlainNode[], need: Need, isAllowed: Allowed = () => true) {
   const named = nodes.flatMap(({ zone, zones = [] }) => (zone === null ? zones : [zone]));
   const zones = need.machines === 1 || need.zone !== null || named.length === 0 ? [need.zone] : [...new Set(named)];
-  const countGroups = (all: readonly number[]) => new Set(all.map((node) => nodes[node]?.group)).size;
   const found = zones.flatMap((zone) => {
     const groups = new Set(nodes.filter((node) => isInZone(node, zone)).map(({ group }) => group));
     const ofOne = need.machines === 1 ? [] : [...groups].filter((group) => group !== undefined);
@@ -51,12 +50,24 @@ export function plainFind(nodes: readonly PlainNode[], need: Need, isAllowed: Al
       const isIn = (node: number) => among.includes(nodes[node]?.group);
       const machines = findInZone(nodes, { ...need, zone }, (node) => isIn(node) && isAllowed(node, zone));
       if (!machines) return [];
-      const made = machines.filter((node) => nodes[node]?.name === null).length;
-      return [{ zone, nodes: machines, made, mixed: countGroups(machines) > 1 ? 1 : 0 }];
+      return [{ zone, nodes: machines, ...plainRank(machines.flatMap((node) => nodes[node] ?? [])) }];
     });
   });
   const freeOn = (all: readonly number[]) => all.reduce((sum, node) => sum + (nodes[node]?.free ?? 0), 0);
-  return found.toSorted((a, b) => a.made - b.made || a.mixed - b.mixed || freeOn(a.nodes) - freeOn(b.nodes))[0];
+  return found.toSorted(
+    (a, b) => a.wait - b.wait || a.made - b.made || a.mixed - b.mixed || freeOn(a.nodes) - freeOn(b.nodes),
+  )[0];
+}
+
+/** The best machines have the lowest numbers. `group` must create the new ones. */
+function plainRank(machines: readonly PlainNode[]) {
+  const created = machines.filter(({ name }) => name === null);
+  const groups = new Set(machines.map(({ group }) => group));
+  const named =
+    machines.length > 1 && groups.size === 1 && created.length > 0 && created.every(({ isSelectable }) => isSelectable);
+  const group = named ? created[0]?.group : undefined;
+  const wait = group === undefined ? 2 : 1;
+  return { group, wait: created.length === 0 ? 0 : wait, made: created.length, mixed: groups.size > 1 ? 1 : 0 };
 }
 
 function findInZone(nodes: readonly PlainNode[], { zone, units, machines }: Need, isAllowed: Allowed) {

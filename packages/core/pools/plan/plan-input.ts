@@ -126,8 +126,11 @@ function occupiedOn({ held, granted }: Ledger, usable: readonly NodeLedger[]): O
     const ownNodes = new Set(occupied.shares.map(({ node }) => node));
     const shares = occupied.shares.map((share) => {
       const { node, units } = share;
-      const isPossible = ({ name, zone }: NodeLedger) =>
-        !ownNodes.has(name) && (free.get(name) ?? 0) >= units && isInZone({ zone }, share.zone ?? null);
+      const isPossible = ({ name, zone, group }: NodeLedger) =>
+        !ownNodes.has(name) &&
+        (free.get(name) ?? 0) >= units &&
+        isInZone({ zone }, share.zone ?? null) &&
+        (share.group === undefined || group === share.group);
       const there = node === null ? newest.find(isPossible)?.name : undefined;
       if (!there) return share;
       ownNodes.add(there);

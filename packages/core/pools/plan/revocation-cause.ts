@@ -83,12 +83,14 @@ async function haveCome(
   const awaited = shares.filter(({ node }) => node === null);
   const own = new Set(shares.map(({ node }) => node));
   const wanted = zone ?? awaited[0]?.zone ?? null;
+  const group = awaited[0]?.group;
   const avoids = run.grant?.avoids ?? [];
   const withRoom = (ledger ? usableNodes(ledger, now) : []).filter(
     (node) =>
       !own.has(node.name) &&
       !isInParts(avoids, node) &&
       isInZone(node, wanted) &&
+      (group === undefined || node.group === group) &&
       awaited.every(({ units }) => othersOn(node, uid) + units <= node.units),
   );
   return withRoom.length >= awaited.length;

@@ -99,22 +99,29 @@ function listGrowing(growth: Growth, ledger: Pick<Ledger, "nodes" | "makeable">,
     .map((member): NewMachines => {
       const count = Math.min(rest, left(member));
       rest -= count;
-      return { group: member.name, count, zones: member.zones, ...getStartup(ledger, member) };
+      return { group: member.name, count, zones: member.zones, ...getTraits(ledger, member) };
     });
   const lacking = members
     .filter(({ nodes }) => nodes === 0)
     .flatMap((member): NewMachines[] => {
       const zones = member.zones.filter((zone) => Object.hasOwn(zoneLacks, zone));
-      return zones.length > 0
-        ? [{ group: member.name, count: left(member), zones, ...getStartup(ledger, member) }]
-        : [];
+      return zones.length > 0 ? [{ group: member.name, count: left(member), zones, ...getTraits(ledger, member) }] : [];
     });
   return { healthy: withMachines(healthy), lacking: withMachines(lacking) };
 }
 
-function getStartup({ makeable }: Pick<Ledger, "makeable">, { name }: GroupGrowth): Pick<NewMachines, "startupMs"> {
-  const startupMs = getLearnedStartupMs(makeable.groupStartupSeconds?.[name]);
-  return startupMs === undefined ? {} : { startupMs };
+/**
+ * Returns the group's learned start-up time, and whether runs may name it. They may not while a machine that should have
+ * come in one of its zones has not: then any group may create it, also if the autoscaler does not know the group's label.
+ */
+function getTraits(
+  { makeable }: Pick<Ledger, "makeable">,
+  { name, zones, isSelectable }: GroupGrowth,
+): Pick<NewMachines, "startupMs" | "isSelectable"> {
+  const { groupStartupSeconds, shortage, zoneShortages = {} } = makeable;
+  const startupMs = getLearnedStartupMs(groupStartupSeconds?.[name]);
+  const isShort = shortage !== undefined || zones.some((zone) => Object.hasOwn(zoneShortages, zone));
+  return { ...(startupMs !== undefined && { startupMs }), ...(isSelectable && !isShort && { isSelectable }) };
 }
 
 function withMachines(groups: readonly NewMachines[]): readonly NewMachines[] {

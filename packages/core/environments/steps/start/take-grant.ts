@@ -51,12 +51,12 @@ export async function findGrant(
   const nodes = pinned.length === granted.length ? pinned : [];
   const makeable = granted.find((item) => item?.kind === "makeable");
   const growth = makeable && getGrowth(ctx, makeable);
-  const awaited = grant.shares.find((share) => share.node === null)?.zone;
+  const { zone: awaited, group } = grant.shares.find((share) => share.node === null) ?? {};
   const endOf = (startsAt: number) => times.endsAt ?? startsAt + size.wantedMs;
   // As in the plan: new machines close earlier by their start-up time, and machines that exist do not.
   const closed = partsClosedTo(pool ?? {}, endOf(now + (growth?.startupMs ?? 0)));
   const closedNow = partsClosedTo(pool ?? {}, endOf(now));
-  const isOpen = !makeable || isMadeOutside(closed, growth, awaited ?? ownZone);
+  const isOpen = !makeable || isMadeOutside(closed, growth, { zone: awaited ?? ownZone, group });
   if (!isOpen || pinned.some((node) => isInParts(closedNow, node))) return "closed";
   if (pinned.some((node) => currentInterruption(node, now))) return "closed";
   const zone = pinned[0]?.zone ?? awaited ?? null;
