@@ -1,3 +1,5 @@
+import { groupLabel } from "#kubernetes/nodes/node-type.ts";
+import { SELECTABLE_TAG } from "../../packages/aws/eks/selectable-tag.ts";
 import { MACHINE_TAG } from "./cluster-roles.ts";
 import { countEfaInterfaces, EFA_RESOURCE } from "./efa.ts";
 import { makeEfaArgs } from "./efa-template.ts";
@@ -62,10 +64,12 @@ function makeZone(group: NodeGroup, zone: string, launchTemplate: Template, part
     launchTemplate,
     scalingConfig: { minSize: min, maxSize: max, desiredSize: min },
     // The autoscaler waits for the GPUs of machines with this label (Cluster Autoscaler, "Special note on GPU instances").
+    // The template tags give the autoscaler the group's label.
+    tags: { [SELECTABLE_TAG]: "true" },
     ...(gpus > 0 && { labels: { "k8s.amazonaws.com/accelerator": pool }, taints: [GPU_TAINT] }),
   });
   const autoscalingGroupName = made.resources.apply(([first]) => first?.autoscalingGroups?.[0]?.name ?? "");
-  for (const [key, value] of Object.entries(templateTags(group))) {
+  for (const [key, value] of Object.entries(templateTags(group, `${name}-${zone}`))) {
     const tag = { key: `${TEMPLATE}/${key}`, value, propagateAtLaunch: false };
     const short = key.split("/").pop();
     new aws.autoscaling.Tag(`Cluster-${name}-${zone}-${short}`, { autoscalingGroupName, tag }, parts.keep);
@@ -81,11 +85,12 @@ const SHARE_FOR_PODS = 0.8;
 
 /**
  * Returns what the autoscaler cannot know of a group without machines (Cluster Autoscaler on AWS, "Auto-Discovery Setup").
- * Environments request part of a machine's disk, its GPUs, and its EFA interfaces.
+ * Environments request part of a machine's disk, its GPUs, and its EFA interfaces, and may name the group.
  */
-function templateTags({ type, diskGb, efa }: NodeGroup): Record<string, string> {
+function templateTags({ type, diskGb, efa }: NodeGroup, groupName: string): Record<string, string> {
   const { gpus } = getType(type);
   return {
+    [`label/${groupLabel}`]: groupName,
     "resources/ephemeral-storage": `${Math.floor(diskGb * SHARE_FOR_PODS)}Gi`,
     ...(gpus > 0 && { "resources/nvidia.com/gpu": String(gpus) }),
     ...(efa && { [`resources/${EFA_RESOURCE}`]: String(countEfaInterfaces(type)) }),

@@ -66,6 +66,7 @@ export const machineChecks = {
           ...differentInOrder(`${name}: machines at first`, desiredSize, minSize),
           // Else a job without GPUs, or DNS, takes a GPU machine.
           ...differentFields(name, inputs, { taints: label && taint }),
+          ...differentFields(name, inputs, { tags: isSystem(inputs) ? undefined : { "berth:selectable": "true" } }),
           ...differentFields(name, inputs, {
             clusterName: cluster,
             version: "1.35",
@@ -120,11 +121,14 @@ export const machineChecks = {
       ofType(resources, "aws:autoscaling/tag:Tag").map(({ inputs: { autoscalingGroupName, tag } }) =>
         [
           autoscalingGroupName,
-          tag.key.replace("k8s.io/cluster-autoscaler/node-template/resources/", ""),
+          tag.key.replace(/^k8s\.io\/cluster-autoscaler\/node-template\/(resources\/)?/, ""),
           tag.value,
         ].join(),
       ),
       [
+        ...Object.keys(groups)
+          .filter((name) => name !== "system")
+          .map((name) => `eks-${name},label/eks.amazonaws.com/nodegroup,${name}`),
         ...[...efaGroups, "a100-us-east-1a"].map((name) => `eks-${name},nvidia.com/gpu,8`),
         ...["a", "b"].map((letter) => `eks-a10g-us-east-1${letter},nvidia.com/gpu,4`),
         ...efaGroups.map((name) => `eks-${name},vpc.amazonaws.com/efa,32`),
@@ -179,6 +183,7 @@ export const machineChecks = {
   },
 } as const satisfies Record<string, Check>;
 
+const isSystem = ({ nodeGroupName }: Resource["inputs"]) => nodeGroupName === "system";
 const role = (name: string) => `arn:aws:iam::${ACCOUNT}:role/${name}`;
 const account = (name: string) => `arn:aws:eks:${REGION}:${ACCOUNT}:cluster/${cluster} kube-system ${name}`;
 

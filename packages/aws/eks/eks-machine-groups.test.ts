@@ -117,6 +117,17 @@ test("reads zones from subnets, and leaves out a subnet that is gone", async () 
   expect(await list()).toMatchObject([{ name: "p5", zones: ["us-east-1a", "us-east-1b"], mostNodes: 4 }]);
 });
 
+test("a run may name a group whose tag says that the autoscaler knows its label", async () => {
+  const selectable = async (tags: Readonly<Record<string, string>> | undefined) => {
+    add({ tags });
+    return (await list())?.[0]?.isSelectable;
+  };
+
+  expect(await selectable({ "berth:selectable": "true" })).toBe(true);
+  expect(await selectable({ "berth:selectable": "false" })).toBeUndefined();
+  expect(await selectable(undefined)).toBeUndefined();
+});
+
 test("a label that NODE_TYPES gives to a type of MACHINE_TYPES counts before AWS's type", async () => {
   const nodeTypes = [
     { label: "box", value: null, instanceType: "p4d.24xlarge" },

@@ -15,6 +15,7 @@ import {
   type NodeTypeRule,
   type Toleration,
 } from "./node-groups.ts";
+import { SELECTABLE_TAG } from "./selectable-tag.ts";
 
 export interface EksMachineGroupsOptions {
   readonly eks: EKSClient;
@@ -79,7 +80,7 @@ function toMachineGroup(
   { instanceType, endsAt }: CapacityBlock = {},
   { nodeTypes = [], tolerations = [], nodeSelector = {} }: EksMachineGroupsOptions,
 ): MachineGroup {
-  const { nodegroupName = "", subnets = [], scalingConfig, taints = [], health } = group;
+  const { nodegroupName = "", subnets = [], scalingConfig, taints = [], health, tags = {} } = group;
   const lacks = (health?.issues ?? []).map(findLack).find((lack) => lack !== undefined);
   return {
     name: nodegroupName,
@@ -91,6 +92,7 @@ function toMachineGroup(
     mostNodes: scalingConfig?.maxSize ?? 0,
     isActive: createsMachines(group),
     admitsRuns: taints.every((taint) => isTolerated(taint, tolerations)) && hasLabels(group, nodeSelector),
+    ...(tags[SELECTABLE_TAG] === "true" && { isSelectable: true }),
     ...(lacks && { lacks }),
     ...(endsAt !== undefined && { endsAt }),
   };
