@@ -34,7 +34,13 @@ const clients = new Set<Client>();
 const echo: Reach["start"] = async () => {
   const through = new PassThrough();
   const ended = once(through, "end").then((): ProgramEnd => ({ exitCode: 0 }));
-  return { input: through, output: through, ended, resize: () => undefined, hangUp: () => through.destroy() };
+  return {
+    input: through,
+    output: through,
+    ended,
+    resize: () => undefined,
+    hangUp: async () => void through.destroy(),
+  };
 };
 const directory: SshDirectory = {
   find: async () => [{ name: "run", keys: [key.public] }],

@@ -49,10 +49,10 @@ it("the worker sees sessions of another process's gateway as use, until the last
   const before = await count();
   const open = [await reach.start(nameOfRun(run), wait), await reach.start(nameOfRun(run), wait)];
   const during = await fixture.eventually(count, (counted) => counted !== 0);
-  open[0]?.hangUp();
+  void open[0]?.hangUp();
   await open[0]?.ended.catch(() => undefined);
   const afterOne = await count();
-  open[1]?.hangUp();
+  void open[1]?.hangUp();
   const after = await fixture.eventually(count, (counted) => counted === 0);
 
   expect([before, during, afterOne, after]).toEqual([0, 1, 1, 0]);

@@ -101,7 +101,7 @@ export function reachConformance(open: () => Promise<ReachUnderTest>): void {
       const program = await start({ command }, { terminal });
       await isThere(locked);
 
-      program.hangUp();
+      void program.hangUp();
 
       const free = await runs(`flock ${lock} true && echo > ${ended}`);
       expect([free.code, (await isThere(stayed)).code]).toEqual([0, 0]);
@@ -147,7 +147,7 @@ export function reachConformance(open: () => Promise<ReachUnderTest>): void {
 
       // A server may end without its last answer once its input has ended, as OpenSSH's does.
       const answer = await take(program.output, 9);
-      program.hangUp();
+      void program.hangUp();
 
       expect([answer[4], answer.readUInt32BE(5)]).toEqual([SSH_FXP_VERSION, 3]);
     });
@@ -269,7 +269,7 @@ async function said(program: Program, input: string) {
   program.input.end(input);
   const { output, errors } = program;
   const [out, err, end] = await Promise.all([text(output), errors ? text(errors) : "", program.ended]);
-  program.hangUp();
+  void program.hangUp();
   return { out, err, code: getCode(end) };
 }
 

@@ -59,7 +59,7 @@ export async function openEnteredPod(): Promise<EnteredPod> {
     const counting = { program: { command: "ls -d /proc/[0-9]* | wc -l" }, env: {}, terminal: undefined };
     const { output, hangUp } = await reach.start(nameOfRun(id), counting);
     const count = await text(output);
-    hangUp();
+    void hangUp();
     return Number(count);
   };
   return {

@@ -43,7 +43,7 @@ async function startProgram(runs: RunEntry, getRun: () => PodRun, wanted: Wanted
     closeOutput: () => closeOutput(session),
     hangUp: () => {
       sessions.delete(session);
-      void session.close();
+      return session.close();
     },
   };
 }

@@ -49,8 +49,8 @@ export interface Program {
   readonly signal?: ((signal: NodeJS.Signals) => void) | undefined;
   /** Makes the next write of the program fail, as on a closed pipe. */
   readonly closeOutput?: (() => void) | undefined;
-  /** Ends the program as a closed terminal does. Call it once the client has left, even after the end. */
-  hangUp(): void;
+  /** Ends the program as a closed terminal does. Call it once the client has left, even after the end. Never rejects. */
+  hangUp(): Promise<void>;
 }
 
 /** `signal` is the name of the signal that killed the program, such as `SIGTERM`. */

@@ -26,15 +26,20 @@ describe("an SSH server", () => {
   /** The number of checks of open connections, and the most requests in one check. */
   let passes: number;
   let mostAsked: number;
-  let hangUps: number;
+  let starts: number;
+  /** Programs that were hung up. Those of the test before may still be, and are not in the list. */
+  let hungUp: WantedProgram[];
   let started: { readonly end: (end: ProgramEnd) => void; readonly wanted: WantedProgram }[];
   let beforeStart: Promise<unknown>;
+  let afterHangUp: Promise<unknown>;
   const clients = new Set<Client>();
   beforeEach(async () => {
     home = mkdtempSync("/var/tmp/berth-ssh-");
     key = newSshKey();
-    [dialled, started, beforeStart] = [[], [], Promise.resolve()];
-    [passes, mostAsked, hangUps] = [0, 0, 0];
+    [dialled, started, beforeStart, afterHangUp] = [[], [], Promise.resolve(), Promise.resolve()];
+    [passes, mostAsked, starts] = [0, 0, 0];
+    const ownHungUp: WantedProgram[] = [];
+    hungUp = ownHungUp;
     let input = 0;
     const directory: SshDirectory = {
       find: async (login) => [{ name: login, keys: [key.public] }],
@@ -56,11 +61,13 @@ describe("an SSH server", () => {
     };
     const reach: Reach = {
       start: async (_run, wanted) => {
+        starts += 1;
         await beforeStart;
         const { promise: ended, resolve: end } = Promise.withResolvers<ProgramEnd>();
         started.push({ end, wanted });
-        const hangUp = () => {
-          hangUps += 1;
+        const hangUp = async () => {
+          ownHungUp.push(wanted);
+          await afterHangUp;
         };
         return { input: deaf(), output: new PassThrough(), ended, resize: () => undefined, hangUp };
       },
@@ -226,9 +233,59 @@ describe("an SSH server", () => {
     resolve();
 
     await eventually(
-      () => hangUps,
+      () => hungUp.length,
       (count) => count === 1,
     );
+  });
+
+  it("counts a closed session while its program starts or is hung up", async () => {
+    const [starting, hangingUp] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    [beforeStart, afterHangUp] = [starting.promise, hangingUp.promise];
+    const client = await connect();
+    const open = async () => {
+      const channel = await exec(client, "true");
+      const closed = once(channel.resume(), "close");
+      channel.close();
+      await closed;
+    };
+
+    const atStart = await Promise.allSettled(times(30, open));
+    const begun = starts;
+    starting.resolve();
+    await eventually(
+      async () => hungUp.length,
+      (count) => count === 10,
+    );
+    const atHangUp = await Promise.allSettled([open()]);
+    hangingUp.resolve();
+    await eventually(
+      () =>
+        open().then(
+          () => true,
+          () => false,
+        ),
+      (isOpen) => isOpen,
+    );
+
+    expect([begun, atStart.filter(({ status }) => status === "rejected").length]).toEqual([10, 20]);
+    expect(atHangUp).toMatchObject([{ status: "rejected" }]);
+  });
+
+  it("counts the starting programs of a connection that has ended", async () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    beforeStart = promise;
+    const several = await Promise.all(times(13, () => connect()));
+    await outcomes(several.flatMap((client) => times(10, () => exec(client, "true"))));
+    for (const client of several) client.destroy();
+
+    const before = await outcomes([exec(await connect(), "true")]);
+    resolve();
+    const later = await eventually(
+      async () => outcomes([exec(await connect(), "true")]),
+      (entry) => entry.opened === 1,
+    );
+
+    expect([starts - later.opened, before.opened]).toEqual([128, 0]);
   });
 
   const silent = async (localAddress = "127.0.0.1"): Promise<Socket> => {

@@ -55,7 +55,13 @@ beforeEach(async () => {
   const echo: Reach["start"] = async () => {
     const through = new PassThrough();
     const ended = once(through, "end").then((): ProgramEnd => ({ exitCode: 0 }));
-    return { input: through, output: through, ended, resize: () => undefined, hangUp: () => through.destroy() };
+    return {
+      input: through,
+      output: through,
+      ended,
+      resize: () => undefined,
+      hangUp: async () => void through.destroy(),
+    };
   };
   const reach = { start: echo } as Partial<Reach> as Reach;
   server = await startHomeSsh({ home, directory, reach, port: 0, log, loginWithinMs: 2 * PATIENCE_MS });

@@ -32,7 +32,7 @@ export function startProcess(inside: Inside, words: readonly string[], mark: Mar
     resize: () => undefined,
     signal: (name) => signalProgram(child, inside, name),
     closeOutput: () => child.stdout.destroy(),
-    hangUp: () => {
+    hangUp: async () => {
       unmark();
       signalChildGroup(child, "SIGHUP");
       // As with sshd, a program that ignores SIGHUP gets closed pipes; otherwise its writes would block forever.

@@ -37,7 +37,7 @@ describe.each(["bubblewrap", "none"] as const)("the reach into a sandbox, isolat
       echoPort: Number(await firstLine(server)),
       closedPort: 9,
       close: async () => {
-        server.hangUp();
+        await server.hangUp();
         await server.ended;
         await fixture.close();
       },

@@ -45,7 +45,7 @@ export async function startTerminal(
     ended: closed.then(() => ({ exitCode })),
     resize: (columns, lines) =>
       void (holder.connected && holder.send({ columns, lines } satisfies TerminalSize, ignore)),
-    hangUp: () => {
+    hangUp: async () => {
       unmark();
       // A named terminal in a sandbox is one process group.
       if (leader) signalGroup(leader, "SIGTERM");

@@ -24,25 +24,42 @@ export function serveChannels(
   const relays = clientRelays(connection, reach, run);
   const channels = new Set<ServerChannel>();
   const taken = new Set<() => void>();
+  const sessions = new Set<Promise<void>>();
   let isGone = false;
+  const { promise: gone, resolve: leave } = Promise.withResolvers<void>();
   connection.once("close", () => {
     isGone = true;
+    leave();
     relays.close();
     for (const channel of channels) letGo(channel);
     for (const giveBack of taken) giveBack();
-    bounds.close();
+    void Promise.all(sessions).then(bounds.close);
   });
   const keep = (channel: ServerChannel): ServerChannel => {
     channels.add(channel);
     return channel.once("close", () => channels.delete(channel));
   };
-  const take = (places: SessionSlots, reject: () => void) => takePlace(connection, places, taken, reject);
   connection.on("session", (accept, reject) => {
-    const giveBack = take(bounds.sessions, reject);
-    if (giveBack) serveSession(accept(), reach, run, { login, relays, from, notices, keep, giveBack });
+    const giveBack = takePlace(connection, bounds.sessions, reject);
+    if (!giveBack) return;
+    const over = serveSession(accept(), reach, run, { login, relays, from, notices, keep, gone }).finally(() => {
+      sessions.delete(over);
+      giveBack();
+    });
+    sessions.add(over);
   });
+  const takeForward = (reject: () => void) => {
+    const giveBackPlace = takePlace(connection, bounds.forwards, reject);
+    if (!giveBackPlace) return undefined;
+    const giveBack = () => {
+      taken.delete(giveBack);
+      giveBackPlace();
+    };
+    taken.add(giveBack);
+    return giveBack;
+  };
   connection.on("tcpip", (accept, reject, info) => {
-    const giveBack = take(bounds.forwards, reject);
+    const giveBack = takeForward(reject);
     if (!giveBack) return;
     void dialPort(reach, run, info).then((socket) => {
       if (!socket) {
@@ -55,7 +72,7 @@ export function serveChannels(
     });
   });
   connection.on("openssh.streamlocal", (accept, reject, { socketPath }) => {
-    const giveBack = take(bounds.forwards, reject);
+    const giveBack = takeForward(reject);
     if (!giveBack) return;
     const over = (reason: string) => {
       giveBack();
@@ -67,20 +84,9 @@ export function serveChannels(
 }
 
 /** Returns undefined and tells the client why if no place is left. */
-function takePlace(
-  connection: Connection,
-  places: SessionSlots,
-  taken: Set<() => void>,
-  reject: () => void,
-): (() => void) | undefined {
+function takePlace(connection: Connection, places: SessionSlots, reject: () => void): (() => void) | undefined {
   try {
-    const giveBackPlace = places.take();
-    const giveBack = () => {
-      taken.delete(giveBack);
-      giveBackPlace();
-    };
-    taken.add(giveBack);
-    return giveBack;
+    return places.take();
   } catch (error) {
     refuseChannel(connection, reject, error instanceof Error ? error.message : "");
     return undefined;

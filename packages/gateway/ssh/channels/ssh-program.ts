@@ -8,14 +8,13 @@ interface Joining {
   readonly sayGoodbye: (isCut: boolean) => Promise<void>;
 }
 
-/** Connects a program with the channel of its client. The channel ends with the program, and hangs it up. */
+/** Connects a program with the channel of its client. The channel ends with the program. */
 export function joinProgram(channel: ServerChannel, program: Program, joining: Joining): void {
   const { input, output, errors } = program;
   channel.on("error", () => undefined);
   output.pipe(channel, { end: false });
   errors?.pipe(channel.stderr, { end: false });
   channel.pipe(input, { end: !joining.hasTerminal });
-  channel.once("close", () => program.hangUp());
   // The client reads no more.
   if (!joining.hasTerminal) channel.once("eow", () => program.closeOutput?.());
   void endWith(channel, program, joining);

@@ -25,19 +25,24 @@ interface SessionPlace {
   readonly from: ClientAddress;
   readonly notices: SshNotices;
   readonly keep: (channel: ServerChannel) => void;
-  /** Call once the whole session has ended. */
-  readonly giveBack: () => void;
+  /** Resolves at the end of the connection, where ssh2 does not close a session without a program. */
+  readonly gone: Promise<void>;
 }
 
 const MOST_VARIABLES = 32;
 const MOST_VALUE_CHARACTERS = 256;
 
-/** Serves a shell, a command or SFTP inside the run. Accepts only locale variables, as OpenSSH does in Debian. */
-export function serveSession(session: Session, reach: Reach, run: string, place: SessionPlace): void {
-  const { relays, keep, giveBack } = place;
+/**
+ * Serves a shell, a command or SFTP inside the run. Accepts only locale variables, as OpenSSH does in Debian. Resolves
+ * once the session has closed and no start or hang-up of its program goes on.
+ */
+export async function serveSession(session: Session, reach: Reach, run: string, place: SessionPlace): Promise<void> {
+  const { relays, keep, gone } = place;
   const wishes: Wishes = { terminal: undefined, started: undefined, env: {}, agent: undefined };
   let begun: ServerChannel | undefined;
-  session.once("close", () => (begun ? letGo(begun) : giveBack()));
+  let serving: Promise<void> | undefined;
+  const { promise: closed, resolve: close } = Promise.withResolvers<void>();
+  session.once("close", () => (begun ? letGo(begun) : close()));
   // ssh2 accepts one program per session and passes undefined for further requests.
   const begin = (channel: ServerChannel | undefined, program: WantedProgram["program"]) => {
     if (!channel) return;
@@ -46,15 +51,8 @@ export function serveSession(session: Session, reach: Reach, run: string, place:
     // ssh2 ends this stream when the client closes the channel. Without a listener a later write would crash the
     // stack.
     channel.stderr.on("error", () => undefined);
-    let isClosed = false;
-    channel.once("close", () => {
-      isClosed = true;
-      giveBack();
-    });
-    void startProgram(channel, program, { reach, run, wishes, place })
-      // Repeat the close event for listeners that were attached after it.
-      .then(() => isClosed && channel.emit("close"))
-      .catch((error: unknown) => refuse(channel, error));
+    serving = serveProgram(channel, program, { reach, run, wishes, place });
+    void serving.then(close);
   };
   takeWishes(session, wishes, relays);
   session.on("shell", (accept) => begin(accept(), "shell"));
@@ -63,6 +61,35 @@ export function serveSession(session: Session, reach: Reach, run: string, place:
     if (name === "sftp") begin(accept(), "sftp");
     else reject?.();
   });
+  await Promise.race([closed, gone]);
+  await serving;
+}
+
+/** Resolves once the channel has closed and its program is hung up. */
+async function serveProgram(
+  channel: ServerChannel,
+  program: WantedProgram["program"],
+  startPlace: StartPlace,
+): Promise<void> {
+  let isClosed = false;
+  const closed = new Promise<void>((resolve) => {
+    channel.once("close", () => {
+      isClosed = true;
+      resolve();
+    });
+  });
+  const { wishes, place } = startPlace;
+  await Promise.race([Promise.all([place.relays.answered(), wishes.agent]), closed]);
+  if (isClosed) return;
+  try {
+    await startProgram(channel, program, startPlace);
+  } catch (error) {
+    refuse(channel, error);
+  }
+  // Repeat the close event for listeners that were attached after it.
+  if (isClosed) channel.emit("close");
+  await closed;
+  await wishes.started?.hangUp();
 }
 
 /** Records what the client sets before and after a program starts, and passes changes and signals to that program. */
@@ -108,10 +135,9 @@ interface StartPlace {
 async function startProgram(
   channel: ServerChannel,
   program: WantedProgram["program"],
-  { reach, run, wishes, place: { login, relays, from, notices } }: StartPlace,
+  { reach, run, wishes, place: { login, from, notices } }: StartPlace,
 ): Promise<void> {
   if (typeof program === "object") checkCommand(program.command);
-  await relays.answered();
   const agent = await wishes.agent;
   const env = { ...wishes.env, ...connectionVariables(from), ...(agent !== undefined && { SSH_AUTH_SOCK: agent }) };
   const { terminal } = wishes;
