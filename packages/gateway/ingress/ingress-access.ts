@@ -137,10 +137,22 @@ function basicPassword(authorization: string | undefined): string | undefined {
   return text.includes(":") ? text.slice(text.indexOf(":") + 1) : undefined;
 }
 
-/** A browser sends a stored password for requests from any site, and names the site in Origin. */
+/**
+ * A browser sends a stored password for requests from any site. It names the site in Origin, which scripts and images
+ * lack, and how far it is away in Sec-Fetch-Site. A link of another site may open a page, outside of frames.
+ */
 function isOtherSite({ headers }: IncomingMessage, { host }: IngressHost): boolean {
-  const { origin, authorization = "" } = headers;
-  if (origin === undefined || !/^basic /i.test(authorization)) return false;
+  const {
+    origin,
+    authorization = "",
+    "sec-fetch-site": site,
+    "sec-fetch-mode": mode,
+    "sec-fetch-dest": dest,
+  } = headers;
+  if (!/^basic /i.test(authorization)) return false;
+  const isFromElsewhere = site === "cross-site" || site === "same-site";
+  if (isFromElsewhere && !(mode === "navigate" && dest === "document")) return true;
+  if (origin === undefined) return false;
   return ![`http://${host}`, `https://${host}`].includes(origin.toLowerCase());
 }
 

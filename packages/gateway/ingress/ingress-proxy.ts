@@ -32,11 +32,11 @@ interface Passed {
 }
 
 export function passOn(passed: Passed): void {
-  const { incoming, outgoing, times } = passed;
+  const { incoming, outgoing } = passed;
   const kept = isRepeatable(incoming) ? passed.kept : undefined;
   const upstream = ask({ ...passed, kept });
   if (!upstream) return;
-  upstream.once("response", (answer) => giveBack(answer, outgoing, times));
+  upstream.once("response", (answer) => giveBack(answer, passed));
   // The client did not ask for an upgrade.
   upstream.once("upgrade", (_, socket) => {
     socket.destroy();
@@ -97,10 +97,10 @@ function canRepeat({ kept, outgoing }: Passed, upstream: ClientRequest): boolean
   return !outgoing.destroyed && kept?.connections.isUnanswered(upstream) === true;
 }
 
-function giveBack(answer: IncomingMessage, outgoing: ServerResponse, { idleMs }: ProxyTimes): void {
-  answer.setTimeout(idleMs, () => answer.destroy(new Error(LATE)));
+function giveBack(answer: IncomingMessage, { outgoing, host, times }: Passed): void {
+  answer.setTimeout(times.idleMs, () => answer.destroy(new Error(LATE)));
   try {
-    outgoing.writeHead(answer.statusCode ?? 502, answerHeaders(answer));
+    outgoing.writeHead(answer.statusCode ?? 502, answerHeaders(answer, host));
     outgoing.flushHeaders();
   } catch {
     answer.destroy();
@@ -127,13 +127,13 @@ export function passUpgrade(passed: PassedUpgrade): void {
   const { outgoing, socket, head, times } = passed;
   const upstream = ask(passed, { connection: "Upgrade", upgrade: "websocket" });
   if (!upstream) return;
-  upstream.once("response", (answer) => giveBack(answer, outgoing, times));
+  upstream.once("response", (answer) => giveBack(answer, passed));
   upstream.once("upgrade", (answer, inner, innerHead) => {
     inner.on("error", () => inner.destroy());
     outgoing.statusCode = 101;
     outgoing.detachSocket(socket as Parameters<typeof outgoing.detachSocket>[0]);
     socket.once("close", () => outgoing.emit("close"));
-    socket.write(switching(answer));
+    socket.write(switching(answer, passed.host));
     if (innerHead.length > 0) socket.write(innerHead);
     if (head.length > 0) inner.write(head);
     inner.setTimeout(times.idleMs, () => inner.destroy());
@@ -143,8 +143,8 @@ export function passUpgrade(passed: PassedUpgrade): void {
   upstream.end();
 }
 
-function switching(answer: IncomingMessage): Buffer {
-  const headers = { connection: "Upgrade", upgrade: "websocket", ...answerHeaders(answer) };
+function switching(answer: IncomingMessage, host: string): Buffer {
+  const headers = { connection: "Upgrade", upgrade: "websocket", ...answerHeaders(answer, host) };
   const lines = Object.entries(headers).flatMap(([name, values]) =>
     [values].flat().map((value) => `${name}: ${value}`),
   );
@@ -198,8 +198,22 @@ function requestHeaders(incoming: IncomingMessage, { host, scheme }: { host: str
   } satisfies SentHeaders;
 }
 
-function answerHeaders(answer: IncomingMessage): SentHeaders {
-  return passedOn(answer, () => false);
+function answerHeaders(answer: IncomingMessage, host: string): SentHeaders {
+  const { "set-cookie": cookies, ...headers } = passedOn(answer, () => false);
+  return { ...headers, ...(cookies !== undefined && { "set-cookie": [cookies].flat().map(cookieFor(host)) }) };
+}
+
+/** Drops the Domain of a cookie if it is more than this host, because pages of other users are beside it. */
+function cookieFor(host: string): (cookie: string) => string {
+  const [own] = host.split(":");
+  return (cookie) => {
+    const [pair = "", ...attributes] = cookie.split(";");
+    const kept = attributes.filter((attribute) => {
+      const [, domain] = /^\s*domain\s*=\s*\.?(.*?)\s*$/i.exec(attribute) ?? [];
+      return domain === undefined || domain.toLowerCase() === own;
+    });
+    return [pair, ...kept].join(";");
+  };
 }
 
 function passedOn({ headersDistinct, headers }: IncomingMessage, isLeftOut: (name: string) => boolean): SentHeaders {

@@ -132,6 +132,30 @@ describe("a page", () => {
   });
 });
 
+describe("a browser that stores the key", () => {
+  const ask = (site: string, mode: string, dest: string, authorization = basic(fixture.key)) =>
+    get({ authorization, "sec-fetch-site": site, "sec-fetch-mode": mode, "sec-fetch-dest": dest });
+
+  it("loads no part of a page into a page of another site, and may follow a link from there", async () => {
+    const refused = await Promise.all([
+      ask("cross-site", "no-cors", "script"),
+      ask("same-site", "no-cors", "image"),
+      ask("cross-site", "navigate", "iframe"),
+      ask("same-site", "websocket", "empty"),
+    ]);
+    const taken = await Promise.all([
+      ask("cross-site", "navigate", "document"),
+      ask("none", "navigate", "document"),
+      ask("same-origin", "no-cors", "script"),
+      ask("same-origin", "navigate", "iframe"),
+      ask("cross-site", "cors", "empty", bearer.authorization),
+    ]);
+
+    expect(refused.map(({ status }) => status)).toEqual(refused.map(() => 403));
+    expect(taken.map(({ status }) => status)).toEqual(taken.map(() => 200));
+  });
+});
+
 describe("open connections of a page", () => {
   /** Opens an answer that goes on. Resolves with its status. */
   const hold = async (at: string, localAddress: string, headers = "") => {
@@ -382,6 +406,21 @@ describe("an answer of a page", () => {
     expect([status, body]).toEqual([302, "moved"]);
     expect(headers).toMatchObject({ location: "/x", "set-cookie": ["a=1", "b=2"] });
     expect(headers["keep-alive"]).toBeUndefined();
+  });
+
+  it("sets no cookie for the pages of others", async () => {
+    const cookies = [
+      "a=1; Path=/; Domain=preview.localhost; Secure",
+      "b=2; domain = .Preview.LOCALHOST",
+      "c=3;DOMAIN=localhost",
+      `d=4; Domain=${LABEL}.preview.localhost`,
+      "e=Domain=preview.localhost; HttpOnly",
+    ];
+    fixture.serve((_, outgoing) => outgoing.writeHead(200, { "Set-Cookie": cookies }).end());
+
+    const { headers } = await get();
+
+    expect(headers["set-cookie"]).toEqual(["a=1; Path=/; Secure", "b=2", "c=3", cookies[3], cookies[4]]);
   });
 
   it("is streamed, headers before the first byte, and ends when either side disconnects", async () => {
