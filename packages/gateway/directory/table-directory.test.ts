@@ -42,6 +42,18 @@ describe("reads of the table", () => {
     expect(calls).toEqual(["table.query"]);
   });
 
+  it("are none for names that no environment can have", async () => {
+    const { directory, calls } = await openTableDirectory();
+    const names = ["", "a b", "user@example.com", "x#y", "ü", "root\n", "x".repeat(256), "x".repeat(3_000)];
+
+    const found = await Promise.all(
+      names.map(async (name) => [await directory.find(name), await directory.findEnded(name)]),
+    );
+
+    expect(found).toEqual(names.map(() => [[], undefined]));
+    expect(calls).toEqual([]);
+  });
+
   it("are repeated after a failure", async () => {
     const { world, begin } = await openTableDirectory();
     await begin({ login: "one", keys: [key] });

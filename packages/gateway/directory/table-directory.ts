@@ -25,17 +25,18 @@ const FRESH_MS = 500;
  */
 export function tableDirectory(ctx: Context<"table">): SshDirectory {
   const cache = sharedReads(ctx.clock, (login) => readLogin(ctx, login));
+  const read = async (login: string) => (isLogin(login) ? cache.read(login, FRESH_MS) : []);
   const findRun = (login: string, run: string, maxAgeMs: number) => findEntered(cache, login, run, maxAgeMs);
   return {
     find: async (login) => {
-      const all = await cache.read(login, FRESH_MS);
+      const all = await read(login);
       return all.filter(isLiving).map(({ entry }) => ({ name: nameOfRun(entry), keys: entry.keys }));
     },
     admits: async ({ run, login }, key) => {
       const entered = await findRun(login, run, CHECKED_MS);
       return entered !== undefined && isLiving(entered) && entered.entry.keys.includes(key);
     },
-    findEnded: async (login) => findEnded(await cache.read(login, FRESH_MS), ctx.clock.now()),
+    findEnded: async (login) => findEnded(await read(login), ctx.clock.now()),
     findNotice: async ({ run, login }, { isReadAnew } = { isReadAnew: false }) => {
       const entered = await findRun(login, run, isReadAnew ? FRESH_MS : CHECKED_MS);
       return entered && currentNotice(entered.environment);
@@ -45,6 +46,11 @@ export function tableDirectory(ctx: Context<"table">): SshDirectory {
       return entered !== undefined && hasNoDisk(entered.environment);
     },
   };
+}
+
+/** Reports whether an environment may have this login: all are made of host labels and ids. */
+function isLogin(login: string): boolean {
+  return /^[\w.-]{1,255}$/.test(login);
 }
 
 async function findEntered(cache: SharedReads<readonly Admitting[]>, login: string, run: string, maxAgeMs: number) {
