@@ -72,7 +72,15 @@ function ask(passed: Passed, more: SentHeaders = {}): ClientRequest | undefined 
       // The request would wait for the end of a stream that has ended already.
       if (stream.destroyed) fail(new Error("The connection was closed"));
     });
-    for (const event of ["response", "upgrade", "close"]) upstream.once(event, () => clearTimeout(late));
+    const refresh = () => late.refresh();
+    // The page may answer once it has the whole body, which may take longer than an answer.
+    if (!passed.kept) incoming.on("data", refresh);
+    for (const event of ["response", "upgrade", "close"]) {
+      upstream.once(event, () => {
+        incoming.off("data", refresh);
+        clearTimeout(late);
+      });
+    }
     // Ignore later request errors: the answer may be complete although the server did not read the whole request.
     for (const event of ["response", "upgrade"]) {
       upstream.once(event, () => upstream.off("error", fail).on("error", () => undefined));

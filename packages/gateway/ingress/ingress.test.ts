@@ -1,6 +1,8 @@
 import { once } from "node:events";
 import { type IncomingMessage, request, type ServerResponse } from "node:http";
 import { connect, type Socket } from "node:net";
+import { Readable } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
 import { reservation } from "#core/environments/record/policy.ts";
@@ -288,6 +290,49 @@ describe("a page that is not running", () => {
     fixture.serve(() => undefined);
 
     expect((await get()).status).toBe(504);
+  });
+});
+
+describe("a page that answers after a slow upload", () => {
+  const upload = (slow: AsyncIterable<string>) => {
+    const options = { host: "127.0.0.1", port: fixture.port, method: "PUT", headers: { host: HOST, ...bearer } };
+    const input = request(options).on("error", () => undefined);
+    Readable.from(slow).pipe(input);
+    return once(input, "response") as Promise<[IncomingMessage]>;
+  };
+
+  it("gets all of it", async () => {
+    await beginAnew({ answerMs: 1_000 });
+    fixture.serve(async (incoming, outgoing) => {
+      const parts = await incoming.setEncoding("utf8").toArray();
+      outgoing.end(parts.join(""));
+    });
+    // Twice as long as a page may take to answer.
+    async function* slow() {
+      for (let n = 0; n < 40; n += 1) {
+        yield String(n % 10);
+        await sleep(50);
+      }
+    }
+
+    const [answer] = await upload(slow());
+
+    expect([answer.statusCode, (await answer.setEncoding("utf8").toArray()).join("")]).toEqual([
+      ...[200, "0123456789".repeat(4)],
+    ]);
+  });
+
+  it("is answered 504 if the upload stops", async () => {
+    await beginAnew({ answerMs: 400 });
+    fixture.serve((incoming) => void incoming.resume());
+    async function* stalled() {
+      yield "begun";
+      await new Promise(() => undefined);
+    }
+
+    const [answer] = await upload(stalled());
+
+    expect(answer.statusCode).toBe(504);
   });
 });
 
