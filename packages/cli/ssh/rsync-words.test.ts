@@ -32,7 +32,7 @@ test.each([["-e"], ["-ave"], ["-essh"], ["--rsh"], ["--rsh=ssh"]])(
 );
 
 test("the shell of rsync keeps spaces and quotes of a path", () => {
-  const target = { user: "u", host: "h", port: "22", options: ["-i", `/it's "my" key`], hostKey: null };
+  const target = { user: "u", host: "h", port: "22", options: ["-i", `/it's "my" key`], hostKeys: [] };
 
   expect(remoteShell(target)).toBe(`ssh -i '/it''s "my" key' -p 22`);
 });

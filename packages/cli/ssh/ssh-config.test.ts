@@ -70,11 +70,12 @@ test("ssh reaches jobs by their names, as an editor does, until they end", async
 
 const hosts = () => readFileSync(join(cli.state, "berth/ssh_config"), "utf8").match(/^Host \S+/gm) ?? [];
 
-test("the entries of any number of jobs cost one list of the jobs", async () => {
+test("the entries of any number of jobs cost one list of the jobs and one look at the gateway's host keys", async () => {
   const counted = await openCounted();
   for (const name of ["one", "two", "three"]) await counted.run("up", "-t", "cpu", name);
 
-  expect(await counted.requestsOf("ssh-config", "on")).toEqual(["GET /v1/jobs"]);
+  const requests = await counted.requestsOf("ssh-config", "on");
+  expect(requests.toSorted()).toEqual(["GET /.well-known/berth", "GET /v1/jobs"]);
   expect(hosts()).toEqual(["Host berth-three", "Host berth-two", "Host berth-one"]);
 
   await counted.run("end", "--all", "--yes");

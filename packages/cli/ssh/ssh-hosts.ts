@@ -12,7 +12,7 @@ import { say } from "../terminal/terminal.ts";
 import { printable } from "../terminal/text.ts";
 import { ownSshKey } from "./ssh-key.ts";
 import { activeTarget } from "./ssh-session.ts";
-import { reachableTarget, type SshTarget } from "./ssh-target.ts";
+import { reachableTarget, readGateway, type SshTarget } from "./ssh-target.ts";
 
 /** The entry of a job: what ssh reads, and the deployment that the job belongs to. */
 interface HostEntry {
@@ -66,12 +66,15 @@ export function hostAmong(jobs: readonly JobSummary[], job: JobSummary): string 
 /** Writes one entry for each active job of this deployment. Entries of jobs that are not active go. */
 export function writeHosts(berth: Berth, signal: AbortSignal, without: readonly string[] = []): Promise<JobSummary[]> {
   return withLock("ssh-config", async () => {
-    const listed = await collect(berth.jobs.list({ status: ["active"], signal }));
+    const [listed, gateway] = await Promise.all([
+      collect(berth.jobs.list({ status: ["active"], signal })),
+      readGateway(berth, signal),
+    ]);
     const jobs = listed.filter(({ job_id }) => !without.includes(job_id));
     const entries: Record<string, HostEntry> = {};
     for (const job of jobs) {
       try {
-        const target = await activeTarget(berth, job, signal);
+        const target = await activeTarget(berth, job, signal, { gateway });
         entries[job.job_id] = { url: berth.url, text: hostText(job, target) };
       } catch (error) {
         if (signal.aborted) throw error;

@@ -5,6 +5,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import ssh2 from "ssh2";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import type { Discovery } from "../../sdk/berth.ts";
 import type { Job } from "../../sdk/jobs.ts";
 import { openServer } from "../../sdk/server-fixture.ts";
 import { type CliFixture, openCliFixture } from "../cli-fixture.ts";
@@ -20,12 +21,13 @@ beforeAll(async () => {
 });
 afterAll(() => cli.close());
 
-/** A deployment that shows the running job with some changed fields. */
-async function showing(fields: Partial<Job>) {
+/** A deployment that shows the running job with some changed fields. Without `ssh` it has no `/.well-known/berth`. */
+async function showing(fields: Partial<Job>, ssh?: Discovery["ssh"]) {
   const answer = { ...job, message: "(message ID: 1)", actions: [{ id: 1, status: "done" }], ...fields };
-  const server = await openServer(({ path }) => ({
-    body: path.includes("?") ? { jobs: [job], total: 1, limit: 1, offset: 0 } : answer,
-  }));
+  const server = await openServer(({ path }) => {
+    if (path === "/.well-known/berth") return ssh ? { body: { ssh } } : { status: 404 };
+    return { body: path.includes("?") ? { jobs: [job], total: 1, limit: 1, offset: 0 } : answer };
+  });
   return { close: server.close, env: { BERTH_URL: server.url, BERTH_API_KEY: "k".repeat(20) } };
 }
 
@@ -66,6 +68,26 @@ test("a host key that differs from the one in the API is refused with a message"
     expect(stderr).toMatch(/\nerror: The SSH server at \S+ port \d+ shows another host key .*\nhint: /);
   }
   close();
+});
+
+test("a job is entered with either host key while one is exchanged", async () => {
+  const shown = job.ssh_host_key ?? "";
+  const other = shown.replace(/.{4}$/, "AAAA");
+  const [, port = "", host = ""] = /-p (\d+) \S+@(\S+)/.exec(job.ssh_command ?? "") ?? [];
+  const enter = async (named: string, gateway: Discovery["ssh"]) => {
+    const { env, close } = await showing({ ssh_host_key: named }, gateway);
+    const { code, stdout } = await cli.runWith({ env }, "ssh", "pinned", "--", "echo inside");
+    close();
+    return [code, stdout];
+  };
+  const gateway = { host, port: Number(port), host_keys: [other, shown] };
+
+  expect(await enter(other, gateway)).toEqual([0, "inside\n"]);
+  expect(await enter(shown, { ...gateway, host_keys: [shown, other] })).toEqual([0, "inside\n"]);
+  // A key of another server, or of another port, is none of the job.
+  expect(await enter(other, { ...gateway, host: "ssh.example" })).toEqual([255, ""]);
+  expect(await enter(other, { ...gateway, port: 22 })).toEqual([255, ""]);
+  expect(await enter(other, { ...gateway, host_keys: [other] })).toEqual([255, ""]);
 });
 
 test.each(["ssh-ed25519 AAAA\nother ssh-ed25519 AAAA", "* ssh-ed25519 AAAA", "ssh-ed25519", ""])(

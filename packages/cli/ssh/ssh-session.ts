@@ -10,7 +10,7 @@ import { forgetJob, isLetIn, rememberKey } from "../state/job-entries.ts";
 import { say } from "../terminal/terminal.ts";
 import { printable } from "../terminal/text.ts";
 import { ownSshKey } from "./ssh-key.ts";
-import { reachableTarget, type SshTarget, type SshTargetOptions } from "./ssh-target.ts";
+import { reachableTarget, readGateway, type SshTarget, type SshTargetOptions } from "./ssh-target.ts";
 
 /** Returns where a job's SSH is. Waits for the job, and lets the CLI's own key in. */
 export async function sshTarget(
@@ -19,7 +19,8 @@ export async function sshTarget(
   signal: AbortSignal,
   options: SshTargetOptions = {},
 ): Promise<SshTarget> {
-  return activeTarget(berth, await activeJob(berth, id, signal), signal, options);
+  const [job, gateway] = await Promise.all([activeJob(berth, id, signal), readGateway(berth, signal)]);
+  return activeTarget(berth, job, signal, { ...options, gateway });
 }
 
 /** Returns the SSH address of a job that was just active. Sends no request if the CLI's key is already allowed. */
@@ -84,12 +85,12 @@ export async function runOnJob(
 }
 
 /** Checks the host key once more, because ssh ends with the same code for each of its failures. */
-function refuseOtherHostKey({ host, port, hostKey }: SshTarget): void {
-  if (hostKey === null) return;
-  const [type = ""] = hostKey.split(" ");
+function refuseOtherHostKey({ host, port, hostKeys }: SshTarget): void {
+  if (hostKeys.length === 0) return;
+  const types = hostKeys.map((hostKey) => ` ${hostKey.split(" ")[0]} `);
   const { stdout } = spawnSync("ssh-keyscan", ["-T", "5", "-p", port, "--", host], { encoding: "utf8" });
-  const shown = (stdout ?? "").split("\n").filter((line) => line.includes(` ${type} `));
-  if (shown.length === 0 || shown.some((line) => line.endsWith(` ${hostKey}`))) return;
+  const shown = (stdout ?? "").split("\n").filter((line) => types.some((type) => line.includes(type)));
+  if (shown.length === 0 || shown.some((line) => hostKeys.some((hostKey) => line.endsWith(` ${hostKey}`)))) return;
   throw new CliError(
     `The SSH server at ${host} port ${port} shows another host key than the API names, so it got no session`,
     exitCodes.ownFailure,

@@ -1,9 +1,10 @@
 import { existsSync } from "node:fs";
 import { dirname } from "node:path";
+import type { Berth } from "../../sdk/berth.ts";
 import type { JobSummary } from "../../sdk/jobs.ts";
 import { CliError, doctorHint, exitCodes } from "../failure.ts";
 import { calledJob, jobWord } from "../jobs/job-words.ts";
-import { pinHostKey } from "../state/job-entries.ts";
+import { pinHostKeys } from "../state/job-entries.ts";
 import { makePrivateDirectory, statePath } from "../state/state.ts";
 import { printable } from "../terminal/text.ts";
 
@@ -13,21 +14,51 @@ export interface SshTarget {
   readonly port: string;
   /** Options of ssh, scp and sftp: own key, pinned host key, no file of the user. */
   readonly options: readonly string[];
-  /** The host key that the API names: type and base64. */
-  readonly hostKey: string | null;
+  /** The host keys that the API names: type and base64. The present one comes first. */
+  readonly hostKeys: readonly string[];
+}
+
+/** The SSH server of a deployment, with both host keys while one is exchanged. */
+export interface SshGateway {
+  readonly host: string;
+  readonly port: number;
+  readonly host_keys: readonly string[];
 }
 
 export interface SshTargetOptions {
   /** Trust the first host key that the job shows, if the API names none. */
   readonly acceptNewHostKey?: boolean;
+  /** Further host keys of the job, if its host is this one. */
+  readonly gateway?: SshGateway | undefined;
+}
+
+const readWithinMs = 5_000;
+
+/** Reads the deployment's SSH server. Returns undefined if the deployment names none, or is too old to say. */
+export async function readGateway(berth: Berth, signal: AbortSignal): Promise<SshGateway | undefined> {
+  const within = AbortSignal.any([signal, AbortSignal.timeout(readWithinMs)]);
+  const found = await berth.discover({ signal: within }).catch(() => undefined);
+  return Array.isArray(found?.ssh?.host_keys) ? found.ssh : undefined;
 }
 
 /** Returns how OpenSSH reaches a job that has an `ssh_command` and lets the key in. */
 export function reachableTarget(job: JobSummary, keyPath: string, options: SshTargetOptions = {}): SshTarget {
   const { user, host, port } = readCommand(job.ssh_command ?? "");
   const address = `[${host}]:${port}`;
-  const words = sshOptions(address, keyPath, hostKeyOptions(job, address, options));
-  return { user, host, port, options: words, hostKey: job.ssh_host_key };
+  const hostKeys = listHostKeys(job, { host, port }, options);
+  const words = sshOptions(address, keyPath, hostKeyOptions(job, address, hostKeys, options));
+  return { user, host, port, options: words, hostKeys };
+}
+
+/** The gateway may still show its earlier key after the API names the new one, until its own rollout. */
+function listHostKeys(
+  { ssh_host_key }: JobSummary,
+  { host, port }: Pick<SshTarget, "host" | "port">,
+  { gateway }: SshTargetOptions,
+): readonly string[] {
+  if (ssh_host_key === null) return [];
+  const isGateway = gateway?.host === host && String(gateway.port) === port;
+  return isGateway ? [...new Set([ssh_host_key, ...gateway.host_keys])] : [ssh_host_key];
 }
 
 /** The command comes from the server, so nothing of it reaches a shell or is taken as an option. */
@@ -58,10 +89,15 @@ function sshOptions(address: string, keyPath: string, hostKey: Readonly<Record<s
 }
 
 /** Without a host key from the API, only an earlier trusted key is accepted, unless the user trusts the first. */
-function hostKeyOptions(job: JobSummary, address: string, { acceptNewHostKey = false }: SshTargetOptions) {
+function hostKeyOptions(
+  job: JobSummary,
+  address: string,
+  hostKeys: readonly string[],
+  { acceptNewHostKey = false }: SshTargetOptions,
+) {
   const path = statePath("known_hosts", job.job_id);
-  if (job.ssh_host_key !== null) {
-    return { UserKnownHostsFile: quoted(pinHostKey(job, address, job.ssh_host_key)), StrictHostKeyChecking: "yes" };
+  if (hostKeys.length > 0) {
+    return { UserKnownHostsFile: quoted(pinHostKeys(job, address, hostKeys)), StrictHostKeyChecking: "yes" };
   }
   if (!existsSync(path) && !acceptNewHostKey) {
     throw new CliError(

@@ -23,12 +23,13 @@ export function isLetIn({ job_id }: JobEntry, publicKey: string): boolean {
   return readState(statePath("let-in", job_id)) === publicKey;
 }
 
-/** Stores the host key that the API names. Returns the path of the known_hosts file of the job. */
-export function pinHostKey({ job_id }: JobEntry, address: string, hostKey: string): string {
-  if (!/^[\w@.-]+ [A-Za-z0-9+/]+=*$/.test(hostKey)) {
-    throw new CliError(`The server sent an invalid host key: ${printable(hostKey)}`, exitCodes.failed, doctorHint);
+/** Stores the host keys that the API names. Returns the path of the known_hosts file of the job. */
+export function pinHostKeys({ job_id }: JobEntry, address: string, hostKeys: readonly string[]): string {
+  const wrong = hostKeys.find((hostKey) => !/^[\w@.-]+ [A-Za-z0-9+/]+=*$/.test(hostKey));
+  if (wrong !== undefined) {
+    throw new CliError(`The server sent an invalid host key: ${printable(wrong)}`, exitCodes.failed, doctorHint);
   }
-  return write("known_hosts", job_id, `${address} ${hostKey}\n`);
+  return write("known_hosts", job_id, hostKeys.map((hostKey) => `${address} ${hostKey}\n`).join(""));
 }
 
 /** Removes the stored files of a job that has ended. */
