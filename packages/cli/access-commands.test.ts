@@ -132,9 +132,13 @@ test.each([null, "https://evil.example/", "//evil.example/", "http://127.0.0.1:1
 );
 
 /** Runs `berth jupyter open` against a server that gives the job this address. */
-async function openAt(jupyter_url: string, env: Readonly<Record<string, string>>) {
+async function openAt(
+  jupyter_url: string | null,
+  env: Readonly<Record<string, string>>,
+  changes: { readonly jupyter_enabled?: boolean; readonly warning?: string } = {},
+) {
   const id = JSON.parse((await cli.run("show", "lab", "--json")).stdout).job_id as string;
-  const job = { ...(await cli.berth.jobs.get(id)), jupyter_url };
+  const job = { ...(await cli.berth.jobs.get(id)), jupyter_url, ...changes };
   const server = await openServer(({ path }) => ({
     body: path.includes("?") ? { jobs: [job], total: 1, limit: 1, offset: 0 } : job,
   }));
@@ -168,6 +172,14 @@ test.each(["file:///etc/passwd", "javascript:alert(1)", "http://a b/", "--help",
     expect(opened()).toBeUndefined();
   },
 );
+
+test("a Jupyter without an address outside is not called off, and its port can be forwarded", async () => {
+  const { code, stdout, stderr } = await openAt(null, {}, { jupyter_enabled: true, warning: "No address" });
+
+  expect([code, stdout]).toEqual([1, ""]);
+  expect(stderr).toMatch(/^error: Jupyter of lab \(\w+\) has no address: No address$/m);
+  expect(stderr).toContain("hint: Forward its port with: berth forward lab 8888\n");
+});
 
 test("share admits the keys of a GitHub user, and refuses unknown users", async () => {
   const shared = await cli.run("share", "lab", "octocat");

@@ -918,7 +918,7 @@ export interface components {
             ssh_command: string | null;
             /** @description Whether Jupyter answers; in a submit, whether to start it. `actions` shows later requests. */
             jupyter_enabled: boolean;
-            /** @description The address of Jupyter; null until it answers. */
+            /** @description The address of Jupyter; null until it answers, and where `warning` says that no address leads to it. */
             jupyter_url: string | null;
             /** @description The token that opens Jupyter; null until it answers. */
             jupyter_token: string | null;
@@ -1137,7 +1137,7 @@ export interface components {
             ssh_command: string | null;
             /** @description Whether Jupyter answers; in a submit, whether to start it. `actions` shows later requests. */
             jupyter_enabled: boolean;
-            /** @description The address of Jupyter; null until it answers. */
+            /** @description The address of Jupyter; null until it answers, and where `warning` says that no address leads to it. */
             jupyter_url: string | null;
             /** @description The token that opens Jupyter; null until it answers. */
             jupyter_token: string | null;

@@ -29,27 +29,51 @@ it.each([
   expect(shut).toMatchObject({ status: "active", ssh_command: null });
 });
 
-it("a job with a key or Jupyter on a deployment without a way in warns of that, and no other job does", async () => {
-  const nodes = newNodes({ h100: 3 });
-  const world = await httpWorld({ nodes, settings: { userAccess: "none" }, access: { sshPort: null } });
+const noWayIn = "SSH, Jupyter and pages of this job cannot be reached: this deployment has no way in (ACCESS=none)";
+const onlySsh =
+  "Jupyter of this job has no address outside, because this deployment lets in SSH alone (ACCESS=nodeport). " +
+  "Forward its port by SSH, usually 8888, and open it with jupyter_token";
+
+it.each([
+  ["none", null, noWayIn, noWayIn],
+  ["nodeport", 2222, null, onlySsh],
+] as const)(
+  "with ACCESS=%s a job shows no address that users cannot reach, and warns of each way that is shut",
+  async (userAccess, sshPort, keyedWarning, jupyterWarning) => {
+    const nodes = newNodes({ h100: 3 });
+    const world = await httpWorld({ nodes, settings: { userAccess }, access: { sshPort } });
+    const key = await world.login();
+    const show = async (more: object) => {
+      const body = { image: "busybox", instance_type: "p5.48xlarge", ...more };
+      const answer = await world.request("POST", "/v1/jobs/submit", { key, body });
+      const { job_id } = (await answer.json()) as { readonly job_id: string };
+      await world.deliver();
+      return (await world.request("GET", `/v1/jobs/${job_id}`, { key })).json();
+    };
+
+    const [keyed, withJupyter, keyless] = [
+      await show({ ssh_public_keys: [own] }),
+      await show({ jupyter_enabled: true }),
+      await show({}),
+    ];
+
+    const command = sshPort === null ? null : expect.stringMatching(/^ssh -p \d+ /);
+    expect(keyed).toMatchObject({ status: "active", ssh_command: command, warning: keyedWarning });
+    expect(withJupyter).toMatchObject({ status: "active", jupyter_enabled: true, warning: jupyterWarning });
+    expect(withJupyter).toMatchObject({ jupyter_url: null, jupyter_port: null, jupyter_token: expect.any(String) });
+    expect(keyless).toMatchObject({ status: "active", warning: null });
+  },
+);
+
+it("a job of the embedded stack, which sets no ACCESS, shows the address of its Jupyter without a warning", async () => {
+  const world = await httpWorld({ nodes: newNodes({ h100: 1 }) });
   const key = await world.login();
-  const show = async (more: object) => {
-    const body = { image: "busybox", instance_type: "p5.48xlarge", ...more };
-    const answer = await world.request("POST", "/v1/jobs/submit", { key, body });
-    const { job_id } = (await answer.json()) as { readonly job_id: string };
-    await world.deliver();
-    const shown = await (await world.request("GET", `/v1/jobs/${job_id}`, { key })).json();
-    return shown as { readonly status: string; readonly ssh_command: unknown; readonly warning: unknown };
-  };
+  const body = { image: "busybox", instance_type: "p5.48xlarge", jupyter_enabled: true };
+  const answer = await world.request("POST", "/v1/jobs/submit", { key, body });
+  const { job_id } = (await answer.json()) as { readonly job_id: string };
+  await world.deliver();
 
-  const [keyed, withJupyter, keyless] = [
-    await show({ ssh_public_keys: [own] }),
-    await show({ jupyter_enabled: true }),
-    await show({}),
-  ];
+  const shown = await (await world.request("GET", `/v1/jobs/${job_id}`, { key })).json();
 
-  const words = "SSH, Jupyter and pages of this job cannot be reached: this deployment has no way in (ACCESS=none)";
-  expect(keyed).toMatchObject({ status: "active", ssh_command: null, warning: words });
-  expect(withJupyter).toMatchObject({ status: "active", warning: words });
-  expect(keyless).toMatchObject({ status: "active", warning: null });
+  expect(shown).toMatchObject({ jupyter_url: expect.stringMatching(/^http:\/\/\S+\?token=/), warning: null });
 });

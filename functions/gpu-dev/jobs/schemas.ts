@@ -44,7 +44,10 @@ export const JobSummary = z
     jupyter_enabled: z
       .boolean()
       .describe("Whether Jupyter answers; in a submit, whether to start it. `actions` shows later requests."),
-    jupyter_url: z.string().nullable().describe("The address of Jupyter; null until it answers."),
+    jupyter_url: z
+      .string()
+      .nullable()
+      .describe("The address of Jupyter; null until it answers, and where `warning` says that no address leads to it."),
     jupyter_token: z.string().nullable().describe("The token that opens Jupyter; null until it answers."),
     github_user: z.string().nullable().describe("The GitHub user whose SSH keys open the job once it is active."),
     status_reason: z.string().nullable().describe("Why the job waits or how it ended, in words."),

@@ -176,7 +176,7 @@ function toPortMapping(status: PortStatus, { jupyter, settings }: Ways): z.infer
   if (kind === "ssh" && sshGateway) return [{ port, endpoint: `${sshGateway.host}:${sshGateway.port}`, type: "tcp" }];
   if (address === null) return [];
   if (isShut(status, settings)) {
-    return kind === "jupyter" && jupyter ? [{ port, endpoint: jupyter.origin, type: "http" }] : [];
+    return kind === "jupyter" && jupyter?.origin ? [{ port, endpoint: jupyter.origin, type: "http" }] : [];
   }
   const isPage = kind === "http" || kind === "jupyter";
   return [{ port, endpoint: isPage ? formatUrl(address) : address, type: isPage ? "http" : "tcp" }];

@@ -68,7 +68,7 @@ export function toJobSummary(
     secondary_users: secondaryGuests(access),
     ssh_host_key: (settings.sshGateway && address ? settings.sshHostKeys[0] : address?.hostKey) ?? null,
     launched_at: firstActiveAt === null ? null : wholeSeconds(firstActiveAt),
-    jupyter_port: jupyter ? getPort(jupyter.origin) : null,
+    jupyter_port: jupyter?.origin ? getPort(jupyter.origin) : null,
     jupyter_error: status === "active" ? (access.jupyterFault ?? null) : null,
     current_detailed_status: reason,
     warning: status === "active" ? joinWarnings(environment, { now, outage, settings }) : null,

@@ -71,13 +71,17 @@ function findJupyterWarnings(environment: Environment): string[] {
   return jupyterFault === undefined || isSaid ? [] : [`Jupyter could not be started: ${jupyterFault}`];
 }
 
-/** Warns that a job with keys, users or Jupyter cannot be entered. */
-function findEntryWarnings({ access }: Environment, { settings }: Surroundings): string[] {
-  const isWanted = access.keyed || access.guests.length > 0 || access.jupyter !== null;
-  return isWanted && settings.userAccess === "none" ? [NO_ENTRY] : [];
+/** Warns that a job with keys, users or Jupyter cannot be entered, or only by SSH. */
+function findEntryWarnings({ access: { keyed, guests, jupyter } }: Environment, { settings }: Surroundings): string[] {
+  if (settings.userAccess === "none") return keyed || guests.length > 0 || jupyter ? [NO_ENTRY] : [];
+  return settings.userAccess === "nodeport" && jupyter ? [ONLY_SSH] : [];
 }
 
 const NO_ENTRY = "SSH, Jupyter and pages of this job cannot be reached: this deployment has no way in (ACCESS=none)";
+
+const ONLY_SSH =
+  "Jupyter of this job has no address outside, because this deployment lets in SSH alone (ACCESS=nodeport). " +
+  "Forward its port by SSH, usually 8888, and open it with jupyter_token";
 
 /** Warns that the state of the job is unknown. The job probably runs on. */
 function findOutageWarnings(_: Environment, { outage }: Surroundings): string[] {

@@ -61,6 +61,14 @@ async function change(word: string | undefined, action: "enable_jupyter" | "disa
 type Job = Awaited<ReturnType<Berth["jobs"]["get"]>>;
 
 function printUrl(job: Job, json: boolean): void {
+  if (job.jupyter_enabled && job.jupyter_url === null && job.warning) {
+    const hint = `Forward its port with: berth forward ${jobWord(job)} 8888`;
+    throw new CliError(
+      `Jupyter of ${calledJob(job)} has no address: ${printable(job.warning)}`,
+      exitCodes.failed,
+      hint,
+    );
+  }
   if (job.jupyter_url === null) {
     const reason = job.jupyter_error ?? "it is off";
     const hint = `Turn it on with: berth jupyter on ${jobWord(job)}`;

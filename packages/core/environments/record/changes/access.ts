@@ -99,14 +99,16 @@ export async function wantJupyter(ctx: Context<"sealer">, environment: Environme
 
 /** Address and token of Jupyter. The token is null if its seal does not open, as `LOST_TOKEN` says. */
 export interface OpenJupyter {
-  readonly origin: string;
+  /** Null on a cluster without a gateway, where no address outside leads to Jupyter. */
+  readonly origin: string | null;
   readonly token: string | null;
 }
 
 export const LOST_TOKEN =
   "Jupyter's token cannot be opened: it was sealed with another key, or changed. Disable Jupyter and enable it for a new one";
 
-export function jupyterUrl({ origin, token }: OpenJupyter): string {
+export function jupyterUrl({ origin, token }: OpenJupyter): string | null {
+  if (origin === null) return null;
   return token === null ? `${origin}/lab` : `${origin}/lab?token=${token}`;
 }
 
@@ -127,7 +129,9 @@ export async function openJupyter(
   const { token } = access.jupyter;
   const { userAccess, scheme, domain } = ctx.settings;
   const hasHost = userAccess === "gateway" && isJupyterHost(ctx, environment);
-  const origin = hasHost ? `${scheme}://${environment.addressLabel}.${domain}` : access.jupyter.origin;
+  const host = hasHost ? `${scheme}://${environment.addressLabel}.${domain}` : null;
+  // On a cluster of AWS the stored origin is an address of the pod, and NetworkPolicies let no user connect to it.
+  const origin = userAccess === undefined ? access.jupyter.origin : host;
   try {
     return { origin, token: await openToken(ctx, environment, token) };
   } catch (error) {
