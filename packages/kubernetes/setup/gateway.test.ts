@@ -33,6 +33,46 @@ it("the objects have the image, the settings and the certificate of a deployment
   expect(JSON.stringify(filled)).not.toMatch(examples);
 });
 
+it("a rollout or a drained node leaves a gateway that takes connections, and two replicas avoid one node and zone", () => {
+  const filled = fill();
+  const spread = ["topology.kubernetes.io/zone", "kubernetes.io/hostname"].map((topologyKey) => ({
+    topologyKey,
+    maxSkew: 1,
+    // A cluster of one node or zone still gets both replicas.
+    whenUnsatisfiable: "ScheduleAnyway",
+    labelSelector: { matchLabels: { "app.kubernetes.io/name": "berth-gateway" } },
+  }));
+
+  expect(find(filled, "Deployment")).toMatchObject({
+    spec: {
+      replicas: 2,
+      // An old pod drains for up to an hour. A new one must be ready before that.
+      strategy: { rollingUpdate: { maxUnavailable: 0, maxSurge: 1 } },
+      template: { spec: { topologySpreadConstraints: spread } },
+    },
+  });
+  // With 2 a node of a gateway could never be drained.
+  expect(find(filled, "PodDisruptionBudget")).toMatchObject({ spec: { minAvailable: 1 } });
+});
+
+it("the load balancer keeps the client's address and the open sessions of a pod that ends", () => {
+  const prefix = "service.beta.kubernetes.io/aws-load-balancer";
+  const annotations = find(fill(), "Service")?.metadata.annotations as Readonly<Record<string, string>>;
+  const { [`${prefix}-attributes`]: balancer = "", [`${prefix}-target-group-attributes`]: targets = "" } = annotations;
+
+  // A zone whose replica is gone still answers at its address, which clients keep from DNS.
+  expect(balancer.split(",")).toEqual(["load_balancing.cross_zone.enabled=true"]);
+  expect(targets.split(",").toSorted()).toEqual([
+    // Without these two the load balancer resets sessions that the pod still drains.
+    "deregistration_delay.connection_termination.enabled=false",
+    // The default of DRAIN_SECONDS, and the longest value that AWS admits.
+    "deregistration_delay.timeout_seconds=3600",
+    // ALLOWED_SOURCES compares the address of the socket.
+    "preserve_client_ip.enabled=true",
+    "target_health_state.unhealthy.connection_termination.enabled=false",
+  ]);
+});
+
 it("another port of SSH is that of the load balancer, with the same idle timeout", () => {
   const service = find(fill({ sshPort: 2222 }), "Service");
 
