@@ -27,8 +27,10 @@ export function useAct(subject: string) {
       announce(`${label}: requested`);
       hurry();
     },
-    onSuccess: (_, { label }) => announce(`${label}: done`),
-    onError: (error, { label }) => announce(`${label} failed: ${error.message}`),
+    onSuccess: (_, { label, isAcceptedOnly }) => {
+      if (!isAcceptedOnly) announce(`${label}: done`);
+    },
+    onError: (error, { label }) => announce(`${label} failed: ${printable(error.message, 500)}`),
     onSettled: () => {
       hurry();
       return client.invalidateQueries();

@@ -68,7 +68,7 @@ export function formatClock(time: string): string {
 type MachineOfJob = Pick<JobSummary, "gpu_count" | "gpu_type" | "instance_type">;
 
 export function describeMachine({ gpu_count, gpu_type, instance_type }: MachineOfJob): string {
-  return gpu_count === 0 ? instance_type : `${gpu_count} × ${gpu_type}`;
+  return gpu_count === 0 ? printable(instance_type, 40) : `${gpu_count} × ${printable(gpu_type, 40)}`;
 }
 
 /** Returns the argument that selects this job in commands. */

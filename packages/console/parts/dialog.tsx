@@ -1,4 +1,5 @@
 import { type ReactNode, useEffect, useId, useRef } from "react";
+import { printable } from "../data/words.ts";
 
 interface DialogProps {
   readonly title: string;
@@ -31,7 +32,7 @@ export function Dialog({ title, className, children, close }: DialogProps) {
         close();
       }}
     >
-      <h2 id={id}>{title}</h2>
+      <h2 id={id}>{printable(title, 200)}</h2>
       {children}
     </dialog>
   );

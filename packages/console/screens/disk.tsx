@@ -4,7 +4,7 @@ import type { Disk, Snapshot } from "../../sdk/disks.ts";
 import { useAct } from "../data/acts.ts";
 import { berth, collect } from "../data/client.ts";
 import { useLive } from "../data/live.ts";
-import { printable } from "../data/words.ts";
+import { printable, printableLog } from "../data/words.ts";
 import { Ask } from "../parts/ask.tsx";
 import { At } from "../parts/clock.tsx";
 import { Facts } from "../parts/facts.tsx";
@@ -115,7 +115,7 @@ function Restore({ name, snapshot }: { readonly name: string; readonly snapshot:
       act={() => void act(`Restore to ${newName}`, restore)}
     >
       <p>
-        The new disk holds the files of <At time={snapshot.snapshot_date} />. {name} stays as it is.
+        The new disk holds the files of <At time={snapshot.snapshot_date} />. {printable(name, 80)} stays as it is.
       </p>
       <TextField label="Name of the new disk" value={newName} set={setNewName} />
     </Ask>
@@ -203,7 +203,7 @@ function FileList({ name }: { readonly name: string }) {
         content === null ? (
           <Empty title={printable(message ?? "No list was kept", 300)} />
         ) : (
-          <pre className="code">{content}</pre>
+          <pre className="code">{printableLog(content)}</pre>
         )
       }
     </Loaded>

@@ -70,7 +70,7 @@ export function DiskState({ disk }: { readonly disk: Disk }) {
     return (
       <>
         <span className="state state-active">in use</span> by{" "}
-        <Link href={`/jobs/${disk.reservation_id}`}>{disk.reservation_id.slice(0, 8)}</Link>
+        <Link href={`/jobs/${disk.reservation_id}`}>{printable(disk.reservation_id.slice(0, 8))}</Link>
       </>
     );
   }

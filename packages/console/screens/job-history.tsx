@@ -105,7 +105,7 @@ export function Requests({ job }: { readonly job: Job }) {
               {formatClock(action.requested_at)}
             </time>
             <span className="timeline-state">{actionWords[action.action] ?? printable(action.action, 40)}</span>
-            <span className={`outcome outcome-${action.status}`}>{action.status}</span>
+            <span className={`outcome outcome-${action.status}`}>{printable(action.status, 40)}</span>
             {action.error !== null && <span className="timeline-reason">{printable(action.error, 500)}</span>}
           </li>
         ))}

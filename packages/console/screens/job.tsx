@@ -68,7 +68,7 @@ function JobPage({ job }: { readonly job: Job }) {
 function describe(job: Job): Fact[] {
   const isolation = [job.isolation, job.limits].filter(Boolean).join("; ");
   const facts: (Fact | false)[] = [
-    ["Machine", `${describeMachine(job)}${job.gpu_count > 0 ? ` (${job.instance_type})` : ""}`],
+    ["Machine", `${describeMachine(job)}${job.gpu_count > 0 ? ` (${printable(job.instance_type, 40)})` : ""}`],
     ["Ends", <Ending key="ends" job={job} />],
     ["Disk", <DiskFact key="disk" job={job} />],
     ["Image", printable(job.image ?? "unknown", 512)],
@@ -80,7 +80,7 @@ function describe(job: Job): Fact[] {
     job.on_interruption === "requeue" && ["If interrupted", describeRequeue(job.requeue_count)],
     job.exit_code !== null && ["Exit code", String(job.exit_code)],
     ["Created", <At key="created" time={job.created_at} />],
-    ["Id", <code key="id">{job.job_id}</code>],
+    ["Id", <code key="id">{printable(job.job_id, 40)}</code>],
   ];
   return facts.filter((fact) => fact !== false);
 }

@@ -285,7 +285,8 @@ function Holders({ node: { holders, units, gpu_type } }: { readonly node: NodeRo
     <ul className="plain">
       {holders.map(({ user_id, environment_id, api, units: held, phase, until }) => (
         <li key={`${api} ${user_id} ${environment_id}`}>
-          <bdi>{printable(user_id, 100)}</bdi>: {held} of {counted(units, hasGpus(gpu_type) ? "GPU" : "unit")}, {phase}
+          <bdi>{printable(user_id, 100)}</bdi>: {held} of {counted(units, hasGpus(gpu_type) ? "GPU" : "unit")},{" "}
+          {printable(phase, 40)}
           {until !== null && (
             <>
               , <Until time={until} /> left
