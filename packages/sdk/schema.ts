@@ -1340,6 +1340,8 @@ export interface components {
             key: components["schemas"]["OwnKey"];
             /** @description What you may ask for. */
             limits: components["schemas"]["OwnLimits"];
+            /** @description The domain below which environments serve their pages. */
+            pages_domain: string;
         };
         NodeBack: {
             /** @description The machine's name. */

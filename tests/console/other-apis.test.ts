@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import type { components } from "../../packages/sdk/schema.ts";
 import { noBrowser, openConsole } from "./console-fixture.ts";
 
 test("environments of other APIs are in the list with their links, and are read only", async ({ skip }) => {
@@ -53,3 +54,50 @@ test("an environment that has ended is in one list, also while the other was not
   expect(await page.getByRole("row", { name: /^ends/ }).count()).toBe(1);
   expect(faults()).toEqual([]);
 });
+
+test("only pages of the deployment are links, and those over TLS", async ({ skip }) => {
+  skip(noBrowser !== undefined, noBrowser);
+  const { open, call, url, faults } = await openConsole();
+  const page = await open("/");
+  const me = await call<object>("GET", "/v1/me");
+  await page.route(`${url}/v1/me`, (route) => route.fulfill({ json: { ...me, pages_domain: "pages.example" } }));
+  const pages = [
+    "https://own.pages.example/path",
+    "https://own.pages.example:8443/",
+    "https://pages.example.attacker.example/",
+    "https://attacker-pages.example/",
+    "https://attacker.example/",
+    "http://own.pages.example/",
+    "javascript:document.title=1",
+  ];
+  const environments = pages.map((address, n) => environmentWith(`page-${n}`, address));
+  await page.route(`${url}/v1/environments?*`, (route) =>
+    route.fulfill({ json: { environments, limit: 500, offset: 0, total: pages.length } }),
+  );
+  await page.goto(url);
+  await page.getByText("page-6", { exact: true }).waitFor();
+  const links = page.getByRole("link", { name: /^Page of / });
+  const found = await links.evaluateAll((elements) => elements.map((element) => element.getAttribute("href")));
+
+  expect(found).toEqual(["https://own.pages.example/path"]);
+  expect(faults()).toEqual([]);
+});
+
+function environmentWith(name: string, page: string): components["schemas"]["EnvironmentSummary"] {
+  return {
+    id: name,
+    api: "dev8",
+    name,
+    phase: "active",
+    reason: null,
+    gpu_type: "cpu-x86",
+    gpu_count: 0,
+    queue_position: null,
+    estimated_start_time: null,
+    disk_name: null,
+    created_at: "2026-01-20T18:00:00Z",
+    expires_at: null,
+    ended_at: null,
+    links: { self: "/x", page },
+  };
+}

@@ -43,6 +43,7 @@ const Me = z
       })
       .meta({ id: "OwnLimits" })
       .describe("What you may ask for."),
+    pages_domain: z.string().describe("The domain below which environments serve their pages."),
   })
   .meta({ id: "Me" });
 
@@ -64,6 +65,7 @@ const developer = {
     max_keys: 10,
     max_web_sessions: 5,
   },
+  pages_domain: "preview.example.com",
 };
 
 const route = createRoute({
@@ -96,6 +98,7 @@ export const endpoint = gpuDev.endpoint(route, { uses: ["table"] }, async ({ ctx
       max_keys: MOST_LIVE_KEYS,
       max_web_sessions: MOST_WEB_KEYS,
     },
+    pages_domain: settings.domain,
   };
 });
 

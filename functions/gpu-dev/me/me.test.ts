@@ -29,6 +29,7 @@ test("a user sees their identity, the key in use and their limits", async () => 
       max_keys: 10,
       max_web_sessions: 5,
     },
+    pages_domain: "preview.localhost",
   });
 });
 

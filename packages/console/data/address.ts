@@ -1,6 +1,15 @@
-/** Returns the address if it is one of the web: over TLS, or on this machine. */
-export function webAddress(text: string): URL | undefined {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  const isHere = /^(localhost|.+\.localhost|127(\.\d{1,3}){3})$/.test(url?.hostname ?? "");
-  return url?.protocol === "https:" || (url?.protocol === "http:" && isHere) ? url : undefined;
+import type { Me } from "../../sdk/berth.ts";
+import { useKept } from "./live.ts";
+
+/** The names of this machine. */
+const local = /^(localhost|.+\.localhost|127(\.\d{1,3}){3})$/;
+
+/** Returns an address if the console's deployment serves it, over TLS or on this machine. */
+export function useWebAddress(text: string | null): URL | undefined {
+  const me = useKept<Me>(["me"]);
+  if (text === null || !URL.canParse(text)) return undefined;
+  const url = new URL(text);
+  if (url.protocol === "http:" && local.test(location.hostname) && local.test(url.hostname)) return url;
+  const isBelow = me !== undefined && `.${url.host}`.endsWith(`.${me.pages_domain}`);
+  return url.protocol === "https:" && (isBelow || url.host === location.host) ? url : undefined;
 }

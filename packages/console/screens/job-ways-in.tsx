@@ -1,5 +1,5 @@
 import type { Job } from "../../sdk/jobs.ts";
-import { webAddress } from "../data/address.ts";
+import { useWebAddress } from "../data/address.ts";
 import { jobWord, printable } from "../data/words.ts";
 import { CommandLine } from "../parts/command-line.tsx";
 
@@ -20,10 +20,9 @@ export function WaysIn({ job }: { readonly job: Job }) {
 }
 
 function JupyterLink({ job }: { readonly job: Job }) {
+  const address = useWebAddress(job.jupyter_url);
   if (job.jupyter_error !== null) return <p className="warning">Jupyter: {printable(job.jupyter_error, 500)}</p>;
-  if (!job.jupyter_enabled || job.jupyter_url === null) return null;
-  const address = webAddress(job.jupyter_url);
-  if (address === undefined) return null;
+  if (!job.jupyter_enabled || address === undefined) return null;
   return (
     <p>
       <a href={address.href} target="_blank" rel="noopener noreferrer">

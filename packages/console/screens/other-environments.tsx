@@ -1,5 +1,5 @@
 import type { EnvironmentSummary } from "../../sdk/berth.ts";
-import { webAddress } from "../data/address.ts";
+import { useWebAddress } from "../data/address.ts";
 import { printable } from "../data/words.ts";
 import { CommandLine } from "../parts/command-line.tsx";
 
@@ -23,7 +23,7 @@ export function describeOther({ gpu_count, gpu_type }: EnvironmentSummary): stri
 
 /** The ways to an environment that only its own API changes. */
 export function OtherLinks({ environment: { links, name } }: EnvironmentProps) {
-  const page = links.page === null ? undefined : webAddress(links.page);
+  const page = useWebAddress(links.page);
   return (
     <span className="buttons">
       {page && (
