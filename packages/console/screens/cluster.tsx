@@ -1,12 +1,16 @@
+import { Link } from "wouter";
 import type { Availability, ClusterStatus, GpuCapacity } from "../../sdk/berth.ts";
+import type { JobSummary } from "../../sdk/jobs.ts";
 import { berth } from "../data/client.ts";
-import { useLive } from "../data/live.ts";
+import { useLivingJobs } from "../data/environments.ts";
+import { useLive, useOnce } from "../data/live.ts";
 import { describeGrowth, hasGpus } from "../data/machines.ts";
-import { counted, printable } from "../data/words.ts";
+import { counted, describeMachine, printable } from "../data/words.ts";
 import { Bar } from "../parts/bar.tsx";
 import { CommandLine } from "../parts/command-line.tsx";
 import { Title } from "../parts/layout.tsx";
 import { Empty, Loaded } from "../parts/notices.tsx";
+import { Deadline } from "../parts/state.tsx";
 import { type Column, Table } from "../parts/table.tsx";
 
 export function Cluster() {
@@ -21,9 +25,55 @@ export function Cluster() {
         )}
       </Loaded>
       <CommandLine words="berth avail" />
+      <OwnQueue />
     </>
   );
 }
+
+/** The user's jobs that wait, with place, estimate and reason. Only operators see those of others. */
+function OwnQueue() {
+  const query = useLivingJobs();
+  const { data: me } = useOnce(["me"], (signal) => berth.me({ signal }));
+  return (
+    <section>
+      <h2>Your queue</h2>
+      <Loaded query={query}>
+        {(jobs) => {
+          const rows = jobs.filter(({ status }) => status === "queued");
+          if (rows.length === 0) return <Empty title="None of your environments waits" />;
+          return <Table caption="Your queue" columns={queueColumns} rows={rows} rowKey={({ job_id }) => job_id} />;
+        }}
+      </Loaded>
+      {me?.is_operator && (
+        <p>
+          <Link href="/admin">The queue of all users</Link>
+        </p>
+      )}
+    </section>
+  );
+}
+
+const queueColumns: readonly Column<JobSummary>[] = [
+  {
+    name: "Name",
+    cell: ({ job_id, name }) => (
+      <Link href={`/jobs/${job_id}`} className="name">
+        <bdi>{printable(name, 128)}</bdi>
+      </Link>
+    ),
+  },
+  { name: "Machine", cell: (job) => describeMachine(job) },
+  { name: "Place", isNumber: true, cell: ({ queue_position }) => queue_position ?? "–" },
+  {
+    name: "Why",
+    cell: (job) => (
+      <>
+        <Deadline job={job} />
+        {job.status_reason !== null && <span className="why">{printable(job.status_reason, 400)}</span>}
+      </>
+    ),
+  },
+];
 
 interface TypesProps {
   readonly status: ClusterStatus;
