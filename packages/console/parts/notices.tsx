@@ -102,8 +102,9 @@ function Age({ since, error }: { readonly since: number; readonly error: Error |
   });
   if (age === "") return null;
   return (
-    <p className="stale" role="status">
-      Seen {age} ago. {error ? printable(error.message, 300) : "Berth has not answered since."}
+    <p className="stale">
+      Seen {age} ago.{" "}
+      <span role="status">{error ? printable(error.message, 300) : "Berth has not answered since."}</span>
     </p>
   );
 }

@@ -185,8 +185,10 @@ function Estimate({ body }: { readonly body: SubmitJob | undefined }) {
 
 function EstimateText({ estimate }: { readonly estimate: JobEstimate }) {
   const { estimated_start_time: start, reason, queue_position: place, gpu_hours } = estimate;
+  // The times change each second, so they are in no live region.
+  useEffect(() => announce(printable(reason, 600)), [reason]);
   return (
-    <div aria-live="polite">
+    <div>
       <p className="headline">
         <strong>{start === null ? "No time is known yet" : <StartText start={start} reason={reason} />}</strong>
         {place !== null && place > 1 && ` at place ${place}`}
