@@ -52,7 +52,27 @@ test("an environment is ended by keyboard alone, and the focus returns to where 
   for (let presses = 0; presses < 10 && (await focused()) !== "End"; presses++) await page.keyboard.press("Tab");
   await page.keyboard.press("Enter");
   await page.getByText("Nothing runs or waits").waitFor();
+  await expect.poll(() => page.evaluate("document.activeElement.id")).toBe("main");
 
   expect([first, after]).toEqual(["Skip to the content", "End…"]);
+  expect(faults()).toEqual([]);
+});
+
+test("the focus in a row survives the update and the end of another row", async ({ skip }) => {
+  skip(noBrowser !== undefined, noBrowser);
+  const { open, call, faults } = await openConsole({ LOCAL_NODES: "c7i.8xlarge=2" });
+  const { image, instance_type } = job;
+  const submit = (name: string) => call<{ job_id: string }>("POST", "/v1/jobs/submit", { image, instance_type, name });
+  await submit("stays");
+  const { job_id } = await submit("ends");
+  const page = await open("/");
+  const ends = page.getByRole("row", { name: /^ends.*active/ });
+  await ends.waitFor();
+  const stays = page.getByRole("row", { name: /^stays.*active/ });
+  await stays.getByRole("button", { name: "Extend…" }).focus();
+  await call("POST", `/v1/jobs/${job_id}/cancel`);
+  await ends.waitFor({ state: "detached" });
+
+  expect(await stays.locator(":focus").innerText()).toBe("Extend…");
   expect(faults()).toEqual([]);
 });

@@ -2,6 +2,7 @@ import { createContext, type ReactNode, useContext, useId, useState } from "reac
 import { printable } from "../data/words.ts";
 import { CommandLine } from "./command-line.tsx";
 import { Dialog } from "./dialog.tsx";
+import { useLeftFocus } from "./left-focus.ts";
 
 /** Closes an act that was opened by another part of the page than its button. Such an act has no button. */
 export const OpenedAct = createContext<(() => void) | undefined>(undefined);
@@ -22,6 +23,7 @@ interface AskProps {
 export function Ask({ title, label, words, isDangerous = false, typed, isReady = true, children, act }: AskProps) {
   const closeOpened = useContext(OpenedAct);
   const [isOpen, setIsOpen] = useState(closeOpened !== undefined);
+  const ref = useLeftFocus<HTMLButtonElement>();
   const close = () => {
     setIsOpen(false);
     closeOpened?.();
@@ -29,7 +31,7 @@ export function Ask({ title, label, words, isDangerous = false, typed, isReady =
   return (
     <>
       {!closeOpened && (
-        <button type="button" className={isDangerous ? "danger" : ""} onClick={() => setIsOpen(true)}>
+        <button ref={ref} type="button" className={isDangerous ? "danger" : ""} onClick={() => setIsOpen(true)}>
           {label}…
         </button>
       )}

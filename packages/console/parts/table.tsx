@@ -1,4 +1,5 @@
 import { memo, type ReactNode } from "react";
+import { useLeftFocus } from "./left-focus.ts";
 
 export interface Column<Row> {
   readonly name: string;
@@ -39,8 +40,9 @@ export function Table<Row>({ caption, className, columns, rows, rowKey }: TableP
 
 /** Draws a row again only if it has changed: an update of 1,000 rows changes a few. */
 const TableRow = memo(function Cells<Row>({ row, columns }: Pick<TableProps<Row>, "columns"> & { readonly row: Row }) {
+  const ref = useLeftFocus<HTMLTableRowElement>();
   return (
-    <tr>
+    <tr ref={ref}>
       {columns.map(({ name, isNumber, cell }) => (
         <td key={name} data-label={name} className={isNumber ? "number" : undefined}>
           <div>{cell(row)}</div>
