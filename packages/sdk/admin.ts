@@ -57,7 +57,7 @@ export class Admin {
   }
 
   /**
-   * Ends a job of any user.
+   * Requests the end of a job of any user. The API answers before the job has ended.
    *
    * @example
    * await berth.admin.cancelJob("9e41", { user: "ada" });

@@ -19,7 +19,11 @@ test("an operator ends a job of another user, who reads the reason", async ({ sk
   const sure = page.getByRole("dialog").getByRole("button", { name: "End", exact: true });
   const before = await sure.isEnabled();
   await page.getByRole("dialog").getByRole("textbox", { name: "Reason" }).fill("The rack <b>moves</b> at noon");
+  const accepted = page.waitForResponse((response) => response.url().endsWith(`/v1/admin/jobs/${job_id}/cancel`));
   await sure.click();
+  await (await accepted).finished();
+  await row.getByText("End: requested").or(page.getByText("Nothing runs or waits")).waitFor();
+  expect(await page.getByText("End: done").count()).toBe(0);
   await row.waitFor({ state: "detached" });
 
   await owners.getByText("Cancelled by the operator: The rack <b>moves</b> at noon").first().waitFor();
@@ -192,8 +196,13 @@ test("waiting deliveries of all users show why they failed, and only the own one
   const theirs = page.getByRole("row", { name: /^second others.*its owner may resend it/ }).first();
   await theirs.waitFor({ timeout: 60_000 });
   await own.getByRole("button", { name: "Resend…" }).click();
+  const accepted = page.waitForResponse((response) => response.url().endsWith("/resend"));
   await page.getByRole("dialog").getByRole("button", { name: "Resend", exact: true }).click();
-  await page.getByText("Resend: done").first().waitFor();
+  await accepted;
+  // The outcome stays after the next read, which begins once the API has accepted the act.
+  await page.waitForResponse((response) => response.url().includes("/v1/admin/webhooks/deliveries?"));
+  await page.getByText("Resend: requested").first().waitFor();
+  expect(await page.getByText("Resend: done").count()).toBe(0);
 
   await page.getByRole("textbox", { name: "User" }).fill("second");
   await page.getByRole("button", { name: "Show", exact: true }).click();

@@ -8,7 +8,9 @@ export interface Act {
   readonly subject: string;
   /** Label of the button, such as `End`. */
   readonly label: string;
-  /** Requests the act, and resolves once the record says that it is done. */
+  /** Whether the API answers before the act is done. Then only the record shows the outcome. */
+  readonly isAcceptedOnly: boolean;
+  /** Requests the act, and resolves once the record says that it is done, or the API has accepted it. */
   run(): Promise<unknown>;
 }
 
@@ -37,8 +39,8 @@ export function useAct(subject: string) {
     },
     gcTime: 10 * 60_000,
   });
-  return (label: string, run: () => Promise<unknown>) =>
-    mutateAsync({ subject, label, run }).then(
+  return (label: string, run: () => Promise<unknown>, { isAcceptedOnly = false } = {}) =>
+    mutateAsync({ subject, label, isAcceptedOnly, run }).then(
       () => true,
       () => false,
     );
@@ -52,8 +54,9 @@ export function useShownAct(subject: string): ShownAct | undefined {
   });
   const last = states.at(-1);
   if (!last?.act) return undefined;
-  const { label } = last.act;
-  if (last.status === "pending") return { state: "requested", text: `${label}: requested` };
+  const { label, isAcceptedOnly } = last.act;
+  const isRequested = last.status === "pending" || (last.status === "success" && isAcceptedOnly);
+  if (isRequested) return { state: "requested", text: `${label}: requested` };
   if (last.status === "success") return { state: "done", text: `${label}: done` };
   return { state: "failed", text: `${label} failed: ${printable(last.error?.message ?? "unknown", 500)}` };
 }

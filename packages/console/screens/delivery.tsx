@@ -36,7 +36,7 @@ export function Resend({ id }: { readonly id: string }) {
       title="Send it again"
       label="Resend"
       words={`berth api POST /v1/webhooks/deliveries/${id}/resend`}
-      act={() => void act("Resend", () => berth.webhooks.resend(id))}
+      act={() => void act("Resend", () => berth.webhooks.resend(id), { isAcceptedOnly: true })}
     >
       <p>The receiver gets the same event with the same event_id.</p>
     </Ask>

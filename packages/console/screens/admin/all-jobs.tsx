@@ -71,7 +71,7 @@ function EndAny({ job: { job_id, name, user_id, disk_name } }: { readonly job: A
       isDangerous
       isReady={reason !== ""}
       words={`berth admin end ${job_id} --user ${shellWord(user_id)} --reason ${shellWord(reason)}`}
-      act={() => void act("End", () => berth.admin.cancelJob(job_id, body))}
+      act={() => void act("End", () => berth.admin.cancelJob(job_id, body), { isAcceptedOnly: true })}
     >
       <p>
         All its processes end.{" "}
