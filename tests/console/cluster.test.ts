@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { noBrowser, openConsole } from "./console-fixture.ts";
+import { noBrowser, openConsole, violations } from "./console-fixture.ts";
 
 const whole = { image: "ubuntu:24.04", instance_type: "p5.48xlarge", gpu_count: 8 };
 const settings = { ADMIN_USERS: "developer", LOCAL_NODES: "p5.48xlarge=1" };
@@ -22,5 +22,24 @@ test("the cluster shows the user's queue with place, estimate and reason", async
 
   expect(rows).toBe(2);
   expect(await page.getByRole("link", { name: "The queue of all users" }).count()).toBe(0);
+  expect(faults()).toEqual([]);
+});
+
+test("a bar hatches the units of machines that are away, and its label names them", async ({ skip }) => {
+  skip(noBrowser !== undefined, noBrowser);
+  const { open, call, url, faults } = await openConsole(settings);
+  const page = await open("/");
+  const status = await call<{ by_gpu_type: Record<string, object> }>("GET", "/v1/cluster/status");
+  const h100 = { ...status.by_gpu_type.h100, total: 8, in_use: 2, available: 3 };
+  await page.route(`${url}/v1/cluster/status`, (route) =>
+    route.fulfill({ json: { ...status, by_gpu_type: { h100 } } }),
+  );
+  await page.goto(`${url}/cluster`);
+  const bar = page.getByRole("img", { name: "h100: 2 held, 3 free of 8, 3 away" });
+  await bar.waitFor();
+  const fill = await bar.locator(".chart-away").getAttribute("fill");
+
+  expect(fill).toMatch(/^url\(/);
+  expect(await violations(page)).toEqual([]);
   expect(faults()).toEqual([]);
 });

@@ -108,10 +108,7 @@ function columnsFor({ status: { estimate_errors }, types }: TypesProps): Column<
       name: "Held",
       cell: ({ gpu_type, total, available, in_use }) =>
         hasGpus(gpu_type) ? (
-          <Bar
-            label={`${printable(gpu_type, 40)}: ${in_use} held, ${available} free of ${total}`}
-            {...{ total, in_use, available }}
-          />
+          <Bar type={gpu_type} {...{ total, in_use, available }} />
         ) : (
           <span className="faint">no GPUs</span>
         ),

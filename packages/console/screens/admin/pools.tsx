@@ -42,12 +42,7 @@ const poolColumns: readonly Column<Pool>[] = [
   { name: "Type", cell: ({ gpu_type }) => <strong>{printable(gpu_type, 40)}</strong> },
   {
     name: "Held",
-    cell: ({ gpu_type, total, in_use, free }) => (
-      <Bar
-        label={`${printable(gpu_type, 40)}: ${in_use} held, ${free} free of ${total}`}
-        {...{ total, in_use, available: free }}
-      />
-    ),
+    cell: ({ gpu_type, total, in_use, free }) => <Bar type={gpu_type} {...{ total, in_use }} available={free} />,
   },
   { name: "Free", isNumber: true, cell: ({ free, total }) => `${free} of ${total}` },
   { name: "Machines", isNumber: true, cell: ({ node_count }) => node_count },
