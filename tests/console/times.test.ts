@@ -1,6 +1,9 @@
 import type { Page } from "playwright-core";
 import { expect, test } from "vitest";
+import type { components } from "../../packages/sdk/schema.ts";
 import { noBrowser, openConsole } from "./console-fixture.ts";
+
+const job = { image: "ubuntu:24.04", instance_type: "c7i.8xlarge", name: "runs" };
 
 test("no time that passes is announced each second", async ({ skip }) => {
   skip(noBrowser !== undefined, noBrowser);
@@ -41,3 +44,23 @@ async function countChanges(page: Page): Promise<{ readonly shown: number; reado
   await page.clock.runFor(6000);
   return page.evaluate("counts");
 }
+
+test("a timeline names the zone of its times, and the date of another day", async ({ skip }) => {
+  skip(noBrowser !== undefined, noBrowser);
+  const { open, call, url, faults } = await openConsole();
+  const { job_id } = await call<{ job_id: string }>("POST", "/v1/jobs/submit", job);
+  const page = await open("/", { timezoneId: "Asia/Tokyo", locale: "en-US" });
+  const shown = await call<components["schemas"]["Job"]>("GET", `/v1/jobs/${job_id}`);
+  const timeline = [
+    { at: "2026-01-20T18:00:00Z", status: "queued", reason: null },
+    { at: new Date().toISOString(), status: "active", reason: null },
+  ];
+  await page.route(`${url}/v1/jobs/${job_id}`, (route) => route.fulfill({ json: { ...shown, timeline } }));
+  await page.goto(`${url}/jobs/${job_id}`);
+  await page.getByRole("heading", { name: "Timeline in GMT+9" }).waitFor();
+  const [first = "", second = ""] = await page.locator(".timeline time").allInnerTexts();
+
+  expect(first).toBe("Jan 21, 03:00 GMT+9");
+  expect(second).toMatch(/^\d\d:\d\d:\d\d$/);
+  expect(faults()).toEqual([]);
+});

@@ -61,8 +61,17 @@ const clockTime = new Intl.DateTimeFormat(undefined, {
   hourCycle: "h23",
 });
 
+/** Returns a time of today without its zone, which `zoneName` returns, and another time with its date. */
 export function formatClock(time: string): string {
-  return Number.isNaN(Date.parse(time)) ? printable(time) : clockTime.format(new Date(time));
+  const date = new Date(time);
+  const isToday = date.toDateString() === new Date(serverNow()).toDateString();
+  return isToday ? clockTime.format(date) : formatTime(time);
+}
+
+/** Returns the name of this browser's time zone. */
+export function zoneName(): string {
+  const parts = localTime.formatToParts(new Date(serverNow()));
+  return parts.find(({ type }) => type === "timeZoneName")?.value ?? "";
 }
 
 type MachineOfJob = Pick<JobSummary, "gpu_count" | "gpu_type" | "instance_type">;

@@ -1,7 +1,7 @@
 import { useEffect, useState } from "react";
 import type { Job } from "../../sdk/jobs.ts";
 import { serverNow } from "../data/client.ts";
-import { formatClock, formatTime, printable, timeSince, timeSpan } from "../data/words.ts";
+import { formatClock, formatTime, printable, timeSince, timeSpan, zoneName } from "../data/words.ts";
 import { useTimed } from "../parts/clock.tsx";
 
 /** Timeline of a job with the duration of each phase. */
@@ -9,7 +9,9 @@ export function Timeline({ job }: { readonly job: Job }) {
   const entries = job.timeline;
   return (
     <section>
-      <h2>Timeline</h2>
+      <h2>
+        Timeline <Zone />
+      </h2>
       <ol className="timeline">
         {entries.map((entry, n) => (
           <li key={`${entry.at} ${entry.status} ${entry.reason}`} className={`state-${entry.status}`}>
@@ -32,6 +34,11 @@ export function Timeline({ job }: { readonly job: Job }) {
       <Moved job={job} />
     </section>
   );
+}
+
+/** Time zone of the times below a heading. */
+function Zone() {
+  return <span className="faint zone">in {zoneName()}</span>;
 }
 
 interface LastedProps {
@@ -97,7 +104,9 @@ export function Requests({ job }: { readonly job: Job }) {
   if (job.actions.length === 0) return null;
   return (
     <section>
-      <h2>Requests</h2>
+      <h2>
+        Requests <Zone />
+      </h2>
       <ol className="timeline">
         {job.actions.toReversed().map((action) => (
           <li key={action.id}>
