@@ -31,8 +31,8 @@ export interface ConsoleFixture {
   open(path: string, options?: BrowserContextOptions): Promise<Page>;
   /** Opens a screen in a new browser that is logged in as the user `second`. */
   openAsSecond(path: string, options?: BrowserContextOptions): Promise<Page>;
-  /** Stops the stack, and with SIGUSR2 leaves its environments running. */
-  stop(signal?: "SIGTERM" | "SIGUSR2"): Promise<unknown>;
+  /** Stops the stack. With SIGUSR2 or SIGKILL its environments keep running. */
+  stop(signal?: "SIGTERM" | "SIGUSR2" | "SIGKILL"): Promise<unknown>;
   /** Starts the stack again, at the same port and with the same home. */
   startAgain(): Promise<unknown>;
   /** Returns what went wrong in all pages so far: errors, violations of the policy. */

@@ -3,31 +3,37 @@ import { noBrowser, openConsole, violations } from "./console-fixture.ts";
 
 const job = { image: "ubuntu:24.04", instance_type: "c7i.8xlarge", name: "shell" };
 
-test("a terminal and a list go on by themselves when the stack was stopped and started again", async ({ skip }) => {
-  skip(noBrowser !== undefined, noBrowser);
-  const { url, open, call, stop, startAgain, faults } = await openConsole();
-  const { job_id } = await call<{ job_id: string }>("POST", "/v1/jobs/submit", job);
-  const list = await open("/");
-  await list.getByRole("row", { name: /shell.*active/ }).waitFor();
-  const page = await list.context().newPage();
-  await page.goto(`${url}/jobs/${job_id}/terminal`);
-  await page.getByText("Connected").waitFor();
-  const rows = page.locator(".xterm-rows");
-  await page.keyboard.type("kept=$((6 * 7)); echo first-$kept\n");
-  await rows.getByText("first-42").waitFor();
+test.for([
+  ["stopped", "SIGUSR2"],
+  ["killed", "SIGKILL"],
+] as const)(
+  "a terminal and a list go on by themselves when the stack was %s and started again",
+  async ([, signal], { skip }) => {
+    skip(noBrowser !== undefined, noBrowser);
+    const { url, open, call, stop, startAgain, faults } = await openConsole();
+    const { job_id } = await call<{ job_id: string }>("POST", "/v1/jobs/submit", job);
+    const list = await open("/");
+    await list.getByRole("row", { name: /shell.*active/ }).waitFor();
+    const page = await list.context().newPage();
+    await page.goto(`${url}/jobs/${job_id}/terminal`);
+    await page.getByText("Connected").waitFor();
+    const rows = page.locator(".xterm-rows");
+    await page.keyboard.type("kept=$((6 * 7)); echo first-$kept\n");
+    await rows.getByText("first-42").waitFor();
 
-  await stop("SIGUSR2");
-  await page.getByText("Connecting again").waitFor();
-  await startAgain();
-  await page.getByText("Connected").waitFor({ timeout: 60_000 });
-  await page.keyboard.type("echo second-$kept\n");
-  await rows.getByText("second-42").waitFor();
-  await list.bringToFront();
-  await list.getByText(/^Seen /).waitFor({ state: "detached", timeout: 60_000 });
+    await stop(signal);
+    await page.getByText("Connecting again").waitFor();
+    await startAgain();
+    await page.getByText("Connected").waitFor({ timeout: 60_000 });
+    await page.keyboard.type("echo second-$kept\n");
+    await rows.getByText("second-42").waitFor();
+    await list.bringToFront();
+    await list.getByText(/^Seen /).waitFor({ state: "detached", timeout: 60_000 });
 
-  expect(await rows.getByText("first-42").count()).toBe(1);
-  expect(faults().filter((fault) => !/WebSocket|ERR_CONNECTION_REFUSED/.test(fault))).toEqual([]);
-});
+    expect(await rows.getByText("first-42").count()).toBe(1);
+    expect(faults().filter((fault) => !/WebSocket|ERR_CONNECTION_REFUSED/.test(fault))).toEqual([]);
+  },
+);
 
 test("a title that a program sets, and an address that it prints, change nothing but the terminal", async ({
   skip,
