@@ -68,7 +68,7 @@ test.for(schemes)("axe finds nothing on the screens of an environment in %s", as
     [`/jobs/${job_id}`, "berth ssh prints"],
     [`/jobs/${job_id}/logs`, "hello"],
     [`/jobs/${job_id}/terminal`, "Connected"],
-    ["/login", "berth web"],
+    ["/login", "This browser is logged in as"],
   ] as const) {
     const page = await open(path, { colorScheme });
     await page.getByText(text).first().waitFor();

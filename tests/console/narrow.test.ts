@@ -22,7 +22,7 @@ test("no screen is wider than a window of 320 pixels", async ({ skip }) => {
     ["/admin", "that nothing explains"],
     ["/admin/users", "may log in"],
     ["/admin/deliveries", "No delivery waits"],
-    ["/login", "berth web"],
+    ["/login", "This browser is logged in as"],
   ] as const) {
     await page.goto(url + path);
     await page.getByText(text).first().waitFor();
