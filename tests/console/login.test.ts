@@ -74,6 +74,22 @@ test("a login returns to the screen that was wanted before it", async ({ skip })
   expect(faults()).toEqual([]);
 });
 
+test("a browser that keeps nothing of a site is led to the login too", async ({ skip }) => {
+  skip(noBrowser !== undefined, noBrowser);
+  const { url, visit, faults } = await openConsole();
+  const page = await visit("/login");
+  // As Chromium does for a site whose cookies are blocked.
+  const refuse = () => {
+    throw new DOMException("Access is denied for this document", "SecurityError");
+  };
+  await page.addInitScript(`Object.defineProperty(window, "localStorage", { get: ${refuse} })`);
+  await page.goto(`${url}/disks`);
+  await page.getByText("This browser has no session.").waitFor();
+
+  expect(page.url()).toBe(`${url}/login`);
+  expect(faults()).toEqual([]);
+});
+
 test("a login in a browser that keeps no cookie names browsers that do", async ({ skip }) => {
   skip(noBrowser !== undefined, noBrowser);
   const { url, issueCode, visit, faults } = await openConsole();
