@@ -140,7 +140,7 @@ function toGrant(
   { items, ledger, now }: GrantSources,
 ): Grant[] {
   if (!record || !planned) return [];
-  const shares = inZoneOfVolume(record, planned, ledger);
+  const shares = inZoneOfVolume(record, planned, ledger, now);
   const names = shares.map(({ node }) => items.get(node) ?? "");
   const { uid, owner, size } = record;
   return [{ id: ctx.ids.uid(), key, uid, run: record.run.n, owner, size, shares, items: names, at: now }];
@@ -154,9 +154,10 @@ function inZoneOfVolume(
   { zone, disk, volumes }: Environment,
   { shares, created }: PlannedGrant,
   { makeable, pool }: Ledger,
+  now: number,
 ): readonly Share[] {
   const needsVolume = disk !== null || volumes.length > 0;
   if (zone !== null || !needsVolume || !created) return shares;
-  const chosen = zoneForVolume(makeable, created.zones, pool.plans + created.machine);
+  const chosen = zoneForVolume(makeable, created.zones, pool.plans + created.machine, now);
   return chosen === undefined ? shares : shares.map((share) => ({ ...share, zone: chosen }));
 }

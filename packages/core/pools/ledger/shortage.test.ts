@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import type { Environment } from "../../environments/record/record.ts";
-import { MINUTE_MS } from "../../units.ts";
+import { HOUR_MS, MINUTE_MS } from "../../units.ts";
 import type { Grant, MakeableLedger } from "./record.ts";
-import { beginShortage, noteShortage } from "./shortage.ts";
+import { beginShortage, noteShortage, zoneForVolume } from "./shortage.ts";
 
 const uid = "a".repeat(32);
 
@@ -22,4 +22,12 @@ test("a try that fails during a pause waited with the one before, and one that f
 
   expect(during).toBe(first);
   expect(after).toMatchObject({ count: 2, until: first.until + 6 * MINUTE_MS });
+});
+
+test("a new disk avoids a zone that lacked machines for 12 hours after its next try, and not for ever", () => {
+  const zoneShortages = { a: { count: 1, failedAt: 0, until: 3 * MINUTE_MS } };
+  const zonesAt = (now: number) => [0, 1].map((n) => zoneForVolume({ zoneShortages }, ["a", "b"], n, now));
+
+  expect(zonesAt(11 * HOUR_MS)).toEqual(["b", "b"]);
+  expect(zonesAt(13 * HOUR_MS)).toEqual(["a", "b"]);
 });

@@ -69,8 +69,13 @@ export function zoneForVolume(
   { zoneShortages = {} }: Shortages,
   zones: readonly string[],
   number: number,
+  now: number,
 ): string | undefined {
-  const triedAt = (zone: string) => zoneShortages[zone]?.until ?? 0;
+  const triedAt = (zone: string) => {
+    const until = zoneShortages[zone]?.until ?? 0;
+    // Later, nothing has said for long that the zone lacks machines.
+    return now - until < REMEMBERED_MS ? until : 0;
+  };
   const soonest = Math.min(...zones.map(triedAt));
   const best = zones.filter((zone) => triedAt(zone) === soonest);
   return best[number % best.length];

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Share } from "../../ports/compute.ts";
-import { type NewMachines, placeOpenShares } from "./new-machines.ts";
+import { machinesOutsideZones, type NewMachines, placeOpenShares } from "./new-machines.ts";
 
 const a: NewMachines = { group: "a", count: 1, zones: ["a"] };
 const b: NewMachines = { group: "b", count: 2, zones: ["b"] };
@@ -46,6 +46,14 @@ test("a share for a node group that is no longer listed counts on the others of 
 
 test("a share for a zone in which no group creates a machine counts nowhere", () => {
   expect(place([a, b], [share(8, "c")])).toEqual(["a 8", "b 8", "b 8"]);
+});
+
+test("a share for a drained zone counts on the group that would have made its machine there", () => {
+  const [open] = [machinesOutsideZones(["b"], { ...wide, count: 1 }) ?? wide];
+
+  expect(place([open], [share(8, "b")], { drainedZones: ["b"] })).toEqual(["b 0"]);
+  expect(place([open], [], { drainedZones: ["b"] })).toEqual(["a 8"]);
+  expect(place([a, open], [share(8, "b")], { drainedZones: ["b"] })).toEqual(["a 8", "b 0"]);
 });
 
 test("machines of a zone that lacks machines offer nothing until the next try", () => {

@@ -13,6 +13,8 @@ export interface NewMachines {
   readonly count: number;
   /** The zones in which the group creates them. It chooses among several itself. Empty: any zone. */
   readonly zones: readonly string[];
+  /** Further zones, which are drained: shares that wait there count on this group. */
+  readonly closedZones?: readonly string[] | undefined;
   /** How long the group's recent machines took to start, ms. Absent before three have: as others of the type. */
   readonly startupMs?: number | undefined;
   /** When they close by a planned drain (closings.ts), ms. */
@@ -29,7 +31,9 @@ export function machinesOutside(parts: readonly PoolPart[], machines: NewMachine
 export function machinesOutsideZones(drained: readonly string[], machines: NewMachines): NewMachines | undefined {
   if (machines.zones.length === 0 || drained.length === 0) return machines;
   const zones = machines.zones.filter((zone) => !drained.includes(zone));
-  return zones.length === 0 ? undefined : { ...machines, zones };
+  if (zones.length === 0) return undefined;
+  const closed = machines.zones.filter((zone) => drained.includes(zone));
+  return { ...machines, zones, closedZones: [...(machines.closedZones ?? []), ...closed] };
 }
 
 /** Returns where the group may create machines at some time. A zone that lacks machines now may have some later. */
@@ -76,8 +80,9 @@ export function placeOpenShares(
 ): { readonly nodes: readonly FreeNode[]; readonly indexes: ReadonlyMap<Share, number> } {
   const slots = input.makeable.flatMap((machines) =>
     Array.from({ length: machines.count }, (): Slot => {
-      const [zone = null] = machines.zones;
-      return { machines, zone: machines.zones.length === 1 ? zone : null, free: input.unitsPerNode };
+      const { zones, closedZones = [] } = machines;
+      const [zone = null] = zones;
+      return { machines, zone: zones.length + closedZones.length === 1 ? zone : null, free: input.unitsPerNode };
     }),
   );
   const indexes = new Map<Share, number>();
@@ -99,8 +104,8 @@ function findSlot(slots: readonly Slot[], { units, zone, group }: Share): Slot |
   const ofGroup = group === undefined ? [] : slots.filter(({ machines }) => machines.group === group);
   const fitting = (ofGroup.length > 0 ? ofGroup : slots).filter((slot) => slot.free >= units);
   if (zone === undefined) return fitting[0];
-  const inZone = fitting.filter(({ zone: fixed, machines: { zones } }) => {
-    return fixed === null ? zones.length === 0 || zones.includes(zone) : fixed === zone;
+  const inZone = fitting.filter(({ zone: fixed, machines: { zones, closedZones = [] } }) => {
+    return fixed === null ? zones.length === 0 || [...zones, ...closedZones].includes(zone) : fixed === zone;
   });
   const countZones = ({ zone: fixed, machines: { zones } }: Slot) => (fixed === null ? zones.length || Infinity : 1);
   const fewest = Math.min(...inZone.map(countZones));
