@@ -13,7 +13,7 @@ import { countAlarmMetrics, estimateCosts, type Load, type Prices } from "./cost
 import { accountLines } from "./new-cluster/account-lines.ts";
 import { makesOwnCluster } from "./new-cluster/check-new-cluster.ts";
 import { newClusterLines } from "./new-cluster-plan.ts";
-import { quotaLines } from "./quota.ts";
+import { findConcurrencyNeed, quotaLines } from "./quota.ts";
 
 /**
  * `npm run deploy:plan -- --stage dev` lists the resources of a deployment and their monthly cost. It needs no
@@ -82,7 +82,7 @@ async function listClusterLines(): Promise<string[]> {
   const environment = { ...process.env, ...settings };
   if (makesOwnCluster(planned)) {
     const costs = newClusterLines(planned, planned.newCluster, prices);
-    return [...costs, "", ...(await accountLines(planned, functions, environment))];
+    return [...costs, "", ...(await accountLines(planned, functions, environment, [findConcurrencyNeed(resources)]))];
   }
   const eks = hasCluster ? await findEksClient(environment) : "EKS_CLUSTER is not set";
   return await clusterLines(eks, findClusterNeeds(planned, functions, settings.DEPLOY_ACCOUNT));

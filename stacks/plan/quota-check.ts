@@ -7,7 +7,7 @@ import { type Environment, findClientOfAccount } from "./aws-client.ts";
 
 /** A quota, and the least value that suffices. */
 export interface QuotaNeed {
-  readonly service: "ec2" | "eks" | "vpc";
+  readonly service: "ec2" | "eks" | "lambda" | "vpc";
   readonly name: string;
   /** Undefined if AWS does not document the quota. */
   readonly code: string | undefined;
@@ -23,7 +23,7 @@ interface Quotas {
   find(service: string, code: string): Promise<number>;
 }
 
-/** Returns the quotas that are too small for a new cluster. */
+/** Returns the quotas that are too small. */
 export async function checkQuotas(needs: readonly QuotaNeed[], environment: Environment): Promise<ClusterReport> {
   const quotas = await openQuotas(environment);
   if (typeof quotas === "string") return { findings: [], leftOut: needs.map((need) => leaveOut(need, quotas)) };

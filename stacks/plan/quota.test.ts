@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { quotaLines } from "./quota.ts";
+import { findConcurrencyNeed, quotaLines } from "./quota.ts";
 
 const lambda = (reserved?: number) => ({
   type: "aws:lambda/function:Function",
@@ -14,4 +14,12 @@ test("the quota is the concurrency that functions reserve, and 100 that Lambda k
 
   expect(text).toContain("keeps 52 concurrent executions");
   expect(text).toContain("a quota of 152 or more");
+});
+
+test("the quota of Lambda that an account must have counts what functions reserve", () => {
+  expect(findConcurrencyNeed([lambda(50), lambda(2), lambda()])).toMatchObject({
+    service: "lambda",
+    code: "L-B99A9384",
+    least: 152,
+  });
 });

@@ -1,4 +1,5 @@
 import type { Resource } from "#tests/synthesis/synthesize.ts";
+import type { QuotaNeed } from "./quota-check.ts";
 
 /**
  * Lambda refuses a reservation that leaves an account less than this for all other functions (Lambda Developer Guide,
@@ -6,9 +7,26 @@ import type { Resource } from "#tests/synthesis/synthesize.ts";
  */
 const LEFT_UNRESERVED = 100;
 
-export function quotaLines(resources: readonly Resource[]): string[] {
+/** Returns the quota of Lambda that a stage with these resources needs. */
+export function findConcurrencyNeed(resources: readonly Resource[]): QuotaNeed {
+  const reserved = sumReserved(resources);
+  return {
+    service: "lambda",
+    name: "Concurrent executions",
+    code: "L-B99A9384",
+    least: reserved + LEFT_UNRESERVED,
+    unit: "concurrent executions",
+    reason: `this stage reserves ${reserved}, and Lambda keeps ${LEFT_UNRESERVED} for all others`,
+  };
+}
+
+function sumReserved(resources: readonly Resource[]): number {
   const functions = resources.filter(({ type, read: result }) => type === "aws:lambda/function:Function" && !result);
-  const reserved = functions.reduce((sum, { inputs }) => sum + (inputs.reservedConcurrentExecutions ?? 0), 0);
+  return functions.reduce((sum, { inputs }) => sum + (inputs.reservedConcurrentExecutions ?? 0), 0);
+}
+
+export function quotaLines(resources: readonly Resource[]): string[] {
+  const reserved = sumReserved(resources);
   const least = reserved + LEFT_UNRESERVED;
   return [
     `Lambda keeps ${reserved} concurrent executions for functions of this stage, and ${LEFT_UNRESERVED} for all others. So the`,

@@ -29,7 +29,7 @@ async function print(clusters: readonly Cluster[], most = 100) {
   const stage = readStage("dev", { ...newClusterSettings, EKS_NODE_GROUPS: JSON.stringify([group]) });
   if (!makesOwnCluster(stage)) throw new Error("The stage makes no cluster");
   const environment = { AWS_REGION: "us-east-1", AWS_ENDPOINT_URL_SERVICE_QUOTAS };
-  return (await accountLines(stage, functionsFile as FunctionsFile, environment)).join("\n");
+  return (await accountLines(stage, functionsFile as FunctionsFile, environment, [])).join("\n");
 }
 
 test("the plan of a stage without a cluster says nothing of one", async () => {

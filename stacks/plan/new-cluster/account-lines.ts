@@ -3,22 +3,26 @@ import type { FunctionsFile } from "../../compute/functions-file.ts";
 import type { Environment } from "../aws-client.ts";
 import { clusterLines, findClusterNeeds, findEksClient, findingLines } from "../cluster-plan.ts";
 import { findVcpuNeeds } from "../planned-machines.ts";
-import { checkQuotas } from "../quota-check.ts";
+import { checkQuotas, type QuotaNeed } from "../quota-check.ts";
 import { type ClusterStage, checkNewCluster } from "./check-new-cluster.ts";
 import { findCountedNeeds } from "./counted-needs.ts";
 import { type Existing, isOfStage, readExisting, versionLines } from "./existing-cluster.ts";
 
-/** Returns the lines of a plan that need the account: what a new cluster lacks there, and what exists of it. */
+/**
+ * Returns the lines of a plan that need the account: what a new cluster lacks there, and what exists of it.
+ * `needsOfStage`: quotas for what the stage makes beside its cluster.
+ */
 export async function accountLines(
   stage: ClusterStage,
   functions: FunctionsFile,
   environment: Environment,
+  needsOfStage: readonly QuotaNeed[],
 ): Promise<string[]> {
   const existing = await readExisting(stage, environment);
   const { refused, warned } = await checkNewCluster(stage, environment, existing);
   const reports = [...refused, ...warned];
   const counted = await findCountedNeeds(stage, environment);
-  const needs = [...findVcpuNeeds(stage.newCluster), ...counted.needs];
+  const needs = [...needsOfStage, ...findVcpuNeeds(stage.newCluster), ...counted.needs];
   const quotas = await checkQuotas(needs, environment);
   const report = joinReports([...reports, quotas, { findings: [], leftOut: counted.leftOut }]);
   return [
