@@ -185,7 +185,7 @@ const valid = {
   ADMIN_USERS: "ada",
   ADMIN_ROLES: "Admin",
   MACHINE_TYPES: "g6e.12xlarge=l40s:4:48:384",
-  NODE_GROUPS: "p5.48xlarge=1",
+  NODE_GROUPS: "p5.48xlarge=1:300:us-east-1a",
   NODE_TYPES: "a=p5.48xlarge",
   NEW_MACHINE_RESOURCES: "p5.48xlarge=vpc.amazonaws.com/efa:32",
   NODE_TOLERATIONS: "team",
@@ -201,6 +201,13 @@ const valid = {
   SSH_HOST_KEYS: hostKey,
   ALARM_EMAIL: "a@b.dev",
 };
+
+test("NODE_GROUPS of a stage names zones, in one of which the volume of a disk is made", () => {
+  const read = (NODE_GROUPS: string) => () => readStage("dev", { ...input, NODE_GROUPS });
+
+  expect(read("p5.48xlarge=2,g5.12xlarge=1:300:us-east-1a")).toThrow("NODE_GROUPS must name the zones of p5.48xlarge");
+  expect(read("p5.48xlarge=0")).not.toThrow();
+});
 
 test("every setting of .env.example is passed on, or does not belong to a stage", () => {
   const example = readFileSync(new URL("../.env.example", import.meta.url), "utf8");

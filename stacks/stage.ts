@@ -1,7 +1,8 @@
 import functionsFile from "../functions.json" with { type: "json" };
-import { problemsOnLambda } from "../packages/aws/settings/config.ts";
+import { problemsOnLambda, readConfigOf } from "../packages/aws/settings/config.ts";
 import { allSettingSchemas } from "../packages/aws/settings/pod-setting-schemas.ts";
 import { podSettingNames } from "../packages/aws/settings/pod-settings.ts";
+import { instanceTypeOfPool } from "../packages/core/fleet.ts";
 import {
   type Access,
   accessProblems,
@@ -115,6 +116,7 @@ export function readStage(name: string, written: Environment): Stage {
   problems.push(...accountProblems(environment), ...domainProblems(environment));
   problems.push(...alarmProblems(name, environment), ...networkProblems(written), ...newClusterProblems(written));
   problems.push(...accessProblems(environment), ...sizeProblems(environment));
+  if (problems.length === 0) problems.push(...groupProblems(environment));
   if (problems.length > 0) throw new Error(`Stage ${name} cannot be deployed:\n${problems.join("\n")}`);
   return {
     name,
@@ -160,6 +162,16 @@ function sizeProblems(environment: Environment): string[] {
 function sizeIn(environment: Environment, name: string): number {
   const value = environment[name];
   return value ? Buffer.byteLength(name) + Buffer.byteLength(value) : (SIZES_FROM_EKS[name] ?? 0);
+}
+
+/** EBS makes a volume in a zone, and the volume of a disk is made before the machine of its job comes. */
+function groupProblems(environment: Environment): string[] {
+  const { NODE_GROUPS } = readConfigOf(allSettingSchemas, ["NODE_GROUPS"], environment);
+  const lacking = NODE_GROUPS.filter(({ mostNodes, zones }) => mostNodes > 0 && zones.length === 0);
+  return lacking.map(
+    ({ pool }) =>
+      `  NODE_GROUPS must name the zones of ${instanceTypeOfPool(pool).name}, as its comment in .env.example does`,
+  );
 }
 
 function accountProblems({ DEPLOY_ACCOUNT }: Environment): string[] {

@@ -47,7 +47,7 @@ it("the settings of a gateway that an overlay applies are not checked", async ()
 });
 
 it("a type that MACHINE_TYPES of the stage adds may be in its other settings", async () => {
-  const machines = { MACHINE_TYPES: "g6e.12xlarge=l40s:4:48:384", NODE_GROUPS: "g6e.12xlarge=2" };
+  const machines = { MACHINE_TYPES: "g6e.12xlarge=l40s:4:48:384", NODE_GROUPS: "g6e.12xlarge=2:300:us-east-1a" };
 
   expect(await check(machines)).toMatchObject({ code: 0, stderr: "" });
   expect(await check({ ...machines, MACHINE_TYPES: "g6e.12xlarge=l4:4:48:384" })).toEqual({

@@ -96,7 +96,7 @@ const changes: Readonly<Record<string, string>> = {
   MAX_QUEUE_HOURS: "47",
   MAX_WAITING_PER_USER: "9",
   PREPARING_MINUTES: "31",
-  NODE_GROUPS: "p5.48xlarge=1",
+  NODE_GROUPS: "p5.48xlarge=1:300:us-east-1a",
   DISK_RETENTION_DAYS: "31",
   DISK_VOLUME_IDLE_DAYS: "8",
   SESSION_IMAGE: "session",

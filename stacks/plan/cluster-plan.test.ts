@@ -45,7 +45,7 @@ test("a stage needs an access entry for each role that reaches the cluster, and 
 
 test("a stage's settings say how it reaches the cluster, and which machines the operator makes", () => {
   const network = { EKS_ACCESS: "private", VPC_SUBNETS: "subnet-1", VPC_SECURITY_GROUPS: "sg-1" };
-  const machines = { NODE_GROUPS: "p5.48xlarge=2", NODE_TOLERATIONS: "team=ml:NoSchedule" };
+  const machines = { NODE_GROUPS: "p5.48xlarge=2:300:us-east-1a", NODE_TOLERATIONS: "team=ml:NoSchedule" };
   const { SSH_HOST_KEYS: _, ACCESS: __, ...others } = stageSettings;
   const stage = readStage("dev", { ...others, ACCESS: "none", ...network, ...machines });
 
