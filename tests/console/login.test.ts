@@ -74,6 +74,19 @@ test("a login returns to the screen that was wanted before it", async ({ skip })
   expect(faults()).toEqual([]);
 });
 
+test("a login link that is pasted into a tab of the login page is taken, and leaves the address", async ({ skip }) => {
+  skip(noBrowser !== undefined, noBrowser);
+  const { url, issueCode, visit, faults } = await openConsole();
+  const page = await visit("/login");
+  await page.getByText("This browser has no session.").waitFor();
+
+  await page.goto(`${url}/login#code=${await issueCode()}`);
+  await page.getByRole("button", { name: "Continue" }).waitFor();
+
+  expect(page.url()).toBe(`${url}/login`);
+  expect(faults()).toEqual([]);
+});
+
 test("a browser that keeps nothing of a site is led to the login too", async ({ skip }) => {
   skip(noBrowser !== undefined, noBrowser);
   const { url, visit, faults } = await openConsole();
