@@ -66,7 +66,7 @@ function makeHeader() {
   name(decodeURIComponent(id).slice(0, 8));
   berth.jobs.get(decodeURIComponent(id)).then(
     (job) => name(job.name),
-    // The connection says what is wrong.
+    // The status of the terminal shows a failure. The title keeps the id of the job.
     () => undefined,
   );
   return { header, back, reader, notice, status };

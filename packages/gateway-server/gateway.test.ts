@@ -1,7 +1,6 @@
 import { once } from "node:events";
 import type { ServerResponse } from "node:http";
 import { type AddressInfo, connect, createServer } from "node:net";
-import { PassThrough } from "node:stream";
 import { text } from "node:stream/consumers";
 import ssh2, { type Client } from "ssh2";
 import { afterEach, beforeEach, expect, it } from "vitest";
@@ -13,7 +12,8 @@ import { HOUR_MS } from "#core/units.ts";
 import { ask, type IngressFixture, openIngressFixture } from "#gateway/ingress/ingress-fixture.ts";
 import { connectLocally } from "#gateway/ingress/page-connection.ts";
 import type { SshDirectory } from "#gateway/ports/directory.ts";
-import { NoTerminal, type ProgramEnd, type Reach } from "#gateway/ports/reach.ts";
+import { NoTerminal, type Reach } from "#gateway/ports/reach.ts";
+import { echo } from "#gateway/ssh/echo-fixture.ts";
 import { newSshKey } from "#gateway/ssh/login/ssh-keys.ts";
 import { exec, said } from "#gateway/ssh/ssh-fixture.ts";
 import { connectTerminal } from "#gateway/terminal/terminal-client-fixture.ts";
@@ -30,18 +30,6 @@ let options: GatewayOptions;
 let gateway: Gateway;
 const clients = new Set<Client>();
 
-/** Programs that give their input back. */
-const echo: Reach["start"] = async () => {
-  const through = new PassThrough();
-  const ended = once(through, "end").then((): ProgramEnd => ({ exitCode: 0 }));
-  return {
-    input: through,
-    output: through,
-    ended,
-    resize: () => undefined,
-    hangUp: async () => void through.destroy(),
-  };
-};
 const directory: SshDirectory = {
   find: async () => [{ name: "run", keys: [key.public] }],
   admits: async () => true,

@@ -9,7 +9,7 @@ import { printable } from "../data/words.ts";
 import { CommandLine } from "../parts/command-line.tsx";
 import { Failure } from "../parts/notices.tsx";
 
-/** Asks before the code is used, so that a link of somebody else cannot sign this browser in unnoticed. */
+/** Asks before it uses the code. Otherwise a link could log a browser in as somebody else without a sign. */
 export function Login() {
   const code = heldCode();
   return (
@@ -21,7 +21,7 @@ export function Login() {
   );
 }
 
-/** Names the user of this browser's session, or says why there is none. */
+/** Names the user who is logged in here, or the reason why nobody is. */
 function Session() {
   const { data, error } = useOnce(["me"], (signal) => berth.me({ signal }));
   if (needsLogin(error)) return <HowTo reason={describeLoss(error)} isDisabled={error.code === "user_disabled"} />;

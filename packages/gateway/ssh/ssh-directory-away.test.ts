@@ -1,6 +1,5 @@
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
-import { PassThrough } from "node:stream";
 import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import ssh2, { type Client, type ClientChannel, type ConnectConfig } from "ssh2";
@@ -11,7 +10,8 @@ import { eventually } from "#process/fixture.ts";
 import { PATIENCE_MS } from "#process/patience-fixture.ts";
 import { recordingLog } from "#tests/fixtures/log.ts";
 import type { SshDirectory } from "../ports/directory.ts";
-import type { ProgramEnd, Reach } from "../ports/reach.ts";
+import type { Reach } from "../ports/reach.ts";
+import { echo } from "./echo-fixture.ts";
 import { newSshKey } from "./login/ssh-keys.ts";
 import type { SshServer } from "./ssh.ts";
 import { exec, said } from "./ssh-fixture.ts";
@@ -51,17 +51,6 @@ beforeEach(async () => {
     // It answers last.
     findNotice: async () => sleep(notice ? 100 : 0).then(answer(() => notice)),
     hasNoDisk: answer(() => false),
-  };
-  const echo: Reach["start"] = async () => {
-    const through = new PassThrough();
-    const ended = once(through, "end").then((): ProgramEnd => ({ exitCode: 0 }));
-    return {
-      input: through,
-      output: through,
-      ended,
-      resize: () => undefined,
-      hangUp: async () => void through.destroy(),
-    };
   };
   const reach = { start: echo } as Partial<Reach> as Reach;
   server = await startHomeSsh({ home, directory, reach, port: 0, log, loginWithinMs: 2 * PATIENCE_MS });

@@ -86,7 +86,7 @@ export interface Withdrawn {
   readonly saidSo?: true | undefined;
   /** The machine that it waited for did not come. */
   readonly lacksMachine?: true | undefined;
-  /** What was missing at the provider to create that machine. Absent if unknown. */
+  /** Why the provider could not create that machine. Absent if unknown. */
   readonly lacks?: Lack | undefined;
   /** The zone in which that machine had to come. Absent: any. */
   readonly zone?: string | undefined;

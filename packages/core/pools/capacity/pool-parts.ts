@@ -88,8 +88,8 @@ function growthOutside(parts: readonly PoolPart[], growth: Growth): Growth | und
 }
 
 /**
- * Reports whether new machines may come outside of the parts, in this zone (null: any) and of this node group
- * (undefined: any). Growth undefined: unknown.
+ * Reports whether new machines may come outside of the parts, in this zone and of this node group. Zone null: any zone.
+ * Group undefined: any group. Growth undefined: it is unknown.
  */
 export function isMadeOutside(
   parts: readonly PoolPart[],

@@ -52,7 +52,7 @@ export interface Entry {
   readonly items?: readonly string[] | undefined;
   /** The zone in which its machines still to be created must be. Absent: any. */
   readonly zone?: string | undefined;
-  /** The node group that must create them. Absent: any, and in items of earlier versions. */
+  /** The node group that must create these machines. Absent: any group. Items of earlier versions lack it. */
   readonly group?: string | undefined;
   readonly wantedMs: number;
   readonly at: number;
@@ -118,7 +118,7 @@ export interface GroupGrowth {
   /** How many machines of the pool it may have, also if it lacks something. Absent in items of earlier versions. */
   readonly mostNodes?: number | undefined;
   readonly zones: readonly string[];
-  /** As in `MachineGroup`. */
+  /** Runs may name the group (`isSelectable` of `MachineGroup`). */
   readonly isSelectable?: true | undefined;
 }
 
@@ -128,7 +128,7 @@ export interface Shortage {
   readonly failedAt: number;
   /** No machine is granted before it exists until then. */
   readonly until: number;
-  /** What the provider lacked in the latest try. Absent if unknown. */
+  /** Why the provider created no machine in the latest try. Absent if unknown. */
   readonly lacks?: Lack | undefined;
 }
 

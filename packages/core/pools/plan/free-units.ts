@@ -5,7 +5,7 @@ import { isInZone, type Zoned, zonesToTry } from "./zones.ts";
 /** A machine that can be granted and its free units. Name null: a machine that its group can still create. */
 export interface FreeNode extends Zoned {
   readonly name: string | null;
-  /** Its node group, by name. Absent if unknown. */
+  /** The name of its node group. Absent if unknown. */
   readonly group?: string | undefined;
   /** Set if a run may name the group, so that no other creates the machine. */
   readonly isSelectable?: true | undefined;
@@ -183,8 +183,9 @@ function find(state: State, need: Need, allowed?: Allowed, prefers?: Preferred):
 type Machine = Pick<FreeNode, "name" | "group" | "isSelectable">;
 
 /**
- * Ranks machines for one job, the best with the lowest numbers: machines that exist, then those of one node group that
- * the job may name, then others. Of these, the fewest new machines come first, then those of one node group.
+ * Ranks machines for one job. Lower numbers are better. The first number prefers machines that exist to new ones of one
+ * node group that the job may name, and these to all others. The second is the number of new machines. The third prefers
+ * machines of one node group.
  */
 export function rankMachines(machines: readonly Machine[]): readonly number[] {
   const made = machines.filter(({ name }) => name === null).length;
@@ -203,7 +204,7 @@ function isOfOneGroup(machines: readonly Machine[]): boolean {
   return machines.every(({ group }) => group === machines[0]?.group);
 }
 
-/** Where to look for the machines of a job: in one zone or in all (null), and in one node group or in all (undefined). */
+/** A place for the machines of a job. Zone null: all zones. Group undefined: all node groups. */
 interface Place {
   readonly zone: string | null;
   readonly group?: string | undefined;

@@ -41,7 +41,7 @@ export interface Occupied {
 export interface PlanNode {
   readonly name: string;
   readonly zone: string;
-  /** Its node group, by name. Absent if unknown. */
+  /** The name of its node group. Absent if unknown. */
   readonly group?: string | undefined;
   /** Units left by foreign pods. */
   readonly units: number;
@@ -56,7 +56,7 @@ export interface PlanInput {
   readonly nodes: readonly PlanNode[];
   readonly occupied: readonly Occupied[];
   readonly waiting: readonly Waiting[];
-  /** The machines that each node group may still create. Those that close first come first. */
+  /** The machines that each node group may still create, sorted by the time when they close. */
   readonly makeable: readonly NewMachines[];
   /** Zones that operators drained. They matter for groups whose zones are unknown. */
   readonly drainedZones?: readonly string[] | undefined;

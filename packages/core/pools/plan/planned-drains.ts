@@ -15,7 +15,7 @@ export function closeAt({ plannedDrains = [] }: Pool, node: NodeLedger): Pick<Pl
 
 /**
  * Returns when machines close by planned drains. For machines still to be created, that is earlier by their start-up
- * time: their jobs end that much later. Those that close first come first, so that the planner fills them first.
+ * time: their jobs end that much later. Sorts the groups by this time, so that the planner fills the earliest first.
  */
 export function findClosings(
   ctx: Pick<Context, "clock">,
