@@ -1,4 +1,4 @@
-// Serves SFTP on its standard streams, like OpenSSH's sftp-server, so that images need none.
+// Serves SFTP on its standard streams, with the extensions of OpenSSH 9's sftp-server, so that images need none.
 package main
 
 import (
@@ -11,15 +11,28 @@ import (
 	"tools/shared"
 )
 
-type standardStreams struct {
+type streams struct {
 	io.Reader
 	io.WriteCloser
 }
 
+// The library answers all requests except the extensions that it lacks, which `extensions` answers before it.
 func main() {
-	server, err := sftp.NewServer(standardStreams{os.Stdin, os.Stdout})
+	requests, toLibrary := io.Pipe()
+	fromLibrary, replies := io.Pipe()
+	server, err := sftp.NewServer(streams{requests, replies}, sftp.WithMaxTxPacket(longestData))
 	shared.Must(err)
-	if err := server.Serve(); !errors.Is(err, io.EOF) {
+	session := newSession(toLibrary, os.Stdout)
+	passed := make(chan error, 1)
+	go func() { passed <- session.passReplies(fromLibrary) }()
+	go func() {
+		err := session.passRequests(os.Stdin)
+		toLibrary.CloseWithError(err)
+	}()
+	err = server.Serve()
+	replies.Close()
+	shared.Must(<-passed)
+	if !errors.Is(err, io.EOF) {
 		shared.Must(err)
 	}
 }

@@ -51,10 +51,10 @@ export function sftpConformance(open: () => Promise<SshGuest>, leftOut: LeftOut 
     writeFileSync(file, randomBytes(3_000_000));
     await guest.sftp(`put ${file} large\n`);
 
-    const { code, err } = await guest.sftp("copy large copied\n");
+    const { code, err } = await guest.sftp("copy large large-copy\n");
 
     expect({ code, err }).toEqual({ code: 0, err: "" });
-    expect(await guest.ssh([], "cmp large copied")).toMatchObject({ code: 0 });
+    expect(await guest.ssh([], "cmp large large-copy")).toMatchObject({ code: 0 });
     const missing = await guest.sftp("copy nothing there\n");
     expect(missing).toMatchObject({ code: 1, err: expect.stringContaining("No such file") });
   });
