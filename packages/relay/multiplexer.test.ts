@@ -32,6 +32,20 @@ describe("many streams over one pipe", () => {
     expect(sent()).toBeLessThan(2 * WINDOW_BYTES);
   });
 
+  it("count the bytes that wait on either side", async () => {
+    const { near, far, opened } = pair();
+    const words = Buffer.alloc(3 * WINDOW_BYTES);
+
+    near.open()?.end(words);
+    await turn();
+    const held = [near.heldBytes(), far.heldBytes()];
+    for (const stream of opened) await buffer(stream);
+
+    expect(held[0]).toBeGreaterThanOrEqual(WINDOW_BYTES);
+    expect(held[1]).toBeGreaterThanOrEqual(WINDOW_BYTES);
+    expect([near.heldBytes(), far.heldBytes()]).toEqual([0, 0]);
+  });
+
   it("end with the pipe, or with their other side", async () => {
     const { near, far, opened } = pair();
     const [stream, two] = [near.open(), near.open()];

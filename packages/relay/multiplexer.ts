@@ -6,6 +6,8 @@ interface Multiplexer {
   take(part: Buffer): number;
   /** Undefined if too many are open. */
   open(): Duplex | undefined;
+  /** Counts what this side holds: received bytes that its streams have not read, and bytes that wait for a window. */
+  heldBytes(): number;
   close(): void;
 }
 
@@ -18,12 +20,12 @@ interface MultiplexerOptions {
 
 export const MOST_STREAMS = 128;
 export const WINDOW_BYTES = 128 * 1024;
-const FRAME_COST = 32 * 1024;
-const OPEN_COST = 256 * 1024;
+const [FRAME_COST, OPEN_COST] = [32 * 1024, 256 * 1024];
 
 interface Line {
   readonly stream: Duplex;
   take(frame: Frame): void;
+  heldBytes(): number;
 }
 
 export function multiplexer({ send, onHello, onOpen }: MultiplexerOptions): Multiplexer {
@@ -54,6 +56,7 @@ export function multiplexer({ send, onHello, onOpen }: MultiplexerOptions): Mult
       send(frame("open", lastId));
       return add(lastId);
     },
+    heldBytes: () => [...lines.values()].reduce((sum, line) => sum + line.heldBytes(), 0),
     close() {
       for (const { stream } of lines.values()) stream.destroy();
     },
@@ -81,7 +84,7 @@ function getLine(id: number, send: (bytes: Buffer) => void, leave: () => void): 
     if (kind === "more") sending.allow(content.readUInt32BE(0));
     if (kind === "close") stream.destroy();
   };
-  return { stream, take };
+  return { stream, take, heldBytes: () => receiving.heldBytes() + stream.readableLength + stream.writableLength };
 }
 
 function sender(id: number, send: (bytes: Buffer) => void) {
@@ -148,6 +151,7 @@ function receiver(id: number, send: (bytes: Buffer) => void, push: (part: Buffer
       pass();
     },
     hasEnded: () => isEnded,
+    heldBytes: () => waitingBytes,
   };
 }
 

@@ -12,6 +12,8 @@ export interface Relay {
   /** Path or port number; empty for `dial`. Rejects on failure. */
   readonly address: Promise<string>;
   readonly ended: Promise<void>;
+  /** Counts bytes that wait here, because the run or the client does not read them. */
+  heldBytes(): number;
   close(): void;
 }
 
@@ -64,7 +66,8 @@ export function serveRelay(program: RelayProgram, onVisitor: (visitor: Duplex) =
     streams.close();
   };
   address.promise.catch(() => undefined);
-  return { address: address.promise, ended: program.ended.then(end, end), close };
+  const heldBytes = () => input.writableLength + streams.heldBytes();
+  return { address: address.promise, ended: program.ended.then(end, end), heldBytes, close };
 }
 
 /** Closes standard input, then hangs up. */

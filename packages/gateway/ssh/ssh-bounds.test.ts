@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { startHomeSsh } from "#local/home-ssh.ts";
 import { eventually } from "#process/fixture.ts";
 import { PATIENCE_MS } from "#process/patience-fixture.ts";
-import { silentLog } from "#tests/fixtures/log.ts";
+import { recordingLog, silentLog } from "#tests/fixtures/log.ts";
 import type { SshDirectory } from "../ports/directory.ts";
 import type { ProgramEnd, Reach, WantedProgram } from "../ports/reach.ts";
 import { newSshKey, type SshKeyPair } from "./login/ssh-keys.ts";
@@ -21,12 +21,16 @@ const deaf = () => new Duplex({ read: () => undefined, write: () => undefined })
 describe("an SSH server", () => {
   let home: string;
   let server: SshServer;
+  let log: ReturnType<typeof recordingLog>;
+  let options: Parameters<typeof startHomeSsh>[0];
   let key: SshKeyPair;
   let dialled: Duplex[];
   /** The number of checks of open connections, and the most requests in one check. */
   let passes: number;
   let mostAsked: number;
   let starts: number;
+  /** Bytes that each relay holds. */
+  let relayBytes: number;
   /** Programs that were hung up. Those of the test before may still be, and are not in the list. */
   let hungUp: WantedProgram[];
   let started: { readonly end: (end: ProgramEnd) => void; readonly wanted: WantedProgram }[];
@@ -37,7 +41,7 @@ describe("an SSH server", () => {
     home = mkdtempSync("/var/tmp/berth-ssh-");
     key = newSshKey();
     [dialled, started, beforeStart, afterHangUp] = [[], [], Promise.resolve(), Promise.resolve()];
-    [passes, mostAsked, starts] = [0, 0, 0];
+    [passes, mostAsked, starts, relayBytes] = [0, 0, 0, 0];
     const ownHungUp: WantedProgram[] = [];
     hungUp = ownHungUp;
     let input = 0;
@@ -79,10 +83,13 @@ describe("an SSH server", () => {
       openTerminal: async () => deaf(),
       openRelay: async (_run, _place, onVisitor) => {
         setImmediate(() => onVisitor(deaf()));
-        return { address: Promise.resolve(""), ended: new Promise(() => undefined), close: () => undefined };
+        const ended = new Promise<void>(() => undefined);
+        return { address: Promise.resolve(""), ended, heldBytes: () => relayBytes, close: () => undefined };
       },
     };
-    server = await startHomeSsh({ home, directory, reach, port: 0, log: silentLog(), loginWithinMs: 2 * PATIENCE_MS });
+    log = recordingLog();
+    options = { home, directory, reach, port: 0, log, loginWithinMs: 2 * PATIENCE_MS };
+    server = await startHomeSsh(options);
   });
   afterEach(async () => {
     for (const client of clients) client.destroy();
@@ -218,6 +225,17 @@ describe("an SSH server", () => {
     );
   });
 
+  it("cuts the connection whose relays hold the most, beyond 128 MiB of an environment", async () => {
+    const [small, large] = [await connect(), await connect()];
+    await Promise.all([small, large, large].map(forwardToSocket));
+    const closed = once(large, "close");
+
+    relayBytes = 50 * 1024 * 1024;
+    await closed;
+
+    expect((await outcomes([exec(small, "true")])).opened).toBe(1);
+  });
+
   it("reports the end of a connection to a program that was still starting", async () => {
     const { promise, resolve } = Promise.withResolvers<void>();
     beforeStart = promise;
@@ -294,6 +312,26 @@ describe("an SSH server", () => {
     return socket.resume();
   };
 
+  const full = () => log.lines.filter(({ event }) => event === "gateway full").map(({ fields }) => fields);
+
+  it("takes no more connections than a replica may have, and logs it once", async () => {
+    await server.stop();
+    server = await startHomeSsh({ ...options, mostConnections: 2 });
+    const [first] = await Promise.all(times(2, () => connect()));
+
+    for (let n = 0; n < 3; n += 1) await once(await silent(), "close");
+    const refusals = full();
+    first?.end();
+
+    expect(
+      (await eventually(
+        () => connect().catch(() => undefined),
+        (client) => client !== undefined,
+      )) === undefined,
+    ).toBe(false);
+    expect(refusals).toEqual([{ bound: "SSH connections", most: 2 }]);
+  });
+
   it("drops the oldest silent connections, so a flood of them blocks no login", async () => {
     const open = new Set<Socket>();
     const strangers: Socket[] = [];
@@ -311,6 +349,7 @@ describe("an SSH server", () => {
       (size) => size <= 500,
     );
     expect(strangers.filter((socket) => open.has(socket))).toEqual(strangers.slice(-open.size));
+    expect(full()).toEqual([{ bound: "SSH logins", most: 500 }]);
     expect((await outcomes(several.map((client) => exec(client, "true")))).opened).toBe(10);
     for (const socket of strangers) socket.destroy();
   });

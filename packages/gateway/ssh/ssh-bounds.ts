@@ -1,6 +1,5 @@
-import type { Writable } from "node:stream";
 import type { Connection } from "ssh2";
-import { boundTogether } from "./ssh-output.ts";
+import { boundTogether, type HeldBytes } from "./ssh-output.ts";
 
 export interface SessionSlots {
   take(): () => void;
@@ -29,8 +28,8 @@ function countPlaces(most: number, full: string, within?: SessionSlots): Session
 export interface SshBounds {
   readonly sessions: SessionSlots;
   readonly forwards: SessionSlots;
-  /** Counts the unsent output of a connection to the environment. */
-  readonly boundOutput: (socket: Writable) => void;
+  /** Counts the bytes that a connection to the environment holds. */
+  readonly boundBytes: (held: HeldBytes) => void;
   close(): void;
 }
 
@@ -38,7 +37,8 @@ export interface SshBounds {
 const MOST_SESSIONS = 10;
 /** A browser behind a forward opens dozens of connections. */
 const MOST_FORWARDS = 128;
-const OF_RUN = { connections: 256, sessions: 128, forwards: 512, unsentBytes: 64 * 1024 * 1024 };
+/** ssh2 holds at most 4 MiB of input for each session and forward, so 32 that a run does not read are still admitted. */
+const OF_RUN = { connections: 256, sessions: 128, forwards: 512, heldBytes: 128 * 1024 * 1024 };
 
 export function sshBounds(): (run: string) => SshBounds {
   const runs = new Map<string, SessionSlots & Omit<SshBounds, "close">>();
@@ -47,14 +47,14 @@ export function sshBounds(): (run: string) => SshBounds {
       ...countPlaces(OF_RUN.connections, "This environment has too many SSH connections"),
       sessions: countPlaces(OF_RUN.sessions, `This environment has ${OF_RUN.sessions} SSH sessions already`),
       forwards: countPlaces(OF_RUN.forwards, `This environment has ${OF_RUN.forwards} SSH forwards already`),
-      boundOutput: boundTogether(OF_RUN.unsentBytes),
+      boundBytes: boundTogether(OF_RUN.heldBytes),
     };
     const leave = ofRun.take();
     runs.set(run, ofRun);
     return {
       sessions: countPlaces(MOST_SESSIONS, `This connection has ${MOST_SESSIONS} sessions already`, ofRun.sessions),
       forwards: countPlaces(MOST_FORWARDS, `This connection has ${MOST_FORWARDS} forwards already`, ofRun.forwards),
-      boundOutput: ofRun.boundOutput,
+      boundBytes: ofRun.boundBytes,
       close: () => {
         leave();
         if (ofRun.isFree()) runs.delete(run);
@@ -92,30 +92,5 @@ export function refuseChannel(
 /** Enough for clients that start at once, such as Ansible with many forks. */
 export const MOST_STARTUPS = 500;
 
-/**
- * Bounds connections without a login, from their first packet on (ssh2 sees a connection only after the client
- * speaks). Each has `withinMs` for its login; beyond `most` the oldest is dropped.
- * OpenSSH drops new connections instead (MaxStartups in sshd_config(5)), so a flood of silent ones locks out
- * everyone. Bounds by source address would not help where all clients share one, as behind a tunnel.
- * The returned function counts a connection, and returns a function to call after the login or its end.
- */
-export function sshStartups(withinMs: number, most = MOST_STARTUPS): (socket: Destroyable) => () => void {
-  const waiting = new Set<Destroyable>();
-  return (socket) => {
-    const late = setTimeout(() => socket.destroy(), withinMs);
-    waiting.add(socket);
-    const [oldest] = waiting;
-    if (oldest && waiting.size > most) {
-      waiting.delete(oldest);
-      oldest.destroy();
-    }
-    return () => {
-      clearTimeout(late);
-      waiting.delete(socket);
-    };
-  };
-}
-
-interface Destroyable {
-  destroy(): void;
-}
+/** Owners of ended environments, who only read why they ended. */
+export const MOST_VISITORS = 50;

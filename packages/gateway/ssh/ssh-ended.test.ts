@@ -27,3 +27,13 @@ it("a connection into an ended environment allows ten sessions, and closes when 
   expect(answers.every(({ err }) => err.includes("The job has ended"))).toBe(true);
   expect(another).toBe("refused");
 });
+
+it("beyond 50 connections into ended environments the oldest is dropped, so they lock out nobody", async () => {
+  const [first, second] = [await fixture.connect(), await fixture.connect()];
+  const dropped = once(first, "close");
+
+  for (let n = 0; n < 49; n += 1) await fixture.connect();
+  await dropped;
+
+  expect((await said(await exec(second, "true"))).err).toContain("The job has ended");
+});

@@ -40,6 +40,7 @@ export async function openSshFixture(isolation: Isolation): Promise<SshFixture> 
     port: 0,
     log: silentLog(),
     loginWithinMs: 2 * PATIENCE_MS,
+    visitMs: 2 * PATIENCE_MS,
   });
   const login = `gpu-dev-${randomBytes(4).toString("hex")}`;
   const key = newSshKey();
@@ -68,13 +69,13 @@ export async function openSshFixture(isolation: Isolation): Promise<SshFixture> 
 
 /** Connects a client to this machine, and adds it to those that the caller destroys. */
 export async function connectSsh(config: ConnectConfig, connections: Set<Client>): Promise<Client> {
-  const client = new ssh2.Client();
+  // A client that was refused may report the end of its connection as a second error.
+  const client = new ssh2.Client().on("error", () => undefined);
   connections.add(client);
   const ready = once(client, "ready");
   // On a busy machine, a hundred concurrent logins take longer than a client's default limit.
   client.connect({ host: "127.0.0.1", readyTimeout: 2 * PATIENCE_MS, ...config });
   await ready;
-  client.on("error", () => undefined);
   return client;
 }
 

@@ -84,13 +84,10 @@ function formatLine(words: string): string {
   return `[berth] ${printableText(words)}`;
 }
 
-const READ_WITHIN_MS = 10_000;
-
 /** The limit of a living environment. A client that asks for more is disconnected. */
 const MOST_SESSIONS = 10;
 
 export function serveEnded(connection: Connection, { words, at }: Pick<EndedLogin, "words" | "at">, end: () => void) {
-  setTimeout(end, READ_WITHIN_MS).unref();
   const answer = (channel: ServerChannel | undefined) => {
     channel?.stderr.write(`${formatLine(words)} (${utcText(at)})\r\n`);
     channel?.exit(255);

@@ -1,7 +1,7 @@
 import { Writable } from "node:stream";
 import { setImmediate } from "node:timers/promises";
 import { expect, it } from "vitest";
-import { boundOutput, boundTogether } from "./ssh-output.ts";
+import { boundOutput, boundTogether, HeldBytes } from "./ssh-output.ts";
 
 /** Output that is sent together, as a socket takes it by one system call. */
 function openOutput(isRead: boolean) {
@@ -54,7 +54,7 @@ it("a client that does not read is cut off at 32 MiB", async () => {
 it("of several clients that do not read, the one with the most unsent output is cut off at their common bound", () => {
   const bound = boundTogether(10);
   const [small, large, late] = [openOutput(false), openOutput(false), openOutput(false)];
-  for (const { output } of [small, large, late]) bound(output);
+  for (const { output } of [small, large, late]) bound(new HeldBytes(output));
 
   small.output.write("x".repeat(3));
   large.output.write("x".repeat(6));
@@ -68,11 +68,27 @@ it("of several clients that do not read, the one with the most unsent output is 
 it("output that was sent no longer counts for the common bound of several clients", async () => {
   const bound = boundTogether(10);
   const [reading, silent] = [openOutput(true), openOutput(false)];
-  for (const { output } of [reading, silent]) bound(output);
+  for (const { output } of [reading, silent]) bound(new HeldBytes(output));
 
   reading.output.write("x".repeat(8));
   await setImmediate();
   silent.output.write("x".repeat(8));
 
   expect([reading.output.destroyed, silent.output.destroyed]).toEqual([false, false]);
+});
+
+it("input that waits counts for the common bound, and the connection with the most is cut off", () => {
+  const bound = boundTogether(10);
+  const [silent, filling] = [openOutput(false), openOutput(false)];
+  const [small, large] = [new HeldBytes(silent.output), new HeldBytes(filling.output)];
+  for (const held of [small, large]) bound(held);
+
+  silent.output.write("x".repeat(4));
+  large.countInput = () => 6;
+  large.grow();
+  const atBound = large.socket.destroyed;
+  large.countInput = () => 7;
+  large.grow();
+
+  expect([atBound, large.socket.destroyed, small.socket.destroyed]).toEqual([false, true, false]);
 });

@@ -22,41 +22,71 @@ export function boundOutput(socket: Writable): void {
 }
 
 /** Over all connections of a replica. Its pod may have 1 GiB of memory (deploy/kubernetes/gateway/deployment.yaml). */
-export const MOST_UNSENT_BYTES = 256 * 1024 * 1024;
+export const MOST_HELD_BYTES = 256 * 1024 * 1024;
 
-/**
- * Bounds the unsent output of several connections together. Beyond `mostBytes` the connection with the most is destroyed.
- * The returned function adds a connection.
- */
-export function boundTogether(mostBytes: number): (socket: Writable) => void {
-  // Output that was sent since the last write of its connection still counts, until `cutLargest` counts all again.
-  const unsent = new Map<Writable, number>();
-  let sum = 0;
-  const note = (socket: Writable, bytes: number) => {
-    sum += bytes - (unsent.get(socket) ?? 0);
-    unsent.set(socket, bytes);
-  };
-  const forget = (socket: Writable) => {
-    sum -= unsent.get(socket) ?? 0;
-    unsent.delete(socket);
-  };
-  const cutLargest = () => {
-    for (const socket of unsent.keys()) note(socket, socket.writableLength);
-    const largestFirst = [...unsent.keys()].toSorted((a, b) => b.writableLength - a.writableLength);
-    for (const socket of largestFirst) {
-      if (sum <= mostBytes) return;
-      forget(socket);
-      socket.destroy();
-    }
-  };
-  return (socket) => {
+/** Counts what a connection holds in memory: output that its client has not read, and input that its run has not. */
+export class HeldBytes<Output extends Writable = Writable> {
+  readonly socket: Output;
+  /** Returns the input that waits, in bytes. */
+  countInput = (): number => 0;
+  /** Returns the bytes of relays that wait in either direction. They grow without a call of `grow`. */
+  countRelays = (): number => 0;
+  readonly #listeners: (() => void)[] = [];
+
+  constructor(socket: Output) {
+    this.socket = socket;
     const write = socket.write.bind(socket) as (...writeArguments: unknown[]) => boolean;
     socket.write = (...writeArguments: unknown[]) => {
       const isTaken = write(...writeArguments);
-      if (!socket.destroyed) note(socket, socket.writableLength);
-      if (sum > mostBytes) cutLargest();
+      this.grow();
       return isTaken;
     };
-    socket.once("close", () => forget(socket));
+  }
+
+  count(): number {
+    return this.socket.writableLength + this.countInput() + this.countRelays();
+  }
+
+  /** Tells all bounds that more bytes wait. */
+  grow(): void {
+    if (!this.socket.destroyed) for (const listener of this.#listeners) listener();
+  }
+
+  onGrowth(listener: () => void): void {
+    this.#listeners.push(listener);
+  }
+}
+
+/**
+ * Bounds the bytes that several connections hold together. Beyond `mostBytes` the connection with the most is destroyed.
+ * The returned function adds a connection.
+ */
+export function boundTogether(mostBytes: number): (held: HeldBytes) => void {
+  // Bytes that were taken since the last growth of their connection still count, until `cutLargest` counts all again.
+  const counted = new Map<HeldBytes, number>();
+  let sum = 0;
+  const note = (held: HeldBytes, bytes: number) => {
+    sum += bytes - (counted.get(held) ?? 0);
+    counted.set(held, bytes);
+  };
+  const forget = (held: HeldBytes) => {
+    sum -= counted.get(held) ?? 0;
+    counted.delete(held);
+  };
+  const cutLargest = () => {
+    for (const held of counted.keys()) note(held, held.count());
+    const largestFirst = [...counted].toSorted(([, a], [, b]) => b - a);
+    for (const [held] of largestFirst) {
+      if (sum <= mostBytes) return;
+      forget(held);
+      held.socket.destroy();
+    }
+  };
+  return (held) => {
+    held.onGrowth(() => {
+      note(held, held.count());
+      if (sum > mostBytes) cutLargest();
+    });
+    held.socket.once("close", () => forget(held));
   };
 }

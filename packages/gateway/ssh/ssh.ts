@@ -2,16 +2,20 @@ import { createServer, type Server, type Socket } from "node:net";
 import type { Algorithms, Connection } from "ssh2";
 import type { Log } from "#core/ports/log.ts";
 import { watch } from "../directory/watch.ts";
-import type { SshDirectory } from "../ports/directory.ts";
+import { withoutMapping } from "../ports/client-address.ts";
+import { fullNotes } from "../ports/full-notes.ts";
 import type { GatewayPorts } from "../ports/reach.ts";
+import { boundShortStays } from "../ports/short-stays.ts";
 import { serveChannels } from "./channels/ssh-channels.ts";
+import { boundInput } from "./channels/ssh-input.ts";
 import type { ClientAddress } from "./channels/ssh-session.ts";
+import { endStrangers } from "./end-strangers.ts";
 import { derivePublicKey } from "./login/ssh-keys.ts";
 import { type Guest, logIn } from "./login/ssh-login.ts";
-import { MOST_STARTUPS, type SshBounds, sshBounds, sshStartups } from "./ssh-bounds.ts";
+import { MOST_STARTUPS, MOST_VISITORS, type SshBounds, sshBounds } from "./ssh-bounds.ts";
 import { boundPackets, Ssh2Server, sendBanner } from "./ssh-library.ts";
 import { type SshNotices, serveEnded, sshNotices } from "./ssh-notices.ts";
-import { boundOutput, boundTogether, MOST_UNSENT_BYTES } from "./ssh-output.ts";
+import { boundOutput, boundTogether, HeldBytes, MOST_HELD_BYTES } from "./ssh-output.ts";
 
 export interface SshOptions extends GatewayPorts {
   /** Private key in the form of OpenSSH. */
@@ -20,6 +24,9 @@ export interface SshOptions extends GatewayPorts {
   readonly listen: (server: Server) => Promise<number>;
   readonly log: Log;
   readonly loginWithinMs?: number;
+  /** How long the owner of an ended environment may stay. */
+  readonly visitMs?: number;
+  readonly mostConnections?: number;
   /** Reports whether clients may connect from an address. By default all may. */
   readonly isAllowed?: (address: string) => boolean;
 }
@@ -33,43 +40,51 @@ export interface SshServer {
 }
 
 export async function startSsh(options: SshOptions): Promise<SshServer> {
-  const { directory, hostKey, listen, log, loginWithinMs = LOGIN_WITHIN_MS, isAllowed = () => true } = options;
-  const sockets = new Map<string, Socket>();
+  const { directory, hostKey, listen, log, isAllowed = () => true } = options;
+  const { loginWithinMs = LOGIN_WITHIN_MS, visitMs = READ_WITHIN_MS, mostConnections = MOST_CONNECTIONS } = options;
+  const open = new Map<string, HeldBytes<Socket>>();
   const connections = new Map<Connection, Client>();
   const boundsOf = sshBounds();
-  const boundAll = boundTogether(MOST_UNSENT_BYTES);
+  const boundAll = boundTogether(MOST_HELD_BYTES);
   const notices = sshNotices(directory, Date.now);
-  const beginStartup = sshStartups(loginWithinMs);
+  const noteFull = fullNotes(log, Date.now);
+  const beginStartup = boundShortStays(loginWithinMs, MOST_STARTUPS, () => noteFull("SSH logins", MOST_STARTUPS));
+  const beginVisit = boundShortStays(visitMs, MOST_VISITORS);
   const begun = new Map<string, () => void>();
   const server = new Ssh2Server({ hostKeys: [hostKey], algorithms, ident }, (connection, { ip, port }) => {
     const place = `${ip} ${port}`;
-    const socket = sockets.get(place);
-    const from = { ip, port, serverPort: socket?.localPort ?? 0 };
-    const client: Client = { guest: undefined, from, socket, end: () => cutOff(connection, socket) };
+    const held = open.get(place);
+    const from = { ip: withoutMapping(ip), port, serverPort: held?.socket.localPort ?? 0 };
+    const client: Client = { guest: undefined, from, held, end: () => cutOff(connection, held?.socket) };
     connections.set(connection, client);
     connection.once("close", () => connections.delete(connection));
     connection.once("ready", () => begun.get(place)?.());
-    serve(connection, client, { ...options, boundsOf, notices });
+    serve(connection, client, { ...options, boundsOf, beginVisit, notices });
   });
   server.on("error", (error: Error) => log.warn("ssh failed", { error: error.message }));
-  server.maxConnections = mostConnections;
   const listener = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS }, (socket) => {
-    if (!isAllowed(socket.remoteAddress ?? "")) return void socket.destroy();
+    const isFull = open.size >= mostConnections;
+    if (isFull) noteFull("SSH connections", mostConnections);
+    if (isFull || !isAllowed(socket.remoteAddress ?? "")) return void socket.destroy();
     const place = `${socket.remoteAddress} ${socket.remotePort}`;
-    sockets.set(place, socket);
     const endStartup = beginStartup(socket);
     begun.set(place, endStartup);
     socket.once("close", () => {
-      sockets.delete(place);
+      open.delete(place);
       begun.delete(place);
       endStartup();
     });
     boundOutput(socket);
-    boundAll(socket);
+    const held = new HeldBytes(socket);
+    open.set(place, held);
+    boundAll(held);
     server.injectSocket(socket);
   });
   const port = await listen(listener);
   const drain = () => new Promise<void>((resolve) => listener.close(() => resolve()));
+  const counting = setInterval(() => {
+    for (const held of open.values()) held.grow();
+  }, pollEveryMs);
   const stopWatching = watch(
     () => Promise.all([notices.poll(), endStrangers(connections.values(), directory, notices)]),
     pollEveryMs,
@@ -80,12 +95,13 @@ export async function startSsh(options: SshOptions): Promise<SshServer> {
     hostKey: derivePublicKey(hostKey),
     drain,
     stop: () => {
+      clearInterval(counting);
       stopWatching();
       const drained = drain();
       for (const connection of connections.keys()) connection.end();
       // Do not wait for clients that keep their end open.
       setTimeout(() => {
-        for (const socket of sockets.values()) socket.destroy();
+        for (const { socket } of open.values()) socket.destroy();
       }, lastWordsMs).unref();
       return drained;
     },
@@ -95,12 +111,12 @@ export async function startSsh(options: SshOptions): Promise<SshServer> {
 interface Client {
   guest: Guest | undefined;
   readonly from: ClientAddress;
-  readonly socket: Socket | undefined;
+  readonly held: HeldBytes<Socket> | undefined;
   end(): void;
 }
 
 /** Connections before the login have extra room, so a flood of them does not block those after it. */
-const mostConnections = 1_000 + MOST_STARTUPS;
+const MOST_CONNECTIONS = 1_000 + MOST_STARTUPS;
 /** More than Linux's longest command, so that longer ones are refused with a message (ssh-session.ts). */
 const LONGEST_PACKET_BYTES = 4 * 1024 * 1024;
 /**
@@ -123,16 +139,18 @@ const KEEP_ALIVE_MS = 30 * 60_000;
 const lastWordsMs = 200;
 const pollEveryMs = 1_000;
 const LOGIN_WITHIN_MS = 30_000;
+const READ_WITHIN_MS = 10_000;
 const mostAttempts = 20;
 
 interface Serving extends GatewayPorts {
   readonly log: Log;
   readonly boundsOf: (run: string) => SshBounds;
+  readonly beginVisit: ReturnType<typeof boundShortStays>;
   readonly notices: SshNotices;
 }
 
 function serve(connection: Connection, client: Client, serving: Serving): void {
-  const { directory, reach, log, boundsOf, notices } = serving;
+  const { directory, reach, log, boundsOf, beginVisit, notices } = serving;
   let guest: Guest | undefined;
   let attempts = 0;
   connection.on("error", () => undefined);
@@ -151,45 +169,27 @@ function serve(connection: Connection, client: Client, serving: Serving): void {
   });
   connection.on("ready", () => {
     if (!guest) return client.end();
-    if (guest.ended) return serveEnded(connection, guest.ended, client.end);
+    const { run, login } = guest;
+    boundInput(connection, client.held, (reason) => {
+      log.warn("ssh cut", { run, reason });
+      client.held?.socket.destroy();
+    });
+    if (guest.ended) {
+      connection.once("close", beginVisit({ destroy: client.end }));
+      return serveEnded(connection, guest.ended, client.end);
+    }
     client.guest = guest;
     boundPackets(connection, LONGEST_PACKET_BYTES);
-    const { run, login } = guest;
     try {
       const bounds = boundsOf(run);
-      if (client.socket) bounds.boundOutput(client.socket);
-      serveChannels(connection, reach, run, { login, bounds, from: client.from, notices });
+      if (client.held) bounds.boundBytes(client.held);
+      serveChannels(connection, reach, run, { login, bounds, from: client.from, notices, held: client.held });
       log.info("ssh login", { run });
     } catch (error) {
       log.warn("ssh refused", { run, error: error instanceof Error ? error.message : String(error) });
       client.end();
     }
   });
-}
-
-/**
- * Ends connections whose run has ended or whose key was removed, after their terminals have shown the reason. Checks each
- * pair of run and key once.
- */
-async function endStrangers(
-  clients: Iterable<Client>,
-  directory: SshDirectory,
-  notices: Pick<SshNotices, "sayGoodbye">,
-): Promise<void> {
-  const groups = new Map<string, { readonly guest: Guest; readonly ends: (() => void)[] }>();
-  for (const { guest, end } of clients) {
-    if (!guest) continue;
-    const name = `${guest.run} ${guest.key}`;
-    const group = groups.get(name) ?? { guest, ends: [] };
-    group.ends.push(end);
-    groups.set(name, group);
-  }
-  const checks = [...groups.values()].map(async ({ guest, ends }) => {
-    if (await directory.admits(guest, guest.key)) return;
-    await notices.sayGoodbye(guest.run, false);
-    for (const end of ends) end();
-  });
-  await Promise.all(checks);
 }
 
 function cutOff(connection: Connection, socket: Socket | undefined): void {

@@ -35,7 +35,10 @@ export interface Viewer {
 const CUT_CODES: ReadonlySet<number> = new Set([129, 137, 143]);
 
 const OPEN_WITHIN_MS = 10_000;
-/** Most output that waits to be sent. Only a client that acknowledges output without reading it reaches this limit. */
+/**
+ * Most output that waits to be sent. Only a client that acknowledges output without reading it reaches this limit. Its
+ * pings are not answered, or it could fill the memory with answers.
+ */
 const MOST_BUFFERED = 2 * TERMINAL_WINDOW;
 /** Time for a client's closing handshake, and for an environment to end its stream. */
 const CLOSE_WITHIN_MS = 5_000;
@@ -85,7 +88,10 @@ export function viewTerminal(ws: WebSocket, terminal: ViewedTerminal): Viewer {
     const message = isBinary ? data : readMessage(data);
     if (!message || !mayFollow(message, stream, isOpening, flow)) return close("badFrame");
     if ("type" in message && message.type === "open") return void open(message);
-    if ("type" in message && message.type === "ping") return say({ type: "pong" });
+    if ("type" in message && message.type === "ping") {
+      if (ws.bufferedAmount <= MOST_BUFFERED) say({ type: "pong" });
+      return;
+    }
     if (stream && !stream.write(toFrame(message))) holdBack(ws, stream);
   });
   ws.once("close", (code: number) => {

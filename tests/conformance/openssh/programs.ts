@@ -1,6 +1,11 @@
+import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
 import { join } from "node:path";
+import type { Readable } from "node:stream";
+import { buffer } from "node:stream/consumers";
 import { afterEach, beforeEach, expect } from "vitest";
 import { freePort } from "../../fixtures/free-port.ts";
 import { type LeftOut, type SshGuest, testsExcept } from "./guest.ts";
@@ -60,6 +65,59 @@ export function programsConformance(open: () => Promise<SshGuest>, leftOut: Left
 
     expect(answer).toEqual({ code: 0, out: "start\nLinux\nend 0\n", err: "" });
   });
+
+  test("VS Code's server is unpacked, started, reached by SOCKS, and found again after a disconnect", async () => {
+    const [server, inside, socks] = [guest.pathInside("vscode-server"), await freePort(), await freePort()];
+    const [file, archive] = [join(guest.root, "server.sh"), join(guest.root, "server.tgz")];
+    writeFileSync(file, guest.sockets.greet(String(inside), "the server"));
+    await guest.run("tar", ["-czf", archive, "-C", guest.root, "server.sh"]);
+    await guest.scp(archive, `${guest.address}:${server}.tgz`);
+    const words = [...guest.sshLine.split(" ").slice(1), "-T", "-D", String(socks), guest.address, "bash"];
+
+    const client = spawn("ssh", words, { stdio: ["pipe", "pipe", "inherit"] });
+    const ended = once(client, "exit");
+    client.stdin.write(startServer(server, inside));
+    const begun = await printed(client.stdout, "end");
+    const answer = await askBySocks(socks, inside);
+    client.stdin.end();
+    await ended;
+    const again = await guest.run("ssh", words, `${startServer(server, inside)}kill "$(cat ${server}/pid)"\n`);
+
+    expect(begun).toBe(`running\nstarted\nlisteningOn==${inside}==\nend\n`);
+    expect(answer).toBe("the server");
+    expect(again).toEqual({ code: 0, out: `running\nfound\nlisteningOn==${inside}==\nend\n`, err: "" });
+  });
+}
+
+/** What VS Code's extension Remote-SSH writes to a shell, shortened: its server outlives the connection. */
+const startServer = (folder: string, port: number) => `echo running
+umask 077; mkdir -p ${folder}; cd ${folder}
+if [ -f pid ] && kill -0 "$(cat pid)" 2>/dev/null; then echo found; else
+  tar -xzf ${folder}.tgz
+  nohup sh ./server.sh >log 2>&1 </dev/null &
+  echo $! >pid
+  until grep -q up log; do sleep 0.1; done
+  echo started
+fi
+echo "listeningOn==${port}=="
+echo end
+`;
+
+/** Returns what a program has printed once a line is this word. */
+async function printed(output: Readable, last: string): Promise<string> {
+  let text = "";
+  for await (const part of output.iterator({ destroyOnReturn: false })) {
+    text += part;
+    if (text.endsWith(`${last}\n`)) return text;
+  }
+  throw new Error(`The output ended before "${last}": ${text}`);
+}
+
+/** Connects to a port of the run by SOCKS 4, and returns what it says after the proxy's reply of 8 bytes. */
+async function askBySocks(proxy: number, port: number): Promise<string> {
+  const socket = connect({ port: proxy, host: "127.0.0.1" });
+  socket.write(Buffer.from([4, 1, port >> 8, port & 0xff, 127, 0, 0, 1, 0]));
+  return (await buffer(socket)).subarray(8).toString();
 }
 
 /** Excludes the settings of the user who runs the tests. */

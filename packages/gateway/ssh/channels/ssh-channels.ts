@@ -3,6 +3,7 @@ import type { Connection, ServerChannel, TcpipRequestInfo } from "ssh2";
 import type { Destination, Reach } from "../../ports/reach.ts";
 import { CONNECT_FAILED, refuseChannel, type SessionSlots, type SshBounds } from "../ssh-bounds.ts";
 import type { SshNotices } from "../ssh-notices.ts";
+import type { HeldBytes } from "../ssh-output.ts";
 import { clientRelays, joinChannel } from "./ssh-relay.ts";
 import { answerRequests } from "./ssh-requests.ts";
 import { type ClientAddress, letGo, serveSession } from "./ssh-session.ts";
@@ -12,16 +13,18 @@ interface ConnectionPlace {
   readonly bounds: SshBounds;
   readonly from: ClientAddress;
   readonly notices: SshNotices;
+  readonly held: HeldBytes | undefined;
 }
 
 export function serveChannels(
   connection: Connection,
   reach: Reach,
   run: string,
-  { login, bounds, from, notices }: ConnectionPlace,
+  { login, bounds, from, notices, held }: ConnectionPlace,
 ): void {
   answerRequests(connection);
   const relays = clientRelays(connection, reach, run);
+  if (held) held.countRelays = relays.heldBytes;
   const channels = new Set<ServerChannel>();
   const taken = new Set<() => void>();
   const sessions = new Set<Promise<void>>();

@@ -12,6 +12,7 @@ export interface ClientRelays {
   agent(): Promise<string | undefined>;
   /** Calls `reject` with a reason for the user, also at the end of an accepted connection, where it does nothing. */
   dial(path: string, accept: AcceptConnection<ServerChannel>, reject: (reason: string) => void): Promise<void>;
+  heldBytes(): number;
   close(): void;
 }
 
@@ -44,7 +45,7 @@ interface RelayClient {
 }
 
 export function clientRelays(connection: Connection, reach: Reach, run: string): ClientRelays {
-  const { open, close } = countedRelays(reach, run);
+  const { open, heldBytes, close } = countedRelays(reach, run);
   const client: RelayClient = { connection, open, forwards: new Map(), waiting: 0 };
   const pendingRequests = new Set<Promise<void>>();
   let agent: Promise<string | undefined> | undefined;
@@ -75,6 +76,7 @@ export function clientRelays(connection: Connection, reach: Reach, run: string):
         reject(error instanceof Error ? error.message : "");
       }
     },
+    heldBytes,
     close,
   };
 }
@@ -168,6 +170,7 @@ function countedRelays(reach: Reach, run: string) {
         throw error;
       });
     },
+    heldBytes: () => [...relays].reduce((sum, relay) => sum + relay.heldBytes(), 0),
     close: () => {
       isClosed = true;
       for (const relay of relays) relay.close();

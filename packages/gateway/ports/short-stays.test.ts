@@ -1,10 +1,11 @@
 import { expect, it } from "vitest";
-import { sshStartups } from "./ssh-bounds.ts";
+import { MOST_STARTUPS } from "../ssh/ssh-bounds.ts";
+import { boundShortStays } from "./short-stays.ts";
 
 const never = 2 ** 31 - 1;
 
-function opened(most?: number) {
-  const begin = sshStartups(never, most);
+function opened(most: number) {
+  const begin = boundShortStays(never, most);
   const open = new Map<string, () => void>();
   return {
     open,
@@ -37,7 +38,7 @@ it("admits concurrent logins while silent connections fill the bound", () => {
 });
 
 it("admits as many logins at once as a program with hundreds of forks starts", () => {
-  const { open, connect, end } = opened();
+  const { open, connect, end } = opened(MOST_STARTUPS);
 
   for (let n = 0; n < 400; n++) connect(`login ${n}`);
 
