@@ -4,6 +4,7 @@ import { commandLine } from "#tests/bench/clients/command-line.ts";
 import { webConsole } from "#tests/bench/clients/console.ts";
 import { exec } from "#tests/bench/clients/exec.ts";
 import { gateway } from "#tests/bench/clients/gateway.ts";
+import { gatewayNodes } from "#tests/bench/clients/gateway-nodes.ts";
 import { sessions, workspaces } from "#tests/bench/clients/sessions.ts";
 import { ssh } from "#tests/bench/clients/ssh.ts";
 import { sshd } from "#tests/bench/clients/sshd.ts";
@@ -62,6 +63,7 @@ const measures: readonly Measure[] = [
     sshd,
     cipherTimes,
     gateway,
+    gatewayNodes,
     exec,
     sessions,
     workspaces,

@@ -97,6 +97,12 @@ it("serves pages at their hosts, and its own health at any other host", async ()
   expect(others.map(({ status }) => status)).toEqual([404, 404]);
 });
 
+it("names IPv4 clients by their IPv4 address, although it listens on IPv6 too", async () => {
+  fixture.serve((incoming, outgoing) => outgoing.end(incoming.headers["x-forwarded-for"]));
+
+  expect((await get(page, "/")).body).toBe("127.0.0.1");
+});
+
 it("writes nothing for a page, not even when the key was last used, which the API notes", async () => {
   await gateway.stop();
   const calls: string[] = [];
@@ -141,6 +147,24 @@ it("writes nothing for a web terminal, except that its ticket is used", async ()
 
   expect(code).toBe(4404);
   expect(puts).toMatchObject([{ ...ticketKey(ids.hash(issued.ticket)), isUsed: true }]);
+});
+
+it("a full replica refuses sessions and pages with a reason, and logs it", async () => {
+  await gateway.stop();
+  gateway = await start({ streams: { all: 1, run: 2, visitors: 1 } });
+  const client = await logIn();
+  const session = await exec(client, "cat");
+
+  const refused = await said(await exec(client, "cat"), "");
+  const answer = await get(page, "/");
+  const open = await said(session, "still here");
+
+  expect(refused.err).toContain("The gateway has too many open connections: try again in a moment");
+  expect([answer.status, answer.headers["retry-after"]]).toEqual([503, "5"]);
+  expect(open.out).toBe("still here");
+  await expect.poll(async () => (await get(page, "/")).status).toBe(200);
+  const full = fixture.log.lines.filter(({ event }) => event === "gateway full");
+  expect(full).toMatchObject([{ level: "warn", fields: { bound: "streams", most: 1 } }]);
 });
 
 it("drains SSH: it refuses new connections, and open ones start programs until they end", async () => {

@@ -1,5 +1,7 @@
 import type { ConnectPage } from "#gateway/ingress/page-connection.ts";
+import { fullNotes } from "#gateway/ports/full-notes.ts";
 import type { GatewayPorts } from "#gateway/ports/reach.ts";
+import { boundReach, type streamBounds, streamPlaces } from "#gateway/ports/stream-places.ts";
 import { startSsh } from "#gateway/ssh/ssh.ts";
 import type { Runtime } from "#http/runtime.ts";
 import { listen } from "./listen.ts";
@@ -15,6 +17,8 @@ export interface GatewayOptions extends GatewayPorts {
   readonly sshPort: number;
   readonly webPort: number;
   readonly isAllowed: AllowsSource;
+  /** Bounds of open streams into environments. */
+  readonly streams?: typeof streamBounds;
 }
 
 export interface Gateway {
@@ -28,17 +32,30 @@ export interface Gateway {
 
 /** Opens the SSH server and the web port. If one port cannot be opened, it closes the other one and throws. */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
-  const { directory, reach, connect, hostKey, sshPort, webPort, isAllowed } = options;
+  const { directory, connect, hostKey, sshPort, webPort, isAllowed } = options;
+  const { log, clock } = options.runtime;
+  const noteFull = fullNotes(log, clock.monotonic);
+  const takeStream = streamPlaces(noteFull, options.streams);
+  const reach = boundReach(options.reach, takeStream);
   // The gateway's role may not write keys (docs/architecture/gateway.md#the-program).
   const runtime = { ...options.runtime, readsKeysOnly: true } as const;
   let isReady = false;
-  const web = await startWeb({ runtime, connect, reach, port: webPort, isAllowed, isReady: () => isReady });
+  const web = await startWeb({
+    runtime,
+    connect,
+    reach,
+    takeStream,
+    noteFull,
+    port: webPort,
+    isAllowed,
+    isReady: () => isReady,
+  });
   const ssh = await startSsh({
     directory,
     reach,
     hostKey,
     isAllowed,
-    log: runtime.log,
+    log,
     listen: (server) => listen(server, sshPort, "SSH_PORT"),
   }).catch(async (error: unknown) => {
     await web.stop();

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { systemClock } from "#aws/clock.ts";
-import { table } from "#aws/dynamodb/table.ts";
+import { dynamoClient, dynamoTable } from "#aws/dynamodb/table.ts";
 import { systemIds } from "#aws/ids.ts";
 import { jsonLog } from "#aws/log.ts";
 import type { Log } from "#core/ports/log.ts";
@@ -12,6 +12,12 @@ import { type Gateway, startGateway } from "./gateway.ts";
 import { readHostKeys } from "./host-keys.ts";
 import { type GatewaySettings, readGatewaySettings } from "./settings.ts";
 import { allowedSources } from "./sources.ts";
+
+/**
+ * Three attempts of a read end within 6 s. OpenSSH's client offers its keys one after another, and each needs a read
+ * within the 30 s of a login.
+ */
+const patience = { connectMs: 2_000, answerMs: 2_000 };
 
 /** The gateway of a cluster. SIGTERM drains it, and a second signal ends it at once. */
 const log = jsonLog();
@@ -46,10 +52,11 @@ async function start(settings: GatewaySettings, log: Log): Promise<Gateway> {
   return gateway;
 }
 
-function createRuntime({ served }: GatewaySettings, log: Log): Runtime<"table"> {
+function createRuntime({ tableName, served }: GatewaySettings, log: Log): Runtime<"table"> {
   const clock = systemClock();
+  const table = dynamoTable({ client: dynamoClient(undefined, patience), tableName });
   const deployment = { version, startedAt: clock.now(), isolation: "container", limits: "container (memory, cpu)" };
-  return { ports: { table: table() }, clock, ids: systemIds(), log, settings: served, deployment };
+  return { ports: { table }, clock, ids: systemIds(), log, settings: served, deployment };
 }
 
 function endOnSignals(gateway: Gateway, drainSeconds: number, log: Log): void {

@@ -1,4 +1,5 @@
 import { BlockList, isIP, isIPv4 } from "node:net";
+import { withoutMapping } from "#gateway/ports/client-address.ts";
 
 /** Reports whether a client may connect from an address. */
 export type AllowsSource = (address: string) => boolean;
@@ -17,10 +18,4 @@ export function allowedSources(entries: readonly string[]): AllowsSource {
     if (isIP(address) === 0) return false;
     return networks.check(address, isIPv4(address) ? "ipv4" : "ipv6");
   };
-}
-
-/** Returns the IPv4 address of a client that reached an IPv6 socket by IPv4 (RFC 4291, 2.5.5.2). */
-function withoutMapping(text: string): string {
-  const [, mapped] = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(text) ?? [];
-  return mapped ?? text;
 }

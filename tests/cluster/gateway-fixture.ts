@@ -2,17 +2,14 @@ import { execFile } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { dynamoClient, dynamoTable } from "#aws/dynamodb/table.ts";
-import { openTableDirectory, type TableDirectoryFixture } from "#gateway/directory/table-directory-fixture.ts";
+import type { TableDirectoryFixture } from "#gateway/directory/table-directory-fixture.ts";
 import { newSshKey, type SshKeyPair } from "#gateway/ssh/login/ssh-keys.ts";
 import { type ClusterFixture, fixtureRun, openClusterFixture } from "#kubernetes/fixtures/cluster-fixture.ts";
 import { PATIENCE_MS } from "#process/patience-fixture.ts";
-import { ensureTable, startDynamoDb } from "../aws/dynamodb.ts";
-import { patient } from "../aws/patient.ts";
-import { type GatewayProcess, startGatewayProcess } from "./gateway-process.ts";
+import type { GatewayProcess } from "./gateway-process.ts";
+import { openGatewayRecords } from "./gateway-records.ts";
 
-const [tableName, login] = ["berth-test", "gpu-dev-one"];
-const [region, local] = ["us-east-1", "local"];
+const login = "gpu-dev-one";
 
 /** A run on a control plane, its record on DynamoDB, and a user with OpenSSH's client. */
 export interface GatewayFixture {
@@ -21,6 +18,7 @@ export interface GatewayFixture {
   readonly run: string;
   readonly login: string;
   readonly userKey: SshKeyPair;
+  readonly tableEndpoint: string;
   /** Begins a further environment that the same key enters. There is room for eight. */
   begin(login: string): Promise<void>;
   startGateway(settings?: Readonly<Record<string, string>>): Promise<GatewayProcess>;
@@ -30,40 +28,32 @@ export interface GatewayFixture {
   stop(): Promise<void>;
 }
 
-export async function openGatewayFixture(): Promise<GatewayFixture> {
-  const [cluster, emulator] = await Promise.all([
-    openClusterFixture(["one", "two"].map((name) => ({ name, instanceType: "p5.48xlarge" }))),
-    startDynamoDb(),
+/** Pods have the programs of the tools image if `tools` is their folder. */
+export async function openGatewayFixture(options: { readonly tools?: string } = {}): Promise<GatewayFixture> {
+  const [cluster, { records, tableEndpoint, hostKey, startGateway, stop }] = await Promise.all([
+    openClusterFixture(
+      ["one", "two"].map((name) => ({ name, instanceType: "p5.48xlarge" })),
+      undefined,
+      options,
+    ),
+    openGatewayRecords(Date.now()),
   ]);
-  const folder = await mkdtemp(join(tmpdir(), "berth-gateway-"));
-  const credentials = { accessKeyId: local, secretAccessKey: local, sessionToken: undefined };
-  const client = dynamoClient({ endpoint: emulator.endpoint, region, credentials }, patient);
-  await ensureTable(client, tableName);
-  const records = await openTableDirectory(dynamoTable({ client, tableName }));
-  const [hostKey, userKey] = [newSshKey(), newSshKey()];
+  const folder = await mkdtemp(join(tmpdir(), "berth-gateway-user-"));
+  const userKey = newSshKey();
   const begin = async (name: string, node: string): Promise<string> => {
     const begun = await records.begin({ login: name, keys: [userKey.public] });
     await startRun(cluster, begun, node);
     return begun;
   };
   const run = await begin(login, "one");
-  const files = { hostKey: join(folder, "host-key"), userKey: join(folder, "user-key"), hosts: join(folder, "hosts") };
-  await writeKeys(files, hostKey, userKey);
-  const settings = {
-    TABLE_NAME: tableName,
-    DOMAIN: "preview.test",
-    HOST_KEY_FILE: files.hostKey,
-    KUBECONFIG: join(cluster.cluster.controlPlane.home, "berth.kubeconfig"),
-    AWS_REGION: region,
-    AWS_ACCESS_KEY_ID: local,
-    AWS_SECRET_ACCESS_KEY: local,
-    AWS_ENDPOINT_URL_DYNAMODB: emulator.endpoint,
-  };
-  const gateways = new Set<GatewayProcess>();
+  const [identity, known] = [join(folder, "user-key"), join(folder, "hosts")];
+  await writeFile(identity, userKey.private, { mode: 0o600 });
+  await writeFile(known, `gateway ${hostKey}\n`);
+  const kubeconfig = join(cluster.cluster.controlPlane.home, "berth.kubeconfig");
   const sshWords = ({ sshPort }: GatewayProcess) => [
-    ...["-F", "/dev/null", "-i", files.userKey, "-p", String(sshPort), "-o", `UserKnownHostsFile=${files.hosts}`],
+    ...["-F", "/dev/null", "-i", identity, "-p", String(sshPort), "-o", `UserKnownHostsFile=${known}`],
     ...["-o", "StrictHostKeyChecking=yes", "-o", "HostKeyAlias=gateway", "-o", "BatchMode=yes"],
-    ...["-o", "IdentitiesOnly=yes", "-o", "LogLevel=ERROR", `${login}@127.0.0.1`],
+    ...["-o", "IdentitiesOnly=yes", "-o", "LogLevel=INFO", `${login}@127.0.0.1`],
   ];
   return {
     cluster,
@@ -71,18 +61,13 @@ export async function openGatewayFixture(): Promise<GatewayFixture> {
     run,
     login,
     userKey,
+    tableEndpoint,
     sshWords,
     begin: async (name) => void (await begin(name, "two")),
-    startGateway: async (changes = {}) => {
-      const gateway = await startGatewayProcess({ ...settings, ...changes });
-      gateways.add(gateway);
-      return gateway;
-    },
+    startGateway: (changes = {}) => startGateway({ KUBECONFIG: kubeconfig, ...changes }),
     ssh: (gateway, command) => runToEnd("ssh", [...sshWords(gateway), command]),
     stop: async () => {
-      await Promise.all([...gateways].map((gateway) => gateway.stop()));
-      client.destroy();
-      await Promise.all([emulator.stop(), cluster.clear().then(() => cluster.stop())]);
+      await Promise.all([stop(), cluster.clear().then(() => cluster.stop())]);
       await rm(folder, { recursive: true });
     },
   };
@@ -96,18 +81,6 @@ async function startRun({ compute, eventually }: ClusterFixture, run: string, no
     () => compute.observe(uid, 1),
     (seen) => seen?.state === "ready",
   );
-}
-
-async function writeKeys(
-  files: { readonly hostKey: string; readonly userKey: string; readonly hosts: string },
-  hostKey: SshKeyPair,
-  userKey: SshKeyPair,
-): Promise<void> {
-  await Promise.all([
-    writeFile(files.hostKey, hostKey.private, { mode: 0o600 }),
-    writeFile(files.userKey, userKey.private, { mode: 0o600 }),
-    writeFile(files.hosts, `gateway ${hostKey.public}\n`),
-  ]);
 }
 
 function runToEnd(file: string, words: readonly string[]): ReturnType<GatewayFixture["ssh"]> {

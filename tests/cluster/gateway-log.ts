@@ -7,8 +7,8 @@ export type GatewayLine = Readonly<Record<string, unknown>> & { readonly event: 
 export interface GatewayLog {
   /** Lines so far. */
   readonly lines: readonly GatewayLine[];
-  /** Waits for a line with this event. Throws if the log ends before. */
-  logged(event: string): Promise<GatewayLine>;
+  /** Waits for the first line with this event, or for number `count`. Throws if the log ends before. */
+  logged(event: string, count?: number): Promise<GatewayLine>;
 }
 
 export function followGatewayLog(output: Readable): GatewayLog {
@@ -20,10 +20,10 @@ export function followGatewayLog(output: Readable): GatewayLog {
     for (const check of waiting) check();
   });
   const ended = new Promise<void>((resolve) => reader.once("close", resolve));
-  const logged = (event: string) =>
+  const logged = (event: string, count = 1) =>
     new Promise<GatewayLine>((resolve, reject) => {
       const check = () => {
-        const line = lines.find((each) => each.event === event);
+        const line = lines.filter((each) => each.event === event)[count - 1];
         if (!line) return;
         waiting.delete(check);
         resolve(line);

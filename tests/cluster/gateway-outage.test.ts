@@ -1,99 +1,160 @@
 import { once } from "node:events";
 import { readFile, writeFile } from "node:fs/promises";
-import { createServer as createPage, type Server } from "node:http";
-import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { WebSocket, WebSocketServer } from "ws";
 import { ask } from "#gateway/ingress/ingress-fixture.ts";
+import { closings } from "#gateway/terminal/close-codes.ts";
+import { connectTerminal, type TerminalClient } from "#gateway/terminal/terminal-client-fixture.ts";
+import { toolsPath } from "../../scripts/images/tools-programs.ts";
+import { said, shows } from "../conformance/web-terminal.ts";
 import { openEchoSession } from "./echo-session.ts";
 import { type GatewayFixture, openGatewayFixture } from "./gateway-fixture.ts";
 import { type GatewayPage, startPage } from "./gateway-page.ts";
 import type { GatewayProcess } from "./gateway-process.ts";
+import { type NetworkPath, openNetworkPath } from "./network-path.ts";
 
 let fixture: GatewayFixture;
 let gateway: GatewayProcess;
 let page: GatewayPage;
 let inside: Server;
-/** The way of the gateway to the API server. */
-let way: Way;
+let settings: Readonly<Record<string, string>>;
+/** Paths of the gateway. */
+let toApiServer: NetworkPath;
+let toTable: NetworkPath;
 
 beforeAll(async () => {
-  fixture = await openGatewayFixture();
-  inside = createPage((_, response) => response.end("the page")).listen(0, "127.0.0.1");
+  fixture = await openGatewayFixture({ tools: await toolsPath(process.env) });
+  inside = createServer((_, response) => response.end("the page")).listen(0, "127.0.0.1");
+  new WebSocketServer({ server: inside }).on("connection", (socket) => {
+    socket.on("message", (message) => socket.send(String(message)));
+  });
   await once(inside, "listening");
   page = await startPage(fixture, (inside.address() as AddressInfo).port);
   const { home } = fixture.cluster.cluster.controlPlane;
   const [original, own] = [join(home, "berth.kubeconfig"), join(home, "gateway-outage.kubeconfig")];
   const config = await readFile(original, "utf8");
   const [, port] = /https:\/\/127\.0\.0\.1:(\d+)/.exec(config) ?? [];
-  way = await openWay(Number(port));
-  await writeFile(own, config.replaceAll(`127.0.0.1:${port}`, `127.0.0.1:${way.port}`));
-  gateway = await fixture.startGateway({ KUBECONFIG: own });
+  toApiServer = await openNetworkPath(Number(port));
+  toTable = await openNetworkPath(Number(new URL(fixture.tableEndpoint).port));
+  await writeFile(own, config.replaceAll(`127.0.0.1:${port}`, `127.0.0.1:${toApiServer.port}`));
+  settings = { KUBECONFIG: own, AWS_ENDPOINT_URL_DYNAMODB: `http://127.0.0.1:${toTable.port}` };
+});
+beforeEach(async () => {
+  gateway = await fixture.startGateway(settings);
 });
 afterAll(async () => {
-  way.close();
+  for (const path of [toApiServer, toTable]) path.close();
   inside.close();
   await fixture.stop();
 });
 
-interface Way {
-  readonly port: number;
-  isOpen: boolean;
-  cut(): void;
-  close(): void;
-}
-
-async function openWay(to: number): Promise<Way> {
-  const sockets = new Set<Socket>();
-  const server = createServer((outside) => {
-    if (!way.isOpen) return void outside.destroy();
-    const server = connect(to, "127.0.0.1");
-    for (const socket of [outside, server]) {
-      sockets.add(socket.on("error", () => undefined));
-      socket.once("close", () => {
-        sockets.delete(socket);
-        for (const end of [outside, server]) end.destroy();
-      });
-    }
-    outside.pipe(server).pipe(outside);
-  });
-  await once(server.listen(0, "127.0.0.1"), "listening");
-  return {
-    port: (server.address() as AddressInfo).port,
-    isOpen: true,
-    cut: () => {
-      for (const socket of sockets) socket.destroy();
-    },
-    close: () => {
-      server.close();
-      for (const socket of sockets) socket.destroy();
-    },
-  };
-}
-
 const get = () => ask(gateway.webPort, page.host, { headers: page.headers });
+const openSession = () => openEchoSession(fixture.sshWords(gateway));
+const enter = () => fixture.ssh(gateway, "echo inside");
+const openWebSocket = async () => {
+  const socket = new WebSocket(`ws://127.0.0.1:${gateway.webPort}/`, { headers: { host: page.host, ...page.headers } });
+  await once(socket, "open");
+  return socket;
+};
+const echo = async (socket: WebSocket) => {
+  socket.send("still here");
+  return String((await once(socket, "message"))[0]);
+};
+const openTerminal = async () => {
+  const client = await connectTerminal(await page.getTicket(gateway.webPort));
+  await client.until(said("opened"));
+  return client;
+};
+let typed = 0;
+/** Types a command, and waits for what it prints. */
+const type = async (terminal: TerminalClient) => {
+  typed += 1;
+  terminal.type(`echo "still he""re ${typed}"\n`);
+  await terminal.until(shows(`still here ${typed}`));
+  return "still here";
+};
+const isReady = async () => (await ask(gateway.webPort, "127.0.0.1", { path: "/readyz" })).status === 200;
+const asBefore = [
+  { status: 200, body: "the page" },
+  { code: 0, out: "inside\n" },
+];
 
-it("while the API server takes no connection, open sessions go on, and what is new gets a reason", async () => {
-  const session = await openEchoSession(fixture.sshWords(gateway));
-  const before = await get();
+describe("while the API server", () => {
+  it("takes no connection, open sessions go on, and what is new gets a reason", async () => {
+    const session = await openSession();
+    const before = [await get(), await enter()];
 
-  way.isOpen = false;
-  const echo = await session.say("still here\n");
-  const refused = await fixture.ssh(gateway, "echo inside");
-  way.cut();
-  const [code] = await session.ended;
-  const away = await get();
-  const health = await ask(gateway.webPort, "127.0.0.1", { path: "/readyz" });
-  way.isOpen = true;
-  const back = [await get(), await fixture.ssh(gateway, "echo inside")];
+    toApiServer.refuse();
+    const echo = await session.say("still here\n");
+    const refused = await enter();
+    toApiServer.cut();
+    const [code] = await session.ended;
+    const [away, ready] = [await get(), await isReady()];
+    toApiServer.open();
+    const back = [await get(), await enter()];
 
-  expect([before.status, before.body, echo]).toEqual([200, "the page", "still here\n"]);
-  expect(refused).toMatchObject({ code: 255, out: "" });
-  expect(refused.err).toContain("cannot be entered now: its cluster or its machine does not answer");
-  expect(code).toBe(255);
-  expect([away.status, health.status]).toEqual([502, 200]);
-  expect(back).toMatchObject([
-    { status: 200, body: "the page" },
-    { code: 0, out: "inside\n" },
-  ]);
+    expect([before, echo]).toMatchObject([asBefore, "still here\n"]);
+    expect(refused).toMatchObject({ code: 255, out: "" });
+    expect(refused.err).toContain("cannot be entered now: its cluster or its machine does not answer");
+    expect([code, away.status, ready]).toEqual([255, 502, true]);
+    expect(back).toMatchObject(asBefore);
+  });
+
+  it("takes connections and never answers, what is new gets a reason, and open sessions wait for it", async () => {
+    const session = await openSession();
+
+    toApiServer.silence();
+    const echoed = session.say("still here\n");
+    const refused = await enter();
+    const [away, ready] = [await get(), await isReady()];
+    toApiServer.open();
+    const echo = await echoed;
+    const back = [await get(), await enter()];
+    session.close();
+
+    expect(refused).toMatchObject({ code: 255, out: "" });
+    expect(refused.err).toContain("cannot be entered now: its cluster or its machine does not answer");
+    expect([away.status, ready, echo]).toEqual([502, true, "still here\n"]);
+    expect(back).toMatchObject(asBefore);
+  });
+});
+
+/** Each check of open sessions fails within 6 s, so these take up to a minute. */
+const FAILED_CHECKS = 10;
+
+describe.each(["refuse", "silence"] as const)("while the table is away for ten checks (%s)", (block) => {
+  it("open sessions, terminals and WebSockets go on, and what is new gets a reason", async () => {
+    const session = await openSession();
+    const [socket, terminal] = [await openWebSocket(), await openTerminal()];
+    const say = async () => [await session.say("still here\n"), await echo(socket), await type(terminal)];
+    const before = await say();
+
+    toTable[block]();
+    if (block === "refuse") toTable.cut();
+    // By then no earlier read admits anybody.
+    await gateway.logged("ssh connections not checked", FAILED_CHECKS);
+    const [refused, away, upgrade, closed, during] = await Promise.all([
+      enter(),
+      get(),
+      openWebSocket().catch((error: Error) => error.message),
+      connectTerminal(await page.getTicket(gateway.webPort)).then((client) => client.closed),
+      say(),
+    ]);
+    const ready = await isReady();
+    toTable.open();
+    const back = [await get(), await enter()];
+    const after = await say();
+    for (const close of [session.close, () => socket.close(), () => terminal.ws.close()]) close();
+
+    expect(refused).toMatchObject({ code: 255, out: "" });
+    expect(refused.err).toContain("Berth cannot check keys now: try again in a moment");
+    expect([away.status, upgrade, ready]).toEqual([503, "Unexpected server response: 503", true]);
+    expect(away.body).toContain("Try again in a moment.");
+    expect(closed).toEqual(closings.unreachable);
+    expect([before, during, after]).toEqual(Array(3).fill(["still here\n", "still here", "still here"]));
+    expect(back).toMatchObject(asBefore);
+  });
 });

@@ -18,7 +18,7 @@ export interface GatewayProcess extends GatewayLog {
 
 /** Starts the program with free ports, and waits until it serves. */
 export async function startGatewayProcess(settings: Readonly<Record<string, string>>): Promise<GatewayProcess> {
-  const child = spawn(process.execPath, [program], {
+  const child = spawn(process.execPath, ["--max-semi-space-size=2", program], {
     env: { PATH: process.env.PATH, PORT: "0", SSH_PORT: "0", ...settings },
     stdio: ["ignore", "pipe", "inherit"],
   });

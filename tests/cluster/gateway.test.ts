@@ -108,5 +108,5 @@ it("the end of an environment cuts its session, and refuses its key", async () =
   expect(await session.ended).toEqual([255, null]);
   const refused = await fixture.ssh(gateway, "echo inside");
   expect([refused.code, refused.out]).toEqual([255, ""]);
-  expect(refused.err).toContain("Permission denied");
+  expect(refused.err).toContain("[berth] This environment was cancelled");
 });

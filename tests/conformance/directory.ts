@@ -46,77 +46,77 @@ export function directoryConformance(open: () => Promise<DirectoryUnderTest>): v
 
     it("are all found if they have one user name by chance", async () => {
       const names = [
-        await test.begin({ login: "one", keys: [first] }),
-        await test.begin({ login: "one", keys: [second] }),
+        await test.begin({ login: "gpu-dev-one", keys: [first] }),
+        await test.begin({ login: "gpu-dev-one", keys: [second] }),
       ];
 
-      const found = await find("one");
+      const found = await find("gpu-dev-one");
 
       expect(found.map(({ name }) => name)).toEqual(names.toSorted());
       expect(found.map(({ keys }) => keys).toSorted()).toEqual([[first], [second]].toSorted());
     });
 
     it("admit their own keys only", async () => {
-      const run = await test.begin({ login: "one", keys: [first] });
-      const other = await test.begin({ login: "two", keys: [second] });
+      const run = await test.begin({ login: "gpu-dev-one", keys: [first] });
+      const other = await test.begin({ login: "gpu-dev-two", keys: [second] });
       const { directory } = test;
 
-      expect(await directory.admits({ run, login: "one" }, first)).toBe(true);
-      expect(await directory.admits({ run, login: "one" }, second)).toBe(false);
-      expect(await directory.admits({ run: other, login: "two" }, first)).toBe(false);
-      expect(await directory.admits({ run: `${run}9`, login: "one" }, first)).toBe(false);
+      expect(await directory.admits({ run, login: "gpu-dev-one" }, first)).toBe(true);
+      expect(await directory.admits({ run, login: "gpu-dev-one" }, second)).toBe(false);
+      expect(await directory.admits({ run: other, login: "gpu-dev-two" }, first)).toBe(false);
+      expect(await directory.admits({ run: `${run}9`, login: "gpu-dev-one" }, first)).toBe(false);
     });
 
     it("tell whether their files are lost at their end", async () => {
-      const run = await test.begin({ login: "one", keys: [first] });
-      const kept = await test.begin({ login: "two", keys: [first], hasDisk: true });
+      const run = await test.begin({ login: "gpu-dev-one", keys: [first] });
+      const kept = await test.begin({ login: "gpu-dev-two", keys: [first], hasDisk: true });
       const { directory } = test;
 
       const answers = [
-        await directory.hasNoDisk({ run, login: "one" }),
-        await directory.hasNoDisk({ run: kept, login: "two" }),
+        await directory.hasNoDisk({ run, login: "gpu-dev-one" }),
+        await directory.hasNoDisk({ run: kept, login: "gpu-dev-two" }),
       ];
 
       expect(answers).toEqual([true, false]);
     });
 
     it("have no notice, and then the newest", async () => {
-      const run = await test.begin({ login: "one", keys: [first] });
-      const before = await test.directory.findNotice({ run, login: "one" });
+      const run = await test.begin({ login: "gpu-dev-one", keys: [first] });
+      const before = await test.directory.findNotice({ run, login: "gpu-dev-one" });
 
       const words = await test.warn(run);
       await test.wait();
 
       expect(before).toBeUndefined();
-      expect(await test.directory.findNotice({ run, login: "one" })).toMatchObject({ kind: "warning", words });
-      expect(await test.directory.findEnded("one")).toBeUndefined();
+      expect(await test.directory.findNotice({ run, login: "gpu-dev-one" })).toMatchObject({ kind: "warning", words });
+      expect(await test.directory.findEnded("gpu-dev-one")).toBeUndefined();
     });
   });
 
   describe("an ended environment", () => {
     it("admits no key, and tells the owners of its keys why it ended", async () => {
-      const run = await test.begin({ login: "one", keys: [first, second] });
-      await test.begin({ login: "two", keys: [first] });
+      const run = await test.begin({ login: "gpu-dev-one", keys: [first, second] });
+      await test.begin({ login: "gpu-dev-two", keys: [first] });
 
       const words = await test.end(run);
       await test.wait();
 
-      expect(await find("one")).toEqual([]);
-      expect(await test.directory.admits({ run, login: "one" }, first)).toBe(false);
-      expect(await test.directory.findEnded("one")).toMatchObject({ keys: [first, second], words });
-      expect(await test.directory.findEnded("two")).toBeUndefined();
-      expect((await find("two")).length).toBe(1);
+      expect(await find("gpu-dev-one")).toEqual([]);
+      expect(await test.directory.admits({ run, login: "gpu-dev-one" }, first)).toBe(false);
+      expect(await test.directory.findEnded("gpu-dev-one")).toMatchObject({ keys: [first, second], words });
+      expect(await test.directory.findEnded("gpu-dev-two")).toBeUndefined();
+      expect((await find("gpu-dev-two")).length).toBe(1);
     });
 
     it("leaves an environment with its user name open", async () => {
-      const run = await test.begin({ login: "one", keys: [first] });
-      const name = await test.begin({ login: "one", keys: [second] });
+      const run = await test.begin({ login: "gpu-dev-one", keys: [first] });
+      const name = await test.begin({ login: "gpu-dev-one", keys: [second] });
 
       await test.end(run);
       await test.wait();
 
-      expect(await find("one")).toEqual([{ name, keys: [second] }]);
-      expect(await test.directory.admits({ run: name, login: "one" }, second)).toBe(true);
+      expect(await find("gpu-dev-one")).toEqual([{ name, keys: [second] }]);
+      expect(await test.directory.admits({ run: name, login: "gpu-dev-one" }, second)).toBe(true);
     });
   });
 }

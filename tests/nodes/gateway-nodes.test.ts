@@ -1,8 +1,10 @@
+import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { WebSocket } from "ws";
 import { issueTerminalTicket } from "#core/environments/access/terminal-tickets.ts";
+import { jupyterUrl, openJupyter } from "#core/environments/record/changes/access.ts";
 import { reservation } from "#core/environments/record/policy.ts";
 import type { Run } from "#core/ports/compute.ts";
 import { MINUTE_MS } from "#core/units.ts";
@@ -13,11 +15,11 @@ import { removed, seen } from "../cluster/cluster.ts";
 import { type EchoSession, openEchoSession } from "../cluster/echo-session.ts";
 import { must } from "../cluster/objects.ts";
 import { leave } from "../conformance/web-terminal.ts";
-import { chromium, openPage } from "../e2e/browser-fixture.ts";
+import { type BrowserPage, chromium, openPage } from "../e2e/browser-fixture.ts";
 import { system } from "./gateway-overlay.ts";
 import { type GatewayCluster, type GatewayPod, gatewayPods, isReady, openGatewayCluster } from "./gateway-pods.ts";
 import { containerdSocket } from "./node-config.ts";
-import { findJupyter, startJupyter } from "./pod-jupyter.ts";
+import { findJupyter, type JupyterFiles, startJupyter } from "./pod-jupyter.ts";
 import { podServers } from "./pod-servers.ts";
 
 /**
@@ -108,42 +110,75 @@ it("a page and a WebSocket of a pod open at its label, by the gateway of either 
   expect([String(echo), code]).toEqual(["said", 1005]);
 });
 
-it("JupyterLab of a pod runs a cell in Chromium, through the gateway", async ({ skip }) => {
-  const found = await findJupyter();
-  if (!found) return skip("python3 is not Python 3.11 with JupyterLab");
-  skip(chromium === undefined, "there is no Chromium on this machine");
-  const [pod] = await bothReady();
+/** Opens JupyterLab in Chromium, and returns what a cell prints. */
+type OpenLab = (pod: GatewayPod, found: JupyterFiles) => Promise<{ readonly job: string; readonly lab: OpenedLab }>;
+
+interface OpenedLab {
+  readonly page: BrowserPage;
+  readonly jupyter: ChildProcess;
+}
+
+const openLabWithKey: OpenLab = async (pod, found) => {
   const { host, port } = gateways.getPlace(pod, "https");
-  const jupyter = await startJupyter(gateways.sshWords(pod, "job"), 8888, found);
-  const headers = { authorization: basic(gateways.key) };
-  const getStatus = async () => (await ask(port, "job.preview.test", { address: host, path: "/api", headers })).status;
-  await expect.poll(getStatus).toBe(200);
+  const jupyter = await startJupyter(gateways.sshWords(pod, "job"), { port: 8888, token: "" }, found);
   const site = "job.preview.test";
+  const headers = { authorization: basic(gateways.key) };
+  await expect.poll(async () => (await ask(port, site, { address: host, path: "/api", headers })).status).toBe(200);
   // From here on the browser has the key. An address that names it breaks the page's own requests.
   const page = await openPage(`http://me:${gateways.key}@${site}/api`, `MAP ${site} ${host}:${port}`);
+  await page.until("document.body?.innerText.includes('version') === true");
+  await page.evaluate(`location.assign("http://${site}/lab")`);
+  return { job: "job", lab: { page, jupyter } };
+};
 
-  try {
-    await page.until("document.body?.innerText.includes('version') === true");
-    await page.evaluate(`location.assign("http://${site}/lab")`);
-    await page.until("globalThis.jupyterapp !== undefined");
-    await page.evaluate(`(async () => {
+const openShownLab: OpenLab = async (pod, found) => {
+  const { host, port } = gateways.getPlace(pod, "https");
+  const { world, startJob, sshWords } = gateways;
+  await startJob("notebook", 1, {}, { jupyter: true, addressLabel: undefined, ports: [] });
+  const { origin = null, token = null } = (await openJupyter(world.ctx, await world.read("alice", "notebook"))) ?? {};
+  const url = new URL(jupyterUrl({ origin, token }) ?? "");
+  const jupyter = await startJupyter(sshWords(pod, "notebook"), { port: 40_123, token: token ?? "" }, found);
+  await expect.poll(async () => (await ask(port, url.host, { address: host, path: "/api" })).status).toBe(200);
+  const page = await openPage(url.href, `MAP ${url.host} ${host}:${port}`);
+  return { job: "notebook", lab: { page, jupyter } };
+};
+
+it.for([
+  ["with the key of its owner", openLabWithKey],
+  ["by its jupyter_url", openShownLab],
+] as const)(
+  "JupyterLab of a pod opens %s in Chromium, through the gateway, and runs a cell",
+  async ([, open], { skip }) => {
+    const found = await findJupyter();
+    if (!found) return skip("python3 is not Python 3.11 with JupyterLab");
+    skip(chromium === undefined, "there is no Chromium on this machine");
+    const [pod] = await bothReady();
+    const {
+      job,
+      lab: { page, jupyter },
+    } = await open(pod, found);
+
+    try {
+      await page.until("globalThis.jupyterapp !== undefined");
+      await page.evaluate(`(async () => {
       await jupyterapp.restored;
       const { content, context } = await jupyterapp.commands.execute("notebook:create-new", { kernelName: "python3" });
       await context.sessionContext.ready;
       content.activeCell.model.sharedModel.setSource("print(6 * 7, open('/etc/hostname').read())");
       await jupyterapp.commands.execute("notebook:run-all-cells");
     })()`);
-    const output = 'document.querySelector(".jp-OutputArea-output pre")?.textContent';
-    await page.until(`Boolean(${output})`);
+      const output = 'document.querySelector(".jp-OutputArea-output pre")?.textContent';
+      await page.until(`Boolean(${output})`);
 
-    const hostname = (await ssh(pod, "cat /etc/hostname")).stdout;
-    expect(await page.evaluate(output)).toBe(`42 ${hostname}\n`);
-  } finally {
-    await page.close();
-    jupyter.kill();
-    await once(jupyter, "exit");
-  }
-});
+      const { stdout } = await gateways.client.run("ssh", [...gateways.sshWords(pod, job), "cat /etc/hostname"]);
+      expect(await page.evaluate(output)).toBe(`42 ${stdout}\n`);
+    } finally {
+      await page.close();
+      jupyter.kill();
+      await once(jupyter, "exit");
+    }
+  },
+);
 
 it("of ten sessions, a killed gateway ends its own five, and new ones succeed at once", async () => {
   const [killed, kept] = await bothReady();

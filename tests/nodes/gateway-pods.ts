@@ -91,7 +91,8 @@ async function openTable({ cluster }: DriverFixture, cleanups: (() => unknown)[]
   cleanups.push(() => client.destroy());
   await ensureTable(client, tableName);
   const table = dynamoTable({ client, tableName });
-  const settings = { sshGateway: { host: "ssh.berth.dev", port: 22 } };
+  const access = { sshGateway: { host: "ssh.berth.dev", port: 22 }, userAccess: "gateway" as const };
+  const settings = { ...access, domain: "preview.test", scheme: "http" as const };
   return { endpoint, world: await memoryWorld({ nodes: newNodes({ h100: 8 }), settings, table, startAt: Date.now() }) };
 }
 

@@ -1,89 +1,102 @@
 import { randomBytes } from "node:crypto";
-import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
-import type { AddressInfo, Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import type { Client } from "ssh2";
-import { RunGone } from "#core/problem.ts";
 import { podReach } from "#gateway/pods/pod-reach.ts";
-import type { SshDirectory } from "#gateway/ports/directory.ts";
-import { newSshKey } from "#gateway/ssh/login/ssh-keys.ts";
-import { startSsh } from "#gateway/ssh/ssh.ts";
+import { newSshKey, type SshKeyPair } from "#gateway/ssh/login/ssh-keys.ts";
 import { connectSsh } from "#gateway/ssh/ssh-fixture.ts";
 import { runEntry } from "#kubernetes/access/run-entry.ts";
-import { nameOfRun } from "#kubernetes/names.ts";
+import { parseRunName } from "#kubernetes/names.ts";
 import { buildToolsImage, toolsImage } from "../../scripts/images/tools-image.ts";
+import { type GatewayRecords, openGatewayRecords } from "../cluster/gateway-records.ts";
 import { openSshClients } from "../conformance/openssh/clients.ts";
 import type { SshGuest } from "../conformance/openssh/guest.ts";
+import type { OpenNoticeGuest } from "../conformance/openssh/notices.ts";
 import { pythonPrograms } from "../conformance/openssh/socket-programs.ts";
-import { silentLog } from "../fixtures/log.ts";
-import { openDriverFixture } from "./driver-fixture.ts";
+import { type DriverFixture, openDriverFixture } from "./driver-fixture.ts";
 
-/** One pod on a real node behind an SSH server, which any number of guests share. */
-export interface EnteredPod {
-  /** Returns a guest with a login, a key and files of its own. */
+/** Pods on a real node behind the program of the gateway, which reads their records in a table. */
+export interface EnteredPods {
+  /** Returns a guest of the pod that all guests share, with a key and files of its own. */
   open(): Promise<SshGuest>;
+  /** Returns a guest with a pod of its own. */
+  openNoticeGuest: OpenNoticeGuest;
   close(): Promise<void>;
 }
 
-export async function openEnteredPod(): Promise<EnteredPod> {
+/** Keys that an environment admits at most. They exist from the start, as a gateway may read a login only every 5 s. */
+const MOST_KEYS = 64;
+
+export async function openEnteredPods(): Promise<EnteredPods> {
   const { archive } = await buildToolsImage(process.env);
   const nodes = [{ name: "one", instanceType: "p5.48xlarge" }];
-  const fixture = await openDriverFixture({ nodes, archives: [archive], toolsImage });
-  const run = await fixture.applied({ command: undefined });
-  await fixture.until(run, (seen) => seen?.state === "ready");
-  const id = { uid: run.uid, run: 1 };
-  const reach = podReach(runEntry(fixture.computeOptions), (name) => {
-    if (name !== nameOfRun(id)) throw new RunGone();
-    return { id, sessions: new Set() };
-  });
-  /** Keys by login. */
-  const keys = new Map<string, string>();
-  const directory: SshDirectory = {
-    find: async (login) => [{ name: nameOfRun(id), keys: [keys.get(login) ?? ""].filter(Boolean) }],
-    admits: async ({ login }, key) => keys.get(login) === key,
-    findEnded: async () => undefined,
-    findNotice: async () => undefined,
-    hasNoDisk: async () => false,
-  };
-  const server = await startSsh({
-    directory,
-    reach,
-    hostKey: newSshKey().private,
-    listen: listenAnywhere,
-    log: silentLog(),
-  });
-  const countProcesses = async () => {
-    const counting = { program: { command: "ls -d /proc/[0-9]* | wc -l" }, env: {}, terminal: undefined };
-    const { output, hangUp } = await reach.start(nameOfRun(id), counting);
-    const count = await text(output);
-    void hangUp();
-    return Number(count);
-  };
+  const [fixture, gateway] = await Promise.all([
+    openDriverFixture({ nodes, archives: [archive], toolsImage }),
+    openGatewayRecords(Date.now()),
+  ]);
+  const pods = { fixture, records: gateway.records };
+  const keys = Array.from({ length: MOST_KEYS }, newSshKey);
+  const login = newLogin();
+  const run = await begin(pods, { login, keys });
+  const kubeconfig = join(fixture.cluster.controlPlane.home, "berth.kubeconfig");
+  const { sshPort: port } = await gateway.startGateway({ KUBECONFIG: kubeconfig });
   return {
-    open: async () => openGuest({ port: server.port, keys, countProcesses }),
+    open: async () => {
+      const key = keys.pop();
+      if (!key) throw new Error("No key is left for a guest");
+      const shutOut = () => gateway.records.removeKey(login, key.public);
+      return openGuest({ port, login, key, shutOut, countProcesses: () => countProcesses(fixture, run) });
+    },
+    openNoticeGuest: async ({ hasDisk }) => openNoticeGuest(pods, port, hasDisk),
     close: async () => {
-      await server.stop();
+      await gateway.stop();
       await fixture.stop();
     },
   };
 }
 
-interface GuestPlace extends Pick<SshGuest, "countProcesses"> {
-  readonly port: number;
-  /** Admitted keys by login. */
-  readonly keys: Map<string, string>;
+interface Pods extends Pick<GatewayRecords, "records"> {
+  readonly fixture: DriverFixture;
 }
 
-function openGuest({ port, keys, countProcesses }: GuestPlace): SshGuest {
-  const login = `gpu-dev-${randomBytes(4).toString("hex")}`;
-  const key = newSshKey();
-  keys.set(login, key.public);
+interface BeginOptions {
+  readonly login: string;
+  readonly keys: readonly SshKeyPair[];
+  readonly hasDisk?: boolean;
+}
+
+const newLogin = () => `gpu-dev-${randomBytes(4).toString("hex")}`;
+
+/** Begins an environment with its record and its pod, and returns the name of its run. */
+async function begin({ fixture, records }: Pods, { login, keys, hasDisk }: BeginOptions): Promise<string> {
+  const admitted = keys.map((key) => key.public);
+  const name = await records.begin({ login, keys: admitted, ...(hasDisk && { hasDisk }) });
+  const run = await fixture.applied({ uid: parseRunName(name).uid, command: undefined });
+  await fixture.until(run, (seen) => seen?.state === "ready");
+  return name;
+}
+
+async function countProcesses({ computeOptions }: DriverFixture, run: string): Promise<number> {
+  const reach = podReach(runEntry(computeOptions), (name) => ({ id: parseRunName(name), sessions: new Set() }));
+  const counting = { program: { command: "ls -d /proc/[0-9]* | wc -l" }, env: {}, terminal: undefined };
+  const { output, hangUp } = await reach.start(run, counting);
+  const count = await text(output);
+  void hangUp();
+  return Number(count);
+}
+
+interface GuestPlace extends Pick<SshGuest, "countProcesses" | "shutOut" | "key"> {
+  readonly port: number;
+  readonly login: string;
+}
+
+function openGuest({ port, login, key, countProcesses, shutOut }: GuestPlace): SshGuest {
   const root = mkdtempSync(join(tmpdir(), "berth-guest-"));
   const clients = openSshClients({ root, key, login, port });
   const connections = new Set<Client>();
+  const own = randomBytes(4).toString("hex");
   return {
     ...clients,
     root,
@@ -91,9 +104,9 @@ function openGuest({ port, keys, countProcesses }: GuestPlace): SshGuest {
     sockets: pythonPrograms,
     // The image's user is root.
     mayUseLowPorts: true,
-    pathInside: (name) => `/tmp/${login}-${name}`,
+    pathInside: (name) => `/tmp/${own}-${name}`,
     countProcesses,
-    shutOut: async () => void keys.delete(login),
+    shutOut,
     connect: (changes = {}) => connectSsh({ port, username: login, privateKey: key.private, ...changes }, connections),
     close: async () => {
       for (const client of connections) client.destroy();
@@ -103,7 +116,19 @@ function openGuest({ port, keys, countProcesses }: GuestPlace): SshGuest {
   };
 }
 
-async function listenAnywhere(server: Server): Promise<number> {
-  await once(server.listen(0, "127.0.0.1"), "listening");
-  return (server.address() as AddressInfo).port;
+async function openNoticeGuest(pods: Pods, port: number, hasDisk: boolean): ReturnType<OpenNoticeGuest> {
+  const [login, key] = [newLogin(), newSshKey()];
+  const run = await begin(pods, { login, keys: [key], hasDisk });
+  const connections = new Set<Client>();
+  const { fixture, records } = pods;
+  return {
+    connect: (changes = {}) => connectSsh({ port, username: login, privateKey: key.private, ...changes }, connections),
+    warn: () => records.warn(run),
+    extend: () => records.extend(run),
+    end: () => records.end(run),
+    close: async () => {
+      for (const client of connections) client.destroy();
+      await fixture.compute.remove(parseRunName(run).uid, 1, { graceSeconds: 0, force: false });
+    },
+  };
 }

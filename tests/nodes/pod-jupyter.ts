@@ -50,16 +50,25 @@ export async function findJupyter(): Promise<JupyterFiles | undefined> {
 }
 
 const home = "/tmp/jupyter";
-/** The gateway checks the key, so Jupyter asks for none. */
 const command = [
   ...["exec", "env", `HOME=${home}`, `PYTHONPATH=${home}/lib/python3.11/site-packages`],
   ...[`JUPYTER_PATH=${home}/share/jupyter`, "python3", "-m", "jupyterlab", `--app-dir=${home}/share/jupyter/lab`],
-  ...["--allow-root", "--no-browser", "--ip=127.0.0.1", "--ServerApp.port_retries=0", "--IdentityProvider.token="],
+  ...["--allow-root", "--no-browser", "--ip=127.0.0.1", "--ServerApp.port_retries=0"],
   ...["--ServerApp.allow_remote_access=True", "--LabApp.expose_app_in_browser=True", `--ServerApp.root_dir=${home}`],
 ].join(" ");
 
+interface JupyterPlace {
+  readonly port: number;
+  /** If it is empty, Jupyter asks for none: the gateway checks the key. */
+  readonly token: string;
+}
+
 /** Copies JupyterLab into a pod by these words of `ssh`, and starts it there. It ends with its session. */
-export async function startJupyter(ssh: readonly string[], port: number, found: JupyterFiles): Promise<ChildProcess> {
+export async function startJupyter(
+  ssh: readonly string[],
+  { port, token }: JupyterPlace,
+  found: JupyterFiles,
+): Promise<ChildProcess> {
   const tar = spawn("tar", ["-C", found.folder, "-cf", "-", "--null", "--verbatim-files-from", "-T", "-"]);
   const unpack = spawn("ssh", [...ssh, `mkdir ${home} && tar -C ${home} -xf -`], {
     stdio: ["pipe", "ignore", "inherit"],
@@ -68,5 +77,6 @@ export async function startJupyter(ssh: readonly string[], port: number, found: 
   tar.stdin.end(found.files.join("\0"));
   const [[packed], [unpacked]] = await Promise.all([once(tar, "exit"), once(unpack, "exit")]);
   if (packed !== 0 || unpacked !== 0) throw new Error(`JupyterLab was not copied: tar ${packed}, ssh ${unpacked}`);
-  return spawn("ssh", ["-tt", ...ssh, `${command} --port=${port}`], { stdio: ["pipe", "ignore", "ignore"] });
+  const start = `${command} --port=${port} --IdentityProvider.token=${token}`;
+  return spawn("ssh", ["-tt", ...ssh, start], { stdio: ["pipe", "ignore", "ignore"] });
 }

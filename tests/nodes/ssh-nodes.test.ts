@@ -5,22 +5,23 @@ import { forwardsConformance } from "../conformance/openssh/forwards.ts";
 import { homeConformance } from "../conformance/openssh/home.ts";
 import { largeConformance } from "../conformance/openssh/large.ts";
 import { loginConformance } from "../conformance/openssh/login.ts";
+import { noticesConformance } from "../conformance/openssh/notices.ts";
 import { programsConformance } from "../conformance/openssh/programs.ts";
 import { sftpConformance } from "../conformance/openssh/sftp.ts";
 import { sharedConformance } from "../conformance/openssh/shared.ts";
 import { variablesConformance } from "../conformance/openssh/variables.ts";
-import { type EnteredPod, openEnteredPod } from "./pod-guest.ts";
+import { type EnteredPods, openEnteredPods } from "./pod-guest.ts";
 
-let pod: EnteredPod;
+let pods: EnteredPods;
 
 beforeAll(async () => {
-  pod = await openEnteredPod();
+  pods = await openEnteredPods();
 });
 
 // A start that fails leaves no pod.
-afterAll(() => (pod as EnteredPod | undefined)?.close());
+afterAll(() => (pods as EnteredPods | undefined)?.close());
 
-const open = () => pod.open();
+const open = () => pods.open();
 
 describe("the OpenSSH client in a pod", () => copiesConformance(open));
 
@@ -49,18 +50,12 @@ describe("one connection of several OpenSSH clients into a pod", () => sharedCon
 
 describe("the agent of an OpenSSH client in a pod", () => agentConformance(open));
 
-describe("SFTP of OpenSSH 9 into a pod", () => {
-  const lacks = "the SFTP server of the tools image has no such extension";
-  sftpConformance(open, {
-    "announces the extensions that docs/ssh.md lists, and no others": lacks,
-    "expands ~user for scp": lacks,
-    "copies within the environment": lacks,
-    "shows the owners of files, and syncs sent files": lacks,
-  });
-});
+describe("SFTP of OpenSSH 9 into a pod", () => sftpConformance(open));
 
 describe("large requests on one shared connection into a pod", () => largeConformance(open));
 
 describe("the home of sessions in a pod", () => homeConformance(open));
 
 describe("the variables of sessions in a pod", () => variablesConformance(open));
+
+describe("notices over SSH into a pod", () => noticesConformance((options) => pods.openNoticeGuest(options)));

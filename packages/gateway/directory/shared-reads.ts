@@ -16,14 +16,17 @@ interface Kept<Value> {
 export const CHECKED_MS = 5_000;
 /** More than the connections that a gateway allows, so a flood of unknown names does not push out open connections. */
 const MOST_NAMES = 10_000;
+/** More than any key in any of its headers. Strangers could fill the memory with longer ones. */
+const LONGEST_NAME = 2_000;
 
-/** Keeps the newest reads. A failed read is not kept. */
+/** Keeps the newest reads. A failed read is not kept, and none of a name that is too long to be of use. */
 export function sharedReads<Value>(
   clock: Pick<Clock, "monotonic">,
   read: (name: string) => Promise<Value>,
 ): SharedReads<Value> {
   const kept = new Map<string, Kept<Value>>();
   const readAnew = (name: string) => {
+    if (name.length > LONGEST_NAME) return read(name);
     const entry = { at: clock.monotonic(), value: read(name) };
     kept.delete(name);
     kept.set(name, entry);

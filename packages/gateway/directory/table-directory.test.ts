@@ -15,7 +15,7 @@ const key = `ssh-ed25519 ${blob.toString("base64")}`;
 describe("reads of the table", () => {
   it("are two for a login in five seconds, for any number of checks and notices", async () => {
     const { world, directory, calls, begin } = await openTableDirectory();
-    const entered = { run: await begin({ login: "one", keys: [key] }), login: "one" };
+    const entered = { run: await begin({ login: "gpu-dev-one", keys: [key] }), login: "gpu-dev-one" };
     calls.length = 0;
 
     const answers: boolean[] = [];
@@ -35,7 +35,10 @@ describe("reads of the table", () => {
     const { directory, calls } = await openTableDirectory();
 
     const found = await Promise.all(
-      Array.from({ length: 1_000 }, async () => [await directory.find("nobody"), await directory.findEnded("nobody")]),
+      Array.from({ length: 1_000 }, async () => [
+        await directory.find("gpu-dev-nobody"),
+        await directory.findEnded("gpu-dev-nobody"),
+      ]),
     );
 
     expect(new Set(found.map((answer) => JSON.stringify(answer)))).toEqual(new Set(["[[],null]"]));
@@ -44,7 +47,18 @@ describe("reads of the table", () => {
 
   it("are none for names that no environment can have", async () => {
     const { directory, calls } = await openTableDirectory();
-    const names = ["", "a b", "user@example.com", "x#y", "ü", "root\n", "x".repeat(256), "x".repeat(3_000)];
+    const usual = ["root", "admin", "ubuntu", "ec2-user", "git", "gpu-dev", "inst_", "0123abcd"];
+    const names = [
+      ...usual,
+      "",
+      "a b",
+      "user@example.com",
+      "x#y",
+      "ü",
+      "root\n",
+      `ws-${"x".repeat(256)}`,
+      "x".repeat(3_000),
+    ];
 
     const found = await Promise.all(
       names.map(async (name) => [await directory.find(name), await directory.findEnded(name)]),
@@ -56,23 +70,23 @@ describe("reads of the table", () => {
 
   it("are repeated after a failure", async () => {
     const { world, begin } = await openTableDirectory();
-    await begin({ login: "one", keys: [key] });
+    await begin({ login: "gpu-dev-one", keys: [key] });
     let isAway = true;
     const { table } = world.ctx;
     const query: typeof table.query = (input) => (isAway ? Promise.reject(new Error("away")) : table.query(input));
     const directory = tableDirectory({ ...world.ctx, table: { ...table, query } });
 
-    await expect(directory.find("one")).rejects.toThrow("away");
+    await expect(directory.find("gpu-dev-one")).rejects.toThrow("away");
     isAway = false;
 
-    expect(await directory.find("one")).toHaveLength(1);
+    expect(await directory.find("gpu-dev-one")).toHaveLength(1);
   });
 });
 
 it("cuts off a key within six seconds of the end of its environment", async () => {
   const { world, directory, begin } = await openTableDirectory();
-  const run = await begin({ login: "one", keys: [key] });
-  const entered = { run, login: "one" };
+  const run = await begin({ login: "gpu-dev-one", keys: [key] });
+  const entered = { run, login: "gpu-dev-one" };
   const before = await directory.admits(entered, key);
 
   await requestCancel(world.as("user-0"), "job");
@@ -84,7 +98,7 @@ it("cuts off a key within six seconds of the end of its environment", async () =
 
 it("shows the last notice to a terminal that is being cut, even just after a check", async () => {
   const { world, directory, begin } = await openTableDirectory();
-  const entered = { run: await begin({ login: "one", keys: [key] }), login: "one" };
+  const entered = { run: await begin({ login: "gpu-dev-one", keys: [key] }), login: "gpu-dev-one" };
   await directory.admits(entered, key);
 
   await requestCancel(world.as("user-0"), "job");
@@ -100,26 +114,26 @@ it("shows the last notice to a terminal that is being cut, even just after a che
 
 it("keeps the keys of an ended environment for a week, and those of a living one without a limit", async () => {
   const { world, directory, begin, end } = await openTableDirectory();
-  const run = await begin({ login: "one", keys: [key] });
-  const getEntry = async () => (await world.table.query({ pk: sshLoginPartition("one") })).items[0];
+  const run = await begin({ login: "gpu-dev-one", keys: [key] });
+  const getEntry = async () => (await world.table.query({ pk: sshLoginPartition("gpu-dev-one") })).items[0];
   const living = await getEntry();
 
   await end(run);
   const ended = await getEntry();
-  const early = await directory.findEnded("one");
+  const early = await directory.findEnded("gpu-dev-one");
   await world.advance(7 * 24 * 3_600_000 + 1_000);
 
   expect([living?.ttl, early?.keys]).toEqual([undefined, [key]]);
   expect((Number(ended?.ttl) * 1_000 - world.clock.now()) / 1_000).toBeGreaterThan(-200);
-  expect(await directory.findEnded("one")).toBeUndefined();
+  expect(await directory.findEnded("gpu-dev-one")).toBeUndefined();
 });
 
 it("hides an entry that cannot be read, and shows the others of its user name", async () => {
   const { world, directory, begin } = await openTableDirectory();
-  await begin({ login: "one", keys: [key] });
-  await world.table.put({ pk: sshLoginPartition("one"), sk: "broken", writers: ["hand"] });
+  await begin({ login: "gpu-dev-one", keys: [key] });
+  await world.table.put({ pk: sshLoginPartition("gpu-dev-one"), sk: "broken", writers: ["hand"] });
   await world.table.put({ pk: sshLoginPartition("two"), sk: "x", writers: ["hand"] });
 
-  expect(await directory.find("one")).toHaveLength(1);
+  expect(await directory.find("gpu-dev-one")).toHaveLength(1);
   expect(await directory.find("two")).toEqual([]);
 });

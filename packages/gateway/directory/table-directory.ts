@@ -1,4 +1,5 @@
 import type { Context } from "#core/context.ts";
+import { isLoginShape } from "#core/environments/access/login-shape.ts";
 import { ENDED_ENTRY_MS, parseSshEntry, type SshEntry } from "#core/environments/access/ssh-entry.ts";
 import { hasNoDisk } from "#core/environments/record/disk/disk-use.ts";
 import { parseEnvironment } from "#core/environments/record/parse.ts";
@@ -25,7 +26,7 @@ const FRESH_MS = 500;
  */
 export function tableDirectory(ctx: Context<"table">): SshDirectory {
   const cache = sharedReads(ctx.clock, (login) => readLogin(ctx, login));
-  const read = async (login: string) => (isLogin(login) ? cache.read(login, FRESH_MS) : []);
+  const read = async (login: string) => (isLoginShape(login) ? cache.read(login, FRESH_MS) : []);
   const findRun = (login: string, run: string, maxAgeMs: number) => findEntered(cache, login, run, maxAgeMs);
   return {
     find: async (login) => {
@@ -46,11 +47,6 @@ export function tableDirectory(ctx: Context<"table">): SshDirectory {
       return entered !== undefined && hasNoDisk(entered.environment);
     },
   };
-}
-
-/** Reports whether an environment may have this login: all are made of host labels and ids. */
-function isLogin(login: string): boolean {
-  return /^[\w.-]{1,255}$/.test(login);
 }
 
 async function findEntered(cache: SharedReads<readonly Admitting[]>, login: string, run: string, maxAgeMs: number) {

@@ -50,7 +50,7 @@ export function ingressAccess(runtime: Runtime<"table">, isBoundToRun: boolean):
   const checkAgain = decide(reads.within(FRESH_MS));
   const admit: Authorize = async (incoming, host) => {
     const verdict = await check(incoming, host);
-    return "place" in verdict ? verdict : checkAgain(incoming, host);
+    return "place" in verdict || verdict === outage ? verdict : checkAgain(incoming, host);
   };
   return { admit, check };
 }

@@ -25,6 +25,11 @@ export const lateAnswer: Page = {
   title: "No answer",
   text: "It is running, and took too long to answer.",
 };
+export const slowUpload: Page = {
+  status: 408,
+  title: "Too slow",
+  text: "Without a key, an upload must send 4 KiB a second.",
+};
 export const busy: Page = {
   status: 503,
   title: "Too many connections",

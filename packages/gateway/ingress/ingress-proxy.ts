@@ -6,8 +6,9 @@ import {
   type ServerResponse,
 } from "node:http";
 import { type Duplex, pipeline } from "node:stream";
+import { withoutMapping } from "../ports/client-address.ts";
 import { getPath } from "./ingress-access.ts";
-import { badRequest, lateAnswer, noAnswer, type Page, show } from "./ingress-page.ts";
+import { badRequest, lateAnswer, noAnswer, type Page, show, slowUpload } from "./ingress-page.ts";
 import { isRepeatable, type KeptConnections, type KeptPlace } from "./kept-connections.ts";
 import { type OpenPage, PageAgent } from "./page-connection.ts";
 
@@ -29,6 +30,8 @@ interface Passed {
   readonly host: string;
   readonly scheme: string;
   readonly times: ProxyTimes;
+  /** Whether the client has no key. */
+  readonly isVisitor: boolean;
 }
 
 export function passOn(passed: Passed): void {
@@ -63,6 +66,7 @@ function ask(passed: Passed, more: SentHeaders = {}): ClientRequest | undefined 
       upstream.off("error", fail).on("error", () => undefined);
       clearTimeout(late);
       if (error.message === LATE) failed(outgoing, lateAnswer);
+      else if (error.message === SLOW) failed(outgoing, slowUpload);
       else if (canRepeat(passed, upstream)) passOn({ ...passed, kept: undefined });
       else failed(outgoing, noAnswer);
     };
@@ -72,7 +76,12 @@ function ask(passed: Passed, more: SentHeaders = {}): ClientRequest | undefined 
       // The request would wait for the end of a stream that has ended already.
       if (stream.destroyed) fail(new Error("The connection was closed"));
     });
-    const refresh = () => late.refresh();
+    const isTooSlow = passed.isVisitor ? slowBody(incoming, times.answerMs) : () => false;
+    const refresh = ({ length }: Buffer) => {
+      if (!isTooSlow(length)) return late.refresh();
+      waiting.abort(new Error(SLOW));
+      return upstream.destroy(new Error(SLOW));
+    };
     // The page may answer once it has the whole body, which may take longer than an answer.
     if (!passed.kept) incoming.on("data", refresh);
     for (const event of ["response", "upgrade", "close"]) {
@@ -118,7 +127,31 @@ function giveBack(answer: IncomingMessage, { outgoing, host, times }: Passed): v
   pipeline(answer, outgoing, () => undefined);
 }
 
-const LATE = "late";
+const [LATE, SLOW] = ["late", "slow"];
+
+/** A slower upload of a visitor would hold a place of the page for too long. */
+const LEAST_BYTES_PER_SECOND = 4_096;
+
+/**
+ * Returns a function that counts the bytes of a body, and reports whether they come too slowly after `graceMs`. The time
+ * for which the page reads nothing does not count.
+ */
+function slowBody(incoming: IncomingMessage, graceMs: number): (bytes: number) => boolean {
+  let [startedAt, sum] = [performance.now(), 0];
+  let pausedAt: number | undefined;
+  incoming.on("pause", () => {
+    pausedAt = performance.now();
+  });
+  incoming.on("resume", () => {
+    startedAt += pausedAt === undefined ? 0 : performance.now() - pausedAt;
+    pausedAt = undefined;
+  });
+  return (bytes) => {
+    sum += bytes;
+    const seconds = (performance.now() - startedAt - graceMs) / 1_000;
+    return sum < seconds * LEAST_BYTES_PER_SECOND;
+  };
+}
 
 /** An answer that has begun can only be aborted. */
 function failed(outgoing: ServerResponse, page: Page): void {
@@ -200,7 +233,7 @@ function requestHeaders(incoming: IncomingMessage, { host, scheme }: { host: str
     host,
     // With `close`, a server that has not read the whole request may close before its answer is read.
     connection: "keep-alive",
-    "x-forwarded-for": socket.remoteAddress ?? "127.0.0.1",
+    "x-forwarded-for": withoutMapping(socket.remoteAddress ?? "127.0.0.1"),
     "x-forwarded-host": host,
     "x-forwarded-proto": scheme,
   } satisfies SentHeaders;

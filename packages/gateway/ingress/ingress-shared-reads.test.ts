@@ -157,4 +157,15 @@ describe("requests of a page", () => {
     expect(running.map(({ status }) => status)).toEqual([200, 200]);
     expect([readsOfRunning, statuses]).toEqual([0, [503, 200]]);
   });
+
+  it("are answered after one failed read while the table is away", async () => {
+    await get("one");
+    isAway = true;
+    fixture.reads.length = 0;
+    fixture.world.clock.advance(5_001);
+
+    const { status } = await get("one");
+
+    expect([status, fixture.reads]).toEqual([503, ["table.get"]]);
+  });
 });

@@ -3,6 +3,7 @@ import type { Duplex } from "node:stream";
 import { keyMemory } from "#http/keys/key-check.ts";
 import type { Runtime } from "#http/runtime.ts";
 import type { Reach } from "../ports/reach.ts";
+import type { TakeStream } from "../ports/stream-places.ts";
 import {
   needsUpgrade,
   TERMINAL_PATH,
@@ -34,6 +35,8 @@ export interface IngressOptions {
   readonly isBoundToRun?: boolean;
   /** Ways into the terminals of runs. */
   readonly reach: Pick<Reach, "openTerminal">;
+  /** Counts the requests of pages among all streams of a replica. */
+  readonly takeStream?: TakeStream | undefined;
 }
 
 export interface Ingress {
@@ -45,6 +48,8 @@ export interface Ingress {
 /** Key and environment of an open socket are read at most once in 5 s. It closes soon after that. */
 const CHECK_MS = 1_000;
 const PING_MS = 30_000;
+/** A proxied answer has up to a dozen, and more if its request is sent again. */
+const MOST_LISTENERS = 20;
 
 export function startIngress(given: Runtime<"table">, options: IngressOptions): Ingress {
   // Pages and terminals share the reads of keys.
@@ -54,22 +59,23 @@ export function startIngress(given: Runtime<"table">, options: IngressOptions): 
   const kept = options.isBoundToRun ? new KeptConnections({ idleMs: times.keptMs }) : undefined;
   const findHost = ingressHosts(runtime.settings.domain);
   const { admit, check } = ingressAccess(runtime, options.isBoundToRun ?? false);
-  const open: OpenPages = new Map();
+  const open: OpenPages = new Set();
   const checking = new Set<PageRequest>();
   const checks = setInterval(() => closeStrangers(open, checking, check), times.checkMs);
   const terminals = terminalSockets(runtime, options.reach, times);
-  const parts = { runtime, admit, connect, kept, times, open, terminals, takePlace: pagePlaces() };
+  const parts = { runtime, admit, connect, kept, times, open, terminals, takePlace: pagePlaces(options.takeStream) };
   return {
     answer: (incoming, outgoing) => {
       const host = findHost(incoming);
       if (!host) return false;
+      outgoing.setMaxListeners(MOST_LISTENERS);
       void serve(parts, { incoming, outgoing, host }).catch(() => outgoing.destroy());
       return true;
     },
     upgrade: (incoming, socket, head) => {
       const host = findHost(incoming);
       if (!host) return false;
-      const outgoing = responseOn(incoming, socket);
+      const outgoing = responseOn(incoming, socket.setMaxListeners(MOST_LISTENERS));
       void serve(parts, { incoming, outgoing, host, tunnel: { socket, head } }).catch(() => socket.destroy());
       return true;
     },
@@ -77,7 +83,7 @@ export function startIngress(given: Runtime<"table">, options: IngressOptions): 
       clearInterval(checks);
       terminals.stop();
       kept?.stop();
-      for (const { tunnel } of open.values()) tunnel?.socket.destroy();
+      for (const { tunnel } of open) tunnel?.socket.destroy();
     },
   };
 }
@@ -100,18 +106,15 @@ interface PageRequest {
   readonly tunnel?: { readonly socket: Duplex; readonly head: Buffer };
 }
 
-/** Open WebSockets, and answers that go on, such as streams of events. */
-type OpenPages = Map<Duplex, PageRequest>;
+/** Open WebSockets, and answers that go on, such as streams of events. One socket has several if a client pipelines. */
+type OpenPages = Set<PageRequest>;
 
 async function serve(parts: Parts, pageRequest: PageRequest): Promise<void> {
   const { runtime, admit, connect, times, open } = parts;
   const { incoming, outgoing, host, tunnel } = pageRequest;
   const startedAt = runtime.clock.monotonic();
   let target: Target | undefined;
-  const socket = tunnel?.socket ?? incoming.socket;
-  const forget = () => {
-    if (open.get(socket) === pageRequest) open.delete(socket);
-  };
+  const forget = () => open.delete(pageRequest);
   outgoing.once("close", () => {
     if (!tunnel) forget();
     logPage(runtime, pageRequest, startedAt, target);
@@ -127,8 +130,9 @@ async function serve(parts: Parts, pageRequest: PageRequest): Promise<void> {
   if (!giveBack) return show(outgoing, busy);
   outgoing.once("close", giveBack);
   const { scheme } = runtime.settings;
-  const request = { incoming, outgoing, connect: () => connect(place), host: host.host, scheme, times };
-  open.set(socket, pageRequest);
+  const passed = { incoming, outgoing, host: host.host, scheme, times, isVisitor: !actor };
+  const request = { ...passed, connect: () => connect(place) };
+  open.add(pageRequest);
   if (!tunnel) return passOn({ ...request, kept: findKept(parts, incoming, verdict) });
   tunnel.socket.once("close", forget);
   passUpgrade({ ...request, ...tunnel });
@@ -152,7 +156,7 @@ function serveTerminal({ terminals }: Parts, { incoming, outgoing, host, tunnel 
 
 /** Creates a response for an upgrade request, which Node leaves without one. */
 function responseOn(incoming: IncomingMessage, socket: Duplex): ServerResponse {
-  const outgoing = new ServerResponse(incoming);
+  const outgoing = new ServerResponse(incoming).setMaxListeners(MOST_LISTENERS);
   outgoing.shouldKeepAlive = false;
   outgoing.assignSocket(socket as Parameters<ServerResponse["assignSocket"]>[0]);
   outgoing.once("finish", () => incoming.socket.destroySoon());
@@ -179,12 +183,13 @@ function logPage(
 
 /** Checks each open WebSocket and answer by itself, so that one slow read delays no other. */
 function closeStrangers(open: OpenPages, checking: Set<PageRequest>, check: Authorize): void {
-  for (const [socket, request] of open) {
+  for (const request of open) {
     if (checking.has(request)) continue;
     checking.add(request);
     void check(request.incoming, request.host).then((now) => {
       checking.delete(request);
-      if (isPage(now) && now !== outage && open.get(socket) === request) socket.destroy();
+      if (isPage(now) && now !== outage && open.has(request))
+        (request.tunnel?.socket ?? request.incoming.socket).destroy();
     });
   }
 }

@@ -5,7 +5,7 @@ import { text } from "node:stream/consumers";
 import { afterEach, expect, test } from "vitest";
 import { seededIds } from "#tests/fixtures/ids.ts";
 import { recordingLog } from "#tests/fixtures/log.ts";
-import { answerBadRequests, isUpgradeRefused, unreadableRequest } from "./bad-requests.ts";
+import { answerBadRequests, isRefused, isUpgradeRefused, unreadableRequest } from "./bad-requests.ts";
 
 let server: Server;
 let port: number;
@@ -70,6 +70,38 @@ test.each([
   await gone;
 
   expect(answer).toMatch(/^HTTP\/1\.1 400 Bad Request\r\n/);
+});
+
+test("a client with a hundred unanswered requests is cut off at the next one, which is not processed", async () => {
+  await serve({});
+  let begun = 0;
+  server.on("request", (request, response) => {
+    if (!isRefused(request, response, seededIds(3))) begun += 1;
+  });
+  const client = connect(port, "127.0.0.1").on("error", () => undefined);
+  const closed = new Promise((resolve) => client.resume().once("close", resolve));
+
+  client.write("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(2_000));
+  await closed;
+
+  expect(begun).toBe(100);
+});
+
+test("each request that was sent ahead learns once that its client has left", async () => {
+  await serve({});
+  const closed: string[] = [];
+  const { promise: begun, resolve } = Promise.withResolvers<void>();
+  server.on("request", ({ url = "" }, response) => {
+    response.on("close", () => closed.push(url));
+    if (url === "/3") resolve();
+  });
+  const client = connect(port, "127.0.0.1").on("error", () => undefined);
+  client.write(["/1", "/2", "/3"].map((path) => `GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`).join(""));
+  await begun;
+
+  client.destroy();
+
+  await expect.poll(() => closed.toSorted()).toEqual(["/1", "/2", "/3"]);
 });
 
 test("an internal failure is logged under the request id of the answer", () => {

@@ -13,6 +13,7 @@ import type { Runtime } from "../runtime.ts";
  */
 export function answerBadRequests(server: Server, ids: Pick<Ids, "uid">): void {
   server.on("connection", closeInTurn);
+  server.on("connection", (socket) => socket.once("close", () => closeQueued(socket)));
   server.prependListener("request", noteRequest);
   server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => {
     if (socket.destroyed || error.code === "ECONNRESET") return void socket.destroy();
@@ -128,6 +129,12 @@ function buildHeaders(requestId: string, status: number): Record<string, string>
   };
 }
 
+/**
+ * Browsers wait for each answer. A client that pipelines retries its unanswered requests if the connection closes (RFC
+ * 9112 section 9.3.2).
+ */
+const MOST_UNANSWERED = 100;
+
 /** Unanswered requests by connection, in order of arrival. */
 const unanswered = new WeakMap<Duplex, Map<ServerResponse, IncomingMessage>>();
 
@@ -135,8 +142,19 @@ function noteRequest(request: IncomingMessage, response: ServerResponse): void {
   const { socket } = request;
   if (isClosing(socket)) return;
   const pending = unanswered.get(socket) ?? new Map();
+  if (pending.size >= MOST_UNANSWERED) return void socket.destroy();
   unanswered.set(socket, pending.set(response, request));
   response.once("close", () => pending.delete(response));
+}
+
+/** Node tells only the response whose turn it is that its connection has closed. Handlers of the others would wait forever. */
+function closeQueued(socket: Duplex): void {
+  for (const response of unanswered.get(socket)?.keys() ?? []) {
+    if (response.socket) continue;
+    response.destroy();
+    // Newer releases of Node emit it in this tick.
+    process.nextTick(() => response.closed || response.emit("close"));
+  }
 }
 
 /**
@@ -144,8 +162,9 @@ function noteRequest(request: IncomingMessage, response: ServerResponse): void {
  * section 9.6): their client would repeat them, and a proxy may take them for the body of the earlier one.
  */
 function isClosing(socket: Duplex): boolean {
+  if (!socket.writable) return true;
   const pending = [...(unanswered.get(socket)?.keys() ?? [])];
-  return !socket.writable || pending.some((response) => response.getHeader("connection") === "close");
+  return pending.some((response) => response.getHeader("connection") === "close");
 }
 
 /**

@@ -15,7 +15,7 @@ import { enter, type SshTarget, withTarget } from "./ssh.ts";
 const ROUND_TRIPS = 200;
 const FILES = 300;
 const LOGINS = 20;
-const GIGABYTE = 1_000_000_000;
+export const GIGABYTE = 1_000_000_000;
 const SSHD = "/usr/sbin/sshd";
 
 /** Berth's SSH and OpenSSH's server, measured one after the other. The numbers have no limits. */
@@ -45,7 +45,7 @@ export async function measure(target: SshTarget): Promise<Row[]> {
       { name: "key echo p50", value: await echo(client), unit: "ms" },
       { name: "stat over SFTP p50", value: await stat(client), unit: "ms" },
       { name: `scp -r of ${FILES} files`, value: await copyFiles(target, directory), unit: "s" },
-      { name: "1 GB from a command", value: await readGigabyte(target, directory), unit: "s" },
+      { name: "1 GB from a command", value: await readGigabyte(target), unit: "s" },
     ];
   } finally {
     client.destroy();
@@ -103,9 +103,18 @@ async function copyFiles(target: SshTarget, directory: string): Promise<number> 
   return seconds;
 }
 
-function readGigabyte(target: SshTarget, directory: string): Promise<number> {
+/** Reads a gigabyte that a command prints. Returns seconds. */
+export async function readGigabyte(target: SshTarget): Promise<number> {
+  const directory = mkdtempSync(join(tmpdir(), "berth-bench-sshd-"));
   const words = ["-p", String(target.port), ...listOptions(target, directory), `${target.username}@127.0.0.1`];
-  return timed("/bin/sh", ["-c", 'exec ssh "$@" > /dev/null', "sh", ...words, `head -c ${GIGABYTE} /dev/zero`]);
+  const reading = timed("/bin/sh", [
+    "-c",
+    'exec ssh "$@" > /dev/null',
+    "sh",
+    ...words,
+    `head -c ${GIGABYTE} /dev/zero`,
+  ]);
+  return reading.finally(() => rmSync(directory, { recursive: true }));
 }
 
 async function timed(file: string, words: readonly string[]): Promise<number> {

@@ -1,0 +1,77 @@
+import { join } from "node:path";
+import { newSshKey } from "#gateway/ssh/login/ssh-keys.ts";
+import { execPath } from "#kubernetes/exec/pod-exec.ts";
+import { openGatewayRecords } from "../../cluster/gateway-records.ts";
+import { type DriverFixture, openDriverFixture } from "../../nodes/driver-fixture.ts";
+import { findMissing, readFacts } from "../../nodes/requirements.ts";
+import { type Measure, median, type Row } from "../measure.ts";
+import { GIGABYTE, readGigabyte, withSshd } from "./sshd.ts";
+
+const ROUNDS = 3;
+const login = "gpu-dev-one";
+const deployment = "berth-test";
+
+/**
+ * 1 GB from a pod on a real node: by the gateway's program, by exec alone, and by OpenSSH's server without a pod. The
+ * gateway reads by exec, so it cannot be quicker than exec alone. The numbers have no limits.
+ */
+export const gatewayNodes: Measure = {
+  name: "gateway-nodes",
+  async run() {
+    const missing = findMissing(await readFacts(process.env));
+    if (missing !== undefined) return [{ name: "gateway on real nodes", value: 0, unit: "", note: missing }];
+    const fixture = await openDriverFixture({ nodes: [{ name: "one", instanceType: "p5.48xlarge" }], deployment });
+    const records = await openGatewayRecords(Date.now());
+    try {
+      const key = newSshKey();
+      const run = await records.records.begin({ login, keys: [key.public] });
+      const uid = run.slice(0, -"-r1".length);
+      await fixture.until(await fixture.applied({ uid }), (seen) => seen?.state === "ready");
+      const kubeconfig = join(fixture.cluster.controlPlane.home, "berth.kubeconfig");
+      const { sshPort: port } = await records.startGateway({ KUBECONFIG: kubeconfig });
+      const gateway = await repeat(() => readGigabyte({ port, username: login, key }));
+      const exec = await repeat(() => readByExec(fixture, uid));
+      const sshd = await withSshd((target) => repeat(() => readGigabyte(target)));
+      return [describe("by the gateway", gateway, sshd), describe("by exec alone", exec, sshd)];
+    } finally {
+      await records.stop();
+      await fixture.stop();
+    }
+  },
+};
+
+function describe(how: string, value: number, sshd: number): Row {
+  const note = `p50 of ${ROUNDS}; sshd: ${sshd.toFixed(2)} s; ratio ${(value / sshd).toFixed(2)}`;
+  return { name: `1 GB from a command in a pod on a real node, ${how}`, value, unit: "s", note };
+}
+
+async function repeat(read: () => Promise<number>): Promise<number> {
+  const seconds: number[] = [];
+  for (let n = 0; n < ROUNDS; n += 1) seconds.push(await read());
+  return median(seconds);
+}
+
+/** Counts the bytes that a command prints, and does nothing else with them. Returns seconds. */
+async function readByExec({ computeOptions: { client, namespace } }: DriverFixture, uid: string): Promise<number> {
+  const pods = `/api/v1/namespaces/${namespace}/pods`;
+  const { items } = await client.list<Named, string>(`${pods}?labelSelector=berth/uid=${uid}`, (pod) => [
+    pod.metadata.name,
+  ]);
+  const words = ["head", "-c", String(GIGABYTE), "/dev/zero"];
+  const begun = performance.now();
+  const place = { pod: `${pods}/${items[0]}`, container: "main", words };
+  const socket = await client.socket(execPath(place), "v5.channel.k8s.io");
+  let bytes = 0;
+  socket.on("message", (message: Buffer) => {
+    bytes += message.length;
+  });
+  const closed = new Promise((resolve) => socket.once("close", resolve));
+  socket.resume();
+  await closed;
+  if (bytes < GIGABYTE) throw new Error(`exec ended after ${bytes} bytes`);
+  return (performance.now() - begun) / 1000;
+}
+
+interface Named {
+  readonly metadata: { readonly name: string };
+}
