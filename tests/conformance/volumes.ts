@@ -82,7 +82,7 @@ export function emptyVolumesConformance(
       const { id } = await volumes.createVolume({ ...wanted, token: "t", key });
       const otherRef = await volumes.createVolume({ ...wanted, token: "other" });
 
-      const listed = await volumes.listOwned();
+      const { volumes: listed } = await volumes.listOwned();
       await volumes.removeVolume(id);
 
       expect(listed).toHaveLength(2);
@@ -94,7 +94,7 @@ export function emptyVolumesConformance(
       );
       // Some listings omit sizes.
       expect(listed.map(({ sizeGb = wanted.sizeGb }) => sizeGb)).toEqual([wanted.sizeGb, wanted.sizeGb]);
-      expect(await volumes.listOwned()).toMatchObject([{ id: otherRef.id, key: null }]);
+      expect((await volumes.listOwned()).volumes).toMatchObject([{ id: otherRef.id, key: null }]);
     });
 
     it("are gone once removed, however often, and their token then creates a new one", async () => {
@@ -403,7 +403,7 @@ function keepsNamesakesApart(test: () => VolumesUnderTest & { ended(id: string):
       expect(await volumes.findVolume(old.id)).toBeUndefined();
       expect(await volumes.listVolumes(`${old.uid}-1`)).toEqual([]);
       expect(await volumes.listVolumes(`${next.uid}-1`)).toMatchObject([{ id: next.id }]);
-      expect(await volumes.listOwned()).toMatchObject([{ id: next.id, key: next.key }]);
+      expect((await volumes.listOwned()).volumes).toMatchObject([{ id: next.id, key: next.key }]);
       expect((await volumes.listOwnedSnapshots()).snapshots).toEqual([
         { id: next.snapshot, key: next.key, tags: expect.objectContaining({ disk: next.uid }) },
       ]);

@@ -148,10 +148,11 @@ export function memoryVolumes(options: {
     },
     listVolumes: async (token) =>
       [...volumes.values()].filter((volume) => volume.wanted.token === token && isListed(volume)).map(toVolume),
-    listOwned: async () =>
-      [...volumes.values()]
+    listOwned: async () => ({
+      volumes: [...volumes.values()]
         .filter(isListed)
         .map(({ id, wanted: { key, sizeGb } }) => ({ id, key: key ?? null, sizeGb })),
+    }),
     async detachVolume(id, machine) {
       options.detach?.(id, machine);
     },

@@ -94,6 +94,22 @@ describe("EBS", () => {
     expect(last.next).toBeUndefined();
   });
 
+  it("lists the volumes in pages, each from the place of the one before", async () => {
+    ec2.settings.pageSize = 2;
+    for (let n = 0; n < 5; n++) await volumes.createVolume({ ...wanted, token: `t${n}` });
+    const before = ec2.calls.length;
+
+    const first = await volumes.listOwned();
+    const second = await volumes.listOwned(first.next);
+    const last = await volumes.listOwned(second.next);
+
+    const pages = [first, second, last].map((page) => page.volumes.map(({ id }) => id));
+    expect(pages.map(({ length }) => length)).toEqual([2, 2, 1]);
+    expect(new Set(pages.flat()).size).toBe(5);
+    expect(last.next).toBeUndefined();
+    expect(ec2.calls.slice(before)).toEqual(Array(3).fill("DescribeVolumes"));
+  });
+
   it("shows no foreign or shared snapshot of the volume, whatever its tags say", async () => {
     const { id } = await volumes.createVolume(wanted);
     const ownSnapshot = await volumes.createSnapshot(id, tags);

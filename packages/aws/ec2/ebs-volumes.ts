@@ -8,7 +8,7 @@ import {
   type Filter,
   paginateDescribeVolumes,
 } from "@aws-sdk/client-ec2";
-import type { OwnedVolume, Volume, VolumeRef, Volumes } from "#core/ports/volumes.ts";
+import type { OwnedVolume, Volume, VolumePage, VolumeRef, Volumes } from "#core/ports/volumes.ts";
 import { LISTED_MS } from "#core/reconciler/pending-creates.ts";
 import { readConfig } from "../settings/config.ts";
 import { ebsSnapshots, putTagBack } from "./ebs-snapshots.ts";
@@ -38,12 +38,12 @@ export function ebsVolumes(options: EbsOptions): Volumes {
     ...ebsSnapshots(options),
     // DescribeVolumes and DescribeSnapshots show new objects late (EC2 API Reference, "Eventual consistency").
     listedWithinMs: LISTED_MS,
-    // "A snapshot holds what was written before the command" (EBS User Guide, "Create Amazon EBS snapshots").
+    // A snapshot has the data that was written before its request (EBS User Guide, "Create Amazon EBS snapshots").
     snapshotsInUse: true,
     createVolume: (wanted) => createVolume(options, wanted),
     findVolume: (id) => findVolume(options, id),
     listVolumes: (token) => listVolumes(options, token),
-    listOwned: () => listOwned(options),
+    listOwned: (after) => listOwned(options, after),
     removeVolume: (id) => removeVolume(options, id),
     detachVolume: (id, { providerId }) => detachVolume(options, id, parseInstanceId(providerId)),
     // Berth cannot read the files of an EBS volume here.
@@ -126,14 +126,20 @@ async function listVolumes(options: EbsOptions, token: string): Promise<Volume[]
   return (await describeTagged(options, hasTag(tagName.token, token))).flatMap((volume) => getVolume(volume) ?? []);
 }
 
-async function listOwned(options: EbsOptions): Promise<OwnedVolume[]> {
-  return (await describeTagged(options)).flatMap((volume) => findOwned(volume) ?? []);
+async function listOwned({ client, deployment }: EbsOptions, after?: string): Promise<VolumePage> {
+  const page = { MaxResults: PAGE_SIZE, ...(after !== undefined && { NextToken: after }) };
+  const command = new DescribeVolumesCommand({ Filters: [hasTag(tagName.deployment, deployment)], ...page });
+  const { Volumes = [], NextToken: next } = await client.send(command);
+  // EC2 sends an empty token with the last page (EC2 API reference, DescribeVolumes).
+  return { volumes: Volumes.flatMap((volume) => findOwned(volume) ?? []), ...(next && { next }) };
 }
 
-async function describeTagged({ client, deployment }: EbsOptions, ...filters: Filter[]): Promise<Ec2Volume[]> {
-  const Filters = [hasTag(tagName.deployment, deployment), ...filters];
+const PAGE_SIZE = 500;
+
+async function describeTagged({ client, deployment }: EbsOptions, filter: Filter): Promise<Ec2Volume[]> {
+  const Filters = [hasTag(tagName.deployment, deployment), filter];
   const found: Ec2Volume[] = [];
-  for await (const { Volumes: page = [] } of paginateDescribeVolumes({ client, pageSize: 500 }, { Filters })) {
+  for await (const { Volumes: page = [] } of paginateDescribeVolumes({ client, pageSize: PAGE_SIZE }, { Filters })) {
     found.push(...page);
   }
   return found;

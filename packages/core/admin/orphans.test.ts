@@ -14,7 +14,7 @@ import { requestStop } from "../environments/verbs/stop.ts";
 import type { Compute } from "../ports/compute.ts";
 import type { Item } from "../ports/table.ts";
 import { diskKey, environmentKey, keyText } from "../store/keys.ts";
-import { compareOrphans, readOrphans } from "./orphans.ts";
+import { compareOrphans, type OrphanReport, readOrphans } from "./orphans.ts";
 
 const HOUR = 3_600_000;
 
@@ -150,7 +150,7 @@ test("keeps listed volumes listed while they exist, whatever the order of the ne
   }
   await compareOrphans(world.ctx);
   const before = await readOrphans(world.ctx);
-  const listOwned = async () => (await world.volumes.listOwned()).toReversed();
+  const listOwned = async () => ({ volumes: (await world.volumes.listOwned()).volumes.toReversed() });
 
   await compareOrphans({ ...world.ctx, volumes: { ...world.volumes, listOwned } });
 
@@ -240,7 +240,7 @@ test("lists leftovers of a purged disk, and resources that a restored record doe
   for (const id of ["one", "two"]) await requestCancel(alice, id);
   await world.advance(HOUR / 4);
   const { disk } = await getDisk(alice, "purged");
-  const owned = await world.volumes.listOwned();
+  const { volumes: owned } = await world.volumes.listOwned();
   const { snapshots } = await world.volumes.listOwnedSnapshots();
   await deleteDisk(alice, "purged");
   await world.advance(HOUR);
@@ -249,7 +249,7 @@ test("lists leftovers of a purged disk, and resources that a restored record doe
   await world.table.put(early);
   const volumes = {
     ...world.volumes,
-    listOwned: async () => owned,
+    listOwned: async () => ({ volumes: owned }),
     listOwnedSnapshots: async () => ({ snapshots }),
   };
 
@@ -285,53 +285,87 @@ test("keeps snapshots in the report when they cannot be listed, and compares eve
   });
 });
 
-describe("snapshots of many pages", () => {
-  /** A hundred thousand snapshots of a disk without a record, in pages of 500. Counts the pages that were read. */
-  function endlessSnapshots(world: MemoryWorld, total = 100_000) {
-    const stub = { pages: 0, failsAfter: Infinity };
+describe.each(["volumes", "snapshots"] as const)("%s of many pages", (kind) => {
+  const pass = ({ volumePass, snapshotPass }: Partial<OrphanReport> = {}) =>
+    kind === "volumes"
+      ? [volumePass?.next, volumePass?.volumeCount]
+      : [snapshotPass?.next, snapshotPass?.snapshotCount];
+  const readCount = async (world: MemoryWorld) =>
+    (await readOrphans(world.ctx))?.[`${kind.slice(0, -1) as "volume"}Count`];
+
+  /** A hundred thousand of a disk without a record, in pages of 500. Counts the listed pages and the records read. */
+  function endless(world: MemoryWorld, total = 100_000) {
+    const stub = { pages: 0, reads: 0, failsAfter: Infinity };
     const key = keyText(diskKey("0".repeat(32), "1".repeat(32)));
-    const listOwnedSnapshots = async (after = "0") => {
+    const listPage = async (after = "0") => {
       stub.pages += 1;
       if (stub.pages > stub.failsAfter) throw new Error("RequestLimitExceeded");
       const last = Math.min(Number(after) + 500, total);
-      const ids = Array.from({ length: last - Number(after) }, (_, at) => `snap-${Number(after) + at}`);
-      const snapshots = ids.map((id) => ({ id, key, tags: { key } }));
-      return { snapshots, ...(last < total && { next: `${last}` }) };
+      const ids = Array.from({ length: last - Number(after) }, (_, at) => `one-${Number(after) + at}`);
+      const next = last < total ? { next: `${last}` } : {};
+      return { ids, next };
     };
-    return { stub, ctx: { ...world.ctx, volumes: { ...world.volumes, listOwnedSnapshots } } };
+    const volumes = {
+      ...world.volumes,
+      ...(kind === "volumes" && {
+        async listOwned(after?: string) {
+          const { ids, next } = await listPage(after);
+          return { volumes: ids.map((id) => ({ id, key, sizeGb: 2 })), ...next };
+        },
+      }),
+      ...(kind === "snapshots" && {
+        async listOwnedSnapshots(after?: string) {
+          const { ids, next } = await listPage(after);
+          return { snapshots: ids.map((id) => ({ id, key, tags: { key } })), ...next };
+        },
+      }),
+    };
+    const table: typeof world.table = {
+      ...world.table,
+      getMany: (keys) => {
+        stub.reads += keys.length;
+        return world.table.getMany(keys);
+      },
+    };
+    return { stub, ctx: { ...world.ctx, table, volumes } };
   }
 
   test("are compared in slices of ten pages, and reported once all are compared", async () => {
     const world = await memoryWorld();
-    const { stub, ctx } = endlessSnapshots(world);
+    const { stub, ctx } = endless(world);
     const pages: number[] = [];
+    const reads: number[] = [];
     const counts: (number | undefined)[] = [];
 
     for (let slice = 0; slice < 40; slice++) {
-      stub.pages = 0;
+      Object.assign(stub, { pages: 0, reads: 0 });
       await compareOrphans(ctx);
       pages.push(stub.pages);
-      counts.push((await readOrphans(world.ctx))?.snapshotCount);
+      reads.push(stub.reads);
+      counts.push(await readCount(world));
       world.clock.advance(5 * MINUTE);
     }
 
     expect(pages).toEqual(Array<number>(40).fill(10));
+    // The record of the disk, and its note as ended, for each page.
+    expect(Math.max(...reads)).toBeLessThanOrEqual(20);
     expect(counts).toEqual([...Array<number>(19).fill(0), ...Array<number>(20).fill(100_000), 100_000]);
     const report = await readOrphans(world.ctx);
-    expect(report?.snapshots).toHaveLength(50);
-    expect(report?.snapshots?.[0]).toMatchObject({ snapshot: "snap-0", why: "it has no record", sightings: 2 });
-    expect(report?.snapshotPass).toBeUndefined();
+    const listed = kind === "volumes" ? report?.volumes : report?.snapshots;
+    expect(listed).toHaveLength(50);
+    expect(Object.values(listed?.[0] ?? {})).toContain("one-0");
+    expect(listed?.[0]).toMatchObject({ why: "it has no record", sightings: 2 });
+    expect(pass(report)).toEqual([undefined, undefined]);
   });
 
   test("go on after the last page that was listed, and begin anew if the listing cannot go on", async () => {
     const world = await memoryWorld();
-    const { stub, ctx } = endlessSnapshots(world, 6_000);
+    const { stub, ctx } = endless(world, 6_000);
     const passes: unknown[] = [];
     for (const failsAfter of [3, 0, 3, Infinity, Infinity]) {
       Object.assign(stub, { pages: 0, failsAfter });
       await compareOrphans(ctx);
-      const { snapshotPass: pass, snapshotCount } = (await readOrphans(world.ctx)) ?? {};
-      passes.push([pass?.next, pass?.snapshotCount, snapshotCount]);
+      passes.push([...pass(await readOrphans(world.ctx)), await readCount(world)]);
     }
 
     expect(passes).toEqual([
@@ -341,6 +375,17 @@ describe("snapshots of many pages", () => {
       [undefined, undefined, 6_000],
       ["5000", 5_000, 6_000],
     ]);
+  });
+
+  test("count their GB-hours between two whole comparisons", async () => {
+    const world = await memoryWorld();
+    const { ctx } = endless(world, 6_000);
+    for (let slice = 0; slice < 4; slice++) {
+      await compareOrphans(ctx);
+      world.clock.advance(HOUR);
+    }
+
+    expect((await readOrphans(world.ctx))?.gbHours).toBe(kind === "volumes" ? 6_000 * 2 * 2 : 0);
   });
 });
 
@@ -679,7 +724,11 @@ test("lists as many long names as fit an item, counts all, and logs how many are
   const endless = { uid: "漢".repeat(100_000), run: 1, key: "k" };
   const compute = { ...world.compute, listRuns: async () => [endless, ...runs] };
   const snapshots = owned.map(({ id, key }) => ({ id, key, tags: { key } }));
-  const volumes = { ...world.volumes, listOwned: async () => owned, listOwnedSnapshots: async () => ({ snapshots }) };
+  const volumes = {
+    ...world.volumes,
+    listOwned: async () => ({ volumes: owned }),
+    listOwnedSnapshots: async () => ({ snapshots }),
+  };
 
   await compareOrphans({ ...world.ctx, compute, volumes, log });
 

@@ -20,16 +20,8 @@ import {
   type Sighting,
   withGpus,
 } from "./orphan-runs.ts";
-import {
-  reportSnapshots,
-  reportVolumes,
-  type SnapshotsReport,
-  snapshotsBefore,
-  snapshotsReport,
-  type VolumesReport,
-  volumesBefore,
-  volumesReport,
-} from "./orphan-volumes.ts";
+import { reportSnapshots, type SnapshotsReport, snapshotsBefore, snapshotsReport } from "./orphan-snapshots.ts";
+import { reportVolumes, type VolumesReport, volumesBefore, volumesReport } from "./orphan-volumes.ts";
 
 export interface OrphanReport extends Stored, VolumesReport, SnapshotsReport {
   readonly kind: "orphans";
@@ -46,9 +38,9 @@ export interface OrphanReport extends Stored, VolumesReport, SnapshotsReport {
   readonly gpuHours: number;
 }
 
-/** Limits that keep the report below DynamoDB's 400 KB per item, with three lists of volumes and snapshots. */
+/** Limits that keep the report below DynamoDB's 400 KB per item, with four lists of volumes and snapshots. */
 const RUNS_LISTED = { most: 500, bytes: 170_000 };
-const RECORDS_LISTED = { most: 500, bytes: 125_000 };
+const RECORDS_LISTED = { most: 500, bytes: 98_000 };
 const REMOVED_LISTED = { most: 50, bytes: 13_900 };
 /** A listing may miss a run that was just created. */
 const SETTLED_MS = 60_000;

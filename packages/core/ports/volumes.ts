@@ -23,6 +23,12 @@ export interface OwnedVolume extends Owned {
   readonly sizeGb?: number | undefined;
 }
 
+export interface VolumePage {
+  readonly volumes: readonly OwnedVolume[];
+  /** Absent on the last page. */
+  readonly next?: string | undefined;
+}
+
 export interface OwnedSnapshot extends Owned {
   readonly tags: Partial<SnapshotTags>;
   /** True while it is being created. Absent otherwise, or if a listing does not contain it. */
@@ -76,8 +82,11 @@ export interface Volumes {
   }): Promise<VolumeRef>;
   findVolume(id: string): Promise<Volume | undefined>;
   listVolumes(token: string): Promise<Volume[]>;
-  /** Lists every volume of this deployment with its record's key. Throws instead of returning a part. */
-  listOwned(): Promise<OwnedVolume[]>;
+  /**
+   * Lists this deployment's volumes page by page, with their record's key: first without `after`, then with the page
+   * before's `next`, which may expire. Throws rather than leave one out.
+   */
+  listOwned(after?: string): Promise<VolumePage>;
   /** Does nothing if the volume is gone. */
   removeVolume(id: string): Promise<void>;
   /** Detaches by force, only for a lost machine. Does nothing if the volume is attached elsewhere or nowhere. */

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { OwnedVolume, Volume, VolumeRef, Volumes } from "#core/ports/volumes.ts";
+import type { OwnedVolume, Volume, VolumePage, VolumeRef, Volumes } from "#core/ports/volumes.ts";
 import { VolumeRefused } from "#core/problem.ts";
 import { ApiRefused } from "../client/api-error.ts";
 import { pollUntil, usuallyGoneMs } from "../client/poll-until.ts";
@@ -82,7 +82,7 @@ async function makeOrFind(place: ClassedPlace, making: Making, deadline: AbortSi
 }
 
 /** Lists the volumes with their owners. A claim that was created again has no owner. */
-async function listOwned({ client, paths, deployment }: ClusterContext): Promise<OwnedVolume[]> {
+async function listOwned({ client, paths, deployment }: ClusterContext): Promise<VolumePage> {
   const selector = encodeURIComponent(`${label.deployment}=${deployment}`);
   const { items } = await client.list<Claim, OwnedVolume>(
     `${paths.claims}?labelSelector=${selector}`,
@@ -96,7 +96,7 @@ async function listOwned({ client, paths, deployment }: ClusterContext): Promise
     },
     { part: "metadata" },
   );
-  return [...items];
+  return { volumes: items };
 }
 
 function findFor(

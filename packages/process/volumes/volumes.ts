@@ -82,10 +82,11 @@ function volumeMethods(host: SnapshotHost) {
     },
     listOwned: async () => {
       requirePlaces(home);
-      return listVolumeIds(home).map((id) => {
+      const volumes = listVolumeIds(home).map((id) => {
         const { key = null, sizeGb } = readVolume(home, id) ?? {};
         return { id, key, sizeGb };
       });
+      return { volumes };
     },
     removeVolume: (id) => removeVolume(host, id),
     // A directory needs no detach: the run's end releases it.
