@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import { chromium } from "#tests/e2e/browser-fixture.ts";
 import { type CampaignResult, runSchedules, unreached } from "#tests/simulator/campaign.ts";
 import { runInJobs } from "#tests/simulator/jobs.ts";
 import { type Catch, copyCore, type PlantedBug } from "#tests/simulator/planted/plant.ts";
@@ -88,7 +89,9 @@ function replayCommand(seed: number, { actions, faults }: Shrunk): string {
 /** Tries `jobs` mistakes at a time, each in its own copy of the source. */
 async function planted(): Promise<void> {
   const begun = performance.now();
-  const bugs = plantedBugs.filter(({ name }) => name.includes(values.only));
+  const named = plantedBugs.filter(({ name }) => name.includes(values.only));
+  const bugs = named.filter(({ caughtBy }) => chromium !== undefined || caughtBy?.project !== "console");
+  if (bugs.length < named.length) console.log(`${named.length - bugs.length} are skipped: there is no Chromium`);
   const seeds = await readSeeds();
   const found = new Map<string, number>();
   const left = [...bugs];

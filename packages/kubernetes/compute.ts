@@ -15,7 +15,7 @@ import { postToPod } from "./exec/pod-port.ts";
 import { readLog } from "./exec/read-log.ts";
 import type { StreamedLogs } from "./exec/streamed-logs.ts";
 import { annotation, getMachine, type RunId, readPorts, readShares } from "./names.ts";
-import { listNodes } from "./nodes/capacity.ts";
+import { listNamedNodes, listNodes } from "./nodes/capacity.ts";
 import { nodeSlices } from "./nodes/node-slices.ts";
 import type { NodeTypeRule } from "./nodes/node-type.ts";
 import { machineStates, type ReadNodes, readNodes, recentNodes } from "./nodes/read-nodes.ts";
@@ -96,6 +96,10 @@ export function kubernetesCompute(options: KubernetesComputeOptions): Compute {
     nodeSelector: options.pods?.patch?.spec?.nodeSelector,
   };
   const nodes = offeredNodes(offers);
+  const listing = {
+    ...offers,
+    leaveOut: (pod: string) => options.log?.warn("pod too large to be counted", { pod }),
+  };
   return {
     apply: (run) =>
       applyRun(place, run, {
@@ -129,12 +133,7 @@ export function kubernetesCompute(options: KubernetesComputeOptions): Compute {
     listRuns: (uid) => listRuns(place, uid),
     listParts: () => listParts(place),
     changes: (signal, from) => followRuns(place, signal, from, nodes),
-    listNodes: () =>
-      listNodes(place, {
-        ...offers,
-        leaveOut: (pod) => options.log?.warn("pod too large to be counted", { pod }),
-        slices,
-      }),
+    listNodes: (names) => (names ? listNamedNodes(place, names, listing) : listNodes(place, { ...listing, slices })),
     findSilence: async (node) => silenceIn(await readNodes(client, [node.name]), node),
     getMachineState,
   };

@@ -159,7 +159,9 @@ function listMethods(host: Host) {
       return uid === undefined ? all : all.filter((run) => run.uid === uid);
     },
     changes: (signal) => followChanges(followedBy(host), signal),
-    listNodes: async () => nodes.map((node) => computeNode(home, node)),
+    listNodes: async (names) => {
+      return nodes.map((node) => computeNode(home, node)).filter(({ name }) => !names || names.has(name));
+    },
     findSilence: async ({ uid }) => (nodes.some((node) => computeNode(home, node).uid === uid) ? null : "missing"),
     getMachineState: async () => "running",
   } satisfies Partial<Compute>;

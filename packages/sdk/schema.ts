@@ -794,7 +794,7 @@ export interface components {
             largest_free: number;
             /** @description The values of `gpu_count` that a job of this type may have. */
             count_options: number[];
-            /** @description Number of machines that its node group could still make. Their GPUs count as free. */
+            /** @description Number of machines that its node group could still make. Their GPUs count as free, unless the provider lacks machines. */
             scalable: number;
         };
         GpuCapacity: {
@@ -1365,7 +1365,41 @@ export interface components {
              */
             status: "gone";
         };
+        NodeGroup: {
+            /** @description The group's name. */
+            node_group: string;
+            /** @description Its machine types. Jobs get no new machine of a group with several. */
+            instance_types: string[];
+            /** @description The zones of its machines; empty if unknown. */
+            zones: string[];
+            /** @description How many machines it always keeps; null if unknown. */
+            min: number | null;
+            /** @description How many machines it should have now; null if unknown. */
+            desired: number | null;
+            /** @description How many machines it may have. */
+            max: number;
+            /** @description False while it is being created or deleted, or if it has failed. */
+            active: boolean;
+            /** @description Whether its taints and labels let jobs in. */
+            admits_jobs: boolean;
+            /** @description What it lacks to create a machine, as EKS reports; null if nothing. */
+            lacks: ("machines" | "quota" | "addresses" | "other") | null;
+            /** @description The zones where it lacks that; empty for all of its zones. */
+            lacks_in: string[];
+            /**
+             * Format: date-time
+             * @description When its Capacity Block starts; null if it has none.
+             */
+            starts_at: string | null;
+            /**
+             * Format: date-time
+             * @description When its Capacity Block ends; null if it has none.
+             */
+            ends_at: string | null;
+        };
         NodeGroupsReading: {
+            /** @description The managed node groups of the cluster, as of the last answer. */
+            groups: components["schemas"]["NodeGroup"][];
             /**
              * Format: date-time
              * @description When EKS told its node groups; null if it never did. These count until the next answer.

@@ -138,6 +138,14 @@ export function computeConformance(open: () => Promise<ComputeUnderTest>, it: De
     expect(await compute.listNodes()).toEqual(test.nodes);
   });
 
+  it("lists only the nodes with the given names", async () => {
+    const { name } = getNode(test.nodes.length - 1);
+
+    const listed = await compute.listNodes(new Set([name, "unknown"]));
+
+    expect(listed).toEqual(test.nodes.filter((node) => node.name === name));
+  });
+
   it("assigns every node a unique uid, the same in each listing", async () => {
     const uids = (await compute.listNodes()).map((node) => node.uid);
 

@@ -36,10 +36,21 @@ export function machineGroupsConformance(open: () => Promise<MachineGroupsPlace>
           instanceTypes: ["g5.12xlarge", "g6.12xlarge"],
           zones,
           mostNodes: 1,
+          leastNodes: 0,
+          desiredNodes: 0,
           isActive: true,
           admitsRuns: true,
         },
-        { name: "p5", instanceTypes: ["p5.48xlarge"], zones, mostNodes: 10, isActive: true, admitsRuns: true },
+        {
+          name: "p5",
+          instanceTypes: ["p5.48xlarge"],
+          zones,
+          mostNodes: 10,
+          leastNodes: 0,
+          desiredNodes: 0,
+          isActive: true,
+          admitsRuns: true,
+        },
       ]);
     });
 

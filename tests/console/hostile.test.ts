@@ -66,7 +66,22 @@ const pool: Schemas["AdminPool"] = {
   ],
 };
 
-const reading = { read_at: at, asked_at: at, error: hostile };
+const group: Schemas["NodeGroup"] = {
+  node_group: hostile,
+  instance_types: [hostile],
+  zones: [hostile],
+  min: 0,
+  desired: null,
+  max: 1,
+  active: true,
+  admits_jobs: true,
+  lacks: "machines",
+  lacks_in: [hostile],
+  starts_at: hostile,
+  ends_at: hostile,
+};
+
+const reading = { groups: [group], read_at: at, asked_at: at, error: hostile };
 
 const user = { username: hostile, user_id: 7, disabled: false, key_count: 1, web_session_count: 0, last_issued_at: at };
 

@@ -1,4 +1,5 @@
 import { isInParts } from "#core/pools/capacity/pool-parts.ts";
+import type { ChangedNodes } from "#core/ports/changed-nodes.ts";
 import type { Clock } from "#core/ports/clock.ts";
 import type { ComputeNode, MachineState, NodeRef, RunRef, Share, Silence } from "#core/ports/compute.ts";
 import type { RunLog } from "#core/ports/run-log.ts";
@@ -72,6 +73,8 @@ export interface World {
   readonly history: ComputeEvent[];
   /** Changed runs, in order. */
   readonly signals: Signals;
+  /** Nodes that changed since they were taken, as the watch reports them. */
+  changedNodes: ChangedNodes | undefined;
   /** Time before which nothing happens by itself; 0 after a change from outside. */
   quietUntil: number;
 }
@@ -202,7 +205,9 @@ function roomyNode(world: World, { run, nodes: taken }: MemoryRun, { units, zone
 
 /** Returns why this node object's kubelet is silent; null if it answers. */
 export function findSilence({ nodes }: World, { uid }: NodeRef): Silence | null {
-  for (const node of nodes.values()) if (node.uid === uid) return node.ready ? null : "notReady";
+  for (const node of nodes.values()) {
+    if (node.uid === uid) return node.ready || node.unready === "cordoned" ? null : "notReady";
+  }
   return "missing";
 }
 

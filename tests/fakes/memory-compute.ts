@@ -117,6 +117,7 @@ export function memoryCompute(options: MemoryComputeOptions): MemoryCompute {
     silent: new Map(),
     history: [],
     signals,
+    changedNodes: undefined,
     quietUntil: 0,
   };
   const posts = memoryPosts((uid, run) => findListening(world, runName(uid, run)));
@@ -202,9 +203,9 @@ function port(world: World): Omit<Compute, keyof MemoryPosts | keyof MemoryExecs
       return uid === undefined ? all : all.filter((run) => run.uid === uid);
     },
     listParts: async () => [...world.parts.values()],
-    listNodes: async () => {
+    listNodes: async (names) => {
       settle(world);
-      return listNodes(world);
+      return listNodes(world).filter(({ name }) => !names || names.has(name));
     },
     findSilence: async (node) => findSilence(world, node),
     getMachineState: async (node) => getMachine(world, node),

@@ -11,7 +11,8 @@ machineGroupsConformance(async () => {
     machineGroups,
     zones,
     async create({ name, instanceTypes, mostNodes, taint }) {
-      groups.set(name, { name, instanceTypes, zones, mostNodes, isActive: true, admitsRuns: taint !== "other" });
+      const numbers = { mostNodes, leastNodes: 0, desiredNodes: 0 };
+      groups.set(name, { name, instanceTypes, zones, ...numbers, isActive: true, admitsRuns: taint !== "other" });
       machineGroups.set([...groups.values()]);
     },
     async remove(name) {

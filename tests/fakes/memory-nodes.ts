@@ -1,3 +1,4 @@
+import { type ChangedNodes, mergeChangedNodes } from "#core/ports/changed-nodes.ts";
 import type { BoundRun, ComputeNode, MachineState, NodeRef } from "#core/ports/compute.ts";
 import { findSilence, isRunning, settle, toRunRef, unblock, unitsOn, type World } from "./memory-cluster.ts";
 import { type MemoryRun, toObservation } from "./memory-run.ts";
@@ -10,6 +11,12 @@ export interface MemoryNodes {
   loseNode(name: string): void;
   /** Removes a node object, but not its machine (`setMachine`). */
   removeNode(name: string): void;
+  /** Closes a node to new runs, or opens it again. Its runs continue, and its kubelet answers. */
+  cordonNode(name: string, isCordoned: boolean): void;
+  /** Sets the units that a node offers: none while its device plugin restarts. Its runs continue. */
+  offerUnits(name: string, units: number): void;
+  /** Returns the nodes that changed since the last call, as the watch reports them. */
+  takeChangedNodes(): ChangedNodes | undefined;
   /** Brings a node back with the same uid. Runs that were removed from it by force end. */
   returnNode(name: string): void;
   /** Sets the provider's report about a node object's machine. `gone` ends all its runs. */
@@ -27,7 +34,9 @@ export interface MemoryNodes {
 export function memoryNodes(world: World): MemoryNodes {
   function change(act: () => void): void {
     settle(world);
+    const before = new Map(world.nodes);
     act();
+    noteChanges(world, before);
     meetNodes(world);
   }
   return {
@@ -37,6 +46,23 @@ export function memoryNodes(world: World): MemoryNodes {
         const node = world.nodes.get(name);
         if (node) world.nodes.set(name, { ...node, ready: false, unready: "notReady" });
       }),
+    cordonNode: (name, isCordoned) =>
+      change(() => {
+        const node = world.nodes.get(name);
+        if (!node || (isCordoned ? !node.ready : node.unready !== "cordoned")) return;
+        const { unready: _, ...rest } = node;
+        world.nodes.set(name, isCordoned ? { ...rest, ready: false, unready: "cordoned" } : { ...rest, ready: true });
+      }),
+    offerUnits: (name, units) =>
+      change(() => {
+        const node = world.nodes.get(name);
+        if (node && node.units !== units) world.nodes.set(name, { ...node, units });
+      }),
+    takeChangedNodes: () => {
+      const changed = world.changedNodes;
+      world.changedNodes = undefined;
+      return changed;
+    },
     removeNode: (name) => change(() => world.nodes.delete(name)),
     returnNode: (name) =>
       change(() => {
@@ -57,6 +83,17 @@ export function memoryNodes(world: World): MemoryNodes {
       if (world.stuck.get(volumeId)?.node === machine.uid) world.stuck.delete(volumeId);
     },
   };
+}
+
+/** Notes all nodes if some came or went, and otherwise those that changed, as the watch does. */
+function noteChanges(world: World, before: ReadonlyMap<string, ComputeNode>): void {
+  const names = new Set([...before.keys(), ...world.nodes.keys()]);
+  for (const name of names) {
+    const [old, node] = [before.get(name), world.nodes.get(name)];
+    if (old === node) continue;
+    const changed = old?.uid === node?.uid ? new Set([name]) : "all";
+    world.changedNodes = mergeChangedNodes(world.changedNodes, changed);
+  }
 }
 
 /** Lists the nodes with their runs. */

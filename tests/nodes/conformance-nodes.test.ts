@@ -49,7 +49,8 @@ const pass = (ms: number) => sleep(Math.max(ms, 100));
 async function openLane(lane: number) {
   const names = lanes[lane] ?? [];
   const driver = kubernetesCompute({ ...fixture.computeOptions, deployment: `lane-${lane}` });
-  const listNodes = async () => (await driver.listNodes()).filter(({ name }) => names.includes(name));
+  const listNodes: Compute["listNodes"] = async (...only) =>
+    (await driver.listNodes(...only)).filter(({ name }) => names.includes(name));
   const compute: Compute = {
     ...driver,
     listNodes,

@@ -16,9 +16,10 @@ import { endsSeen } from "./invariants/ends-seen.ts";
 import { finalViolations } from "./invariants/final.ts";
 import { firstInLine } from "./invariants/first-in-line.ts";
 import { taskRules } from "./invariants/task-rules.ts";
-import { calm, type FaultRates, type Host, type Scheduler, scheduler } from "./scheduler.ts";
+import { calm, type FaultRates, type Host, type Scheduler, scheduler, silent } from "./scheduler.ts";
 import { blockActions } from "./weather/block.ts";
 import { autoscale } from "./weather/node-group.ts";
+import { listChangedNodes, nextListingAt, nodeActions } from "./weather/node-watch.ts";
 import { passOnSignals } from "./weather/signals.ts";
 import { weatherActions } from "./weather/weather.ts";
 import { newWorld, type SimulatedWorld } from "./world.ts";
@@ -69,13 +70,14 @@ export async function simulate(seed: number, options: ScheduleOptions = {}): Pro
   const random = seededRandom(seed);
   const sim = tracedScheduler(random, options);
   const world = newWorld(sim, seed);
-  const limits = world.group?.saysLacks ? longLimits : shortLimits;
+  const limits = isScarce(world) ? longLimits : shortLimits;
   const { mostCalls = limits.calls } = options;
   const rates = without(getRates(sim, options), options.without?.faults ?? []);
   sim.setRates(rates);
   const faultsUntil = START + ((world.isLong ? 16 : 2) + random() * 6) * MINUTE;
   const weather = rates === calm || options.onlySweeps || world.isLong ? [] : weatherActions(sim, world, faultsUntil);
-  const drawn = [...clientActions(sim, world), ...blockActions(sim, world), ...crowdOf(sim, world), ...weather].sort(
+  const cluster = [...blockActions(sim, world), ...nodeActions(sim, world)];
+  const drawn = [...clientActions(sim, world), ...cluster, ...crowdOf(sim, world), ...weather].sort(
     (a, b) => a.at - b.at,
   );
   const clients = drawn.filter(({ isNeeded }, place) => isNeeded || !options.without?.actions.includes(place));
@@ -89,6 +91,7 @@ export async function simulate(seed: number, options: ScheduleOptions = {}): Pro
     while (clients[0] && clients[0].at <= sim.time()) clients.shift()?.run();
     autoscale(sim, world);
     passOnSignals(sim, world);
+    listChangedNodes(sim, world);
     checkEnds();
     checkFirst();
     const messages = receivable(sim, world);
@@ -145,8 +148,6 @@ export async function goesOn(sim: Scheduler): Promise<boolean> {
   await sim.settled();
   return sim.ready() > 0;
 }
-
-export function silent(): void {}
 
 function getRates(sim: Scheduler, { onlySweeps }: ScheduleOptions): FaultRates {
   if (onlySweeps) return { ...calm, dropSend: 1, loseSignal: 1 };
@@ -214,8 +215,8 @@ function runSchedules(sim: Scheduler, world: SimulatedWorld, rates: FaultRates, 
   const knowsMachines = hasMachines && !world.machines.areChanging;
   if (knowsMachines && sim.random() >= CAPACITY_AGAIN) return;
   const isSure = () => world.versions.kinds.size === 0;
-  const refresh = () => world.watch.blockEnds.refreshing(host, () => refreshCapacity(ctx), isSure);
-  sim.start(host, "capacity", refresh, silent);
+  const refresh = () => world.watch.blockEnds.refreshing(host, () => refreshCapacity(ctx).then(silent), isSure);
+  sim.start(host, "capacity", () => world.watch.listings.refreshing(host, refresh), silent);
 }
 
 const TASKS_PER_HOST = 2;
@@ -273,9 +274,17 @@ async function reconcileBatch(
   world.watch.violations.push(...rules.broken());
 }
 
-/** Keeps the machines busy while zones have none for hours. */
+function lacksForHours({ group }: SimulatedWorld): boolean {
+  return group?.saysLacks === true || group?.reportsLacks === true;
+}
+
+/** Keeps the machines busy while zones have none for hours, or until a Capacity Block starts. */
 function crowdOf(sim: Scheduler, world: SimulatedWorld): ClientAction[] {
-  return world.group?.saysLacks ? crowd(sim, world, besideShortage) : [];
+  return isScarce(world) ? crowd(sim, world, besideShortage) : [];
+}
+
+function isScarce(world: SimulatedWorld): boolean {
+  return lacksForHours(world) || world.group?.listed?.some(({ startsAt }) => startsAt !== undefined) === true;
 }
 
 /** Kinds of records that the watch does not follow. */
@@ -298,7 +307,14 @@ function isQuiet(sim: Scheduler, world: SimulatedWorld): boolean {
 function nextMoment(sim: Scheduler, world: SimulatedWorld, client: number | undefined, faultsUntil: number): number {
   // Messages cannot be received while calls that sleep occupy every host.
   const messages = world.hosts.some(hasRoom) ? queueNames.map(world.queue.nextAt) : [];
-  const moments = [sim.nextAt(), ...messages, client, world.nextSweep, world.compute.nextChangeAt()];
+  const moments = [
+    sim.nextAt(),
+    ...messages,
+    client,
+    world.nextSweep,
+    world.compute.nextChangeAt(),
+    nextListingAt(world),
+  ];
   if (sim.time() < faultsUntil) moments.push(faultsUntil);
   return Math.min(...moments.filter((moment) => moment !== undefined));
 }

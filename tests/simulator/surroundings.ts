@@ -8,7 +8,18 @@ import { newNodes } from "../worlds/memory-world.ts";
 import type { WatchOptions } from "./invariants/invariants.ts";
 import type { Scheduler } from "./scheduler.ts";
 import { withBlock } from "./weather/block.ts";
-import { drawnZones, longLacks, shortLacks, simulatedGroup, zonedGroup } from "./weather/node-group.ts";
+import {
+  drawnGroupsWithBlock,
+  drawnZones,
+  groupsByZone,
+  groupsWithWide,
+  type Lacks,
+  type ListedGroup,
+  longLacks,
+  shortLacks,
+  simulatedGroup,
+  zonedGroup,
+} from "./weather/node-group.ts";
 import { drawnVolumes, type VolumeTimes } from "./weather/volume-weather.ts";
 import type { Part } from "./weather/weather.ts";
 
@@ -36,21 +47,39 @@ const ZONED_REST = 18;
 /** In every third of these, the cluster is silent about lacks. In the others, it says what AWS lacks, for hours. */
 const lackKinds = ["silent", "said", "said, and the queue has a limit"] as const;
 const SHORT_QUEUE_HOURS = 1;
-/** The same for groups of one zone each, with limits of their own, which a provider lists. */
-const BY_ZONE_EVERY = 20;
-const BY_ZONE_REST = 16;
+/** The same for groups that a provider lists, with zones and limits of their own. */
+const LISTED_EVERY = 20;
+const LISTED_REST = 16;
+const listedKinds: readonly ((sim: Scheduler) => Listed)[] = [
+  () => ({ groups: groupsWithWide }),
+  () => ({ groups: groupsByZone }),
+  () => ({ groups: groupsWithWide, lacks: longLacks, reportsLacks: true }),
+  () => ({ groups: groupsWithWide, lacks: shortLacks }),
+  (sim) => ({ groups: drawnGroupsWithBlock(sim) }),
+];
 /** The same for a machine of a Capacity Block. */
 const BLOCK_EVERY = 20;
 const BLOCK_REST = 19;
 /** The same for worlds of four machines, where a job may take more than two. */
 const WIDE_EVERY = 19;
 const WIDE_REST = 17;
+/** The same for clusters whose nodes are watched, so that changed machines are listed at once. */
+const WATCHED_EVERY = 3;
 /** Hosts' clocks differ by less than the tolerated earliness (packages/core/reconciler/reconcile.ts). */
 const MOST_APART_MS = 1_800;
 /** A deleted disk is purged after three minutes, within a schedule. */
 const RETENTION_DAYS = 0.002;
 /** Where faults last long, an unused volume goes after five minutes. */
 const IDLE_DAYS = 0.0035;
+
+/** The groups that a provider lists. */
+export interface Listed {
+  readonly groups: readonly ListedGroup[];
+  /** How long zones have no machines. Absent: each always has some. */
+  readonly lacks?: Lacks;
+  /** Whether the provider reports that. */
+  readonly reportsLacks?: true;
+}
 
 export interface Surroundings extends VolumeTimes {
   readonly nodes: readonly ComputeNode[];
@@ -61,13 +90,14 @@ export interface Surroundings extends VolumeTimes {
   /** Service with an outage longer than a run may take to become ready. */
   readonly outage?: Part | undefined;
   readonly isDeaf: boolean;
+  /** Whether the watch shows changes of nodes. */
+  readonly isWatched?: boolean;
   readonly taken: Partial<StepDelays>;
   readonly apartMs: number;
   readonly hostCount: number;
   readonly hasGroup?: boolean;
   readonly hasBlock?: boolean;
-  /** Whether a provider lists a group for each zone. */
-  readonly hasGroupsByZone?: boolean;
+  readonly listed?: Listed | undefined;
   /** The zones of its group, and until when each has no machines. */
   readonly zones?: ReadonlyMap<string, number> | undefined;
   /** Whether the cluster says what AWS lacks. */
@@ -90,9 +120,11 @@ export function drawSurroundings(sim: Scheduler, seed: number): Surroundings {
   const isZoned = seed % ZONED_EVERY === ZONED_REST;
   const lackKind = isZoned ? lackKinds[Math.floor(seed / ZONED_EVERY) % lackKinds.length] : "silent";
   const saysLacks = lackKind !== "silent";
-  const hasGroupsByZone = seed % BY_ZONE_EVERY === BY_ZONE_REST && !isLong;
-  const drawn = isZoned ? drawnZones(sim, zonedGroup, saysLacks ? longLacks : shortLacks) : undefined;
-  const zones = hasGroupsByZone ? new Map(zonedGroup.zones.map((zone) => [zone, 0])) : drawn;
+  const isListed = seed % LISTED_EVERY === LISTED_REST && !isLong;
+  const listed = isListed ? listedKinds[Math.floor(seed / LISTED_EVERY) % listedKinds.length]?.(sim) : undefined;
+  const lacks = isZoned ? (saysLacks ? longLacks : shortLacks) : listed?.lacks;
+  const drawn = lacks && drawnZones(sim, zonedGroup, lacks);
+  const zones = drawn ?? (listed && new Map(zonedGroup.zones.map((zone) => [zone, 0])));
   const hasBlock = seed % BLOCK_EVERY === BLOCK_REST && !isLong;
   const hasGroup = (sim.random() < GROUP && !hasBlock) || zones !== undefined;
   const group = zones ? zonedGroup : simulatedGroup;
@@ -108,9 +140,10 @@ export function drawSurroundings(sim: Scheduler, seed: number): Surroundings {
     apartMs: sim.random() < 0.5 ? MOST_APART_MS : 0,
     hostCount: 4,
     isDeaf: sim.random() < DEAF,
+    isWatched: seed % WATCHED_EVERY === 0,
     hasGroup,
     hasBlock,
-    hasGroupsByZone,
+    listed,
     zones,
     saysLacks,
     isRestoring: seed % RESTORING_EVERY === 0,
@@ -119,7 +152,7 @@ export function drawSurroundings(sim: Scheduler, seed: number): Surroundings {
       preparingMinutes: 3,
       diskRetentionDays: RETENTION_DAYS,
       diskVolumeIdleDays: isLong ? IDLE_DAYS : zones ? 1 : 0,
-      nodeGroups: hasGroup && !hasGroupsByZone ? [group] : [],
+      nodeGroups: hasGroup && !listed ? [group] : [],
       ...(lackKind === "said, and the queue has a limit" && { maxQueueHours: SHORT_QUEUE_HOURS }),
     },
     watch: { measures: isThorough(seed) },

@@ -28,7 +28,8 @@ import { drawSurroundings, isThorough, type Surroundings } from "./surroundings.
 import { BLOCK, MOST_MADE } from "./weather/block.ts";
 import { faultyPorts, type TruePorts } from "./weather/faulty-ports.ts";
 import { type Hearsay, provider } from "./weather/machine-weather.ts";
-import { type GroupState, groupsByZone, listGroupsByZone, nodeGroup, sayingLacks } from "./weather/node-group.ts";
+import { type GroupState, listGroups, nodeGroup, sayingLacks } from "./weather/node-group.ts";
+import { newNodeWatch } from "./weather/node-watch.ts";
 import { readByNewer, type Versions, versionedTable } from "./weather/version-weather.ts";
 import { type Away, type Part, whileThere } from "./weather/weather.ts";
 
@@ -68,8 +69,12 @@ export function createWorld(sim: Scheduler, seed: number, around: Surroundings) 
   const decideOne = around.decide ?? ((_, environment) => decideFate(sim, compute, environment));
   const decide = (environment: Environment) => decideOne(compute, environment);
   const mostNodes = new Map((around.settings?.nodeGroups ?? []).map(({ pool, mostNodes: most }) => [pool, most]));
-  const zoneGroups = around.hasGroupsByZone ? groupsByZone : undefined;
-  const judged = { mostNodes, zoneGroups, maxQueueHours: around.settings.maxQueueHours, ...around.watch };
+  const judged = {
+    mostNodes,
+    listedGroups: around.listed?.groups,
+    maxQueueHours: around.settings.maxQueueHours,
+    ...around.watch,
+  };
   const watched = watch({ table: memory, compute, volumes }, sim.time, decide, sim.tell, sim, judged);
   // A late index delays waiting jobs and their grants. So do a zone without machines and the end of a block.
   if (late > 0 || around.zones || around.hasBlock) watched.latency.excuse();
@@ -81,7 +86,6 @@ export function createWorld(sim: Scheduler, seed: number, around: Surroundings) 
   const away: Away = new Map();
   const there = <Port extends object>(port: Port, part: Part) => whileThere(port, part, away, sim.time);
   const machineGroups = memoryMachineGroups();
-  if (around.hasGroupsByZone) machineGroups.set(listGroupsByZone());
   const others = {
     blobs: there(memoryBlobs(), "blobs"),
     sealer: there(memorySealer(), "sealer"),
@@ -102,6 +106,12 @@ export function createWorld(sim: Scheduler, seed: number, around: Surroundings) 
   const machines = { hearsay: new Map() as Hearsay, areChanging: (around.hasGroup || around.hasBlock) === true };
   const getMachineState = provider(watched.compute, machines.hearsay, sim.time);
   const group = createGroup(around);
+  const listMachineGroups = async () => {
+    if (!group || !around.listed) return machineGroups.list();
+    const groups = listGroups(group, sim.time());
+    watched.shortages.listed(groups);
+    return groups;
+  };
   const observe = group?.saysLacks
     ? sayingLacks(watched.compute.observe, { now: sim.time, group, watch: watched })
     : watched.compute.observe;
@@ -122,8 +132,8 @@ export function createWorld(sim: Scheduler, seed: number, around: Surroundings) 
           compute,
           ...others,
           machineGroups:
-            around.hasBlock || around.hasGroupsByZone
-              ? { list: () => sim.call(host, "list groups", machineGroups.list) }
+            around.hasBlock || around.listed
+              ? { list: () => sim.call(host, "list groups", listMachineGroups) }
               : machineGroups,
           fetch: webhooks.calledBy(host),
           clock: host.clock,
@@ -154,6 +164,7 @@ export function createWorld(sim: Scheduler, seed: number, around: Surroundings) 
     isSlow,
     isLong,
     isDeaf: around.isDeaf,
+    nodeWatch: around.isWatched ? newNodeWatch() : undefined,
     isRestoring: around.isRestoring === true,
     outage: around.outage,
     nodeCount: nodes.length,
@@ -169,13 +180,14 @@ export function createWorld(sim: Scheduler, seed: number, around: Surroundings) 
 function createGroup({
   hasGroup,
   hasBlock,
-  hasGroupsByZone,
+  listed,
   saysLacks,
   zones = new Map([["zone-a", 0]]),
 }: Surroundings): GroupState | undefined {
   if (hasBlock) return nodeGroup({ zones, name: BLOCK, most: MOST_MADE });
-  const byZone = hasGroupsByZone ? groupsByZone : undefined;
-  return hasGroup ? nodeGroup({ zones, byZone, saysLacks: saysLacks === true }) : undefined;
+  if (!hasGroup) return undefined;
+  const { groups, reportsLacks = false } = listed ?? {};
+  return nodeGroup({ zones, listed: groups, reportsLacks, saysLacks: saysLacks === true });
 }
 
 function announcing(queue: Queue, sent: Surroundings["sent"]): Queue {

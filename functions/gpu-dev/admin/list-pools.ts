@@ -10,7 +10,7 @@ import type { ServedSettings } from "#http/dialects/settings.ts";
 import { jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
 import { statusReason } from "../jobs/internal/status.ts";
-import { type AdminPool, AdminPools, examplePools, ListPools } from "./internal/pool-schemas.ts";
+import { type AdminPool, AdminPools, examplePools, ListPools, type NodeGroup } from "./internal/pool-schemas.ts";
 import { toPlace, toPlannedNote } from "./schemas.ts";
 
 const route = createRoute({
@@ -121,11 +121,33 @@ function toWaiting(
   };
 }
 
-function toReading({ readAt, triedAt, failure }: NonNullable<PoolsView["machineGroups"]>) {
+function toReading({ groups, readAt, triedAt, failure }: Groups) {
   return {
+    groups: groups.map(toNodeGroup),
     read_at: readAt === undefined ? null : wholeSeconds(readAt),
     asked_at: wholeSeconds(triedAt),
     error: failure ?? null,
+  };
+}
+
+type Groups = NonNullable<PoolsView["machineGroups"]>;
+
+function toNodeGroup(group: Groups["groups"][number]): z.infer<typeof NodeGroup> {
+  const { name, instanceTypes, zones, leastNodes, desiredNodes, mostNodes, isActive, admitsRuns } = group;
+  const { lacks, lacksIn, startsAt, endsAt } = group;
+  return {
+    node_group: name,
+    instance_types: [...instanceTypes],
+    zones: [...zones],
+    min: leastNodes ?? null,
+    desired: desiredNodes ?? null,
+    max: mostNodes,
+    active: isActive,
+    admits_jobs: admitsRuns,
+    lacks: lacks ?? null,
+    lacks_in: [...(lacksIn ?? [])],
+    starts_at: startsAt === undefined ? null : wholeSeconds(startsAt),
+    ends_at: endsAt === undefined ? null : wholeSeconds(endsAt),
   };
 }
 

@@ -90,10 +90,21 @@ test("pools show who holds each machine until when, and who waits with place, sh
   expect(queue[0]?.reason).toBe(job.status_reason);
 });
 
-test("the list of pools says when node groups were read, and why they were not read since", async () => {
+test("the list of pools has the node groups, when they were read, and why they were not read since", async () => {
   const { world, admin, ask } = await adminWorld();
   const without = await ask("GET", "/v1/admin/pools", admin);
-  world.machineGroups.set([]);
+  const group = { instanceTypes: ["p5.48xlarge"], zones: ["zone-a"], mostNodes: 4, isActive: true, admitsRuns: true };
+  world.machineGroups.set([
+    { ...group, name: "p5-a", leastNodes: 1, desiredNodes: 2, lacks: "machines", lacksIn: ["zone-a"] },
+    {
+      ...group,
+      name: "p5-b",
+      isActive: false,
+      lacks: "quota",
+      startsAt: Date.UTC(2026, 11, 1),
+      endsAt: Date.UTC(2027, 0, 1),
+    },
+  ]);
   await world.advance(60_000);
   const read = await ask("GET", "/v1/admin/pools", admin);
   world.machineGroups.set(Object.assign(new Error("Rate exceeded"), { name: "ThrottlingException" }));
@@ -105,7 +116,33 @@ test("the list of pools says when node groups were read, and why they were not r
   type Reading = Readonly<Record<"read_at" | "asked_at", string>>;
   const [before, after] = [read.node_groups, refused.node_groups] as [Reading, Reading];
   expect(without.node_groups).toBeNull();
+  const shown = { instance_types: ["p5.48xlarge"], zones: ["zone-a"], max: 4, admits_jobs: true };
+  const groups = [
+    {
+      ...shown,
+      node_group: "p5-a",
+      min: 1,
+      desired: 2,
+      active: true,
+      lacks: "machines",
+      lacks_in: ["zone-a"],
+      starts_at: null,
+      ends_at: null,
+    },
+    {
+      ...shown,
+      node_group: "p5-b",
+      min: null,
+      desired: null,
+      active: false,
+      lacks: "quota",
+      lacks_in: [],
+      starts_at: "2026-12-01T00:00:00Z",
+      ends_at: "2027-01-01T00:00:00Z",
+    },
+  ];
   expect(before).toMatchObject({ read_at: before.asked_at, error: null });
+  expect([read.node_groups, refused.node_groups]).toMatchObject([{ groups }, { groups }]);
   expect(after).toMatchObject({ read_at: before.read_at, error: "ThrottlingException" });
   expect(Date.parse(after.asked_at) - Date.parse(after.read_at)).toBeGreaterThanOrEqual(10 * 60_000);
   expect((await ask("GET", "/v1/admin/pools", admin)).node_groups).toBeNull();

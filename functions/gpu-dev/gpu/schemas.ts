@@ -21,7 +21,11 @@ export const GpuAvailability = GpuCapacity.extend({
   closed_reason: z.string().nullable().describe("Why no job of this type starts now. Null while they do."),
   largest_free: z.int().describe("Number of GPUs that are free on one machine, at most."),
   count_options: z.array(z.int()).describe("The values of `gpu_count` that a job of this type may have."),
-  scalable: z.int().describe("Number of machines that its node group could still make. Their GPUs count as free."),
+  scalable: z
+    .int()
+    .describe(
+      "Number of machines that its node group could still make. Their GPUs count as free, unless the provider lacks machines.",
+    ),
 }).meta({ id: "GpuAvailability" });
 
 export function toGpuAvailability(pools: readonly Capacity[]): Record<string, z.infer<typeof GpuAvailability>> {

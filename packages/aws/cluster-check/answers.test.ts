@@ -64,6 +64,21 @@ test("a cluster's answers are the add-ons that it has, the entries of the asked 
   expect([...new Set(eks.calls.map(({ method }) => method))]).toEqual(["GET"]);
 });
 
+test("the entries of a cluster with many stages are all read", async () => {
+  const entries = Array.from({ length: 150 }, (_, at) => ({
+    principalArn: arn(`ConsumerWork-${at.toString(16).padStart(7, "0")}`),
+  }));
+  known = {
+    "/clusters/gpus": { cluster: { name: "gpus" } },
+    "/clusters/gpus/access-entries": { accessEntries: entries.map(({ principalArn }) => principalArn) },
+    ...Object.fromEntries(
+      entries.map((accessEntry) => [`/clusters/gpus/access-entries/${accessEntry.principalArn}`, { accessEntry }]),
+    ),
+  };
+
+  expect((await read()).accessEntries).toMatchObject({ value: entries });
+});
+
 test("a cluster that does not exist is no refusal, and nothing else is asked about it", async () => {
   known = {};
   const before = eks.calls.length;

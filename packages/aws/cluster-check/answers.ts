@@ -30,8 +30,8 @@ export interface ClusterAnswers {
 export const addonNames = ["aws-ebs-csi-driver", "vpc-cni", "eks-pod-identity-agent"] as const;
 
 const MOST_MS = 30_000;
-/** A cluster has an entry for each role and user. Few have the names of a stage's roles. */
-const MOST_ENTRIES = 100;
+/** EKS throttles many calls at once. A stage has about nine entries, and a cluster may have many stages. */
+const ENTRIES_AT_ONCE = 20;
 
 /** Reads a cluster, and changes nothing. `roleNames` are the beginnings of the names of roles, before a last dash. */
 export async function readCluster(
@@ -47,7 +47,7 @@ export async function readCluster(
   }
   const [addons, accessEntries, nodeGroups] = await Promise.all([
     ask(() => findAddons(eks, clusterName, signal)),
-    ask(() => findAccessEntries(eks, clusterName, roleNames, signal)),
+    ask(() => findAccessEntries(eks, clusterName, (name) => roleNames.includes(name), signal)),
     ask(() => listNodeGroups(eks, clusterName, signal)),
   ]);
   return { cluster, addons, accessEntries, nodeGroups };
@@ -80,23 +80,26 @@ async function findAddons(eks: EKSClient, clusterName: string, abortSignal: Abor
   return answers.flatMap((answer) => answer?.addon ?? []);
 }
 
-async function findAccessEntries(
+/** Finds the access entries of roles that a stage made, under names for which `isWanted` returns true. */
+export async function findAccessEntries(
   client: EKSClient,
   clusterName: string,
-  roleNames: readonly string[],
+  isWanted: (roleName: string) => boolean,
   abortSignal: AbortSignal,
 ): Promise<AccessEntry[]> {
   const arns: string[] = [];
   for await (const { accessEntries = [] } of paginateListAccessEntries({ client }, { clusterName }, { abortSignal }))
-    arns.push(...accessEntries.filter((arn) => roleNames.includes(readRoleName(arn) ?? "")));
-  const answers = await Promise.all(
-    arns
-      .slice(0, MOST_ENTRIES)
+    arns.push(...accessEntries.filter((arn) => isWanted(readRoleName(arn) ?? "")));
+  const entries: AccessEntry[] = [];
+  for (let at = 0; at < arns.length; at += ENTRIES_AT_ONCE) {
+    const calls = arns
+      .slice(at, at + ENTRIES_AT_ONCE)
       .map((principalArn) =>
         unlessMissing(client.send(new DescribeAccessEntryCommand({ clusterName, principalArn }), { abortSignal })),
-      ),
-  );
-  return answers.flatMap((answer) => answer?.accessEntry ?? []);
+      );
+    for (const answer of await Promise.all(calls)) entries.push(...(answer?.accessEntry ? [answer.accessEntry] : []));
+  }
+  return entries;
 }
 
 /** Returns the name that a stage gives to a role. The provider appends a dash and seven digits. */

@@ -2,7 +2,8 @@ import type { Issue, Nodegroup } from "@aws-sdk/client-eks";
 import { findInstanceType, gpuResource } from "#core/fleet.ts";
 import type { ClusterReport, Finding, LeftOut } from "#core/ports/cluster-report.ts";
 import type { Lack } from "#core/ports/machine-groups.ts";
-import { createsMachines, findLack, isBlock, isTolerated, listTypes } from "../eks/node-groups.ts";
+import { findLack } from "../eks/health-issues.ts";
+import { createsMachines, isBlock, isTolerated, listTypes } from "../eks/node-groups.ts";
 import { type ClusterNeeds, describeIssue, type OwnGroup, toMake } from "./findings.ts";
 
 /** `isAuto`: the cluster is in EKS Auto Mode, whose machines belong to no node group. */
@@ -82,7 +83,7 @@ function adviceFor(issue: Issue, group: Nodegroup): string | undefined {
 /** Amazon EC2 User Guide, "Capacity Blocks for ML": EC2 ends the machines in the last 30 minutes. */
 const blockTime =
   "a Capacity Block has machines from its start until 30 minutes before its end. EKS shows neither, but " +
-  "aws ec2 describe-capacity-reservations does, and the capacity schedule reads the end";
+  "aws ec2 describe-capacity-reservations does, and the capacity schedule reads both";
 
 /** A group of a block has no machine before and after, which is no fault. */
 function findBlocks(groups: readonly Nodegroup[]): LeftOut[] {

@@ -9,10 +9,12 @@ import type { Nodegroup } from "@aws-sdk/client-eks";
 import { MINUTE_MS } from "#core/units.ts";
 import { isBlock } from "./node-groups.ts";
 
-/** The machine type and the end of a Capacity Block. */
+/** The machine type and the times of a Capacity Block. */
 export interface CapacityBlock {
   /** The only machine type of the block. Absent if its launch template names none. */
   readonly instanceType?: string | undefined;
+  /** When its machines can be created first, ms. Absent if EC2 does not list the block. */
+  readonly startsAt?: number | undefined;
   /** When EC2 begins to end its machines, ms. Absent if EC2 does not list the block. */
   readonly endsAt?: number | undefined;
 }
@@ -35,12 +37,12 @@ export async function findBlocks(
   const ofBlocks = groups.filter(isBlock);
   if (ofBlocks.length === 0) return new Map();
   const templates = await Promise.all(ofBlocks.map((group) => readTemplate(ec2, group, abortSignal)));
-  const ends = await readEnds(ec2, abortSignal);
+  const times = await readTimes(ec2, abortSignal);
   return new Map(
     ofBlocks.map(({ nodegroupName = "" }, at) => {
       const { InstanceType, CapacityReservationSpecification } = templates[at] ?? {};
       const id = CapacityReservationSpecification?.CapacityReservationTarget?.CapacityReservationId ?? "";
-      return [nodegroupName, { instanceType: InstanceType, endsAt: ends.get(id) }];
+      return [nodegroupName, { instanceType: InstanceType, ...times.get(id) }];
     }),
   );
 }
@@ -65,16 +67,21 @@ async function readTemplate(
   }
 }
 
-/** Returns the ends of the account's Capacity Blocks by id. A call with ids would fail if one of them is gone. */
-async function readEnds(ec2: EC2Client, abortSignal: AbortSignal): Promise<ReadonlyMap<string, number>> {
+type Times = Pick<CapacityBlock, "startsAt" | "endsAt">;
+
+/**
+ * Returns the times of the account's Capacity Blocks by id. A call with ids would fail if one of them is gone. A block is
+ * listed before its start (Amazon EC2 User Guide, "View Capacity Blocks").
+ */
+async function readTimes(ec2: EC2Client, abortSignal: AbortSignal): Promise<ReadonlyMap<string, Times>> {
   const input = { Filters: [{ Name: "end-date-type", Values: ["limited"] }] };
   const found: CapacityReservation[] = [];
   for await (const page of paginateDescribeCapacityReservations({ client: ec2 }, input, { abortSignal }))
     found.push(...(page.CapacityReservations ?? []));
   return new Map(
-    found.flatMap(({ CapacityReservationId: id, ReservationType, EndDate }): [string, number][] => {
+    found.flatMap(({ CapacityReservationId: id, ReservationType, StartDate, EndDate }): [string, Times][] => {
       if (id === undefined || ReservationType !== "capacity-block" || !EndDate) return [];
-      return [[id, EndDate.getTime() - ENDS_BEFORE_MS]];
+      return [[id, { startsAt: StartDate?.getTime(), endsAt: EndDate.getTime() - ENDS_BEFORE_MS }]];
     }),
   );
 }

@@ -1,8 +1,11 @@
 import type { EC2Client } from "@aws-sdk/client-ec2";
 import { EKSClient, type Issue, type Nodegroup } from "@aws-sdk/client-eks";
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from "vitest";
+import { createEnvironment } from "#core/environments/verbs/create.ts";
+import { readMakeable } from "#core/pools/ledger/ledger.ts";
 import { type FakeAnswer, type FakeService, fakeKey, startFakeService } from "#tests/aws/fake-service.ts";
 import { patient } from "#tests/aws/patient.ts";
+import { memoryWorld, newEnvironment, newNodes } from "#tests/worlds/memory-world.ts";
 import { clientOptions } from "../client-options.ts";
 import { ec2Clients } from "../ec2/ec2-client.ts";
 import { eksMachineGroups } from "./eks-machine-groups.ts";
@@ -41,7 +44,7 @@ const subnets = `<DescribeSubnetsResponse xmlns="http://ec2.amazonaws.com/doc/20
 </subnetSet></DescribeSubnetsResponse>`;
 
 /** Capacity Blocks and other reservations, in the form of Amazon EC2 API Reference, "CapacityReservation". */
-let reservations: { readonly id: string; readonly type: string; readonly end: string }[];
+let reservations: { readonly id: string; readonly type: string; readonly start?: string; readonly end: string }[];
 let areBlocksRefused: boolean;
 /** The launch template's data, or undefined if it is gone. */
 let template: string | undefined;
@@ -58,9 +61,10 @@ function answerEc2(action: string): FakeAnswer {
   }
   if (action !== "DescribeCapacityReservations") return { status: 200, body: subnets };
   if (areBlocksRefused) return ec2Refusal("UnauthorizedOperation");
-  const items = reservations.map(({ id, type, end }) => {
+  const items = reservations.map(({ id, type, start, end }) => {
+    const begins = start === undefined ? "" : `<startDate>${start}</startDate>`;
     const ids = `<capacityReservationId>${id}</capacityReservationId><reservationType>${type}</reservationType>`;
-    return `<item>${ids}<endDate>${end}</endDate></item>`;
+    return `<item>${ids}${begins}<endDate>${end}</endDate></item>`;
   });
   return body(action, `<capacityReservationSet>${items.join("")}</capacityReservationSet>`);
 }
@@ -164,6 +168,14 @@ test("a Capacity Block gives its group the machine type, and an end when EC2 beg
   ]);
 });
 
+test("a Capacity Block gives its group the time of its start", async () => {
+  add(ofBlock);
+  const [start, end] = ["2026-01-20T11:30:00.000Z", "2026-01-21T11:30:00.000Z"];
+  reservations = [{ id: "cr-0123", type: "capacity-block", start, end }];
+
+  expect(await list()).toMatchObject([{ name: "p5", startsAt: Date.UTC(2026, 0, 20, 11, 30) }]);
+});
+
 test.each<[string, () => void]>([
   ["EC2 lists no such block", () => undefined],
   [
@@ -190,6 +202,7 @@ test.each<[string, () => void]>([
 
   expect(listed).toMatchObject({ name: "p5", instanceTypes: template === undefined ? [] : ["p5.48xlarge"] });
   expect(listed).not.toHaveProperty("endsAt");
+  expect(listed).not.toHaveProperty("startsAt");
 });
 
 test("a refused question for Capacity Blocks fails the list, so that the last answer stays", async () => {
@@ -238,7 +251,7 @@ const launch = (text: string): Issue => ({
 test.each<[string, Issue, string | undefined]>([
   [
     "no machines in a zone",
-    launch("InsufficientInstanceCapacity - We currently do not have sufficient p5.48xlarge capacity in us-east-1a."),
+    launch("InsufficientInstanceCapacity - We currently do not have sufficient p5.48xlarge capacity."),
     "machines",
   ],
   ["no spot machines", launch("UnfulfillableCapacity - Unable to fulfill capacity."), "machines"],
@@ -260,6 +273,44 @@ test.each<[string, Issue, string | undefined]>([
 
   expect((await list())?.map((group) => group.lacks)).toEqual([lacks]);
 });
+
+/** A message that EKS has given, with the zones that still have machines. */
+const inZone = (zone: string, others: string) =>
+  launch(
+    `InsufficientInstanceCapacity - We currently do not have sufficient p5.48xlarge capacity in the Availability Zone you requested (${zone}). Our system will be working on provisioning additional capacity. You can currently get p5.48xlarge capacity by not specifying an Availability Zone in your request or choosing ${others}.`,
+  );
+const fullSubnets = (...resourceIds: string[]): Issue => {
+  return { code: "InsufficientFreeAddresses", message: "Not enough free addresses", resourceIds };
+};
+
+test.each<[string, Issue[], string | undefined, string[] | undefined]>([
+  ["one zone", [inZone("us-east-1a", "us-east-1b, us-east-1c")], "machines", ["us-east-1a"]],
+  ["one subnet", [fullSubnets("subnet-1")], "addresses", ["us-east-1b"]],
+  ["all zones", [inZone("us-east-1a", "us-east-1c"), inZone("us-east-1b", "us-east-1c")], "machines", undefined],
+  ["a zone of another group", [inZone("us-east-1c", "us-east-1a")], "machines", undefined],
+  ["a subnet that is gone", [{ ...fullSubnets("subnet-gone"), code: "Ec2SubnetNotFound" }], "other", undefined],
+  [
+    "one zone, beside one of the whole group",
+    [inZone("us-east-1a", ""), launch("VcpuLimitExceeded")],
+    "quota",
+    undefined,
+  ],
+  [
+    "one zone, beside a node that does not join",
+    [fullSubnets("subnet-1"), { code: "NodeCreationFailure" }],
+    "addresses",
+    ["us-east-1b"],
+  ],
+])(
+  "a health issue that names %s is one of these zones, or else of the whole group",
+  async (_, issues, lacks, lacksIn) => {
+    add({ status: "DEGRADED", health: { issues } });
+
+    const [listed] = (await list()) ?? [];
+
+    expect([listed?.lacks, listed?.lacksIn]).toEqual([lacks, lacksIn]);
+  },
+);
 
 test.each<[string, string | undefined, "NoSchedule" | undefined, boolean]>([
   ["of its key", undefined, undefined, true],
@@ -326,4 +377,48 @@ test("throws if the zones are refused", async () => {
   ec2.trouble([{ status: 403, body }]);
 
   await expect(list()).rejects.toMatchObject({ name: "UnauthorizedOperation" });
+});
+
+/** Counts the calls of a deployment's hour by what they ask, a minute after its start. */
+async function callsPerHour(machines: number, jobs: number) {
+  const world = await memoryWorld({ nodes: newNodes({ h100: machines }) });
+  Object.assign(world.ctx, { machineGroups: eksMachineGroups({ ...clients, cluster: "gpus" }) });
+  for (let job = 0; job < jobs; job += 1) await createEnvironment(world.as("alice"), newEnvironment(`job-${job}`));
+  await world.advance(60_000);
+  const before = [eks.calls.length, ec2.calls.length];
+  for (let minute = 0; minute < 60; minute += 1) await world.advance(60_000);
+  const names = [
+    ...eks.calls.slice(before[0]).map(({ path }) => (path.endsWith("/node-groups") ? "List" : "Describe")),
+    ...ec2.calls.slice(before[1]).map(({ body }) => new URLSearchParams(body.toString()).get("Action") ?? ""),
+  ];
+  const counts = [...Map.groupBy(names, (name) => name)].map(([name, { length }]) => [name, length]);
+  return { calls: Object.fromEntries(counts), tries: (await readMakeable(world.ctx, "h100")).shortage?.count ?? 0 };
+}
+
+test.each([
+  ["an idle deployment", 1, 0],
+  ["a deployment with a job", 1, 1],
+])(
+  "an hour of %s costs a list of the node groups every five minutes, and a call for each group",
+  async (_, machines, jobs) => {
+    add({});
+    const [p5] = groups.values();
+    if (p5)
+      for (const name of ["g5", "g6"])
+        groups.set(name, { ...p5, nodegroupName: name, instanceTypes: [`${name}.48xlarge`] });
+
+    const { calls } = await callsPerHour(machines, jobs);
+
+    expect(calls).toEqual({ List: 12, Describe: 3 * 12, DescribeSubnets: 12 });
+  },
+);
+
+test("an hour in which a job waits for a machine that does not come costs at most one more list for each try", async () => {
+  add({ scalingConfig: { minSize: 0, desiredSize: 0, maxSize: 1 } });
+
+  const { calls, tries } = await callsPerHour(0, 1);
+
+  expect(tries).toBeGreaterThan(1);
+  expect(calls.List).toBeLessThanOrEqual(12 + tries);
+  expect(calls).toEqual({ List: calls.List, Describe: calls.List, DescribeSubnets: calls.List });
 });

@@ -5,9 +5,9 @@ import { clientOptions } from "../client-options.ts";
 import { readConfigOf } from "../settings/config.ts";
 import { allSettingSchemas } from "../settings/pod-setting-schemas.ts";
 import { type CapacityBlock, findBlocks } from "./capacity-blocks.ts";
+import { findLacks } from "./health-issues.ts";
 import {
   createsMachines,
-  findLack,
   hasLabels,
   isTolerated,
   listNodeGroups,
@@ -77,23 +77,26 @@ async function findZones(
 function toMachineGroup(
   group: Nodegroup,
   zones: ReadonlyMap<string, string>,
-  { instanceType, endsAt }: CapacityBlock = {},
+  { instanceType, startsAt, endsAt }: CapacityBlock = {},
   { nodeTypes = [], tolerations = [], nodeSelector = {} }: EksMachineGroupsOptions,
 ): MachineGroup {
   const { nodegroupName = "", subnets = [], scalingConfig, taints = [], health, tags = {} } = group;
-  const lacks = (health?.issues ?? []).map(findLack).find((lack) => lack !== undefined);
+  const own = new Map([...zones].filter(([subnet, zone]) => subnets.includes(subnet) && zone !== ""));
   return {
     name: nodegroupName,
     instanceTypes: listTypes(
       instanceType === undefined ? group : { ...group, instanceTypes: [instanceType] },
       nodeTypes,
     ),
-    zones: [...new Set(subnets.flatMap((subnet) => zones.get(subnet) || []))].sort(),
+    zones: [...new Set(own.values())].sort(),
     mostNodes: scalingConfig?.maxSize ?? 0,
+    leastNodes: scalingConfig?.minSize,
+    desiredNodes: scalingConfig?.desiredSize,
     isActive: createsMachines(group),
     admitsRuns: taints.every((taint) => isTolerated(taint, tolerations)) && hasLabels(group, nodeSelector),
     ...(tags[SELECTABLE_TAG] === "true" && { isSelectable: true }),
-    ...(lacks && { lacks }),
+    ...findLacks(health?.issues ?? [], own),
+    ...(startsAt !== undefined && { startsAt }),
     ...(endsAt !== undefined && { endsAt }),
   };
 }

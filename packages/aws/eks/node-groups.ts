@@ -1,14 +1,12 @@
 import {
   DescribeNodegroupCommand,
   type EKSClient,
-  type Issue,
   type Nodegroup,
   paginateListNodegroups,
   ResourceNotFoundException,
   type Taint,
 } from "@aws-sdk/client-eks";
 import { isAddedType } from "#core/fleet.ts";
-import type { Lack } from "#core/ports/machine-groups.ts";
 import type { Config, readConfig } from "../settings/config.ts";
 
 export type Toleration = ReturnType<typeof readConfig<"NODE_TOLERATIONS">>["NODE_TOLERATIONS"][number];
@@ -97,28 +95,4 @@ export function hasLabels({ labels = {} }: Nodegroup, wanted: Readonly<Record<st
   return Object.entries(wanted).every(
     ([name, value]) => labels[name] === value || (labels[name] === undefined && LABEL_OF_CLUSTER.test(name)),
   );
-}
-
-/** Issues that keep a group from creating machines (Amazon EKS API Reference, "Issue"). */
-const lackOfCode: Readonly<Record<string, Lack>> = {
-  InstanceLimitExceeded: "quota",
-  InsufficientFreeAddresses: "addresses",
-  AutoScalingGroupNotFound: "other",
-  Ec2LaunchTemplateNotFound: "other",
-  Ec2SecurityGroupNotFound: "other",
-  Ec2SubnetNotFound: "other",
-  IamInstanceProfileNotFound: "other",
-};
-
-/** The codes of EC2 in the message of a failed launch (Amazon EC2 API Reference, error codes). */
-const lackOfLaunch: readonly (readonly [RegExp, Lack])[] = [
-  [/InsufficientInstanceCapacity|InsufficientHostCapacity|InsufficientCapacity|UnfulfillableCapacity/, "machines"],
-  [/LimitExceeded|MaxSpotInstanceCountExceeded/, "quota"],
-  [/InsufficientFreeAddresses/, "addresses"],
-];
-
-/** Returns what a group lacks to create a machine according to a health issue. */
-export function findLack({ code, message = "" }: Issue): Lack | undefined {
-  if (code !== "AsgInstanceLaunchFailures") return lackOfCode[code ?? ""];
-  return lackOfLaunch.find(([pattern]) => pattern.test(message))?.[1] ?? "other";
 }

@@ -57,8 +57,8 @@ export interface QueueEntry {
 export interface PoolsView {
   readonly paused: Partial<AdmissionClosure> | null;
   readonly pools: readonly PoolView[];
-  /** When the provider was asked for its node groups, and how it replied. Null without a provider. */
-  readonly machineGroups: Pick<MachineGroupsItem, "readAt" | "triedAt" | "failure"> | null;
+  /** The provider's node groups, when it was asked for them, and how it replied. Null without a provider. */
+  readonly machineGroups: Pick<MachineGroupsItem, "groups" | "readAt" | "triedAt" | "failure"> | null;
 }
 
 /** Returns the pools with machines, waiting environments or a closure, or the one of this type. */

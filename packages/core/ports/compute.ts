@@ -1,3 +1,4 @@
+import type { ChangedNodes } from "./changed-nodes.ts";
 import type { Exec, ExecStatus } from "./exec.ts";
 import type { Lack } from "./machine-groups.ts";
 import type { LogEnd, RunLog } from "./run-log.ts";
@@ -184,9 +185,9 @@ export interface SignalledUpTo {
   readonly upTo: string;
 }
 
-/** Marks that a listing of the nodes may differ from earlier ones. Computes may never send it. */
+/** Says of which nodes a listing may differ from earlier ones. Computes may never send it. */
 export interface NodesChanged {
-  readonly nodesChanged: true;
+  readonly nodesChanged: ChangedNodes;
 }
 
 export type Change = RunRef | SignalledUpTo | NodesChanged;
@@ -366,8 +367,11 @@ export interface Compute {
    * are still known. Nodes are reported as a whole.
    */
   changes(signal: AbortSignal, from?: string): AsyncIterable<Change>;
-  /** Lists the nodes of all types, or throws. If time is short, the pods of some stay `unread`. */
-  listNodes(): Promise<ComputeNode[]>;
+  /**
+   * Lists the nodes of all types, or only those with these names, or throws. If time is short, the pods of some stay
+   * `unread`.
+   */
+  listNodes(names?: ReadonlySet<string>): Promise<ComputeNode[]>;
   /** Returns the state that `observe` would report for this node, for a node without bound runs. Never cached. */
   findSilence(node: NodeRef): Promise<Silence | null>;
   /** Asks the provider. Returns `unknown` if the call fails or no provider exists. */

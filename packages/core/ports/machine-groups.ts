@@ -9,6 +9,9 @@ export interface MachineGroup {
   /** Sorted. Empty if unknown. */
   readonly zones: readonly string[];
   readonly mostNodes: number;
+  /** How many machines it always keeps, and how many it should have now. Only operators see them. Absent if unknown. */
+  readonly leastNodes?: number | undefined;
+  readonly desiredNodes?: number | undefined;
   /** False while it is being created or deleted, or has failed. */
   readonly isActive: boolean;
   /** False if its taints or labels keep runs out. */
@@ -20,6 +23,10 @@ export interface MachineGroup {
   readonly isSelectable?: true | undefined;
   /** What it lacks to create a machine now, as its provider reports. */
   readonly lacks?: Lack | undefined;
+  /** The zones where it lacks that. Absent if it lacks it in all of its zones. */
+  readonly lacksIn?: readonly string[] | undefined;
+  /** When its provider begins to create its machines, ms, as for a Capacity Block of AWS. Absent if it may now. */
+  readonly startsAt?: number | undefined;
   /** When its provider ends its machines, ms, as for a Capacity Block of AWS. Absent if no such time is set. */
   readonly endsAt?: number | undefined;
 }

@@ -1,4 +1,5 @@
 import type { Context } from "../context.ts";
+import type { ChangedNodes } from "../ports/changed-nodes.ts";
 import { keyOfText, kindOfKey } from "../store/keys.ts";
 import { requestReconcile } from "./request-reconcile.ts";
 
@@ -8,8 +9,8 @@ interface Following {
   readonly from: string | null;
   /** Called with each version up to which all changes were passed on. */
   readonly reached: (version: string) => void;
-  /** Called when a listing of the nodes may differ. */
-  readonly nodesChanged: () => void;
+  /** Called when a listing of these nodes may differ. */
+  readonly nodesChanged: (nodes: ChangedNodes) => void;
 }
 
 /** Sends hints for changes until `signal` aborts, fewer in a flood. Throws the compute's errors. */
@@ -20,7 +21,7 @@ export async function forwardEvents(
   const findDelay = hintLimit(ctx);
   for await (const change of ctx.compute.changes(signal, from ?? undefined)) {
     if ("upTo" in change) reached(change.upTo);
-    else if ("nodesChanged" in change) nodesChanged();
+    else if ("nodesChanged" in change) nodesChanged(change.nodesChanged);
     else await sendHint(ctx, change.key, findDelay);
   }
 }

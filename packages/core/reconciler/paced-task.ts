@@ -8,12 +8,7 @@ export interface PacedTask {
 }
 
 /** A run rests three times its duration, so it takes at most a quarter of the time. Limits in ms. */
-const REST = { times: 3, longestMs: 30_000 } as const;
-/**
- * The shortest rest doubles while requests keep coming. It is the first one again after a quiet time without requests.
- * All values are in ms.
- */
-const SHORTEST = { firstMs: 1_000, mostMs: 15_000, quietMs: 15_000 } as const;
+const REST = { times: 3, shortestMs: 1_000, longestMs: 30_000 } as const;
 
 /**
  * Returns a task that runs at once after its rest, one run at a time. No run begins after the signal. `run` returns
@@ -27,15 +22,12 @@ export function pacedTask(
   let isWorking = false;
   let working = Promise.resolve();
   let restsUntil = Number.NEGATIVE_INFINITY;
-  let shortestMs: number = SHORTEST.firstMs;
   const runOnce = async () => {
     isRequested = false;
     const startedAt = clock.monotonic();
-    const wasQuiet = startedAt - restsUntil >= SHORTEST.quietMs;
-    shortestMs = wasQuiet ? SHORTEST.firstMs : Math.min(2 * shortestMs, SHORTEST.mostMs);
     const succeeded = await run();
     const endedAt = clock.monotonic();
-    const restMs = succeeded ? Math.max(shortestMs, REST.times * (endedAt - startedAt)) : REST.longestMs;
+    const restMs = succeeded ? Math.max(REST.shortestMs, REST.times * (endedAt - startedAt)) : REST.longestMs;
     restsUntil = endedAt + Math.min(restMs, REST.longestMs);
   };
   const work = async () => {

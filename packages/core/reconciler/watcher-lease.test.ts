@@ -1,10 +1,10 @@
 import { expect, test } from "vitest";
 import { memoryQueue } from "#tests/fakes/memory-queue.ts";
 import { memoryTable } from "#tests/fakes/memory-table.ts";
-import { type ManualClock, manualClock } from "#tests/fixtures/clock.ts";
 import { seededIds } from "#tests/fixtures/ids.ts";
 import { recordingLog } from "#tests/fixtures/log.ts";
 import { testSettings } from "#tests/fixtures/settings.ts";
+import { sleepingClock } from "#tests/fixtures/sleeping-clock.ts";
 import type { Context } from "../context.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Compute, RunRef, SignalledUpTo } from "../ports/compute.ts";
@@ -18,7 +18,7 @@ const MINUTE = 60_000;
  * Returns a cluster that remembers its changes from `oldest` on, and hosts that follow them, each with its own clock.
  */
 function fixture() {
-  const time = sleepers();
+  const time = sleepingClock();
   const [table, queue, log] = [memoryTable(), memoryQueue({ clock: time.clock }), recordingLog()];
   const changed: string[] = [];
   const wakes = new Set<() => void>();
@@ -98,45 +98,6 @@ async function* followed(
       signal.addEventListener("abort", () => resolve());
     });
   }
-}
-
-/** Returns a clock that wakes its sleepers in order as it is advanced. */
-function sleepers() {
-  const manual: ManualClock = manualClock();
-  const sleeping = new Set<{ readonly at: number; wake(): void }>();
-  const settled = async () => {
-    for (let turns = 0; turns < 200; turns += 1) await Promise.resolve();
-  };
-  const clock: Clock = {
-    ...manual,
-    sleep: (ms, signal) =>
-      new Promise((resolve) => {
-        const wakeOne = () => {
-          sleeping.delete(entry);
-          resolve();
-        };
-        const entry = { at: manual.now() + ms, wake: wakeOne };
-        sleeping.add(entry);
-        signal?.addEventListener("abort", entry.wake);
-      }),
-  };
-  const wake = () => {
-    for (const entry of [...sleeping]) entry.wake();
-  };
-  const advance = async (ms: number) => {
-    await settled();
-    for (const end = manual.now() + ms; ; ) {
-      const [next] = [...sleeping].sort((left, right) => left.at - right.at);
-      if (!next || next.at > end) {
-        manual.advance(end - manual.now());
-        return;
-      }
-      manual.advance(Math.max(0, next.at - manual.now()));
-      next.wake();
-      await settled();
-    }
-  };
-  return { clock, advance, settled, wake };
 }
 
 test("the first follower begins with every living run, and the next continues from there: no run is hinted twice", async () => {

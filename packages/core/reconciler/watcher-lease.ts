@@ -1,12 +1,12 @@
 import type { Context } from "../context.ts";
-import { refreshCapacity } from "../pools/capacity/capacity.ts";
+import type { ChangedNodes } from "../ports/changed-nodes.ts";
 import type { Item, Stored } from "../ports/table.ts";
 import { watchKey } from "../store/keys.ts";
 import { unlessUnreadable } from "../store/readable.ts";
 import { isNewer, Unreadable } from "../store/unreadable.ts";
 import { writeRecord } from "../store/write-record.ts";
 import { forwardEvents } from "./forward-events.ts";
-import { pacedTask } from "./paced-task.ts";
+import { machineListing } from "./machine-listing.ts";
 
 /** The schedule starts a caller this often. Each waits for the one before it to end. */
 export const WATCH_MINUTES = 10;
@@ -76,7 +76,7 @@ async function holdWatch(
   const ending = new AbortController();
   const both = AbortSignal.any([signal, ending.signal]);
   const progress = { version: taken.version };
-  const listing = pacedTask({ clock: ctx.clock, signal: both }, () => listMachines(ctx));
+  const listing = machineListing(ctx, both);
   const following = followOn(ctx, progress, { signal: both, nodesChanged: listing.request });
   let held: WatchItem | undefined = taken;
   while (held && !signal.aborted) {
@@ -90,20 +90,6 @@ async function holdWatch(
   if (held) await noted(ctx, held, { holder: null, version: progress.version });
   // The next holder need not wait for this.
   await listing.settled();
-}
-
-/**
- * Lists the machines after a change, and returns whether that succeeded. A failure is left to the schedule, which lists
- * them each minute.
- */
-async function listMachines(ctx: Ports): Promise<boolean> {
-  try {
-    await refreshCapacity(ctx, "watcher");
-    return true;
-  } catch (error) {
-    ctx.log.warn("changed machines not listed", { error: String(error) });
-    return false;
-  }
 }
 
 /** Writes the position. Keeps the watch if the table does not answer; only another holder ends it. */
@@ -124,7 +110,7 @@ async function noted(
 async function followOn(
   ctx: Ports,
   progress: { version: string | null },
-  { signal, nodesChanged }: { readonly signal: AbortSignal; readonly nodesChanged: () => void },
+  { signal, nodesChanged }: { readonly signal: AbortSignal; readonly nodesChanged: (nodes: ChangedNodes) => void },
 ): Promise<void> {
   const reached = (version: string) => {
     progress.version = version;

@@ -9,5 +9,14 @@ const words = {
 
 /** Returns why AWS creates no machine of a type: `AWS has no p5.48xlarge in us-east-1a now`. */
 export function lackText(lacks: Lack, type: string, zones: readonly string[]): string {
-  return words[lacks](type, zones.length > 0 ? ` in ${zones.join(" and ")}` : "");
+  return words[lacks](type, placeText(zones));
+}
+
+/** Returns why no machine is created before its reservation starts. */
+export function startText(type: string, zones: readonly string[]): string {
+  return `The Capacity Block of ${type}${placeText(zones)} has not started`;
+}
+
+function placeText(zones: readonly string[]): string {
+  return zones.length > 0 ? ` in ${zones.join(" and ")}` : "";
 }

@@ -119,7 +119,7 @@ it("is mounted by one pod at a time, in its zone, and stays when its claim is re
   expect(seen?.nodes[0]?.name).toMatch(/^(one|two)$/);
   // It belongs to EC2, not to the cluster.
   const volumes = kubernetesVolumes({ client: fixture.client, paths, deployment: "fixture" }, { now: Date.now });
-  expect(await volumes.listOwned()).toEqual([]);
+  expect(await volumes.listOwned()).toEqual({ volumes: [] });
 });
 
 it("waits with a reason on a machine of another zone", async () => {

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it, onTestFinished } from "vitest";
 import type { Environment } from "#core/environments/record/record.ts";
 import { listNodes } from "#core/pools/capacity/list-nodes.ts";
 import { getPods, must } from "#tests/cluster/objects.ts";
@@ -43,9 +43,10 @@ function listZones({ spec }: PendingPod): readonly string[] {
   return wanted.length > 0 ? wanted : zones;
 }
 
-/** Imitates an autoscaler: a machine for each pod that fits nowhere, in a zone that has machines. */
-async function runAutoscaler(signal: AbortSignal): Promise<void> {
+/** Imitates an autoscaler: a machine for each pod that fits nowhere, in a zone that has machines. Returns them all. */
+async function runAutoscaler(signal: AbortSignal) {
   const made: { readonly name: string; readonly zone: string }[] = [];
+  const nodes = [];
   while (!signal.aborted) {
     const { items } = must(await fixture.cluster.admin.get<{ items: PendingPod[] }>(getPods(namespace)));
     const taken = new Set(items.map(({ spec }) => spec.nodeName));
@@ -58,10 +59,11 @@ async function runAutoscaler(signal: AbortSignal): Promise<void> {
       if (found >= 0 || zone === undefined) continue;
       const name = `made-${made.length}`;
       made.push({ name, zone });
-      await fixture.cluster.addNodes([{ name, instanceType: GPU_TYPE, zone }]);
+      nodes.push(...(await fixture.cluster.addNodes([{ name, instanceType: GPU_TYPE, zone }])));
     }
     await sleep(50);
   }
+  return nodes;
 }
 
 function isUnschedulable({ status }: PendingPod): boolean {
@@ -73,14 +75,29 @@ it("a type at zero starts its jobs in the zones that have machines, and both mac
   const core = await startCore(fixture.compute, undefined, { nodeGroups });
   const ending = new AbortController();
   const scaling = runAutoscaler(ending.signal);
+  // A second try needs a cluster without machines, as the first one.
+  onTestFinished(async () => {
+    ending.abort();
+    const nodes = await scaling;
+    await core.stop();
+    await fixture.clear();
+    for (const node of nodes) await node.remove();
+  });
   const tried = new Set<string | undefined>();
-  const isActive = ({ phase }: Environment) => phase === "active";
-  await core.create("pair", { gpus: 16 });
-  await core.until("pair", (environment) => {
+  // A job that waits for machines of the empty zone must not wait in real time.
+  const tryZones = (environment: Environment) => {
     const { grant } = environment.run;
     const zone = grant?.shares[0]?.zone;
     if (zone === EMPTY) core.skipToNext(environment);
     if (grant) tried.add(zone);
+  };
+  const isActive = (environment: Environment) => {
+    tryZones(environment);
+    return environment.phase === "active";
+  };
+  await core.create("pair", { gpus: 16 });
+  await core.until("pair", (environment) => {
+    tryZones(environment);
     return tried.size > 1;
   });
   await core.create("first", { gpus: 8 });
@@ -88,10 +105,6 @@ it("a type at zero starts its jobs in the zones that have machines, and both mac
 
   const active = await Promise.all(["pair", "first", "second"].map((id) => core.until(id, isActive)));
   const { items } = must(await fixture.cluster.admin.get<{ items: Node[] }>("/api/v1/nodes"));
-  ending.abort();
-  await scaling;
-  await core.stop();
-  await fixture.clear();
 
   const zoneByNode = new Map(items.map(({ metadata }) => [metadata.name, metadata.labels?.[ZONE]]));
   const [pair, ...singles] = active.map(({ run }) => run.machines.map(({ name }) => zoneByNode.get(name)));
@@ -114,9 +127,9 @@ function countLists(client: ApiClient): { readonly client: ApiClient; count(path
 
 /** Only the watch makes a listing before this time. */
 const LIST_EVERY_MS = 3_600_000;
-/** Rest of the watch between two lists while changes keep coming. Before, it grows from a second. */
-const REST_MS = 15_000;
-const MOST_EARLY_LISTS = 8;
+/** Shortest rest of the watch between two lists. A slow list is followed by a longer rest, of 30 s at most. */
+const REST_MS = 1_000;
+const LONGEST_REST_MS = 30_000;
 const QUIET_MS = 60_000;
 const COMING = 1_000;
 const AT_ONCE = 25;
@@ -175,7 +188,6 @@ it("knows what is there after a thousand nodes came and went, and soon, with a b
   const lists = { nodes: counted.count("/api/v1/nodes"), pods: counted.count("/api/v1/pods") };
   const seconds = (changedMs + knownMs) / 1000;
 
-  // The watch lists less often while changes keep coming, until a quiet time.
   core.skip(QUIET_MS);
   const cordonedAt = performance.now();
   await cordon("coming-2");
@@ -185,8 +197,8 @@ it("knows what is there after a thousand nodes came and went, and soon, with a b
 
   expect(known).toEqual(present);
   expect(known.length).toBeGreaterThan(COMING / 2);
-  expect(knownMs).toBeLessThan(LONGEST_MS + REST_MS);
+  expect(knownMs).toBeLessThan(LONGEST_MS + LONGEST_REST_MS);
   expect(cordonedMs).toBeLessThan(LONGEST_MS);
-  expect(lists.nodes).toBeLessThan(MOST_EARLY_LISTS + (seconds * 1000) / REST_MS);
-  expect(lists.pods).toBeLessThan(MOST_EARLY_LISTS + (seconds * 1000) / REST_MS);
+  expect(lists.nodes).toBeLessThan(2 + (seconds * 1000) / REST_MS);
+  expect(lists.pods).toBeLessThan(2 + (seconds * 1000) / REST_MS);
 });

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { Environment } from "#core/environments/record/record.ts";
 import { listNodes } from "#core/pools/capacity/list-nodes.ts";
@@ -15,6 +16,8 @@ const LONGEST_MS = 20_000;
 
 let fixture: ClusterFixture;
 let core: CoreFixture;
+/** Machines that a listing has shown, with their units. */
+const listed = new Set<string>();
 
 beforeAll(async () => {
   const watching = Promise.withResolvers<void>();
@@ -26,7 +29,12 @@ beforeAll(async () => {
       yield change;
     }
   }
-  core = await startCore({ ...compute, changes: noted }, undefined, {}, LIST_EVERY_MS);
+  const listNoted = async (names?: ReadonlySet<string>) => {
+    const nodes = await compute.listNodes(names);
+    for (const { name, units } of nodes) listed.add(`${name} ${units}`);
+    return nodes;
+  };
+  core = await startCore({ ...compute, changes: noted, listNodes: listNoted }, undefined, {}, LIST_EVERY_MS);
   await watching.promise;
 });
 
@@ -86,6 +94,37 @@ it("a pod of others takes units of its machine within seconds, and releases them
   expect(freeMs).toBeLessThan(LONGEST_MS);
 });
 
+/** Creates and deletes pods of others on this machine until the signal aborts, one pod after the other. */
+async function comeAndGo(node: string, signal: AbortSignal): Promise<number> {
+  const pods = `/api/v1/namespaces/${namespace}/pods`;
+  const resources = { requests: { cpu: "1" } };
+  const container = { name: "main", image: "berth.test/any:1", command: ["sleep", "3600"], resources };
+  let count = 0;
+  for (; !signal.aborted; count += 1) {
+    const pod = { metadata: { name: `coming-${count}` }, spec: { nodeName: node, containers: [container] } };
+    must(await fixture.cluster.admin.post(pods, pod));
+    must(await fixture.cluster.admin.remove(`${pods}/coming-${count}`, { gracePeriodSeconds: 0 }));
+    await sleep(100);
+  }
+  return count;
+}
+
+it("cordons count within two seconds while pods of others come and go without end", async () => {
+  const ending = new AbortController();
+  const stream = comeAndGo("two", ending.signal);
+  const tookMs: number[] = [];
+  for (let round = 0; round < 4; round += 1) {
+    tookMs.push(await learned(() => cordon("one", true), stateIs("one", "cordoned")));
+    tookMs.push(await learned(() => cordon("one", false), stateIs("one", "ready")));
+  }
+  ending.abort();
+  const count = await stream;
+
+  expect(count).toBeGreaterThan(10);
+  // The slower half may wait for a busy machine.
+  expect(tookMs.toSorted((left, right) => left - right)[3]).toBeLessThan(2_000);
+});
+
 it("a waiting job is granted a new machine within seconds", async () => {
   const isOpen = async () => {
     const { body } = await fixture.cluster.admin.get<Node>("/api/v1/nodes/three");
@@ -102,5 +141,35 @@ it("a waiting job is granted a new machine within seconds", async () => {
 
   expect(waiting.run.grant).toBeNull();
   expect(run.grant?.shares.map(({ node }) => node)).toEqual(["three"]);
+  expect(grantedMs).toBeLessThan(LONGEST_MS);
+});
+
+it("a machine that joins before its GPUs is granted within seconds of them, also after a restart of the device plugin", async () => {
+  const setGpus = async (gpus: string | null) => {
+    const units = { "nvidia.com/gpu": gpus };
+    const status = { capacity: units, allocatable: units };
+    must(await fixture.cluster.admin.patch("/api/v1/nodes/four/status", { status }));
+  };
+  const isKnown = async () => (await readNode("four")) !== undefined;
+  await fixture.cluster.addNodes([{ name: "four", instanceType: "p5.48xlarge", hasNoDevices: true }]);
+  await until(async () => listed.has("four 0"))();
+  const wasKnown = await isKnown();
+
+  const knownMs = await learned(() => setGpus("8"), until(isKnown));
+  await learned(
+    () => setGpus(null),
+    until(async () => !(await isKnown())),
+  );
+  await core.create("third", { gpus: 8 });
+  const waiting = await core.until("third", ({ waitPool }) => waitPool !== undefined);
+  const grantedMs = await learned(
+    () => setGpus("8"),
+    () => core.until("third", isGranted),
+  );
+  const { run } = await core.until("third", isGranted);
+
+  expect([wasKnown, waiting.run.grant]).toEqual([false, null]);
+  expect(run.grant?.shares.map(({ node }) => node)).toEqual(["four"]);
+  expect(knownMs).toBeLessThan(LONGEST_MS);
   expect(grantedMs).toBeLessThan(LONGEST_MS);
 });

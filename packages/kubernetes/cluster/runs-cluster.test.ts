@@ -47,10 +47,13 @@ const ofTwoGpus = {
   resources: { limits: { "nvidia.com/gpu": "2", cpu: "1", memory: "1Gi" } },
 };
 
-const getPod = async ({ uid }: Run) => {
+const listPods = async ({ uid }: Run) => {
   const path = `${core}/pods?labelSelector=berth/uid=${uid}`;
-  const { items } = must(await fixture.cluster.admin.get<{ items: PodSeen[] }>(path));
-  const [pod] = items;
+  return must(await fixture.cluster.admin.get<{ items: PodSeen[] }>(path)).items;
+};
+
+const getPod = async (run: Run) => {
+  const [pod] = await listPods(run);
   if (!pod) throw new Error("It has no pod");
   return pod;
 };
@@ -62,16 +65,30 @@ interface PodSeen {
 
 // First, because evictions in other tests remove the budget.
 describe("the disruption budget", () => {
-  it("lets only runs be evicted whose jobs return to the queue", async () => {
-    const evict = async (changes: Partial<Run>) => {
-      const { run } = await applied({ command: "sleep 3600", ...changes }, ({ state }) => state === "ready");
-      const metadata = { name: (await getPod(run)).metadata.name, namespace };
+  /** Tries to evict each pod of a run, as a drain does. Returns the status codes. */
+  async function evict(run: Run): Promise<number[]> {
+    const statuses: number[] = [];
+    for (const { metadata: pod } of await listPods(run)) {
+      const metadata = { name: pod.name, namespace };
       const eviction = { apiVersion: "policy/v1", kind: "Eviction", metadata };
-      return (await fixture.cluster.admin.post(`${core}/pods/${metadata.name}/eviction`, eviction)).status;
-    };
+      statuses.push((await fixture.cluster.admin.post(`${core}/pods/${pod.name}/eviction`, eviction)).status);
+    }
+    return statuses;
+  }
+  const ready = async (changes: Partial<Run>) =>
+    (await applied({ command: "sleep 3600", ...changes }, ({ state }) => state === "ready")).run;
 
-    expect(await evict({})).toBe(429);
-    expect(await evict({ isEvictable: true })).toBe(201);
+  it("keeps every pod of every running job, also beside jobs that may be evicted or have ended", async () => {
+    const whole = { shares: ["one", "two"].map((node) => ({ node, units: 4 })), gpusPerMachine: 4 };
+    const running = [await ready({}), await ready({}), await ready(whole)];
+    const evictable = await ready({ isEvictable: true });
+    const { run: ended } = await applied({ command: "exit 3" }, ({ state }) => state === "ended");
+
+    expect(await Promise.all(running.map(evict))).toEqual([[429], [429], [429, 429]]);
+    expect(await evict(evictable)).toEqual([201]);
+    // Its Job may have removed the pod already.
+    expect([[201], []]).toContainEqual(await evict(ended));
+    expect(await Promise.all(running.map(evict))).toEqual([[429], [429], [429, 429]]);
   });
 });
 

@@ -3,6 +3,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { type Pod, podFolder } from "#tests/cluster/kubelet/pod.ts";
 import { kubernetesCompute } from "../compute.ts";
 import { getPods, listening, openToolsFixture, type ToolsFixture } from "../fixtures/tools-fixture.ts";
 
@@ -102,9 +103,9 @@ it("keeps the current keys, serves SSH while there are any, and counts sessions"
   const compute = kubernetesCompute({ ...fixture.options, sshPort: server.port });
   const run = await fixture.applied({ command: undefined });
   await fixture.ready(run);
-  const { body } = await fixture.cluster.admin.get<{ items: { metadata: { uid: string } }[] }>(getPods(run));
-  const pod = join(fixture.cluster.controlPlane.home, "pods", body.items[0]?.metadata.uid ?? "");
-  const kept = (name: string) => readFileSync(join(pod, "berth", name), "utf8");
+  const { body } = await fixture.cluster.admin.get<{ items: [Pod] }>(getPods(run));
+  const folder = podFolder(join(fixture.cluster.controlPlane.home, "pods"), body.items[0]);
+  const kept = (name: string) => readFileSync(join(folder, "berth", name), "utf8");
   const enter = (revision: number, keys: readonly string[]) =>
     compute.setAccess(run.uid, 1, { revision, login: "gpu-dev-1", keys, jupyter: null });
 

@@ -3,7 +3,7 @@ import type { ComputeNode } from "#core/ports/compute.ts";
 import { type ApiClient, apiClient } from "../client/api-client.ts";
 import { answerJson, type LoopbackServer, loopbackServer, refuse } from "../fixtures/loopback-fixture.ts";
 import { buildPaths } from "../paths.ts";
-import { listNodes } from "./capacity.ts";
+import { listNamedNodes, listNodes } from "./capacity.ts";
 import type { NodeTypeRule } from "./node-type.ts";
 
 const uid = "a".repeat(32);
@@ -363,6 +363,35 @@ describe("the nodes of a cluster", () => {
       { name: "b", units: 1, foreignUnits: 1 },
       { name: "c", units: 1, foreignUnits: 0, runs: [{ uid, units: 1 }] },
     ]);
+  });
+});
+
+describe("single nodes of a cluster", () => {
+  it("are read by name, with their pods of this moment, as a listing of all shows them", async () => {
+    const nodes = [getNode("a"), getNode("b"), getNode("c", { type: "t3.micro" })];
+    const pods = [podOn("a", { "nvidia.com/gpu": "3" }), podOn("a", { "nvidia.com/gpu": "2" }, ours)];
+    const all = await listed(nodes, pods);
+    const place = { client, paths: buildPaths("environments"), deployment: "one" };
+    client.close();
+    await server.close();
+    server = await loopbackServer((request, response) => {
+      const { pathname, searchParams } = new URL(request.url ?? "", "http://any");
+      if (pathname === "/api/v1/pods") {
+        const [, name] = /^spec\.nodeName=([^,]+),/.exec(searchParams.get("fieldSelector") ?? "") ?? [];
+        return answerJson(response, { items: pods.filter(({ spec }) => spec.nodeName === name) });
+      }
+      const node = nodes.find(({ metadata }) => pathname === `/api/v1/nodes/${metadata.name}`);
+      return node ? answerJson(response, node) : refuse(response, 404, "NotFound");
+    });
+    client = apiClient(server.access);
+
+    const named = await listNamedNodes({ ...place, client }, new Set(["a", "c", "deleted"]));
+
+    const podQueries = server.requests.flatMap(({ url = "" }) => (url.startsWith("/api/v1/pods") ? url : []));
+    expect(named).toEqual(all.filter(({ name }) => name === "a"));
+    expect(server.requests).toHaveLength(4);
+    // Without a version the API server reads the pods of this moment, and without a limit only those of the node.
+    expect(podQueries).toEqual([expect.not.stringMatching(/resourceVersion|limit/)]);
   });
 });
 

@@ -8,6 +8,7 @@ import type { ClusterContext } from "../runs/read-run.ts";
 import { foreignUnits, unitsTaken } from "./machine-share.ts";
 import { findOffer, type Offer, type OfferOptions } from "./node-offer.ts";
 import { type NodeSlices, nodeSlices } from "./node-slices.ts";
+import { readNodes } from "./read-nodes.ts";
 
 export interface ListingOptions extends OfferOptions {
   /** Receives the name of each pod that is too large to read. Such a pod counts as nothing, so it blocks no run. */
@@ -34,6 +35,19 @@ export async function listNodes(place: ClusterContext, options: ListingOptions =
   return offers.map((offer) => computeNode(offer, byNode.get(offer.node.name) ?? []));
 }
 
+/** Lists only the nodes with these names. Without a version, the API server answers with the state of this moment. */
+export async function listNamedNodes(
+  place: ClusterContext,
+  names: ReadonlySet<string>,
+  options: ListingOptions = {},
+): Promise<ComputeNode[]> {
+  const nodes = await readNodes(place.client, [...names]);
+  const offers = nodes.flatMap((node) => findOffer(node, options) ?? []);
+  const readNode = async (offer: Offer) =>
+    computeNode(offer, await readTaken(place, offer.node.name, undefined, options));
+  return Promise.all(offers.map(readNode));
+}
+
 async function listSliced(
   place: ClusterContext,
   offers: readonly Offer[],
@@ -51,20 +65,19 @@ async function listSliced(
 }
 
 /**
- * Reads the pods of one node, at least as new as the list of nodes. Without a limit the API server answers from its
- * cache, by the index of `spec.nodeName`; with one, versions up to 1.32 read all pods from etcd.
+ * Reads the pods of one node, at least as new as this version, or those of this moment. Without a limit the API server
+ * answers from its cache, by the index of `spec.nodeName`; with one, versions up to 1.32 read all pods from etcd.
  */
 async function readTaken(
   place: ClusterContext,
   node: string,
-  resourceVersion: string,
+  resourceVersion: string | undefined,
   options: ListingOptions,
 ): Promise<readonly Taken[]> {
   const selector = `spec.nodeName=${node},${notEnded}`;
   const query = new URLSearchParams({
     fieldSelector: selector,
-    resourceVersion,
-    resourceVersionMatch: "NotOlderThan",
+    ...(resourceVersion !== undefined && { resourceVersion, resourceVersionMatch: "NotOlderThan" }),
   });
   try {
     const { items } = await place.client.get<{ readonly items: readonly Pod[] | null }>(`/api/v1/pods?${query}`);

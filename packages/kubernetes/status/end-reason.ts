@@ -39,8 +39,10 @@ const killedCode = 128 + 9;
 export function endOfPod(pod: Pod, terminated: Terminated | undefined): MachineEnd {
   const { status = {} } = pod;
   const evicted = status.reason === undefined ? undefined : endedByCluster(status.reason, status.message);
-  if (!terminated)
-    return { started: false, exitCode: null, endedAt: null, reason: evicted ?? findToolsProblem(pod) ?? lostWords };
+  if (!terminated) {
+    const reason = evicted ?? findDisruption(pod) ?? findToolsProblem(pod) ?? lostWords;
+    return { started: false, exitCode: null, endedAt: null, reason };
+  }
   const { exitCode, reason = "", message } = terminated;
   const words = parseExitMessage(pod, message);
   const endedAt = parseTime(terminated.finishedAt);
@@ -81,9 +83,12 @@ function whyNotStarted(pod: Pod, message: string | undefined): string {
 
 /** Returns the end of a pod that was deleted while its Job lives. */
 export function endOfDeleted(pod: Pod | undefined, end: MachineEnd): MachineEnd {
-  const disruption = pod && findCondition(pod, "DisruptionTarget");
-  const why = disruption?.status === "True" ? disruptions[disruption.reason ?? ""] : undefined;
-  return { ...end, exitCode: null, reason: why ?? deletedWords };
+  return { ...end, exitCode: null, reason: (pod && findDisruption(pod)) ?? deletedWords };
+}
+
+function findDisruption(pod: Pod): string | undefined {
+  const { status, reason = "" } = findCondition(pod, "DisruptionTarget") ?? {};
+  return status === "True" ? disruptions[reason] : undefined;
 }
 
 const deletedWords = "the environment's pod was deleted from outside";

@@ -212,6 +212,16 @@ describe("a machine that has ended", () => {
     expect(failed({ containers }, { started: true })).toMatchObject({ state: "ended", started: true });
   });
 
+  it("says that its machine is gone once the garbage collector of pods has failed it, before its pod is deleted", () => {
+    const conditions = [{ type: "DisruptionTarget", status: "True", reason: "DeletionByPodGC" }];
+
+    expect(toMachineStatus(buildPod({ phase: "Failed", ...running, conditions }))).toMatchObject({
+      state: "ended",
+      started: true,
+      reason: "its machine is gone",
+    });
+  });
+
   it("has started and is lost if its node has lost the container of a pod that it ended", () => {
     const lost = { exitCode: 137, reason: "ContainerStatusUnknown", finishedAt: null };
     const status = {

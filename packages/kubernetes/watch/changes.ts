@@ -1,3 +1,4 @@
+import { type ChangedNodes, mergeChangedNodes } from "#core/ports/changed-nodes.ts";
 import type { Change, RunRef } from "#core/ports/compute.ts";
 import { isRunning } from "../access/start-gate.ts";
 import { everyRunSelector, findRun, nameOfRun } from "../names.ts";
@@ -161,7 +162,7 @@ function isDeleted({ metadata }: KubeObject): boolean {
 function changedRuns(signal: AbortSignal) {
   // Each run is queued once: a cluster in trouble may emit faster than the caller reads.
   const waiting = new Map<string, RunRef>();
-  let areNodesChanged = false;
+  let changedNodes: ChangedNodes | undefined;
   const versions: { Job?: string; Pod?: string } = {};
   let yieldedUpTo: string | undefined;
   const upTo = () => (versions.Job && versions.Pod ? `${versions.Job}.${versions.Pod}` : undefined);
@@ -173,8 +174,8 @@ function changedRuns(signal: AbortSignal) {
       waiting.set(`${ref.uid} ${ref.run}`, ref);
       wake();
     },
-    emitNodes: (): void => {
-      areNodesChanged = true;
+    emitNodes: (nodes: ChangedNodes): void => {
+      changedNodes = mergeChangedNodes(changedNodes, nodes);
       wake();
     },
     reached: (kind: "Job" | "Pod", version: string): void => {
@@ -191,9 +192,10 @@ function changedRuns(signal: AbortSignal) {
         while (!signal.aborted) {
           if (failure !== undefined) throw failure;
           const [next] = waiting;
-          if (areNodesChanged) {
-            areNodesChanged = false;
-            yield { nodesChanged: true };
+          if (changedNodes) {
+            const nodesChanged = changedNodes;
+            changedNodes = undefined;
+            yield { nodesChanged };
           } else if (next) {
             waiting.delete(next[0]);
             yield next[1];

@@ -1,3 +1,4 @@
+import type { ChangedNodes } from "#core/ports/changed-nodes.ts";
 import { unlessForbidden } from "../client/forbidden.ts";
 import { sumRequests } from "../client/quantities.ts";
 import { label } from "../names.ts";
@@ -11,7 +12,7 @@ interface PodFollowing {
   readonly signal: AbortSignal;
   /** Version to continue from. */
   readonly from: string | undefined;
-  readonly nodesChanged: () => void;
+  readonly nodesChanged: (nodes: ChangedNodes) => void;
 }
 
 /**
@@ -26,14 +27,14 @@ export async function followForeignPods(
 ): Promise<void> {
   // The first list of the nodes counts as a change already.
   let isStart = from === undefined;
-  const follower: Follower<Pod, boolean> = {
-    keep: (pod) => nodes.has(pod.spec.nodeName ?? "") && Object.values(sumRequests(pod)).some((amount) => amount > 0),
+  const follower: Follower<Pod, string | undefined> = {
+    keep: (pod) => (Object.values(sumRequests(pod)).some((amount) => amount > 0) ? pod.spec.nodeName : undefined),
     listed() {
-      if (!isStart) nodesChanged();
+      if (!isStart) nodesChanged("all");
       isStart = false;
     },
-    changed(type, takesResources) {
-      if (type !== "MODIFIED" && takesResources) nodesChanged();
+    changed(type, node) {
+      if (type !== "MODIFIED" && node !== undefined && nodes.has(node)) nodesChanged(new Set([node]));
     },
     reached: () => undefined,
   };

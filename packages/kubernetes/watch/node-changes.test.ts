@@ -1,5 +1,6 @@
 import type { ServerResponse } from "node:http";
 import { afterEach, describe, expect, it } from "vitest";
+import type { ChangedNodes } from "#core/ports/changed-nodes.ts";
 import { type ApiClient, apiClient } from "../client/api-client.ts";
 import { answerJson, type LoopbackServer, loopbackServer, refuse } from "../fixtures/loopback-fixture.ts";
 import { buildPaths } from "../paths.ts";
@@ -35,14 +36,13 @@ async function opened(nodes: readonly object[] = [], refuses: (url: string) => n
   const ending = new AbortController();
   const logged: unknown[] = [];
   const log = { warn: (event: string, fields?: object) => void logged.push([event, fields]) };
-  const seen = { changes: 0 };
-  const nodesChanged = () => {
-    seen.changes += 1;
-  };
+  const seen: ChangedNodes[] = [];
+  const nodesChanged = (nodes: ChangedNodes) => void seen.push(nodes);
   return {
     place: { client, paths: buildPaths("environments"), deployment: "one", log },
     following: { signal: ending.signal, emit: () => undefined, nodesChanged },
     logged,
+    seen,
     /** Sends events, and returns the number of changes so far once they are handled. */
     async changesAfter(...events: readonly Event[]) {
       const response = await watch.promise;
@@ -50,7 +50,7 @@ async function opened(nodes: readonly object[] = [], refuses: (url: string) => n
       response.end(events.map(([type, object]) => `${JSON.stringify({ type, object })}\n`).join(""));
       // The follower watches again once it has read all of that.
       await watch.promise;
-      return seen.changes;
+      return seen.length;
     },
     end: () => ending.abort(),
   };
@@ -124,7 +124,7 @@ describe("a watch of the nodes", () => {
     ["another node group", { labels: { "eks.amazonaws.com/nodegroup": "p5-b" } }],
     ["another type", { labels: { "node.kubernetes.io/instance-type": "t3.micro" } }],
   ])("reports %s once, and its end", async (_, shape) => {
-    const { changesAfter, end, ended } = await watching([node("a")]);
+    const { changesAfter, seen, end, ended } = await watching([node("a")]);
 
     const begun = await changesAfter(
       ["MODIFIED", node("a", { version: "7", ...shape })],
@@ -133,12 +133,13 @@ describe("a watch of the nodes", () => {
     const over = await changesAfter(["MODIFIED", node("a", { version: "9" })]);
 
     expect([begun, over]).toEqual([2, 3]);
+    expect(seen[1]).toEqual(shape.labels && "node.kubernetes.io/instance-type" in shape.labels ? "all" : new Set("a"));
     end();
     await ended;
   });
 
   it("reports a new node and a deleted one, and none of a type that Berth does not know", async () => {
-    const { changesAfter, end, ended } = await watching([node("a")]);
+    const { changesAfter, seen, end, ended } = await watching([node("a")]);
     const other = { labels: { "node.kubernetes.io/instance-type": "t3.micro" } };
 
     const changes = [
@@ -148,6 +149,7 @@ describe("a watch of the nodes", () => {
     ];
 
     expect(changes).toEqual([2, 3, 3]);
+    expect(seen).toEqual(["all", "all", "all"]);
     end();
     await ended;
   });
@@ -190,7 +192,7 @@ describe("a watch of the pods of others", () => {
   };
 
   it("reports a pod that comes to a node for runs or leaves it, and no change in between", async () => {
-    const { changesAfter, end, ended } = await watching();
+    const { changesAfter, seen, end, ended } = await watching();
 
     const changes = [
       await changesAfter(["ADDED", pod("x", "a", "6")]),
@@ -199,6 +201,7 @@ describe("a watch of the pods of others", () => {
     ];
 
     expect(changes).toEqual([1, 1, 2]);
+    expect(seen).toEqual([new Set("a"), new Set("a")]);
     end();
     await ended;
   });
@@ -242,6 +245,7 @@ describe("a watch of the pods of others", () => {
 
     expect(withoutGap).toBe(0);
     expect(await forgotten.changesAfter(["BOOKMARK", pod("", "", "6", {})])).toBe(1);
+    expect(forgotten.seen).toEqual(["all"]);
     forgotten.end();
     await forgotten.ended;
   });

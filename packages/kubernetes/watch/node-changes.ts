@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { type ChangedNodes, mergeChangedNodes } from "#core/ports/changed-nodes.ts";
 import type { RunRef } from "#core/ports/compute.ts";
 import { unlessForbidden } from "../client/forbidden.ts";
 import { everyRunSelector, findRun } from "../names.ts";
@@ -15,8 +16,8 @@ export interface OfferedNodes {
   getMark(node: Node): string | undefined;
   /** Reports whether this is the first list. Any earlier state is unknown then. */
   beginList(): boolean;
-  /** Sets the mark of a node, undefined if it is gone or not for runs. Reports whether the mark changed. */
-  update(name: string, mark: string | undefined): boolean;
+  /** Sets the mark of a node, undefined if it is gone or not for runs. Returns what changed, if anything. */
+  update(name: string, mark: string | undefined): ChangedNodes | undefined;
 }
 
 export function offeredNodes(options: OfferOptions = {}): OfferedNodes {
@@ -32,10 +33,11 @@ export function offeredNodes(options: OfferOptions = {}): OfferedNodes {
       return before;
     },
     update(name, mark) {
-      if (marks.get(name) === mark) return false;
+      const before = marks.get(name);
+      if (before === mark) return undefined;
       if (mark === undefined) marks.delete(name);
       else marks.set(name, mark);
-      return true;
+      return before === undefined || mark === undefined ? "all" : new Set([name]);
     },
   };
 }
@@ -43,8 +45,8 @@ export function offeredNodes(options: OfferOptions = {}): OfferedNodes {
 interface NodeFollowing {
   readonly signal: AbortSignal;
   readonly emit: (ref: RunRef) => void;
-  /** Called when a listing of the nodes would differ. */
-  readonly nodesChanged: () => void;
+  /** Called when a listing of these nodes would differ. */
+  readonly nodesChanged: (nodes: ChangedNodes) => void;
 }
 
 const nodesPath = "/api/v1/nodes";
@@ -69,12 +71,13 @@ export async function followNodes(
       const isFirst = nodes.beginList();
       const present = new Set(items.map(({ name }) => name));
       const gone = nodes.names().filter((name) => !present.has(name));
-      const changes = [...gone.map(remove), ...items.map(update)];
-      if (isFirst || changes.includes(true)) nodesChanged();
+      const changes = [...gone.map(remove), ...items.map(update)].flatMap((nodes) => nodes ?? []);
+      const all = changes.reduce<ChangedNodes | undefined>(mergeChangedNodes, isFirst ? "all" : undefined);
+      if (all) nodesChanged(all);
     },
     changed(type, item) {
-      const isChanged = type === "DELETED" ? remove(item.name) : update(item);
-      if (isChanged) nodesChanged();
+      const changed = type === "DELETED" ? remove(item.name) : update(item);
+      if (changed) nodesChanged(changed);
     },
     reached: () => undefined,
   };

@@ -5,6 +5,7 @@ import type { Duplex } from "node:stream";
 import type { RunningContainer } from "../container/container.ts";
 import type { Guard } from "../container/container-process.ts";
 import { acceptExec } from "./exec-server.ts";
+import { podFolder } from "./pod.ts";
 import type { PodRun } from "./pod-run.ts";
 import { containerId } from "./pod-status.ts";
 import { acceptPortForward } from "./port-forward-server.ts";
@@ -37,7 +38,7 @@ export async function startKubeletServer(
     const { container } = input;
     if (input.verb !== "exec" || !container || !("running" in container.state))
       return refuse(socket, "500 Internal Server Error", `container not found ("${input.containerName}")`);
-    const cwd = `${home}/${input.pod.pod.metadata.uid}`;
+    const cwd = podFolder(home, input.pod.pod);
     acceptExec(request, socket, head, { query: input.query, container, cwd, guard });
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));

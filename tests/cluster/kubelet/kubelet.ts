@@ -11,7 +11,7 @@ import { createDisks, type PretendDisks, pretendDisks } from "../disks/pretend-d
 import { provideSnapshots } from "../disks/snapshots.ts";
 import { follow } from "../watch.ts";
 import { startKubeletServer } from "./kubelet-server.ts";
-import type { Container, Pod } from "./pod.ts";
+import { type Container, type Pod, podFolder } from "./pod.ts";
 import { eventTeller } from "./pod-events.ts";
 import { type PodRun, podRun } from "./pod-run.ts";
 import { addPretendNode, type NodeObject, type NodeOptions, type PretendNode } from "./pretend-node.ts";
@@ -73,7 +73,7 @@ export async function startKubelet(controlPlane: ControlPlane, options: KubeletO
   const begin = (pod: Pod) => {
     const script = (options.scriptOf ?? annotatedScript)(pod);
     const ip = nextIp();
-    const cwd = join(home, pod.metadata.uid);
+    const cwd = podFolder(home, pod);
     const make = (isInit: boolean) => (container: Container) => {
       const files = containerFiles(pod, container, { cwd, tools: options.tools });
       return pretendContainer(container, scriptOfContainer(script, container, isInit), {

@@ -1,4 +1,10 @@
+import { join } from "node:path";
 import type { KubeObject } from "../client.ts";
+
+/** Directory of a pod's files on this machine. It is short, because paths of sockets have 107 bytes at most (unix(7)). */
+export function podFolder(home: string, { metadata }: Pod): string {
+  return join(home, metadata.uid.slice(0, 18));
+}
 
 /** Fields of a pod that the pretend kubelet reads. */
 export interface Pod extends KubeObject {

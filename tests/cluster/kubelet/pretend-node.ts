@@ -11,6 +11,8 @@ export interface NodeOptions {
   readonly labels?: Readonly<Record<string, string>>;
   /** Node without a cloud: it has no instance type, zone or provider. */
   readonly isBare?: boolean;
+  /** Node whose device plugin has not registered yet: it reports no GPUs. */
+  readonly hasNoDevices?: boolean;
 }
 
 /** Node that exists only as an object, a lease and an address. */
@@ -118,11 +120,11 @@ function leaseSpec(holderIdentity: string, leaseDurationSeconds: number): object
 }
 
 function nodeObject(options: NodeOptions, kubeletPort: number): object {
-  const { name, instanceType, zone = "us-east-1a", labels, isBare = false } = options;
+  const { name, instanceType, zone = "us-east-1a", labels, isBare = false, hasNoDevices = false } = options;
   const type = findInstanceType(instanceType);
   if (!type) throw new Error(`Berth knows no instance type ${instanceType}`);
   const architecture = instanceType.startsWith("c7g") ? "arm64" : "amd64";
-  const gpus = type.gpus === 0 ? {} : { "nvidia.com/gpu": String(type.gpus) };
+  const gpus = type.gpus === 0 || hasNoDevices ? {} : { "nvidia.com/gpu": String(type.gpus) };
   const resources = {
     cpu: String(type.vcpus),
     memory: `${type.memoryGb}Gi`,

@@ -1,6 +1,6 @@
 import { type Environment, isEnded } from "#core/environments/record/record.ts";
 import type { Scheduler } from "../scheduler.ts";
-import type { GroupState } from "../weather/node-group.ts";
+import { type GroupState, hasStarted } from "../weather/node-group.ts";
 import type { SimulatedWorld } from "../world.ts";
 
 const MINUTE = 60_000;
@@ -41,6 +41,7 @@ function findFirst({ watch }: SimulatedWorld): Environment | undefined {
 function mayStart({ watch, nodeCount }: SimulatedWorld, group: GroupState, first: Environment, now: number): boolean {
   const pool = watch.pools().get(POOL);
   if (!pool || pool.closed || pool.drained || pool.plannedDrains) return false;
+  if (group.listed?.some((each) => !hasStarted(each, now))) return false;
   const zones = [...group.zones].filter(([zone, at]) => at <= now && (first.zone ?? zone) === zone);
   const present = pool.nodes.filter(({ gone }) => !gone).length;
   const expected = [...pool.granted, ...pool.held]

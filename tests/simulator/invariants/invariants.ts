@@ -13,7 +13,7 @@ import type { MemoryTable } from "../../fakes/memory-table.ts";
 import type { MemoryVolumes } from "../../fakes/memory-volumes.ts";
 import type { PoolView } from "../../worlds/pool-view.ts";
 import { newReached, type Reached } from "../reached.ts";
-import type { ZoneGroup } from "../weather/node-group.ts";
+import { hasStarted, type ListedGroup } from "../weather/node-group.ts";
 import { UNKNOWN_PHASE } from "../weather/weather.ts";
 import { type BlockEndWatch, blockEndWatch } from "./block-ends.ts";
 import { beyondBound } from "./bounds.ts";
@@ -26,12 +26,13 @@ import { keptWorkWatch } from "./kept-work.ts";
 import { type Calmness, type LatencyWatch, latencyWatch } from "./latency-invariants.ts";
 import { ledgerWatch } from "./ledger-watch.ts";
 import { type LifeWatch, lifeWatch } from "./life-invariants.ts";
+import { type ListingWatch, listingWatch } from "./listing-invariants.ts";
 import { machineWatch } from "./machine-invariants.ts";
 import { nameWatch } from "./name-invariants.ts";
 import { plannedDrainWatch } from "./planned-drain-invariants.ts";
 import { type RestoreWatch, restoreWatch } from "./restore-invariants.ts";
 import { type ShortageWatch, shortageWatch } from "./shortage-invariants.ts";
-import { spareInZone, spareUnits } from "./spare-units.ts";
+import { spareMachines, spareUnits } from "./spare-units.ts";
 
 export interface WatchOptions {
   /** Whether to measure every item, which costs a tenth of a schedule. */
@@ -40,8 +41,8 @@ export interface WatchOptions {
   readonly isLarge?: boolean;
   /** Limit of machines in each pool of a node group, by type. */
   readonly mostNodes?: ReadonlyMap<string, number>;
-  /** The only groups, by zone, of the type h100. */
-  readonly zoneGroups?: ReadonlyMap<string, ZoneGroup> | undefined;
+  /** The only groups of the type h100. */
+  readonly listedGroups?: readonly ListedGroup[] | undefined;
   /** Limit of the queue. The default is that of test settings. */
   readonly maxQueueHours?: number | undefined;
   readonly also?: WatchedWrites;
@@ -89,6 +90,7 @@ export interface Watch {
   setPlanned(plan: PlannedPart | undefined): void;
   readonly blockEnds: BlockEndWatch;
   readonly shortages: ShortageWatch;
+  readonly listings: ListingWatch;
 }
 
 const terminal: readonly string[] = ["completed", "expired", "cancelled", "failed", "deleted"];
@@ -122,7 +124,14 @@ export function watch(
   onNew: (environment: Environment) => void,
   tell: (who: string, subject: string) => void,
   calmness: Calmness,
-  { measures = false, isLarge = false, also, mostNodes = new Map(), zoneGroups, maxQueueHours = 48 }: WatchOptions = {},
+  {
+    measures = false,
+    isLarge = false,
+    also,
+    mostNodes = new Map(),
+    listedGroups,
+    maxQueueHours = 48,
+  }: WatchOptions = {},
 ): Watch {
   const environments = new Map<string, Environment>();
   const wantedFirst = new Map<string, number>();
@@ -216,6 +225,7 @@ export function watch(
   const plannedEnds = plannedDrainWatch({ now, clocksMs });
   const blockEnds = blockEndWatch(plannedEnds.set);
   const shortages = shortageWatch({ environments, violated, reached, now, clocksMs, calmness, maxQueueHours });
+  const listings = listingWatch({ compute, pools: ledgers.pools, hasUnreadable: latency.hasUnreadable, violated });
   const life = lifeWatch({ compute, environments, violated, now, clocksMs });
   const chat = chatWatch({ environments, violated });
 
@@ -337,11 +347,12 @@ export function watch(
     ) {
       violated(`more of ${type} is given than its machines have, with those still to be made`);
     }
-    for (const [zone, group] of type === "h100" && fresh.length > 0 ? (zoneGroups ?? []) : []) {
+    if (listedGroups && type === "h100" && fresh.length > 0) {
       const judgements = { uses, isUnpinned, isFresh, findZone };
-      if (before && spareInZone(before, zone, group, judgements) < 0) continue;
-      if (spareInZone(next, zone, group, judgements) < 0)
-        violated(`more of ${type} is given in ${zone} than its machines have, with those that its group may make`);
+      const groups = listedGroups.filter((group) => hasStarted(group, now() + clocksMs()));
+      const isFull = before && spareMachines(before, groups, judgements) < 0;
+      if (!isFull && spareMachines(next, groups, judgements) < 0)
+        violated(`more of ${type} is given in some zones than their machines have, with those that groups may make`);
     }
     latency.wrotePool(before, next);
     shortages.wrotePool(before, next, fresh);
@@ -439,6 +450,7 @@ export function watch(
     },
     blockEnds,
     shortages,
+    listings,
     pools: ledgers.pools,
     nodes: () => nodes,
     checkMounts: disks.checkMounts,

@@ -12,6 +12,7 @@ export interface LatencyWatch {
    * Notes that a record is unreadable. The ledger keeps its entries (docs/architecture/failures.md#unreadable-records).
    */
   unreadable(uid: string): void;
+  hasUnreadable(): boolean;
   /** Notes that the record was repaired, or ended by force with the ledger's entries. */
   readable(environment: Environment): void;
   /** Ignores delays, because the index is late or an operator closes the pool. */
@@ -124,13 +125,17 @@ export function latencyWatch(options: {
         if (isHindered || mayPass(before, grant) || now() - movedAt <= PROMPT_MS) continue;
         late.push(`${environments.get(grant.uid)?.id} was granted ${Math.round(now() - movedAt)} ms after it could be`);
       }
-      // Capacity used by other programs shows in the next listing.
-      const isListedAnew = before?.nodes.length !== next.nodes.length || takenByOthers(before) !== takenByOthers(next);
+      // Capacity used by other programs shows in the next listing, as do cordons.
+      const isListedAnew =
+        before?.nodes.length !== next.nodes.length ||
+        takenByOthers(before) !== takenByOthers(next) ||
+        countReady(before) !== countReady(next);
       if (isListedAnew || fresh.length > 0) movedAt = now();
       checkNamed(next);
       checkDoubled(next);
     },
     unreadable: (uid) => void unreadable.add(uid),
+    hasUnreadable: () => unreadable.size > 0,
     readable,
     excuse: () => {
       isExcused = true;
@@ -141,6 +146,10 @@ export function latencyWatch(options: {
 
 function takenByOthers({ nodes }: PoolView): number {
   return nodes.reduce((sum, { foreignUnits, leftoverUnits }) => sum + foreignUnits + leftoverUnits, 0);
+}
+
+function countReady({ nodes }: PoolView): number {
+  return nodes.filter(({ ready }) => ready).length;
 }
 
 function getRun({ uid, run }: Pick<Environment, "uid" | "run">): string {

@@ -1,5 +1,6 @@
 import type { Environment, Withdrawn } from "#core/environments/record/record.ts";
 import type { Grant, Holding } from "#core/pools/ledger/record.ts";
+import type { MachineGroup } from "#core/ports/machine-groups.ts";
 import { runName } from "../../fakes/memory-cluster.ts";
 import type { PoolView } from "../../worlds/pool-view.ts";
 import type { Reached } from "../reached.ts";
@@ -10,6 +11,8 @@ import type { Calmness } from "./latency-invariants.ts";
 export interface ShortageWatch {
   /** Notes an observation of an unbound run, which may say what AWS lacks. */
   observed(uid: string, run: number, isLacking: boolean): void;
+  /** Notes an answer of the provider. A lack that it no longer reports ends the pauses there. */
+  listed(groups: readonly MachineGroup[]): void;
   wroteEnvironment(before: Environment, next: Environment): void;
   /** `fresh`: the grants that this write added. */
   wrotePool(before: PoolView | undefined, next: PoolView, fresh: readonly Grant[]): void;
@@ -47,6 +50,8 @@ export function shortageWatch(options: {
   /** How many observations said what AWS lacks since the last fault, by run. */
   const said = new Map<string, number>();
   const pauses = new Map<string, Pause>();
+  /** Zones where the provider's last answer reported a lack. */
+  let reported: ReadonlySet<string> = new Set();
 
   /** Lists the try of a returned grant, if its new machine did not come. */
   function listFailedTries({ shares, uid, run }: Grant | Holding): Withdrawn[] {
@@ -65,6 +70,8 @@ export function shortageWatch(options: {
     const before = pauses.get(zone);
     // Runs that return during a pause waited at the same time.
     if (before && at < before.until) return;
+    // The report may have begun a pause itself, in which the try failed.
+    if (reported.has(zone)) return;
     const count = before && at - before.until < REMEMBERED_MS ? before.count + 1 : 1;
     const longest = lacks ? LONGEST_PAUSE_WITH_CAUSE_MS : LONGEST_PAUSE_MS;
     pauses.set(zone, { count, until: at + Math.min(LEAST_PAUSE_MS * 2 ** (count - 1), longest) });
@@ -99,6 +106,13 @@ export function shortageWatch(options: {
       const isCalm = calmness.awake() >= calmness.calmSince();
       said.set(name, isKept && isCalm ? (said.get(name) ?? 0) + 1 : 0);
       if (said.get(name) === MOST_SAID) violated(`${environment?.id} still waits for a machine that AWS lacks`);
+    },
+    listed(groups) {
+      const isWhole = groups.every(({ lacks, lacksIn }) => lacks !== undefined && lacksIn === undefined);
+      const zones = new Set(groups.flatMap(({ zones, lacks, lacksIn = zones }) => (lacks ? lacksIn : [])));
+      if (isWhole) zones.add(EVERYWHERE);
+      for (const zone of reported) if (!zones.has(zone)) pauses.delete(zone);
+      reported = zones;
     },
     wroteEnvironment(before, next) {
       const name = runName(before.uid, before.run.n);

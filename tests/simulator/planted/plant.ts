@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { cp, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type BuildContext, context } from "esbuild";
@@ -102,7 +102,14 @@ async function fill(copy: string): Promise<void> {
     const from = join(root, part);
     await cp(from, join(copy, part), { recursive: true, filter: (path) => !leftOut.test(path.slice(root.length)) });
   }
-  await symlink(join(root, "node_modules"), join(copy, "node_modules"));
+  await linkPackages(join(root, "node_modules"), join(copy, "node_modules"));
+}
+
+/** Links the installed packages. Bundles of the copy have a mistake, so they are not kept beside those of the source. */
+async function linkPackages(installed: string, linked: string): Promise<void> {
+  await mkdir(join(linked, ".cache"), { recursive: true });
+  const names = (await readdir(installed)).filter((name) => name !== ".cache");
+  for (const name of [...names, ".cache/compiled"]) await symlink(join(installed, name), join(linked, name));
 }
 
 function listSources(copy: string, { edits }: PlantedBug): string[] {

@@ -14,6 +14,10 @@ export const capacityBugs: readonly PlantedBug[] = [
   },
   {
     name: "the moved end of a block not planned anew",
+    caughtBy: {
+      file: "pools/capacity/group-ends.test.ts",
+      title: "a group whose end moves closes at the new time, and keeps it until the group is deleted",
+    },
     edits: [
       {
         file: "pools/capacity/group-ends.ts",
@@ -43,10 +47,60 @@ export const capacityBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "pools/plan/summary.ts",
-        find: "count, zones: member.zones, ...getTraits",
-        replace: "count, zones, ...getTraits",
+        find: "return { ...machines, count, ...lacksNow(member.zones) };",
+        replace: "return { ...machines, count, zones, ...lacksNow(zones) };",
       },
     ],
+  },
+  {
+    name: "the parts of one new machine promised in two zones",
+    caughtBy: {
+      file: "pools/plan/plan.test.ts",
+      title: "the parts of one new machine are promised in one zone only",
+    },
+    edits: [
+      {
+        file: "pools/plan/admit.ts",
+        find: "mayCome: nodes.some(({ zone }) => zone === null) ? mayCome : undefined,",
+        replace: "mayCome: nodes.length < 0 ? mayCome : undefined,",
+      },
+    ],
+  },
+  {
+    name: "a run blamed for a machine that another waiting run may have",
+    caughtBy: {
+      file: "pools/capacity/shortage.test.ts",
+      title: "a try does not count while another run that waits for a machine may have the only one that came",
+    },
+    edits: [
+      {
+        file: "pools/plan/revocation-cause.ts",
+        find: "withRoom.length - countMachines(rivals) >=",
+        replace: "withRoom.length - 0 * countMachines(rivals) >=",
+      },
+    ],
+  },
+  {
+    name: "the pause of a zone ended as the other groups got full",
+    caughtBy: {
+      file: "pools/capacity/machine-groups.test.ts",
+      title: "the pause of a zone stays while the other groups get full",
+    },
+    edits: [
+      {
+        file: "pools/capacity/group-lacks.ts",
+        find: "return zoneLacks?.[zone] ?? (zones.includes(zone) ? lacks : undefined);",
+        replace: "return zoneLacks?.[zone] ?? (zones.length < 0 ? lacks : undefined);",
+      },
+    ],
+  },
+  {
+    name: "machines that a group lacked lately shown as free",
+    caughtBy: {
+      file: "pools/capacity/machine-groups.test.ts",
+      title: "counts no machine of a group that lacks machines as available, also after the pause",
+    },
+    edits: [{ file: "pools/plan/plan.ts", find: "free: node.isLacking ? 0 : ", replace: "free: " }],
   },
   {
     name: "machines of one job taken from several node groups although one has enough",

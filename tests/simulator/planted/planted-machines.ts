@@ -135,8 +135,8 @@ export const machineBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "environments/steps/start/take-grant.ts",
-        find: "machines: listMachines({ nodes }), zone",
-        replace: "machines: [], zone",
+        find: "machines: listMachines({ nodes }), groups",
+        replace: "machines: [], groups",
       },
     ],
   },

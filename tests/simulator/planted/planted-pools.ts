@@ -88,6 +88,34 @@ export const poolBugs: readonly PlantedBug[] = [
     ],
   },
   {
+    name: "a Capacity Block counted before its start",
+    caughtBy: {
+      file: "pools/capacity/machine-groups.test.ts",
+      title: "a job waits for the start of a Capacity Block, and says when that is",
+    },
+    edits: [
+      {
+        file: "pools/capacity/machine-groups.ts",
+        find: "startsAt <= now;",
+        replace: "startsAt !== undefined;",
+      },
+    ],
+  },
+  {
+    name: "a health issue of one zone taken for one of the whole group",
+    caughtBy: {
+      file: "pools/capacity/machine-groups.test.ts",
+      title: "a group that lacks machines in one of its zones pauses only jobs that must be there",
+    },
+    edits: [
+      {
+        file: "pools/capacity/machine-groups.ts",
+        find: "return lacks === undefined || lacksIn !== undefined;",
+        replace: "return lacks === undefined && lacksIn === undefined;",
+      },
+    ],
+  },
+  {
     name: "a group without machines counted beside a healthy one",
     caughtBy: {
       file: "pools/capacity/machine-groups.test.ts",
@@ -96,8 +124,8 @@ export const poolBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "pools/capacity/machine-groups.ts",
-        find: "healthy.length > 0 ? growing.filter((group) => group.lacks === undefined) : growing;",
-        replace: "growing;",
+        find: "healthy.length > 0 ? started.filter(isHealthy) : started;",
+        replace: "started;",
       },
     ],
   },
@@ -109,7 +137,7 @@ export const poolBugs: readonly PlantedBug[] = [
     },
     edits: [
       {
-        file: "pools/capacity/capacity.ts",
+        file: "pools/capacity/write-machines.ts",
         find: "{ ...whole, ...endShortages(whole, zones) }",
         replace: "zones.length > 0 ? whole : { ...whole, ...endShortages(whole, zones) }",
       },
@@ -200,11 +228,16 @@ export const poolBugs: readonly PlantedBug[] = [
     },
     edits: [
       {
-        file: "pools/capacity/capacity.ts",
-        find: "if (isThere) await writePool(ctx, { type, nodes: [], grows }, found, taken);",
+        file: "pools/capacity/write-listing.ts",
+        find: "return isThere ? writePool(ctx, { type, nodes: [], grows }, found, taken) : false;",
         replace:
           "const begun = isThere && typeof isThere === 'object' ? (await readLedger(ctx, isThere)).nodes : [];\n" +
-          "  if (isThere) await writePool(ctx, { type, nodes: begun, grows }, found, taken);",
+          "  return isThere ? writePool(ctx, { type, nodes: begun, grows }, found, taken) : false;",
+      },
+      {
+        file: "pools/capacity/write-listing.ts",
+        find: "import { nodeLedgerKey }",
+        replace: "import { nodeLedgerKey, readLedger }",
       },
     ],
   },
@@ -216,7 +249,7 @@ export const poolBugs: readonly PlantedBug[] = [
     },
     edits: [
       {
-        file: "pools/capacity/capacity.ts",
+        file: "pools/capacity/write-machines.ts",
         find: "removeRecord(ctx, node)",
         replace:
           "ctx.table.get(node).then((one) => one && ctx.table.remove(node, { ifWriter: one.writers[0] ?? '' })).then(() => true)",
@@ -246,7 +279,7 @@ export const poolBugs: readonly PlantedBug[] = [
     },
     edits: [
       {
-        file: "pools/capacity/capacity.ts",
+        file: "pools/capacity/write-machines.ts",
         find: "[...makeable, ...some]",
         replace: "some",
       },
@@ -260,7 +293,7 @@ export const poolBugs: readonly PlantedBug[] = [
     },
     edits: [
       {
-        file: "pools/capacity/capacity.ts",
+        file: "pools/capacity/write-machines.ts",
         find: "error.isNewer ? undefined : []",
         replace: "[]",
       },
@@ -397,11 +430,11 @@ export const poolBugs: readonly PlantedBug[] = [
     },
     edits: [
       {
-        file: "pools/plan/plan.ts",
+        file: "pools/plan/admit.ts",
         find: "    const endsAt = input.now + entry.size.wantedMs;",
         replace: "    charge(usage, entry);\n    const endsAt = input.now + entry.size.wantedMs;",
       },
-      { file: "pools/plan/plan.ts", find: "    charge(usage, entry);\n    grants.push", replace: "    grants.push" },
+      { file: "pools/plan/admit.ts", find: "    charge(usage, entry);\n    fix(placed);", replace: "    fix(placed);" },
     ],
   },
   {
@@ -448,7 +481,7 @@ export const poolBugs: readonly PlantedBug[] = [
     name: "a drained pool grants",
     edits: [
       {
-        file: "pools/plan/plan.ts",
+        file: "pools/plan/admit.ts",
         find: "const placed = input.closed ? undefined : free.take(",
         replace: "const placed = free.take(",
       },
@@ -572,7 +605,7 @@ export const poolBugs: readonly PlantedBug[] = [
     name: "of several shares of a node only the last counted",
     edits: [
       {
-        file: "pools/plan/plan.ts",
+        file: "pools/plan/new-machines.ts",
         find: "if (index !== undefined) used[index] = (used[index] ?? 0) + share.units;",
         replace: "if (index !== undefined) used[index] = share.units;",
       },
@@ -614,7 +647,7 @@ export const poolBugs: readonly PlantedBug[] = [
     },
     edits: [
       {
-        file: "pools/capacity/capacity.ts",
+        file: "pools/capacity/write-machines.ts",
         find: "const held = taken.of(keyText(key));",
         replace: "const held = taken.of(keyText(key)).slice(99);",
       },
@@ -723,7 +756,11 @@ export const poolBugs: readonly PlantedBug[] = [
       title: "grants a machine with a lost ledger item to no job while a record that names it is unreadable",
     },
     edits: [
-      { file: "pools/capacity/capacity.ts", find: "if (taken.isUnsure(keyText(key))) {", replace: "if (!key.pk) {" },
+      {
+        file: "pools/capacity/write-machines.ts",
+        find: "if (taken.isUnsure(keyText(key))) {",
+        replace: "if (!key.pk) {",
+      },
     ],
   },
   {
@@ -758,7 +795,7 @@ export const poolBugs: readonly PlantedBug[] = [
       file: "pools/ledger/lost-items.test.ts",
       title: "keeps a new machine for the job that waits for it although its ledger item was lost",
     },
-    edits: [{ file: "pools/capacity/capacity.ts", find: "!grantIds.has(grant)", replace: "grantIds.has(grant)" }],
+    edits: [{ file: "pools/capacity/write-machines.ts", find: "!grantIds.has(grant)", replace: "grantIds.has(grant)" }],
   },
   {
     name: "a group without an end in the provider's answer loses the one that was planned",
@@ -792,13 +829,13 @@ export const poolBugs: readonly PlantedBug[] = [
     },
     edits: [
       {
-        file: "pools/capacity/capacity.ts",
-        find: "  await Promise.all([\n    // The watcher",
-        replace: "  const taken = await readHeldByRecords(ctx, ledgers);\n  await Promise.all([\n    // The watcher",
+        file: "pools/capacity/write-listing.ts",
+        find: "  const updated = await Promise.all(",
+        replace: "  const taken = await readHeldByRecords(ctx, ledgers);\n  const updated = await Promise.all(",
       },
       {
-        file: "pools/capacity/capacity.ts",
-        find: "would ever be added.\n  const taken = await readHeldByRecords(ctx, ledgers);",
+        file: "pools/capacity/write-listing.ts",
+        find: "would ever be added.\n    const taken = await readHeldByRecords(ctx, ledgers);",
         replace: "",
       },
     ],
@@ -846,7 +883,7 @@ export const poolBugs: readonly PlantedBug[] = [
       title: "no job takes them from the first job in the queue, which needs more than are left",
     },
     edits: [
-      { file: "pools/plan/plan.ts", find: "unpinnedLeft - keptUnpinned >= need", replace: "unpinnedLeft >= need" },
+      { file: "pools/plan/admit.ts", find: "unpinnedLeft - keptUnpinned >= need", replace: "unpinnedLeft >= need" },
     ],
   },
   {
@@ -857,7 +894,7 @@ export const poolBugs: readonly PlantedBug[] = [
     },
     edits: [
       {
-        file: "pools/plan/plan.ts",
+        file: "pools/plan/admit.ts",
         find: "!input.closed && free.find(need, mayPass(endsAt))",
         replace: "!input.closed",
       },

@@ -16,7 +16,7 @@ export interface CoreTest {
   readonly file: string;
   readonly title: string;
   /** Project of vitest.config.ts. The default is `memory`. */
-  readonly project?: "cli" | "nodes" | "stack";
+  readonly project?: "cli" | "console" | "nodes" | "stack";
 }
 
 /** Creates a runner for the copy in `directory`. The first test starts it. */
@@ -54,7 +54,7 @@ async function startVitest(directory: string): Promise<Vitest> {
   const project = {
     root: directory,
     config: join(directory, "vitest.config.ts"),
-    project: ["memory", "cli", "nodes", "stack"],
+    project: ["memory", "cli", "console", "nodes", "stack"],
   };
   const vitest = await createVitest("test", { ...project, watch: false, isolate: true, retry: 0, reporters: [{}] });
   await vitest.standalone();

@@ -5,6 +5,7 @@ import { cliBugs } from "./planted-cli.ts";
 import { diskBugs } from "./planted-disks.ts";
 import { endBugs } from "./planted-ends.ts";
 import { environmentBugs } from "./planted-environments.ts";
+import { listingBugs } from "./planted-listings.ts";
 import { machineBugs } from "./planted-machines.ts";
 import { peopleBugs } from "./planted-people.ts";
 import { poolBugs } from "./planted-pools.ts";
@@ -28,6 +29,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   ...machineBugs,
   ...poolBugs,
   ...capacityBugs,
+  ...listingBugs,
   ...diskBugs,
   ...backupBugs,
   ...restoreBugs,

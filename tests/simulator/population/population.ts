@@ -5,8 +5,8 @@ import { newNodes } from "../../worlds/memory-world.ts";
 import { type Agenda, newAgenda } from "../agenda.ts";
 import { withoutStacks } from "../campaign.ts";
 import { finalViolations } from "../invariants/final.ts";
-import { goesOn, hasRoom, named, queueNames, receivable, silent } from "../schedule.ts";
-import { type Scheduler, scheduler } from "../scheduler.ts";
+import { goesOn, hasRoom, named, queueNames, receivable } from "../schedule.ts";
+import { type Scheduler, scheduler, silent } from "../scheduler.ts";
 import type { Surroundings } from "../surroundings.ts";
 import { passOnSignals } from "../weather/signals.ts";
 import { createWorld, type SimulatedWorld } from "../world.ts";
@@ -169,7 +169,7 @@ function schedule(sim: Scheduler, world: SimulatedWorld, agenda: Agenda, hours: 
     () => Promise.all([sweep(swept), sweepDisks(swept), sweepDeliveries(swept)]).then(silent),
     silent,
   );
-  sim.start(host, "capacity", () => refreshCapacity(ctx), silent);
+  sim.start(host, "capacity", () => refreshCapacity(ctx).then(silent), silent);
 }
 
 /** Ends all faults and all remaining work. */

@@ -94,10 +94,11 @@ export function faultyPorts(sim: Scheduler, host: Host, ports: TruePorts): TrueP
       changes: compute.changes,
       listParts: () => call("listParts", () => compute.listParts()),
       listRuns: (uid) => call("listRuns", () => compute.listRuns(uid)),
-      async listNodes() {
+      async listNodes(names) {
         // All pages show the state of the first one.
-        const listed = await compute.listNodes();
-        return sim.call(host, "listNodes", async () => listed, listMs(sim));
+        const listed = await compute.listNodes(names);
+        // Named nodes are read one by one.
+        return sim.call(host, "listNodes", async () => listed, names ? 0 : listMs(sim));
       },
       findSilence: (node) => call(`silenceOf ${node.name}`, () => compute.findSilence(node)),
       getMachineState: (node) => call(`machineOf ${node.name}`, () => compute.getMachineState(node)),
@@ -111,7 +112,7 @@ export function faultyPorts(sim: Scheduler, host: Host, ports: TruePorts): TrueP
       },
       findVolume: (id) => call(`findVolume ${id}`, () => volumes.findVolume(id)),
       listVolumes: (token) => call(`listVolumes ${token}`, () => volumes.listVolumes(token)),
-      listOwned: () => call("listOwned", () => volumes.listOwned()),
+      listOwned: (after) => call("listOwned", () => volumes.listOwned(after)),
       detachVolume: (id, machine) =>
         call(`detachVolume ${id} from ${machine.name}`, () => volumes.detachVolume(id, machine)),
       removeVolume: (id) => call(`removeVolume ${id}`, () => volumes.removeVolume(id)),

@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { poolTypes } from "#core/fleet.ts";
+import { lackKinds } from "#core/ports/machine-groups.ts";
 import { Timestamp } from "#http/answers/timestamp.ts";
 import { placeInType, plannedNote, plannedPlace } from "../schemas.ts";
 
@@ -97,8 +98,26 @@ export const AdminPool = z
   })
   .meta({ id: "AdminPool" });
 
+export const NodeGroup = z
+  .object({
+    node_group: z.string().describe("The group's name."),
+    instance_types: z.array(z.string()).describe("Its machine types. Jobs get no new machine of a group with several."),
+    zones: z.array(z.string()).describe("The zones of its machines; empty if unknown."),
+    min: z.int().nullable().describe("How many machines it always keeps; null if unknown."),
+    desired: z.int().nullable().describe("How many machines it should have now; null if unknown."),
+    max: z.int().describe("How many machines it may have."),
+    active: z.boolean().describe("False while it is being created or deleted, or if it has failed."),
+    admits_jobs: z.boolean().describe("Whether its taints and labels let jobs in."),
+    lacks: z.enum(lackKinds).nullable().describe("What it lacks to create a machine, as EKS reports; null if nothing."),
+    lacks_in: z.array(z.string()).describe("The zones where it lacks that; empty for all of its zones."),
+    starts_at: Timestamp.nullable().describe("When its Capacity Block starts; null if it has none."),
+    ends_at: Timestamp.nullable().describe("When its Capacity Block ends; null if it has none."),
+  })
+  .meta({ id: "NodeGroup" });
+
 const NodeGroupsReading = z
   .object({
+    groups: z.array(NodeGroup).describe("The managed node groups of the cluster, as of the last answer."),
     read_at: Timestamp.nullable().describe(
       "When EKS told its node groups; null if it never did. These count until the next answer.",
     ),
@@ -182,5 +201,25 @@ export const examplePools = {
       ],
     },
   ],
-  node_groups: { read_at: "2026-01-20T18:18:00Z", asked_at: "2026-01-20T18:28:00Z", error: "ThrottlingException" },
+  node_groups: {
+    groups: [
+      {
+        node_group: "p5-a",
+        instance_types: ["p5.48xlarge"],
+        zones: ["us-east-2a", "us-east-2b"],
+        min: 0,
+        desired: 1,
+        max: 4,
+        active: true,
+        admits_jobs: true,
+        lacks: "machines",
+        lacks_in: ["us-east-2a"],
+        starts_at: null,
+        ends_at: null,
+      },
+    ],
+    read_at: "2026-01-20T18:18:00Z",
+    asked_at: "2026-01-20T18:28:00Z",
+    error: "ThrottlingException",
+  },
 };

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { describeReading, listHolders } from "./admin-lists.ts";
+import { describeGroup, describeReading, listHolders } from "./admin-lists.ts";
 
 const minutesAgo = (minutes: number) => new Date(Date.now() - minutes * 60_000).toISOString();
 
@@ -35,5 +35,43 @@ test("operators read what a machine reports to be wrong, next to each of its hol
     ["one", "ready", ""],
     ["two", "not_ready", shown],
     ["three", "not_ready", shown],
+  ]);
+});
+
+test("a node group is a row with its limits, and with what keeps it from creating machines", () => {
+  const group = {
+    node_group: "p5-a",
+    instance_types: ["p5.48xlarge"],
+    zones: ["us-east-1a", "us-east-1b"],
+    min: 0,
+    desired: 1,
+    max: 4,
+    active: true,
+    admits_jobs: true,
+    lacks: null,
+    lacks_in: [],
+    starts_at: null,
+    ends_at: null,
+  };
+
+  const rows = [
+    group,
+    { ...group, min: null, desired: null, lacks: "quota" as const },
+    { ...group, lacks: "machines" as const, lacks_in: ["us-east-1a"] },
+    { ...group, starts_at: new Date(Date.now() + 3_600_000).toISOString() },
+    { ...group, starts_at: new Date(Date.now() - 3_600_000).toISOString() },
+    { ...group, admits_jobs: false },
+    { ...group, active: false, ends_at: new Date(Date.now() + 3_600_000).toISOString() },
+  ].map((each) => describeGroup(each).slice(3));
+
+  expect(describeGroup(group).slice(0, 3)).toEqual(["p5-a", "p5.48xlarge", "us-east-1a, us-east-1b"]);
+  expect(rows).toEqual([
+    ["0", "1", "4", "", "", ""],
+    ["", "", "4", "quota", "", ""],
+    ["0", "1", "4", "machines in us-east-1a", "", ""],
+    ["0", "1", "4", "", expect.stringMatching(/^in /), ""],
+    ["0", "1", "4", "", "", ""],
+    ["0", "1", "4", "jobs may not run there", "", ""],
+    ["0", "1", "4", "not active", "", expect.stringMatching(/^in /)],
   ]);
 });

@@ -27,6 +27,8 @@ export async function listPools({ json }: JsonFlags, gpuType?: string): Promise<
     return [gpu_type, told`${free} of ${total}`, told`${node_count}`, told`${waiting_count}`, describeState(pool)];
   });
   out(table([["TYPE", "FREE", "MACHINES", "WAITING", "STATE"], ...types], columns));
+  const groups = (found.node_groups?.groups ?? []).map(describeGroup);
+  if (groups.length > 0) out(`\n${table(withoutEmptyColumns([GROUP_HEADER, ...groups]), columns)}`);
   const holders = found.pools.flatMap(listHolders);
   const header = ["NODE", "TYPE", "STATUS", "UNITS", "HELD BY", "API", "ENDS", "FAULT"];
   if (holders.length > 0) out(`\n${table(withoutEmptyColumns([header, ...holders]), columns)}`);
@@ -57,8 +59,28 @@ function describePlace({ zone, node_group, node }: Place): string {
 
 type Place = Pick<Pool["drained_parts"][number], "zone" | "node_group" | "node">;
 
+const GROUP_HEADER = ["NODE GROUP", "TYPE", "ZONES", "MIN", "DESIRED", "MAX", "LACKS", "STARTS", "ENDS"];
+
+/** Returns the row of a node group, under `GROUP_HEADER`. */
+export function describeGroup(group: Reading["groups"][number]): string[] {
+  const { node_group, instance_types, zones, min, desired, max, active, admits_jobs } = group;
+  const { lacks, lacks_in, starts_at, ends_at } = group;
+  const numbers = [min, desired, max].map((count) => told`${count ?? ""}`);
+  const closed = admits_jobs ? "" : "jobs may not run there";
+  const places = lacks_in.length === 0 ? "" : told` in ${lacks_in.join(", ")}`;
+  const lack = lacks === null ? (active ? closed : "not active") : `${lacks}${places}`;
+  const names = [node_group, instance_types.join(", "), zones.join(", ")].map((name) => told`${name}`);
+  return [...names, ...numbers, lack, untilText(starts_at), untilText(ends_at)];
+}
+
+/** Returns the time from now until a moment, as text. Returns an empty text for null and for a moment in the past. */
+function untilText(time: string | null): string {
+  const ms = time === null ? 0 : Date.parse(time) - Date.now();
+  return ms > 0 ? `in ${timeSpan(ms)}` : "";
+}
+
 /** Says how old the known node groups are, and why if EKS did not tell them when it was asked last. */
-export function describeReading({ read_at, error }: Reading): string {
+export function describeReading({ read_at, error }: Pick<Reading, "read_at" | "error">): string {
   const when =
     read_at === null ? "Node groups never read" : `Node groups read ${timeSpan(Date.now() - Date.parse(read_at))} ago`;
   return error === null ? `${when}.` : told`${when}; EKS: ${error}`;

@@ -60,6 +60,26 @@ test("a Spot interruption warns the owner in the timeline and the terminals, two
   expect(currentNotice(job)).toMatchObject({ kind: "warning", words, endsAt });
 });
 
+test("a job that does not return to the queue keeps its command until its machine goes", async () => {
+  const world = await spotWorld();
+  const { uid } = await world.read("alice", "one");
+  const ended: string[] = [];
+  for (const call of ["terminate", "remove"] as const) {
+    const real = world.ctx.compute[call] as (...of: unknown[]) => Promise<boolean>;
+    const noted = (...of: unknown[]) => {
+      ended.push(call);
+      return real(...of);
+    };
+    Object.assign(world.ctx.compute, { [call]: noted });
+  }
+
+  await notify(world, await machineOf(world));
+  await world.advance(2 * MINUTE);
+
+  expect([(await world.read("alice", "one")).phase, ended]).toEqual(["active", []]);
+  expect(world.compute.notices(uid, 1)).toHaveLength(1);
+});
+
 test("an interrupted machine gets no job at once, and its other jobs are warned too", async () => {
   const world = await spotWorld([]);
   for (const id of ["one", "two"]) await createEnvironment(world.as("alice"), newEnvironment(id, { gpus: 2 }));

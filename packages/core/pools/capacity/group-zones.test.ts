@@ -5,7 +5,7 @@ import { createEnvironment } from "../../environments/verbs/create.ts";
 import type { MachineGroup } from "../../ports/machine-groups.ts";
 import type { Item } from "../../ports/table.ts";
 import { makeableKey } from "../../store/keys.ts";
-import { MINUTE_MS } from "../../units.ts";
+import { HOUR_MS, MINUTE_MS } from "../../units.ts";
 import { readCapacity } from "../admission/availability.ts";
 import { readAdvice } from "../forecast/advice.ts";
 import { readMakeable } from "../ledger/ledger.ts";
@@ -58,6 +58,37 @@ test("new disks of jobs that wait are spread over zones as far as the group of e
 
   const zones = await Promise.all(names.map(async (name) => (await getShares(world, name))?.[0]?.zone));
   expect(zones.sort()).toEqual(["zone-a", "zone-b", "zone-b", "zone-b"]);
+});
+
+test("a new disk is in the zone of a group that has machines, before a larger group that lacked some is tried", async () => {
+  const lacking = { ...inB, lacks: "machines" as const };
+  const world = await worldWith(inA, lacking);
+  await world.advance(10 * MINUTE_MS);
+
+  for (const name of names.slice(0, 2)) {
+    await createEnvironment(world.as(name), newEnvironment("job", { disk: "data" }));
+    await world.advance(MINUTE_MS);
+  }
+
+  const shares = await Promise.all(names.slice(0, 2).map((name) => getShares(world, name)));
+  expect(shares.map((share) => share?.[0]?.zone)).toEqual(["zone-a", "zone-b"]);
+});
+
+test("a zone that leaves a node group gets no new machine and no new disk any more", async () => {
+  const wide = { ...inA, zones: ["zone-a", "zone-b"], mostNodes: 9 };
+  const world = await worldWith(wide);
+  await createEnvironment(world.as("one"), newEnvironment("job", { disk: "data" }));
+  await world.advance(MINUTE_MS);
+  const left = (await getShares(world, "one"))?.[0]?.zone;
+
+  world.machineGroups.set([{ ...wide, zones: wide.zones.filter((zone) => zone !== left) }]);
+  await world.advance(6 * MINUTE_MS);
+  for (const name of names.slice(1)) await createEnvironment(world.as(name), newEnvironment("job", { disk: "data" }));
+  await world.advance(MINUTE_MS);
+
+  const zones = await Promise.all(names.slice(1).map(async (name) => (await getShares(world, name))?.[0]?.zone));
+  expect(wide.zones).toContain(left);
+  expect(new Set(zones)).toEqual(new Set(wide.zones.filter((zone) => zone !== left)));
 });
 
 test("new disks of jobs that share a new machine are in one zone", async () => {
@@ -146,6 +177,27 @@ test("new machines of one job come of one node group if its autoscaler can choos
   expect((await getShares(other, "alice"))?.map(({ group }) => group)).toEqual([undefined, undefined]);
 });
 
+test("the timeline names the node groups for which a job waits, and in which it starts", async () => {
+  const world = await worldWith({ ...block, mostNodes: 3 });
+  const [spare, other] = ["made-1", "made-2"];
+  joins(world, spare, inA);
+  joins(world, other, block);
+  await world.advance(MINUTE_MS);
+  await createEnvironment(world.as("alice"), two);
+  await createEnvironment(world.as("bob"), two);
+  await world.advance(12 * MINUTE_MS);
+
+  const listReasons = async (owner: string) =>
+    (await world.read(owner, "job")).events.timeline.map(({ reason }) => reason);
+  expect(await listReasons("alice")).toContain("Capacity granted on made-1, made-2 of node groups p5-a and p5-block");
+  expect(await listReasons("bob")).toEqual(
+    expect.arrayContaining([
+      "Capacity granted on a node still to be made, a node still to be made of node group p5-block",
+      "No new p5.48xlarge of node group p5-block came within 10 minutes; waiting again",
+    ]),
+  );
+});
+
 test("a machine of another node group is left to others while a job waits for its own", async () => {
   const world = await worldWith(inA, block);
   await createEnvironment(world.as("alice"), two);
@@ -173,6 +225,19 @@ test("a job whose node group made no machine may get those of any group in its n
   const anywhere = { node: null, units: 8, zone: "zone-a" };
   expect((await world.read("alice", "job")).phase).toBe("preparing");
   expect(await getShares(world, "alice")).toEqual([anywhere, anywhere]);
+});
+
+test("new machines of one job come of one node group again 12 hours after its last pause", async () => {
+  const world = await worldWith(inA, block);
+  await createEnvironment(world.as("alice"), two);
+  while ((await world.read("alice", "job")).placement.withdrawn === null) await world.advance(MINUTE_MS);
+  await requestCancel(world.as("alice"), "job");
+  await world.advance(13 * HOUR_MS);
+  await createEnvironment(world.as("bob"), two);
+  await world.advance(MINUTE_MS);
+
+  expect((await readMakeable(world.ctx, "h100")).zoneShortages).toHaveProperty("zone-a");
+  expect(await getShares(world, "bob")).toEqual([named, named]);
 });
 
 test("a try does not count because another node group has machines", async () => {

@@ -11,7 +11,7 @@ export function findGroup(
 }
 
 /** How many machines a pool may have. `members` is absent for a group of NODE_GROUPS. */
-export interface Growth extends Omit<NodeGroup, "pool">, Pick<PoolGroup, "members" | "zoneLacks"> {
+export interface Growth extends Omit<NodeGroup, "pool">, Pick<PoolGroup, "members" | "lacks" | "zoneLacks"> {
   /**
    * The configured start-up time, or the learned one if that is longer, but at most twice the configured one. A grant is
    * withdrawn after twice this time.

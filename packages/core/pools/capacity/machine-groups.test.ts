@@ -6,6 +6,7 @@ import { createEnvironment } from "../../environments/verbs/create.ts";
 import type { MachineGroup } from "../../ports/machine-groups.ts";
 import type { Item } from "../../ports/table.ts";
 import { machineGroupsKey } from "../../store/keys.ts";
+import { utcText } from "../../text/utc.ts";
 import { HOUR_MS, MINUTE_MS } from "../../units.ts";
 import { readCapacity } from "../admission/availability.ts";
 import { drainPart, undrainPart } from "../admission/drain-part.ts";
@@ -116,10 +117,13 @@ test("a group that disappears is no longer granted, and its machines stay", asyn
   expect((await readCapacity(world.ctx)).pools).toMatchObject([{ total: 8, available: 8, makeable: 0 }]);
 });
 
-test("keeps the last answer while the provider refuses for an hour, and logs its age", async () => {
+test.each([
+  ["throttles", "ThrottlingException"],
+  ["denies", "AccessDeniedException"],
+])("keeps the last answer while the provider %s it for an hour, and logs its age", async (_, name) => {
   const log = recordingLog();
   const world = await worldWith([group], {}, log);
-  world.machineGroups.set(Object.assign(new Error("Rate exceeded"), { name: "ThrottlingException" }));
+  world.machineGroups.set(Object.assign(new Error("refused"), { name }));
   for (let minute = 0; minute < 60; minute++) await world.advance(MINUTE_MS);
   const calls = world.machineGroups.calls;
 
@@ -128,7 +132,7 @@ test("keeps the last answer while the provider refuses for an hour, and logs its
   expect(triedAt - readAt).toBeGreaterThan(50 * MINUTE_MS);
   expect(calls).toBeLessThan(16);
   const warning = log.lines.findLast(({ event }) => event === "machine groups not read");
-  expect(warning).toMatchObject({ level: "warn", fields: { error: "ThrottlingException" } });
+  expect(warning).toMatchObject({ level: "warn", fields: { error: name } });
   expect(warning?.fields.ageSeconds).toBeGreaterThan(3000);
 
   world.machineGroups.set([{ ...group, mostNodes: 4 }]);
@@ -208,6 +212,139 @@ test("names only the zone that lacks machines, to jobs that must be there, and g
   await world.advance(6 * MINUTE_MS);
   expect((await readMakeable(world.ctx, "h100")).zoneShortages).toBeUndefined();
   expect((await world.read("alice", "pinned")).phase).toBe("preparing");
+});
+
+test("counts no machine of a group that lacks machines as available, also after the pause", async () => {
+  const healthy = { ...group, name: "p5-b", zones: ["zone-b"], mostNodes: 1 };
+  const world = await worldWith([{ ...group, lacks: "machines" }, healthy]);
+  const readPool = async () => (await readCapacity(world.ctx)).pools[0];
+  const during = await readPool();
+  const { until = 0 } = (await readMakeable(world.ctx, "h100")).zoneShortages?.["zone-a"] ?? {};
+  await world.advance(until - world.clock.now() + 2 * MINUTE_MS);
+  const after = await readPool();
+  await createEnvironment(world.as("alice"), newEnvironment("healthy"));
+  await createEnvironment(world.as("bob"), newEnvironment("tried"));
+  await world.advance(MINUTE_MS);
+  const phases = await Promise.all([world.read("alice", "healthy"), world.read("bob", "tried")]);
+  world.machineGroups.set([group, healthy]);
+  await world.advance(6 * MINUTE_MS);
+
+  expect(during).toMatchObject({ total: 8, available: 8, largestFree: 8, makeable: 1 });
+  expect(after).toMatchObject({ total: 8, available: 8, largestFree: 8, makeable: 1 });
+  expect(phases.map(({ phase }) => phase)).toEqual(["preparing", "preparing"]);
+  expect(await readPool()).toMatchObject({ total: 24, available: 8, makeable: 3 });
+});
+
+test("shows a type at zero until a new machine has come, although the pause is over", async () => {
+  const world = await worldWith([group]);
+  await createEnvironment(world.as("alice"), newEnvironment("one"));
+  await world.advance(11 * MINUTE_MS);
+  await requestCancel(world.as("alice"), "one");
+  const { until = 0 } = (await readMakeable(world.ctx, "h100")).shortage ?? {};
+  await world.advance(until - world.clock.now() + 2 * MINUTE_MS);
+  const empty = (await readCapacity(world.ctx)).pools;
+  joins(world, "made-1", "p5-a");
+  await world.advance(2 * MINUTE_MS);
+
+  expect(empty).toMatchObject([{ total: 16, available: 0, largestFree: 0, makeable: 2 }]);
+  expect((await readCapacity(world.ctx)).pools).toMatchObject([{ total: 16, available: 16, makeable: 1 }]);
+});
+
+test("a group that lacks machines in one of its zones pauses only jobs that must be there", async () => {
+  const wide = { ...group, zones: ["zone-a", "zone-b"], mostNodes: 3 };
+  const world = await worldWith([group]);
+  await createEnvironment(world.as("alice"), newEnvironment("first", { disk: "data" }));
+  await world.advance(MINUTE_MS);
+  joins(world, "made-1", "p5-a");
+  await world.advance(2 * MINUTE_MS);
+  await requestCancel(world.as("alice"), "first");
+  await world.advance(5 * MINUTE_MS);
+  world.compute.removeNode("made-1");
+  world.machineGroups.set([{ ...wide, lacks: "machines", lacksIn: ["zone-a"] }]);
+  await world.advance(6 * MINUTE_MS);
+
+  await createEnvironment(world.as("alice"), newEnvironment("pinned", { disk: "data" }));
+  await createEnvironment(world.as("carol"), newEnvironment("free", { disk: "data" }));
+  await world.advance(10_000);
+
+  expect((await readCapacity(world.ctx)).pools).toMatchObject([{ total: 24, available: 16, makeable: 3 }]);
+  expect((await world.read("carol", "free")).run.grant?.shares).toEqual([{ node: null, units: 8, zone: "zone-b" }]);
+  expect((await world.read("alice", "pinned")).phase).toBe("queued");
+  expect(await getReason(world, "alice", "pinned")).toMatch(
+    /^AWS has no p5.48xlarge in zone-a now; the next try is at /,
+  );
+});
+
+test("the pause of a zone stays while the other groups get full", async () => {
+  const healthy = { ...group, name: "p5-b", zones: ["zone-b"], mostNodes: 1 };
+  const world = await worldWith([{ ...group, lacks: "machines" }, healthy]);
+  const [node] = newNodes({ h100: 1 });
+  if (node) world.compute.setNode({ ...node, name: "made-1", uid: "uid-1", zone: "zone-b", group: "p5-b" });
+  const before = (await readMakeable(world.ctx, "h100")).zoneShortages;
+  await world.advance(MINUTE_MS);
+  for (const owner of ["alice", "bob"]) await createEnvironment(world.as(owner), newEnvironment("job"));
+  await world.advance(10_000);
+
+  const phases = await Promise.all(["alice", "bob"].map(async (owner) => (await world.read(owner, "job")).phase));
+  expect(before).toMatchObject({ "zone-a": { count: 1 } });
+  expect((await readMakeable(world.ctx, "h100")).zoneShortages).toEqual(before);
+  expect(phases).toEqual(["active", "queued"]);
+});
+
+test("a zone where another group has machines is not paused by a group that lacks some there", async () => {
+  const wide = { ...group, name: "p5-wide", zones: ["zone-a", "zone-b"], lacks: "machines" as const };
+  const world = await worldWith([group, { ...wide, lacksIn: ["zone-a"] }]);
+
+  expect((await readMakeable(world.ctx, "h100")).zoneShortages).toBeUndefined();
+  expect(await getMakeable(world)).toBe(4);
+});
+
+const startsIn = (world: MemoryWorld) => {
+  return {
+    ...group,
+    name: "p5-block",
+    startsAt: world.clock.now() + HOUR_MS,
+    endsAt: world.clock.now() + 25 * HOUR_MS,
+  };
+};
+
+test("a job waits for the start of a Capacity Block, and says when that is", async () => {
+  const world = await worldWith([]);
+  const block = startsIn(world);
+  world.machineGroups.set([block]);
+  await world.advance(6 * MINUTE_MS);
+  const before = (await readCapacity(world.ctx)).pools;
+  await createEnvironment(world.as("alice"), newEnvironment("one"));
+  await world.advance(MINUTE_MS);
+  const reason = await getReason(world, "alice", "one");
+  const start = (await readAdvice(world.ctx, [await world.read("alice", "one")])).values().next().value
+    ?.place?.startsAt;
+  await world.advance(block.startsAt - world.clock.now() - MINUTE_MS);
+  const { phase } = await world.read("alice", "one");
+  await world.advance(3 * MINUTE_MS);
+
+  expect(before).toMatchObject([{ pool: "h100", hasMachines: true, total: 0, available: 0, makeable: 0 }]);
+  expect(reason).toBe(
+    `The Capacity Block of p5.48xlarge in zone-a has not started; the next try is at ${utcText(block.startsAt)} - position #1`,
+  );
+  expect(start).toBeGreaterThanOrEqual(block.startsAt);
+  expect([phase, (await world.read("alice", "one")).phase]).toEqual(["queued", "preparing"]);
+  expect(await getMakeable(world)).toBe(2);
+});
+
+test("jobs start on another group before the start of a Capacity Block, also after a machine came in its zone", async () => {
+  const world = await worldWith([]);
+  world.machineGroups.set([startsIn(world), { ...group, name: "p5-b", zones: ["zone-b"], mostNodes: 1 }]);
+  await world.advance(6 * MINUTE_MS);
+  const before = await getMakeable(world);
+  joins(world, "other", "p5-other");
+  await world.advance(2 * MINUTE_MS);
+  for (const id of ["one", "two", "three"]) await createEnvironment(world.as(id), newEnvironment("job"));
+  await world.advance(MINUTE_MS);
+
+  const phases = await Promise.all(["one", "two", "three"].map(async (id) => (await world.read(id, "job")).phase));
+  expect(before).toBe(1);
+  expect(phases.sort()).toEqual(["active", "preparing", "queued"]);
 });
 
 test("tries a group that lacks machines while the others are full, and names no zone of those", async () => {

@@ -6,14 +6,13 @@ import type { Item } from "../../ports/table.ts";
 import { kindOfError } from "../../problem.ts";
 import { keyText, machineGroupsKey } from "../../store/keys.ts";
 import { unlessUnreadable } from "../../store/readable.ts";
-import { sameData } from "../../store/same-data.ts";
 import { isNewer } from "../../store/unreadable.ts";
 import { writeRecord } from "../../store/write-record.ts";
 import { MINUTE_MS } from "../../units.ts";
-import type { GroupGrowth, Ledger, MakeableLedger, PoolGroup, Shortage } from "../ledger/record.ts";
-import { beginShortage } from "../ledger/shortage.ts";
+import type { GroupGrowth, Ledger, PoolGroup } from "../ledger/record.ts";
 import { planSoon } from "../plan/plan-soon.ts";
 import { unreadableNodes } from "../plan/summary.ts";
+import { withGroup } from "./group-lacks.ts";
 import { findGroup } from "./groups.ts";
 import { type MachineGroupsItem, parseMachineGroups } from "./machine-groups-item.ts";
 import type { Listing } from "./pool-nodes.ts";
@@ -66,11 +65,12 @@ export async function readMachineGroups(
 
 /**
  * Returns the group of each pool that NODE_GROUPS does not name: the provider's groups that may still grow, with their
- * sum. Of these, groups that lack something count only if all others do or are drained; otherwise their zones lack it, as far
- * as no other group is there. A group of several machine types is left out, because it may create either.
+ * sum. A group that lacks something counts only if all other groups lack something or are drained. Otherwise the zones
+ * that no other group reaches lack it. A group of several machine types is left out, because it may create either. A
+ * group that has not started is a member with its start, and the sum leaves it out.
  */
 export function findPoolGroups(
-  ctx: Pick<Context, "settings">,
+  ctx: Pick<Context, "settings" | "clock">,
   groups: readonly MachineGroup[],
   listed: readonly ComputeNode[],
   nodes: Listing["nodes"],
@@ -81,16 +81,19 @@ export function findPoolGroups(
   });
   const byPool = Map.groupBy(admitting, ({ instanceTypes: [type = ""] }) => findInstanceType(type)?.pool ?? "");
   byPool.delete("");
+  const now = ctx.clock.now();
+  const hasStarted = ({ startsAt = now }: MachineGroup) => startsAt <= now;
   const members = Map.groupBy(listed, ({ group }) => group ?? "");
   const growth = ({ name, mostNodes }: MachineGroup) => Math.max(0, mostNodes - (members.get(name)?.length ?? 0));
   const found = [...byPool].flatMap(([pool, all]): [string, PoolGroup][] => {
     if (findGroup(ctx, pool)) return [];
     const growing = all.filter((group) => growth(group) > 0);
     const ledger = ledgers.find(({ type }) => type === pool);
-    const open = growing.filter((group) => !isGroupIn(ledger?.pool.drained ?? [], group));
-    const usable = open.length > 0 ? open : growing;
-    const healthy = usable.filter((group) => group.lacks === undefined);
-    const counted = healthy.length > 0 ? growing.filter((group) => group.lacks === undefined) : growing;
+    const started = growing.filter(hasStarted);
+    const open = started.filter((group) => !isGroupIn(ledger?.pool.drained ?? [], group));
+    const usable = open.length > 0 ? open : started;
+    const healthy = usable.filter(isHealthy);
+    const counted = healthy.length > 0 ? started.filter(isHealthy) : started;
     const present = (nodes.get(pool) ?? []).filter((node) => !node.gone);
     // A plan counts machines with unreadable ledger items as existing (summary.ts).
     const there = present.length + (ledger ? unreadableNodes(ledger) : 0);
@@ -100,12 +103,18 @@ export function findPoolGroups(
       const mostNodes = growth(group) + present.filter((node) => node.group === group.name).length;
       const nodes = counted.includes(group) ? growth(group) : 0;
       const { name, zones, isSelectable } = group;
-      return { name, nodes, mostNodes, zones, ...(isSelectable && { isSelectable }) };
+      const begins = hasStarted(group) ? {} : { startsAt: group.startsAt };
+      return { name, nodes, mostNodes, zones, ...(isSelectable && { isSelectable }), ...begins };
     });
     const why = healthy.length > 0 ? findZoneLacks(usable, healthy) : { lacks: usable[0]?.lacks };
     return [[pool, { mostNodes, startupMs: STARTUP_MS, zones, members, ...why }]];
   });
   return new Map(found);
+}
+
+/** Reports whether a group may create machines in one of its zones. */
+function isHealthy({ lacks, lacksIn }: MachineGroup): boolean {
+  return lacks === undefined || lacksIn !== undefined;
 }
 
 /** Returns what each zone without a healthy group lacks. A healthy group of unknown zones may be in any. */
@@ -114,9 +123,11 @@ function findZoneLacks(
   healthy: readonly MachineGroup[],
 ): Pick<PoolGroup, "zoneLacks"> {
   if (healthy.some(({ zones }) => zones.length === 0)) return {};
-  const covered = new Set(healthy.flatMap(({ zones }) => zones));
-  const lacking = growing.flatMap(({ zones, lacks }) =>
-    zones.flatMap((zone): [string, Lack][] => (lacks === undefined || covered.has(zone) ? [] : [[zone, lacks]])),
+  const covered = new Set(
+    healthy.flatMap(({ zones, lacksIn = [] }) => zones.filter((zone) => !lacksIn.includes(zone))),
+  );
+  const lacking = growing.flatMap(({ zones, lacks, lacksIn = zones }) =>
+    lacksIn.flatMap((zone): [string, Lack][] => (lacks === undefined || covered.has(zone) ? [] : [[zone, lacks]])),
   );
   return lacking.length > 0 ? { zoneLacks: Object.fromEntries(lacking) } : {};
 }
@@ -138,29 +149,4 @@ export async function writePoolGroups(
       if (next !== makeable && (await writeRecord(ctx, next))) await planSoon(ctx, type);
     }),
   );
-}
-
-/** Begins a shortage if the group begins to lack something, there or anywhere, and ends it once it lacks nothing. */
-function withGroup(makeable: MakeableLedger, group: PoolGroup | undefined, now: number): MakeableLedger {
-  if (sameData(makeable.group, group)) return makeable;
-  const before = makeable.group;
-  const shortage = shortageAfter(makeable.shortage, before?.lacks, group?.lacks, now);
-  const { zoneShortages = {} } = makeable;
-  const names = new Set([...Object.keys(zoneShortages), ...Object.keys(group?.zoneLacks ?? {})]);
-  const zones = [...names].flatMap((zone): [string, Shortage][] => {
-    const after = shortageAfter(zoneShortages[zone], before?.zoneLacks?.[zone], group?.zoneLacks?.[zone], now);
-    return after ? [[zone, after]] : [];
-  });
-  return { ...makeable, group, shortage, zoneShortages: zones.length > 0 ? Object.fromEntries(zones) : undefined };
-}
-
-function shortageAfter(
-  shortage: Shortage | undefined,
-  before: Lack | undefined,
-  lacks: Lack | undefined,
-  now: number,
-): Shortage | undefined {
-  const isOver = shortage !== undefined && before === undefined && shortage.until <= now;
-  if (lacks !== undefined) return shortage && !isOver ? shortage : beginShortage(now);
-  return before === undefined ? shortage : undefined;
 }

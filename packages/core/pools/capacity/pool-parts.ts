@@ -74,33 +74,33 @@ export function isGroupIn(parts: readonly PoolPart[], { name, zones }: Pick<Grou
 }
 
 /** Returns the growth outside of the parts, or undefined if machines are created only in them. */
-function growthOutside(parts: readonly PoolPart[], growth: Growth): Growth | undefined {
+function growthOutside(parts: readonly PoolPart[], growth: Growth, now: number): Growth | undefined {
   if (parts.some(isWholeType)) return undefined;
   const { members = [] } = growth;
   const drainedZones = zonesIn(parts);
   const drained = members.filter((member) => isGroupIn(parts, member));
   if (drained.length === 0) return outsideOfZones(drainedZones, growth);
-  const left = members.filter((member) => !drained.includes(member));
+  const left = members.filter((member) => !drained.includes(member) && (member.startsAt ?? now) <= now);
   if (left.length === 0) return undefined;
-  const mostNodes = drained.reduce((most, { nodes }) => most - nodes, growth.mostNodes);
   const zones = [...new Set(left.flatMap((member) => member.zones))].sort();
-  return outsideOfZones(drainedZones, { ...growth, mostNodes, zones });
+  return outsideOfZones(drainedZones, { ...growth, zones });
 }
 
 /**
- * Reports whether new machines may come outside of the parts, in this zone and of this node group. Zone null: any zone.
- * Group undefined: any group. Growth undefined: it is unknown.
+ * Reports whether new machines may come outside of the parts now, in this zone and of this node group. Zone null: any
+ * zone. Group undefined: any group. Growth undefined: it is unknown.
  */
 export function isMadeOutside(
   parts: readonly PoolPart[],
   growth: Growth | undefined,
   { zone, group }: { readonly zone: string | null; readonly group: string | undefined },
+  now: number,
 ): boolean {
   if (parts.length === 0) return true;
   if (parts.some((part) => isWholeType(part) || (group !== undefined && part.nodeGroup === group))) return false;
   if (zone !== null && zonesIn(parts).includes(zone)) return false;
   if (!growth) return true;
-  const open = growthOutside(parts, growth);
+  const open = growthOutside(parts, growth, now);
   return open !== undefined && (zone === null || open.zones.length === 0 || open.zones.includes(zone));
 }
 

@@ -212,6 +212,20 @@ test("a job with room on a machine that came, but refused there, fails after thr
   });
 });
 
+test("a try does not count while another run that waits for a machine may have the only one that came", async () => {
+  const world = await scaledToZero(2);
+  for (const owner of ["alice", "bob"]) {
+    const { uid } = await createEnvironment(world.as(owner), newEnvironment("one"));
+    world.compute.program(uid, { kind: "neverBinds", reason: "0/1 nodes are available" });
+    await world.advance(2 * MINUTE_MS);
+  }
+  joins(world, "made-1");
+  await world.advance(7 * MINUTE_MS);
+
+  const { run, placement } = await world.read("alice", "one");
+  expect([run.n, placement.withdrawals]).toEqual([2, 0]);
+});
+
 test("a machine that comes after half an hour leaves its run the whole time to become ready", async () => {
   const slow = { ...group, startupMs: 40 * MINUTE_MS };
   const settings = { nodeGroups: [slow], preparingMinutes: 30 };
@@ -320,6 +334,23 @@ test("tries in an empty zone become rarer, and a machine there ends its shortage
 
   expect([count, await getCount()]).toEqual([4, undefined]);
   expect((await world.read("alice", "one")).phase).toBe("active");
+});
+
+test("a job of two machines starts in a zone that lacked none lately, also after the pause of the other", async () => {
+  const world = await scaledToZero(2, { nodeGroups: [{ ...group, mostNodes: 4, zones: ["zone-a", "zone-b"] }] });
+  await createEnvironment(world.as("alice"), newEnvironment("one", { gpus: 16 }));
+  await world.advance(12 * MINUTE_MS);
+  await requestCancel(world.as("alice"), "one");
+  await world.advance(3 * MINUTE_MS);
+  const { zoneShortages } = await readMakeable(world.ctx, "h100");
+  const pausedUntil = zoneShortages?.["zone-a"]?.until ?? Number.POSITIVE_INFINITY;
+
+  await createEnvironment(world.as("bob"), newEnvironment("two", { gpus: 16 }));
+  await world.advance(1_000);
+  const { run } = await world.read("bob", "two");
+
+  expect(pausedUntil).toBeLessThan(world.clock.now());
+  expect(run.grant?.shares.map(({ zone }) => zone)).toEqual(["zone-b", "zone-b"]);
 });
 
 test("a job of two machines tries another zone while the first lacks machines", async () => {

@@ -52,6 +52,7 @@ export async function writeAdvice(
         complete: advice.namesAll,
         lacks: advice.lacks,
         zoneLacks: advice.zoneLacks,
+        starts: advice.starts,
         closings: advice.closings,
         entries,
       };
@@ -116,7 +117,7 @@ function placeIn(item: Item | undefined, { uid, zone }: Environment): Pick<WaitA
 }
 
 const textsByCode: Readonly<Partial<Record<ReasonCode, TextIn>>> = {
-  unmade: lacksIn,
+  unmade: (item, zone, at) => textAt(item?.starts, String(at)) ?? lacksIn(item, zone),
   closing: (item, _, at) => textAt(item?.closings, String(at)),
 };
 

@@ -1,6 +1,6 @@
 import { type IndexedHeap, indexedHeap } from "../../heap.ts";
 import { isOpen } from "../plan/closings.ts";
-import { type FreeNode, type FreeUnits, isCheaper, type Need, rankMachines } from "../plan/free-units.ts";
+import { type FreeNode, type FreeUnits, isCheaper, isScarce, type Need, rankMachines } from "../plan/free-units.ts";
 import { REMOVAL_MS, type Reservation } from "../plan/reservation.ts";
 import { isInZone, zonesToTry } from "../plan/zones.ts";
 
@@ -95,6 +95,7 @@ export function reserveStart(ends: ExpectedEnds, need: Need, job: Reserving): Re
 
 /** The nodes that are the first to have the units of a need. Share number `last` frees the last of them, at `at`. */
 interface Start {
+  readonly zone: string | null;
   readonly nodes: readonly number[];
   readonly at: number;
   readonly last: number;
@@ -106,7 +107,7 @@ function findStart(ends: ExpectedEnds, need: Need, job: Reserving): Start | unde
   const nodes = job.latestEnd !== undefined ? firstOpen(ends, need, times, job) : order.first(need.machines);
   const latest = nodes.at(-1);
   if (nodes.length < need.machines || latest === undefined || at[latest] === Infinity) return undefined;
-  return { nodes, at: at[latest] ?? 0, last: last[latest] ?? 0 };
+  return { zone: need.zone, nodes, at: at[latest] ?? 0, last: last[latest] ?? 0 };
 }
 
 /** Returns the first nodes with the units of a need that stay open until the job ends, or fewer if there are none. */
@@ -131,7 +132,10 @@ function firstOpen(
 
 /** Reports which zone comes first. One share frees several if its node can be created in several: then as `take`. */
 function isBefore(ends: ExpectedEnds, a: Start, b: Start): boolean {
-  const rank = ({ nodes }: Start) => rankMachines(nodes.flatMap((node) => ends.nodes[node] ?? []));
+  const rank = (start: Start) => {
+    const machines = start.nodes.flatMap((node) => ends.nodes[node] ?? []);
+    return [isScarce(machines, start) ? 1 : 0, ...rankMachines(machines)];
+  };
   const cost = (start: Start) => [start.at, start.last, ...rank(start), freeAt(ends, start)];
   return isCheaper(cost(a), cost(b));
 }

@@ -6,7 +6,8 @@ import { number } from "../../store/shape.ts";
 import { type Move, planMoves } from "../ledger/eta-drivers.ts";
 import { openTo } from "../plan/closings.ts";
 import { freeUnits } from "../plan/free-units.ts";
-import { type AllNodes, allNodes, type Plan, type PlanInput } from "../plan/plan.ts";
+import { type AllNodes, allNodes } from "../plan/new-machines.ts";
+import type { Plan, PlanInput } from "../plan/plan.ts";
 import { addStart, type Calibration, latestStart, type Promised, readCalibration, widening } from "./calibration.ts";
 import { type QueueSnapshot, takeQueueSnapshot } from "./estimate-new-job.ts";
 import { type Forecast, forecast } from "./forecast.ts";
@@ -42,7 +43,7 @@ export async function refreshForecast(ctx: Context<"table">, outset: ForecastOut
     return hasChanged(before, outset) ? before.at + EVERY_MS : undefined;
   const { items, starts } = await readLast(ctx, type);
   const promised = new Map(items.flatMap(readPromises));
-  // A zone that lacks machines is tried again soon, and a forecast goes on for days.
+  // A zone that lacks machines is tried again soon, and a forecast goes on for days. Groups keep their starts.
   const plan = { ...afterGrants(outset.plan, planned), lackingZones: undefined };
   const knownCalibration = outset.started.reduce((calibration, { uid, at }) => {
     const promise = promised.get(uid);
@@ -56,7 +57,7 @@ export async function refreshForecast(ctx: Context<"table">, outset: ForecastOut
   const durations = await outset.durations();
   const nodes = allNodes(plan);
   const made = forecast({ plan, nodes, durations, arrivals, seed: outset.number, clock: ctx.clock });
-  const found = withRetries(withReserved(made, planned), planned);
+  const found = withRetries(withReserved(made, planned), planned, plan);
   const kept = planned.places.filter(() => !isClosed(plan)).map(({ uid }) => uid);
   const entries = entriesFor(found, { promised, factor, kept, moves: planMoves(plan, planned.places) });
   const byKey = new Map(items.map(({ pk }) => [pk, [] as (readonly [string, Entry])[]]));
@@ -182,9 +183,11 @@ function withReserved(found: Forecast, { head, places }: Plan): Forecast {
   return { ...found, waiting };
 }
 
-/** Moves starts on new machines behind the next try in a zone that lacks machines. */
-function withRetries(found: Forecast, { places }: Plan): Forecast {
-  const tried = new Map(places.filter(({ code }) => code === "unmade").map(({ uid, startsAt }) => [uid, startsAt]));
+/** Moves starts on new machines behind the next try in a zone that lacks machines. The forecast knows starts of groups. */
+function withRetries(found: Forecast, { places }: Plan, { makeable }: PlanInput): Forecast {
+  const starts = new Set(makeable.map(({ startsAt }) => startsAt));
+  const paused = places.filter(({ code, available }) => code === "unmade" && !starts.has(available));
+  const tried = new Map(paused.map(({ uid, startsAt }) => [uid, startsAt]));
   if (tried.size === 0) return found;
   const waiting = found.waiting.map((job) => {
     const notBefore = (time: number | null) => time && Math.max(time, tried.get(job.uid) ?? 0);

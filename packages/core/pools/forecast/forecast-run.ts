@@ -1,8 +1,7 @@
 import { type EndHeap, endHeap } from "../../heap.ts";
 import { both, listEnds, openTo } from "../plan/closings.ts";
 import type { Allowed, FreeUnits, Need } from "../plan/free-units.ts";
-import { passes } from "../plan/plan.ts";
-import { goneAt, type Reservation } from "../plan/reservation.ts";
+import { goneAt, passes, type Reservation } from "../plan/reservation.ts";
 import { addShare, copyEnds, type ExpectedEnds, endShare, type NodeShare, reserveStart } from "./expected-ends.ts";
 import { nextWaiter, noteReturn, noteStart, type WaitingOwners, waitingOwners } from "./forecast-order.ts";
 import type { ForecastPool } from "./forecast-pool.ts";

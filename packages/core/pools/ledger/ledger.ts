@@ -50,8 +50,8 @@ export async function readLedger(ctx: Context<"table">, pool: Pool): Promise<Led
 
 /**
  * Reads the ledger for a plan. With a node group, the machines still to be created depend on all items together. Each
- * new machine is written together with `makeable` (capacity.ts), so a grant on a machine still to be created conflicts
- * if a machine arrived since. Throws `Conflict` if `makeable` changed during the read.
+ * new machine is written together with `makeable` (write-machines.ts), so a grant on a machine still to be created
+ * conflicts if a machine arrived since. Throws `Conflict` if `makeable` changed during the read.
  */
 export async function readLedgerForPlan(ctx: Context<"table">, pool: Pool): Promise<Ledger> {
   if (!findGroup(ctx, pool.type) && !pool.summary.grows) {

@@ -95,7 +95,13 @@ export const parseNodeLedger: (item: Item) => NodeLedger = createParser(
 
 const lack = literal(...lackKinds);
 
-const shortage = shape<Shortage>({ count: ordinal, failedAt: number, until: number, lacks: optional(lack) });
+const shortage = shape<Shortage>({
+  count: ordinal,
+  failedAt: number,
+  until: number,
+  lacks: optional(lack),
+  hasMoved: mark,
+});
 
 /** Parses the ledger item of the machines still to be created. Throws `Unreadable`. */
 export const parseMakeable: (item: Item) => MakeableLedger = createParser(
@@ -115,6 +121,7 @@ export const parseMakeable: (item: Item) => MakeableLedger = createParser(
               mostNodes: optional(count),
               zones: list(text),
               isSelectable: mark,
+              startsAt: optional(number),
             }),
           ),
         ),

@@ -120,6 +120,8 @@ export interface GroupGrowth {
   readonly zones: readonly string[];
   /** Runs may name the group (`isSelectable` of `MachineGroup`). */
   readonly isSelectable?: true | undefined;
+  /** When it may create machines, ms, as for a Capacity Block. Absent if it might already when it was listed. */
+  readonly startsAt?: number | undefined;
 }
 
 /** The tries of a pool's group that brought no machine. The next machine there ends the shortage. Times are ms. */
@@ -130,6 +132,8 @@ export interface Shortage {
   readonly until: number;
   /** Why the provider created no machine in the latest try. Absent if unknown. */
   readonly lacks?: Lack | undefined;
+  /** Set once the provider reports the lack in another zone of the group instead of this one. */
+  readonly hasMoved?: true | undefined;
 }
 
 export type LedgerItem = NodeLedger | MakeableLedger;

@@ -40,7 +40,7 @@ function withFailedTry(makeable: MakeableLedger, failed: FailedTry): MakeableLed
   const shortage = afterFailedTry(before, failed);
   if (shortage === before) return makeable;
   if (zone === undefined) return { ...makeable, shortage };
-  const remembered = Object.entries(makeable.zoneShortages ?? {}).filter(([, { until }]) => at - until < REMEMBERED_MS);
+  const remembered = Object.entries(makeable.zoneShortages ?? {}).filter(([, old]) => isRecent(old, at));
   return { ...makeable, zoneShortages: { ...Object.fromEntries(remembered), [zone]: shortage } };
 }
 
@@ -49,16 +49,35 @@ export function beginShortage(at: number): Shortage {
   return afterFailedTry(undefined, { at });
 }
 
+/** Returns a shortage that still lasts, so that it stays recent. A pause that is over does not begin again. */
+export function renewShortage(shortage: Shortage, now: number): Shortage {
+  return now - shortage.until < REMEMBERED_MS / 2 ? shortage : { ...shortage, until: now };
+}
+
 /** Returns the shortages after new machines came in these zones. */
 export function endShortages({ zoneShortages }: Shortages, zones: readonly string[]): Shortages {
   const left = Object.entries(zoneShortages ?? {}).filter(([zone]) => !zones.includes(zone));
   return { shortage: undefined, zoneShortages: left.length > 0 ? Object.fromEntries(left) : undefined };
 }
 
+/** Reports whether a shortage still tells something. Later, nothing has said for long that machines are lacking. */
+export function isRecent(shortage: Shortage | undefined, now: number): shortage is Shortage {
+  return shortage !== undefined && now - shortage.until < REMEMBERED_MS;
+}
+
 /** Returns the zones where no new machine comes now, and when the next try is, ms. */
 export function getLackingZones({ zoneShortages = {} }: Shortages, now: number): ReadonlyMap<string, number> {
   const lacking = Object.entries(zoneShortages).filter(([, { until }]) => until > now);
   return new Map(lacking.map(([zone, { until }]) => [zone, until]));
+}
+
+/** Returns the zones that lacked machines lately. A plan creates machines there last. */
+export function getScarceZones(
+  { zoneShortages = {}, group }: Pick<MakeableLedger, "zoneShortages" | "group">,
+  now: number,
+): ReadonlySet<string> {
+  const recent = Object.keys(zoneShortages).filter((zone) => isRecent(zoneShortages[zone], now));
+  return new Set([...recent, ...Object.keys(group?.zoneLacks ?? {})]);
 }
 
 /**
@@ -72,9 +91,8 @@ export function zoneForVolume(
   now: number,
 ): string | undefined {
   const triedAt = (zone: string) => {
-    const until = zoneShortages[zone]?.until ?? 0;
-    // Later, nothing has said for long that the zone lacks machines.
-    return now - until < REMEMBERED_MS ? until : 0;
+    const shortage = zoneShortages[zone];
+    return isRecent(shortage, now) ? shortage.until : 0;
   };
   const soonest = Math.min(...zones.map(triedAt));
   const best = zones.filter((zone) => triedAt(zone) === soonest);
@@ -84,7 +102,7 @@ export function zoneForVolume(
 /** Counts all runs that return during the pause as one try: they waited at the same time. */
 function afterFailedTry(before: Shortage | undefined, { at, lacks }: Pick<FailedTry, "at" | "lacks">): Shortage {
   if (before && at < before.until) return before;
-  const count = before && at - before.until < REMEMBERED_MS ? before.count + 1 : 1;
+  const count = isRecent(before, at) ? before.count + 1 : 1;
   const longest = lacks ? LONGEST_PAUSE_WITH_CAUSE_MS : LONGEST_PAUSE_MS;
   const until = at + Math.min(LEAST_PAUSE_MS * 2 ** (count - 1), longest);
   return { count, failedAt: at, until, ...(lacks && { lacks }) };

@@ -52,8 +52,8 @@ export function latestEndFor(nodes: readonly FreeNode[], input: PlanInput): (nee
 }
 
 /**
- * Returns the input with only the machines on which a job may start that ends at `endsAt`. The others have no units:
- * their zones are still tried for jobs of several machines.
+ * Returns the input with only the machines on which a job that ends at `endsAt` may start. Closed machines stay without
+ * units, and closed groups create none: their zones are still tried for jobs of several machines.
  */
 export function openInput(input: PlanInput, endsAt: number): PlanInput {
   const { closings, drainedZones = [], zonesCloseAt = [] } = input;
@@ -63,7 +63,10 @@ export function openInput(input: PlanInput, endsAt: number): PlanInput {
   return {
     ...input,
     nodes: input.nodes.map((node) => (stays(node) ? node : { ...node, units: 0, foreign: 0 })),
-    makeable: input.makeable.filter(stays).flatMap((machines) => machinesOutsideZones(closedZones, machines) ?? []),
+    makeable: input.makeable.map((machines) => {
+      const open = stays(machines) ? machinesOutsideZones(closedZones, machines) : undefined;
+      return open ?? { ...machines, count: 0 };
+    }),
     drainedZones: [...drainedZones, ...closedZones],
   };
 }

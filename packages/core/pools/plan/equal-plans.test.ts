@@ -41,6 +41,7 @@ const node = fc.record({
 const group = fc.record({
   group: nodeGroup,
   isSelectable: fc.constantFrom(undefined, true as const),
+  isLacking: fc.constantFrom(undefined, undefined, true as const),
   count: fc.constantFrom(1, 1, 2, 3),
   zones: fc.constantFrom(["a"], ["b"], ["a", "b"], ["b", "c"], []),
   startupMs: fc.constantFrom(undefined, MINUTE_MS, 9 * MINUTE_MS),
@@ -63,6 +64,7 @@ const pools = fc
     jobs: fc.array(job, { maxLength: 16, size: "max" }),
     groups: fc.array(group, { maxLength: 3 }),
     lackingZones: fc.constantFrom(undefined, undefined, new Map([["b", NOW + 9 * MINUTE_MS]])),
+    scarceZones: fc.constantFrom(undefined, new Set(["a"]), new Set(["b", "c"])),
     mostUnpinned: fc.constantFrom(Infinity, 1, 2),
     retryAt: fc.constantFrom(null, null, null, NOW + 6 * MINUTE_MS),
     unreadable: fc.constantFrom(0, 0, 0, 1),

@@ -9,6 +9,10 @@ export interface FreeNode extends Zoned {
   readonly group?: string | undefined;
   /** Set if a run may name the group, so that no other creates the machine. */
   readonly isSelectable?: true | undefined;
+  /** Set if its group lacked machines lately. */
+  readonly isLacking?: true | undefined;
+  /** Zones that lacked machines lately, for a machine still to be created. */
+  readonly scarceZones?: ReadonlySet<string> | undefined;
   readonly free: number;
   /** Marks of images that it has had. */
   readonly images?: readonly string[] | undefined;
@@ -53,8 +57,9 @@ export interface Placement {
 export interface FreeUnits {
   /**
    * Takes each machine from a different node: the fullest that fits, then a preferred one, then the first, and existing
-   * nodes before nodes still to be created. Several machines are of one zone: the best by `rankMachines`, then those with
-   * the least left over. Takes nothing and returns undefined if the need does not fit.
+   * nodes before nodes still to be created. Several machines are of one zone. Zones that lacked
+   * machines lately come last, then `rankMachines` decides, then the units left over. Takes nothing and returns
+   * undefined if the need does not fit.
    */
   take(need: Need, allowed?: Allowed, prefers?: Preferred): Placement | undefined;
   /** Returns what `take` would take. */
@@ -65,6 +70,8 @@ export interface FreeUnits {
   largest(): number;
   /** Returns the free units of the emptiest nodes, most first. Full nodes are left out. */
   most(count: number): readonly number[];
+  /** Adds a zone that no node names. A grant fixed a machine still to be created to this zone. */
+  nameZone(zone: string): void;
   copy(): FreeUnits;
 }
 
@@ -99,6 +106,7 @@ interface State extends Groups {
   readonly counts: number[];
   /** The groups for a place: those of existing nodes, then those of nodes still to be created. */
   readonly byPlace: Map<string, readonly (readonly Group[])[]>;
+  readonly namedZones: Zoned[];
   total: number;
 }
 
@@ -120,8 +128,13 @@ export function freeUnits(nodes: readonly FreeNode[]): FreeUnits {
 }
 
 /** Requires groups without nodes. */
-function freeAs(nodes: readonly FreeNode[], free: number[], { groups, groupOf }: Groups): FreeUnits {
-  const state: State = { nodes, groups, groupOf, free, counts: [], byPlace: new Map(), total: 0 };
+function freeAs(
+  nodes: readonly FreeNode[],
+  free: number[],
+  { groups, groupOf }: Groups,
+  namedZones: Zoned[] = [],
+): FreeUnits {
+  const state: State = { nodes, groups, groupOf, free, counts: [], byPlace: new Map(), namedZones, total: 0 };
   for (let index = 0; index < free.length; index++) enter(state, index, free[index] ?? 0);
   return {
     take(need, allowed, prefers) {
@@ -136,7 +149,13 @@ function freeAs(nodes: readonly FreeNode[], free: number[], { groups, groupOf }:
     total: () => state.total,
     largest: () => Math.max(0, largest(state)),
     most: (count) => most(state, count),
-    copy: () => freeAs(nodes, free.slice(), { groups: groups.map((group) => ({ ...group, byFree: [] })), groupOf }),
+    nameZone(zone) {
+      if (!namedZones.some((named) => named.zone === zone)) namedZones.push({ zone });
+    },
+    copy: () => {
+      const emptyGroups = groups.map((group) => ({ ...group, byFree: [] }));
+      return freeAs(nodes, free.slice(), { groups: emptyGroups, groupOf }, namedZones.slice());
+    },
   };
 }
 
@@ -169,15 +188,22 @@ function find(state: State, need: Need, allowed?: Allowed, prefers?: Preferred):
     return nodes && { nodes, zone: need.zone };
   }
   let best: (Found & { readonly cost: readonly number[] }) | undefined;
-  for (const place of zonesToTry(need, state.groups).flatMap((zone) => listPlaces(state, zone))) {
+  for (const place of zonesToTry(need, [...state.groups, ...state.namedZones]).flatMap((zone) =>
+    listPlaces(state, zone),
+  )) {
     const nodes = findIn(state, need, place, allowed, prefers);
     if (!nodes) continue;
     const machines = nodes.flatMap((node) => state.nodes[node] ?? []);
     const left = nodes.reduce((sum, node) => sum + (state.free[node] ?? 0), 0);
-    const cost = [...rankMachines(machines), left];
+    const cost = [isScarce(machines, place) ? 1 : 0, ...rankMachines(machines), left];
     if (!best || isCheaper(cost, best.cost)) best = { nodes, zone: place.zone, group: findGroup(machines), cost };
   }
   return best;
+}
+
+/** Reports whether a new machine must come in a zone that lacked machines lately. */
+export function isScarce(machines: readonly FreeNode[], { zone }: Pick<Place, "zone">): boolean {
+  return zone !== null && machines.some(({ name, scarceZones }) => name === null && scarceZones?.has(zone));
 }
 
 type Machine = Pick<FreeNode, "name" | "group" | "isSelectable">;

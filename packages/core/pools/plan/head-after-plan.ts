@@ -5,9 +5,9 @@ import type { Grant, Ledger, Pool } from "../ledger/record.ts";
 import { getLackingZones } from "../ledger/shortage.ts";
 import { type Candidate, nextRound, type ScanWindow } from "../ledger/waiting-list.ts";
 import type { Written } from "../ledger/write-ledger.ts";
-import { listNewZones } from "./new-machines.ts";
+import { hasStarted, listNewZones } from "./new-machines.ts";
 import type { Plan, QueuePlace } from "./plan.ts";
-import { makeableText, zoneLackText } from "./reasons.ts";
+import { makeableText, startTexts, zoneLackText } from "./reasons.ts";
 import { summarize } from "./summary.ts";
 
 export interface Advice {
@@ -18,6 +18,8 @@ export interface Advice {
   readonly lacks: string | undefined;
   /** The same for jobs that must be in one of these zones. */
   readonly zoneLacks: Readonly<Record<string, string>>;
+  /** Texts about node groups that have not started, by the time of their start, ms. */
+  readonly starts: Readonly<Record<string, string>>;
   /** What operators will drain, as text, by the time at which machines close, ms. */
   readonly closings: Readonly<Record<string, string>> | undefined;
 }
@@ -88,11 +90,13 @@ export function headAfterPlan(
 export function findAdvice(pool: Pool, { ledger, input, planned, waiting }: Decision, now: number): Advice | undefined {
   if (!isAdviceDue(pool, now)) return undefined;
   const { makeable } = ledger;
-  const lacks = makeableText(makeable, listNewZones(input.makeable), pool.type);
+  const started = input.makeable.filter(hasStarted);
+  const lacks = makeableText(makeable, listNewZones(started), pool.type);
   const zones = [...(input.lackingZones?.keys() ?? [])];
   const zoneLacks = Object.fromEntries(zones.map((zone) => [zone, zoneLackText(makeable, zone, pool.type)]));
   const closings = input.closings && Object.fromEntries(input.closings);
-  return { places: listPlaces(ledger, planned), namesAll: isWhole(waiting.reach), lacks, zoneLacks, closings };
+  const starts = startTexts(input.makeable, pool.type);
+  return { places: listPlaces(ledger, planned), namesAll: isWhole(waiting.reach), lacks, zoneLacks, starts, closings };
 }
 
 /** Returns the places to show. While the pool is closed, jobs with a grant wait too, before all others. */
@@ -129,7 +133,13 @@ function isAdviceDue({ advisedAt }: Pool, now: number): boolean {
 /** Returns the time until a machine that is set aside, or new machines, may be granted again. */
 function asideMs({ nodes, makeable }: Ledger, now: number): number {
   const retries = getLackingZones(makeable, now).values();
-  const times = [...nodes.map(({ asideUntil = 0 }) => asideUntil), makeable.shortage?.until ?? 0, ...retries];
+  const starts = makeable.group?.members?.map(({ startsAt = 0 }) => startsAt) ?? [];
+  const times = [
+    ...nodes.map(({ asideUntil = 0 }) => asideUntil),
+    makeable.shortage?.until ?? 0,
+    ...retries,
+    ...starts,
+  ];
   return Math.min(...times.flatMap((until) => (until > now ? [until - now] : [])));
 }
 

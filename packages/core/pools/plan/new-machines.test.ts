@@ -1,6 +1,9 @@
+import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { Share } from "../../ports/compute.ts";
-import { machinesOutsideZones, type NewMachines, placeOpenShares } from "./new-machines.ts";
+import { allNodes, machinesOutsideZones, type NewMachines, placeOpenShares } from "./new-machines.ts";
+import type { Occupied } from "./plan.ts";
+import { withoutNewMachines } from "./plan-input.ts";
 
 const a: NewMachines = { group: "a", count: 1, zones: ["a"] };
 const b: NewMachines = { group: "b", count: 2, zones: ["b"] };
@@ -68,4 +71,29 @@ test("a share counts on a machine that stays open until its job ends, if there i
 
   expect(place([closing, wide], [share(8)])).toEqual(["b 8", "b 8", "a|b 0", "a|b 8"]);
   expect(place([closing], [share(8)])).toEqual(["b 0", "b 8"]);
+});
+
+test("larger shares are placed first, so that shares which a plan fitted fit again in any order", () => {
+  const large: NewMachines = { count: 2, zones: ["a"] };
+
+  expect(place([large], [share(2), share(3), share(6), share(5)])).toEqual(["a 0", "a 0"]);
+  expect(place([wide], [share(2, "b"), share(2, "b"), share(6, "a"), share(6, "b")])).toEqual(["a 2", "b 0"]);
+});
+
+test("no new machine has free units until the next try, whichever shares wait for some", () => {
+  const zones = fc.constantFrom(undefined, "a", "b");
+  const shares = fc.array(fc.record({ units: fc.integer({ min: 1, max: 8 }), zone: zones }), { maxLength: 12 });
+  fc.assert(
+    fc.property(shares, (waiting) => {
+      const occupied = waiting.map(({ units, zone }): Occupied => {
+        return { owner: "o", shares: [share(units, zone)], endsAt: null, at: 0, size: { wantedMs: 1 } };
+      });
+      const pool = { nodes: [], waiting: [], unitsPerNode: 8, startupMs: 1, head: null, now: 0 };
+
+      const input = withoutNewMachines({ ...pool, occupied, makeable: [{ ...wide, count: 4 }] }, 5);
+
+      expect(allNodes(input).nodes.filter(({ free }) => free > 0)).toEqual([]);
+    }),
+    { numRuns: 2_000 },
+  );
 });

@@ -1,7 +1,7 @@
 import type { PoolPart, Share } from "../../ports/compute.ts";
 import { isWholeType, zonesIn } from "../capacity/pool-parts.ts";
 import type { FreeNode } from "./free-units.ts";
-import type { PlanInput } from "./plan.ts";
+import type { Occupied, PlanInput } from "./plan.ts";
 import type { Zoned } from "./zones.ts";
 
 /** The machines that one node group may still create. */
@@ -10,6 +10,8 @@ export interface NewMachines {
   readonly group?: string | undefined;
   /** Set if a run may name the group, so that no other creates its machines. */
   readonly isSelectable?: true | undefined;
+  /** Set if it lacked machines lately. They may be granted, but are not shown as free. */
+  readonly isLacking?: true | undefined;
   readonly count: number;
   /** The zones in which the group creates them. It chooses among several itself. Empty: any zone. */
   readonly zones: readonly string[];
@@ -19,6 +21,8 @@ export interface NewMachines {
   readonly startupMs?: number | undefined;
   /** When they close by a planned drain (closings.ts), ms. */
   readonly closesAt?: number | undefined;
+  /** When the group may create them first, ms, if that is later. `occupied` has them until then. */
+  readonly startsAt?: number | undefined;
 }
 
 /** Returns the machines that the group creates outside of these parts, or undefined if it creates none there. */
@@ -46,6 +50,11 @@ export function listNewZones(makeable: readonly NewMachines[]): string[] {
   return [...new Set(makeable.flatMap(({ zones }) => zones))].sort();
 }
 
+/** Reports whether the group may create machines now. */
+export function hasStarted({ startsAt }: NewMachines): boolean {
+  return startsAt === undefined;
+}
+
 /** Reports whether a group may create machines in this zone. */
 export function isMadeIn(makeable: readonly NewMachines[], zone: string): boolean {
   return makeable.some(({ zones }) => zones.length === 0 || zones.includes(zone));
@@ -55,6 +64,8 @@ export function isMadeIn(makeable: readonly NewMachines[], zone: string): boolea
 export interface OpenShare {
   readonly share: Share;
   readonly endsAt: number;
+  /** Set if it stands for the rest of a machine that does not come now. */
+  readonly isPlaceholder?: true | undefined;
 }
 
 /** A machine still to be created. `zone` is set once its zone is known. */
@@ -66,13 +77,14 @@ interface Slot {
 
 type Growth = Pick<
   PlanInput,
-  "makeable" | "drainedZones" | "zonesCloseAt" | "lackingZones" | "retryAt" | "unitsPerNode"
+  "makeable" | "drainedZones" | "zonesCloseAt" | "lackingZones" | "scarceZones" | "retryAt" | "unitsPerNode"
 >;
 
 /**
  * Returns the machines still to be created less these shares, and the index of the machine on which each share counts. A
  * share for a zone fixes the zone of its machine. Shares for a node group are placed first, then those for a zone, on the
- * groups with the fewest zones: the others can be anywhere.
+ * groups with the fewest zones: the others can be anywhere. Among equal shares the largest come first, because small
+ * ones could take their room. Placeholders come last, because they fill what the others leave.
  */
 export function placeOpenShares(
   input: Growth,
@@ -86,11 +98,15 @@ export function placeOpenShares(
     }),
   );
   const indexes = new Map<Share, number>();
-  const freedom = ({ share: { zone, group } }: OpenShare) =>
-    (group === undefined ? 2 : 0) + (zone === undefined ? 1 : 0);
-  for (const { share, endsAt } of open.toSorted((a, b) => freedom(a) - freedom(b))) {
-    const stays = slots.filter(({ machines }) => endsAt <= (machines.closesAt ?? Infinity));
-    const slot = findSlot(stays, share) ?? (stays.length < slots.length ? findSlot(slots, share) : undefined);
+  const freedom = ({ share: { zone, group }, isPlaceholder }: OpenShare) =>
+    (isPlaceholder ? 4 : 0) + (group === undefined ? 2 : 0) + (zone === undefined ? 1 : 0);
+  const sorted = open.toSorted((a, b) => freedom(a) - freedom(b) || b.share.units - a.share.units);
+  for (const { share, endsAt, isPlaceholder } of sorted) {
+    const isOpen = ({ machines: { startsAt, group } }: Slot) =>
+      startsAt === undefined || (isPlaceholder && group === share.group);
+    const usable = slots.filter(isOpen);
+    const stays = usable.filter(({ machines }) => endsAt <= (machines.closesAt ?? Infinity));
+    const slot = findSlot(stays, share) ?? (stays.length < usable.length ? findSlot(usable, share) : undefined);
     if (!slot) continue;
     slot.free -= share.units;
     slot.zone = share.zone ?? slot.zone;
@@ -117,20 +133,64 @@ function findSlot(slots: readonly Slot[], { units, zone, group }: Share): Slot |
  * until the next try, which may be in each: a start then can be reserved.
  */
 function toFreeNode(
-  { drainedZones = [], lackingZones, retryAt, zonesCloseAt }: Growth,
-  { machines, zone, free }: Slot,
+  { drainedZones = [], lackingZones, scarceZones, retryAt, zonesCloseAt }: Growth,
+  { machines, zone, free: left }: Slot,
 ): FreeNode {
-  const lacking = lackingZones && retryAt === undefined ? [...lackingZones.keys()] : [];
+  const { group, isSelectable, isLacking, startupMs, closesAt, startsAt } = machines;
+  const free = startsAt === undefined ? left : 0;
+  const lacking = lackingZones && retryAt === undefined && startsAt === undefined ? [...lackingZones.keys()] : [];
   const closed = [...drainedZones, ...lacking];
-  const { group, isSelectable, startupMs, closesAt } = machines;
-  const ofGroup = { name: null, zone, group, startupMs, ...(isSelectable && { isSelectable }) };
-  if (zone !== null) {
-    const times = [closesAt, zonesCloseAt?.get(zone)].filter((at) => at !== undefined);
-    const closes = times.length > 0 ? Math.min(...times) : undefined;
-    return { ...ofGroup, free: closed.includes(zone) ? 0 : free, closesAt: closes };
-  }
-  const node = { ...ofGroup, free, closesAt, zonesCloseAt };
+  const traits = {
+    ...(isSelectable && { isSelectable }),
+    ...(isLacking && { isLacking }),
+    ...(scarceZones && { scarceZones }),
+  };
+  const node = { name: null, zone, group, startupMs, ...traits, free, closesAt, zonesCloseAt };
+  if (zone !== null) return fixZone({ ...node, free: closed.includes(zone) ? 0 : free }, zone);
   if (machines.zones.length === 0) return closed.length > 0 ? { ...node, lacking: closed } : node;
   const zones = machines.zones.filter((name) => !lacking.includes(name));
   return { ...node, zones, free: zones.length === 0 ? 0 : free };
+}
+
+/** Returns a machine still to be created that must come in this zone. It closes with the zone. */
+export function fixZone({ zones: _, lacking: __, zonesCloseAt, closesAt, ...node }: FreeNode, zone: string): FreeNode {
+  const times = [closesAt, zonesCloseAt?.get(zone)].filter((at) => at !== undefined);
+  return { ...node, zone, closesAt: times.length > 0 ? Math.min(...times) : undefined };
+}
+
+export interface AllNodes {
+  /** Existing nodes less occupied units, then nodes still to be created less unpinned shares. */
+  readonly nodes: readonly FreeNode[];
+  /** The index of the node still to be created, by unpinned share. */
+  readonly unpinned: Map<Share, number>;
+}
+
+/** Returns the nodes of a plan with the free units of each. */
+export function allNodes(
+  input: Pick<
+    PlanInput,
+    "nodes" | "makeable" | "drainedZones" | "zonesCloseAt" | "lackingZones" | "scarceZones" | "retryAt" | "unitsPerNode"
+  > & { readonly occupied: readonly (Pick<Occupied, "shares"> & Partial<Occupied>)[] },
+): AllNodes {
+  const indexes = new Map(input.nodes.map(({ name }, index) => [name, index]));
+  const used = new Int32Array(input.nodes.length);
+  const open: OpenShare[] = [];
+  for (const { shares, endsAt, at = 0, size, isPlaceholder } of input.occupied) {
+    for (const share of shares) {
+      if (share.node === null) open.push({ share, endsAt: endsAt ?? at + (size?.wantedMs ?? 0), isPlaceholder });
+      const index = share.node === null ? undefined : indexes.get(share.node);
+      if (index !== undefined) used[index] = (used[index] ?? 0) + share.units;
+    }
+  }
+  const existing = input.nodes.map(({ name, zone, group, units, closesAt, images }, index) => ({
+    name,
+    zone,
+    group,
+    free: units - (used[index] ?? 0),
+    closesAt,
+    images,
+  }));
+  const created = placeOpenShares(input, open);
+  const unpinned = new Map([...created.indexes].map(([share, index]) => [share, existing.length + index]));
+  return { nodes: [...existing, ...created.nodes], unpinned };
 }

@@ -48,6 +48,21 @@ test("a share names the node group if all machines of the job are of one that it
   expect(take([selectable("g1")], { ...two, machines: 1 })).toEqual([{ node: null, units: 8 }]);
 });
 
+test("new machines come in a zone that lacked none lately, if one may create enough", () => {
+  const made = (zones: readonly string[], more: Partial<FreeNode> = {}): FreeNode => {
+    return { name: null, zone: null, zones, free: 8, scarceZones: new Set(["a"]), ...more };
+  };
+  const zoneOf = (nodes: readonly FreeNode[]) =>
+    freeUnits(nodes)
+      .take(two)
+      ?.shares.map(({ zone }) => zone);
+
+  expect(zoneOf([made(["a", "b"]), made(["a", "b"])])).toEqual(["b", "b"]);
+  expect(zoneOf([made(["a", "b"]), made(["a"])])).toEqual(["a", "a"]);
+  expect(zoneOf([made(["a"]), made(["a"]), made(["b"]), made(["b"])])).toEqual(["b", "b"]);
+  expect(find([node("n1", "g1"), node("n2", "g1"), made(["b"]), made(["b"])])).toEqual([0, 1]);
+});
+
 test("a job on one machine takes the fullest of any node group", () => {
   expect(find([node("n1", "g1"), node("n2", "g2", "a", 4)], { machines: 1, units: 4, zone: null })).toEqual([1]);
 });

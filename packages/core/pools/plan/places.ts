@@ -1,7 +1,8 @@
 import { listEnds, openTo } from "./closings.ts";
+import { canEverFit } from "./ever-fits.ts";
 import { byAge, fairOrder } from "./fair-order.ts";
 import { byNeed, type FreeNode, type FreeUnits, type Need } from "./free-units.ts";
-import { isMadeIn } from "./new-machines.ts";
+import { hasStarted, isMadeIn } from "./new-machines.ts";
 import type { PlanInput, QueuePlace, Waiting } from "./plan.ts";
 import { type Release, startTimes } from "./reservation.ts";
 
@@ -32,6 +33,7 @@ export function listPlaces(input: PlanInput, planned: Planned): QueuePlace[] {
   const limits = { now: input.now, latestEnd: planned.latestEnd, openTo: (at: number) => openTo(nodes, input, at) };
   const starts = able.length > 0 ? startTimes(able, planned.releases(), free, limits) : new Map<string, number>();
   const closesAt = closingCheck(input, planned);
+  const neededStart = startCheck(input, planned);
   const why = whyNotOn(planned);
   const isFirst = ({ uid }: Waiting) => uid === input.head;
   const others = left.filter(({ uid }) => hopeless.has(uid)).sort(byAge);
@@ -50,6 +52,8 @@ export function listPlaces(input: PlanInput, planned: Planned): QueuePlace[] {
     if (hopeless.has(entry.uid) && planned.isForeign({ machines, units, zone: entry.zone }))
       return { ...base, code: "foreign", needed: machines * units, available: foreignUnits(input) };
     if (hopeless.has(entry.uid)) return { ...base, code: "never", needed: machines * units, available: nodes.length };
+    const groupStart = neededStart({ machines, units, zone: entry.zone });
+    if (groupStart !== undefined) return { ...base, code: "unmade", needed: machines * units, available: groupStart };
     const retryAt = findRetry(input, entry);
     if (retryAt !== undefined && !free.find({ machines, units, zone: entry.zone })) {
       // A pause of all zones is in the starts already.
@@ -77,10 +81,24 @@ function closingCheck(input: PlanInput, { nodes, free, hopeless, latestEnd }: Pl
   };
 }
 
+/**
+ * Returns a function that finds the first start of a group without which a need never fits, ms. It returns undefined if
+ * the need fits on machines that exist or may be created.
+ */
+function startCheck(input: PlanInput, { nodes }: Planned): (need: Need) => number | undefined {
+  const starts = input.makeable.flatMap(({ startsAt }) => startsAt ?? []).sort((a, b) => a - b);
+  if (starts.length === 0) return () => undefined;
+  const fitsBy = (need: Need, time: number) => {
+    const makeable = input.makeable.filter(({ startsAt = 0 }) => startsAt <= time);
+    return canEverFit(nodes, { ...input, makeable }, need);
+  };
+  return byNeed((need) => (fitsBy(need, input.now) ? undefined : starts.find((at) => fitsBy(need, at))));
+}
+
 /** Returns when a new machine is tried again where the job can start, ms, or undefined if one may come now or never. */
 function findRetry({ makeable, lackingZones, retryAt }: PlanInput, { zone }: Waiting): number | undefined {
   if (zone === null) return retryAt;
-  if (!isMadeIn(makeable, zone)) return undefined;
+  if (!isMadeIn(makeable.filter(hasStarted), zone)) return undefined;
   const inZone = lackingZones?.get(zone);
   return retryAt === undefined ? inZone : Math.max(retryAt, inZone ?? 0);
 }

@@ -1,5 +1,5 @@
 import { canEverFit, withoutForeign } from "./ever-fits.ts";
-import { freeUnits, type Need } from "./free-units.ts";
+import { type Need, freeUnits as toFreeUnits } from "./free-units.ts";
 import {
   addTo,
   type PlainJob,
@@ -82,7 +82,7 @@ export function plainPlaces(
     .map(({ endsAt, node, units: many }) => ({ at: endsAt, node, units: many }));
   const waiting = able.map((job) => input.waiting.find(({ uid }) => uid === job.uid) as Waiting);
   const openTo = (at: number) => plainOpen(nodes, at);
-  const starts = startTimes(waiting, releases, freeUnits(nodes), { now: input.now, latestEnd, openTo });
+  const starts = startTimes(waiting, releases, toFreeUnits(nodes), { now: input.now, latestEnd, openTo });
   const others = left.filter((job) => !fitsInTime(job)).toSorted((a, b) => a.rank - b.rank);
   const ordered = [...others.filter(({ uid }) => uid === head), ...able, ...others.filter(({ uid }) => uid !== head)];
   const frees = nodes.map(({ free }) => free).filter((free) => free > 0);
@@ -118,5 +118,7 @@ export function plainPlaces(
     if (!plainFind(nodes, need)) return say("elsewhere", total);
     return say(found.unpinnedLeft < need.machines ? "making" : "behind", total);
   });
-  return { places, head, freeUnits: total, mostFree: frees.toSorted((a, b) => b - a).slice(0, 8) };
+  const shown = nodes.flatMap(({ free, isLacking }) => (isLacking || free === 0 ? [] : [free]));
+  const freeUnits = shown.reduce((sum, free) => sum + free, 0);
+  return { places, head, freeUnits, mostFree: shown.toSorted((a, b) => b - a).slice(0, 8) };
 }

@@ -1,3 +1,4 @@
+import { fixZone } from "./new-machines.ts";
 import { plainPlaces } from "./plain-places-fixture.ts";
 import {
   addTo,
@@ -33,6 +34,7 @@ export function plainPlan(input: PlanInput): Plan {
     }
   }
   const grants: PlannedGrant[] = [];
+  const created = new Map<string, number>();
   const left: PlainJob[] = [];
   let reserved: (PlainReservation & { uid: string; after: number }) | undefined;
   let [unpinnedLeft, kept] = [input.mostUnpinned ?? Infinity, 0];
@@ -61,24 +63,29 @@ export function plainPlan(input: PlanInput): Plan {
     }
     for (const node of found.nodes) {
       (nodes[node] as PlainNode).free -= need.units;
+      if (nodes[node]?.zone === null && found.zone !== null)
+        nodes[node] = { ...fixZone(nodes[node], found.zone), free: nodes[node].free };
       addShare(node, need.units, endsAt);
       if (nodes[node]?.name === null) unpinnedLeft -= 1;
     }
     addTo(units, owner, need.machines * need.units);
     const where = { ...(found.zone !== null && { zone: found.zone }), ...(found.group && { group: found.group }) };
     const [machine = -1] = found.nodes;
-    const first = nodes[machine];
-    const zones =
-      first?.name === null && found.zone === null ? (first.zone === null ? first.zones : [first.zone]) : undefined;
+    if (nodes[machine]?.name === null && found.zone === null) created.set(uid, machine);
     const toShare = (name: string | null) => ({ node: name, units: need.units, ...(name === null && where) });
     grants.push({
       uid,
       shares: found.nodes.map((node) => toShare(nodes[node]?.name ?? null)),
-      ...(zones && { created: { machine, zones } }),
     });
   }
+  const withZones = grants.map((grant) => {
+    const machine = created.get(grant.uid) ?? -1;
+    const { zone, zones } = nodes[machine] ?? { zone: null };
+    const offered = zone === null ? zones : [zone];
+    return offered ? { ...grant, created: { machine, zones: offered } } : grant;
+  });
   return {
-    grants,
+    grants: withZones,
     grantsBefore: reserved?.after ?? grants.length,
     ...plainPlaces(input, { nodes, grants, shares, left, units, unpinnedLeft, reserved: reserved?.uid ?? null }),
   };

@@ -1,6 +1,7 @@
 import { canEverFit } from "./ever-fits.ts";
 import type { Allowed, FreeNode, Need } from "./free-units.ts";
-import { allNodes, type PlanInput, type Waiting } from "./plan.ts";
+import { allNodes, type NewMachines } from "./new-machines.ts";
+import type { PlanInput, Waiting } from "./plan.ts";
 import { isInZone } from "./zones.ts";
 
 /*
@@ -50,12 +51,25 @@ export function plainFind(nodes: readonly PlainNode[], need: Need, isAllowed: Al
       const isIn = (node: number) => among.includes(nodes[node]?.group);
       const machines = findInZone(nodes, { ...need, zone }, (node) => isIn(node) && isAllowed(node, zone));
       if (!machines) return [];
-      return [{ zone, nodes: machines, ...plainRank(machines.flatMap((node) => nodes[node] ?? [])) }];
+      const isScarce = machines.some((node) => nodes[node]?.name === null && nodes[node]?.scarceZones?.has(zone ?? ""));
+      return [
+        {
+          zone,
+          nodes: machines,
+          scarce: Number(isScarce),
+          ...plainRank(machines.flatMap((node) => nodes[node] ?? [])),
+        },
+      ];
     });
   });
   const freeOn = (all: readonly number[]) => all.reduce((sum, node) => sum + (nodes[node]?.free ?? 0), 0);
   return found.toSorted(
-    (a, b) => a.wait - b.wait || a.made - b.made || a.mixed - b.mixed || freeOn(a.nodes) - freeOn(b.nodes),
+    (a, b) =>
+      a.scarce - b.scarce ||
+      a.wait - b.wait ||
+      a.made - b.made ||
+      a.mixed - b.mixed ||
+      freeOn(a.nodes) - freeOn(b.nodes),
   )[0];
 }
 
@@ -103,15 +117,16 @@ export function plainOpen(nodes: readonly PlainNode[], endsAt: number): Allowed 
 export function plainOpenInput(input: PlanInput, endsAt: number): PlanInput {
   const { zonesCloseAt, drainedZones = [] } = input;
   const isClosed = (zone: string) => (zonesCloseAt?.get(zone) ?? Infinity) < endsAt;
-  const open = input.makeable.filter(({ closesAt = Infinity }) => endsAt <= closesAt);
+  const isOpen = ({ closesAt = Infinity, zones }: NewMachines) =>
+    endsAt <= closesAt && (zones.length === 0 || !zones.every(isClosed));
   return {
     ...input,
     nodes: input.nodes.map((node) =>
       endsAt <= (node.closesAt ?? Infinity) ? node : { ...node, units: 0, foreign: 0 },
     ),
-    makeable: open
-      .filter(({ zones }) => zones.length === 0 || !zones.every(isClosed))
-      .map((group) => ({ ...group, zones: group.zones.filter((zone) => !isClosed(zone)) })),
+    makeable: input.makeable.map((group) =>
+      isOpen(group) ? { ...group, zones: group.zones.filter((zone) => !isClosed(zone)) } : { ...group, count: 0 },
+    ),
     drainedZones: [...drainedZones, ...[...(zonesCloseAt?.keys() ?? [])].filter(isClosed)],
   };
 }

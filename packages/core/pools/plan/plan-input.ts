@@ -1,11 +1,13 @@
 import { instanceTypeOfPool, MOST_MACHINES, unitsPerNode } from "../../fleet.ts";
+import type { Share } from "../../ports/compute.ts";
 import type { PlannerContext } from "../../reconciler/step.ts";
 import { currentInterruption } from "../capacity/interruption.ts";
 import { isInParts, zonesIn } from "../capacity/pool-parts.ts";
 import type { Ledger, MakeableLedger, NodeLedger } from "../ledger/record.ts";
-import { getLackingZones } from "../ledger/shortage.ts";
+import { getLackingZones, getScarceZones } from "../ledger/shortage.ts";
 import type { Candidate } from "../ledger/waiting-list.ts";
-import { allNodes, type Occupied, type PlanInput, type PlanNode } from "./plan.ts";
+import { allNodes, hasStarted } from "./new-machines.ts";
+import type { Occupied, PlanInput, PlanNode } from "./plan.ts";
 import { closeAt, findClosings } from "./planned-drains.ts";
 import { isBlind, type Makeable, makeable, unreadableNodes } from "./summary.ts";
 import type { WaitingList } from "./waiting.ts";
@@ -28,6 +30,7 @@ export function buildPlanInput(
   const toMake = makeable(ctx, ledger);
   const { shortage } = ledger.makeable;
   const lacking = getLackingZones(ledger.makeable, now);
+  const scarceZones = getScarceZones(ledger.makeable, now);
   // A try after a shortage waits for the machines of the largest job.
   const mostUnpinned = (shortage ? MOST_MACHINES : MOST_UNPINNED) - machinesIn(ledger.makeable);
   const input: PlanInput = {
@@ -37,6 +40,7 @@ export function buildPlanInput(
     ...findUndrained(ctx, ledger, now),
     ...findClosings(ctx, ledger, toMake),
     ...(lacking.size > 0 && toMake.groups.length > 0 && { lackingZones: lacking }),
+    ...(scarceZones.size > 0 && { scarceZones }),
     unreadable: unreadableNodes(ledger),
     unitsPerNode: unitsPerNode(instanceTypeOfPool(ledger.type)),
     startupMs: toMake.startupMs,
@@ -47,7 +51,8 @@ export function buildPlanInput(
     now,
   };
   const retryAt = findRetryAt(ledger.makeable, toMake, now);
-  return retryAt > now && toMake.groups.length > 0 ? withoutNewMachines(input, retryAt) : input;
+  const starting = withoutUnstarted(input);
+  return retryAt > now && toMake.groups.some(hasStarted) ? withoutNewMachines(starting, retryAt) : starting;
 }
 
 function toPlanNode({ name, zone, group, units, foreignUnits, leftoverUnits, images }: NodeLedger): PlanNode {
@@ -79,9 +84,9 @@ function findUndrained(
 /** Returns when new machines may come again in the first of the zones, ms: not after now if some may come now. */
 function findRetryAt(makeable: MakeableLedger, { groups }: Makeable, now: number): number {
   const lacking = getLackingZones(makeable, now);
-  const triedAt = groups.flatMap(({ zones }) =>
-    zones.length === 0 ? [0] : zones.map((zone) => lacking.get(zone) ?? 0),
-  );
+  const triedAt = groups
+    .filter(hasStarted)
+    .flatMap(({ zones }) => (zones.length === 0 ? [0] : zones.map((zone) => lacking.get(zone) ?? 0)));
   return Math.max(makeable.shortage?.until ?? 0, triedAt.length === 0 ? 0 : Math.min(...triedAt));
 }
 
@@ -91,16 +96,25 @@ const MOST_UNPINNED = 500;
 /** Occupies the rest of the machines still to be created until one may be ready, for the plan and the forecast. */
 export function withoutNewMachines(input: PlanInput, retryAt: number): PlanInput {
   const made = allNodes({ ...input, retryAt }).nodes.slice(input.nodes.length);
-  // The largest first: `allNodes` puts each on the first machine with room.
-  const rests = made.map(({ free }) => free).sort((a, b) => b - a);
   const endsAt = retryAt + input.startupMs;
-  const occupied = rests
-    .filter((units) => units > 0)
-    .map((units): Occupied => {
-      const shares = [{ node: null, units }];
-      return { owner: "", shares, endsAt, at: input.now, size: { wantedMs: 0 } };
-    });
+  const occupied = made
+    .filter(({ free }) => free > 0)
+    .map(({ free: units }) => toPlaceholder(input, { node: null, units }, endsAt));
   return { ...input, occupied: [...input.occupied, ...occupied], retryAt };
+}
+
+/** Occupies the machines of groups that have not started until one may be ready, for the plan and the forecast. */
+function withoutUnstarted(input: PlanInput): PlanInput {
+  const occupied = input.makeable.flatMap(({ count, group, startsAt, startupMs = input.startupMs }) => {
+    const share = { node: null, units: input.unitsPerNode, ...(group !== undefined && { group }) };
+    const make = () => toPlaceholder(input, { ...share }, (startsAt ?? 0) + startupMs);
+    return startsAt === undefined ? [] : Array.from({ length: count }, make);
+  });
+  return occupied.length === 0 ? input : { ...input, occupied: [...input.occupied, ...occupied] };
+}
+
+function toPlaceholder({ now }: PlanInput, share: Share, endsAt: number): Occupied {
+  return { owner: "", shares: [share], endsAt, at: now, size: { wantedMs: 0 }, isPlaceholder: true };
 }
 
 function machinesIn({ granted, held }: MakeableLedger): number {

@@ -105,6 +105,45 @@ describe("the grants of a plan", () => {
     ]);
   });
 
+  test("the parts of one new machine are promised in one zone only", () => {
+    const group = { nodes: [], makeable: [{ count: 2, zones: ["a", "b"] }] };
+    const [inA, inB] = [waiting("one", 4, { zone: "a" }), waiting("two", 4, { zone: "b", queuedAt: NOW + 1 })];
+
+    const { grants } = getPlan({ ...group, waiting: [inA, inB, waiting("three", 4, { queuedAt: NOW + 2 })] });
+    const last = getPlan({ ...group, makeable: [{ count: 1, zones: ["a", "b"] }], waiting: [inA, inB] });
+
+    expect(grants).toEqual([
+      { uid: "one", shares: [{ node: null, units: 4, zone: "a" }] },
+      { uid: "two", shares: [{ node: null, units: 4, zone: "b" }] },
+      { uid: "three", shares: [{ node: null, units: 4 }], created: { machine: 0, zones: ["a"] } },
+    ]);
+    expect(last).toMatchObject({ grants: [{ uid: "one" }], places: [{ uid: "two", code: "elsewhere" }] });
+  });
+
+  test("a new machine offers the zone that a later grant of the same plan fixes", () => {
+    const waits = [waiting("any", 4), waiting("b", 4, { zone: "b", queuedAt: NOW + 1 })];
+
+    const { grants } = getPlan({ nodes: [], makeable: [{ count: 1, zones: ["a", "b"] }], waiting: waits });
+
+    expect(grants.map(({ created }) => created?.zones)).toEqual([["b"], undefined]);
+  });
+
+  test("a new machine closes with the zone that a grant of the same plan fixes", () => {
+    const closesAt = NOW + 2 * HOUR;
+    const waits = [waiting("b", 4, { zone: "b" }), waiting("long", 4, { hours: 3, queuedAt: NOW + 1 })];
+    const zonesCloseAt = new Map([["b", closesAt]]);
+
+    const { grants, places } = getPlan({
+      nodes: [],
+      makeable: [{ count: 1, zones: ["a", "b"] }],
+      waiting: waits,
+      closings: new Map([[closesAt, "zone b"]]),
+      zonesCloseAt,
+    });
+
+    expect([grants.map(({ uid }) => uid), places.map(({ code }) => code)]).toEqual([["b"], ["closing"]]);
+  });
+
   test("a disk binds its job to its zone", () => {
     const nodes = [node("n1", "a"), node("n2", "b")];
 

@@ -5,7 +5,7 @@ import type { Ledger, NodeLedger, Pool } from "../ledger/record.ts";
 import { machinesOutside, type NewMachines } from "./new-machines.ts";
 import type { PlanInput, PlanNode } from "./plan.ts";
 import { closingText } from "./reasons.ts";
-import type { Makeable } from "./summary.ts";
+import { lackRank, type Makeable } from "./summary.ts";
 
 /** Returns when a machine closes by a planned drain. */
 export function closeAt({ plannedDrains = [] }: Pool, node: NodeLedger): Pick<PlanNode, "closesAt"> {
@@ -15,7 +15,8 @@ export function closeAt({ plannedDrains = [] }: Pool, node: NodeLedger): Pick<Pl
 
 /**
  * Returns when machines close by planned drains. For machines still to be created, that is earlier by their start-up
- * time: their jobs end that much later. Sorts the groups by this time, so that the planner fills the earliest first.
+ * time: their jobs end that much later. Sorts the groups by this time, so that the planner fills the earliest first, but those
+ * that lack machines last.
  */
 export function findClosings(
   ctx: Pick<Context, "clock">,
@@ -39,11 +40,8 @@ export function findClosings(
     const from = times.find((time) => !machinesOutside(partsClosedTo(pool, time + 1), group));
     return from === undefined ? group : { ...group, closesAt: from - startupMs };
   });
-  const first = closing.filter(({ closesAt }) => closesAt !== undefined);
-  const makeable = [
-    ...first.sort((a, b) => (a.closesAt ?? 0) - (b.closesAt ?? 0)),
-    ...closing.filter(({ closesAt }) => closesAt === undefined),
-  ];
+  const closeTime = ({ closesAt = Number.MAX_VALUE }: NewMachines) => closesAt;
+  const makeable = closing.toSorted((a, b) => lackRank(a) - lackRank(b) || closeTime(a) - closeTime(b));
   const zonesCloseAt = zonesIn(plannedDrains).map((zone): [string, number] => {
     const from = times.find((time) => zonesIn(partsClosedTo(pool, time + 1)).includes(zone));
     return [zone, (from ?? 0) - startupMs];

@@ -1,8 +1,9 @@
 import { instanceTypeOfPool } from "../../fleet.ts";
 import type { Lack } from "../../ports/machine-groups.ts";
-import { lackText } from "../../text/lack-text.ts";
+import { lackText, startText } from "../../text/lack-text.ts";
 import { utcText } from "../../text/utc.ts";
 import type { MakeableLedger } from "../ledger/record.ts";
+import { listNewZones, type NewMachines } from "./new-machines.ts";
 import type { Closure, QueuePlace, ReasonCode } from "./plan.ts";
 
 type Place = Pick<QueuePlace, "position" | "needed" | "available" | "lacks">;
@@ -49,6 +50,16 @@ export function makeableText({ group, shortage }: Makeable, zones: readonly stri
 export function zoneLackText({ group, zoneShortages }: Makeable, zone: string, pool: string): string {
   const lacks = group?.zoneLacks?.[zone] ?? group?.lacks ?? zoneShortages?.[zone]?.lacks;
   return poolLackText(lacks, [zone], pool) ?? `No new ${pool.toUpperCase()} machine came in ${zone}`;
+}
+
+/** Returns why the machines of groups that have not started do not come, by the time of their start, ms. */
+export function startTexts(makeable: readonly NewMachines[], pool: string): Readonly<Record<string, string>> {
+  const starting = Map.groupBy(
+    makeable.filter(({ startsAt }) => startsAt !== undefined),
+    ({ startsAt = 0 }) => startsAt,
+  );
+  const { name } = instanceTypeOfPool(pool);
+  return Object.fromEntries([...starting].map(([at, groups]) => [at, startText(name, listNewZones(groups))]));
 }
 
 function poolLackText(lacks: Lack | undefined, zones: readonly string[], pool: string): string | undefined {

@@ -127,3 +127,12 @@ export function startTimes(
 function earlier(a: Release, b: Release): boolean {
   return a.at < b.at;
 }
+
+/** Returns where a job may be backfilled: on other nodes, before the reserved start, or beside the reserved units. */
+export function passes(reserved: Reservation, free: FreeUnits, need: Need, endsAt: number): Allowed {
+  return (node) => {
+    const wanted = reserved.needs.get(node);
+    if (wanted === undefined || endsAt <= reserved.startsAt) return true;
+    return free.freeOn(node) + (reserved.released.get(node) ?? 0) - need.units >= wanted;
+  };
+}

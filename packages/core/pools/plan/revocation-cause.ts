@@ -71,7 +71,8 @@ export function isRefusedByMachine(cause: RevocationCause | undefined): cause is
 
 /**
  * Reports whether the pool has room for the shares without a machine on others than the run's own, outside of the parts
- * that the run avoids: those may be open again. Then the cluster refused the run itself.
+ * that the run avoids: those may be open again. Then the cluster refused the run itself. Other runs that wait for new
+ * machines may be bound there already, although the ledger does not show it yet.
  */
 async function haveCome(
   ctx: Context<"table">,
@@ -93,7 +94,14 @@ async function haveCome(
       (group === undefined || node.group === group) &&
       awaited.every(({ units }) => othersOn(node, uid) + units <= node.units),
   );
-  return withRoom.length >= awaited.length;
+  const rivals = (ledger?.makeable.held ?? []).filter((entry) => {
+    return entry.uid !== uid && withRoom.some((node) => isInZone(node, entry.zone ?? null));
+  });
+  return withRoom.length - countMachines(rivals) >= awaited.length;
+}
+
+function countMachines(entries: readonly { readonly machines: number }[]): number {
+  return entries.reduce((sum, { machines }) => sum + machines, 0);
 }
 
 /**

@@ -5,6 +5,7 @@ import { keyText } from "../../store/keys.ts";
 import { type Growth, getGrowth } from "../capacity/groups.ts";
 import { unreadableUnits } from "../ledger/reconcile-ledger.ts";
 import type { Grant, GroupGrowth, Ledger, NodeLedger, PoolSummary } from "../ledger/record.ts";
+import { isRecent } from "../ledger/shortage.ts";
 import { getLearnedStartupMs } from "../ledger/startup-times.ts";
 import type { Lines } from "../ledger/waiting-list.ts";
 import { machinesOutside, type NewMachines } from "./new-machines.ts";
@@ -54,10 +55,10 @@ function presentNodes({ nodes }: Pick<Ledger, "nodes">): readonly NodeLedger[] {
 }
 
 export interface Makeable {
-  /** Without the machines of groups that lack something now. */
+  /** Leaves out machines of node groups that lack something now. */
   readonly nodes: number;
   readonly startupMs: number;
-  /** The groups with machines to create, those with the most first. */
+  /** The groups with machines to create: those with the most first, those that lack some or have not started last. */
   readonly groups: readonly NewMachines[];
 }
 
@@ -73,41 +74,75 @@ export function makeable(
   const growth = getGrowth(ctx, ledger.makeable);
   if (!growth) return { nodes: 0, startupMs: 0, groups: [] };
   const most = Math.max(0, growth.mostNodes - presentNodes(ledger).length - unreadableNodes(ledger));
-  const { healthy, lacking } = listGrowing(growth, ledger, most);
+  const { healthy, lacking, starting } = listGrowing(growth, ledger, most, ctx.clock.now());
   const open = (machines: NewMachines) => machinesOutside(drained, machines) ?? [];
   const made = healthy.flatMap(open);
-  const groups = [...made, ...lacking.flatMap(open)].sort((a, b) => b.count - a.count);
+  const groups = [...made, ...[...lacking, ...starting].flatMap(open)];
+  groups.sort((a, b) => lackRank(a) - lackRank(b) || b.count - a.count);
   return { nodes: sum(made.map(({ count }) => count)), startupMs: growth.startupMs, groups };
+}
+
+/** Orders groups so that machines which may not come are used last. */
+export function lackRank({ isLacking, startsAt }: NewMachines): number {
+  if (startsAt !== undefined) return 2;
+  return isLacking ? 1 : 0;
 }
 
 interface Growing {
   readonly healthy: readonly NewMachines[];
   /** Groups in zones that no healthy group reaches. They are tried again after the shortage of the zone. */
   readonly lacking: readonly NewMachines[];
+  /** Groups that have not started, as Capacity Blocks. */
+  readonly starting: readonly NewMachines[];
 }
 
-function listGrowing(growth: Growth, ledger: Pick<Ledger, "nodes" | "makeable">, most: number): Growing {
+function listGrowing(growth: Growth, ledger: Pick<Ledger, "nodes" | "makeable">, most: number, now: number): Growing {
   const { members, zones, zoneLacks = {} } = growth;
+  const lacksNow = (among: readonly string[]) => lacksMachines(growth, ledger.makeable, among, now);
   // Items of earlier versions lack the members.
-  if (!members) return { healthy: withMachines([{ count: most, zones }]), lacking: [] };
+  if (!members)
+    return { healthy: withMachines([{ count: most, zones, ...lacksNow(zones) }]), lacking: [], starting: [] };
   const present = Map.groupBy(presentNodes(ledger), ({ group }) => group);
   const left = ({ name, nodes, mostNodes }: GroupGrowth) =>
     mostNodes === undefined ? nodes : Math.max(0, mostNodes - (present.get(name)?.length ?? 0));
+  const describe = (member: GroupGrowth, zones = member.zones) => {
+    return { group: member.name, count: left(member), zones, ...getTraits(ledger, member, now) };
+  };
   let rest = most;
   const healthy = members
     .filter(({ nodes }) => nodes > 0)
     .map((member): NewMachines => {
-      const count = Math.min(rest, left(member));
+      const machines = describe(member);
+      const count = Math.min(rest, machines.count);
       rest -= count;
-      return { group: member.name, count, zones: member.zones, ...getTraits(ledger, member) };
+      return { ...machines, count, ...lacksNow(member.zones) };
     });
   const lacking = members
-    .filter(({ nodes }) => nodes === 0)
+    .filter(({ nodes, startsAt }) => nodes === 0 && startsAt === undefined)
     .flatMap((member): NewMachines[] => {
       const zones = member.zones.filter((zone) => Object.hasOwn(zoneLacks, zone));
-      return zones.length > 0 ? [{ group: member.name, count: left(member), zones, ...getTraits(ledger, member) }] : [];
+      return zones.length === 0 ? [] : [{ ...describe(member, zones), isLacking: true }];
     });
-  return { healthy: withMachines(healthy), lacking: withMachines(lacking) };
+  const unstarted = members.filter(({ startsAt }) => startsAt !== undefined);
+  // Until the next listing, `most` lacks the machines of a group that started after the last one.
+  const started = unstarted.filter(({ startsAt = 0 }) => startsAt <= now).map((member) => describe(member));
+  const starting = unstarted.map((member) => ({ ...describe(member), startsAt: member.startsAt }));
+  return {
+    healthy: withMachines([...healthy, ...started]),
+    lacking: withMachines(lacking),
+    starting: withMachines(starting.filter(({ startsAt = 0 }) => startsAt > now)),
+  };
+}
+
+/** Marks machines that lacked lately, in all of these zones. A new machine there ends the shortage. */
+function lacksMachines(
+  { lacks }: Growth,
+  { shortage, zoneShortages = {} }: Ledger["makeable"],
+  zones: readonly string[],
+  now: number,
+): Pick<NewMachines, "isLacking"> {
+  const isShortEverywhere = zones.length > 0 && zones.every((zone) => isRecent(zoneShortages[zone], now));
+  return lacks !== undefined || isRecent(shortage, now) || isShortEverywhere ? { isLacking: true } : {};
 }
 
 /**
@@ -117,10 +152,11 @@ function listGrowing(growth: Growth, ledger: Pick<Ledger, "nodes" | "makeable">,
 function getTraits(
   { makeable }: Pick<Ledger, "makeable">,
   { name, zones, isSelectable }: GroupGrowth,
+  now: number,
 ): Pick<NewMachines, "startupMs" | "isSelectable"> {
   const { groupStartupSeconds, shortage, zoneShortages = {} } = makeable;
   const startupMs = getLearnedStartupMs(groupStartupSeconds?.[name]);
-  const isShort = shortage !== undefined || zones.some((zone) => Object.hasOwn(zoneShortages, zone));
+  const isShort = isRecent(shortage, now) || zones.some((zone) => isRecent(zoneShortages[zone], now));
   return { ...(startupMs !== undefined && { startupMs }), ...(isSelectable && !isShort && { isSelectable }) };
 }
 

@@ -3,7 +3,7 @@ import { findRevocationCause, isRefusedByMachine, type RevocationCause } from ".
 import type { Observation } from "../../../ports/compute.ts";
 import { RunBound } from "../../../problem.ts";
 import type { Step, WorkerContext } from "../../../reconciler/step.ts";
-import { listMachineNames } from "../../../text/machine-names.ts";
+import { groupsText, listMachineNames } from "../../../text/machine-names.ts";
 import { MINUTE_MS } from "../../../units.ts";
 import type { DiskUse } from "../../record/disk/disk-use.ts";
 import { getGraceSeconds } from "../../record/policy.ts";
@@ -170,7 +170,8 @@ function whatFailed({ run, size, reason }: Environment, excuse: RevocationCause 
   const nodes = (run.grant?.shares ?? []).flatMap((share) => share.node ?? []);
   if (excuse?.why === "unmade") {
     const came = run.lacks === undefined ? `came within ${within}` : "came";
-    return `No new ${size.instanceType} ${came}${reason ? `: ${reason}` : ""}`;
+    const named = run.grant?.shares.find(({ group }) => group !== undefined)?.group;
+    return `No new ${size.instanceType}${groupsText(named === undefined ? [] : [named])} ${came}${reason ? `: ${reason}` : ""}`;
   }
   if (!excuse && run.isRejected && reason) return reason;
   if (!excuse) return `Nothing could start on ${listMachineNames(nodes) || "a new machine"} within ${within}`;

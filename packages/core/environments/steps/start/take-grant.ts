@@ -7,7 +7,7 @@ import { findPool, type Grant } from "../../../pools/ledger/record.ts";
 import type { PoolPart } from "../../../ports/compute.ts";
 import type { WorkerContext } from "../../../reconciler/step.ts";
 import { isLedgerItem, keyText } from "../../../store/keys.ts";
-import { listMachineNames } from "../../../text/machine-names.ts";
+import { groupsText, listMachineNames } from "../../../text/machine-names.ts";
 import type { Environment } from "../../record/record.ts";
 import type { Machine } from "../../record/run/machine.ts";
 import { noRun } from "../../record/run/run-state.ts";
@@ -21,6 +21,8 @@ const MOST_LEDGERS = 40;
 export interface Offer {
   readonly grant: Grant;
   readonly machines: readonly Machine[];
+  /** The known node groups of its machines, and that of its new ones if it names one. */
+  readonly groups: readonly string[];
   readonly zone: string | null;
   readonly avoids: readonly PoolPart[] | undefined;
   /** The start-up time of a new machine, if it waits for one. */
@@ -56,7 +58,7 @@ export async function findGrant(
   // As in the plan: new machines close earlier by their start-up time, and machines that exist do not.
   const closed = partsClosedTo(pool ?? {}, endOf(now + (growth?.startupMs ?? 0)));
   const closedNow = partsClosedTo(pool ?? {}, endOf(now));
-  const isOpen = !makeable || isMadeOutside(closed, growth, { zone: awaited ?? ownZone, group });
+  const isOpen = !makeable || isMadeOutside(closed, growth, { zone: awaited ?? ownZone, group }, now);
   if (!isOpen || pinned.some((node) => isInParts(closedNow, node))) return "closed";
   if (pinned.some((node) => currentInterruption(node, now))) return "closed";
   const zone = pinned[0]?.zone ?? awaited ?? null;
@@ -64,7 +66,8 @@ export async function findGrant(
   const hasLeft = policy.onInterruption === "requeue" && starts > 0;
   const left = hasLeft ? run.machines.map(({ name }) => ({ node: name })) : [];
   const avoids = makeable && avoidable(ctx, size.pool, [...closed, ...left]);
-  return { grant, machines: listMachines({ nodes }), zone, avoids, startupMs: growth?.longestStartupMs };
+  const groups = [...new Set([...pinned.map((node) => node.group), group].filter((name) => name !== undefined))];
+  return { grant, machines: listMachines({ nodes }), groups, zone, avoids, startupMs: growth?.longestStartupMs };
 }
 
 /**
@@ -81,6 +84,7 @@ export function takeGrant(environment: Environment, offer: Offer, now: number): 
   const {
     grant: { id, shares, items },
     machines,
+    groups,
     zone,
     avoids,
     startupMs,
@@ -104,7 +108,8 @@ export function takeGrant(environment: Environment, offer: Offer, now: number): 
   };
   const step = environment.disk || lacksVolumes(environment) ? "disk" : "pod";
   // The timeline notes the grant. From here on, the record's reason is its present obstacle.
-  return { ...enter(taken, "preparing", now, `Capacity granted on ${listMachineNames(nodes)}`), step, reason: null };
+  const text = `Capacity granted on ${listMachineNames(nodes)}${groupsText(groups)}`;
+  return { ...enter(taken, "preparing", now, text), step, reason: null };
 }
 
 /** Returns the zone of the environment's own volumes, or null before they exist. */
