@@ -5,6 +5,7 @@ import type { Environment } from "#core/environments/record/record.ts";
 import type { Settings } from "#core/settings.ts";
 import { Timestamp, wholeSeconds } from "#http/answers/timestamp.ts";
 import { AS_PRINTED } from "#http/route.ts";
+import { formatNoPages } from "../../shared/internal/no-pages.ts";
 
 const WorkspaceStatus = z.enum([
   ...(["CREATING", "STARTING", "RUNNING", "STOPPING", "STOPPED", "ERROR", "DELETING"] as const),
@@ -32,8 +33,12 @@ export const Workspace = z
     azureFileShare: z.string().describe("A name that existing clients read."),
     azureFqdn: z.string().describe("The workspace's host name, the same for its whole life."),
     connectionUrls: z
-      .object({ vscode: z.string().describe("The address of VS Code."), ssh: z.string().describe("The SSH command.") })
+      .object({
+        vscode: z.string().nullable().describe("The address of VS Code; null if the deployment serves no pages."),
+        ssh: z.string().describe("The SSH command."),
+      })
       .describe("How to connect to the workspace."),
+    warning: z.string().optional().describe("Why no address leads to VS Code; left out if one does."),
     createdAt: Timestamp.describe("When it was created."),
     updatedAt: Timestamp.describe("When the workspace last changed."),
   })
@@ -83,7 +88,7 @@ export function toWorkspace(settings: Settings, workspace: Environment): z.infer
     azureContainerGroup: `aci-${id}`,
     azureFileShare: `fs-${id}`,
     azureFqdn,
-    connectionUrls: { vscode: getPage(settings, azureFqdn), ssh: getSsh(settings, workspace, azureFqdn) },
+    ...toConnection(settings, workspace, azureFqdn),
     createdAt: wholeSeconds(createdAt),
     updatedAt: wholeSeconds(timeline.at(-1)?.at ?? createdAt),
   };
@@ -117,6 +122,17 @@ const statuses = {
 /** Returns the host name: the workspace's permanent label below the deployment's domain. */
 function getFqdn({ domain }: Settings, { addressLabel }: Environment): string {
   return `${addressLabel}.${formatHost(domain)}`;
+}
+
+function toConnection(
+  settings: Settings,
+  workspace: Environment,
+  fqdn: string,
+): Pick<z.infer<typeof Workspace>, "connectionUrls" | "warning"> {
+  const { userAccess = "gateway" } = settings;
+  const ssh = getSsh(settings, workspace, fqdn);
+  if (userAccess === "gateway") return { connectionUrls: { vscode: getPage(settings, fqdn), ssh } };
+  return { connectionUrls: { vscode: null, ssh }, warning: formatNoPages("VS Code", userAccess) };
 }
 
 /** Returns the URL of a page. The document prints both forms: with a certificate the URL has no port. */

@@ -583,6 +583,20 @@ test.each([
   expect(body.data.environment.connectionUrls.vscode).toBe(vscode);
 });
 
+test.each(["nodeport", "none"] as const)(
+  "with ACCESS=%s no address leads to VS Code, and a warning says so",
+  async (userAccess) => {
+    const world = await workspaceWorld({ settings: { userAccess } });
+
+    const { body } = await world.create({});
+
+    expect(body.data.environment).toMatchObject({
+      connectionUrls: { vscode: null },
+      warning: `VS Code cannot be reached: this deployment serves no pages (ACCESS=${userAccess})`,
+    });
+  },
+);
+
 test.each([
   ["preview.localhost:8080", 2201, `ssh -p 2201 ws-${workspaceId}.eastus@127.0.0.1`],
   ["preview.localhost:8080", null, `ssh -p 2222 dev8@ws-${workspaceId}.eastus.preview.localhost`],

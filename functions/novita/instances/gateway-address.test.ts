@@ -71,3 +71,33 @@ it("an instance behind a gateway shows no address of its pod, and says how to re
   // Jupyter's address is known a moment later.
   expect(sent.data).toMatchObject({ portMappings: [portMappings[0]], connectionDetails: { jupyter: null } });
 });
+
+it.each([
+  [
+    "nodeport",
+    (command: string) => `port 8888, 9000. Forward it: ${command} -L 8888:127.0.0.1:8888 -L 9000:127.0.0.1:9000`,
+  ],
+  ["none", () => "port 8888, 9000: this deployment has no way in (ACCESS=none)"],
+] as const)(
+  "an instance of a deployment with ACCESS=%s shows no address of its pod, and says why",
+  async (userAccess, format) => {
+    const settings = { userAccess, domain: "preview.berth.dev", scheme: "https" as const };
+    const { world, ask, create, show } = await instanceWorld({
+      settings,
+      access: { sshPort: userAccess === "none" ? null : 30_022 },
+    });
+    world.githubKeys.publish("octocat", `${publicKey}\n`);
+    const { instanceId: id } = (await create({ githubUser: "octocat" })).body;
+    await world.advance(60_000);
+    await ask("POST", `/api/instances/${id}/stop`);
+    await world.advance(60_000);
+    await ask("POST", `/api/instances/${id}/start`, { targetPort: 9000 });
+    await world.advance(120_000);
+
+    const { status, statusReason, portMappings, connectionDetails } = await show(id);
+
+    expect([status, portMappings.filter(({ type }: { type: string }) => type === "http")]).toEqual(["ready", []]);
+    expect(connectionDetails.jupyter).toBeNull();
+    expect(statusReason).toBe(`Not reachable from outside: ${format(connectionDetails.ssh)}`);
+  },
+);

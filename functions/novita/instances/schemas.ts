@@ -149,21 +149,24 @@ function isFirstPage({ port }: RunPort, ports: readonly RunPort[]): boolean {
   return ports.find(({ kind }) => kind === "http" || kind === "jupyter")?.port === port;
 }
 
-/** An address of a pod, which a gateway serves only by SSH. A host name leads to an ingress controller. */
+/** An address of a pod, which no user of a deployment on AWS reaches. A host name leads to an ingress controller. */
 function isShut({ kind, address }: PortStatus, { userAccess }: Ways["settings"]): boolean {
-  return kind !== "ssh" && userAccess === "gateway" && address !== null && isPodAddress.test(address);
+  return kind !== "ssh" && userAccess !== undefined && address !== null && isPodAddress.test(address);
 }
 
 const isPodAddress = /^(\[|[\d.]+:\d+$)/;
 
 /** Explains how to reach the ports of a ready instance that have no address outside. */
 export function findShutPorts(instance: Pick<Environment, "run" | "access">, { settings }: Ways): string | null {
-  // Jupyter gets a host name once it answers.
-  const shut = instance.run.ports.filter((port) => port.kind !== "jupyter" && isShut(port, settings));
+  const { userAccess } = settings;
+  // With a gateway Jupyter gets a host name once it answers.
+  const isExpected = ({ kind }: PortStatus) => kind === "jupyter" && userAccess === "gateway";
+  const shut = instance.run.ports.filter((port) => !isExpected(port) && isShut(port, settings));
   if (shut.length === 0) return null;
   const command = formatSshCommand(instance, settings);
   const forwards = shut.map(({ port }) => `-L ${port}:127.0.0.1:${port}`).join(" ");
   const said = `Not reachable from outside: port ${shut.map(({ port }) => port).join(", ")}`;
+  if (userAccess === "none") return `${said}: this deployment has no way in (ACCESS=none)`;
   return command
     ? `${said}. Forward it: ${command} ${forwards}`
     : `${said}, unless githubUser names a user with SSH keys`;

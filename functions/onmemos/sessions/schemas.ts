@@ -8,6 +8,7 @@ import { requestDelete } from "#core/environments/verbs/delete.ts";
 import { Problem } from "#core/problem.ts";
 import type { Settings } from "#core/settings.ts";
 import { Timestamp, wholeSeconds } from "#http/answers/timestamp.ts";
+import { formatNoPages } from "../../shared/internal/no-pages.ts";
 
 /** Counted from the create and never extended. */
 export const MOST_TTL_MINUTES = 1_440;
@@ -21,7 +22,11 @@ export const SessionRef = z.object({
 
 export const Connection = z
   .object({
-    url: z.string().describe("The address of the session's services."),
+    url: z
+      .string()
+      .nullable()
+      .describe("The address of the session's services; null if the deployment serves no pages."),
+    warning: z.string().optional().describe("Why no address leads to the session; left out if one does."),
     websocket: z.string().describe("The path of the web shell."),
     ssh: z.boolean().describe("Whether the provider offers SSH."),
   })
@@ -97,10 +102,9 @@ export function serviceName(id: string): string {
   return `onmemos-${id}`;
 }
 
-export function toSession(
-  settings: Pick<Settings, "scheme" | "domain">,
-  session: Environment,
-): z.infer<typeof Session> {
+type PageSettings = Pick<Settings, "scheme" | "domain" | "userAccess">;
+
+export function toSession(settings: PageSettings, session: Environment): z.infer<typeof Session> {
   const {
     id,
     labels,
@@ -127,11 +131,13 @@ export function toSession(
 }
 
 export function toConnection(
-  { scheme, domain }: Pick<Settings, "scheme" | "domain">,
+  { scheme, domain, userAccess = "gateway" }: PageSettings,
   { id, addressLabel, labels }: Environment,
 ): z.infer<typeof Connection> {
+  const isServed = userAccess === "gateway";
   return {
-    url: `${scheme}://${addressLabel ?? serviceName(id)}.${domain}`,
+    url: isServed ? `${scheme}://${addressLabel ?? serviceName(id)}.${domain}` : null,
+    ...(!isServed && { warning: formatNoPages("The session's page", userAccess) }),
     websocket: `/v1/cloudrun/workspaces/${id}/shell`,
     ssh: labels.provider === "workstations",
   };

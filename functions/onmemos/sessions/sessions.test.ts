@@ -231,6 +231,18 @@ describe("reading", () => {
     expect(await listed("?user=")).toEqual([]);
   });
 
+  test.each(["nodeport", "none"] as const)("says with ACCESS=%s that no address leads to it", async (userAccess) => {
+    const { ask, create } = await onmemosWorld({ settings: { userAccess } });
+
+    const session = await create({});
+    const workspace = (await ask("GET", `/v1/cloudrun/workspaces/${id}`)).body;
+    const shown = [session, workspace, (await ask("GET", `/v1/sessions/${id}/connect`)).body];
+
+    const warning = `The session's page cannot be reached: this deployment serves no pages (ACCESS=${userAccess})`;
+    expect(shown).toMatchObject(Array(3).fill({ url: null, warning }));
+    expect(workspace.service_url).toBeNull();
+  });
+
   test("shows the addresses of a session", async () => {
     const { ask, create } = await onmemosWorld();
     const { url, websocket, ssh } = await create({ provider: "workstations" });

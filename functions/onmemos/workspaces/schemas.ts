@@ -8,13 +8,13 @@ export const WorkspaceRef = z.object({
 });
 
 export const Workspace = Session.extend({
-  service_url: z.string().describe("Same as `url`."),
+  service_url: z.string().nullable().describe("Same as `url`."),
   bucket_name: z.string().describe("Same as `bucket_name` of `details`."),
   filestore_instance: z.null().describe("Always null."),
 }).meta({ id: "Workspace" });
 
 export function toWorkspace(
-  settings: Pick<Settings, "scheme" | "domain">,
+  settings: Pick<Settings, "scheme" | "domain" | "userAccess">,
   workspace: Environment,
 ): z.infer<typeof Workspace> {
   const session = toSession(settings, workspace);

@@ -17,7 +17,7 @@ import { sessionManager } from "#http/dialects/session-manager.ts";
 import type { ServedSettings } from "#http/dialects/settings.ts";
 import { AS_PRINTED, jsonBody, jsonReply } from "#http/route.ts";
 import { lambda } from "#lambda/lambda.ts";
-import { formatHostLabel, resources, workspaceUrl } from "./schemas.ts";
+import { formatHostLabel, resources, toWorkspace, Workspace } from "./schemas.ts";
 
 /** Shown in lists and pages, so it must not contain line breaks. */
 const UserId = z
@@ -34,7 +34,7 @@ const CreateSession = z
 const Created = z
   .object({
     uuid: z.string().describe("The session's id, 8 hexadecimal digits."),
-    workspace_url: z.string().describe("The address of VS Code once the session runs."),
+    ...Workspace,
     status: z.literal("created").describe("The session's current state."),
     user_id: z.string().describe("A label of your choice. It is not an identity: the API key decides who you are."),
     created_at: Timestamp.describe("When it was created."),
@@ -111,7 +111,7 @@ export const endpoint = sessionManager.endpoint(
     );
     return {
       uuid: session.id,
-      workspace_url: workspaceUrl(ctx.settings, session.id),
+      ...toWorkspace(ctx.settings, session.id),
       status: "created" as const,
       user_id: body.user_id,
       created_at: wholeSeconds(session.createdAt),

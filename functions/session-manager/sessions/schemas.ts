@@ -8,6 +8,16 @@ import type { Resources } from "#core/ports/compute.ts";
 import { Problem } from "#core/problem.ts";
 import type { Settings } from "#core/settings.ts";
 import { Timestamp, wholeSeconds } from "#http/answers/timestamp.ts";
+import { formatNoPages } from "../../shared/internal/no-pages.ts";
+
+/** Address of the page of a session, or why it has none. */
+export const Workspace = {
+  workspace_url: z
+    .string()
+    .nullable()
+    .describe("The address of VS Code once the session runs; null if the deployment serves no pages."),
+  warning: z.string().optional().describe("Why no address leads to VS Code; left out if one does."),
+};
 
 const SessionStatus = z.enum(["created", "waking", "running", "sleeping", "failed"]);
 
@@ -25,7 +35,7 @@ export const SessionState = z
     session: z
       .object({
         user_id: z.string().describe("A label of your choice. It is not an identity: the API key decides who you are."),
-        workspace_url: z.string().describe("The address of VS Code once the session runs."),
+        ...Workspace,
         status: SessionStatus.describe("The session's current state."),
         created_at: Timestamp.describe("When it was created."),
         last_activity: Timestamp.describe("When the session was last used. Reading its state does not count."),
@@ -40,7 +50,7 @@ export const SessionSummary = z
   .object({
     uuid: z.string().describe("The session's id, 8 hexadecimal digits."),
     user_id: z.string().describe("A label of your choice. It is not an identity: the API key decides who you are."),
-    workspace_url: z.string().describe("The address of VS Code once the session runs."),
+    ...Workspace,
     status: SessionStatus.describe("The session's current state."),
     created_at: Timestamp.describe("When it was created."),
     last_activity: Timestamp.describe("When the session was last used. Reading its state does not count."),
@@ -69,8 +79,14 @@ export function formatHostLabel(uuid: string): string {
   return `vs-code-${uuid}`;
 }
 
-export function workspaceUrl({ scheme, domain }: Pick<Settings, "scheme" | "domain">, uuid: string): string {
-  return `${scheme}://${formatHostLabel(uuid)}.${domain}`;
+type PageSettings = Pick<Settings, "scheme" | "domain" | "userAccess">;
+
+export function toWorkspace(
+  { scheme, domain, userAccess = "gateway" }: PageSettings,
+  uuid: string,
+): { readonly workspace_url: string | null; readonly warning?: string } {
+  if (userAccess === "gateway") return { workspace_url: `${scheme}://${formatHostLabel(uuid)}.${domain}` };
+  return { workspace_url: null, warning: formatNoPages("The workspace", userAccess) };
 }
 
 /** docs/apis/session-manager.md#effects-and-times. */
@@ -80,7 +96,7 @@ export const resources = {
 } as const satisfies Record<string, Resources>;
 
 function toSessionState(
-  settings: Pick<Settings, "scheme" | "domain">,
+  settings: PageSettings,
   session: Environment,
   { waiting, now }: { readonly waiting: number; readonly now: number },
 ): z.infer<typeof SessionState> {
@@ -94,14 +110,11 @@ function toSessionState(
   };
 }
 
-export function toSessionSummary(
-  settings: Pick<Settings, "scheme" | "domain">,
-  session: Environment,
-): z.infer<typeof SessionSummary> {
+export function toSessionSummary(settings: PageSettings, session: Environment): z.infer<typeof SessionSummary> {
   return {
     uuid: session.id,
     user_id: session.labels.user_id ?? "",
-    workspace_url: workspaceUrl(settings, session.id),
+    ...toWorkspace(settings, session.id),
     status: statuses[session.phase](session),
     created_at: wholeSeconds(session.createdAt),
     last_activity: wholeSeconds(getLastActivity(session)),

@@ -52,6 +52,19 @@ describe("POST /session/create", () => {
     );
   });
 
+  test.each(["nodeport", "none"] as const)(
+    "says with ACCESS=%s that no address leads to the workspace",
+    async (userAccess) => {
+      const { created, ask, state } = await sessionWorld({ settings: { userAccess } });
+
+      const listed = (await ask("GET", "/sessions")).body.sessions;
+
+      const warning = `The workspace cannot be reached: this deployment serves no pages (ACCESS=${userAccess})`;
+      const shown = [created.body, (await state()).session, ...listed];
+      expect(shown).toMatchObject(Array(3).fill({ workspace_url: null, warning }));
+    },
+  );
+
   test("requests a pod of one CPU and one GiB with a volume and a port, in two units", async () => {
     const { head, state } = await sessionWorld();
 
