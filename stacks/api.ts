@@ -14,7 +14,7 @@ const accessLog = {
 /**
  * Requests per second of the API, from all clients together. A request takes some 100 ms of one function, so 500 a
  * second take about 50 of the account's 1,000 concurrent calls, or 500 if all start cold. Consumers and schedules
- * keep their reservations (triggers.ts). API Gateway's limit for all APIs of an account is 10,000 (API Gateway
+ * keep their reservations (concurrency.ts). API Gateway's limit for all APIs of an account is 10,000 (API Gateway
  * Developer Guide, "Throttling requests to your HTTP API"). It answers 429 beyond the limit. The firewall limits
  * single addresses (firewall.ts).
  */

@@ -5,6 +5,7 @@ import { makeCanary } from "./alarms/canary.ts";
 import { makeDashboard } from "./alarms/dashboard.ts";
 import { makeApi } from "./api.ts";
 import { openCluster, type StageCluster } from "./cluster/stage-cluster.ts";
+import { reservedConcurrency } from "./compute/concurrency.ts";
 import {
   functionArguments,
   logicalName,
@@ -17,13 +18,7 @@ import { makeGatewayRole } from "./compute/gateway.ts";
 import { sendMachineNotices } from "./compute/machine-notices.ts";
 import type { Arns } from "./compute/roles.ts";
 import { makeSocketApi, makeSockets, type SocketApi, socketPolicy } from "./compute/sockets.ts";
-import {
-  allowLoops,
-  makeSchedules,
-  OLDEST_CALL_SECONDS,
-  reservedConcurrency,
-  subscribeConsumers,
-} from "./compute/triggers.ts";
+import { allowLoops, makeSchedules, OLDEST_CALL_SECONDS, subscribeConsumers } from "./compute/triggers.ts";
 import { makeConsole, openConsole } from "./edge/console.ts";
 import { makeEdge } from "./edge/edge.ts";
 import { makeFirewall } from "./edge/firewall.ts";
@@ -44,6 +39,8 @@ interface Outputs {
   readonly sshHost?: string;
   readonly pageHosts?: string;
   readonly gatewayRole?: $util.Output<string>;
+  /** Settings of another stage on the cluster that this stage makes. */
+  readonly settingsForOthers?: $util.Input<string>;
 }
 
 export function makeApp(stage: Stage, root: string): Outputs {
@@ -79,6 +76,7 @@ export function makeApp(stage: Stage, root: string): Outputs {
     url: $util.interpolate`https://${stage.domain?.name ?? edge.domainName}`,
     access: stage.access,
     ...describeGateway(stage, makeGatewayRole(stage, cluster.name, arns)),
+    ...(cluster.settingsForOthers && { settingsForOthers: cluster.settingsForOthers }),
   };
 }
 

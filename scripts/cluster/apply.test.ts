@@ -5,13 +5,15 @@ import { readManifests } from "#kubernetes/setup/manifests.ts";
 import { encodeCa, makeStageFolder, runIn, startTunnel, writeKubeconfig } from "./stage-fixture.ts";
 
 const folder = fileURLToPath(new URL("../../deploy/kubernetes", import.meta.url));
-const kinds = [...(await readManifests(folder)), ...(await readManifests(`${folder}/gateway`))].map(
-  ({ kind, metadata: { namespace } }) => ({
-    kind,
-    name: `${kind.toLowerCase()}s`,
-    namespaced: namespace !== undefined,
-  }),
-);
+const kinds = [
+  ...(await readManifests(folder)),
+  ...(await readManifests(`${folder}/gateway`)),
+  ...(await readManifests(`${folder}/capabilities`)),
+].map(({ kind, metadata: { namespace } }) => ({
+  kind,
+  name: `${kind.toLowerCase()}s`,
+  namespaced: namespace !== undefined,
+}));
 const scheme = "service.beta.kubernetes.io/aws-load-balancer-scheme";
 const makeService = (annotations: Readonly<Record<string, string>> | undefined) => ({
   apiVersion: "v1",
@@ -19,18 +21,30 @@ const makeService = (annotations: Readonly<Record<string, string>> | undefined) 
   metadata: { name: "berth-gateway", namespace: "berth-system", ...(annotations && { annotations }) },
 });
 
+const markOf = (deployment: string) => ({ metadata: { labels: { "berth/deployment": deployment } } });
+
 /** Answers as a cluster that has the gateway's Service and no other object of Berth. */
-const clusterWith = (annotations: Readonly<Record<string, string>> | undefined, minor = "35+"): Answering => {
+const clusterWith = (
+  annotations: Readonly<Record<string, string>> | undefined,
+  minor = "35+",
+  stages: readonly string[] = [],
+): Answering => {
   return ({ method, url = "" }, response) => {
     if (url === "/version") return answerJson(response, { major: "1", minor });
     if (/^\/(api|apis\/[^/]+)\/[^/]+$/.test(url)) return answerJson(response, { resources: kinds });
+    if (url.includes("/configmaps?")) return answerJson(response, { metadata: {}, items: stages.map(markOf) });
     if (!url.includes("/services/berth-gateway")) return refuse(response, 404, "NotFound");
     return answerJson(response, makeService(method === "PATCH" ? { [scheme]: "internet-facing" } : annotations));
   };
 };
 
-async function apply(annotations: Readonly<Record<string, string>> | undefined, settings = {}, minor?: string) {
-  const tunnel = await startTunnel(clusterWith(annotations, minor));
+async function apply(
+  annotations: Readonly<Record<string, string>> | undefined,
+  settings = {},
+  minor?: string,
+  stages?: readonly string[],
+) {
+  const tunnel = await startTunnel(clusterWith(annotations, minor, stages));
   const folder = await makeStageFolder({
     SSH_HOST_KEYS: `ssh-ed25519 ${"A".repeat(68)}`,
     GATEWAY_IMAGE: "berth.test/berth-gateway:1",
@@ -80,4 +94,11 @@ it("a version of Kubernetes that Berth does not support is said before the chang
     ":\nversion of Kubernetes: the cluster has 1.29, and Berth needs 1.30 or newer. Upgrade it, one minor version at a " +
       "time: docs/deploy.md#other-clusters\n",
   );
+});
+
+it("capabilities that another stage needs stay, and the command says for which one", async () => {
+  const { stdout, stderr } = await apply({ [scheme]: "internet-facing" }, {}, undefined, ["berth-dev", "berth-other"]);
+
+  expect(stderr).toContain("\ndeploy/kubernetes/capabilities stays for berth-other\n");
+  expect(stdout).toContain("+ ValidatingAdmissionPolicy berth-pods\n");
 });

@@ -1,11 +1,12 @@
 import "../../stacks/stage-machine-types.ts";
-import { createInterface } from "node:readline/promises";
 import { parseArgs } from "node:util";
 import { printableText } from "#core/text/printable-text.ts";
 import { applyPlan, planApply, refuseForeign } from "#kubernetes/setup/apply.ts";
+import { listCapabilityStages } from "#kubernetes/setup/capability-stages.ts";
 import { refuseOpening } from "#kubernetes/setup/gateway.ts";
 import { describeApplyError, formatPlan } from "#kubernetes/setup/plan-lines.ts";
 import { checkVersion } from "#kubernetes/setup/server-version.ts";
+import { confirm } from "./confirm.ts";
 import { type OpenCluster, openCluster } from "./open-cluster.ts";
 import { findOwnCluster, readWanted } from "./wanted.ts";
 import { writeError } from "./write-error.ts";
@@ -37,8 +38,11 @@ async function main(): Promise<number> {
   const { diff = false, yes = false, ...choice } = options;
   const { client, name, settings, stage } = await openCluster(choice);
   try {
-    const { shared, owned } = await readWanted(settings, stage);
     writeError(`deploy/kubernetes on ${name}:`);
+    const capabilityStages = await listCapabilityStages(client);
+    const { shared, owned } = await readWanted(settings, stage, capabilityStages);
+    const others = capabilityStages.filter((deployment) => deployment !== owned?.deployment);
+    if (others.length > 0) writeError(`deploy/kubernetes/capabilities stays for ${printableText(others.join(", "))}`);
     await sayVersion(client, stage);
     const plan = await planApply(client, shared, owned);
     for (const line of formatPlan(plan.changes)) process.stdout.write(`${printableText(line)}\n`);
@@ -46,7 +50,7 @@ async function main(): Promise<number> {
     refuseForeign(plan.changes);
     if (!settings.GATEWAY_ACCESS) refuseOpening(plan.changes);
     if (diff) return differs ? 1 : 0;
-    if (differs && !yes && !(await confirm())) return wrongUse;
+    if (differs && !yes && !(await confirm("Apply this?", "Nothing was applied"))) return wrongUse;
     // Also without a change: the inventory may be new.
     await applyPlan(client, plan);
     process.stderr.write(differs ? "Applied.\n" : "Nothing to change.\n");
@@ -81,17 +85,4 @@ function readOptions() {
     process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n\n${help}`);
     return wrongUse;
   }
-}
-
-async function confirm(): Promise<boolean> {
-  if (!(process.stdin.isTTY && process.stderr.isTTY)) {
-    process.stderr.write("Nothing was applied: add --yes, since nobody can be asked here\n");
-    return false;
-  }
-  const asking = createInterface({ input: process.stdin, output: process.stderr });
-  const answer = await asking.question("Apply this? [y/N] ");
-  asking.close();
-  const isYes = /^y(es)?$/i.test(answer.trim());
-  if (!isYes) process.stderr.write("Nothing was applied.\n");
-  return isYes;
 }

@@ -7,6 +7,7 @@ import { allSettingSchemas } from "#aws/settings/pod-setting-schemas.ts";
 import type { ClusterReport } from "#core/ports/cluster-report.ts";
 import { printableText } from "#core/text/printable-text.ts";
 import { markOwned } from "#kubernetes/setup/apply.ts";
+import { listCapabilityStages } from "#kubernetes/setup/capability-stages.ts";
 import { checkSetup, type SetupNeeds, setupChecks } from "#kubernetes/setup/check.ts";
 import { describeApplyError } from "#kubernetes/setup/plan-lines.ts";
 import type { FunctionsFile } from "../../stacks/compute/functions-file.ts";
@@ -81,9 +82,15 @@ async function describeEks(stage: Stage, settings: OpenCluster["settings"]): Pro
 }
 
 /** Returns the objects of a cluster. If settings of the gateway are bad, reports them, and leaves out its objects. */
-async function findWanted({ settings, stage }: OpenCluster): Promise<{ wanted: Wanted; settings: ClusterReport }> {
+async function findWanted({
+  client,
+  settings,
+  stage,
+}: OpenCluster): Promise<{ wanted: Wanted; settings: ClusterReport }> {
   try {
-    return { wanted: await readWanted(settings, stage), settings: { findings: [], leftOut: [] } };
+    // The check of the objects reports rights that are missing.
+    const capabilityStages = await listCapabilityStages(client).catch(() => []);
+    return { wanted: await readWanted(settings, stage, capabilityStages), settings: { findings: [], leftOut: [] } };
   } catch (error) {
     if (!(error instanceof GatewaySettingsError)) throw error;
     const { shared, owned } = error.others;

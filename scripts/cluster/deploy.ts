@@ -1,16 +1,22 @@
 import "../../stacks/stage-machine-types.ts";
-import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { joinReports } from "#aws/cluster-check/findings.ts";
 import type { Finding } from "#core/ports/cluster-report.ts";
+import { makesCluster } from "../../stacks/cluster/settings.ts";
+import type { FunctionsFile } from "../../stacks/compute/functions-file.ts";
 import {
   type ClusterStage,
   checkNewCluster,
   makesOwnCluster,
 } from "../../stacks/plan/new-cluster/check-new-cluster.ts";
-import { isOfStage, readExisting } from "../../stacks/plan/new-cluster/existing-cluster.ts";
+import { findNeedOfFunctions } from "../../stacks/plan/quota.ts";
+import { checkQuotas } from "../../stacks/plan/quota-check.ts";
+import { readStage } from "../../stacks/stage.ts";
+import { readStageFiles } from "../../stacks/stage-files.ts";
 import { openStage, type Settings } from "./open-cluster.ts";
+import { run, runSst } from "./run-sst.ts";
 import { readWanted } from "./wanted.ts";
 import { writeError } from "./write-error.ts";
 
@@ -20,7 +26,7 @@ const help = `Deploys a stage, and then applies the objects of its cluster.
 
   --yes                  do not ask before the cluster is changed; needed where nobody can be asked
   --kubeconfig <file>    reach the cluster as the file says, for example through a tunnel
-  --no-cluster           leave the cluster as it is; then settings may come from this shell, without .env.dev
+  --no-cluster           leave the cluster's objects as they are; then settings may come from this shell, without .env.dev
 
 Any other option is one of "sst deploy". Exit code 0: done. 2: wrong use. 3: the stage is deployed, but its Kubernetes
 objects are not applied. Any other: that of "sst deploy", and the cluster was not changed.
@@ -50,40 +56,63 @@ async function main(): Promise<number> {
     process.stderr.write(`Name the stage with --stage\n\n${help}`);
     return wrongUse;
   }
-  const without = own["no-cluster"] ? "--no-cluster" : await findWithoutCluster(name);
-  // SST gets Ctrl-C too, and takes a while to stop. This process waits for it.
-  for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => undefined);
-  const deployed = run("tools/sst/node_modules/.bin/sst", ["deploy", ...withoutOwn(words)]);
+  const leavesCluster = Boolean(own["no-cluster"]);
+  const settings = await (leavesCluster ? checkWithoutCluster(name) : checkWithCluster(name));
+  await warnOfQuota(settings);
+  const deployed = runSst(["deploy", ...withoutOwn(words)]);
   if (deployed !== 0) return deployed;
-  if (without === undefined) return applyCluster(name, own);
-  writeError(`${without}: no cluster was changed.`);
+  if (!leavesCluster) return applyCluster(name, own);
+  writeError("--no-cluster: no cluster was changed.");
   return 0;
 }
 
-/** Returns the setting by which a stage has no cluster. Throws what a cluster would lack, before anything is made. */
-async function findWithoutCluster(name: string): Promise<string | undefined> {
+/**
+ * Checks the account for a stage that makes its cluster: only the objects of the cluster are left out. Its settings may be
+ * variables of this shell, as SST reads them.
+ */
+async function checkWithoutCluster(name: string): Promise<Settings> {
+  const settings = { ...process.env, ...readStageFiles(name) };
+  const stage = makesCluster(settings) ? readStage(name, settings) : undefined;
+  if (stage && makesOwnCluster(stage)) await refuseProblems(stage, settings);
+  return settings;
+}
+
+/** Throws what a cluster would lack, before anything is made. */
+async function checkWithCluster(name: string): Promise<Settings> {
   const { settings, stage } = await openStage(name);
   await readWanted(settings, stage);
   if (makesOwnCluster(stage)) await refuseProblems(stage, settings);
-  const { COMPUTE = "kubernetes" } = settings;
-  return COMPUTE === "kubernetes" ? undefined : `COMPUTE=${COMPUTE}`;
+  return settings;
 }
 
+/** Warns if the quota is too small. A new account may have 10, with which the first deployment fails half-way. */
+async function warnOfQuota(settings: Settings): Promise<void> {
+  const file = new URL("../../functions.json", import.meta.url);
+  const need = findNeedOfFunctions(JSON.parse(readFileSync(file, "utf8")) as FunctionsFile);
+  const { findings, leftOut } = await checkQuotas([need], { ...process.env, ...settings });
+  for (const { what, why } of leftOut) writeError(`Not checked: ${what}: ${why}.`);
+  for (const finding of findings) writeError(`Warning: ${formatFinding(finding)}`);
+}
+
+function formatFinding({ what, missing, todo }: Finding): string {
+  return `${what}: ${missing}. ${todo}`;
+}
+
+/** Throws what the account says against the stage's own cluster, before anything is made. */
 async function refuseProblems(stage: ClusterStage, settings: Settings): Promise<void> {
-  const environment = { ...process.env, ...settings };
-  const existing = await readExisting(stage, environment);
-  const { refused, warned } = await checkNewCluster(stage, environment, existing);
-  const [{ findings, leftOut }, warnings] = [joinReports(refused), joinReports(warned)];
-  const toLine = ({ what, missing, todo }: Finding) => `${what}: ${missing}. ${todo}`;
-  const found = findings.map((finding) => `  ${toLine(finding)}`).join("\n");
-  for (const { what, why } of [...leftOut, ...warnings.leftOut]) writeError(`Not checked: ${what}: ${why}.`);
-  const isTaken = "value" in existing && existing.value !== undefined && !isOfStage(existing.value, stage);
-  if (found && (stage.newCluster.isProtected || isTaken))
-    throw new Error(`The cluster cannot be made or upgraded, and nothing was changed:\n${found}`);
+  const checks = await checkNewCluster(stage, { ...process.env, ...settings });
+  const [impossible, refused, warned] = [checks.impossible, checks.refused, checks.warned].map(joinReports);
+  const toLines = (findings: readonly Finding[]) => findings.map((each) => `  ${formatFinding(each)}`).join("\n");
+  for (const { what, why } of [impossible, refused, warned].flatMap((report) => report?.leftOut ?? []))
+    writeError(`Not checked: ${what}: ${why}.`);
+  const stops = [...(impossible?.findings ?? []), ...(stage.newCluster.isProtected ? (refused?.findings ?? []) : [])];
+  if (stops.length > 0)
+    throw new Error(`The cluster cannot be made or upgraded, and nothing was changed:\n${toLines(stops)}`);
   // This deployment ends the protection of what a failed first one made (docs/own-cluster.md).
+  const found = toLines(refused?.findings ?? []);
   if (found)
     writeError(`EKS_PROTECT=0: the deployment goes on, although the cluster cannot be made as a whole:\n${found}`);
-  for (const finding of warnings.findings) writeError(`Warning: ${toLine(finding)}`);
+  for (const finding of warned?.findings ?? []) writeError(`Warning: ${formatFinding(finding)}`);
 }
 
 interface ClusterOptions {
@@ -108,10 +137,4 @@ function withoutOwn(words: readonly string[]): string[] {
   const isOwn = (word: string) =>
     ["--yes", "--no-cluster", "--kubeconfig"].includes(word) || word.startsWith("--kubeconfig=");
   return words.filter((word, at) => !isOwn(word) && words[at - 1] !== "--kubeconfig");
-}
-
-function run(command: string, args: readonly string[]): number {
-  const { status, error } = spawnSync(command, args, { stdio: "inherit" });
-  if (error) throw error;
-  return status ?? 1;
 }

@@ -6,7 +6,7 @@ import { eksAccess } from "#aws/eks/eks-access.ts";
 import { type ApiClient, apiClient } from "#kubernetes/client/api-client.ts";
 import { readKubeconfig } from "#kubernetes/client/kubeconfig.ts";
 import { findEksClient } from "../../stacks/plan/cluster-plan.ts";
-import { hasTagsOfStage } from "../../stacks/plan/new-cluster/existing-cluster.ts";
+import { hasTagsOfStage, isWorking } from "../../stacks/plan/new-cluster/existing-cluster.ts";
 import { readStage, type Stage } from "../../stacks/stage.ts";
 import { readStageFiles } from "../../stacks/stage-files.ts";
 
@@ -137,10 +137,16 @@ async function describeAddress(eks: EKSClient, { DEPLOY_ACCOUNT }: Settings, sta
     throw new Error(`it is in account ${account}, and the stage is deployed to ${DEPLOY_ACCOUNT}`);
   }
   if (stage.newCluster && !hasTagsOfStage(cluster?.tags ?? {}, stage)) {
-    throw new Error(`stage ${stage.name} did not make it, by its tags. Run npm run deploy:plan`);
+    throw new Error(describeForeign(stage));
   }
-  if (!endpoint || !certificateAuthority?.data) throw new Error(`it has no endpoint, and is ${status ?? "not known"}`);
+  if (status && !isWorking({ status })) throw new Error(`it is ${status}`);
+  if (!endpoint || !certificateAuthority?.data) throw new Error("it has no endpoint");
   return { endpoint, ca: decode(certificateAuthority.data) };
+}
+
+/** Says that a cluster with the name of the stage's own has the tags of another stage, or none. */
+export function describeForeign({ name }: Stage): string {
+  return `stage ${name} did not make it, by its tags. Run npm run deploy:plan`;
 }
 
 function decodeSetting(ca: string): string {

@@ -64,10 +64,10 @@ export function encodeCa(pem: string): string {
   return Buffer.from(pem).toString("base64");
 }
 
-/** Runs a script of scripts/cluster in such a folder. */
+/** Runs a script, named from scripts/cluster, in such a folder. */
 export function runIn(
   folder: string,
-  script: "apply" | "check" | "deploy",
+  script: "apply" | "check" | "deploy" | "../removal/remove" | "../sst",
   words: readonly string[],
   environment: Settings = {},
 ) {

@@ -49,9 +49,9 @@ it.each([
   ["a stage", readStage("dev", { ...settings, EKS_CLUSTER: "gpus" }), "DaemonSet berth-environments/berth-dev-prepull"],
   ["no stage", undefined, "DaemonSet berth-environments/berth-prepull"],
 ])("images to pull ahead add one DaemonSet for %s", async (_, stage, name) => {
-  const { shared, owned } = await readWanted({ ...settings, ...prepull }, stage);
+  const { owned } = await readWanted({ ...settings, ...prepull }, stage);
 
-  const made = stage ? (owned?.manifests ?? []) : shared;
+  const made = owned?.manifests ?? [];
   expect(made.map(formatObjectName).filter((each) => each.startsWith("DaemonSet"))).toEqual([name]);
 });
 
@@ -62,6 +62,41 @@ it("images to pull ahead need the tools image, and valid names", async () => {
   await expect(readWanted({ ...prepull, PREPULL_IMAGES: "torch:2,Torch" }, undefined)).rejects.toThrow(
     "PREPULL_IMAGES must be the name of an image",
   );
+});
+
+const two = { ...settings, EKS_CLUSTER: "gpus" };
+/** Lists the pod security level of environments, and the objects about capabilities. */
+const findCapabilities = async (
+  environment: Readonly<Record<string, string>>,
+  stages: readonly string[] = [],
+  stage = "dev",
+) => {
+  const { shared, owned } = await readWanted(environment, stage ? readStage(stage, environment) : undefined, stages);
+  const namespace = shared.find((each) => formatObjectName(each) === "Namespace berth-environments");
+  const names = [...shared, ...(owned?.manifests ?? [])].map(formatObjectName);
+  const labels = namespace?.metadata.labels as Readonly<Record<string, string>>;
+  const about = names.filter((name) => /berth-pods$|capabilities$/.test(name));
+  return [labels["pod-security.kubernetes.io/enforce"], ...about];
+};
+const policy = ["ValidatingAdmissionPolicy berth-pods", "ValidatingAdmissionPolicyBinding berth-pods"];
+const mark = "ConfigMap berth-system/berth-dev-pod-capabilities";
+
+it("a stage keeps the capabilities that another stage on the cluster needs, and those of its own setting alone", async () => {
+  expect(await findCapabilities({ ...two, POD_CAPABILITIES: "SYS_PTRACE" })).toEqual(["privileged", ...policy, mark]);
+  expect(await findCapabilities(two, ["berth-other"])).toEqual(["privileged", ...policy]);
+  expect(await findCapabilities(two, ["berth-dev"])).toEqual(["baseline"]);
+});
+
+it("an apply without a stage marks its capabilities, so that stages on the cluster keep them", async () => {
+  const capable = { POD_CAPABILITIES: "SYS_PTRACE" };
+
+  expect(await findCapabilities(capable, [], "")).toEqual([
+    "privileged",
+    ...policy,
+    "ConfigMap berth-system/no-stage-pod-capabilities",
+  ]);
+  expect(await findCapabilities(two, ["no-stage"])).toEqual(["privileged", ...policy]);
+  expect(await findCapabilities({}, ["no-stage"], "")).toEqual(["baseline"]);
 });
 
 const badGateway = {

@@ -6,6 +6,7 @@ import { allSettingSchemas } from "#aws/settings/pod-setting-schemas.ts";
 import { imageFault } from "#core/text/image-reference.ts";
 import { readHostKeys } from "#gateway-server/host-keys.ts";
 import type { OwnedManifests } from "#kubernetes/setup/apply.ts";
+import { markCapabilities, NO_STAGE } from "#kubernetes/setup/capability-stages.ts";
 import { fillGateway, type GatewaySetup } from "#kubernetes/setup/gateway.ts";
 import { type Manifest, overlayManifests, readManifests } from "#kubernetes/setup/manifests.ts";
 import { fillOwnCluster } from "#kubernetes/setup/own-cluster.ts";
@@ -20,7 +21,7 @@ import type { Stage } from "../../stacks/stage.ts";
 export interface Wanted {
   /** The objects that all stages on the cluster share. */
   readonly shared: readonly Manifest[];
-  /** The objects of one stage. Undefined without a stage. */
+  /** The objects of one stage, or of an apply without a stage. Undefined if `shared` has them. */
   readonly owned: OwnedManifests | undefined;
 }
 
@@ -41,20 +42,27 @@ export class GatewaySettingsError extends Error {
 }
 
 /**
- * Returns the objects of deploy/kubernetes. A stage adds its gateway, and those of a cluster that it makes. Each stage
- * on a cluster has its own images to pull ahead. Throws
+ * Returns the objects of deploy/kubernetes. A stage adds its gateway, and the objects of a cluster that it makes. Each
+ * stage on a cluster has its own images to pull ahead, and so has an apply without a stage. `capabilityStages` are the
+ * deployments on the cluster that need deploy/kubernetes/capabilities, so no stage takes it from another. Throws
  * `GatewaySettingsError`, or an error that names other bad settings.
  */
-export async function readWanted(settings: Settings, stage: Stage | undefined): Promise<Wanted> {
+export async function readWanted(
+  settings: Settings,
+  stage: Stage | undefined,
+  capabilityStages: readonly string[] = [],
+): Promise<Wanted> {
   const { POD_CAPABILITIES } = readConfigOf(allSettingSchemas, ["POD_CAPABILITIES"], settings);
   const base = await readManifests(folder);
-  const capabilities = POD_CAPABILITIES.length > 0 ? await readManifests(join(folder, "capabilities")) : [];
-  const shared = overlayManifests(base, capabilities);
+  const isOwn = POD_CAPABILITIES.length > 0;
+  const deployment = stage?.tableName ?? NO_STAGE;
+  const isShared = isOwn || capabilityStages.some((each) => each !== deployment);
+  const shared = overlayManifests(base, isShared ? await readManifests(join(folder, "capabilities")) : []);
   const prepull = await readPrepull(settings, stage?.tableName);
-  if (!stage) return { shared: [...shared, ...prepull], owned: undefined };
-  const cluster = stage.newCluster ? await readOwnCluster(settings, stage, stage.newCluster.groups) : [];
-  const others = { shared, owned: { deployment: stage.tableName, manifests: [...cluster, ...prepull] } };
-  if (!stage.gateway) return others;
+  const marks = isOwn ? [markCapabilities(deployment)] : [];
+  const cluster = stage?.newCluster ? await readOwnCluster(settings, stage, stage.newCluster.groups) : [];
+  const others = { shared, owned: { deployment, manifests: [...cluster, ...marks, ...prepull] } };
+  if (!stage?.gateway) return others;
   const setup = await readSetup(settings, stage).catch((error: unknown) => {
     throw new GatewaySettingsError(error, others);
   });

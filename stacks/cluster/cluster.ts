@@ -7,6 +7,8 @@ import { type ClusterNetwork, makeNetwork } from "./network.ts";
 import { KUBERNETES_VERSION, type NewCluster } from "./settings.ts";
 import type { StageCluster } from "./stage-cluster.ts";
 
+type Text = $util.Input<string>;
+
 /**
  * Creates the cluster of a stage with its network, roles, add-ons and machines. Pulumi and EKS refuse to delete any of
  * it until EKS_PROTECT=0 is deployed: its end is the end of all jobs.
@@ -32,11 +34,31 @@ export function makeCluster(stage: Stage, wanted: NewCluster, key: aws.kms.Key):
   // The autoscaler is no add-on of EKS: deploy/kubernetes has its objects, and this its role.
   const autoscaler = { ...accounts.autoscaler, clusterName: cluster.name, roleArn: roles.autoscaler.arn };
   new aws.eks.PodIdentityAssociation("ClusterAutoscaler", autoscaler, keep);
+  const ofFunctions = wanted.isPrivate ? admitFunctions(cluster, network, keep) : undefined;
   return {
     name: cluster.name,
     address: { EKS_ENDPOINT: cluster.endpoint, EKS_CA: cluster.certificateAuthority.apply(({ data }) => data ?? "") },
-    network: wanted.isPrivate ? admitFunctions(cluster, network, keep) : undefined,
+    network: ofFunctions,
+    settingsForOthers: formatSettings(stage, ofFunctions),
   };
+}
+
+/**
+ * Functions of another stage run in the same subnets, with the security group that the API server admits. Its jobs get the
+ * same machines, and the driver of disks may use only this stage's key.
+ */
+function formatSettings(stage: Stage, network: FunctionNetwork | undefined): Text {
+  const { MACHINE_TYPES, NEW_MACHINE_RESOURCES } = stage.settings;
+  const values = { MACHINE_TYPES, NEW_MACHINE_RESOURCES, EBS_KMS_KEY_ID: stage.ebsKey };
+  const shared = Object.entries(values).flatMap(([key, value]) =>
+    value ? [`${key}=${value.replaceAll(/\s/g, "")}`] : [],
+  );
+  const name = `EKS_CLUSTER=${stage.eksCluster}`;
+  if (!network) return [name, ...shared].join(" ");
+  return $util.all([network.privateSubnets, network.securityGroups]).apply(([subnets, groups]) => {
+    const place = [`VPC_SUBNETS=${subnets.join()}`, `VPC_SECURITY_GROUPS=${groups.join()}`];
+    return [name, "EKS_ACCESS=private", ...place, ...shared].join(" ");
+  });
 }
 
 interface ControlPlaneParts {

@@ -5,7 +5,16 @@ import { countEfaInterfaces, EFA_RESOURCE } from "./efa.ts";
 import { makeEfaArgs } from "./efa-template.ts";
 import type { ClusterNetwork } from "./network.ts";
 import type { AmiType, NodeGroup } from "./node-group-schema.ts";
-import { chooseAmi, getType, SYSTEM_DISK_GB, SYSTEM_GROUP, SYSTEM_MACHINES, SYSTEM_TYPE } from "./node-groups.ts";
+import {
+  chooseAmi,
+  chooseCapacity,
+  EFA_TAG,
+  getType,
+  SYSTEM_DISK_GB,
+  SYSTEM_GROUP,
+  SYSTEM_MACHINES,
+  SYSTEM_TYPE,
+} from "./node-groups.ts";
 
 type Text = $util.Input<string>;
 
@@ -53,19 +62,19 @@ export function makeMachines(groups: readonly NodeGroup[], parts: MachineParts):
 }
 
 function makeZone(group: NodeGroup, zone: string, launchTemplate: Template, parts: MachineParts): void {
-  const { name, type, min, max, capacityBlock } = group;
+  const { name, type, min, max, capacityBlock, efa } = group;
   const { gpus, pool } = getType(type);
   const made = makeGroup(`${name}-${zone}`, parts, {
     subnetIds: parts.network.inZone(zone),
     amiType: chooseAmi(group),
-    capacityType: capacityTypeOf(group),
+    capacityType: chooseCapacity(group),
     // A block's type is in the launch template, and EKS accepts it in one place only.
     ...(!capacityBlock && { instanceTypes: [type] }),
     launchTemplate,
     scalingConfig: { minSize: min, maxSize: max, desiredSize: min },
     // The autoscaler waits for the GPUs of machines with this label (Cluster Autoscaler, "Special note on GPU instances").
     // The template tags give the autoscaler the group's label.
-    tags: { [SELECTABLE_TAG]: "true" },
+    tags: { [SELECTABLE_TAG]: "true", ...(efa && { [EFA_TAG]: "true" }) },
     ...(gpus > 0 && { labels: { "k8s.amazonaws.com/accelerator": pool }, taints: [GPU_TAINT] }),
   });
   const autoscalingGroupName = made.resources.apply(([first]) => first?.autoscalingGroups?.[0]?.name ?? "");
@@ -97,11 +106,6 @@ function templateTags({ type, diskGb, efa }: NodeGroup, groupName: string): Reco
   };
 }
 
-function capacityTypeOf({ spot, capacityBlock }: NodeGroup): string {
-  if (capacityBlock) return "CAPACITY_BLOCK";
-  return spot ? "SPOT" : "ON_DEMAND";
-}
-
 type GroupArgs = Omit<aws.eks.NodeGroupArgs, "clusterName" | "nodeRoleArn">;
 
 function makeGroup(name: string, parts: MachineParts, args: GroupArgs): aws.eks.NodeGroup {
@@ -117,8 +121,9 @@ function makeGroup(name: string, parts: MachineParts, args: GroupArgs): aws.eks.
       ...args,
     },
     // The autoscaler changes the number of machines. The provider sends that of the creation with each change of a limit,
-    // and EKS would end machines with jobs.
-    { ...keep, dependsOn: [...after], ignoreChanges: ["scalingConfig"] },
+    // and EKS would end machines with jobs. EKS keeps the subnets of the creation: for others, such as those of a zone that
+    // is added, the provider would replace the group.
+    { ...keep, dependsOn: [...after], ignoreChanges: ["scalingConfig", "subnetIds"] },
   );
 }
 

@@ -91,7 +91,7 @@ function createNetwork(
   });
   const nats = outside
     .slice(0, natInEachZone ? undefined : 1)
-    .map(({ subnet }, n) => makeNat(zones[n] ?? "", subnet, internet, keep));
+    .map(({ subnet }, n) => makeNat(natInEachZone ? `Cluster-${zones[n]}` : "ClusterNat", subnet, internet, keep));
   const inside = zones.map((zone, n) => makePrivateSubnet(zone, vpc, nats[n] ?? nats[0], { tags, keep }));
   makeEndpoints(
     vpc,
@@ -106,16 +106,16 @@ function createNetwork(
   };
 }
 
+/** The gateway stays in its subnet: another first zone of EKS_ZONES would else replace the only one, which is protected. */
 function makeNat(
-  zone: string,
+  name: string,
   subnet: aws.ec2.Subnet,
   internet: aws.ec2.InternetGateway,
   keep: $util.CustomResourceOptions,
 ): aws.ec2.NatGateway {
-  const name = `Cluster-${zone}`;
   const address = new aws.ec2.Eip(name, { domain: "vpc" }, keep);
   const place = { subnetId: subnet.id, allocationId: address.id };
-  return new aws.ec2.NatGateway(name, place, { ...keep, dependsOn: internet });
+  return new aws.ec2.NatGateway(name, place, { ...keep, dependsOn: internet, ignoreChanges: ["subnetId"] });
 }
 
 interface PrivateSubnet {

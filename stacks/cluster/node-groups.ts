@@ -14,6 +14,9 @@ export const SYSTEM_GROUP = "system";
 export const SYSTEM_MACHINES = { minSize: 2, maxSize: 3 } as const;
 export const SYSTEM_DISK_GB = 50;
 
+/** The tag of a node group with EFA. EKS itself shows only its launch template. */
+export const EFA_TAG = "berth:efa";
+
 /** Types that Capacity Blocks have (Amazon EC2 User Guide, "Capacity Blocks for ML", prerequisites). */
 const BLOCK_TYPE = /^(p4de?|p5(e|en)?|p6-b[23]00)\./;
 
@@ -111,6 +114,12 @@ function defaultAmi(type: InstanceType): AmiType {
 
 export function chooseAmi({ type, ami }: NodeGroup): AmiType {
   return ami ?? defaultAmi(getType(type));
+}
+
+/** Returns how EC2 sells the machines of a group. */
+export function chooseCapacity({ spot, capacityBlock }: NodeGroup): "CAPACITY_BLOCK" | "SPOT" | "ON_DEMAND" {
+  if (capacityBlock) return "CAPACITY_BLOCK";
+  return spot ? "SPOT" : "ON_DEMAND";
 }
 
 /** Graviton's families have a `g` after their generation (Amazon EC2 Instance Types, "Naming conventions"). */

@@ -27,9 +27,14 @@ export function makesCluster({ EKS_CLUSTER }: Environment): boolean {
   return EKS_CLUSTER === NEW;
 }
 
+/** Returns the name of the cluster that a stage makes. */
+export function nameNewCluster(stage: string): string {
+  return `berth-${stage}`;
+}
+
 /** Returns the name of the stage's cluster, whether the stage makes it or it exists already. */
 function getClusterName(stage: string, environment: Environment): string {
-  return makesCluster(environment) ? `berth-${stage}` : (environment.EKS_CLUSTER ?? "");
+  return makesCluster(environment) ? nameNewCluster(stage) : (environment.EKS_CLUSTER ?? "");
 }
 
 /** Returns the settings of a stage as its functions get them, with the name and the machines of a new cluster. */

@@ -9,6 +9,8 @@ export interface StageCluster {
   readonly name: $util.Input<string>;
   readonly address: ClusterAddress;
   readonly network: FunctionNetwork | undefined;
+  /** The settings by which another stage uses a cluster that this stage makes. */
+  readonly settingsForOthers?: $util.Input<string>;
 }
 
 /** Finds the stage's cluster, or creates it with EKS_CLUSTER=new. `key` encrypts the Secrets of a new one. */

@@ -1,4 +1,5 @@
 import type { Queues } from "../storage/queues.ts";
+import { mostBatches } from "./concurrency.ts";
 import { logicalName } from "./functions.ts";
 import type { FunctionEntry, FunctionsFile } from "./functions-file.ts";
 import { queuesSentTo } from "./roles.ts";
@@ -74,36 +75,6 @@ export function makeSchedules(
 /** Returns a time in UTC that leaves time to create the schedule. It is called once the function is deployed. */
 function onceSoon(): string {
   return `at(${new Date(Date.now() + 120_000).toISOString().slice(0, 19)})`;
-}
-
-/** Four such functions leave most of an account's 1,000 concurrent calls to quick requests (docs/deploy.md). */
-const MOST_SLOW_CALLS = 50;
-
-/** Concurrent batches per queue. The table and the cluster behind the consumers have limits too. */
-const mostBatches = { work: 50, pools: 20, webhooks: 20 } as const;
-
-/** A call and the one before it, which may still run. */
-const CALLS_OF_A_SCHEDULE = 2;
-
-/**
- * Returns the reserved concurrency of a function, which is both a bound and a guarantee. Undefined: it shares the
- * account's rest.
- * A call behind a function URL runs a command for minutes: without a bound, one user could take the account's whole
- * concurrency. Reconciles, plans and schedules end jobs and free their GPUs: without a guarantee, a flood of requests
- * would starve them.
- */
-export function reservedConcurrency(entry: FunctionEntry): number | undefined {
-  switch (entry.kind) {
-    case "endpoint":
-      return entry.functionUrl ? MOST_SLOW_CALLS : undefined;
-    case "consumer":
-      // Webhooks end no job, so they share the rest with requests.
-      return entry.queue === "webhooks" ? undefined : mostBatches[entry.queue];
-    case "schedule":
-      return CALLS_OF_A_SCHEDULE;
-    default:
-      return undefined;
-  }
 }
 
 /** Reports whether the next call of a schedule begins before the last one has ended. */

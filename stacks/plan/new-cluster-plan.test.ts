@@ -16,16 +16,17 @@ function plan(name: string, more: Readonly<Record<string, string>> = {}): string
 test("the plan says what a cluster costs by the hour, at its least and at its most", () => {
   const disk = (gb: number) => `a disk of ${gb} GB for each (gp3), at $0.08 for each GB a month`;
 
-  expect(plan("dev").slice(0, 14)).toEqual([
+  expect(plan("dev").slice(0, 15)).toEqual([
     "EKS_CLUSTER=new: this stage makes the cluster berth-dev with Kubernetes 1.35. An hour of it",
     `by the list prices of us-east-1 on ${prices.date}:`,
     "$0.10 | the control plane",
+    "by use | its audit and authenticator logs, at $0.5 for each GB",
     "$0.05 | 1 NAT gateway (EKS_ZONES), and $0.045 for each GB",
     "$0.202 to $0.302 | the cluster's own pods: 2 to 3 × m7i.large",
     `$0.011 to $0.016 | ${disk(50)}`,
     "$0.00 to $110.08 | group h100 with EFA in us-east-1a, us-east-1b (EKS_NODE_GROUPS): 0 to 2 × p5.48xlarge",
     `$0.00 to $0.219 | ${disk(1000)}`,
-    "spot price | group a10g in us-east-1a, us-east-1b (EKS_NODE_GROUPS): 2 to 6 × g5.12xlarge",
+    "$11.344 to $34.032 | group a10g in us-east-1a, us-east-1b (EKS_NODE_GROUPS): 2 to 6 × g5.12xlarge of Spot",
     `$0.044 to $0.132 | ${disk(200)}`,
     "paid before | group block with EFA in us-east-1b (EKS_NODE_GROUPS): 0 to 4 × p5e.48xlarge",
     `$0.00 to $0.088 | ${disk(200)}`,
@@ -42,6 +43,14 @@ test("the plan says for which machines it has no price", () => {
     "For p5e.48xlarge, no on-demand price is listed here: https://aws.amazon.com/ec2/pricing/on-demand/ has it.",
   ]);
   expect(none(plan("dev", { EKS_NODE_GROUPS: group("p5.48xlarge") }))).toEqual([]);
+});
+
+test("the plan says that Spot machines cost at most what it counts, if there are any", () => {
+  const group = { name: "new", type: "g5.12xlarge", max: 1, zones: ["us-east-1a"] };
+  const told = (lines: readonly string[]) => lines.filter((line) => line.startsWith("Spot machines are counted"));
+
+  expect(told(plan("dev"))).toHaveLength(1);
+  expect(told(plan("dev", { EKS_NODE_GROUPS: JSON.stringify([group]) }))).toEqual([]);
 });
 
 test("the plan of another region says that its prices differ", () => {
@@ -67,8 +76,11 @@ test("the plan says which quotas a cluster needs at its most, without blocks", (
     "480 vCPUs or more | Running On-Demand P instances (ec2 L-417A185B)",
     "288 vCPUs or more | All G and VT Spot Instance Requests (ec2 L-3819A6DF)",
     "166 vCPUs or more | Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances (ec2 L-1216C47A)",
+    "6 TiB or more | Storage for General Purpose SSD (gp3) volumes, in TiB (ebs L-7A658B76)",
     "1 more | VPCs per Region, of 5 (vpc L-F678F1CE)",
     "1 more | EC2-VPC Elastic IPs, of 5 (ec2 L-0263D0A3)",
+    "1 more | NAT gateways per Availability Zone, of 5 (vpc L-FE5A380F)",
+    "2 more | Gateway VPC endpoints per Region, of 20 (vpc L-1B52E74A)",
     "1 more | Clusters, of 100 (eks L-1194D53C)",
   ]);
 });
@@ -82,7 +94,9 @@ test("each generation of P has its own Spot quota, and that of P6 has no code", 
     { name: "b200", type: "p6-b200.48xlarge", max: 2, zones, spot: true },
   ];
 
-  expect(plan("dev", { EKS_NODE_GROUPS: JSON.stringify(groups) }).filter((line) => line.includes("Spot"))).toEqual([
+  expect(
+    plan("dev", { EKS_NODE_GROUPS: JSON.stringify(groups) }).filter((line) => line.includes("Spot Instance")),
+  ).toEqual([
     "96 vCPUs or more | All P4, P3 and P2 Spot Instance Requests (ec2 L-7212CCBC)",
     "384 vCPUs or more | All P5 Spot Instance Requests (ec2 L-C4BD4855)",
     "384 vCPUs or more | Spot Instance Requests of newer P instances (ec2, see its console)",

@@ -2,7 +2,7 @@ import { KUBERNETES_VERSION, type NewCluster } from "../cluster/settings.ts";
 import type { Stage } from "../stage.ts";
 import type { Prices } from "./costs.ts";
 import { countNats, listCountedQuotas } from "./counted-quotas.ts";
-import { type Bought, findVcpuNeeds, listMachines, type Machines } from "./planned-machines.ts";
+import { type Bought, findDiskNeed, findVcpuNeeds, listMachines, type Machines } from "./planned-machines.ts";
 import type { QuotaNeed } from "./quota-check.ts";
 
 /** US dollars an hour. */
@@ -21,7 +21,7 @@ export interface HourPrices {
 export function newClusterLines(
   stage: Stage,
   wanted: NewCluster,
-  { hours: prices, region: listed, date }: Pick<Prices, "hours" | "region" | "date">,
+  { hours: prices, prices: units, region: listed, date }: Pick<Prices, "hours" | "prices" | "region" | "date">,
 ): string[] {
   const machines = listMachines(wanted);
   // All zones are in the stage's region.
@@ -31,9 +31,12 @@ export function newClusterLines(
     `EKS_CLUSTER=new: this stage makes the cluster ${stage.eksCluster} with Kubernetes ${KUBERNETES_VERSION}. An hour of it`,
     `by the list prices of ${listed} on ${date}${differ}:`,
     costLine(prices.controlPlane, prices.controlPlane, "the control plane"),
+    // EKS User Guide, "Send control plane logs to CloudWatch Logs".
+    `  ${"by use".padStart(WIDTH)}  its audit and authenticator logs, at $${units.logGb.usd} for each GB`,
     ...natLines(stage, wanted, prices),
     ...machines.flatMap((each) => [machineLine(each, prices), diskLine(each, prices)]),
     ...unpricedLines(machines, prices),
+    ...(machines.some(({ bought }) => bought === "spot") ? spotLines : []),
     "The least is paid also while no job runs.",
     ...(wanted.isProtected
       ? ["EKS_PROTECT: neither a deployment nor `sst remove` removes the cluster or a group of it."]
@@ -41,7 +44,9 @@ export function newClusterLines(
     "",
     "Quotas of the region for it, which AWS takes days to raise. What yours are, with a service and a code of these:",
     `  aws service-quotas get-service-quota --region ${region} --service-code <service> --quota-code <code>`,
-    ...findVcpuNeeds(wanted).map((need) => quotaLine(`${need.least} ${need.unit} or more`, need.name, need)),
+    ...[...findVcpuNeeds(wanted), findDiskNeed(wanted)].map((need) =>
+      quotaLine(`${need.least} ${need.unit} or more`, need.name, need),
+    ),
     ...listCountedQuotas(stage, wanted).map((each) =>
       quotaLine(`${each.amount} more`, `${each.name}, of ${each.usual}`, each),
     ),
@@ -49,10 +54,20 @@ export function newClusterLines(
 }
 
 function machineLine({ what, type, least, most, bought }: Machines, { machines }: HourPrices): string {
-  const usd = bought === "on demand" ? machines[type] : undefined;
-  const subject = `${what}: ${least} to ${most} × ${type}`;
+  const usd = isPriced(bought) ? machines[type] : undefined;
+  const subject = `${what}: ${least} to ${most} × ${type}${bought === "spot" ? " of Spot" : ""}`;
   if (usd !== undefined) return costLine(least * usd, most * usd, subject);
   return `  ${notKnown[bought].padStart(WIDTH)}  ${subject}`;
+}
+
+/** EC2 User Guide, "Spot Instances": without a maximum price of one's own, which no group has. */
+const spotLines = [
+  "Spot machines are counted at the on-demand price, which they never exceed. They usually cost much less: the present",
+  "prices of your zones are at https://aws.amazon.com/ec2/spot/pricing/",
+];
+
+function isPriced(bought: Bought): boolean {
+  return bought === "on demand" || bought === "spot";
 }
 
 /** AWS's price lists count a month as 730 hours. */
@@ -67,14 +82,14 @@ function diskLine({ least, most, diskGb }: Machines, { diskGbMonth }: HourPrices
 
 const notKnown: Readonly<Record<Bought, string>> = {
   "on demand": "no price listed",
-  spot: "spot price",
+  spot: "no price listed",
   reservation: "as reserved",
   "capacity block": "paid before",
 };
 
 /** prices.json says why. */
 function unpricedLines(machines: readonly Machines[], prices: HourPrices): string[] {
-  const unpriced = machines.filter(({ type, bought }) => bought === "on demand" && prices.machines[type] === undefined);
+  const unpriced = machines.filter(({ type, bought }) => isPriced(bought) && prices.machines[type] === undefined);
   if (unpriced.length === 0) return [];
   const types = [...new Set(unpriced.map(({ type }) => type))].join(", ");
   return [`For ${types}, no on-demand price is listed here: https://aws.amazon.com/ec2/pricing/on-demand/ has it.`];

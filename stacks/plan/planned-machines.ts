@@ -77,3 +77,18 @@ export function findVcpuNeeds(wanted: NewCluster): QuotaNeed[] {
     return vcpus === 0 ? [] : [{ service: "ec2", name, code, least: vcpus, unit: "vCPUs", reason }];
   });
 }
+
+const GB_OF_TIB = 1_024;
+
+/** Amazon EBS User Guide, "Quotas for Amazon EBS". Disks of jobs count too, and their sizes are not known. */
+export function findDiskNeed(wanted: NewCluster): QuotaNeed {
+  const gb = listMachines(wanted).reduce((sum, { most, diskGb }) => sum + most * diskGb, 0);
+  return {
+    service: "ebs",
+    name: "Storage for General Purpose SSD (gp3) volumes, in TiB",
+    code: "L-7A658B76",
+    least: Math.ceil(gb / GB_OF_TIB),
+    unit: "TiB",
+    reason: `the machines of this stage have ${gb} GB of disks at their most, beside the disks of jobs`,
+  };
+}

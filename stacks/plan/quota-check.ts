@@ -7,7 +7,7 @@ import { type Environment, findClientOfAccount } from "./aws-client.ts";
 
 /** A quota, and the least value that suffices. */
 export interface QuotaNeed {
-  readonly service: "ec2" | "eks" | "lambda" | "vpc";
+  readonly service: "ebs" | "ec2" | "eks" | "lambda" | "vpc";
   readonly name: string;
   /** Undefined if AWS does not document the quota. */
   readonly code: string | undefined;

@@ -1,4 +1,6 @@
 import type { Resource } from "#tests/synthesis/synthesize.ts";
+import { reservedConcurrency } from "../compute/concurrency.ts";
+import type { FunctionsFile } from "../compute/functions-file.ts";
 import type { QuotaNeed } from "./quota-check.ts";
 
 /**
@@ -9,7 +11,15 @@ const LEFT_UNRESERVED = 100;
 
 /** Returns the quota of Lambda that a stage with these resources needs. */
 export function findConcurrencyNeed(resources: readonly Resource[]): QuotaNeed {
-  const reserved = sumReserved(resources);
+  return describeConcurrency(sumReserved(resources));
+}
+
+/** Returns the quota of Lambda that a stage with these functions needs, without a synthesis. */
+export function findNeedOfFunctions(functions: FunctionsFile): QuotaNeed {
+  return describeConcurrency(functions.reduce((sum, entry) => sum + (reservedConcurrency(entry) ?? 0), 0));
+}
+
+function describeConcurrency(reserved: number): QuotaNeed {
   return {
     service: "lambda",
     name: "Concurrent executions",

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vites
 import { newSshKey } from "#gateway/ssh/login/ssh-keys.ts";
 import { type ApiClient, apiClient } from "#kubernetes/client/api-client.ts";
 import { applyPlan, planApply } from "#kubernetes/setup/apply.ts";
+import { listCapabilityStages, markCapabilities } from "#kubernetes/setup/capability-stages.ts";
 import { readInventory } from "#kubernetes/setup/inventory.ts";
 import type { Manifest } from "#kubernetes/setup/manifests.ts";
 import { formatPlan } from "#kubernetes/setup/plan-lines.ts";
@@ -63,8 +64,19 @@ describe("objects of one deployment", () => {
     ]);
     const statuses = [statusOf("configmaps/own"), statusOf("secrets/own-key"), statusOf("configmaps/other")];
     expect(await Promise.all(statuses)).toEqual([404, 200, 200]);
-    const listed = (await readInventory(client)).map(({ metadata: { name } }) => name);
+    const listed = (await readInventory(client)).objects.map(({ metadata: { name } }) => name);
     expect(listed.toSorted()).toEqual(["berth-system", "other"]);
+  });
+
+  it("say which deployments need deploy/kubernetes/capabilities, until one needs it no more", async () => {
+    await apply("berth-a", markCapabilities("berth-a"));
+    await apply("berth-b", markCapabilities("berth-b"));
+    const both = await listCapabilityStages(client);
+    await apply("berth-b");
+
+    expect(both).toEqual(["berth-a", "berth-b"]);
+    expect(await listCapabilityStages(client)).toEqual(["berth-a"]);
+    await apply("berth-a");
   });
 
   it("are refused to another deployment, also if kubectl applied them", async () => {
@@ -161,16 +173,34 @@ describe("npm run cluster:apply with a stage", () => {
     const otherKey = await run({ ...gateway, SSH_HOST_KEYS: key.public, HOST_KEY_FILE: file });
 
     const certificate = "  GATEWAY_CERTIFICATE_ARN must be the ARN of a certificate for *.<DOMAIN> in eu-west-1\n";
-    expect(unset).toEqual({
-      code: 1,
-      stdout: "",
-      stderr:
-        "The gateway of stage dev cannot be applied (docs/deploy.md#let-users-in):\n" +
+    const [place, ...reasons] = unset.stderr.split("\n");
+    expect(unset).toMatchObject({ code: 1, stdout: "" });
+    expect(place).toMatch(/^deploy\/kubernetes on context \S+, https:\S+:$/);
+    expect(reasons.join("\n")).toBe(
+      "The gateway of stage dev cannot be applied (docs/deploy.md#let-users-in):\n" +
         `  GATEWAY_IMAGE must be the image that npm run images builds: it is not set\n${certificate}`,
-    });
+    );
     expect(wrong.stderr).toContain(`:\n${certificate}`);
     expect(otherKey.stderr).toContain("SSH_HOST_KEYS must name the public half of the first key in HOST_KEY_FILE");
     expect([wrong.code, otherKey.code]).toEqual([1, 1]);
+  });
+
+  it("keeps what an apply without a stage made for POD_CAPABILITIES and PREPULL_IMAGES", async () => {
+    const folder = await makeStageFolder({ ...authority(), ACCESS: "none" });
+    const shell = { POD_CAPABILITIES: "SYS_PTRACE", PREPULL_IMAGES: "torch:2", TOOLS_IMAGE: "tools:1" };
+    const withoutStage = (variables: Readonly<Record<string, string>>) =>
+      runIn(folder, "apply", [...kubeconfig(), "--yes"], variables);
+
+    await withoutStage(shell);
+    const stage = await runIn(folder, "apply", ["--stage", "dev", ...kubeconfig(), "--yes"]);
+    const again = await withoutStage(shell);
+    const ended = await withoutStage({});
+
+    expect(stage.stdout).not.toMatch(/^-/m);
+    expect(stage.stderr).toContain("\ndeploy/kubernetes/capabilities stays for no-stage\n");
+    expect(again.stdout).toMatch(/^= \d+ objects are as wanted\n$/);
+    expect(ended.stdout).toContain("- ValidatingAdmissionPolicy berth-pods: of a former version\n");
+    expect(ended.stdout).toContain("- DaemonSet berth-environments/berth-prepull: of a former version\n");
   });
 
   it("is what npm run deploy ends with, which takes the rights to do so from --yes", async () => {

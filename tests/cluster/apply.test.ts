@@ -36,7 +36,7 @@ const listAlso = async (name: string) => {
     kind: "ConfigMap",
     metadata: { name, namespace: "berth-system", uid: metadata.uid },
   };
-  const objects = JSON.stringify([...(await readInventory(client)), listed]);
+  const objects = JSON.stringify([...(await readInventory(client)).objects, listed]);
   must(await cluster.admin.patch(`${configMaps}/berth-applied`, { data: { objects } }));
 };
 const settings = (name: string, data: object = {}): Manifest => ({
@@ -68,7 +68,7 @@ it("on a new cluster everything is made, and a second time nothing is changed", 
   expect(second).toEqual([`= ${manifests.length} objects are as wanted`]);
   expect(before).not.toEqual([]);
   expect(after).toEqual(before);
-  expect(await readInventory(client)).toHaveLength(manifests.length);
+  expect((await readInventory(client)).objects).toHaveLength(manifests.length);
 });
 
 describe("a cluster that has everything", () => {
@@ -141,6 +141,50 @@ describe("a cluster that has everything", () => {
 
     await expect(attempt).rejects.toThrow("/configmaps/refused");
     expect(await apply()).toContain("- ConfigMap berth-system/made: of a former version");
+  });
+
+  it("gets the objects of two attempts at the same time, and both are on the list", async () => {
+    const plans = await Promise.all(["left", "right"].map((name) => planApply(client, [...manifests, settings(name)])));
+
+    await Promise.all(plans.map((plan) => applyPlan(client, plan)));
+
+    const listed = (await readInventory(client)).objects.map(({ metadata: { name } }) => name);
+    expect(listed).toEqual(expect.arrayContaining(["left", "right"]));
+    expect((await apply()).filter((line) => line.startsWith("- "))).toHaveLength(2);
+  });
+
+  it("is not touched by a plan that was made before another attempt changed it", async () => {
+    const plan = await planApply(client, [...manifests, settings("late")]);
+    await apply([...manifests, settings("early")]);
+
+    await expect(applyPlan(client, plan)).rejects.toThrow(
+      "Another cluster:apply ran after this plan was made. Nothing was applied: run it again",
+    );
+    expect((await cluster.admin.get(`${configMaps}/late`)).status).toBe(404);
+    await apply();
+  });
+
+  it("loses nothing by a list that somebody extended by a volume and by objects that do not exist", async () => {
+    const volumes = "/api/v1/persistentvolumes";
+    const spec = { capacity: { storage: "1Gi" }, accessModes: ["ReadWriteOnce"], hostPath: { path: "/none" } };
+    const manifest = { apiVersion: "v1", kind: "PersistentVolume", metadata: { name: "vol-1" }, spec };
+    const { metadata } = await client.apply<Manifest>(`${volumes}/vol-1`, manifest);
+    const odd = [
+      { apiVersion: "v1", kind: "PersistentVolume", metadata: { name: "vol-1", uid: metadata.uid } },
+      { apiVersion: "berth.test/v9", kind: "Future", metadata: { name: "one", uid: "1" } },
+      { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "nowhere", uid: "1" } },
+    ];
+    const objects = JSON.stringify([...(await readInventory(client)).objects, ...odd]);
+    must(await cluster.admin.patch(`${configMaps}/berth-applied`, { data: { objects } }));
+
+    const lines = await apply();
+
+    expect(lines).toEqual([
+      "! PersistentVolume vol-1 of a former version stays: a job may use it; delete it yourself",
+      "! ConfigMap nowhere of a former version stays: ConfigMap nowhere needs a namespace",
+      `= ${manifests.length} objects are as wanted`,
+    ]);
+    expect((await cluster.admin.get(`${volumes}/vol-1`)).status).toBe(200);
   });
 
   it("is not touched while the list of what was applied is unreadable", async () => {
@@ -225,12 +269,13 @@ describe("npm run cluster:apply", () => {
       `    ${level}: "baseline" → "privileged"`,
     ]);
     expect([lifted, await readLevel()]).toEqual(["privileged", "baseline"]);
-    expect(again).toMatchObject({ code: 0, stdout: `= ${manifests.length + 2} objects are as wanted\n` });
-    expect(removed.stdout.split("\n").slice(0, 4)).toEqual([
+    expect(again).toMatchObject({ code: 0, stdout: `= ${manifests.length + 3} objects are as wanted\n` });
+    expect(removed.stdout.split("\n").slice(0, 5)).toEqual([
       "~ Namespace berth-environments",
       `    ${level}: "privileged" → "baseline"`,
       "- ValidatingAdmissionPolicy berth-pods: of a former version",
       "- ValidatingAdmissionPolicyBinding berth-pods: of a former version",
+      "- ConfigMap berth-system/no-stage-pod-capabilities: of a former version",
     ]);
   });
 

@@ -1,9 +1,11 @@
 import { parseEnv } from "node:util";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { startSts } from "#local/identity/sts.ts";
 import { addSst, makeStageFolder, runIn } from "../../scripts/cluster/stage-fixture.ts";
 import { answerOfferings, startEc2 } from "../../stacks/plan/new-cluster/ec2-fixture.ts";
+import { startQuotas } from "../../stacks/plan/quota-fixture.ts";
 import { fakeKey } from "../aws/fake-service.ts";
+import { MOTO_MISSING, startMoto } from "../aws/moto.ts";
 import { binaryPath, isThere } from "../cluster/binary.ts";
 import { type Cluster, startCluster } from "../cluster/cluster.ts";
 import { must } from "../cluster/objects.ts";
@@ -12,6 +14,7 @@ import { readBlocks } from "../e2e/doc-blocks.ts";
 import { ACCOUNT } from "../synthesis/cloud.ts";
 import { type Resource, synthesizeCluster } from "../synthesis/synthesize.ts";
 import { type Eks, startEks } from "./eks.ts";
+import { fillAccount, fillCluster } from "./removal-fixture.ts";
 import { identityOfRole, keyOfRole, type RoleKey } from "./role-keys.ts";
 import { LONG_MS } from "./stage.ts";
 
@@ -24,6 +27,11 @@ const settings = { ...(parseEnv(block) as Record<string, string>), DEPLOY_ACCOUN
 const [stage, name] = ["dev", "berth-dev"];
 const zones = ["us-east-1a", "us-east-1b"];
 const offered = { "m7i.large": zones, "g5.12xlarge": zones };
+const tagSet = [
+  { key: "sst:app", value: "berth" },
+  { key: "sst:stage", value: stage },
+];
+const subnets = zones.map((zone) => ({ subnetId: `Cluster-${zone}-id`, availabilityZone: zone, tagSet }));
 const deployer = `arn:aws:iam::${ACCOUNT}:role/Deployer`;
 const stranger = `arn:aws:iam::${ACCOUNT}:role/Stranger`;
 const isBuilt = await isThere(await binaryPath(process.env));
@@ -36,23 +44,26 @@ const deployerKey: RoleKey = { ...fakeKey, sessionToken: fakeKey.sessionToken ??
 const roleOf = (role: string) => `arn:aws:iam::${ACCOUNT}:role/${role}`;
 
 /** Runs a command as docs/deploy.md prints it, in a folder of the stage with an `sst` that only prints its words. */
-async function run(script: "apply" | "check" | "deploy", more: readonly string[] = [], changes: Changes = {}) {
+async function run(script: Parameters<typeof runIn>[1], more: readonly string[] = [], changes: Changes = {}) {
   const folder = await makeStageFolder({ ...settings, ...changes.settings });
   await addSst(folder, 0);
   const { accessKeyId, secretAccessKey, sessionToken } = changes.key ?? deployerKey;
   return runIn(folder, script, ["--stage", stage, ...more], {
-    ...(await startEc2(answerOfferings(offered))),
+    ...(await startEc2({ ...answerOfferings(offered), DescribeSubnets: () => ({ subnetSet: subnets }) })),
+    ...(await startQuotas({ values: { "lambda/L-B99A9384": 1_000 } })),
     AWS_ENDPOINT_URL_EKS: eks.endpoint,
     AWS_ENDPOINT_URL_STS: sts.endpoint,
     AWS_ACCESS_KEY_ID: accessKeyId,
     AWS_SECRET_ACCESS_KEY: secretAccessKey,
     AWS_SESSION_TOKEN: sessionToken,
+    ...changes.environment,
   });
 }
 
 interface Changes {
   readonly settings?: Readonly<Record<string, string>>;
   readonly key?: RoleKey;
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 /** The workloads of the cluster's add-ons. */
@@ -187,5 +198,36 @@ describe("with a control plane", () => {
     expect(resources.filter(isGuarded).map(({ type }) => type)).toContain("aws:eks/cluster:Cluster");
     expect(unprotected.filter(isGuarded)).toEqual([]);
     expect(deployed).toMatchObject({ code: 0, stderr: expect.stringMatching(/\nNothing to change\.\n$/) });
+    eks.open(cluster.controlPlane.getAccess("nobody"), unprotected);
+  });
+
+  test("remove goes on only when jobs, disks, load balancers and others are gone, in this order", async ({ skip }) => {
+    const moto = await startMoto();
+    if (!moto) return skip(MOTO_MISSING);
+    onTestFinished(() => moto.stop());
+    const environment = { AWS_ENDPOINT_URL_EC2: moto.endpoint, AWS_ENDPOINT_URL_DYNAMODB: moto.endpoint };
+    const remove = async () => {
+      const opened = { ...settings, EKS_PROTECT: "0", DISK_RETENTION_DAYS: "0" };
+      const { code, stdout } = await run("../removal/remove", ["--yes"], { settings: opened, environment });
+      return [code, ...[...stdout.matchAll(/^ {2}LEFT: ([^:]+): (.*)\.$|^(sst .*)$/gm)].map(([line]) => line.trim())];
+    };
+    const account = await fillAccount(moto.endpoint, name);
+    const objects = await fillCluster(cluster.admin, name);
+
+    const left = [
+      `LEFT: environments on the cluster: ${"a".repeat(32)}.`,
+      `LEFT: volumes and snapshots of disks: ${account.disks.join(", ")}.`,
+      "LEFT: the stage's gateway, images to pull ahead and capabilities: Service berth-system/berth-gateway.",
+      "LEFT: load balancers, volumes, machines and objects of others on the cluster: Service default/shop, Node gpu-a.",
+      "LEFT: load balancers, functions and security groups of others in the stage's network: ELB net/k8s-shop/0a1b.",
+    ];
+    const steps = [objects.endJob, account.deleteDisks, objects.removeGateway, objects.removeOthers];
+    for (const [done, takeStep] of steps.entries()) {
+      expect(await remove()).toEqual([1, ...left.slice(done)]);
+      await takeStep();
+    }
+    expect(await remove()).toEqual([1, ...left.slice(-1)]);
+    await account.deleteBalancer();
+    expect(await remove()).toEqual([0, `sst remove --stage ${stage}`]);
   });
 });

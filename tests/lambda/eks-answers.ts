@@ -29,7 +29,8 @@ export function describeCluster(
     endpoint: url,
     certificateAuthority: { data: Buffer.from(ca).toString("base64") },
     accessConfig: inputs?.accessConfig,
-    resourcesVpcConfig: inputs?.vpcConfig,
+    deletionProtection: inputs?.deletionProtection,
+    resourcesVpcConfig: inputs && { vpcId: "vpc-1", ...inputs.vpcConfig },
   };
   const entries = ofType("accessEntry:AccessEntry").map((made) => describeEntry(made, name));
   const groups = ofType("nodeGroup:NodeGroup").map(({ inputs: { nodeGroupName, ...rest } }) => ({

@@ -10,8 +10,8 @@ import { type Cluster, describeCluster } from "./eks-answers.ts";
 export interface Eks extends Pick<FakeService, "endpoint" | "knowKeys" | "stop"> {
   /** Address where the cluster's API server verifies tokens. */
   readonly tokenReviews: string;
-  /** Describes the cluster from now on, with its API server. */
-  open(cluster: Cluster): void;
+  /** Describes the cluster from now on, with its API server, and as other resources than the first if there are any. */
+  open(cluster: Cluster, changed?: readonly Resource[]): void;
 }
 
 /**
@@ -50,8 +50,8 @@ export async function startEks(
   return {
     ...service,
     tokenReviews: `http://127.0.0.1:${(reviews.address() as AddressInfo).port}`,
-    open(cluster) {
-      answers = describeCluster(resources, name, cluster);
+    open(cluster, changed = resources) {
+      answers = describeCluster(changed, name, cluster);
     },
     async stop() {
       reviews.close();

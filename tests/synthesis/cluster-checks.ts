@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { type Check, different, differentInOrder, ofType } from "./checks.ts";
 import { ACCOUNT, CLUSTER_ADDRESS, REGION } from "./cloud.ts";
-import { newClusterName as cluster } from "./new-cluster-settings.ts";
+import { newClusterName as cluster, newClusterSettings } from "./new-cluster-settings.ts";
 import type { Resource } from "./synthesize.ts";
 
 const CLUSTER = "aws:eks/cluster:Cluster";
@@ -74,8 +74,8 @@ export const clusterChecks = {
           ].join(),
         ),
         [
-          "Cluster-us-east-1a,us-east-1a,10.90.0.0/19,kubernetes.io/role/internal-elb,,0.0.0.0/0 Cluster-us-east-1a-id",
-          "Cluster-us-east-1b,us-east-1b,10.90.32.0/19,kubernetes.io/role/internal-elb,,0.0.0.0/0 Cluster-us-east-1a-id",
+          "Cluster-us-east-1a,us-east-1a,10.90.0.0/19,kubernetes.io/role/internal-elb,,0.0.0.0/0 ClusterNat-id",
+          "Cluster-us-east-1b,us-east-1b,10.90.32.0/19,kubernetes.io/role/internal-elb,,0.0.0.0/0 ClusterNat-id",
           "ClusterPublic-us-east-1a,us-east-1a,10.90.192.0/24,kubernetes.io/role/elb,,0.0.0.0/0 Cluster-id",
           "ClusterPublic-us-east-1b,us-east-1b,10.90.193.0/24,kubernetes.io/role/elb,,0.0.0.0/0 Cluster-id",
         ],
@@ -158,6 +158,11 @@ export const clusterChecks = {
         address: CLUSTER_ADDRESS,
         network: inside,
         settings: { EKS_CLUSTER: cluster },
+        settingsForOthers:
+          `EKS_CLUSTER=${cluster} EKS_ACCESS=private VPC_SUBNETS=${inside.privateSubnets.join()} ` +
+          `VPC_SECURITY_GROUPS=${inside.securityGroups.join()} ` +
+          "NEW_MACHINE_RESOURCES=p5.48xlarge=vpc.amazonaws.com/efa:32,p5e.48xlarge=vpc.amazonaws.com/efa:32 " +
+          `EBS_KMS_KEY_ID=${newClusterSettings.EBS_KMS_KEY_ID}`,
       }),
       ...(entries.length > 1 ? [] : ["no role has an access entry"]),
       ...[...entries, ...associations]

@@ -1,7 +1,10 @@
+import { parseEnv } from "node:util";
 import { beforeAll, describe, expect, test } from "vitest";
+import { readStage } from "../../stacks/stage.ts";
 import { ofType } from "./checks.ts";
 import { clusterChecks } from "./cluster-checks.ts";
-import { newClusterSettings, newClusterStage } from "./new-cluster-settings.ts";
+import { newClusterName, newClusterSettings, newClusterStage } from "./new-cluster-settings.ts";
+import { stageSettings } from "./stage-settings.ts";
 import { type Resource, synthesizeCluster } from "./synthesize.ts";
 
 const LONG_MS = 600_000;
@@ -13,6 +16,17 @@ function listSubnets(resources: readonly Resource[]): string[] {
     [inputs.nodeGroupName, ...inputs.subnetIds].join(" "),
   );
 }
+
+test("another first zone of EKS_ZONES leaves the only NAT gateway as it is", { timeout: LONG_MS }, async () => {
+  const resources = await Promise.all(
+    ["us-east-1a,us-east-1b", "us-east-1b,us-east-1a"].map((EKS_ZONES) =>
+      synthesizeCluster(`zones-${EKS_ZONES.slice(0, 10)}`, { ...newClusterSettings, EKS_ZONES }),
+    ),
+  );
+
+  const gateways = resources.map((made) => ofType(made, NAT).map(({ name, ignored }) => [name, ignored]));
+  expect(gateways).toEqual([[["ClusterNat", ["subnetId"]]], [["ClusterNat", ["subnetId"]]]]);
+});
 
 /** https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html, "Subnet requirements for clusters". */
 describe("a cluster in the operator's subnets (VPC_SUBNETS)", () => {
@@ -44,6 +58,19 @@ describe("a cluster in the operator's subnets (VPC_SUBNETS)", () => {
     expect(cluster?.inputs.vpcConfig).toEqual({ subnetIds, endpointPrivateAccess: true, endpointPublicAccess: false });
     expect(group?.inputs.vpcId).toBe("vpc-operator");
     expect(outputs?.inputs.network).toEqual({ privateSubnets: subnetIds, securityGroups: ["ClusterFunctions-id"] });
+  });
+
+  test("names settings by which another stage uses its subnets and the group of its functions", () => {
+    const outputs = resources.find(({ type }) => type === "berth:stage:Outputs");
+    const printed = String(outputs?.inputs.settingsForOthers).replace("ClusterFunctions-id", "sg-0a1b");
+    const second = readStage("second", { ...stageSettings, ...parseEnv(printed.replaceAll(" ", "\n")) });
+
+    expect(second.eksCluster).toBe(newClusterName);
+    expect(second.ebsKey).toBe(newClusterSettings.EBS_KMS_KEY_ID);
+    expect(second.network).toEqual({
+      privateSubnets: ["subnet-1a", "subnet-2a", "subnet-1b"],
+      securityGroups: ["sg-0a1b"],
+    });
   });
 
   test("has the machines of each group in all subnets of its zone", () => {
@@ -103,6 +130,9 @@ describe("the public cluster of a production stage", () => {
       publicAccessCidrs: ["0.0.0.0/0"],
     });
     expect(outputs?.inputs.network).toBeUndefined();
+    expect(outputs?.inputs.settingsForOthers).toMatch(
+      /^EKS_CLUSTER=berth-production NEW_MACHINE_RESOURCES=\S+ EBS_KMS_KEY_ID=\S+$/,
+    );
     expect(ofType(resources, "aws:ec2/securityGroup:SecurityGroup")).toEqual([]);
     expect(logs?.inputs.retentionInDays).toBe(90);
     expect(clusterChecks.protection(resources)).toEqual([]);

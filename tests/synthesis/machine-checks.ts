@@ -66,7 +66,7 @@ export const machineChecks = {
           ...differentInOrder(`${name}: machines at first`, desiredSize, minSize),
           // Else a job without GPUs, or DNS, takes a GPU machine.
           ...differentFields(name, inputs, { taints: label && taint }),
-          ...differentFields(name, inputs, { tags: isSystem(inputs) ? undefined : { "berth:selectable": "true" } }),
+          ...differentFields(name, inputs, { tags: isSystem(inputs) ? undefined : getTags(inputs.nodeGroupName) }),
           ...differentFields(name, inputs, {
             clusterName: cluster,
             version: "1.35",
@@ -75,7 +75,8 @@ export const machineChecks = {
             updateConfig: { maxUnavailable: 1 },
           }),
           // Else a change of a limit sends the number of machines of the creation, and EKS ends machines with jobs.
-          ...differentInOrder(`${name}: what a deployment leaves`, ignored, ["scalingConfig"]),
+          // API_UpdateNodegroupConfig.html has no subnets: else a zone that is added replaces the group.
+          ...differentInOrder(`${name}: what a deployment leaves`, ignored, ["scalingConfig", "subnetIds"]),
           ...differentInOrder(`${name}: version of its template`, inputs.launchTemplate.version, "7"),
           ...["AmazonEKSWorkerNodePolicy", "AmazonEC2ContainerRegistryPullOnly"]
             .filter((policy) => !after.some((each) => each.endsWith(policy)))
@@ -182,6 +183,11 @@ export const machineChecks = {
     ];
   },
 } as const satisfies Record<string, Check>;
+
+/** `npm run deploy` finds by them that EKS_NODE_GROUPS has another `efa`. */
+function getTags(name: string): Readonly<Record<string, string>> {
+  return { "berth:selectable": "true", ...(/^(h100|block)-/.test(name) && { "berth:efa": "true" }) };
+}
 
 const isSystem = ({ nodeGroupName }: Resource["inputs"]) => nodeGroupName === "system";
 const role = (name: string) => `arn:aws:iam::${ACCOUNT}:role/${name}`;

@@ -67,6 +67,10 @@ export const clusterFaults: Readonly<Record<string, readonly [check: string, fau
     "nodeGroups",
     (resource) => (resource.type === group ? { ...resource, ignored: [] } : resource),
   ],
+  "a group that a zone that is added replaces": [
+    "nodeGroups",
+    (resource) => (resource.type === group ? { ...resource, ignored: ["scalingConfig"] } : resource),
+  ],
   "a group that replaces several machines at once": [
     "nodeGroups",
     change(group, /h100/, (inputs) => ({ ...inputs, updateConfig: { maxUnavailable: 2 } })),

@@ -1,28 +1,36 @@
-import { type ApiClient, fieldManager } from "../client/api-client.ts";
+import { printableText } from "#core/text/printable-text.ts";
+import type { ApiClient } from "../client/api-client.ts";
 import { label } from "../names.ts";
-import { type AppliedObject, readInventory, toApplied, writeInventory } from "./inventory.ts";
-import { isSameObject, type Manifest } from "./manifests.ts";
+import { type AppliedObject, type Inventory, readInventory, toApplied, updateInventory } from "./inventory.ts";
+import { formatObjectName, isSameObject, type Manifest } from "./manifests.ts";
 import { compareObjects, type FieldChange } from "./object-changes.ts";
+import { findOtherManager, findOwner, getLabels } from "./object-owner.ts";
 import { objectPaths } from "./object-paths.ts";
+import { planPrune } from "./prune.ts";
 import { OLDEST_VERSION } from "./server-version.ts";
 
-type Client = Pick<ApiClient, "get" | "find" | "apply" | "remove">;
+type Client = Pick<ApiClient, "get" | "find" | "apply">;
 
 /** What would happen to an object. */
 export type PlannedChange =
   | { readonly action: "create"; readonly manifest: Manifest; readonly path: string }
-  | { readonly action: "keep"; readonly manifest: Manifest; readonly live: Manifest }
+  | {
+      readonly action: "keep";
+      readonly manifest: Manifest;
+      readonly live: Manifest;
+      readonly madeBy: string | undefined;
+    }
   | {
       readonly action: "change";
       readonly manifest: Manifest;
       readonly path: string;
       readonly fields: readonly FieldChange[];
-      /** Who made it, if Berth did not. */
+      /** The client that made the object, if Berth did not. */
       readonly madeBy: string | undefined;
     }
   /** A former version made it, and this one has it no more. */
   | { readonly action: "prune"; readonly manifest: AppliedObject; readonly path: string }
-  /** A former object that stays, because somebody else replaced it, or its contents cannot be made again. */
+  /** An object of a former version that stays. `why` gives the reason. */
   | { readonly action: "leave"; readonly manifest: AppliedObject; readonly why: string }
   /** Another deployment has it. The plan is refused. */
   | { readonly action: "foreign"; readonly manifest: Manifest; readonly owner: string };
@@ -36,7 +44,7 @@ export interface OwnedManifests {
 
 export interface ApplyPlan {
   readonly changes: readonly PlannedChange[];
-  readonly inventory: readonly AppliedObject[];
+  readonly inventory: Inventory;
 }
 
 /**
@@ -62,11 +70,11 @@ export async function planApply(
   const inventory = await readInventory(client);
   const changes: PlannedChange[] = [];
   for (const [at, manifest] of manifests.entries()) {
-    changes.push(await planObject(client, manifest, paths[at] ?? "", inventory));
+    changes.push(await planObject(client, manifest, paths[at] ?? "", inventory.objects));
   }
-  for (const former of inventory) {
+  for (const former of inventory.objects) {
     if (manifests.some((manifest) => isSameObject(manifest, former))) continue;
-    const planned = await planPrune(client, former, await findPath(former), owned?.deployment);
+    const planned = await planPrune(client, former, findPath, owned?.deployment);
     if (planned) changes.push(planned);
   }
   return { changes, inventory };
@@ -78,15 +86,6 @@ export function markOwned(owned: OwnedManifests | undefined): Manifest[] {
     const labels = { ...getLabels(manifest), [label.deployment]: owned?.deployment };
     return { ...manifest, metadata: { ...manifest.metadata, labels } };
   });
-}
-
-function getLabels({ metadata }: Manifest): Readonly<Record<string, string>> {
-  return (metadata.labels ?? {}) as Readonly<Record<string, string>>;
-}
-
-/** Returns the deployment of an object. `kubectl` may have applied a gateway's settings, without the label. */
-function findOwner(object: Manifest): string | undefined {
-  return getLabels(object)[label.deployment] ?? (object.data as { TABLE_NAME?: string } | undefined)?.TABLE_NAME;
 }
 
 async function planObject(
@@ -101,8 +100,9 @@ async function planObject(
   if (owner !== undefined && owner !== findOwner(manifest)) return { action: "foreign", manifest, owner };
   const wanted = await client.apply<Manifest>(`${path}?dryRun=All`, manifest);
   const fields = compareObjects(live, wanted);
-  if (fields.length === 0) return { action: "keep", manifest, live };
-  const madeBy = findFormer(inventory, live) || isApplied(live) ? undefined : findManager(live);
+  // If the list was deleted, only the managed fields say who made the object.
+  const madeBy = findFormer(inventory, live) ? undefined : findOtherManager(live);
+  if (fields.length === 0) return { action: "keep", manifest, live, madeBy };
   return { action: "change", manifest, path, fields, madeBy };
 }
 
@@ -110,83 +110,70 @@ function findFormer(inventory: readonly AppliedObject[], { metadata }: Manifest)
   return inventory.find((each) => each.metadata.uid === metadata.uid);
 }
 
-async function planPrune(
-  client: Client,
-  former: AppliedObject,
-  path: string | undefined,
-  deployment: string | undefined,
-): Promise<PlannedChange | undefined> {
-  // Its kind has left the cluster, and the object with it.
-  if (path === undefined) return undefined;
-  const live = await client.find<Manifest>(path);
-  if (live === undefined) return undefined;
-  const leave = (why: string) => ({ action: "leave" as const, manifest: former, why });
-  if (live.metadata.uid !== former.metadata.uid) return leave("somebody deleted it and made another of this name");
-  const owner = findOwner(live);
-  if (owner !== undefined && owner !== deployment) return undefined;
-  if (former.kind === "Namespace") return leave("everything in it would be deleted; delete it yourself");
-  if (former.kind === "Secret") return leave("its keys cannot be made again; delete it yourself");
-  if (!isApplied(live)) return leave("Berth did not apply it");
-  if (former.isAdopted) return leave("it was there before Berth; delete it yourself if nothing else needs it");
-  return { action: "prune", manifest: former, path };
-}
-
-/** Reports whether this client has applied the object: a list of objects alone could name any. */
-function isApplied(object: Manifest): boolean {
-  return listManagers(object).some(({ manager, operation }) => manager === fieldManager && operation === "Apply");
-}
-
-function findManager(object: Manifest): string {
-  return listManagers(object)[0]?.manager ?? "somebody";
-}
-
-function listManagers({ metadata }: Manifest): readonly { manager?: string; operation?: string }[] {
-  return (metadata.managedFields ?? []) as readonly { manager?: string; operation?: string }[];
-}
-
 /**
  * Makes the changes of a plan in their order, and prunes last. Objects made before a failure are in the inventory, so
- * the next attempt goes on there.
+ * the next attempt goes on there. Throws before the first change if another process has applied since the plan.
  */
 export async function applyPlan(
-  client: Client,
+  client: Pick<ApiClient, "find" | "apply" | "remove" | "create" | "patch">,
   { changes, inventory }: ApplyPlan,
   report: (done: PlannedChange) => void = () => undefined,
 ): Promise<void> {
   refuseForeign(changes);
-  let applied = inventory;
-  const without = (object: AppliedObject) => applied.filter((one) => !isSameObject(one, object));
+  const { resourceVersion } = await readInventory(client);
+  if (resourceVersion !== inventory.resourceVersion)
+    throw new Error("Another cluster:apply ran after this plan was made. Nothing was applied: run it again");
+  const applied: AppliedObject[] = [];
+  const record = () => updateInventory(client, (objects) => [...withoutObjects(objects, applied), ...applied]);
   try {
     for (const change of changes) {
       if (change.action === "prune" || change.action === "leave" || change.action === "foreign") continue;
       const live = change.action === "keep" ? change.live : await client.apply<Manifest>(change.path, change.manifest);
-      const isTaken = change.action === "change" && change.madeBy !== undefined;
-      const isAdopted = isTaken || findFormer(applied, live)?.isAdopted === true;
-      const object = { ...toApplied(change.manifest, live), ...(isAdopted && { isAdopted }) };
-      applied = [...without(object), object];
+      const isTaken = change.action !== "create" && change.madeBy !== undefined;
+      const isAdopted = isTaken || findFormer(inventory.objects, live)?.isAdopted === true;
+      applied.push({ ...toApplied(change.manifest, live), ...(isAdopted && { isAdopted }) });
       if (change.action !== "keep") report(change);
     }
   } catch (error) {
     // It fails too if the namespace of the inventory could not be made.
-    await writeInventory(client, applied).catch(() => undefined);
+    await record().catch(() => undefined);
     throw error;
   }
-  await writeInventory(client, applied);
+  await record();
+  const gone: string[] = [];
   for (const change of changes) {
     if (change.action !== "prune" && change.action !== "leave") continue;
     if (change.action === "prune") await client.remove(change.path, { uid: change.manifest.metadata.uid });
-    applied = without(change.manifest);
+    gone.push(change.manifest.metadata.uid);
     report(change);
   }
-  await writeInventory(client, applied);
+  await updateInventory(client, (objects) => objects.filter((object) => !gone.includes(object.metadata.uid)));
+}
+
+function withoutObjects(objects: readonly AppliedObject[], others: readonly AppliedObject[]): AppliedObject[] {
+  return objects.filter((object) => !others.some((other) => isSameObject(object, other)));
 }
 
 /** Throws if the plan wants objects of another deployment. */
 export function refuseForeign(changes: readonly PlannedChange[]): void {
-  const owners = new Set(changes.flatMap((change) => (change.action === "foreign" ? [change.owner] : [])));
+  const foreign = changes.filter((change) => change.action === "foreign");
+  // Berth never labels an object that all stages share.
+  const labelled = foreign.find(({ manifest }) => findOwner(manifest) === undefined);
+  if (labelled) throw new Error(describeLabelled(labelled.manifest, labelled.owner));
+  const owners = new Set(foreign.map(({ owner }) => owner));
   if (owners.size === 0) return;
   throw new Error(
-    `These objects are of ${[...owners].join(", ")}, and a cluster has them for one stage. To give them up, set ` +
-      "ACCESS=none in that stage, deploy it, and run npm run cluster:apply for it. Nothing was applied",
+    `These objects are of ${printableText([...owners].join(", "))}, and a cluster has them for one stage. To give them up, set ` +
+      "ACCESS=none in that stage, deploy it, and run npm run cluster:apply for it. If it is gone, delete them. Nothing was applied",
+  );
+}
+
+function describeLabelled(manifest: Manifest, owner: string): string {
+  const { kind, metadata } = manifest;
+  const place = metadata.namespace === undefined ? "" : ` -n ${metadata.namespace}`;
+  return (
+    `${formatObjectName(manifest)} has the label ${label.deployment}=${printableText(owner)}, but all stages on the cluster ` +
+    `share it. Remove the label: kubectl${place} label ${kind.toLowerCase()} ${metadata.name} ${label.deployment}-. ` +
+    "Nothing was applied"
   );
 }

@@ -1,4 +1,5 @@
 import type { ApiClient } from "../client/api-client.ts";
+import { alreadyExists, isAnother } from "../client/api-error.ts";
 import type { Manifest } from "./manifests.ts";
 
 /** An object that was applied. */
@@ -12,33 +13,56 @@ export interface AppliedObject {
 
 const namespace = "berth-system";
 const name = "berth-applied";
-const path = `/api/v1/namespaces/${namespace}/configmaps/${name}`;
+const identity = { apiVersion: "v1", kind: "ConfigMap" };
+const folder = `/api/v1/namespaces/${namespace}/configmaps`;
+const path = `${folder}/${name}`;
 
 interface ConfigMap {
+  readonly metadata: { readonly resourceVersion: string };
   readonly data?: Readonly<Record<string, string>>;
 }
 
+/** The list of applied objects, as the cluster has it. */
+export interface Inventory {
+  readonly objects: readonly AppliedObject[];
+  /** Undefined if there is no list yet. */
+  readonly resourceVersion: string | undefined;
+}
+
 /** Returns what former versions applied. Throws if the list is unreadable, because pruning by half of it is no use. */
-export async function readInventory(client: Pick<ApiClient, "find">): Promise<AppliedObject[]> {
+export async function readInventory(client: Pick<ApiClient, "find">): Promise<Inventory> {
   const map = await client.find<ConfigMap>(path);
-  if (map === undefined) return [];
+  if (map === undefined) return { objects: [], resourceVersion: undefined };
   try {
     const objects: unknown = JSON.parse(map.data?.objects ?? "");
-    if (Array.isArray(objects) && objects.every(isApplied)) return objects;
+    const { resourceVersion } = map.metadata;
+    if (Array.isArray(objects) && objects.every(isApplied)) return { objects, resourceVersion };
   } catch {
     // Not JSON.
   }
   throw new Error(`ConfigMap ${namespace}/${name} is unreadable. Delete it: then this version prunes nothing`);
 }
 
-/** Replaces the list. */
-export async function writeInventory(client: Pick<ApiClient, "apply">, objects: readonly AppliedObject[]) {
-  await client.apply(path, {
-    apiVersion: "v1",
-    kind: "ConfigMap",
-    metadata: { name, namespace },
-    data: { objects: JSON.stringify(objects) },
-  });
+const MOST_ATTEMPTS = 10;
+
+/** Changes the list as it is now. Another process may change it at the same time, and no change of either is lost. */
+export async function updateInventory(
+  client: Pick<ApiClient, "find" | "create" | "patch">,
+  change: (objects: readonly AppliedObject[]) => readonly AppliedObject[],
+): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    const { objects, resourceVersion } = await readInventory(client);
+    const data = { objects: JSON.stringify(change(objects)) };
+    try {
+      if (resourceVersion === undefined)
+        await client.create(folder, { ...identity, metadata: { name, namespace }, data });
+      else await client.patch(path, { metadata: { resourceVersion }, data });
+      return;
+    } catch (error) {
+      const isLate = isAnother(error) || alreadyExists(error);
+      if (!isLate || attempt === MOST_ATTEMPTS) throw error;
+    }
+  }
 }
 
 export function toApplied({ apiVersion, kind }: Manifest, { metadata }: Pick<Manifest, "metadata">): AppliedObject {
@@ -46,9 +70,21 @@ export function toApplied({ apiVersion, kind }: Manifest, { metadata }: Pick<Man
   return { apiVersion, kind, metadata: { name, ...(namespace !== undefined && { namespace }), uid } };
 }
 
+/** Paths are made of these fields, so each must have the form that Kubernetes gives it. */
+const forms = {
+  apiVersion: /^([a-z0-9]([a-z0-9.-]*[a-z0-9])?\/)?v[a-z0-9]+$/,
+  kind: /^[A-Z][A-Za-z0-9]*$/,
+  // RBAC allows colons too (Kubernetes, "Object Names and IDs", path segment names).
+  name: /^[A-Za-z0-9][A-Za-z0-9.:_-]*$/,
+  namespace: /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/,
+  uid: /^[\w-]+$/,
+} as const;
+
 function isApplied(value: unknown): value is AppliedObject {
   const { apiVersion, kind, metadata } = (value ?? {}) as Partial<AppliedObject>;
   const { name, namespace, uid } = metadata ?? {};
-  const isText = (field: unknown) => typeof field === "string" && field !== "";
-  return [apiVersion, kind, name, uid].every(isText) && (namespace === undefined || isText(namespace));
+  const fields = { apiVersion, kind, name, uid, ...(namespace !== undefined && { namespace }) };
+  return Object.entries(fields).every(([field, text]) => {
+    return typeof text === "string" && forms[field as keyof typeof forms].test(text);
+  });
 }

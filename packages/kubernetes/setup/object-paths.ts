@@ -9,6 +9,9 @@ interface ApiResources {
 /** Finds the paths of objects. Undefined: the API server does not know the kind. */
 export type FindPath = (object: Pick<Manifest, "apiVersion" | "kind" | "metadata">) => Promise<string | undefined>;
 
+/** A kind with a namespace has an object without one, or the reverse. */
+export class WrongScope extends Error {}
+
 /** Finds paths by API discovery, which is asked once for each API version. */
 export function objectPaths(client: Pick<ApiClient, "get">): FindPath {
   const known = new Map<string, Promise<ApiResources["resources"]>>();
@@ -19,7 +22,7 @@ export function objectPaths(client: Pick<ApiClient, "get">): FindPath {
     const resource = (await listing).find((one) => one.kind === kind && !one.name.includes("/"));
     if (!resource) return undefined;
     if (resource.namespaced !== (namespace !== undefined)) {
-      throw new Error(`${kind} ${name} ${resource.namespaced ? "needs a namespace" : "has no namespace"}`);
+      throw new WrongScope(`${kind} ${name} ${resource.namespaced ? "needs a namespace" : "has no namespace"}`);
     }
     const place = namespace === undefined ? "" : `/namespaces/${encodeURIComponent(namespace)}`;
     return `${root}${place}/${resource.name}/${encodeURIComponent(name)}`;

@@ -16,8 +16,8 @@ export function describeApplyError(error: unknown): string {
   }
   if (!(error instanceof ApiRefused)) return error instanceof Error ? error.message : String(error);
   const { status } = error;
-  // The server's words may repeat what it was sent.
-  const said = /\/secrets\//.test(error.message) ? "see the API server's log" : error.said;
+  // The server's words may repeat what it was sent. A webhook chooses them, so they stay on one line.
+  const said = /\/secrets\//.test(error.message) ? "see the API server's log" : printableText(error.said);
   if (status === 401) return "The cluster does not know these credentials. On EKS, they need an access entry";
   if (status === 403) {
     return `These credentials may not do that: ${said}. On EKS, their access entry needs AmazonEKSClusterAdminPolicy`;

@@ -22,8 +22,12 @@ async function print(clusters: readonly Cluster[], most = 100) {
     ...answerOfferings({ "m7i.large": zones, "c7i.8xlarge": zones }),
     DescribeVpcs: () => ({ vpcSet: [] }),
     DescribeAddresses: () => ({ addressesSet: [] }),
+    DescribeNatGateways: () => ({ natGatewaySet: [] }),
+    DescribeVpcEndpoints: () => ({ vpcEndpointSet: [] }),
+    DescribeSubnets: () => ({ subnetSet: [{ subnetId: "subnet-c", availabilityZone: "us-east-1c" }] }),
   });
-  const values = { "ec2/L-1216C47A": 38, "vpc/L-F678F1CE": 5, "ec2/L-0263D0A3": 5, "eks/L-1194D53C": most };
+  const ofNetwork = { "vpc/L-F678F1CE": 5, "ec2/L-0263D0A3": 5, "vpc/L-FE5A380F": 5, "vpc/L-1B52E74A": 20 };
+  const values = { ...ofNetwork, "ec2/L-1216C47A": 38, "ebs/L-7A658B76": 50, "eks/L-1194D53C": most };
   const { AWS_ENDPOINT_URL_SERVICE_QUOTAS } = await startQuotas({ values });
   for (const [name, value] of Object.entries({ ...ec2, ...(await startEks(clusters)) })) vi.stubEnv(name, value);
   const stage = readStage("dev", { ...newClusterSettings, EKS_NODE_GROUPS: JSON.stringify([group]) });
@@ -46,17 +50,37 @@ test("the plan of a stage without a cluster says that the account has no room fo
   );
 });
 
-test("the plan of a stage that has made its cluster says its version, and what it lacks", async () => {
-  const tags = { "sst:app": "berth", "sst:stage": "dev" };
+const tags = { "sst:app": "berth", "sst:stage": "dev" };
 
-  const text = await print([{ name: "berth-dev", version: KUBERNETES_VERSION, status: "FAILED", tags }]);
+test("the plan of a stage that has made its cluster says its version, and what it lacks", async () => {
+  const accessConfig = { authenticationMode: "CONFIG_MAP" as const };
+
+  const text = await print([{ name: "berth-dev", version: KUBERNETES_VERSION, status: "ACTIVE", tags, accessConfig }]);
 
   expect(text).toContain(
     `\n\nThe stage has made the cluster berth-dev already, with Kubernetes ${KUBERNETES_VERSION}, `,
   );
   expect(text).toContain(
-    "\n\nThe cluster berth-dev, as EKS describes it:\n  MISSING: cluster berth-dev: it is FAILED, ",
+    "\n\nThe cluster berth-dev, as EKS describes it:\n  MISSING: authentication mode: CONFIG_MAP ",
   );
+});
+
+test("the plan of a stage whose cluster does not work says what to do, and nothing that a deployment would keep", async () => {
+  const text = await print([{ name: "berth-dev", version: KUBERNETES_VERSION, status: "FAILED", tags }]);
+
+  expect(text).toContain("\n  MISSING: cluster berth-dev: it is FAILED, and only a cluster that is ACTIVE ");
+  expect(text).toContain("\n    It stays so. Delete it, and deploy again: ");
+  expect(text).not.toMatch(/has made the cluster|as EKS describes it/);
+});
+
+test("the plan of a stage that lacks a zone of its control plane says so", async () => {
+  const resourcesVpcConfig = { vpcId: "vpc-1", subnetIds: ["subnet-c"] };
+
+  const text = await print([
+    { name: "berth-dev", version: KUBERNETES_VERSION, status: "ACTIVE", tags, resourcesVpcConfig },
+  ]);
+
+  expect(text).toContain("\n  MISSING: zone us-east-1c (EKS_ZONES): the control plane of berth-dev was made in it");
 });
 
 test("the plan of a stage whose name is taken says so, and does not check the other cluster", async () => {

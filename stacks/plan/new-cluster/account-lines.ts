@@ -2,11 +2,11 @@ import { joinReports } from "../../../packages/aws/cluster-check/findings.ts";
 import type { FunctionsFile } from "../../compute/functions-file.ts";
 import type { Environment } from "../aws-client.ts";
 import { clusterLines, findClusterNeeds, findEksClient, findingLines } from "../cluster-plan.ts";
-import { findVcpuNeeds } from "../planned-machines.ts";
+import { findDiskNeed, findVcpuNeeds } from "../planned-machines.ts";
 import { checkQuotas, type QuotaNeed } from "../quota-check.ts";
 import { type ClusterStage, checkNewCluster } from "./check-new-cluster.ts";
 import { findCountedNeeds } from "./counted-needs.ts";
-import { type Existing, isOfStage, readExisting, versionLines } from "./existing-cluster.ts";
+import { type Existing, isOfStage, isWorking, readExisting, versionLines } from "./existing-cluster.ts";
 
 /**
  * Returns the lines of a plan that need the account: what a new cluster lacks there, and what exists of it.
@@ -19,10 +19,10 @@ export async function accountLines(
   needsOfStage: readonly QuotaNeed[],
 ): Promise<string[]> {
   const existing = await readExisting(stage, environment);
-  const { refused, warned } = await checkNewCluster(stage, environment, existing);
-  const reports = [...refused, ...warned];
+  const { impossible, refused, warned } = await checkNewCluster(stage, environment, existing);
+  const reports = [...impossible, ...refused, ...warned];
   const counted = await findCountedNeeds(stage, environment);
-  const needs = [...needsOfStage, ...findVcpuNeeds(stage.newCluster), ...counted.needs];
+  const needs = [...needsOfStage, ...findVcpuNeeds(stage.newCluster), findDiskNeed(stage.newCluster), ...counted.needs];
   const quotas = await checkQuotas(needs, environment);
   const report = joinReports([...reports, quotas, { findings: [], leftOut: counted.leftOut }]);
   return [
@@ -39,7 +39,8 @@ async function existingLines(
   environment: Environment,
 ): Promise<string[]> {
   const cluster = "value" in existing ? existing.value : undefined;
-  if (!cluster || !isOfStage(cluster, stage)) return [];
+  // The account's answers say what to do about a cluster that does not work.
+  if (!cluster || !isOfStage(cluster, stage) || !isWorking(cluster)) return [];
   const needs = findClusterNeeds(stage, functions, environment.DEPLOY_ACCOUNT);
   const lacks = await clusterLines(await findEksClient(environment), needs);
   return ["", ...versionLines(cluster, stage), "", ...lacks];

@@ -13,7 +13,8 @@ export function askEks<T>(environment: Environment, ask: (eks: EKSClient) => Pro
   return askAccount("EKS", environment, (options) => new EKSClient(options), ask);
 }
 
-async function askAccount<Client extends AwsClient, T>(
+/** Returns what a service answers in the stage's account, or why it gives no answer. */
+export async function askAccount<Client extends AwsClient, T>(
   service: string,
   environment: Environment,
   open: (options: ClientOptions) => Client,

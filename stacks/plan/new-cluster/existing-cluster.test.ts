@@ -71,12 +71,26 @@ test("a newer cluster is found, because EKS makes no version older", async () =>
   ]);
 });
 
-test.each(["CREATING", "DELETING", "FAILED"] as const)("a cluster that is %s is found", async (status) => {
+test.each([
+  ["CREATING", "Deploy when this returns: aws eks wait cluster-active --name berth-dev"],
+  [
+    "DELETING",
+    "When this returns, run npm run sst -- refresh --stage dev, and deploy: aws eks wait cluster-deleted --name berth-dev",
+  ],
+  ["FAILED", "It stays so. Delete it, and deploy again: docs/own-cluster.md#a-control-plane-that-failed"],
+] as const)("a cluster that is %s is found, with what to do", async (status, todo) => {
   const { findings } = await check([{ ...own, status }]);
 
-  expect(findings).toMatchObject([
-    { missing: `it is ${status}, and only a cluster that is ACTIVE can be deployed to` },
-  ]);
+  const missing = `it is ${status}, and only a cluster that is ACTIVE can be deployed to`;
+  expect(findings).toEqual([{ what: "cluster berth-dev", missing, todo }]);
+});
+
+test("a cluster that failed is found with the reason of EKS", async () => {
+  const issues = [{ code: "Ec2SubnetNotFound" as const, message: "subnet-1 is gone", resourceIds: [] }];
+
+  const { findings } = await check([{ ...own, status: "FAILED", health: { issues } }]);
+
+  expect(findings[0]?.missing).toMatch(/deployed to\. EKS reports Ec2SubnetNotFound: subnet-1 is gone$/);
 });
 
 test("a tag cannot forge a line", async () => {
@@ -101,7 +115,7 @@ test("the plan says what an upgrade does, in its order, and what it drains", () 
     `with Kubernetes ${versionBefore(1)}. This deployment upgrades it to ${KUBERNETES_VERSION},\n`,
   );
   expect(text).toMatch(
-    /control plane, then add-ons, then node groups.*drains a machine.*own-cluster.md#change-upgrade/s,
+    /control plane, then the network's add-ons, then node groups.*then the other add-ons.*drains a machine.*own-cluster.md#change-upgrade/s,
   );
 });
 

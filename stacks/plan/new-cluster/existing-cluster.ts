@@ -1,6 +1,6 @@
-import type { Cluster } from "@aws-sdk/client-eks";
+import type { Cluster, ClusterStatus } from "@aws-sdk/client-eks";
 import { type Answer, findCluster } from "../../../packages/aws/cluster-check/answers.ts";
-import { checkAnswer } from "../../../packages/aws/cluster-check/findings.ts";
+import { checkAnswer, describeIssue } from "../../../packages/aws/cluster-check/findings.ts";
 import type { ClusterReport, Finding } from "../../../packages/core/ports/cluster-report.ts";
 import { printableText } from "../../../packages/core/text/printable-text.ts";
 import { KUBERNETES_VERSION } from "../../cluster/settings.ts";
@@ -23,8 +23,8 @@ export function isOfStage({ tags = {} }: Cluster, stage: Named): boolean {
   return hasTagsOfStage(tags, stage);
 }
 
-/** Reports whether EKS accepts changes of the cluster. */
-function isWorking({ status }: Cluster): boolean {
+/** Reports whether EKS accepts changes of the cluster, and its API server answers. */
+export function isWorking({ status }: Cluster): boolean {
   return status === "ACTIVE" || status === "UPDATING";
 }
 
@@ -50,9 +50,9 @@ function findProblem(cluster: Cluster, stage: Named): Finding[] {
     return [{ what, missing, todo: `Choose another stage name, or use it with EKS_CLUSTER=${stage.eksCluster}` }];
   }
   if (!isWorking(cluster)) {
-    const missing = `it is ${cluster.status}, and only a cluster that is ACTIVE can be deployed to`;
-    const todo = `Wait until it is ACTIVE or gone: aws eks describe-cluster --name ${stage.eksCluster} --query cluster.status`;
-    return [{ what, missing, todo }];
+    const issues = (cluster.health?.issues ?? []).map((issue) => `. EKS reports ${describeIssue(issue)}`).join("");
+    const missing = `it is ${cluster.status}, and only a cluster that is ACTIVE can be deployed to${issues}`;
+    return [{ what, missing, todo: describeWait(cluster.status, stage) }];
   }
   const upgrades = countUpgrades(cluster);
   if (upgrades === 0 || upgrades === 1) return [];
@@ -66,6 +66,25 @@ function findProblem(cluster: Cluster, stage: Named): Finding[] {
   ];
 }
 
+/** A cluster whose creation failed never becomes active (EKS API Reference, "Cluster", status). */
+function describeWait(status: ClusterStatus | undefined, stage: Named): string {
+  const wait = findWait(status, stage);
+  if (wait && status === "DELETING")
+    return `When this returns, run npm run sst -- refresh --stage ${stage.name}, and deploy: ${wait}`;
+  if (wait) return `Deploy when this returns: ${wait}`;
+  return "It stays so. Delete it, and deploy again: docs/own-cluster.md#a-control-plane-that-failed";
+}
+
+/** Returns the command that returns when EKS has made or deleted the cluster. Undefined for a status that stays. */
+export function findWait(
+  status: ClusterStatus | undefined,
+  { eksCluster }: Pick<Stage, "eksCluster">,
+): string | undefined {
+  const wait = (event: string) => `aws eks wait ${event} --name ${eksCluster}`;
+  if (status === "CREATING" || status === "PENDING") return wait("cluster-active");
+  return status === "DELETING" ? wait("cluster-deleted") : undefined;
+}
+
 /** Returns the lines of a plan about the version of the stage's own cluster, and what a deployment does to it. */
 export function versionLines(cluster: Cluster, { eksCluster }: Named): string[] {
   const upgrades = countUpgrades(cluster);
@@ -74,7 +93,8 @@ export function versionLines(cluster: Cluster, { eksCluster }: Named): string[] 
   if (upgrades < 0) return [`${exists}, newer than ${KUBERNETES_VERSION} of this commit: deploy a newer commit.`];
   return [
     `${exists}. This deployment upgrades it to ${KUBERNETES_VERSION},`,
-    "one minor version at a time: the control plane, then add-ons, then node groups, each one machine after another.",
+    "one minor version at a time: the control plane, then the network's add-ons, then node groups, each one machine after",
+    "another, then the other add-ons.",
     "  EKS drains a machine before it replaces it, and Berth's disruption budget keeps running jobs, except those that",
     "  return to the queue. The update of a group fails while a job runs on it: deploy again when it has ended.",
     "  docs/own-cluster.md#change-upgrade-remove",

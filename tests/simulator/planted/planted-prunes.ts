@@ -1,6 +1,6 @@
 import type { PlantedBug } from "./plant.ts";
 
-const file = "../kubernetes/setup/apply.ts";
+const file = "../kubernetes/setup/prune.ts";
 const caughtBy = (title: string) => ({ file: "../kubernetes/setup/prune.test.ts", title });
 
 /** Mistakes by which `npm run cluster:apply` would delete foreign objects. */
@@ -17,12 +17,28 @@ export const pruneBugs: readonly PlantedBug[] = [
   },
   {
     name: "an object pruned by its name alone",
-    edits: [{ file, find: "{ uid: change.manifest.metadata.uid }", replace: "{ uid: undefined }" }],
+    edits: [
+      {
+        file: "../kubernetes/setup/apply.ts",
+        find: "{ uid: change.manifest.metadata.uid }",
+        replace: "{ uid: undefined }",
+      },
+    ],
     caughtBy: caughtBy("an object of a former version is deleted, unless another one takes its place before that"),
   },
   {
     name: "an object of another deployment pruned",
     edits: [{ file, find: "if (owner !== undefined && owner !== deployment)", replace: "if (owner === '')" }],
     caughtBy: caughtBy("an object of another deployment on the cluster stays"),
+  },
+  {
+    name: "an object of a job pruned",
+    edits: [{ file, find: "if (getLabels(live)[label.uid] !== undefined)", replace: "if (live.kind === '')" }],
+    caughtBy: caughtBy("a listed object of a job stays, although Berth's functions applied it"),
+  },
+  {
+    name: "a volume pruned",
+    edits: [{ file, find: "if (kept !== undefined)", replace: "if (kept === '')" }],
+    caughtBy: caughtBy("a listed PersistentVolume stays, although Berth applied it"),
   },
 ];
