@@ -16,13 +16,26 @@ test("a job is started, entered by SSH, read, extended and ended", async () => {
     stderr: "",
   });
 
-  const up = await cli.run("up", "first", "--type", "cpu", "--disk", "data", "--", "echo started; sleep 3600");
+  const up = await cli.run(
+    "up",
+    "first",
+    "--type",
+    "cpu",
+    "--disk",
+    "data",
+    "--min-hours",
+    "30m",
+    "--",
+    "echo started; sleep 3600",
+  );
   expect(up).toMatchObject({ code: 0, stdout: expect.stringMatching(/^Job +first \(\w{8}\)\nState +active/) });
   expect(up.stderr).toMatch(/^Submitted first/);
 
   expect((await cli.run("ls")).stdout).toMatch(/^ID +NAME +STATUS .*\n\w{8} +first +active +\S+ +data +1 h left\n$/);
   expect((await cli.run("logs")).stdout).toBe("started\n");
-  expect((await cli.run("show", "firs")).stdout).toMatch(/\nTimeline\n[\s\S]* queued [\s\S]* active /);
+  const shown = (await cli.run("show", "firs")).stdout;
+  expect(shown).toMatch(/\nTimeline\n[\s\S]* queued [\s\S]* active /);
+  expect(shown).toMatch(/\nLeast time +0\.5 h, on machines that close before its end\n/);
   expect((await cli.run("extend", "90m")).stdout).toMatch(/^first \(\w{8}\) has 2\.5 h and ends at .*Z\.\n$/);
 
   const answer = await cli.run("ssh", "first", "--", "cat > told; cat told; pwd; exit 3");

@@ -1,5 +1,6 @@
 import { errorFor } from "./errors.ts";
 import type { Job, JobAction, JobActionRequested, Jobs } from "./jobs.ts";
+import { readUnlessAway } from "./outage.ts";
 import { sleep } from "./retry.ts";
 import type { CreateOptions } from "./transport.ts";
 
@@ -19,16 +20,19 @@ export interface ActOutcome {
   readonly job: Job;
 }
 
-/** Requests an action, then reads the job until the action is `done` or `failed`. */
+/**
+ * Requests an action, then reads the job until the action is `done` or `failed`. Outages after the request do not fail
+ * it.
+ */
 export async function actOnJob(jobs: Jobs, id: string, input: ActInput, options: ActOptions): Promise<ActOutcome> {
   const { signal, timeoutMs = 120_000 } = options;
   const deadline = performance.now() + timeoutMs;
   const requested = await request(jobs, id, input, options);
   const number = actionNumber(requested);
   for (let delayMs = 250; ; delayMs = Math.min(delayMs * 2, 2000)) {
-    const job = await jobs.get(requested.job_id, { signal });
-    const action = job.actions.find((candidate) => candidate.id === number);
-    if (action?.status === "done") return { action, job };
+    const job = await readUnlessAway(() => jobs.get(requested.job_id, { signal }));
+    const action = job?.actions.find((candidate) => candidate.id === number);
+    if (job && action?.status === "done") return { action, job };
     if (action?.status === "failed") throw failure(action);
     if (performance.now() > deadline) throw timeout(input, action);
     await sleep(delayMs, signal);

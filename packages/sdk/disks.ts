@@ -1,4 +1,5 @@
 import { errorFor } from "./errors.ts";
+import { longestOutageMs, readUnlessAway } from "./outage.ts";
 import { sleep } from "./retry.ts";
 import type { components } from "./schema.ts";
 import type { CallOptions, CreateOptions, Transport } from "./transport.ts";
@@ -123,19 +124,25 @@ export class Disks {
   }
 
   /**
-   * Waits until a requested operation is completed. Throws an `ActionFailedError` if it failed.
+   * Waits until a requested operation is completed. Throws an `ActionFailedError` if it failed, and a `WaitTimeoutError`
+   * 10 minutes after the last answer of the server.
    *
    * @example
    * const { delete_date } = await berth.disks.settle(await berth.disks.delete("data"));
    */
-  async settle({ disk_name, operation_id }: DiskRequested, options: CallOptions = {}): Promise<DiskOperation> {
+  async settle({ disk_name, operation_id, action }: DiskRequested, options: CallOptions = {}): Promise<DiskOperation> {
     const path = `${formatPath(disk_name)}/operations/${encodeURIComponent(operation_id)}`;
+    let answeredAt = performance.now();
     for (let delayMs = 250; ; delayMs = Math.min(delayMs * 2, 5000)) {
-      const operation = await this.#transport.send<DiskOperation>("GET", path, options);
-      if (operation.status === "failed") {
+      const operation = await readUnlessAway(() => this.#transport.send<DiskOperation>("GET", path, options));
+      if (operation) answeredAt = performance.now();
+      if (performance.now() - answeredAt > longestOutageMs) {
+        throw errorFor(`${action} is not done yet`, { status: 0, code: "timeout" });
+      }
+      if (operation?.status === "failed") {
         throw errorFor(operation.error ?? `${operation.action} failed`, { status: 200, code: "action_failed" });
       }
-      if (operation.completed) return operation;
+      if (operation?.completed) return operation;
       await sleep(delayMs, options.signal);
     }
   }

@@ -10,11 +10,20 @@ export interface LogsOptions extends CallOptions {
   /** How many lines to begin with, 1 to 10,000. The server's default is 200. */
   readonly tail?: number | undefined;
   /**
-   * Called once the server of a followed log does not answer. The log continues where it was, for 10 minutes after the
-   * last answer.
+   * Called once the server of a followed log does not answer, or asks for a pause. The log continues where it was, for 10
+   * minutes after the last answer.
    */
   readonly onOutage?: ((error: BerthError) => void) | undefined;
-  /** Awaited before each later read of a followed log, for example until a page is visible. */
+  /** Called once the server answers after an outage. */
+  readonly onAnswer?: (() => void) | undefined;
+  /** Called after the first answer, whose log may be empty. */
+  readonly onFirstAnswer?: (() => void) | undefined;
+  /** Wait for as long as the server does not answer, also for the first answer. */
+  readonly isPatient?: boolean | undefined;
+  /**
+   * Awaited before each later read of a followed log, for example until a page is visible. A patient log awaits it before
+   * the first read too.
+   */
   readonly untilReady?: (() => Promise<void>) | undefined;
 }
 
@@ -36,14 +45,16 @@ const waitSeconds = 20;
 export async function* followLogs(
   transport: Transport,
   id: string,
-  { follow = false, tail, signal, onOutage, untilReady }: LogsOptions,
+  { follow = false, tail, ...options }: LogsOptions,
 ): AsyncGenerator<string> {
+  const { signal, isPatient } = options;
   const read = (query: LogQuery) => transport.send<LogAnswer>("GET", `${jobPath(id)}/logs`, { signal, query });
-  let answer = await read({ tail });
+  let answer = follow && isPatient ? await throughOutage(() => read({ tail }), options) : await read({ tail });
+  options.onFirstAnswer?.();
   if (answer.logs !== "") yield answer.logs;
   while (follow && !answer.ended) {
     const { next: after } = answer;
-    answer = await throughOutage(() => read({ after, wait: waitSeconds }), { signal, onOutage, untilReady });
+    answer = await throughOutage(() => read({ after, wait: waitSeconds }), options);
     if (answer.truncated) yield "\n[some output is not kept any more]\n";
     if (answer.logs !== "") yield answer.logs;
   }
@@ -52,16 +63,18 @@ export async function* followLogs(
 /** Repeats a read while the server is away. */
 async function throughOutage<Value>(
   read: () => Promise<Value>,
-  { signal, onOutage, untilReady }: LogsOptions,
+  { signal, onOutage, onAnswer, isPatient = false, untilReady }: LogsOptions,
 ): Promise<Value> {
   let outageMs = 0;
   for (let delayMs = firstDelayMs; ; delayMs = Math.min(delayMs * 2, longestDelayMs)) {
     await untilReady?.();
     const startedAt = performance.now();
     try {
-      return await read();
+      const value = await read();
+      if (delayMs > firstDelayMs) onAnswer?.();
+      return value;
     } catch (error) {
-      if (!isOutage(error) || outageMs > longestOutageMs) throw error;
+      if (!isOutage(error) || (!isPatient && outageMs > longestOutageMs)) throw error;
       if (delayMs === firstDelayMs) onOutage?.(error);
       await sleep(delayMs, signal);
       outageMs += performance.now() - startedAt;

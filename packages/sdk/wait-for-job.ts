@@ -9,7 +9,9 @@ export interface WaitOptions extends CallOptions {
   readonly until: "active" | "ended";
   /** Called with the first state, and whenever status, reason, position or warning changed. */
   readonly onChange?: ((job: Job) => void) | undefined;
-  /** Called when the server does not answer. The wait continues for 10 minutes after the last answer. */
+  /**
+   * Called when the server does not answer or asks for a pause. The wait continues for 10 minutes after the last answer.
+   */
   readonly onOutage?: ((error: BerthError) => void) | undefined;
   readonly timeoutMs?: number | undefined;
 }

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { RateError } from "../../sdk/errors.ts";
 import { throughOutages } from "./outages.ts";
 import { ConnectionLost } from "./remote.ts";
 
@@ -40,4 +41,19 @@ test("an outage of more than ten minutes ends the attempts", async () => {
   const stillAway = { minute: 12, isConnected: false };
 
   expect(await runAttempts(first, stillAway)).toEqual({ end: "too long", lost: ["at 1"] });
+});
+
+test("a request that is refused for its rate is repeated", async () => {
+  const errors = [new RateError("Too many requests", { status: 429, code: "rate" })];
+
+  const end = throughOutages(
+    async () => {
+      const error = errors.pop();
+      if (error) throw error;
+      return "done";
+    },
+    { signal: new AbortController().signal, onLost: () => undefined, tooLong: () => new Error("too long") },
+  );
+
+  expect(await end).toBe("done");
 });

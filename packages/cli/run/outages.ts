@@ -1,4 +1,4 @@
-import { UnavailableError, UnreachableError } from "../../sdk/errors.ts";
+import { isOutage } from "../../sdk/outage.ts";
 import { ConnectionLost } from "./remote.ts";
 
 const mostOutageMs = 10 * 60_000;
@@ -31,7 +31,7 @@ export async function throughOutages<Value>(
       return await attempt(connected);
     } catch (error) {
       if (signal.aborted) throw signal.reason;
-      if (!isOutage(error)) throw error;
+      if (!(error instanceof ConnectionLost || isOutage(error))) throw error;
       if (lostAt === undefined) onLost(error);
       lostAt ??= now();
       if (now() - lostAt > mostOutageMs) throw tooLong();
@@ -39,10 +39,6 @@ export async function throughOutages<Value>(
     await pause(delayMs, signal);
     delayMs = Math.min(delayMs * 2, longestDelayMs);
   }
-}
-
-function isOutage(error: unknown): error is Error {
-  return error instanceof ConnectionLost || error instanceof UnreachableError || error instanceof UnavailableError;
 }
 
 function pause(ms: number, signal: AbortSignal): Promise<void> {

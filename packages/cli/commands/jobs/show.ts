@@ -60,6 +60,7 @@ function whatItRuns(job: Job): string[][] {
     ended_at,
     gpu_count,
     gpu_hours,
+    min_duration_hours,
     on_interruption,
     requeue_count,
     grace_seconds,
@@ -71,6 +72,10 @@ function whatItRuns(job: Job): string[][] {
     ["Exit code", exit_code],
     ["Ended", ended_at],
     ["GPU-hours", gpu_count > 0 ? gpu_hours : null],
+    [
+      "Least time",
+      min_duration_hours === null ? null : `${min_duration_hours} h, on machines that close before its end`,
+    ],
     ["Grace period", grace_seconds ? `${grace_seconds} s from SIGTERM to SIGKILL` : null],
     ["If interrupted", on_interruption === "requeue" ? describeRequeue(requeue_count) : null],
   ] as const;
