@@ -2,14 +2,15 @@ import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { Component, type ReactNode, StrictMode, useEffect } from "react";
 import { createRoot } from "react-dom/client";
 import { Route, Switch, useLocation } from "wouter";
-import "./console.css";
 import { berth } from "./data/client.ts";
 import { prefetchLivingJobs } from "./data/environments.ts";
 import { firstReads } from "./data/first-reads.ts";
 import { useOnce } from "./data/live.ts";
 import { needsLogin } from "./data/lost-session.ts";
+import { decodePart } from "./data/path-part.ts";
 import { keepWantedScreen } from "./data/wanted-screen.ts";
 import { Announcer } from "./parts/announcer.tsx";
+import { KeptFocus } from "./parts/kept-focus.ts";
 import { Layout, Title } from "./parts/layout.tsx";
 import { Empty, Failure, Loaded } from "./parts/notices.tsx";
 import { Account } from "./screens/account.tsx";
@@ -18,14 +19,14 @@ import { AllDeliveries } from "./screens/admin/deliveries.tsx";
 import { Operation } from "./screens/admin/operation.tsx";
 import { Users } from "./screens/admin/users.tsx";
 import { Cluster } from "./screens/cluster.tsx";
-import { DiskScreen } from "./screens/disk.tsx";
-import { Disks } from "./screens/disks.tsx";
+import { DiskScreen } from "./screens/disks/disk.tsx";
+import { Disks } from "./screens/disks/disks.tsx";
 import { Environments } from "./screens/environments.tsx";
 import { JobScreen } from "./screens/job.tsx";
 import { Login } from "./screens/login.tsx";
 import { Logs } from "./screens/logs.tsx";
-import { NewScreen } from "./screens/new.tsx";
-import { Palette } from "./screens/palette.tsx";
+import { NewScreen } from "./screens/new/new.tsx";
+import { Palette } from "./screens/palette/palette.tsx";
 
 /** The SDK repeats calls, and useLive reads again, so queries have no retries of their own. */
 const client = new QueryClient({
@@ -54,6 +55,14 @@ function App() {
 function Inside() {
   const query = useOnce(["me"], (signal) => berth.me({ signal }));
   if (needsLogin(query.error)) return <LoginRedirect />;
+  if (query.error && !query.data) {
+    return (
+      <Layout>
+        <Title title="Your session" />
+        <Failure error={query.error} isRetried />
+      </Layout>
+    );
+  }
   return (
     <Loaded query={query}>
       {(me) => (
@@ -64,23 +73,33 @@ function Inside() {
             <Route path="/jobs/:id">{({ id }) => <JobScreen key={id} id={id} />}</Route>
             <Route path="/jobs/:id/logs">{({ id }) => <Logs key={id} id={id} />}</Route>
             <Route path="/disks" component={Disks} />
-            <Route path="/disks/:name">{({ name }) => <DiskScreen key={name} name={decodeURIComponent(name)} />}</Route>
+            <Route path="/disks/:name">{({ name }) => <DiskOrNothing name={decodePart(name)} />}</Route>
             <Route path="/cluster" component={Cluster} />
             <Route path="/account" component={Account} />
             <Route path="/admin" component={Operation} />
             <Route path="/admin/users" component={Users} />
             <Route path="/admin/deliveries" component={AllDeliveries} />
             <Route path="/admin/audit" component={Audit} />
-            <Route>
-              <Title title="Nothing is here" />
-              <Empty title="There is no such screen">
-                <a href="/">Go to your environments</a>
-              </Empty>
-            </Route>
+            <Route component={Nothing} />
           </Switch>
         </Layout>
       )}
     </Loaded>
+  );
+}
+
+function DiskOrNothing({ name }: { readonly name: string | undefined }) {
+  return name === undefined ? <Nothing /> : <DiskScreen key={name} name={name} />;
+}
+
+function Nothing() {
+  return (
+    <>
+      <Title title="Nothing is here" />
+      <Empty title="There is no such screen">
+        <a href="/">Go to your environments</a>
+      </Empty>
+    </>
   );
 }
 
@@ -117,6 +136,7 @@ if (root) {
           <App />
         </Faults>
         <Announcer />
+        <KeptFocus />
       </QueryClientProvider>
     </StrictMode>,
   );

@@ -1,22 +1,20 @@
-interface PageParts {
+export interface PageParts {
   readonly title: string;
-  /** A small script. The browser runs it while it still reads the large one. */
-  readonly early: string | undefined;
   readonly script: string;
   readonly style: string;
   /** The scripts that those import, so that the browser need not find them one after the other. */
   readonly imports: readonly string[];
+  /** The scripts that it loads later. The browser fetches them now, but compiles them only then. */
+  readonly later: readonly string[];
 }
 
 /** Returns a page that holds nothing but its scripts and its stylesheet, so that it needs no inline code. */
-export function emptyPage({ title, early, script, style, imports }: PageParts): string {
+export function emptyPage({ title, script, style, imports, later }: PageParts): string {
   const asset = (name: string) => `/assets/${name}`;
-  const links = imports.map((name) => `<link rel="modulepreload" href="${asset(name)}">`);
   const head = [
-    ...(early === undefined ? [] : [`<script type="module" async src="${asset(early)}"></script>`]),
     `<link rel="stylesheet" href="${asset(style)}">`,
-    ...links,
-    `<script type="module" src="${asset(script)}"></script>`,
+    ...imports.map((name) => `<link rel="modulepreload" href="${asset(name)}">`),
+    ...later.map((name) => `<link rel="preload" as="script" crossorigin href="${asset(name)}">`),
   ];
   return `<!doctype html>
 <html lang="en">
@@ -30,6 +28,7 @@ ${head.join("\n")}
 </head>
 <body>
 <div id="root"></div>
+<script type="module" async src="${asset(script)}"></script>
 <noscript>This page needs JavaScript. The command line does not: npm install -g this address/cli/berth.tgz</noscript>
 </body>
 </html>

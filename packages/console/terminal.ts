@@ -3,17 +3,22 @@ import { WebLinksAddon } from "@xterm/addon-web-links";
 import { Terminal } from "@xterm/xterm";
 import { BerthError } from "../sdk/errors.ts";
 import { berth } from "./data/client.ts";
+import { keptItems } from "./data/kept-items.ts";
+import { decodePart } from "./data/path-part.ts";
 import { printable } from "./data/words.ts";
+import { element } from "./parts/element.ts";
 import "./terminal.css";
 import { connectTerminal } from "./terminal/connection.ts";
 
 const [, id = ""] = /^\/jobs\/([^/]+)\/terminal$/.exec(location.pathname) ?? [];
+const jobId = decodePart(id);
 const readerItem = "berth.screen-reader";
 const root = document.getElementById("root");
-if (root) start(root);
+if (root && jobId !== undefined) start(root, jobId);
+else if (root) showNothing(root);
 
-function start(place: HTMLElement): void {
-  const { header, back, reader, notice, status } = makeHeader();
+function start(place: HTMLElement, jobId: string): void {
+  const { header, back, reader, notice, status } = makeHeader(jobId);
   const main = element("main");
   main.setAttribute("aria-label", "Terminal");
   place.append(header, main);
@@ -22,7 +27,7 @@ function start(place: HTMLElement): void {
     fontFamily: 'ui-monospace, "SF Mono", "Cascadia Mono", "DejaVu Sans Mono", monospace',
     fontSize: 14,
     scrollback: 10_000,
-    screenReaderMode: localStorage.getItem(readerItem) === "on",
+    screenReaderMode: keptItems.read("localStorage", readerItem) === "on",
     theme: { background: "#0d1014", foreground: "#e4e8ec" },
   });
   const fit = new FitAddon();
@@ -35,7 +40,8 @@ function start(place: HTMLElement): void {
   leaveByKey(terminal, back);
   toggleReader(terminal, reader);
   connectTerminal(terminal, {
-    open: (terminalId) => berth.jobs.openTerminal(decodeURIComponent(id), terminalId),
+    jobId,
+    open: (terminalId) => berth.jobs.openTerminal(jobId, terminalId),
     say: (text) => {
       status.textContent = text;
     },
@@ -46,16 +52,27 @@ function start(place: HTMLElement): void {
   });
 }
 
+/** Says that no environment can have this address. */
+function showNothing(place: HTMLElement): void {
+  document.title = "Nothing is here · Berth";
+  const main = element("main", { class: "nothing" });
+  main.append(
+    element("h1", {}, "Nothing is here"),
+    element("p", {}, "No environment has this address."),
+    element("a", { href: "/" }, "Go to your environments"),
+  );
+  place.append(main);
+}
+
 /** Makes the line above the terminal. It names the job once that is read. */
-function makeHeader() {
+function makeHeader(jobId: string) {
   const header = element("header");
   const heading = element("h1");
-  const back = element("a", "Back to the environment");
-  back.href = `/jobs/${id}`;
+  const back = element("a", { href: `/jobs/${id}` }, "Back to the environment");
   const status = element("span");
   const notice = element("span");
-  const hint = element("span", "Ctrl+Shift+. leaves the terminal");
-  const reader = element("button", "Screen reader");
+  const hint = element("span", {}, "Ctrl+Shift+. leaves the terminal");
+  const reader = element("button", {}, "Screen reader");
   for (const live of [notice, status]) live.setAttribute("role", "status");
   notice.className = "notice";
   header.append(back, heading, reader, hint, notice, status);
@@ -63,8 +80,8 @@ function makeHeader() {
     heading.textContent = `Terminal of ${printable(text, 60)}`;
     document.title = `${heading.textContent} · Berth`;
   };
-  name(decodeURIComponent(id).slice(0, 8));
-  berth.jobs.get(decodeURIComponent(id)).then(
+  name(jobId.slice(0, 8));
+  berth.jobs.get(jobId).then(
     (job) => name(job.name),
     // The status of the terminal shows a failure. The title keeps the id of the job.
     () => undefined,
@@ -88,7 +105,7 @@ function toggleReader(terminal: Terminal, button: HTMLButtonElement): void {
   show();
   button.addEventListener("click", () => {
     terminal.options.screenReaderMode = !terminal.options.screenReaderMode;
-    localStorage.setItem(readerItem, terminal.options.screenReaderMode ? "on" : "off");
+    keptItems.write("localStorage", readerItem, terminal.options.screenReaderMode ? "on" : "off");
     show();
     terminal.focus();
   });
@@ -97,10 +114,4 @@ function toggleReader(terminal: Terminal, button: HTMLButtonElement): void {
 /** Opens an address that a program printed, without access to this page. */
 function openLink(_: MouseEvent, address: string): void {
   if (/^https?:\/\//i.test(address)) window.open(address, "_blank", "noopener,noreferrer");
-}
-
-function element<Name extends keyof HTMLElementTagNameMap>(name: Name, text = ""): HTMLElementTagNameMap[Name] {
-  const made = document.createElement(name);
-  made.textContent = text;
-  return made;
 }

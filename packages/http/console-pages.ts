@@ -1,5 +1,5 @@
 /** A page of the web console. The embedded stack serves it, and at AWS the edge does. */
-interface ConsolePage {
+export interface ConsolePage {
   readonly name: "index.html" | "terminal.html";
   /** The paths of the page. They belong to no route of an API, apart from `/`. */
   readonly paths: RegExp;
@@ -20,18 +20,34 @@ const policyParts = [
   "trusted-types 'none'",
 ];
 
-/** xterm.js adds a style element to the page. The gateway's sockets have the names of environments. */
-const terminalPolicyParts = ["style-src 'self' 'unsafe-inline'", "connect-src 'self' ws://*.localhost:* wss:"];
+/** The address of pages and terminals of environments. Undefined if they serve none. */
+export interface PagesAddress {
+  readonly scheme: "http" | "https";
+  /** Possibly with a port. */
+  readonly domain: string | undefined;
+}
 
-/** The console's pages. The first one whose paths match answers. */
-export const consolePages: readonly ConsolePage[] = [
-  { name: "terminal.html", paths: /^\/jobs\/[^/]+\/terminal$/, headers: pageHeaders(terminalPolicyParts) },
-  {
-    name: "index.html",
-    paths: /^\/(?:login|new|jobs\/.+|disks(?:\/.+)?|cluster|account|admin(?:\/.+)?)?$/,
-    headers: pageHeaders(["style-src 'self'", "connect-src 'self'"]),
-  },
-];
+/** Returns the console's pages. The first one whose paths match answers. */
+export function listConsolePages(address: PagesAddress): readonly ConsolePage[] {
+  // xterm.js adds a style element to the page.
+  const terminalParts = [
+    "style-src 'self' 'unsafe-inline'",
+    `connect-src ${["'self'", ...sockets(address)].join(" ")}`,
+  ];
+  return [
+    { name: "terminal.html", paths: /^\/jobs\/[^/]+\/terminal$/, headers: pageHeaders(terminalParts) },
+    {
+      name: "index.html",
+      paths: /^\/(?:login|new|jobs\/.+|disks(?:\/.+)?|cluster|account|admin(?:\/.+)?)?$/,
+      headers: pageHeaders(["style-src 'self'", "connect-src 'self'"]),
+    },
+  ];
+}
+
+/** The sockets of terminals, whose hosts have the names of environments. */
+function sockets({ scheme, domain }: PagesAddress): string[] {
+  return domain === undefined ? [] : [`${scheme === "https" ? "wss" : "ws"}://*.${domain}`];
+}
 
 function pageHeaders(ownParts: readonly string[]): Record<string, string> {
   return {

@@ -57,6 +57,8 @@ export interface StackStart {
 }
 
 export interface Stoppable {
+  /** The longest time to wait for its stop. The default is 1.5 s. */
+  readonly patienceMs?: number;
   stop(): Promise<void>;
 }
 
@@ -69,6 +71,7 @@ export async function stopAll(parts: readonly Stoppable[]): Promise<boolean> {
 
 export function together(parts: readonly Stoppable[]): Stoppable {
   return {
+    patienceMs: Math.max(0, ...parts.map(getPatience)) + 500,
     async stop() {
       const ended = await Promise.all(parts.map(stopOne));
       if (ended.includes(false)) throw new Error("Some parts did not stop");
@@ -76,12 +79,12 @@ export function together(parts: readonly Stoppable[]): Stoppable {
   };
 }
 
-const patienceMs = 1_500;
+const getPatience = ({ patienceMs = 1_500 }: Stoppable) => patienceMs;
 
 async function stopOne(part: Stoppable): Promise<boolean> {
   const ended = part.stop().then(
     () => true,
     () => false,
   );
-  return Promise.race([ended, new Promise<false>((resolve) => setTimeout(resolve, patienceMs, false).unref())]);
+  return Promise.race([ended, new Promise<false>((resolve) => setTimeout(resolve, getPatience(part), false).unref())]);
 }

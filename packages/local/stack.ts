@@ -138,7 +138,12 @@ async function startParts(start: StackStart): Promise<Stack> {
   // From here on, the server stops together with the loops.
   parts.pop();
   const stopWith = (end: "shutdown" | "leave") =>
-    stopStack(start, addresses, [server, ...loops, { stop: () => environments[end]() }]);
+    stopStack(start, addresses, [
+      server,
+      ...loops,
+      // Under load, a starting run takes seconds to end. If the stop gave up before, the run would outlive the stack.
+      { patienceMs: 10_000, stop: () => environments[end]() },
+    ]);
   const { isolation, limits, sharedNetwork, sshPort, cluster } = environments;
   return {
     isolation,
@@ -196,8 +201,8 @@ async function startApi(
 }
 
 /**
- * The console has a host of its own, because browsers keep cookies by host and not by port: any other program of this
- * machine at localhost would get the cookie of a session.
+ * The console has a host of its own. Browsers keep cookies by host and not by port, so programs at localhost do not get
+ * the cookie of a session. A program that a browser opens at another port of berth.localhost does get it.
  */
 function withConsole(runtime: Runtime, port: number): Runtime {
   return { ...runtime, deployment: { ...runtime.deployment, consoleUrl: `http://berth.localhost:${port}/` } };

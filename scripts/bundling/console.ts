@@ -3,7 +3,7 @@ import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build, type Metafile } from "esbuild";
 import { consoleDirectory } from "#local/server/console.ts";
-import { emptyPage } from "../../packages/console/pages.ts";
+import { emptyPage, type PageParts } from "../../packages/console/pages.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 
@@ -15,7 +15,7 @@ export interface ConsoleFile {
 
 /** Bundles the web console. Scripts and stylesheets have hashed names, and the pages name them. */
 export async function bundleConsole(): Promise<ConsoleFile[]> {
-  const entryPoints = ["start.ts", "main.tsx", "terminal.ts"].map((name) => `packages/console/${name}`);
+  const entryPoints = ["start.ts", "terminal.ts"].map((name) => `packages/console/${name}`);
   const { outputFiles, metafile } = await build({
     absWorkingDir: root,
     entryPoints,
@@ -35,34 +35,27 @@ export async function bundleConsole(): Promise<ConsoleFile[]> {
     logLevel: "silent",
   });
   const assets = outputFiles.map(({ path, contents }) => ({ path: `assets/${basename(path)}`, contents }));
-  const page = (path: string, title: string, entry: string, early?: string) => ({
+  const page = (path: string, title: string, parts: Omit<PageParts, "title">) => ({
     path,
-    contents: new TextEncoder().encode(emptyPage({ title, ...namesOf(metafile, entry, early) })),
+    contents: new TextEncoder().encode(emptyPage({ title, ...parts })),
   });
+  const start = findEntry(metafile, "start.ts");
+  const main = findEntry(metafile, "main.tsx");
+  const later = [main.script, ...main.imports].filter((name) => ![start.script, ...start.imports].includes(name));
   return [
     ...assets,
-    page("terminal.html", "Terminal · Berth", "terminal.ts"),
-    page("index.html", "Berth", "main.tsx", "start.ts"),
+    page("terminal.html", "Terminal · Berth", { ...findEntry(metafile, "terminal.ts"), later: [] }),
+    page("index.html", "Berth", { ...start, later }),
   ];
 }
 
-/** Returns the names of an entry's script and stylesheet, of the script before it, and of the chunks that both import. */
-function namesOf(metafile: Metafile, entry: string, early: string | undefined) {
-  const { script, output } = findEntry(metafile, entry);
-  const before = early === undefined ? undefined : findEntry(metafile, early);
-  if (output.cssBundle === undefined) throw new Error(`${entry} has no stylesheet`);
-  const chunks = [...(before?.output.imports ?? []), ...output.imports].filter(
-    ({ kind }) => kind === "import-statement",
-  );
-  const imports = [...new Set(chunks.map(({ path }) => basename(path)))];
-  return { early: before?.script, script, style: basename(output.cssBundle), imports };
-}
-
+/** Returns the names of an entry's script, of its stylesheet, and of the chunks that it imports at once. */
 function findEntry({ outputs }: Metafile, entry: string) {
   const path = `packages/console/${entry}`;
   const [script, output] = Object.entries(outputs).find(([, { entryPoint }]) => entryPoint === path) ?? [];
   if (script === undefined || output === undefined) throw new Error(`${entry} was not bundled`);
-  return { script: basename(script), output };
+  const imports = output.imports.filter(({ kind }) => kind === "import-statement").map(({ path }) => basename(path));
+  return { script: basename(script), style: basename(output.cssBundle ?? ""), imports };
 }
 
 /**

@@ -1,8 +1,8 @@
 import { fileURLToPath } from "node:url";
-import { chromium } from "playwright-core";
+import { chromium as browserType } from "playwright-core";
 import { openCliFixture } from "../../packages/cli/cli-fixture.ts";
 import { Berth } from "../../packages/sdk/berth.ts";
-import { chromium as chromiumOfDebian } from "../../tests/e2e/browser-fixture.ts";
+import { chromium } from "../../tests/e2e/browser-fixture.ts";
 
 /** `npm run picture` takes a picture of the web console on its own embedded stack: docs/pictures/console.png. */
 const path = fileURLToPath(new URL("../../docs/pictures/console.png", import.meta.url));
@@ -29,10 +29,7 @@ async function getSecondUser(): Promise<Berth> {
 }
 
 async function takePicture(): Promise<void> {
-  const browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM || (chromiumOfDebian ?? ""),
-    args: ["--no-sandbox"],
-  });
+  const browser = await browserType.launch({ executablePath: chromium ?? "", args: ["--no-sandbox"] });
   try {
     const page = await browser.newPage({ viewport: { width: 1000, height: 330 }, colorScheme: "light" });
     const { code } = await cli.berth.web.createCode();

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { assetHeaders, consolePages } from "#http/console-pages.ts";
+import { assetHeaders, listConsolePages, type PagesAddress } from "#http/console-pages.ts";
 import type { Stage } from "../stage.ts";
 
 /** A browser then uses only HTTPS for a year (RFC 6797). Host names below this one are not Berth's to bind. */
@@ -31,7 +31,10 @@ export interface Console {
  * Uploads the console's bundle. The edge function holds the pages, because a path alone chooses an origin: at `/`,
  * API clients get JSON. S3 could not send their Content-Security-Policy either.
  */
-export function makeConsole({ tableName, isProduction }: Stage, root: string): Console {
+export function makeConsole({ tableName, isProduction, gateway, settings }: Stage, root: string): Console {
+  // Without a gateway, environments serve no pages and no terminals.
+  const scheme = settings.SCHEME === "http" ? "http" : "https";
+  const address: PagesAddress = { scheme, domain: gateway && settings.DOMAIN };
   const bundle = join(root, "dist/console");
   const bucket = new aws.s3.Bucket("Console", {
     bucketPrefix: `${tableName}-console-`,
@@ -51,7 +54,7 @@ export function makeConsole({ tableName, isProduction }: Stage, root: string): C
   });
   return {
     bucket,
-    pages: edgePages((name) => readFileSync(join(bundle, name), "utf8")),
+    pages: edgePages(address, (name) => readFileSync(join(bundle, name), "utf8")),
     assets: readdirSync(join(bundle, "assets")).map((name) => uploadAsset(bucket, bundle, name)),
     origin: {
       originId: "console",
@@ -79,8 +82,8 @@ function uploadAsset(bucket: aws.s3.Bucket, bundle: string, name: string): aws.s
 }
 
 /** Returns the pages as the edge function answers them. */
-export function edgePages(readPage: (name: string) => string): EdgePage[] {
-  return consolePages.map(({ name, paths, headers }) => ({
+export function edgePages(address: PagesAddress, readPage: (name: string) => string): EdgePage[] {
+  return listConsolePages(address).map(({ name, paths, headers }) => ({
     paths,
     headers: edgeHeaders({ ...headers, "Strict-Transport-Security": `max-age=${HSTS_SECONDS}` }),
     html: readPage(name),

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { runInNewContext } from "node:vm";
 import { transform } from "esbuild";
 import { expect, test } from "vitest";
-import { consolePages } from "#http/console-pages.ts";
+import { listConsolePages, type PagesAddress } from "#http/console-pages.ts";
 import functionsFile from "../../functions.json" with { type: "json" };
 import { bundleConsole } from "../../scripts/bundling/console.ts";
 import { edgePages } from "./console.ts";
@@ -11,7 +11,8 @@ import { edgeCode } from "./edge.ts";
 const secret = "s".repeat(32);
 const source = readFileSync(new URL("edge-function.js", import.meta.url), "utf8");
 const files = new Map((await bundleConsole()).map(({ path, contents }) => [path, new TextDecoder().decode(contents)]));
-const pages = edgePages((name) => files.get(name) ?? "");
+const address: PagesAddress = { scheme: "https", domain: "pages.berth.dev" };
+const pages = edgePages(address, (name) => files.get(name) ?? "");
 const browser = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8";
 
 interface EdgeRequest {
@@ -189,8 +190,17 @@ test.each([
   });
 });
 
+test("the page of a terminal connects only to environments of its deployment", () => {
+  const policy = requestAfter("/jobs/1/terminal", { accept: { value: browser } }).headers["content-security-policy"];
+  const [page] = edgePages({ scheme: "https", domain: undefined }, () => "");
+
+  expect(policy?.value).toContain("; connect-src 'self' wss://*.pages.berth.dev");
+  expect(policy?.value.match(/wss?:/g)).toEqual(["wss:"]);
+  expect(page?.headers["content-security-policy"]?.value).toMatch(/connect-src 'self'$/);
+});
+
 function headersOf(name: string): Record<string, string> {
-  const { headers = {} } = consolePages.find((page) => page.name === name) ?? {};
+  const { headers = {} } = listConsolePages(address).find((page) => page.name === name) ?? {};
   return Object.fromEntries(Object.entries(headers).map(([header, value]) => [header.toLowerCase(), value]));
 }
 

@@ -33,6 +33,12 @@ test("a disk gets a snapshot and another name, and a new disk is made of the sna
   await call("POST", "/v1/jobs/submit", job);
   const page = await open("/disks/data");
   await page.getByRole("row", { name: /backup completed/ }).waitFor();
+  const madeAt = await page
+    .getByRole("row", { name: /backup completed/ })
+    .locator("time")
+    .getAttribute("datetime");
+  const lastBackup = page.locator(".facts div", { hasText: "Last backup" }).locator("time");
+  const backupAt = await lastBackup.getAttribute("datetime");
   await page.locator(".headline").getByText("free").waitFor();
   const dialog = page.getByRole("dialog");
   await page.getByRole("button", { name: "Snapshot…" }).click();
@@ -57,6 +63,7 @@ test("a disk gets a snapshot and another name, and a new disk is made of the sna
   await page.getByRole("row", { name: /^papers-restored free/ }).waitFor();
   await page.getByRole("row", { name: /^papers free/ }).waitFor();
 
+  expect(backupAt).toBe(madeAt);
   expect(address).toBe(`${url}/disks/papers`);
   expect(faults()).toEqual([]);
 });

@@ -4,6 +4,7 @@ import type { AddressInfo } from "node:net";
 import type { Page } from "playwright-core";
 import { expect, onTestFinished, test } from "vitest";
 import { type ConsoleFixture, noBrowser, openConsole } from "./console-fixture.ts";
+import { domain, openFront } from "./front-fixture.ts";
 
 const job = { image: "ubuntu:24.04", instance_type: "c7i.8xlarge", name: "target" };
 
@@ -110,23 +111,67 @@ test("a page of an environment reads nothing and changes nothing with the consol
 });
 
 test.for([
-  ["a host below the console's", "evil.berth.localhost"],
-  ["another port of the console's host", "berth.localhost"],
-])("a same-site page at %s reads nothing and changes nothing", async ([, host], { skip }) => {
+  ["a host below the console's, which gets no cookie,", "evil.berth.localhost", false],
+  // Cookies ignore ports (RFC 6265, section 8.5).
+  ["another port of the console's host, which gets its cookie,", "berth.localhost", true],
+] as const)("a same-site page at %s reads nothing and changes nothing", async ([, host, getsCookie], { skip }) => {
   skip(noBrowser !== undefined, noBrowser);
   const { fixture, target } = await openTarget();
-  const server = createServer((_, response) => response.setHeader("content-type", "text/html").end("<body>Evil"));
+  const gotCookie = new Set<boolean>();
+  const server = createServer(({ headers }, response) => {
+    gotCookie.add(headers.cookie?.startsWith("__Host-berth=") ?? false);
+    response.setHeader("content-type", "text/html").end("<body>Evil");
+  });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   onTestFinished(() => void server.close());
   const page = await fixture.open("/");
   await page.getByRole("row", { name: /target.*active/ }).waitFor();
   await page.goto(`http://${host}:${(server.address() as AddressInfo).port}/`);
+  expect([...gotCookie]).toEqual([getsCookie]);
 
   const reads = watchReads(page, target);
   expect(await page.evaluate(attack(target))).toEqual(nothing);
   expect(reads()).toEqual([401]);
   expect(await sendForm(page, target)).toBe(401);
+  await expectUntouched(fixture, target);
+  await expectAllowedInConsole(page, target);
+});
+
+test("a page of an environment on the console's registrable domain gets no use of the cookie that it sends", async ({
+  skip,
+}) => {
+  skip(noBrowser !== undefined, noBrowser);
+  const { fixture, target: inStack } = await openTarget({ DOMAIN: `pages.${domain}` });
+  const front = await openFront(fixture.url);
+  const target = { ...inStack, url: front.url };
+  const { workspace_url } = await fixture.call<{ workspace_url: string }>("POST", "/session/create", {
+    user_id: "user@example.com",
+  });
+  const { hostname, pathname } = new URL(workspace_url);
+  const origin = `https://${hostname}:${front.port}`;
+  const page = await fixture.visit(`${front.url}/login#code=${await fixture.issueCode()}`, {
+    bypassCSP: true,
+    ignoreHTTPSErrors: true,
+    httpCredentials: { username: "developer", password: fixture.key, origin },
+  });
+  await page.getByRole("button", { name: "Continue" }).click();
+  await page.getByRole("row", { name: /target.*active/ }).waitFor();
+  await expect.poll(async () => (await page.goto(origin + pathname))?.status(), { timeout: 60_000 }).toBe(200);
+
+  const reads = watchReads(page, target);
+  expect(hostname.endsWith(`.pages.${domain}`)).toBe(true);
+  expect(await page.evaluate(attack(target))).toEqual(nothing);
+  expect(reads()).toEqual([401]);
+  expect(await sendForm(page, target)).toBe(401);
+  // The page of the console that was there before may still get answers.
+  const sent = front.requests.filter(({ site, hasCookie }) => hasCookie && site !== "same-origin");
+  expect(sent.map(({ site, status }) => `${site} ${status}`)).toEqual([
+    ...["same-site 401", "same-site 401", "same-site 401"],
+    // Chromium sends no Sec-Fetch-Site with a socket.
+    ...["undefined 401", "undefined 404"],
+    "same-site 401",
+  ]);
   await expectUntouched(fixture, target);
   await expectAllowedInConsole(page, target);
 });

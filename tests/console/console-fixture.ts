@@ -1,31 +1,27 @@
-import { existsSync } from "node:fs";
 import axe from "axe-core";
-import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
+import { type Browser, type BrowserContextOptions, chromium as browserType, type Page } from "playwright-core";
 import { afterAll, onTestFinished } from "vitest";
-import { chromium as chromiumOfDebian } from "../e2e/browser-fixture.ts";
+import { chromium } from "../e2e/browser-fixture.ts";
 import { openStackFixture } from "../e2e/stack-fixture.ts";
-
-/** The browser that `CHROMIUM` names, or this machine's. */
-const executablePath = process.env.CHROMIUM || chromiumOfDebian;
+import { domain } from "./front-fixture.ts";
 
 /** Why there is no browser, or undefined. */
-export const noBrowser =
-  executablePath === undefined || !existsSync(executablePath)
-    ? "there is no Chromium on this machine; CHROMIUM can name one"
-    : undefined;
+export const noBrowser = chromium ? undefined : "there is no Chromium on this machine; CHROMIUM can name one";
 
 export interface ConsoleFixture {
   /** The console's address, without a slash at the end. */
   readonly url: string;
+  /** Directory of the stack. */
+  readonly home: string;
   /** Calls the API with the local user's key. */
   call<Answer>(method: string, path: string, body?: unknown): Promise<Answer>;
   /** Calls the API with the key of the user `second`. */
   callAsSecond<Answer>(method: string, path: string, body?: unknown): Promise<Answer>;
   /** The local user's key. */
   readonly key: string;
-  /** Issues the code of a login link. */
-  issueCode(): Promise<string>;
-  /** Opens a screen in a new browser that has no session. */
+  /** Issues the code of a login link, for the local user unless the caller is another one. */
+  issueCode(caller?: Caller): Promise<string>;
+  /** Opens a screen, or another address, in a new browser that has no session. */
   visit(path: string, options?: BrowserContextOptions): Promise<Page>;
   /** Opens a screen in a new browser that is logged in as the local user. */
   open(path: string, options?: BrowserContextOptions): Promise<Page>;
@@ -39,6 +35,8 @@ export interface ConsoleFixture {
   faults(): readonly string[];
 }
 
+const browserWords = ["--no-sandbox", `--host-resolver-rules=MAP *.${domain} 127.0.0.1`];
+
 /** All tests of a file share a browser process, and each has contexts of its own. */
 let launched: Promise<Browser> | undefined;
 
@@ -49,7 +47,7 @@ export async function openConsole(settings: Readonly<Record<string, string>> = {
   const stacks = openStackFixture("berth-console-");
   onTestFinished(() => stacks.close());
   const stack = await stacks.start(settings);
-  launched ??= chromium.launch({ executablePath: executablePath ?? "", args: ["--no-sandbox"] });
+  launched ??= browserType.launch({ executablePath: chromium ?? "", args: browserWords });
   const browser = await launched;
   onTestFinished(async () => void (await Promise.all(browser.contexts().map((context) => context.close()))));
   const { API_KEY: key = "" } = await stack.env();
@@ -59,7 +57,7 @@ export async function openConsole(settings: Readonly<Record<string, string>> = {
   const callAsSecond = callerFor(stack.url, async () => (await stack.env("--user", "second")).API_KEY ?? "");
   const issueCode = async (caller: Caller = call) => (await caller<{ code: string }>("POST", "/v1/web/codes")).code;
   const visit = (path: string, options: BrowserContextOptions = {}) =>
-    openPage(browser, { url: url + path, faults, options });
+    openPage(browser, { url: new URL(path, url).href, faults, options });
   const openerFor = (caller: Caller) => async (path: string, options?: BrowserContextOptions) => {
     const page = await visit(`/login#code=${await issueCode(caller)}`, options);
     await page.getByRole("button", { name: "Continue" }).click();
@@ -69,10 +67,11 @@ export async function openConsole(settings: Readonly<Record<string, string>> = {
   };
   return {
     url,
+    home: stacks.home,
     call,
     callAsSecond,
     key,
-    issueCode: () => issueCode(),
+    issueCode,
     visit,
     open: openerFor(call),
     openAsSecond: openerFor(callAsSecond),

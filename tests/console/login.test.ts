@@ -96,6 +96,7 @@ test("a browser that keeps nothing of a site is led to the login too", async ({ 
     throw new DOMException("Access is denied for this document", "SecurityError");
   };
   await page.addInitScript(`Object.defineProperty(window, "localStorage", { get: ${refuse} })`);
+  await page.addInitScript(`globalThis.BroadcastChannel = function () { (${refuse})(); }`);
   await page.goto(`${url}/disks`);
   await page.getByText("This browser has no session.").waitFor();
 
@@ -130,5 +131,43 @@ test("the login page of a disabled user names the operator and no command", asyn
   await page.getByText("An operator disabled this user. Ask an operator to enable it.").waitFor();
 
   expect([ofList, await page.getByText("berth web").count()]).toEqual([0, 0]);
+  expect(faults()).toEqual([]);
+});
+
+test("a link of another user names that user first, and a guessed one leads to the login", async ({ skip }) => {
+  skip(noBrowser !== undefined, noBrowser);
+  const { url, open, callAsSecond, issueCode, faults } = await openConsole();
+  const page = await open("/");
+  await page.goto(`${url}/login#code=${"A".repeat(43)}`);
+  await page.getByText("This code is unknown, used or expired").waitFor();
+  await page.getByText("Get a link from your terminal.").waitFor();
+  await page.goto("about:blank");
+  await page.goto(`${url}/login#code=${await issueCode(callAsSecond)}`);
+  await page.getByText("Continue as second on this computer?").waitFor();
+  await page.getByRole("link", { name: "No" }).click();
+  await page.getByText("This browser is logged in as developer").waitFor();
+
+  await page.goto("about:blank");
+  await page.goto(`${url}/login#code=${await issueCode(callAsSecond)}`);
+  await page.getByRole("button", { name: "Continue" }).click();
+  await page.getByRole("button", { name: "second" }).waitFor();
+
+  expect(faults()).toEqual([]);
+});
+
+test("other tabs follow a login of another user and a sign-out", async ({ skip }) => {
+  skip(noBrowser !== undefined, noBrowser);
+  const { url, open, callAsSecond, issueCode, faults } = await openConsole();
+  const page = await open("/disks");
+  await page.getByRole("button", { name: "developer" }).waitFor();
+  const other = await page.context().newPage();
+  await other.goto(`${url}/login#code=${await issueCode(callAsSecond)}`);
+  await other.getByRole("button", { name: "Continue" }).click();
+  await page.getByRole("button", { name: "second" }).waitFor();
+  await other.getByRole("button", { name: "second" }).click();
+  await other.getByRole("button", { name: "Sign out" }).click();
+  await page.getByText("This browser has no session.").waitFor();
+
+  expect(page.url()).toBe(`${url}/login`);
   expect(faults()).toEqual([]);
 });

@@ -1,36 +1,79 @@
+import type { Page } from "playwright-core";
 import { expect, test } from "vitest";
 import { noBrowser, openConsole } from "./console-fixture.ts";
 
 const longName = "a-name-that-is-as-long-as-it-may-be-".repeat(3);
 const job = { image: "ubuntu:24.04", instance_type: "c7i.8xlarge", name: longName, disk_name: "data" };
 
-test("no screen is wider than a window of 320 pixels", async ({ skip }) => {
+test("no screen, dialog or terminal is wider than a window of 320 pixels", async ({ skip }) => {
   skip(noBrowser !== undefined, noBrowser);
   const { url, open, call, faults } = await openConsole({ ADMIN_USERS: "developer" });
-  const { job_id } = await call<{ job_id: string }>("POST", "/v1/jobs/submit", job);
+  const command = `echo ${"a-word-of-a-log-without-an-end-".repeat(20)}; sleep 600`;
+  const { job_id } = await call<{ job_id: string }>("POST", "/v1/jobs/submit", { ...job, command });
   const page = await open("/", { viewport: { width: 320, height: 640 } });
+  await page.getByRole("link", { name: "Terminal" }).waitFor();
   const wide: string[] = [];
-  for (const [path, text] of [
-    ["/", longName],
+  for (const [path, text, ...buttons] of [
+    ["/", longName, "Extend…", "End…"],
     ["/new", "no GPUs"],
-    [`/jobs/${job_id}`, longName],
-    [`/jobs/${job_id}/logs`, "No output so far"],
-    ["/disks", "in use"],
-    ["/disks/data", "It has no snapshot yet"],
+    [`/jobs/${job_id}`, "berth code", "Extend…", "End…", "Share…", "Start Jupyter…"],
+    [`/jobs/${job_id}/logs`, "1 line"],
+    [`/jobs/${job_id}/terminal`, "Connected"],
+    ["/disks", "in use", "New disk…"],
+    ["/disks/data", "It has no snapshot yet", "Snapshot…", "Rename…", "Delete…"],
     ["/cluster", "GPUs are free"],
-    ["/account", "this browser"],
-    ["/admin", "that nothing explains"],
+    ["/account", "this browser", "Sign out…", "Revoke…"],
+    ["/admin", "that nothing explains", "Pause…", "Drain…", "Drain another type…", "Declare gone…", "End…"],
     ["/admin/users", "may log in"],
     ["/admin/deliveries", "No delivery waits"],
+    ["/admin/audit", "list pools"],
     ["/login", "This browser is logged in as"],
   ] as const) {
     await page.goto(url + path);
     await page.getByText(text).first().waitFor();
-    const width = await page.evaluate("document.documentElement.scrollWidth");
-    if (width !== 320) wide.push(`${path}: ${width}`);
+    wide.push(...(await listWide(page, path)));
+    for (const button of buttons) {
+      await page.getByRole("button", { name: button, exact: true }).first().click();
+      await page.getByRole("dialog").waitFor();
+      wide.push(...(await listWide(page, `${path} ${button}`)));
+      await page.getByRole("button", { name: "Go back" }).click();
+      await page.getByRole("dialog").waitFor({ state: "detached" });
+    }
   }
 
   expect(wide).toEqual([]);
+  expect(faults()).toEqual([]);
+});
+
+test("on a window of 4K the header and the content begin at one place, and the content is in the middle", async ({
+  skip,
+}) => {
+  skip(noBrowser !== undefined, noBrowser);
+  const { url, open, call, faults } = await openConsole({ ADMIN_USERS: "developer" });
+  const { job_id } = await call<{ job_id: string }>("POST", "/v1/jobs/submit", job);
+  const page = await open("/", { viewport: { width: 3840, height: 2160 } });
+  const places: unknown[] = [];
+  for (const [path, text] of [
+    ["/", "Terminal"],
+    ["/new", "no GPUs"],
+    [`/jobs/${job_id}`, "berth code"],
+    ["/admin", "that nothing explains"],
+  ] as const) {
+    await page.goto(url + path);
+    await page.getByText(text).first().waitFor();
+    places.push(
+      await page.evaluate(`(() => {
+        const edges = (element) => {
+          const { left, right } = element.getBoundingClientRect();
+          const { paddingLeft, paddingRight } = getComputedStyle(element);
+          return [left + parseFloat(paddingLeft), innerWidth - right + parseFloat(paddingRight)];
+        };
+        return [...edges(document.querySelector("main")), edges(document.querySelector(".top"))[0]];
+      })()`),
+    );
+  }
+
+  expect(places).toEqual(Array(4).fill([1056, 1056, 1056]));
   expect(faults()).toEqual([]);
 });
 
@@ -76,3 +119,12 @@ test("the focus in a row survives the update and the end of another row", async 
   expect(await stays.locator(":focus").innerText()).toBe("Extend…");
   expect(faults()).toEqual([]);
 });
+
+/** Lists the page, its dialog and its log if they are wider than the window. */
+async function listWide(page: Page, place: string): Promise<string[]> {
+  const measured = "['html', 'dialog', '.log'].map((name) => document.querySelector(name)?.scrollWidth ?? 0)";
+  // A terminal has 80 columns until it is fitted into its window.
+  await page.waitForFunction(`${measured}.every((width) => width <= 320)`, null, { timeout: 5_000 }).catch(() => {});
+  const widths = await page.evaluate<number[]>(measured);
+  return widths.some((width) => width > 320) ? [`${place}: ${widths}`] : [];
+}

@@ -25,7 +25,7 @@ test("the palette finds screens, and ends an environment, by keyboard alone", as
   await palette.getByText("0 matches").waitFor();
   await page.keyboard.press("Enter");
   await page.keyboard.press("Control+a");
-  await page.keyboard.type("disk");
+  await page.keyboard.type("disks");
   await palette.getByText("1 match", { exact: true }).waitFor();
   await page.keyboard.press("Enter");
   await page.getByRole("heading", { name: "Disks" }).waitFor();
@@ -59,6 +59,63 @@ test("the palette finds screens, and ends an environment, by keyboard alone", as
   ]);
   expect([last, second]).toEqual([expect.stringContaining("Start Jupyter"), expect.stringContaining("Terminal of")]);
   expect(page.url()).toBe(`${url}/jobs/${job_id}`);
+  expect(faults()).toEqual([]);
+});
+
+test("the palette finds and carries out acts on disks and keys, and those of operators", async ({ skip }) => {
+  skip(noBrowser !== undefined, noBrowser);
+  const { open, call, callAsSecond, url, faults } = await openConsole({ ADMIN_USERS: "developer" });
+  await callAsSecond("GET", "/v1/me");
+  const { operation_id } = await call<{ operation_id: string }>("POST", "/v1/disks", { disk_name: "data" });
+  const created = `/v1/disks/data/operations/${operation_id}`;
+  await expect.poll(async () => (await call<{ status: string }>("GET", created)).status).toBe("completed");
+  const page = await open("/");
+  const options = page.getByRole("option");
+  const find = async (words: string) => {
+    await page.keyboard.press("Control+k");
+    await page.getByLabel("Screen, environment or act").fill(words);
+    await options.first().waitFor();
+  };
+
+  await find("data disk");
+  const onDisk = await options.allInnerTexts();
+  await page.getByLabel("Screen, environment or act").fill("delete data");
+  await page.keyboard.press("Enter");
+  const remove = page.getByRole("dialog", { name: "Delete data" });
+  await remove.getByLabel("Type data to go on").fill("data");
+  await remove.getByRole("button", { name: "Delete", exact: true }).click();
+  await page.locator("#main").getByText("Delete: done").waitFor();
+  const shownOn = page.url();
+
+  await find("bring back data");
+  await page.keyboard.press("Enter");
+  const back = page.getByRole("dialog", { name: "Bring data back" });
+  await back.getByRole("button", { name: "Bring back", exact: true }).click();
+  await page.locator("#main").getByText("Bring back: done").waitFor();
+
+  await find("revoke this browser");
+  await page.keyboard.press("Enter");
+  const revoke = page.getByRole("dialog", { name: /^Revoke / });
+  await revoke.getByText("You are signed out of this browser.").waitFor();
+  await revoke.getByRole("button", { name: "Go back" }).click();
+
+  await find("disable");
+  const disabled = await options.allInnerTexts();
+  await page.getByLabel("Screen, environment or act").fill("drain cpu-x86");
+  await page.keyboard.press("Enter");
+  const drain = page.getByRole("dialog", { name: "Drain cpu-x86", exact: true });
+  await drain.getByLabel("Reason").fill("A repair");
+  await drain.getByRole("button", { name: "Drain", exact: true }).click();
+  await page.getByText(/^No environment of type cpu-x86 starts since .*: A repair$/).waitFor();
+
+  expect(shownOn).toBe(`${url}/disks/data`);
+  expect(onDisk.map((text) => text.replace(/\s*disk$/, ""))).toEqual([
+    "data",
+    "Snapshot data",
+    "Rename data",
+    "Delete data",
+  ]);
+  expect(disabled.map((text) => text.replace(/\s*operator$/, ""))).toEqual(["Disable second"]);
   expect(faults()).toEqual([]);
 });
 

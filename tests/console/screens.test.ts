@@ -1,6 +1,6 @@
-import type { Page } from "playwright-core";
 import { expect, test } from "vitest";
 import { noBrowser, openConsole, violations } from "./console-fixture.ts";
+import { setVisibility } from "./reads-fixture.ts";
 
 const job = { image: "ubuntu:24.04", instance_type: "c7i.8xlarge" };
 
@@ -17,7 +17,7 @@ test("a form shows the estimate and the same line, and leads to the page of the 
   await page.getByLabel("Disk", { exact: true }).fill("papers");
   await page.getByText("There is none of this name: it is made").waitFor();
   await page.getByLabel("Command").fill('echo "it\'s made"; sleep 600');
-  const line = await page.locator(".command code").innerText();
+  const line = await page.locator("#main .command code").innerText();
 
   await page.getByRole("button", { name: "Start it" }).click();
   await page.getByRole("heading", { name: "made-here" }).waitFor();
@@ -84,27 +84,6 @@ test("a page of a stack that stops says how old it is", async ({ skip }) => {
 
   await page.getByText(/^Seen \d+ .* ago\./).waitFor({ timeout: 90_000 });
   expect(await page.getByRole("row", { name: /stays/ }).count()).toBe(1);
-});
-
-test("nothing is read while the page is hidden", async ({ skip }) => {
-  skip(noBrowser !== undefined, noBrowser);
-  const { open } = await openConsole();
-  const page = await open("/");
-  const read: number[] = [];
-  page.on("request", (request) => {
-    if (request.url().includes("/v1/")) read.push(Date.now());
-  });
-  await expect.poll(() => read.length).toBeGreaterThan(0);
-  await setVisibility(page, "hidden");
-  const before = read.length;
-  // Longer than the longest time between two reads of a page that is shown.
-  await page.waitForTimeout(20_000);
-  const meanwhile = read.length - before;
-  await setVisibility(page, "visible");
-  await expect.poll(() => read.length).toBeGreaterThan(before + meanwhile);
-
-  // A read that had begun may end.
-  expect(meanwhile).toBeLessThanOrEqual(1);
 });
 
 test("no log is read while its page is hidden, and the log goes on without a gap", async ({ skip }) => {
@@ -185,9 +164,3 @@ test.for(["light", "dark"] as const)("axe finds nothing on the other screens in 
   expect(found).toEqual([]);
   expect(faults()).toEqual([]);
 });
-
-/** Pretends that the browser hides or shows the page. */
-function setVisibility(page: Page, state: "hidden" | "visible"): Promise<unknown> {
-  return page.evaluate(`Object.defineProperty(document, "visibilityState", { value: "${state}", configurable: true });
-    document.dispatchEvent(new Event("visibilitychange"))`);
-}

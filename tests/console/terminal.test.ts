@@ -84,3 +84,86 @@ test("a key leaves the terminal, a button turns on the lines for screen readers,
   expect(await violations(page)).toEqual([]);
   expect(faults()).toEqual([]);
 });
+
+test("a terminal works in a browser that refuses web storage", async ({ skip }) => {
+  skip(noBrowser !== undefined, noBrowser);
+  const { url, open, call, faults } = await openConsole();
+  const { job_id } = await call<{ job_id: string }>("POST", "/v1/jobs/submit", job);
+  const page = await open("/");
+  await page.getByRole("row", { name: /shell.*active/ }).waitFor();
+  const refuse = () => {
+    throw new DOMException("Access is denied for this document", "SecurityError");
+  };
+  for (const storage of ["localStorage", "sessionStorage"]) {
+    await page.addInitScript(`Object.defineProperty(window, "${storage}", { get: ${refuse} })`);
+  }
+  await page.goto(`${url}/jobs/${job_id}/terminal`);
+  await page.getByText("Connected").waitFor();
+  await page.getByRole("button", { name: "Screen reader" }).click();
+  await page.getByRole("button", { name: "Screen reader", pressed: true }).waitFor();
+  await page.keyboard.type("echo works-$((6 * 7))\n");
+  await page.locator(".xterm-rows").getByText("works-42").waitFor();
+  await page.reload();
+  await page.getByText("Connected").waitFor();
+
+  expect(faults()).toEqual([]);
+});
+
+test("an open terminal ends with its session, and says so", async ({ skip }) => {
+  skip(noBrowser !== undefined, noBrowser);
+  const { url, open, call, faults } = await openConsole();
+  const { job_id } = await call<{ job_id: string }>("POST", "/v1/jobs/submit", job);
+  const page = await open("/");
+  await page.getByRole("row", { name: /shell.*active/ }).waitFor();
+  await page.goto(`${url}/jobs/${job_id}/terminal`);
+  await page.getByText("Connected").waitFor();
+  await page.keyboard.type("echo before-$((6 * 7))\n");
+  const rows = page.locator(".xterm-rows");
+  await rows.getByText("before-42").waitFor();
+  const { keys } = await call<{ keys: { kind: string; key_prefix: string }[] }>("GET", "/v1/keys");
+  await call("DELETE", `/v1/keys/${keys.find(({ kind }) => kind === "web")?.key_prefix}`);
+  await page.getByText(/revoked/i).waitFor();
+  await page.goto(`${url}/jobs/${job_id}`);
+  await page.getByText("This browser's session was revoked").waitFor();
+
+  expect(page.url()).toBe(`${url}/login`);
+  expect(faults().filter((fault) => !fault.includes("WebSocket"))).toEqual([]);
+});
+
+test("a reload returns to the same shell and sends it nothing, and a duplicated tab opens a shell of its own", async ({
+  skip,
+}) => {
+  skip(noBrowser !== undefined, noBrowser);
+  const { url, open, call, faults } = await openConsole();
+  const { job_id } = await call<{ job_id: string }>("POST", "/v1/jobs/submit", job);
+  const page = await open("/");
+  await page.getByRole("row", { name: /shell.*active/ }).waitFor();
+  await page.goto(`${url}/jobs/${job_id}/terminal`);
+  await page.getByText("Connected").waitFor();
+  const rows = page.locator(".xterm-rows");
+  // The program asks the terminal for its attributes and reads the answer.
+  await page.keyboard.type("kept=$((6 * 7)); printf '\\033[c'; read -rsd c; echo first-$kept\n");
+  await rows.getByText("first-42").waitFor();
+  const copied = await page.evaluate<Record<string, string>>("({ ...sessionStorage })");
+  await page.reload();
+  await rows.getByText("first-42").waitFor();
+  await page.keyboard.type("echo second-$kept\n");
+  await rows.getByText("second-42").waitFor();
+
+  const duplicate = await page.context().newPage();
+  await duplicate.addInitScript({ content: `Object.assign(sessionStorage, ${JSON.stringify(copied)})` });
+  await duplicate.goto(page.url());
+  await duplicate.getByText("Connected").waitFor();
+  await duplicate.keyboard.type("echo other-$((6 * 7))-$kept-\n");
+  await duplicate.locator(".xterm-rows").getByText("other-42--").waitFor();
+  await page.bringToFront();
+  await page.keyboard.type("exit\n");
+  await page.getByText("The shell has ended", { exact: true }).waitFor();
+  await page.reload();
+  await page.getByText("Connected").waitFor();
+  await page.keyboard.type("echo third-$((6 * 7))-$kept-\n");
+  await rows.getByText("third-42--").waitFor();
+
+  expect(await rows.getByText("first-42").count()).toBe(0);
+  expect(faults()).toEqual([]);
+});

@@ -6,8 +6,10 @@ import { join } from "node:path";
 import WebSocket from "ws";
 import { eventually } from "./processes.ts";
 
-/** Path of Chromium on this machine; undefined if there is none. */
-export const chromium = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(existsSync);
+const usualPaths = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+
+/** Path of the Chromium that `CHROMIUM` names, or of this machine's. Undefined if there is none. */
+export const chromium = [process.env.CHROMIUM || usualPaths].flat().find(existsSync);
 
 /** Page in a headless browser. */
 export interface BrowserPage {

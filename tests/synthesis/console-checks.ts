@@ -1,7 +1,8 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { runInNewContext } from "node:vm";
-import { assetHeaders, consolePages } from "#http/console-pages.ts";
+import { assetHeaders, listConsolePages } from "#http/console-pages.ts";
 import { type Check, different, differentInOrder, ofType } from "./checks.ts";
+import { stageSettings } from "./stage-settings.ts";
 import type { Resource } from "./synthesize.ts";
 
 const bundle = new URL("../../dist/console/", import.meta.url);
@@ -121,8 +122,9 @@ function listPages(resources: readonly Resource[]): string[] {
     const event = { viewer: { ip: "198.51.100.11" }, request: { method: "GET", uri, headers } };
     return JSON.parse(runInNewContext(`${code}\nJSON.stringify(handler(event))`, { event }));
   };
+  const pages = listConsolePages({ scheme: "https", domain: stageSettings.DOMAIN });
   return ["/", "/jobs/x", "/jobs/x/terminal"].flatMap((uri) => {
-    const page = consolePages.find(({ paths }) => paths.test(uri));
+    const page = pages.find(({ paths }) => paths.test(uri));
     const html = readFileSync(new URL(page?.name ?? "", bundle), "utf8");
     const { statusCode, headers = {}, body } = ask(uri, "text/html,*/*;q=0.8");
     const expected = { ...page?.headers, "Strict-Transport-Security": "max-age=31536000" };

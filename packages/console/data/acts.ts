@@ -1,4 +1,5 @@
 import { useMutation, useMutationState, useQueryClient } from "@tanstack/react-query";
+import { WaitTimeoutError } from "../../sdk/errors.ts";
 import { announce } from "../parts/announcer.tsx";
 import { hurry } from "./live.ts";
 import { printable } from "./words.ts";
@@ -8,15 +9,23 @@ export interface Act {
   readonly subject: string;
   /** Label of the button, such as `End`. */
   readonly label: string;
-  /** Whether the API answers before the act is done. Then only the record shows the outcome. */
-  readonly isAcceptedOnly: boolean;
+  /** For an act that the API answers before it is done: the version of the record that the user saw. */
+  readonly acceptedAt: string | undefined;
   /** Requests the act, and resolves once the record says that it is done, or the API has accepted it. */
   run(): Promise<unknown>;
+}
+
+/** The outcome that a record shows, and the version of the record. It is the act's if the version is not `acceptedAt`. */
+export interface RecordedEnd {
+  readonly version: string;
+  readonly state: "done" | "failed";
 }
 
 export interface ShownAct {
   readonly state: "requested" | "done" | "failed";
   readonly text: string;
+  /** True if a record shows it. False if it is the answer to the request. */
+  readonly isRecorded: boolean;
 }
 
 /** Returns a function that carries out acts and announces their outcomes. */
@@ -29,34 +38,44 @@ export function useAct(subject: string) {
       announce(`${label}: requested`);
       hurry();
     },
-    onSuccess: (_, { label, isAcceptedOnly }) => {
-      if (!isAcceptedOnly) announce(`${label}: done`);
+    onSuccess: (_, { label, acceptedAt }) => {
+      if (acceptedAt === undefined) announce(`${label}: done`);
     },
-    onError: (error, { label }) => announce(`${label} failed: ${printable(error.message, 500)}`),
+    onError: (error, { label }) => announce(describeError(label, error).text),
     onSettled: () => {
       hurry();
       return client.invalidateQueries();
     },
     gcTime: 10 * 60_000,
   });
-  return (label: string, run: () => Promise<unknown>, { isAcceptedOnly = false } = {}) =>
-    mutateAsync({ subject, label, isAcceptedOnly, run }).then(
+  return (label: string, run: () => Promise<unknown>, { acceptedAt }: Partial<Pick<Act, "acceptedAt">> = {}) =>
+    mutateAsync({ subject, label, acceptedAt, run }).then(
       () => true,
       () => false,
     );
 }
 
-/** Returns the newest act on a thing, and how it went. */
-export function useShownAct(subject: string): ShownAct | undefined {
+/** Returns the newest act on a thing, and how it went. `end` is the outcome of an act that the API only accepted. */
+export function useShownAct(subject: string, end?: RecordedEnd): ShownAct | undefined {
   const states = useMutationState({
     filters: { mutationKey: ["act", subject], exact: true },
     select: ({ state }) => ({ status: state.status, error: state.error, act: state.variables as Act | undefined }),
   });
   const last = states.at(-1);
   if (!last?.act) return undefined;
-  const { label, isAcceptedOnly } = last.act;
-  const isRequested = last.status === "pending" || (last.status === "success" && isAcceptedOnly);
-  if (isRequested) return { state: "requested", text: `${label}: requested` };
-  if (last.status === "success") return { state: "done", text: `${label}: done` };
-  return { state: "failed", text: `${label} failed: ${printable(last.error?.message ?? "unknown", 500)}` };
+  const { label, acceptedAt } = last.act;
+  if (last.status === "error") return describeError(label, last.error);
+  const isRequested =
+    last.status !== "success" || (acceptedAt !== undefined && (end?.version ?? acceptedAt) === acceptedAt);
+  const isRecorded = acceptedAt !== undefined;
+  if (isRequested) return { state: "requested", text: `${label}: requested`, isRecorded };
+  if (isRecorded && end?.state === "failed") return { state: "failed", text: `${label} failed`, isRecorded };
+  return { state: "done", text: `${label}: done`, isRecorded };
+}
+
+/** An act that was accepted, and whose end was not seen in time, has not failed. */
+function describeError(label: string, error: Error | null): ShownAct {
+  const isRecorded = false;
+  if (error instanceof WaitTimeoutError) return { state: "requested", text: `${label}: not done yet`, isRecorded };
+  return { state: "failed", text: `${label} failed: ${printable(error?.message ?? "unknown", 500)}`, isRecorded };
 }

@@ -9,6 +9,8 @@ export interface NewJob {
   readonly machine: string;
   readonly gpus: number;
   readonly hours: string;
+  /** The least time that it accepts on machines that close, or an empty text. */
+  readonly leastHours: string;
   readonly name: string;
   readonly image: string;
   readonly registryUser: string;
@@ -16,6 +18,8 @@ export interface NewJob {
   readonly disk: string;
   readonly diskSize: string;
   readonly github: string;
+  /** Public keys, one a line. */
+  readonly sshKeys: string;
   readonly jupyter: boolean;
   readonly requeue: boolean;
   readonly command: string;
@@ -26,6 +30,7 @@ export const usualJob: NewJob = {
   machine: "c7i.8xlarge",
   gpus: 1,
   hours: "1h",
+  leastHours: "",
   name: "",
   image: "pytorch/pytorch:2.1.0-cuda12.1-cudnn8-runtime",
   registryUser: "",
@@ -33,24 +38,42 @@ export const usualJob: NewJob = {
   disk: "",
   diskSize: "",
   github: "",
+  sshKeys: "",
   jupyter: false,
   requeue: false,
   command: "",
 };
 
-/** Returns the body of a submit without its login to a registry, or undefined while the form holds no time. */
-export function submitBody(job: NewJob): SubmitJob | undefined {
+/** Returns the least time that the job accepts. By default it is all of its time. Returns undefined for no such time. */
+export function leastHours(job: NewJob): number | undefined {
   const hours = parseHours(job.hours);
-  if (hours === undefined) return undefined;
+  const least = job.leastHours.trim() === "" ? hours : parseHours(job.leastHours);
+  return least !== undefined && hours !== undefined && least <= hours ? least : undefined;
+}
+
+/** Reports whether the API takes the size of a new disk. An empty text stands for the usual size. */
+export function isDiskSize({ diskSize }: NewJob): boolean {
+  if (diskSize.trim() === "") return true;
+  const gb = Number(diskSize);
+  return Number.isInteger(gb) && gb >= 10 && gb <= 10_000;
+}
+
+/** Returns the body of a submit without its login to a registry, or undefined while a time or size is wrong. */
+export function submitBody(job: NewJob): SubmitJob | undefined {
+  const [hours, least] = [parseHours(job.hours), leastHours(job)];
+  if (hours === undefined || least === undefined || (job.disk && !isDiskSize(job))) return undefined;
+  const sshKeys = job.sshKeys.split("\n").filter((key) => key.trim() !== "");
   return {
     image: job.image,
     instance_type: job.machine,
     gpu_count: hasGpus(job.type) ? job.gpus : 0,
     duration_hours: hours,
+    ...(least < hours && { min_duration_hours: least }),
     ...(job.name.trim() && { name: job.name.trim() }),
     ...(job.disk && { disk_name: job.disk }),
     ...(job.disk && Number(job.diskSize) > 0 && { disk_size_gb: Number(job.diskSize) }),
     ...(job.github && { github_user: job.github }),
+    ...(sshKeys.length > 0 && { ssh_public_keys: sshKeys }),
     ...(job.jupyter && { jupyter_enabled: true }),
     ...(job.requeue && { on_interruption: "requeue" as const }),
     ...(job.command.trim() && { command: job.command }),
@@ -69,6 +92,7 @@ export function upLine(job: NewJob): string {
   words.push("--type", job.type);
   if (hasGpus(job.type)) words.push("--gpus", String(job.gpus));
   words.push("--hours", job.hours.trim());
+  if (job.leastHours.trim()) words.push("--min-hours", job.leastHours.trim());
   if (job.image !== usualJob.image || job.registryUser) words.push("--image", job.image);
   if (job.registryUser) words.push("--registry-user", job.registryUser);
   if (job.disk) words.push("--disk", job.disk);
@@ -90,6 +114,7 @@ export function yamlFile(job: NewJob): string {
     ["type", job.type],
     ["gpus", hasGpus(job.type) ? job.gpus : undefined],
     ["hours", body.duration_hours],
+    ["min_hours", body.min_duration_hours],
     ["image", body.image],
     ["disk", body.disk_name],
     ["disk_size", body.disk_size_gb],

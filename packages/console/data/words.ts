@@ -91,3 +91,40 @@ export function parseHours(text: string): number | undefined {
   const hours = Number(digits) / (unit === "m" ? 60 : 1);
   return hours > 0 ? hours : undefined;
 }
+
+const marks: Readonly<Record<string, string>> = {
+  queued: "◌",
+  preparing: "◔",
+  active: "●",
+  stopping: "◔",
+  stopped: "○",
+  completed: "✓",
+  failed: "✕",
+  cancelled: "–",
+  expired: "–",
+  deleted: "–",
+};
+
+interface Stated {
+  readonly status: string;
+  readonly queue_position: number | null;
+}
+
+/** Returns a state as a word, with its place in the queue and a mark that says the same. */
+export function describeState({ status, queue_position: place }: Stated): {
+  readonly mark: string;
+  readonly text: string;
+} {
+  return { mark: marks[status] ?? "?", text: `${printable(status, 40)}${place === null ? "" : ` #${place}`}` };
+}
+
+/** Returns why a job waits, or what threatens one that runs. */
+export function describeReason({ status, status_reason, warning }: JobSummary) {
+  const isWarning = status === "active" && warning !== null;
+  const reason = isWarning ? warning : status_reason;
+  return reason === null ? undefined : { text: printable(reason, 400), className: isWarning ? "why warning" : "why" };
+}
+
+/** Caption and columns of the list on the first screen. */
+export const livingCaption = "Environments that run or wait";
+export const livingColumns = ["Name", "State", "Machine", "Time", "Disk", "Actions"] as const;

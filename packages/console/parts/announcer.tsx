@@ -1,22 +1,24 @@
-import { useSyncExternalStore } from "react";
+import { useEffect, useState } from "react";
 
 let said = "";
-const listeners = new Set<() => void>();
+const listeners = new Set<(text: string) => void>();
 
 /** Tells a text to screen readers once they have finished what they read. */
 export function announce(text: string): void {
   said = text === said ? `${text}\u00A0` : text;
-  for (const listener of listeners) listener();
+  for (const listener of listeners) listener(said);
 }
 
+/**
+ * The live region of announcements, which begins empty. Each dialog has its own, because a modal dialog makes the rest of
+ * the page inert, and screen readers do not read inert text.
+ */
 export function Announcer() {
-  const text = useSyncExternalStore(
-    (listener) => {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
-    () => said,
-  );
+  const [text, setText] = useState("");
+  useEffect(() => {
+    listeners.add(setText);
+    return () => void listeners.delete(setText);
+  }, []);
   return (
     <div className="unseen" role="status" aria-live="polite">
       {text}

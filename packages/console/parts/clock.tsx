@@ -22,7 +22,7 @@ export function useTimed<Text extends string | boolean>(text: () => Text): Text 
 export function Until({ time }: { readonly time: string }) {
   const text = useTimed(() => timeUntil(time));
   return (
-    <time dateTime={time} title={formatTime(time)}>
+    <time className="time-left" dateTime={time} title={formatTime(time)}>
       {text}
     </time>
   );

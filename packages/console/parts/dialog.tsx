@@ -1,5 +1,6 @@
 import { type ReactNode, useEffect, useId, useRef } from "react";
 import { printable } from "../data/words.ts";
+import { Announcer } from "./announcer.tsx";
 
 interface DialogProps {
   readonly title: string;
@@ -34,6 +35,7 @@ export function Dialog({ title, className, children, close }: DialogProps) {
     >
       <h2 id={id}>{printable(title, 200)}</h2>
       {children}
+      <Announcer />
     </dialog>
   );
 }

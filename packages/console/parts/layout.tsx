@@ -1,26 +1,21 @@
 import { type ReactNode, useState } from "react";
 import { Link, useLocation } from "wouter";
 import type { Me } from "../../sdk/berth.ts";
+import { listPlaces } from "../data/screens.ts";
 import { signOut } from "../data/session.ts";
 import { printable } from "../data/words.ts";
+import { CommandLine } from "./command-line.tsx";
 import { Newer } from "./newer.tsx";
 
-const places = [
-  ["/", "Environments"],
-  ["/disks", "Disks"],
-  ["/cluster", "Cluster"],
-  ["/account", "Account"],
-] as const;
-
 interface LayoutProps {
-  readonly me: Me;
+  /** The user, if the page could read it. */
+  readonly me?: Me;
   /** Opens the palette. */
-  readonly palette: ReactNode;
+  readonly palette?: ReactNode;
   readonly children: ReactNode;
 }
 
 export function Layout({ me, palette, children }: LayoutProps) {
-  const shown = me.is_operator ? [...places, ["/admin", "Operation"] as const] : places;
   return (
     <>
       <a className="skip" href="#main">
@@ -31,26 +26,37 @@ export function Layout({ me, palette, children }: LayoutProps) {
           Berth
         </Link>
         <nav aria-label="Screens">
-          {shown.map(([path, name]) => (
+          {listPlaces(me ?? { is_operator: false }).map(([path, name]) => (
             <Place key={path} path={path} name={name} />
           ))}
         </nav>
         {palette}
-        <button type="button" className="who quiet" popoverTarget="user-menu">
-          <bdi>{printable(me.username, 60)}</bdi> ▾
-        </button>
-        <div id="user-menu" popover="auto" className="menu">
-          <p>
-            Signed in as <strong>{printable(me.username, 200)}</strong>
-            {me.is_operator && ", an operator"}
-          </p>
-          <SignOut />
-        </div>
+        {me && <UserMenu me={me} />}
       </header>
       <Newer />
       <main id="main" tabIndex={-1}>
         {children}
       </main>
+    </>
+  );
+}
+
+function UserMenu({ me }: { readonly me: Me }) {
+  return (
+    <>
+      <button type="button" className="who quiet" popoverTarget="user-menu">
+        <bdi>{printable(me.username, 60)}</bdi> ▾
+      </button>
+      <div id="user-menu" popover="auto" className="menu">
+        <p>
+          Signed in as <strong>{printable(me.username, 200)}</strong>
+          {me.is_operator && ", an operator"}
+        </p>
+        <SignOut />
+        <p>
+          <CommandLine words={`berth keys revoke ${me.key.key_prefix}`} />
+        </p>
+      </div>
     </>
   );
 }

@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 
 const assetElements = document.querySelectorAll<HTMLScriptElement | HTMLLinkElement>(
-  "script[type=module], link[rel=stylesheet]",
+  "script[type=module], link[rel=stylesheet], link[rel=preload]",
 );
 
 /** Paths of the scripts and stylesheets of this page. Each holds a hash of its content. */

@@ -57,6 +57,11 @@ function describe(error: Error, isRetried: boolean): { readonly title: string; r
         title: "Berth does not answer",
         advice: `${message}. ${isRetried ? "This page tries again by itself." : "Try again in a moment."}`,
       };
+    case "rate":
+      return {
+        title: "Berth asks for a pause",
+        advice: `${message}. ${isRetried ? "This page tries again by itself." : "Try again in a minute."}`,
+      };
     case "not_found":
       return { title: "There is no such thing here", advice: `${message}. It may be of another user, or gone.` };
     default:

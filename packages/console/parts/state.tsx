@@ -1,19 +1,8 @@
-import { useShownAct } from "../data/acts.ts";
-import { printable } from "../data/words.ts";
+import { useEffect, useRef } from "react";
+import { type RecordedEnd, useShownAct } from "../data/acts.ts";
+import { describeState } from "../data/words.ts";
+import { announce } from "./announcer.tsx";
 import { Until, usePassed } from "./clock.tsx";
-
-const marks: Readonly<Record<string, string>> = {
-  queued: "◌",
-  preparing: "◔",
-  active: "●",
-  stopping: "◔",
-  stopped: "○",
-  completed: "✓",
-  failed: "✕",
-  cancelled: "–",
-  expired: "–",
-  deleted: "–",
-};
 
 interface Stated {
   readonly status: string;
@@ -22,11 +11,10 @@ interface Stated {
 
 /** The state of an environment as a word, with a mark and a colour that say the same. */
 export function State({ job }: { readonly job: Stated }) {
-  const place = job.queue_position === null ? "" : ` #${job.queue_position}`;
+  const { mark, text } = describeState(job);
   return (
     <span className={`state state-${job.status}`}>
-      <span aria-hidden="true">{marks[job.status] ?? "?"}</span> {printable(job.status, 40)}
-      {place}
+      <span aria-hidden="true">{mark}</span> {text}
     </span>
   );
 }
@@ -67,9 +55,22 @@ function Start({ time, latest }: { readonly time: string; readonly latest: strin
   );
 }
 
+interface OutcomeProps {
+  readonly subject: string;
+  /** What the record shows of an act that was only accepted. */
+  readonly end?: RecordedEnd | undefined;
+}
+
 /** The newest act on a thing: requested, done or failed. */
-export function Outcome({ subject }: { readonly subject: string }) {
-  const shown = useShownAct(subject);
+export function Outcome({ subject, end }: OutcomeProps) {
+  const shown = useShownAct(subject, end);
+  const before = useRef(shown);
+  useEffect(() => {
+    const hasEnded = before.current?.state === "requested" && shown?.state !== "requested";
+    before.current = shown;
+    // `useAct` announces the answers to requests.
+    if (hasEnded && shown?.isRecorded) announce(shown.text);
+  });
   if (!shown) return null;
   return <span className={`outcome outcome-${shown.state}`}>{shown.text}</span>;
 }

@@ -13,10 +13,15 @@ import { Empty, Loaded } from "../parts/notices.tsx";
 import { Outcome } from "../parts/state.tsx";
 import { type Column, Table } from "../parts/table.tsx";
 import { DeliveryState, Resend } from "./delivery.tsx";
+import { SignOutAct } from "./sign-out.tsx";
+
+export function useKeys() {
+  return useLive(["keys"], (signal) => collect(berth.keys.list({ signal })));
+}
 
 export function Account() {
   const me = useOnce(["me"], (signal) => berth.me({ signal }));
-  const keys = useLive(["keys"], (signal) => collect(berth.keys.list({ signal })));
+  const keys = useKeys();
   return (
     <>
       <Title title="Account" />
@@ -37,8 +42,8 @@ export function Account() {
           )}
         </Loaded>
         <p className="faint">
-          berth replaces its own key before it ends, and other programs by <code>POST /v1/keys/rotate</code>. A browser
-          cannot: its session ends with the login that it came from.
+          The command line replaces its own key before it ends. Other programs call <code>POST /v1/keys/rotate</code>. A
+          browser cannot: its session ends with the login that it came from.
         </p>
       </section>
       <Deliveries />
@@ -46,10 +51,11 @@ export function Account() {
   );
 }
 
-function describe({ username, is_operator, key, limits }: Me): Fact[] {
+function describe(me: Me): Fact[] {
+  const { username, is_operator, limits } = me;
   return [
     ["User", `${printable(username, 200)}${is_operator ? ", an operator" : ""}`],
-    ["This session", <SessionEnd key="session" time={key.expires_at} />],
+    ["This session", <Session key="session" me={me} />],
     [
       "Limits",
       `${limits.max_duration_hours} h at once, ${limits.max_total_hours} h with extensions, ${
@@ -59,10 +65,11 @@ function describe({ username, is_operator, key, limits }: Me): Fact[] {
   ];
 }
 
-function SessionEnd({ time }: { readonly time: string }) {
+function Session({ me }: { readonly me: Me }) {
   return (
     <>
-      ends at <At time={time} />, with the login that it came from
+      ends at <At time={me.key.expires_at} />, with the login that it came from <SignOutAct me={me} />
+      <Outcome subject="session" />
     </>
   );
 }
@@ -92,7 +99,7 @@ const keyColumns: readonly Column<Key>[] = [
   { name: "Actions", cell: (key) => <Revoke apiKey={key} /> },
 ];
 
-function Revoke({ apiKey }: { readonly apiKey: Key }) {
+export function Revoke({ apiKey }: { readonly apiKey: Key }) {
   const { key_prefix: prefix, current, kind } = apiKey;
   const act = useAct(`key ${prefix}`);
   return (
@@ -112,8 +119,12 @@ function Revoke({ apiKey }: { readonly apiKey: Key }) {
   );
 }
 
+export function useDeliveries() {
+  return useLive(["deliveries"], (signal) => collect(berth.webhooks.list({ signal }), 100));
+}
+
 function Deliveries() {
-  const query = useLive(["deliveries"], (signal) => collect(berth.webhooks.list({ signal }), 100));
+  const query = useDeliveries();
   return (
     <section>
       <h2>Webhook deliveries</h2>
@@ -141,5 +152,5 @@ const deliveryColumns: readonly Column<WebhookDelivery>[] = [
   { name: "State", cell: (delivery) => <DeliveryState delivery={delivery} /> },
   { name: "Attempts", isNumber: true, cell: ({ attempt_count }) => attempt_count },
   { name: "Made", cell: ({ created_at }) => <At time={created_at} /> },
-  { name: "Actions", cell: ({ delivery_id }) => <Resend id={delivery_id} /> },
+  { name: "Actions", cell: (delivery) => <Resend delivery={delivery} /> },
 ];

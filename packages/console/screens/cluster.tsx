@@ -113,8 +113,8 @@ function columnsFor({ status: { estimate_errors }, types }: TypesProps): Column<
           <span className="faint">no GPUs</span>
         ),
     },
-    { name: "Free", isNumber: true, cell: ({ available }) => available },
-    { name: "Total", isNumber: true, cell: ({ total }) => total },
+    { name: "Free", isNumber: true, cell: ({ gpu_type, available }) => (hasGpus(gpu_type) ? available : "–") },
+    { name: "Total", isNumber: true, cell: ({ gpu_type, total }) => (hasGpus(gpu_type) ? total : "–") },
     { name: "Waiting for", isNumber: true, cell: ({ queued }) => queued },
     {
       name: "Note",
@@ -123,7 +123,7 @@ function columnsFor({ status: { estimate_errors }, types }: TypesProps): Column<
           {types[gpu_type]?.closed_reason != null && (
             <span className="why warning">{printable(types[gpu_type].closed_reason, 300)}</span>
           )}
-          <span className="why">{describeGrowth(gpu_type, types[gpu_type])}</span>
+          <Growth text={describeGrowth(gpu_type, types[gpu_type])} />
           {total > available + in_use && (
             <span className="why">{total - available - in_use} on machines that are away</span>
           )}
@@ -132,6 +132,10 @@ function columnsFor({ status: { estimate_errors }, types }: TypesProps): Column<
       ),
     },
   ];
+}
+
+function Growth({ text }: { readonly text: string }) {
+  return text === "" ? null : <span className="why">{text}</span>;
 }
 
 type EstimateError = ClusterStatus["estimate_errors"][string];

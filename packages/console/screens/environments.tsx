@@ -10,7 +10,8 @@ import {
   useLivingRows,
   useOtherEnvironments,
 } from "../data/environments.ts";
-import { describeMachine, jobWord, printable } from "../data/words.ts";
+import { home } from "../data/screens.ts";
+import { describeMachine, describeReason, jobWord, livingCaption, livingColumns, printable } from "../data/words.ts";
 import { announce } from "../parts/announcer.tsx";
 import { At } from "../parts/clock.tsx";
 import { CommandLine } from "../parts/command-line.tsx";
@@ -30,7 +31,7 @@ export function Environments() {
   useSpokenStates(query.data);
   return (
     <>
-      <Title title="Environments">
+      <Title title={home[1]}>
         <Link href="/new" className="button primary">
           New environment
         </Link>
@@ -40,13 +41,7 @@ export function Environments() {
           rows.length === 0 ? (
             !others.isPending && <NothingLives />
           ) : (
-            <Table
-              caption="Environments that run or wait"
-              className="living"
-              columns={columns}
-              rows={rows}
-              rowKey={rowKey}
-            />
+            <Table caption={livingCaption} className="living" columns={columns} rows={rows} rowKey={rowKey} />
           )
         }
       </Loaded>
@@ -65,8 +60,10 @@ function NothingLives() {
   );
 }
 
+const [nameHead, stateHead, machineHead, timeHead, diskHead, actionsHead] = livingColumns;
+
 const nameColumn: Column<Row> = {
-  name: "Name",
+  name: nameHead,
   cell: (row) =>
     isJob(row) ? (
       <Link href={`/jobs/${row.job_id}`} className="name">
@@ -78,7 +75,7 @@ const nameColumn: Column<Row> = {
 };
 
 const stateColumn: Column<Row> = {
-  name: "State",
+  name: stateHead,
   cell: (row) =>
     isJob(row) ? (
       <>
@@ -95,7 +92,7 @@ const stateColumn: Column<Row> = {
 };
 
 const machineColumn: Column<Row> = {
-  name: "Machine",
+  name: machineHead,
   cell: (row) => (isJob(row) ? describeMachine(row) : describeOther(row)),
 };
 
@@ -104,11 +101,11 @@ const columns: readonly Column<Row>[] = [
   stateColumn,
   machineColumn,
   {
-    name: "Time",
+    name: timeHead,
     cell: (row) => <Deadline job={isJob(row) ? row : { ...row, status: row.phase, estimated_start_latest: null }} />,
   },
-  { name: "Disk", cell: (row) => <DiskOf row={row} /> },
-  { name: "Actions", cell: (row) => (isJob(row) ? <Actions job={row} /> : <OtherLinks environment={row} />) },
+  { name: diskHead, cell: (row) => <DiskOf row={row} /> },
+  { name: actionsHead, cell: (row) => (isJob(row) ? <Actions job={row} /> : <OtherLinks environment={row} />) },
 ];
 
 function Actions({ job }: { readonly job: JobSummary }) {
@@ -126,11 +123,8 @@ function Actions({ job }: { readonly job: JobSummary }) {
 }
 
 function Why({ job }: { readonly job: JobSummary }) {
-  const reason = job.status === "active" ? (job.warning ?? job.status_reason) : job.status_reason;
-  if (reason === null) return null;
-  return (
-    <span className={job.status === "active" && job.warning ? "why warning" : "why"}>{printable(reason, 400)}</span>
-  );
+  const reason = describeReason(job);
+  return reason && <span className={reason.className}>{reason.text}</span>;
 }
 
 /** The console has no screen for the disks of other APIs. */

@@ -93,13 +93,18 @@ function describeRequeue(count: number): string {
 /** The deadline and what decides it. */
 function Ending({ job }: { readonly job: Job }) {
   if (job.ended_at !== null) return <At time={job.ended_at} />;
-  if (job.expires_at === null) return <>{job.duration_hours} h after its start, or earlier if its command ends</>;
+  if (job.expires_at === null) return <>{describeLength(job)}, or earlier if its command ends</>;
   return (
     <>
-      <At time={job.expires_at} />: {job.duration_hours} h after its start
+      <At time={job.expires_at} />: {describeLength(job)}
       {job.command !== null && ", or earlier if its command ends"}
     </>
   );
+}
+
+function describeLength({ duration_hours, min_duration_hours }: Job): string {
+  const least = min_duration_hours === null ? "" : `, or after ${min_duration_hours} h or more when its machine closes`;
+  return `${duration_hours} h after its start${least}`;
 }
 
 function DiskFact({ job }: { readonly job: Job }) {

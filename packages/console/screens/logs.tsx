@@ -1,5 +1,6 @@
 import { useEffect, useMemo, useRef, useState } from "react";
 import { Link } from "wouter";
+import type { BerthError } from "../../sdk/errors.ts";
 import { berth } from "../data/client.ts";
 import { useOnce } from "../data/live.ts";
 import { untilVisible } from "../data/visible.ts";
@@ -13,17 +14,12 @@ const keptCharacters = 4_000_000;
 const linesOfBlock = 400;
 
 export function Logs({ id }: { readonly id: string }) {
-  const { text, state, error } = useLog(id);
+  const { text, state, outage, error } = useLog(id);
   const { data: job } = useOnce(["job", id], (signal) => berth.jobs.get(id, { signal }));
   const [search, setSearch] = useState("");
-  const [follows, setFollows] = useState(true);
   const [wraps, setWraps] = useState(true);
   const lines = useMemo(() => linesWith(text, search), [text, search]);
-  const end = useRef<HTMLDivElement>(null);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: each new line scrolls.
-  useEffect(() => {
-    if (follows) end.current?.scrollIntoView({ block: "end" });
-  }, [follows, lines]);
+  const { end, follows, setFollows } = useFollow(lines);
   return (
     <>
       <Title title={`Log of ${job?.name ?? id.slice(0, 8)}`}>
@@ -44,11 +40,11 @@ export function Logs({ id }: { readonly id: string }) {
         />
         <Toggle label="Follow" isOn={follows} set={setFollows} />
         <Toggle label="Wrap lines" isOn={wraps} set={setWraps} />
-        <span className="faint">{describe(state, lines.length, search)}</span>
+        {state !== "reading" && <span className="faint">{describe({ state, outage }, lines.length, search)}</span>}
       </div>
       {error && <Failure error={error} />}
       {lines.length === 0 ? (
-        <Empty title={search === "" ? "No output so far" : "No line has this text"} />
+        !error && <Empty title={describeNothing({ state, outage }, search)} />
       ) : (
         // biome-ignore lint/a11y/noNoninteractiveTabindex: people scroll it by keyboard.
         <section className={wraps ? "log wraps" : "log"} tabIndex={0} aria-label="Log">
@@ -64,22 +60,78 @@ export function Logs({ id }: { readonly id: string }) {
   );
 }
 
-type LogState = "reading" | "following" | "ended" | "away";
+/**
+ * Scrolls to the end at each new line, and when the browser lays out a block whose height it had guessed. Scrolling up
+ * turns it off, so that the text stays where people read it.
+ */
+function useFollow(lines: readonly string[]) {
+  const [follows, setFollows] = useState(true);
+  const end = useRef<HTMLDivElement>(null);
+  // A scroll turns it off at once, and the state later: a layout between them must not scroll back.
+  const isOn = useRef(follows);
+  isOn.current = follows;
+  // biome-ignore lint/correctness/useExhaustiveDependencies: each new line scrolls.
+  useEffect(() => {
+    if (follows) end.current?.scrollIntoView({ block: "end" });
+  }, [follows, lines]);
+  useEffect(() => {
+    const observer = new ResizeObserver(() => {
+      if (isOn.current) end.current?.scrollIntoView({ block: "end" });
+    });
+    observer.observe(document.body);
+    return () => observer.disconnect();
+  }, []);
+  useEffect(() => {
+    let top = window.scrollY;
+    const read = () => {
+      const isEndVisible = (end.current?.getBoundingClientRect().bottom ?? 0) <= window.innerHeight + 1;
+      if (window.scrollY < top && !isEndVisible) {
+        isOn.current = false;
+        setFollows(false);
+      }
+      top = window.scrollY;
+    };
+    window.addEventListener("scroll", read, { passive: true });
+    return () => window.removeEventListener("scroll", read);
+  }, []);
+  return { end, follows, setFollows };
+}
 
-function useLog(id: string): { readonly text: string; readonly state: LogState; readonly error: Error | undefined } {
+interface Reading {
+  /** `reading` until the first answer. */
+  readonly state: "reading" | "following" | "ended";
+  /** Why Berth gives no answer now. */
+  readonly outage: string | undefined;
+}
+
+interface ReadLog extends Reading {
+  readonly text: string;
+  readonly error: Error | undefined;
+}
+
+function useLog(id: string): ReadLog {
   const [text, setText] = useState("");
-  const [state, setState] = useState<LogState>("reading");
+  const [state, setState] = useState<Reading["state"]>("reading");
+  const [outage, setOutage] = useState<string>();
   const [error, setError] = useState<Error>();
   useEffect(() => {
     const ending = new AbortController();
     const { signal } = ending;
     const read = async () => {
       setText("");
-      const onOutage = () => setState("away");
-      const options = { follow: true, tail: 10_000, signal, onOutage, untilReady: untilVisible };
+      const options = {
+        follow: true,
+        tail: 10_000,
+        isPatient: true,
+        signal,
+        onOutage: ({ code }: BerthError) =>
+          setOutage(code === "rate" ? "Berth asks for a pause" : "Berth does not answer"),
+        onAnswer: () => setOutage(undefined),
+        onFirstAnswer: () => setState("following"),
+        untilReady: untilVisible,
+      };
       const pieces = berth.jobs.logs(id, options);
       for await (const piece of pieces) {
-        setState("following");
         setText((before) => (before + printableLog(piece)).slice(-keptCharacters));
       }
       setState("ended");
@@ -89,7 +141,7 @@ function useLog(id: string): { readonly text: string; readonly state: LogState; 
     });
     return () => ending.abort();
   }, [id]);
-  return { text, state, error };
+  return { text, state, outage, error };
 }
 
 function linesWith(text: string, search: string): readonly string[] {
@@ -105,9 +157,14 @@ function blocksOf(lines: readonly string[]): string[] {
   return Array.from({ length: count }, (_, n) => lines.slice(n * linesOfBlock, (n + 1) * linesOfBlock).join("\n"));
 }
 
-function describe(state: LogState, count: number, search: string): string {
+function describeNothing({ state, outage }: Reading, search: string): string {
+  if (state === "reading") return outage ? `${outage}. This page tries again by itself.` : "Reading the log …";
+  return search === "" ? "No output so far" : "No line has this text";
+}
+
+function describe({ state, outage }: Reading, count: number, search: string): string {
   const lines = `${count} ${count === 1 ? "line" : "lines"}${search === "" ? "" : " with it"}`;
-  if (state === "away") return `${lines}; Berth does not answer, and it goes on once it does`;
+  if (outage) return `${lines}; ${outage}. This page tries again by itself.`;
   return state === "ended" ? `${lines}, complete` : lines;
 }
 

@@ -1,7 +1,11 @@
 import type { Terminal } from "@xterm/xterm";
 import type { JobTerminalTicket } from "../../sdk/jobs.ts";
+import { untilVisible } from "../data/visible.ts";
+import { type KeptTerminal, keepTerminal, takeTerminal } from "./kept-terminal.ts";
+import { finalCodes, type ServerFrame } from "./protocol.ts";
 
 interface ConnectionOptions {
+  readonly jobId: string;
   /** Requests a ticket: for a new terminal, or for one to return to. */
   open(terminalId: string | undefined): Promise<JobTerminalTicket>;
   /** Shows the state of the connection. */
@@ -12,27 +16,19 @@ interface ConnectionOptions {
   isFinal(error: unknown): boolean;
 }
 
-interface ServerFrame {
-  readonly type: string;
-  readonly offset?: number;
-  readonly window?: number;
-  readonly received?: number;
-  readonly exit_code?: number;
-  readonly text?: string;
-}
-
-/** Close codes after which another connection is of no use (docs/apis/common.md#web-terminals). */
-const finalCodes: Readonly<Record<number, string>> = {
-  1000: "The shell has ended",
-  4409: "This terminal is open in another window now",
-  4410: "The environment has ended",
-  4429: "The environment has as many terminals as it may have: end one",
-  4501: "This environment has no terminals: use SSH",
-};
+/** A terminal lives this long without a viewer. */
+const keptMs = 10 * 60_000;
 
 /** Keeps a terminal connected: each new connection goes on at the byte where the last one ended. */
 export function connectTerminal(terminal: Terminal, options: ConnectionOptions): void {
-  const connection = new Connection(terminal, options);
+  const { jobId } = options;
+  const connection = new Connection(terminal, options, takeTerminal(jobId));
+  addEventListener("pagehide", () => {
+    const { kept } = connection;
+    if (kept) keepTerminal(jobId, kept);
+  });
+  // A page that the browser restores still has its terminal in memory.
+  addEventListener("pageshow", () => void takeTerminal(jobId));
   terminal.onData((text) => connection.send(new TextEncoder().encode(text)));
   terminal.onBinary((text) => connection.send(Uint8Array.from(text, (letter) => letter.charCodeAt(0))));
   terminal.onResize(() => connection.resize());
@@ -54,15 +50,25 @@ class Connection {
   #taken = 0;
   #waiting: Uint8Array[] = [];
   #failures = 0;
+  #lostAt = 0;
+  /** An earlier page has answered the queries in the output before this byte. */
+  #answered: number;
 
-  constructor(terminal: Terminal, options: ConnectionOptions) {
+  constructor(terminal: Terminal, options: ConnectionOptions, kept: KeptTerminal | undefined) {
     this.#terminal = terminal;
     this.#options = options;
+    this.#terminalId = kept?.id;
+    this.#answered = kept?.drawn ?? 0;
+  }
+
+  /** The terminal that a later page can return to. */
+  get kept(): KeptTerminal | undefined {
+    return this.#terminalId === undefined ? undefined : { id: this.#terminalId, drawn: this.#drawn };
   }
 
   async connect(): Promise<void> {
     const { open, say, isFinal } = this.#options;
-    say(this.#terminalId === undefined ? "Connecting …" : "The connection was lost. Connecting again …");
+    say(this.#failures === 0 ? "Connecting …" : "The connection was lost. Connecting again …");
     try {
       const { url, ticket, terminal_id } = await open(this.#terminalId);
       this.#terminalId = terminal_id;
@@ -124,7 +130,9 @@ class Connection {
     });
   }
 
+  /** Sends input. While the output of an earlier page is drawn again, xterm.js answers old queries: drop that. */
   send(bytes: Uint8Array): void {
+    if (this.#drawn < this.#answered) return;
     this.#waiting.push(bytes);
     this.#flush();
   }
@@ -156,12 +164,14 @@ class Connection {
     this.#window = 0;
     const reason = finalCodes[code];
     if (reason !== undefined) {
+      this.#terminalId = undefined;
       this.#options.say(reason);
       return;
     }
     if (code === 4404) {
       this.#terminalId = undefined;
       this.#received = 0;
+      this.#answered = 0;
       this.#terminal.write("\r\n[the terminal has ended; this is a new one]\r\n");
     }
     this.#retry();
@@ -169,8 +179,15 @@ class Connection {
 
   #retry(): void {
     this.#options.say("The connection was lost. Connecting again …");
+    if (this.#failures === 0) this.#lostAt = performance.now();
     const delayMs = Math.min(500 * 2 ** this.#failures, 15_000);
     this.#failures += 1;
-    setTimeout(() => void this.connect(), delayMs);
+    setTimeout(() => void this.#connectAgain(), delayMs);
+  }
+
+  /** Keeps the terminal of a hidden page alive. Once it has ended, a new one can wait until the page is visible. */
+  async #connectAgain(): Promise<void> {
+    if (performance.now() - this.#lostAt > keptMs) await untilVisible();
+    await this.connect();
   }
 }

@@ -59,6 +59,16 @@ test.each([
   expect(bytes.reduce((total, count) => total + count, 0)).toBeLessThanOrEqual(limit);
 });
 
+test("the page names all scripts of the first load, so that none waits for another", () => {
+  const read = (wanted: string) => Buffer.from(files.find(({ path }) => path === wanted)?.contents ?? "").toString();
+  const page = read("index.html");
+  const named = [...page.matchAll(/assets\/[^"]+\.js/g)].map(([path]) => path);
+  const imported = named.flatMap((path) => [...read(path).matchAll(/(?:from|import)\(?"\.\/([\w-]+\.js)"/g)]);
+
+  expect(imported.length).toBeGreaterThanOrEqual(3);
+  expect(imported.map(([, name]) => name).filter((name) => !page.includes(`/assets/${name}"`))).toEqual([]);
+});
+
 test("pages are not stored, and assets are for ever", async () => {
   const { ask } = await fixture();
   const page = await ask("/", { headers: navigation });
@@ -88,6 +98,14 @@ test("only the page of the terminal may have styles of its own", async () => {
 
   expect(headers["content-security-policy"]).toContain("style-src 'self' 'unsafe-inline'");
   expect(headers["content-security-policy"]).toContain("script-src 'self';");
+});
+
+test("the page of a terminal connects only to environments of this stack", async () => {
+  const { ask } = await fixture();
+  const policy = String((await ask("/jobs/1234/terminal")).headers["content-security-policy"]);
+
+  const { scheme, domain } = (await fixtureRuntime()).settings;
+  expect([scheme, policy.split("; ").at(-1)]).toEqual(["http", `connect-src 'self' ws://*.${domain}`]);
 });
 
 test.each(["127.0.0.1", "localhost"])("a browser that opens %s is sent to the console's own host", async (host) => {

@@ -2,12 +2,12 @@ import { readFileSync } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { assetHeaders, consolePages } from "#http/console-pages.ts";
+import { assetHeaders, type ConsolePage } from "#http/console-pages.ts";
 
 /** The bundle of the web console, which `npm start` makes. */
 export const consoleDirectory = fileURLToPath(new URL("../../../node_modules/.cache/console", import.meta.url));
 
-/** The console's own host, so that its cookie belongs to no other server of this machine. */
+/** The console's own host. Browsers send its cookie to every port of this host, but to no server at `localhost`. */
 const consoleName = "berth.localhost";
 
 /** Reports whether a request names the console's host, with any port: a tunnel may lead here from another one. */
@@ -19,20 +19,24 @@ export function isForConsole({ headers }: IncomingMessage): boolean {
  * Answers requests for the pages and assets of the console, and reports whether it did. A browser that opens `/` at
  * another name of this machine is sent to the console. Without a bundle all goes to the API.
  */
-export function answerConsole(incoming: IncomingMessage, outgoing: ServerResponse): boolean {
+export function answerConsole(
+  pages: readonly ConsolePage[],
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+): boolean {
   if (incoming.method !== "GET" && incoming.method !== "HEAD") return false;
   const path = (incoming.url ?? "/").replace(/[?#].*$/s, "");
   if (!isForConsole(incoming)) return path === "/" && redirect(incoming, outgoing);
   if (assetName.test(path)) return sendFile(outgoing, path, assetHeaders(path));
-  const page = findPage(path, incoming);
+  const page = findPage(pages, path, incoming);
   return page !== undefined && sendFile(outgoing, page.name, page.headers);
 }
 
 const assetName = /^\/assets\/[a-z]+-[A-Z0-9]{8}\.(?:js|css)$/;
 
-function findPage(path: string, { headers }: IncomingMessage) {
+function findPage(pages: readonly ConsolePage[], path: string, { headers }: IncomingMessage) {
   if (path === "/" && !/\btext\/html\b/i.test(headers.accept ?? "")) return undefined;
-  return consolePages.find(({ paths }) => paths.test(path));
+  return pages.find(({ paths }) => paths.test(path));
 }
 
 function sendFile(outgoing: ServerResponse, path: string, headers: Readonly<Record<string, string>>): boolean {

@@ -4,6 +4,7 @@ import { getRequestListener } from "@hono/node-server";
 import { type Ingress, type IngressOptions, startIngress } from "#gateway/ingress/ingress.ts";
 import { buildApp } from "#http/app.ts";
 import type { Catalog } from "#http/catalog.ts";
+import { listConsolePages } from "#http/console-pages.ts";
 import { answerBadRequests, isRefused, isUpgradeRefused, unreadableRequest } from "#http/request/bad-requests.ts";
 import type { Runtime } from "#http/runtime.ts";
 import { answerConsole, isForConsole } from "./console.ts";
@@ -53,10 +54,11 @@ export async function startServer(
   answerBadRequests(server, runtime.ids);
   const open = new Set<Socket>();
   server.on("connection", (socket) => open.add(socket.once("close", () => open.delete(socket))));
+  const consolePages = listConsolePages(runtime.settings);
   const pages: Ingress | undefined = ways && startIngress(runtime, ways);
   server.on("request", (incoming, outgoing) => {
     if (isRefused(incoming, outgoing, runtime.ids)) return;
-    if (pages && answerConsole(incoming, outgoing)) return;
+    if (pages && answerConsole(consolePages, incoming, outgoing)) return;
     if (!isForConsole(incoming) && pages?.answer(incoming, outgoing)) return;
     // A client that does not read would keep its stream and the stream's resources forever.
     outgoing.setTimeout(stalledAfterMs, () => outgoing.destroy());

@@ -2,7 +2,7 @@ import type { PlantedBug } from "./plant.ts";
 
 const cookieTests = "../../functions/gpu-dev/web/cookie.test.ts";
 
-/** Mistakes of logins in a browser. */
+/** Mistakes of logins in a browser, and of the pages there. */
 export const webBugs: readonly PlantedBug[] = [
   {
     name: "a browser's cookie that counts for pages of other sites",
@@ -42,6 +42,36 @@ export const webBugs: readonly PlantedBug[] = [
         find: "check(request.headers, [key, readQuery(request.url).api_key]);",
         replace:
           'check(request.headers, [key, readQuery(request.url).api_key], request.headers.get("cookie")?.split("=")[1]);',
+      },
+    ],
+  },
+  {
+    name: "a page that reads while it is hidden",
+    caughtBy: {
+      project: "console",
+      file: "../../tests/console/live.test.ts",
+      title: "no screen reads while it is hidden, and each reads again once it is shown",
+    },
+    edits: [
+      {
+        file: "../console/data/live.ts",
+        find: "refetchIntervalInBackground: false",
+        replace: "refetchIntervalInBackground: true",
+      },
+    ],
+  },
+  {
+    name: "a log as markup",
+    caughtBy: {
+      project: "console",
+      file: "../../tests/console/hostile.test.ts",
+      title: "a command and a log of 10 KB of markup are shown as text alone",
+    },
+    edits: [
+      {
+        file: "../console/screens/logs.tsx",
+        find: "<pre key={n}>{block}</pre>",
+        replace: "<pre key={n} ref={(pre) => pre && (pre.innerHTML = block)} />",
       },
     ],
   },

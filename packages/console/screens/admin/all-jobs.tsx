@@ -12,11 +12,15 @@ import { Deadline, Outcome, State } from "../../parts/state.tsx";
 import { type Column, Table } from "../../parts/table.tsx";
 import { longestReason } from "./closing.tsx";
 
-type AdminJob = components["schemas"]["AdminJob"];
+export type AdminJob = components["schemas"]["AdminJob"];
+
+export function useAllJobs() {
+  return useLive(["admin", "jobs"], (signal) => collect(berth.admin.jobs({ status: living, signal })));
+}
 
 /** Table of the running and waiting jobs of all users. */
 export function AllJobs() {
-  const query = useLive(["admin", "jobs"], (signal) => collect(berth.admin.jobs({ status: living, signal })));
+  const query = useAllJobs();
   return (
     <section>
       <h2>Environments of all users</h2>
@@ -59,7 +63,7 @@ const columns: readonly Column<AdminJob>[] = [
 ];
 
 /** Ends a job of any user, who reads the reason. */
-function EndAny({ job: { job_id, name, user_id, disk_name } }: { readonly job: AdminJob }) {
+export function EndAny({ job: { job_id, name, user_id, disk_name, status } }: { readonly job: AdminJob }) {
   const act = useAct(`admin ${job_id}`);
   const [text, setText] = useState("");
   const reason = text.trim();
@@ -71,7 +75,7 @@ function EndAny({ job: { job_id, name, user_id, disk_name } }: { readonly job: A
       isDangerous
       isReady={reason !== ""}
       words={`berth admin end ${job_id} --user ${shellWord(user_id)} --reason ${shellWord(reason)}`}
-      act={() => void act("End", () => berth.admin.cancelJob(job_id, body), { isAcceptedOnly: true })}
+      act={() => void act("End", () => berth.admin.cancelJob(job_id, body), { acceptedAt: status })}
     >
       <p>
         All its processes end.{" "}

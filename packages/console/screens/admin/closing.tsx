@@ -1,9 +1,9 @@
-import { useState } from "react";
+import { useContext, useState } from "react";
 import type { components } from "../../../sdk/schema.ts";
 import { useAct } from "../../data/acts.ts";
 import { shellWord } from "../../data/new-job.ts";
 import { printable } from "../../data/words.ts";
-import { Ask } from "../../parts/ask.tsx";
+import { Ask, OpenedAct } from "../../parts/ask.tsx";
 import { At } from "../../parts/clock.tsx";
 import { Field, TextField } from "../../parts/field.tsx";
 import { Outcome } from "../../parts/state.tsx";
@@ -52,11 +52,11 @@ export function Planned({ what, note: { at, by, reason } }: PlannedProps) {
 interface ClosingProps {
   readonly subject: string;
   readonly label: string;
+  /** Heading of the dialog, which names the thing. The default is the label. */
+  readonly title?: string;
   readonly command: string;
   readonly effect: string;
   readonly needsReason: boolean;
-  /** The people who can read the reason. */
-  readonly readers?: string;
   /** Whether it may close at a later time. */
   readonly isPlannable?: boolean;
   /** A text that must be typed before, for what loses something. */
@@ -78,18 +78,19 @@ export function withReason(words: string, text: string) {
   return { reason, words: reason === undefined ? words : `${words} --reason ${shellWord(reason)}` };
 }
 
-/** Closes or opens something, with a reason that its users read. */
+/** Closes or opens something, with a reason that operators read. */
 export function Closing({
   subject,
   label,
+  title = label,
   command,
   effect,
   needsReason,
-  readers = "Those who wait",
   isPlannable = false,
   typed,
   run,
 }: ClosingProps) {
+  const isOpened = useContext(OpenedAct) !== undefined;
   const act = useAct(subject);
   const [text, setText] = useState("");
   const [time, setTime] = useState("");
@@ -98,7 +99,7 @@ export function Closing({
   return (
     <>
       <Ask
-        title={label}
+        title={title}
         label={label}
         words={words}
         {...(typed !== undefined && { typed, isDangerous: true })}
@@ -122,10 +123,10 @@ export function Closing({
           </Field>
         )}
         {needsReason && (
-          <TextField label="Reason" hint={`${readers} read it`} most={longestReason} value={text} set={setText} />
+          <TextField label="Reason" hint="Operators read it" most={longestReason} value={text} set={setText} />
         )}
       </Ask>
-      <Outcome subject={subject} />
+      {!isOpened && <Outcome subject={subject} />}
     </>
   );
 }

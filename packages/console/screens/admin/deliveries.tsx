@@ -85,8 +85,8 @@ const columns: readonly Column<Delivery>[] = [
 ];
 
 /** Only its owner may send a delivery again. */
-function ResendOwn({ delivery: { delivery_id, user_id } }: { readonly delivery: Delivery }) {
+function ResendOwn({ delivery }: { readonly delivery: Delivery }) {
   const { data: me } = useOnce(["me"], (signal) => berth.me({ signal }));
-  if (me?.username !== user_id) return <span className="faint">its owner may resend it</span>;
-  return <Resend id={delivery_id} />;
+  if (me?.username !== delivery.user_id) return <span className="faint">its owner may resend it</span>;
+  return <Resend delivery={delivery} />;
 }

@@ -12,11 +12,15 @@ import { Outcome } from "../../parts/state.tsx";
 import { type Column, Table } from "../../parts/table.tsx";
 import { AdminTitle } from "./admin-title.tsx";
 
-type AdminUser = components["schemas"]["AdminUser"];
+export type AdminUser = components["schemas"]["AdminUser"];
+
+export function useUsers() {
+  return useLive(["admin", "users"], (signal) => collect(berth.admin.users({ signal })));
+}
 
 /** The users, and whether they may log in. */
 export function Users() {
-  const query = useLive(["admin", "users"], (signal) => collect(berth.admin.users({ signal })));
+  const query = useUsers();
   return (
     <>
       <AdminTitle title="Users" />
@@ -51,7 +55,7 @@ const columns: readonly Column<AdminUser>[] = [
 ];
 
 /** Disables or enables a user. The API refuses operators who would disable themselves. */
-function Admit({ user: { username, disabled } }: { readonly user: AdminUser }) {
+export function Admit({ user: { username, disabled } }: { readonly user: AdminUser }) {
   const act = useAct(`user ${username}`);
   const { data: me } = useOnce(["me"], (signal) => berth.me({ signal }));
   if (me?.username === username) return <span className="faint">you</span>;

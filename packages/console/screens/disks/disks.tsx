@@ -1,21 +1,23 @@
 import { useState } from "react";
 import { Link } from "wouter";
-import type { Disk } from "../../sdk/disks.ts";
-import { useAct } from "../data/acts.ts";
-import { berth, collect } from "../data/client.ts";
-import { useLive } from "../data/live.ts";
-import { printable } from "../data/words.ts";
-import { Ask } from "../parts/ask.tsx";
-import { At } from "../parts/clock.tsx";
-import { CommandLine } from "../parts/command-line.tsx";
-import { TextField } from "../parts/field.tsx";
-import { Title } from "../parts/layout.tsx";
-import { Empty, Loaded } from "../parts/notices.tsx";
-import { Outcome } from "../parts/state.tsx";
-import { type Column, Table } from "../parts/table.tsx";
+import type { Disk } from "../../../sdk/disks.ts";
+import { berth, collect } from "../../data/client.ts";
+import { useLive } from "../../data/live.ts";
+import { printable } from "../../data/words.ts";
+import { At } from "../../parts/clock.tsx";
+import { CommandLine } from "../../parts/command-line.tsx";
+import { Title } from "../../parts/layout.tsx";
+import { Empty, Loaded } from "../../parts/notices.tsx";
+import { Outcome } from "../../parts/state.tsx";
+import { type Column, Table } from "../../parts/table.tsx";
+import { Create, Undelete } from "./disk-acts.tsx";
+
+export function useDisks() {
+  return useLive(["disks"], (signal) => collect(berth.disks.list({ signal })));
+}
 
 export function Disks() {
-  const query = useLive(["disks"], (signal) => collect(berth.disks.list({ signal })));
+  const query = useDisks();
   return (
     <>
       <Title title="Disks">
@@ -26,7 +28,7 @@ export function Disks() {
         {(disks) =>
           disks.length === 0 ? (
             <Empty title="You have no disk">
-              <p>A disk keeps files when an environment ends. Its backups are made by themselves.</p>
+              <p>A disk keeps files when an environment ends. Berth backs it up by itself.</p>
               <CommandLine words="berth disks create data" />
             </Empty>
           ) : (
@@ -78,30 +80,6 @@ export function DiskState({ disk }: { readonly disk: Disk }) {
   return <span className="state">free</span>;
 }
 
-function Create() {
-  const act = useAct("disks");
-  const [name, setName] = useState("");
-  const [size, setSize] = useState("100");
-  const isName = /^[a-zA-Z0-9_-]{1,64}$/.test(name);
-  const gb = Number(size);
-  const isSize = Number.isInteger(gb) && gb >= 10 && gb <= 10_000;
-  const create = async () => {
-    await berth.disks.settle(await berth.disks.create({ disk_name: name, size_gb: gb }));
-  };
-  return (
-    <Ask
-      title="New disk"
-      label="New disk"
-      words={`berth disks create ${isName ? name : "NAME"} --size ${isSize ? gb : 100}`}
-      isReady={isName && isSize}
-      act={() => void act(`Create ${name}`, create)}
-    >
-      <TextField label="Name" hint="Letters, digits, _ and -" value={name} set={setName} />
-      <TextField label="Size in GB" hint="10 to 10000" isWrong={!isSize} value={size} set={setSize} />
-    </Ask>
-  );
-}
-
 /** Deleted disks are read only while they are unfolded. */
 function Deleted() {
   const [isOpen, setIsOpen] = useState(false);
@@ -113,8 +91,12 @@ function Deleted() {
   );
 }
 
+export function useDeletedDisks() {
+  return useLive(["disks", "deleted"], (signal) => collect(berth.disks.list({ deleted: true, signal })));
+}
+
 function DeletedList() {
-  const query = useLive(["disks", "deleted"], (signal) => collect(berth.disks.list({ deleted: true, signal })));
+  const query = useDeletedDisks();
   return (
     <Loaded query={query}>
       {(disks) =>
@@ -142,21 +124,3 @@ const deletedColumns: readonly Column<Disk>[] = [
     ),
   },
 ];
-
-export function Undelete({ disk }: { readonly disk: Disk }) {
-  const { disk_name: name } = disk;
-  const act = useAct(`disk ${name}`);
-  const undelete = async () => {
-    await berth.disks.settle(await berth.disks.undelete(name));
-  };
-  return (
-    <Ask
-      title={`Bring ${name} back`}
-      label="Bring back"
-      words={`berth disks undelete ${name}`}
-      act={() => void act("Bring back", undelete)}
-    >
-      <p>It has all its files and snapshots again.</p>
-    </Ask>
-  );
-}

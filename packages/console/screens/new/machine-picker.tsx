@@ -1,10 +1,10 @@
-import type { Availability } from "../../sdk/berth.ts";
-import { berth } from "../data/client.ts";
-import { useLive } from "../data/live.ts";
-import { describeGrowth, hasGpus, machines } from "../data/machines.ts";
-import type { NewJob } from "../data/new-job.ts";
-import { printable } from "../data/words.ts";
-import { Loaded } from "../parts/notices.tsx";
+import type { Availability } from "../../../sdk/berth.ts";
+import { berth } from "../../data/client.ts";
+import { useLive } from "../../data/live.ts";
+import { describeGrowth, hasGpus, machines } from "../../data/machines.ts";
+import type { NewJob } from "../../data/new-job.ts";
+import { printable } from "../../data/words.ts";
+import { Loaded } from "../../parts/notices.tsx";
 
 interface PickerProps {
   readonly job: NewJob;
