@@ -57,9 +57,9 @@ export interface Placement {
 export interface FreeUnits {
   /**
    * Takes each machine from a different node: the fullest that fits, then a preferred one, then the first, and existing
-   * nodes before nodes still to be created. Several machines are of one zone. Zones that lacked
-   * machines lately come last, then `rankMachines` decides, then the units left over. Takes nothing and returns
-   * undefined if the need does not fit.
+   * nodes before nodes still to be created. Several machines are of one zone. Zones that lacked machines lately come
+   * last, then `rankMachines` decides, then the units left over, then the order of the nodes, then that of the zones'
+   * names. Takes nothing and returns undefined if the need does not fit.
    */
   take(need: Need, allowed?: Allowed, prefers?: Preferred): Placement | undefined;
   /** Returns what `take` would take. */
@@ -195,7 +195,7 @@ function find(state: State, need: Need, allowed?: Allowed, prefers?: Preferred):
     if (!nodes) continue;
     const machines = nodes.flatMap((node) => state.nodes[node] ?? []);
     const left = nodes.reduce((sum, node) => sum + (state.free[node] ?? 0), 0);
-    const cost = [isScarce(machines, place) ? 1 : 0, ...rankMachines(machines), left];
+    const cost = [isScarce(machines, place) ? 1 : 0, ...rankMachines(machines), left, ...nodes];
     if (!best || isCheaper(cost, best.cost)) best = { nodes, zone: place.zone, group: findGroup(machines), cost };
   }
   return best;
@@ -326,7 +326,7 @@ function getGroups(nodes: readonly FreeNode[]): Groups {
   const indexes = new Map<string, number>();
   for (const [index, { name, group: nodeGroup, zone, zones, lacking }] of nodes.entries()) {
     const isMakeable = name === null;
-    const key = `${isMakeable} ${nodeGroup ?? ""} ${zone ?? zones?.join() ?? ""}`;
+    const key = `${isMakeable} ${nodeGroup ?? ""} ${zone ?? ""} ${zones?.join() ?? ""}`;
     const group = { zone, zones, lacking, nodeGroup, isMakeable, byFree: [] };
     const groupIndex = indexes.get(key) ?? groups.push(group) - 1;
     indexes.set(key, groupIndex);

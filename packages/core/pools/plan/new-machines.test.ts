@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { Share } from "../../ports/compute.ts";
 import { allNodes, machinesOutsideZones, type NewMachines, placeOpenShares } from "./new-machines.ts";
-import type { Occupied } from "./plan.ts";
+import { type Occupied, plan } from "./plan.ts";
 import { withoutNewMachines } from "./plan-input.ts";
 
 const a: NewMachines = { group: "a", count: 1, zones: ["a"] };
@@ -32,6 +32,27 @@ test("a share for a zone fixes the zone of its machine, so that the rest is not 
   expect(place([wide], [share(4, "a"), share(4, "b")])).toEqual(["a 4", "b 4"]);
   expect(place([wide], [share(4, "a"), share(4, "a")])).toEqual(["a 0", "a|b 8"]);
   expect(place([anywhere], [share(4, "c")])).toEqual(["c 4"]);
+});
+
+test("a job of several new machines may come in each zone of a node group, also once its machine is promised in one", () => {
+  const size = { machines: 2, units: 8, wantedMs: 1 };
+  const promised = { owner: "x", shares: [share(8, "b")], endsAt: null, at: 0, size };
+  const { grants } = plan({
+    nodes: [{ name: "n1", zone: "a", units: 8 }],
+    makeable: [
+      { ...wide, count: 1, zones: ["b", "c"] },
+      { ...anywhere, count: 2 },
+    ],
+    scarceZones: new Set(["a", "b"]),
+    occupied: [promised],
+    waiting: [{ uid: "w", owner: "y", zone: null, queuedAt: 0, size }],
+    head: null,
+    startupMs: 1,
+    unitsPerNode: 8,
+    now: 1,
+  });
+
+  expect(grants[0]?.shares).toEqual([share(8, "c"), share(8, "c")]);
 });
 
 test("a share for a node group counts there, and before those for its zone", () => {

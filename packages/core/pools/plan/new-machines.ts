@@ -146,14 +146,18 @@ function toFreeNode(
     ...(scarceZones && { scarceZones }),
   };
   const node = { name: null, zone, group, startupMs, ...traits, free, closesAt, zonesCloseAt };
-  if (zone !== null) return fixZone({ ...node, free: closed.includes(zone) ? 0 : free }, zone);
-  if (machines.zones.length === 0) return closed.length > 0 ? { ...node, lacking: closed } : node;
   const zones = machines.zones.filter((name) => !lacking.includes(name));
+  const named = machines.zones.length > 0 ? { zones } : {};
+  if (zone !== null) return fixZone({ ...node, ...named, free: closed.includes(zone) ? 0 : free }, zone);
+  if (machines.zones.length === 0) return closed.length > 0 ? { ...node, lacking: closed } : node;
   return { ...node, zones, free: zones.length === 0 ? 0 : free };
 }
 
-/** Returns a machine still to be created that must come in this zone. It closes with the zone. */
-export function fixZone({ zones: _, lacking: __, zonesCloseAt, closesAt, ...node }: FreeNode, zone: string): FreeNode {
+/**
+ * Returns a machine still to be created that must come in this zone. It closes with the zone. It keeps its `zones`: each
+ * is one where the pool can have machines, for jobs of several that look for a zone.
+ */
+export function fixZone({ lacking: _, zonesCloseAt, closesAt, ...node }: FreeNode, zone: string): FreeNode {
   const times = [closesAt, zonesCloseAt?.get(zone)].filter((at) => at !== undefined);
   return { ...node, zone, closesAt: times.length > 0 ? Math.min(...times) : undefined };
 }

@@ -37,12 +37,13 @@ export function plainNodes(input: Parameters<typeof allNodes>[0]) {
 }
 
 /**
- * Finds the fullest machines that fit: existing machines first, then in their order. Several are of one zone: the first
- * that is best by `plainRank`, then with the fewest free units on them.
+ * Finds the fullest machines that fit: existing machines first, then in their order. Several are of one zone: the best
+ * by `plainRank`, then with the fewest free units on them, then the first in the order of the nodes and of the zones.
  */
 export function plainFind(nodes: readonly PlainNode[], need: Need, isAllowed: Allowed = () => true) {
-  const named = nodes.flatMap(({ zone, zones = [] }) => (zone === null ? zones : [zone]));
-  const zones = need.machines === 1 || need.zone !== null || named.length === 0 ? [need.zone] : [...new Set(named)];
+  const named = nodes.flatMap(({ zone, zones = [] }) => [...(zone === null ? [] : [zone]), ...zones]);
+  const zones =
+    need.machines === 1 || need.zone !== null || named.length === 0 ? [need.zone] : [...new Set(named)].sort();
   const found = zones.flatMap((zone) => {
     const groups = new Set(nodes.filter((node) => isInZone(node, zone)).map(({ group }) => group));
     const ofOne = need.machines === 1 ? [] : [...groups].filter((group) => group !== undefined);
@@ -69,8 +70,13 @@ export function plainFind(nodes: readonly PlainNode[], need: Need, isAllowed: Al
       a.wait - b.wait ||
       a.made - b.made ||
       a.mixed - b.mixed ||
-      freeOn(a.nodes) - freeOn(b.nodes),
+      freeOn(a.nodes) - freeOn(b.nodes) ||
+      firstDifference(a.nodes, b.nodes),
   )[0];
+}
+
+function firstDifference(a: readonly number[], b: readonly number[]): number {
+  return a.map((node, index) => node - (b[index] ?? 0)).find((difference) => difference !== 0) ?? 0;
 }
 
 /** The best machines have the lowest numbers. `group` must create the new ones. */
