@@ -298,6 +298,22 @@ describe.each(ways)("process compute, isolation %s, lock by %s", (isolation, loc
     await expect(fixture.compute.apply(fixture.runOf({ run: 3 }))).rejects.toThrow("being stopped");
   });
 
+  it("never starts a run that was still being started when the stack stopped", async () => {
+    await fixture.compute.apply(fixture.runOf());
+    const supervisor = fixture.supervisorPid();
+    process.kill(supervisor, "SIGSTOP");
+    const applied = fixture.compute.apply(fixture.runOf({ run: 2, command: "touch begun" }));
+    const stopped = fixture.compute.shutdown();
+    process.kill(supervisor, "SIGCONT");
+    await Promise.allSettled([applied, stopped]);
+
+    expect(await fixture.compute.observe(fixture.uid, 2)).toMatchObject({
+      state: "ended",
+      reason: "The local stack was stopped",
+    });
+    expect(existsSync(join(fixture.home, "runs", `${fixture.uid}-r2`, "0/work/begun"))).toBe(false);
+  });
+
   it("keeps the reason of a run that ended before the stack stopped", async () => {
     await fixture.compute.apply(fixture.runOf({ command: "exit 5" }));
     await fixture.ended();

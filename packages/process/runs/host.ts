@@ -8,7 +8,7 @@ import { endSupervisors, forgetSupervisors } from "../supervisor/supervisor-plac
 import { noteAccess } from "./access-record.ts";
 import { readStatus, type SshEntry } from "./observation.ts";
 import type { PretendNode } from "./pretend-node.ts";
-import { type Isolation, type Network, readRun, writeMark } from "./records.ts";
+import { type Isolation, type Network, readMark, readRun, writeMark } from "./records.ts";
 import { carryOn, endNow, forgetDraft, isDraft, nudge, type RunPlace } from "./removal.ts";
 import { discardLeftovers, listRunNames, runOfName } from "./run-directory.ts";
 
@@ -63,22 +63,32 @@ export async function leaveRuns(host: Host): Promise<void> {
   await Promise.allSettled(host.applying);
 }
 
-/** Ends every run within 1.5 s, and marks it as ended by the stack's stop. */
+/**
+ * Ends every run within 1.5 s, and marks it as ended by the stack's stop. The marks come first: on a busy machine the
+ * stack is gone before a starting run has begun, and the supervisor then reads the mark instead of starting the run.
+ */
 export async function endRuns(host: Host): Promise<void> {
+  host.closing = true;
+  markStopped(host);
   await leaveRuns(host);
-  const places = listRunNames(host.runs).map((name) => findPlace(host, name));
-  const living = places.filter(({ directory }) => !readStatus(directory).end);
-  for (const { directory } of living) {
-    try {
-      writeMark(directory, "stopped", Date.now());
-    } catch {
-      // On a full disk the run still ends, but its record has no reason.
-    }
-    nudge(directory);
-  }
+  const living = markStopped(host);
   const end = performance.now() + 900;
   const lives = ({ directory }: RunPlace) => readStatus(directory).supervisorLives;
   while (performance.now() < end && living.some(lives)) await sleep(10);
   await Promise.all(living.filter(lives).map((place) => endNow(place, 200)));
   await endSupervisors(host.options.home, 200);
+}
+
+function markStopped(host: Host): RunPlace[] {
+  const places = listRunNames(host.runs).map((name) => findPlace(host, name));
+  const living = places.filter(({ directory }) => !readStatus(directory).end);
+  for (const { directory } of living) {
+    try {
+      if (readMark(directory, "stopped") === undefined) writeMark(directory, "stopped", Date.now());
+    } catch {
+      // On a full disk the run still ends, but its record has no reason.
+    }
+    nudge(directory);
+  }
+  return living;
 }
