@@ -19,7 +19,7 @@ const livingKey = ["jobs", "living"];
 
 /** Reads the jobs that run or wait. */
 export function useLivingJobs(): UseQueryResult<JobSummary[], Error> {
-  return useLive(livingKey, readLivingJobs);
+  return useLive(livingKey, readLivingJobs, { itemKey: rowKey });
 }
 
 /** Hands the first read of the page to the query, so that the list need not wait for the name of the user. */
@@ -33,7 +33,7 @@ export function useOtherEnvironments(): UseQueryResult<EnvironmentSummary[], Err
   return useLive(
     ["environments", "living"],
     (signal) => collect(berth.environments({ apis: otherApis, ended: false, pageSize: 500, signal })),
-    { isQuiet: (rows) => rows.length === 0 },
+    { isQuiet: (rows) => rows.length === 0, itemKey: rowKey },
   );
 }
 
@@ -75,5 +75,6 @@ export function rowKey(row: Row): string {
 }
 
 function newestFirst(rows: readonly Row[]): Row[] {
-  return rows.toSorted((left, right) => Date.parse(right.created_at) - Date.parse(left.created_at));
+  const dated = rows.map((row) => ({ row, at: Date.parse(row.created_at) }));
+  return dated.sort((left, right) => right.at - left.at).map(({ row }) => row);
 }

@@ -14,6 +14,8 @@ interface LiveOptions<Data> {
   readonly isPaused?: boolean;
   /** Reports whether so little is expected to change that the next read may come after a minute. */
   isQuiet?(data: Data): boolean;
+  /** Returns what tells an item of a list from the others. Absent: items are compared by their place. */
+  readonly itemKey?: Data extends readonly (infer Item)[] ? (item: Item) => string : never;
 }
 
 const quietMs = 60_000;
@@ -28,7 +30,7 @@ const paces = new Map<string, Pace>();
 export function useLive<Data>(
   key: QueryKey,
   read: (signal: AbortSignal) => Promise<Data>,
-  { isPaused = false, isQuiet }: LiveOptions<Data> = {},
+  { isPaused = false, isQuiet, itemKey }: LiveOptions<Data> = {},
 ): UseQueryResult<Data, Error> {
   const name = JSON.stringify(key);
   return useQuery({
@@ -45,9 +47,29 @@ export function useLive<Data>(
       return (paces.get(name)?.delayMs ?? firstDelayMs) * (0.9 + Math.random() / 5);
     },
     refetchIntervalInBackground: false,
+    structuralSharing: itemKey
+      ? (before, now) => keepItems(before as readonly unknown[] | undefined, now as readonly unknown[], itemKey)
+      : true,
     // A screen does not repeat a read that was made before it appeared.
     staleTime: firstDelayMs,
   });
+}
+
+/**
+ * Keeps each item of a list that is as before, also at another place, so that its row is not drawn again. The way of
+ * TanStack Query copies each item before it compares.
+ */
+function keepItems<Item>(
+  before: readonly Item[] | undefined,
+  now: readonly Item[],
+  itemKey: (item: Item) => string,
+): readonly Item[] {
+  const known = new Map(before?.map((item) => [itemKey(item), item]));
+  const items = now.map((item) => {
+    const former = known.get(itemKey(item));
+    return former !== undefined && isEqual(former, item) ? former : item;
+  });
+  return items.length === before?.length && items.every((item, index) => item === before[index]) ? before : items;
 }
 
 /** Reads once, and again after a failure or when the page is shown after a while. */
@@ -75,20 +97,24 @@ export function hurry(): void {
 
 function keepPace(name: string, data: unknown): void {
   const pace = paces.get(name);
-  const delayMs = pace && isSame(pace.seen, data) ? Math.min(pace.delayMs * 2, longestDelayMs) : firstDelayMs;
+  const delayMs =
+    pace && isEqual(pace.seen, data, restless) ? Math.min(pace.delayMs * 2, longestDelayMs) : firstDelayMs;
   paces.set(name, { seen: data, delayMs });
 }
 
 /** These values change by themselves. */
 const restless: ReadonlySet<string> = new Set(["gpu_hours", "timestamp", "estimated_wait_minutes", "last_used_at"]);
 
-/** Compares two answers, which are JSON, without the values that change by themselves. */
-function isSame(left: unknown, right: unknown): boolean {
-  if (!isObject(left) || !isObject(right)) return left === right;
+const noFields: ReadonlySet<string> = new Set();
+
+/** Compares two answers, which are JSON, without the values of some fields. */
+function isEqual(left: unknown, right: unknown, without = noFields): boolean {
+  if (left === right) return true;
+  if (!isObject(left) || !isObject(right)) return false;
   const fields = Object.keys(left);
   return (
     fields.length === Object.keys(right).length &&
-    fields.every((field) => restless.has(field) || isSame(left[field], right[field]))
+    fields.every((field) => without.has(field) || isEqual(left[field], right[field], without))
   );
 }
 

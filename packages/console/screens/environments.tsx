@@ -18,7 +18,7 @@ import { CommandLine } from "../parts/command-line.tsx";
 import { Title } from "../parts/layout.tsx";
 import { Empty, Failure, Loaded } from "../parts/notices.tsx";
 import { Deadline, Outcome, State } from "../parts/state.tsx";
-import { type Column, Table } from "../parts/table.tsx";
+import { type Column, LongTable, Table } from "../parts/table.tsx";
 import { End, Extend, isLiving } from "./job-acts.tsx";
 import { describeOther, OtherLinks, OtherName } from "./other-environments.tsx";
 
@@ -41,7 +41,7 @@ export function Environments() {
           rows.length === 0 ? (
             !others.isPending && <NothingLives />
           ) : (
-            <Table caption={livingCaption} className="living" columns={columns} rows={rows} rowKey={rowKey} />
+            <LongTable caption={livingCaption} className="living" columns={columns} rows={rows} rowKey={rowKey} />
           )
         }
       </Loaded>
