@@ -55,8 +55,22 @@ test("a patient log reports its first answer after an outage, also if it is empt
   expect(events).toEqual(["unavailable", "answers", "first answer", "one\n"]);
 });
 
+const pause = Array(5).fill({ status: 429, headers: { "retry-after": "0" }, body: { detail: "Too many requests" } });
+
+test("a followed log reports it when a server that was away asks for a pause", async () => {
+  const replies = [piece("one\n", 4), ...outage, ...pause, piece("two\n", 8, true)];
+  server = await openServer(() => replies.shift() ?? {});
+  const outages: string[] = [];
+  const onOutage = ({ code }: { code: string }) => void outages.push(code);
+
+  for await (const text of new Berth({ url: server.url }).jobs.logs("9e41", { follow: true, onOutage })) {
+    expect(["one\n", "two\n"]).toContain(text);
+  }
+
+  expect(outages).toEqual(["unavailable", "rate"]);
+});
+
 test("a followed log goes on after answers with status 429", async () => {
-  const pause = Array(5).fill({ status: 429, headers: { "retry-after": "0" }, body: { detail: "Too many requests" } });
   const replies = [piece("one\n", 4), ...pause, piece("two\n", 8, true)];
   server = await openServer(() => replies.shift() ?? {});
   const outages: string[] = [];

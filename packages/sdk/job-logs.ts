@@ -1,4 +1,4 @@
-import type { BerthError } from "./errors.ts";
+import { type BerthError, RateError } from "./errors.ts";
 import { jobPath } from "./job-state.ts";
 import { firstDelayMs, isOutage, longestDelayMs, longestOutageMs } from "./outage.ts";
 import { sleep } from "./retry.ts";
@@ -10,8 +10,8 @@ export interface LogsOptions extends CallOptions {
   /** How many lines to begin with, 1 to 10,000. The server's default is 200. */
   readonly tail?: number | undefined;
   /**
-   * Called once the server of a followed log does not answer, or asks for a pause. The log continues where it was, for 10
-   * minutes after the last answer.
+   * Called once the server of a followed log does not answer, or asks for a pause, and again if one becomes the other. The
+   * log continues where it was, for 10 minutes after the last answer.
    */
   readonly onOutage?: ((error: BerthError) => void) | undefined;
   /** Called once the server answers after an outage. */
@@ -66,18 +66,24 @@ async function throughOutage<Value>(
   { signal, onOutage, onAnswer, isPatient = false, untilReady }: LogsOptions,
 ): Promise<Value> {
   let outageMs = 0;
+  let told: BerthError | undefined;
   for (let delayMs = firstDelayMs; ; delayMs = Math.min(delayMs * 2, longestDelayMs)) {
     await untilReady?.();
     const startedAt = performance.now();
     try {
       const value = await read();
-      if (delayMs > firstDelayMs) onAnswer?.();
+      if (told) onAnswer?.();
       return value;
     } catch (error) {
       if (!isOutage(error) || (!isPatient && outageMs > longestOutageMs)) throw error;
-      if (delayMs === firstDelayMs) onOutage?.(error);
+      if (!told || isPause(told) !== isPause(error)) onOutage?.(error);
+      told = error;
       await sleep(delayMs, signal);
       outageMs += performance.now() - startedAt;
     }
   }
+}
+
+function isPause(error: BerthError): boolean {
+  return error instanceof RateError;
 }
