@@ -1,6 +1,8 @@
 import { duplexPair } from "node:stream";
+import fc from "fast-check";
 import { expect, it } from "vitest";
 import {
+  KEPT_OUTPUT,
   numberBytes,
   offsetBytes,
   sizeBytes,
@@ -11,25 +13,29 @@ import {
 } from "#relay/terminal-frames.ts";
 import { terminalHolder } from "./terminal-holder.ts";
 
-const attach = terminalFrame("attach", Buffer.concat([sizeBytes({ columns: 80, lines: 24 }), offsetBytes(undefined)]));
+const hours = { unseenMs: 3_600_000, endedMs: 3_600_000 };
 
-/** A holder of a terminal that takes no input, and what it does. */
-function held(times = { unseenMs: 3_600_000, endedMs: 3_600_000 }) {
+function attach(offset?: number): Buffer {
+  return terminalFrame("attach", Buffer.concat([sizeBytes({ columns: 80, lines: 24 }), offsetBytes(offset)]));
+}
+
+/** A holder of a terminal that takes no input unless `write` does, and what it does. */
+function held(times = hours, write: (bytes: Buffer, done: () => void) => void = () => undefined) {
   const over = Promise.withResolvers<string>();
   const terminal = {
-    write: () => undefined,
+    write,
     pause: () => undefined,
     resize: () => undefined,
     hangUp: () => over.resolve("hung up"),
   };
   const holder = terminalHolder(terminal, () => over.resolve("over"), times);
-  const view = () => {
+  const view = (offset?: number) => {
     const [near, far] = duplexPair();
     const frames: TerminalFrame[] = [];
     const read = terminalFrameReader();
     near.on("data", (part: Buffer) => frames.push(...read(part)));
     holder.join(far);
-    near.write(attach);
+    near.write(attach(offset));
     return { near, frames };
   };
   return { holder, over: over.promise, view };
@@ -71,6 +77,48 @@ it("a terminal whose run has ended is over at once", async () => {
   holder.exited(137);
 
   expect(await over).toBe("over");
+});
+
+it("keys that follow each other are acknowledged once, after their echo", async () => {
+  const { holder, view } = held(hours, (bytes, done) => {
+    done();
+    holder.output(bytes);
+  });
+  const { near, frames } = view();
+  for (const key of ["a", "b"]) near.write(terminalFrame("input", Buffer.from(key)));
+
+  await expect.poll(() => frames.map(({ kind }) => kind)).toEqual(["hello", "output", "output", "taken"]);
+  expect(frames.at(-1)?.content).toEqual(numberBytes(2));
+});
+
+it("a quarter of the window is acknowledged at once", async () => {
+  const { view } = held(hours, (_, done) => done());
+  const { near, frames } = view();
+  for (let n = 0; n < 16; n++) near.write(terminalFrame("input", Buffer.alloc(TERMINAL_WINDOW / 4)));
+
+  await expect.poll(() => frames.length).toBe(17);
+  expect(frames.at(-1)).toEqual({ kind: "taken", content: numberBytes(TERMINAL_WINDOW / 4) });
+});
+
+it("a viewer that comes later gets the last output from the byte that it names, however it was written", async () => {
+  const sizes = fc.array(fc.oneof(fc.nat({ max: 300 }), fc.nat({ max: 2 * KEPT_OUTPUT })), { maxLength: 12 });
+  await fc.assert(
+    fc.asyncProperty(sizes, fc.nat({ max: TERMINAL_WINDOW }), async (lengths, back) => {
+      const { holder, view } = held();
+      const parts = lengths.map((length, n) => Buffer.alloc(length, `part ${n}, `));
+      for (const part of parts) holder.output(part);
+      const all = Buffer.concat(parts);
+      const offset = Math.max(0, all.length - back);
+
+      const { frames } = view(offset);
+      const shown = () => Buffer.concat(frames.flatMap(({ kind, content }) => (kind === "output" ? [content] : [])));
+      await expect.poll(() => frames.length).toBe(offset < all.length ? 2 : 1);
+
+      expect(frames[0]).toEqual({ kind: "hello", content: offsetBytes(offset) });
+      expect(shown().equals(all.subarray(offset))).toBe(true);
+    }),
+    { numRuns: 40 },
+  );
 });
 
 it("a viewer that types more than the window is cut", async () => {

@@ -45,6 +45,9 @@ interface Viewer {
   acked: number;
   /** Bytes of input that the terminal has not taken yet. */
   untaken: number;
+  /** Bytes that it has taken, and the viewer was not told of. */
+  untold: number;
+  telling: NodeJS.Timeout | undefined;
   isTold: boolean;
 }
 
@@ -72,7 +75,7 @@ export function terminalHolder(terminal: HeldTerminal, onOver: () => void, times
     viewer?.stream.end(terminalFrame("replaced"));
     clearTimeout(timer);
     const start = kept.clamp(readOffset(content, 4));
-    viewer = { stream, sent: start, acked: start, untaken: 0, isTold: false };
+    viewer = { stream, sent: start, acked: start, untaken: 0, untold: 0, telling: undefined, isTold: false };
     terminal.resize(readSize(content));
     stream.write(terminalFrame("hello", offsetBytes(start)));
     pace();
@@ -91,7 +94,9 @@ export function terminalHolder(terminal: HeldTerminal, onOver: () => void, times
     if (from.untaken > TERMINAL_WINDOW) return void from.stream.destroy();
     terminal.write(bytes, () => {
       from.untaken -= bytes.length;
-      if (from.stream.writable) from.stream.write(terminalFrame("taken", numberBytes(bytes.length)));
+      from.untold += bytes.length;
+      if (from.untold >= TERMINAL_WINDOW / 4) tellTaken(from);
+      else from.telling ??= setTimeout(tellTaken, TELL_WITHIN_MS, from);
     });
   };
   const take = (stream: Duplex, { kind, content }: TerminalFrame) => {
@@ -133,21 +138,39 @@ export function terminalHolder(terminal: HeldTerminal, onOver: () => void, times
   };
 }
 
+/** The echo of a key comes first, because the viewer waits for that alone. */
+const TELL_WITHIN_MS = 20;
+
+function tellTaken(viewer: Viewer): void {
+  clearTimeout(viewer.telling);
+  const { stream, untold } = viewer;
+  Object.assign(viewer, { untold: 0, telling: undefined });
+  if (stream.writable) stream.write(terminalFrame("taken", numberBytes(untold)));
+}
+
 /** Exit codes for SIGHUP, SIGKILL and SIGTERM. */
 const CUT_CODES: ReadonlySet<number> = new Set([1, 9, 15].map((signal) => 128 + signal));
 
-/** The last output, by its offset. */
+/** The last output, by its offset. Copies old output only each time that as much as is kept was added. */
 function keptOutput() {
-  let [bytes, start] = [Buffer.alloc(0), 0];
-  const end = () => start + bytes.length;
+  const bytes = Buffer.allocUnsafe(2 * KEPT_OUTPUT);
+  let [begin, length, start] = [0, 0, 0];
+  const end = () => start + length;
   return {
     end,
     add: (part: Buffer) => {
-      const all = Buffer.concat([bytes, part]);
-      bytes = all.subarray(Math.max(0, all.length - KEPT_OUTPUT));
-      start += all.length - bytes.length;
+      const last = part.subarray(-KEPT_OUTPUT);
+      const keptLength = Math.min(length, KEPT_OUTPUT - last.length);
+      start = end() + part.length - keptLength - last.length;
+      begin += length - keptLength;
+      if (begin + keptLength + last.length > bytes.length) {
+        bytes.copy(bytes, 0, begin, begin + keptLength);
+        begin = 0;
+      }
+      last.copy(bytes, begin + keptLength);
+      length = keptLength + last.length;
     },
-    slice: (from: number, to: number) => bytes.subarray(from - start, to - start),
+    slice: (from: number, to: number) => bytes.subarray(begin + from - start, begin + to - start),
     clamp: (offset: number | undefined) => Math.min(end(), Math.max(start, offset ?? 0)),
   };
 }
