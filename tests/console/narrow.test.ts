@@ -120,11 +120,40 @@ test("the focus in a row survives the update and the end of another row", async 
   expect(faults()).toEqual([]);
 });
 
+test("the header of a terminal stays in a window that becomes narrow", async ({ skip }) => {
+  skip(noBrowser !== undefined, noBrowser);
+  const { url, open, call, faults } = await openConsole();
+  const { job_id } = await call<{ job_id: string }>("POST", "/v1/jobs/submit", { ...job, name: "runs" });
+  const page = await open("/", { viewport: { width: 1280, height: 720 } });
+  await page.getByRole("link", { name: "Terminal" }).waitFor();
+  await page.goto(`${url}/jobs/${job_id}/terminal`);
+  await page.getByText("Connected").waitFor();
+  await page.evaluate(`{
+    globalThis.headers = [];
+    const look = () => {
+      if (innerWidth === 320) headers.push(document.querySelector("header").offsetWidth);
+      requestAnimationFrame(look);
+    };
+    look();
+  }`);
+
+  await page.setViewportSize({ width: 320, height: 640 });
+
+  await expect
+    .poll(() => page.evaluate("headers.length > 30 && document.querySelector('.xterm').offsetWidth <= 320"))
+    .toBe(true);
+  expect(new Set(await page.evaluate<number[]>("headers"))).toEqual(new Set([320]));
+  expect(await listWide(page, "terminal")).toEqual([]);
+  expect(faults()).toEqual([]);
+});
+
 /** Lists the page, its dialog and its log if they are wider than the window. */
 async function listWide(page: Page, place: string): Promise<string[]> {
   const measured = "['html', 'dialog', '.log'].map((name) => document.querySelector(name)?.scrollWidth ?? 0)";
+  const read = () => page.evaluate<number[]>(measured);
   // A terminal has 80 columns until it is fitted into its window.
-  await page.waitForFunction(`${measured}.every((width) => width <= 320)`, null, { timeout: 5_000 }).catch(() => {});
-  const widths = await page.evaluate<number[]>(measured);
+  const fits = expect.poll(async () => Math.max(...(await read())), { timeout: 5_000 }).toBeLessThanOrEqual(320);
+  await fits.catch(() => undefined);
+  const widths = await read();
   return widths.some((width) => width > 320) ? [`${place}: ${widths}`] : [];
 }
