@@ -13,13 +13,14 @@ test("a form offers machines that only this deployment has", async ({ skip }) =>
   await page.getByRole("radio", { name: /^l40s g6e\.12xlarge 4 of 4 free/ }).check();
   await page.getByRole("radio", { name: "2", exact: true }).check();
   await page.getByLabel("Name", { exact: true }).fill("own");
-  const line = await page.locator("#main .command code").innerText();
+  await expect
+    .poll(() => page.locator("#main .command code").innerText())
+    .toBe("berth up own --type l40s --gpus 2 --hours 1h");
 
   await page.getByRole("button", { name: "Start it" }).click();
   await page.getByRole("heading", { name: "own" }).waitFor();
   await page.getByText("2 × l40s").first().waitFor();
 
-  expect(line).toBe("berth up own --type l40s --gpus 2 --hours 1h");
   expect(faults()).toEqual([]);
 });
 
