@@ -26,7 +26,7 @@ test("a log goes on after eleven minutes without an answer, and then says that i
   await untilText(page, "1 line");
 
   expect(await page.getByRole("alert").count()).toBe(0);
-  expect(await page.locator("pre").innerText()).toBe("first");
+  expect(await page.locator("pre").textContent()).toBe("first");
 });
 
 test("a log that is opened while the stack does not answer is read once it does", async ({ skip }) => {
@@ -47,7 +47,7 @@ test("a log that is opened while the stack does not answer is read once it does"
   await page.unroute(/\/logs\?/);
   await untilText(page, "1 line");
 
-  expect(await page.locator("pre").innerText()).toBe("first");
+  expect(await page.locator("pre").textContent()).toBe("first");
 });
 
 test("a log goes on after answers with status 429, and says meanwhile that Berth asks for a pause", async ({
