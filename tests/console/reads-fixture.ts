@@ -3,7 +3,7 @@ import type { Page } from "playwright-core";
 interface Reads {
   /** Counts the reads that the page began since it was loaded. */
   count(): Promise<{ readonly whileVisible: number; readonly whileHidden: number }>;
-  /** Waits until every read has its answer. */
+  /** Waits until every read has its answer, and those have that a screen begins because of one. */
   settle(): Promise<unknown>;
 }
 
@@ -18,8 +18,17 @@ const watchFetch = `{
   const counts = { whileVisible: 0, whileHidden: 0 };
   const pending = new Set();
   const realFetch = globalThis.fetch;
+  // A message, because tests stop the timers. React draws in messages too.
+  const nextTurn = () => new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = resolve;
+    port2.postMessage(0);
+  });
   const settle = async () => {
-    while (pending.size > 0) await Promise.allSettled(pending);
+    do {
+      await Promise.allSettled(pending);
+      for (let turn = 0; turn < 20 && pending.size === 0; turn++) await nextTurn();
+    } while (pending.size > 0);
   };
   globalThis.reads = { counts, settle };
   globalThis.fetch = (...words) => {
