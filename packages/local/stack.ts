@@ -201,7 +201,7 @@ async function startApi(
 }
 
 /**
- * The console has a host of its own. Browsers keep cookies by host and not by port, so programs at localhost do not get
+ * Gives the console its own host. Browsers keep cookies by host and not by port, so programs at localhost do not get
  * the cookie of a session. A program that a browser opens at another port of berth.localhost does get it.
  */
 function withConsole(runtime: Runtime, port: number): Runtime {

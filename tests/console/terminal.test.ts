@@ -1,3 +1,4 @@
+import type { BrowserContextOptions } from "playwright-core";
 import { expect, test } from "vitest";
 import { noBrowser, openConsole, violations } from "./console-fixture.ts";
 
@@ -39,12 +40,7 @@ test("a title that a program sets, and an address that it prints, change nothing
   skip,
 }) => {
   skip(noBrowser !== undefined, noBrowser);
-  const { url, open, call, faults } = await openConsole();
-  const { job_id } = await call<{ job_id: string }>("POST", "/v1/jobs/submit", job);
-  const page = await open("/");
-  await page.getByRole("row", { name: /shell.*active/ }).waitFor();
-  await page.goto(`${url}/jobs/${job_id}/terminal`);
-  await page.getByText("Connected").waitFor();
+  const { page, faults } = await openShell();
   await page.getByRole("heading", { name: "Terminal of shell" }).waitFor();
   const title = await page.title();
   await page.keyboard.type(
@@ -62,12 +58,7 @@ test("a key leaves the terminal, a button turns on the lines for screen readers,
   skip,
 }) => {
   skip(noBrowser !== undefined, noBrowser);
-  const { url, open, call, faults } = await openConsole();
-  const { job_id } = await call<{ job_id: string }>("POST", "/v1/jobs/submit", job);
-  const page = await open("/", { reducedMotion: "reduce" });
-  await page.getByRole("row", { name: /shell.*active/ }).waitFor();
-  await page.goto(`${url}/jobs/${job_id}/terminal`);
-  await page.getByText("Connected").waitFor();
+  const { page, faults } = await openShell({ reducedMotion: "reduce" });
   const readable = page.locator(".xterm-accessibility");
   const before = await readable.count();
   await page.getByText("Ctrl+Shift+. leaves the terminal").waitFor();
@@ -111,12 +102,7 @@ test("a terminal works in a browser that refuses web storage", async ({ skip }) 
 
 test("an open terminal ends with its session, and says so", async ({ skip }) => {
   skip(noBrowser !== undefined, noBrowser);
-  const { url, open, call, faults } = await openConsole();
-  const { job_id } = await call<{ job_id: string }>("POST", "/v1/jobs/submit", job);
-  const page = await open("/");
-  await page.getByRole("row", { name: /shell.*active/ }).waitFor();
-  await page.goto(`${url}/jobs/${job_id}/terminal`);
-  await page.getByText("Connected").waitFor();
+  const { url, job_id, call, page, faults } = await openShell();
   await page.keyboard.type("echo before-$((6 * 7))\n");
   const rows = page.locator(".xterm-rows");
   await rows.getByText("before-42").waitFor();
@@ -134,12 +120,7 @@ test("a reload returns to the same shell and sends it nothing, and a duplicated 
   skip,
 }) => {
   skip(noBrowser !== undefined, noBrowser);
-  const { url, open, call, faults } = await openConsole();
-  const { job_id } = await call<{ job_id: string }>("POST", "/v1/jobs/submit", job);
-  const page = await open("/");
-  await page.getByRole("row", { name: /shell.*active/ }).waitFor();
-  await page.goto(`${url}/jobs/${job_id}/terminal`);
-  await page.getByText("Connected").waitFor();
+  const { page, faults } = await openShell();
   const rows = page.locator(".xterm-rows");
   // The program asks the terminal for its attributes and reads the answer.
   await page.keyboard.type("kept=$((6 * 7)); printf '\\033[c'; read -rsd c; echo first-$kept\n");
@@ -167,3 +148,14 @@ test("a reload returns to the same shell and sends it nothing, and a duplicated 
   expect(await rows.getByText("first-42").count()).toBe(0);
   expect(faults()).toEqual([]);
 });
+
+/** Opens a console, and the terminal of a job that runs. */
+async function openShell(options: BrowserContextOptions = {}) {
+  const stack = await openConsole();
+  const { job_id } = await stack.call<{ job_id: string }>("POST", "/v1/jobs/submit", job);
+  const page = await stack.open("/", options);
+  await page.getByRole("row", { name: /shell.*active/ }).waitFor();
+  await page.goto(`${stack.url}/jobs/${job_id}/terminal`);
+  await page.getByText("Connected").waitFor();
+  return { ...stack, job_id, page };
+}

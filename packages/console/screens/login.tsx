@@ -9,7 +9,7 @@ import { printable } from "../data/words.ts";
 import { CommandLine } from "../parts/command-line.tsx";
 import { Failure } from "../parts/notices.tsx";
 
-/** Asks before it uses the code. Without the question, a link could silently log a browser in as another user. */
+/** Asks before it uses the code. Otherwise a link could silently log a browser in as another user. */
 export function Login() {
   const code = heldCode();
   return (
@@ -21,7 +21,7 @@ export function Login() {
   );
 }
 
-/** Shows the name of the logged-in user. Without a login, it shows the reason. */
+/** Shows the name of the logged-in user, or why no user is logged in. */
 function Session() {
   const { data, error } = useOnce(["me"], (signal) => berth.me({ signal }));
   if (needsLogin(error)) return <HowTo reason={describeLoss(error)} isDisabled={error.code === "user_disabled"} />;

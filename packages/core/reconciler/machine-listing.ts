@@ -31,7 +31,7 @@ export function machineListing(ctx: Ports, signal: AbortSignal) {
   return { request, settled: task.settled };
 }
 
-/** Returns how many of the changes were written. After a failure, the schedule lists all machines within a minute. */
+/** Returns how many of the changes were written. The schedule lists all machines within a minute of a failure. */
 async function listMachines(ctx: Ports, nodes: ChangedNodes): Promise<"all" | "part" | "none"> {
   try {
     return (await refreshCapacity(ctx, "watcher", nodes === "all" ? undefined : nodes)) ? "all" : "part";

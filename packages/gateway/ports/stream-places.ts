@@ -15,7 +15,7 @@ export type TakeStream = (run: string, isVisitor?: boolean) => () => void;
 const MOST_STREAMS = 3_000;
 /** One run must not take all places. The bounds that its programs keep do not help: its owner may replace them. */
 const MOST_OF_RUN = 750;
-/** A user of Jupyter is a visitor too, because Jupyter has keys of its own. The rest is left to users with a key of Berth. */
+/** Users of Jupyter count as visitors, because Jupyter checks its own keys. The rest is left to users with a key of Berth. */
 const MOST_OF_VISITORS = 2_000;
 
 export const streamBounds = { all: MOST_STREAMS, run: MOST_OF_RUN, visitors: MOST_OF_VISITORS };

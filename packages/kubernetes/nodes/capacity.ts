@@ -35,7 +35,7 @@ export async function listNodes(place: ClusterContext, options: ListingOptions =
   return offers.map((offer) => computeNode(offer, byNode.get(offer.node.name) ?? []));
 }
 
-/** Lists only the nodes with these names. Without a version, the API server answers with the state of this moment. */
+/** Lists only the nodes with these names. The request names no version, so the API server answers with its current state. */
 export async function listNamedNodes(
   place: ClusterContext,
   names: ReadonlySet<string>,

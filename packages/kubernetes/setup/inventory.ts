@@ -7,7 +7,7 @@ export interface AppliedObject {
   readonly apiVersion: string;
   readonly kind: string;
   readonly metadata: { readonly name: string; readonly namespace?: string; readonly uid: string };
-  /** Somebody else made it, so Berth never deletes it. */
+  /** Another client created the object, so Berth never deletes it. */
   readonly isAdopted?: boolean;
 }
 
@@ -45,7 +45,7 @@ export async function readInventory(client: Pick<ApiClient, "find">): Promise<In
 
 const MOST_ATTEMPTS = 10;
 
-/** Changes the list as it is now. Another process may change it at the same time, and no change of either is lost. */
+/** Applies a change to the current list. It retries when another process changes the list meanwhile, so both changes stay. */
 export async function updateInventory(
   client: Pick<ApiClient, "find" | "create" | "patch">,
   change: (objects: readonly AppliedObject[]) => readonly AppliedObject[],

@@ -14,7 +14,7 @@ import { type Follower, follow } from "./watch.ts";
 /**
  * Yields each run that changed, until `signal` aborts: first all, or with `from` only those that changed since. It
  * emits a run when the observable fields of an object change, because each emit costs a reconcile. Throws if watching
- * runs is forbidden. Without the rights for nodes and the pods of others, it emits no change of them.
+ * runs is forbidden. It emits changes of nodes and of other pods only if it may watch them.
  */
 export async function* followRuns(
   place: ClusterContext,

@@ -17,7 +17,7 @@ export function isForConsole({ headers }: IncomingMessage): boolean {
 
 /**
  * Answers requests for the pages and assets of the console, and reports whether it did. A browser that opens `/` at
- * another name of this machine is sent to the console. Without a bundle all goes to the API.
+ * another name of this machine is sent to the console. If there is no bundle, the API answers all requests.
  */
 export function answerConsole(
   pages: readonly ConsolePage[],
