@@ -2,7 +2,9 @@ import type { Duplex } from "node:stream";
 import { buffer } from "node:stream/consumers";
 import { setImmediate as turn } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
-import { frame, MOST_STREAMS, multiplexer, WINDOW_BYTES } from "./multiplexer.ts";
+import { frame } from "./frames.ts";
+import { MOST_STREAMS, multiplexer } from "./multiplexer.ts";
+import { WINDOW_BYTES } from "./windows.ts";
 
 describe("many streams over one pipe", () => {
   it("carry data in both directions, in order, and end each direction separately", async () => {

@@ -1,6 +1,7 @@
 import { PassThrough } from "node:stream";
 import { expect, it } from "vitest";
-import { frame, multiplexer } from "./multiplexer.ts";
+import { frame } from "./frames.ts";
+import { multiplexer } from "./multiplexer.ts";
 import { limitPace } from "./pace.ts";
 
 it("a pipe pauses for many small frames as for many bytes, and then continues", async () => {

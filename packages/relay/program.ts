@@ -2,7 +2,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { connect, createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { pipeline } from "node:stream";
-import { frame, multiplexer } from "./multiplexer.ts";
+import { frame } from "./frames.ts";
+import { multiplexer } from "./multiplexer.ts";
 
 /**
  * Program that connects the sockets of a run with a client outside. `dial <path>` connects; `tcp <port>`, `unix <path>`

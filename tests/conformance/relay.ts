@@ -6,8 +6,10 @@ import { dirname, join } from "node:path";
 import type { Duplex, Readable, Writable } from "node:stream";
 import { buffer, text } from "node:stream/consumers";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { frame, MOST_STREAMS, WINDOW_BYTES } from "#relay/multiplexer.ts";
+import { frame } from "#relay/frames.ts";
+import { MOST_STREAMS } from "#relay/multiplexer.ts";
 import { type RelayPlace, serveRelay } from "#relay/relay.ts";
+import { WINDOW_BYTES } from "#relay/windows.ts";
 
 /** Conformance tests for programs that connect the sockets of a run with a client. `words` start one. */
 export function relayConformance(words: readonly string[]): void {

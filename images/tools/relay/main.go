@@ -14,7 +14,10 @@ import (
 	"time"
 
 	"tools/shared"
+	"tools/streams"
 )
+
+const mostStreams = 128
 
 func main() {
 	words := append(os.Args[1:], "", "")
@@ -30,7 +33,7 @@ func main() {
 	code := 1
 	select {
 	case <-stop:
-	case err := <-relay.streams.serve(os.Stdin):
+	case err := <-relay.streams.Serve(os.Stdin):
 		if err == nil {
 			code = 0
 		}
@@ -41,13 +44,13 @@ func main() {
 
 // relay is what the program removes at its end.
 type relay struct {
-	streams   *multiplexer
+	streams   *streams.Multiplexer
 	listener  net.Listener
 	directory string
 }
 
 func open(kind, where string) (*relay, error) {
-	r := &relay{streams: newMultiplexer(os.Stdout)}
+	r := &relay{streams: streams.New(os.Stdout, mostStreams, nil)}
 	switch kind {
 	case "dial":
 		return r, r.dial(where)
@@ -75,8 +78,8 @@ func (r *relay) dial(path string) error {
 	if err != nil {
 		return err
 	}
-	r.streams.hello("")
-	r.streams.open(conn.(socket))
+	r.streams.Hello("")
+	r.streams.Open(conn.(streams.Socket))
 	return nil
 }
 
@@ -91,7 +94,7 @@ func (r *relay) listen(network, place string) error {
 		return err
 	}
 	r.listener = listener
-	r.streams.hello(formatAddress(listener.Addr()))
+	r.streams.Hello(formatAddress(listener.Addr()))
 	go r.accept()
 	return nil
 }
@@ -107,7 +110,7 @@ func (r *relay) accept() {
 			time.Sleep(100 * time.Millisecond)
 			continue
 		}
-		r.streams.open(conn.(socket))
+		r.streams.Open(conn.(streams.Socket))
 	}
 }
 

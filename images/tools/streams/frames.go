@@ -1,4 +1,5 @@
-package main
+// Package streams carries streams over one pipe: those of the relay, and those of the tunnel.
+package streams
 
 import (
 	"encoding/binary"
@@ -6,21 +7,26 @@ import (
 	"io"
 )
 
-// The kinds of frames, as in packages/relay/multiplexer.ts. `hello` means that the relay listens or is connected. `more`
-// acknowledges bytes and allows as many again.
+// The kinds of frames, as in packages/relay/frames.ts. `Hello` means that the relay listens or is connected. `More`
+// acknowledges bytes and allows as many again. `Errors` is the standard error of a program, empty at its end. `Message` has
+// JSON for one stream, outside of its window.
 const (
-	hello byte = iota
-	opened
-	data
-	more
-	end
-	closed
+	Hello byte = iota
+	Opened
+	Data
+	More
+	End
+	Closed
+	Errors
+	Message
 	kinds
 )
 
 const (
 	headBytes        = 9
 	mostContentBytes = 64 * 1024
+	// A request has the command line of a user, which Linux limits to 2 MiB with its variables (execve(2)).
+	mostMessageBytes = 4 << 20
 )
 
 type frame struct {
@@ -36,8 +42,11 @@ func readFrame(from io.Reader) (frame, error) {
 	if _, err := io.ReadFull(from, head[:]); err != nil {
 		return frame{}, err
 	}
-	length := binary.BigEndian.Uint32(head[:])
-	if length > mostContentBytes || head[4] >= kinds {
+	length, most := binary.BigEndian.Uint32(head[:]), uint32(mostContentBytes)
+	if head[4] == Message {
+		most = mostMessageBytes
+	}
+	if length > most || head[4] >= kinds {
 		return frame{}, errNotAFrame
 	}
 	content := make([]byte, length)
