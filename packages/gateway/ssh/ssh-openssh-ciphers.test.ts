@@ -37,6 +37,18 @@ describe("the transport of SSH, with the OpenSSH client", () => {
     },
   );
 
+  it.each([
+    ["AES-GCM with a client that prefers AES-CTR", "aes128-ctr,aes256-gcm@openssh.com", "aes256-gcm@openssh.com"],
+    ["AES-CTR with a client that has no AES-GCM", "aes192-ctr,aes128-ctr", "aes192-ctr"],
+  ])("agrees on %s", async (_, offered, agreed) => {
+    const words = [...fixture.sshLine.split(" ").slice(1), "-v", "-c", offered, fixture.address, "true"];
+
+    const { code, err } = await fixture.run("ssh", words);
+
+    expect(code).toBe(0);
+    for (const way of ["server->client", "client->server"]) expect(err).toContain(`${way} cipher: ${agreed}`);
+  });
+
   it("offers no ChaCha20, and agrees on AES with a client that prefers ChaCha20", async () => {
     const words = fixture.sshLine.split(" ").slice(1);
     const [preferred, only] = ["chacha20-poly1305@openssh.com,aes256-gcm@openssh.com", "chacha20-poly1305@openssh.com"];

@@ -1,7 +1,7 @@
-import { Writable } from "node:stream";
+import { Readable, Writable } from "node:stream";
 import { setImmediate } from "node:timers/promises";
 import { expect, it } from "vitest";
-import { boundOutput, boundTogether, HeldBytes } from "./ssh-output.ts";
+import { boundOutput, boundTogether, HeldBytes, passOutput } from "./ssh-output.ts";
 
 /** Output that is sent together, as a socket takes it by one system call. */
 function openOutput(isRead: boolean) {
@@ -15,6 +15,63 @@ function openOutput(isRead: boolean) {
   boundOutput(output);
   return { output, passed };
 }
+
+/** Output of a program, and the sizes of the packets that a client was sent. */
+function openProgram(takesAll = true) {
+  const sizes: number[] = [];
+  let takeNext = () => undefined as unknown;
+  const client = new Writable({
+    highWaterMark: 1,
+    write(bytes: Buffer, _, done) {
+      sizes.push(bytes.length);
+      takeNext = done;
+      if (takesAll) done();
+    },
+  });
+  const output = new Readable({ read: () => undefined });
+  return { output, client, sizes, takeNext: () => takeNext() };
+}
+
+it("output of one turn is one packet, and no packet is larger than clients take", async () => {
+  const { output, client, sizes } = openProgram();
+  passOutput(output, client);
+
+  for (let n = 0; n < 3; n += 1) output.push(Buffer.alloc(8 * 1024));
+  await setImmediate();
+  await setImmediate();
+  output.push(Buffer.alloc(40 * 1024));
+  output.push(null);
+  await new Promise((resolve) => output.once("end", resolve));
+
+  expect(sizes).toEqual([24 * 1024, 32 * 1024, 8 * 1024]);
+});
+
+it("output waits while the client takes none, and goes on after that", async () => {
+  const { output, client, sizes, takeNext } = openProgram(false);
+  passOutput(output, client);
+
+  for (const part of ["one", "three"]) {
+    output.push(part);
+    await setImmediate();
+    await setImmediate();
+  }
+  const early = [...sizes];
+  takeNext();
+  await setImmediate();
+
+  expect([early, sizes]).toEqual([[3], [3, 5]]);
+});
+
+it("output that was stopped stays with its program", async () => {
+  const { output, client, sizes } = openProgram();
+  const stop = passOutput(output, client);
+
+  output.push("kept");
+  stop();
+  await setImmediate();
+
+  expect([sizes, String(output.read())]).toEqual([[], "kept"]);
+});
 
 it("the packets of one turn are sent together, and those of a later turn after them", async () => {
   const { output, passed } = openOutput(true);

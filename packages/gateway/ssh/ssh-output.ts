@@ -1,4 +1,4 @@
-import type { Writable } from "node:stream";
+import type { Readable, Writable } from "node:stream";
 
 /** Per connection. A well-behaved client has a window of two MiB per channel. */
 const MOST_UNREAD_BYTES = 32 * 1024 * 1024;
@@ -88,5 +88,35 @@ export function boundTogether(mostBytes: number): (held: HeldBytes) => void {
       if (sum > mostBytes) cutLargest();
     });
     held.socket.once("close", () => forget(held));
+  };
+}
+
+/** What ssh2 and OpenSSH's client put into one packet. */
+const PACKET_BYTES = 32 * 1024;
+
+/**
+ * Passes on output until it ends, in packets of all that one turn of the event loop brings. Each packet takes time, however
+ * few bytes it has. The returned function stops it.
+ */
+export function passOutput(from: Readable, to: Writable): () => void {
+  let isWaiting = false;
+  let isStopped = false;
+  const pass = () => {
+    while (!isStopped && !to.destroyed && !to.writableEnded) {
+      const bytes = from.read(Math.min(from.readableLength, PACKET_BYTES) || undefined) as Buffer | null;
+      // The stream says `readable` again only after this.
+      if (bytes === null) break;
+      if (!to.write(bytes)) return void to.once("drain", pass);
+    }
+    isWaiting = false;
+  };
+  from.on("readable", () => {
+    if (isWaiting) return;
+    isWaiting = true;
+    setImmediate(pass);
+  });
+  return () => {
+    isStopped = true;
+    from.removeAllListeners("readable");
   };
 }

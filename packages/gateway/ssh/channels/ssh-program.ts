@@ -1,6 +1,7 @@
 import type { ServerChannel } from "ssh2";
 import { printableText } from "#core/text/printable-text.ts";
 import type { Program, ProgramEnd } from "../../ports/reach.ts";
+import { passOutput } from "../ssh-output.ts";
 
 interface Joining {
   readonly hasTerminal: boolean;
@@ -12,11 +13,15 @@ interface Joining {
 export function joinProgram(channel: ServerChannel, program: Program, joining: Joining): void {
   const { input, output, errors } = program;
   channel.on("error", () => undefined);
-  output.pipe(channel, { end: false });
-  errors?.pipe(channel.stderr, { end: false });
+  const stopOutput = passOutput(output, channel);
+  if (errors) passOutput(errors, channel.stderr);
   channel.pipe(input, { end: !joining.hasTerminal });
   // The client reads no more.
-  if (!joining.hasTerminal) channel.once("eow", () => program.closeOutput?.());
+  const closeOutput = () => {
+    stopOutput();
+    program.closeOutput?.();
+  };
+  if (!joining.hasTerminal) channel.once("eow", closeOutput);
   void endWith(channel, program, joining);
 }
 
