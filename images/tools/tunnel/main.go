@@ -1,0 +1,111 @@
+// Carries programs and connections of a run for a gateway: `tunnel <host>:<port>`. It connects to the gateway, so that a run
+// need not admit connections. It goes on in the background, with the rights of the run, until the gateway closes the connection.
+//
+// Standard input has one line, which no log shows: a number by which the gateway knows the connection, and a secret by which
+// this program knows the gateway. Standard output has the fingerprint of this program's certificate.
+package main
+
+import (
+	"bufio"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"tools/shared"
+	"tools/streams"
+)
+
+// The variable that tells the background process apart.
+const isBehind = "BERTH_TUNNEL"
+
+// The exit code for a gateway that does not answer.
+const unreachable = 69
+
+func main() {
+	if len(os.Args) != 2 {
+		shared.Fail(shared.WrongUse, "usage: tunnel <host>:<port>")
+	}
+	if os.Getenv(isBehind) == "" {
+		startBehind()
+		return
+	}
+	shared.Must(os.Unsetenv(isBehind))
+	report := os.NewFile(3, "report")
+	syscall.CloseOnExec(3)
+	// Caught, not ignored: programs would inherit an ignored signal.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP, syscall.SIGPIPE)
+	number, secret, err := readInvitation(os.Stdin)
+	if err != nil {
+		shared.Fail(shared.Malformed, err.Error())
+	}
+	conn, err := connect(os.Args[1], number, secret)
+	if err != nil {
+		fmt.Fprint(report, err)
+		os.Exit(unreachable)
+	}
+	leaveStreams()
+	fmt.Fprint(report, connected)
+	report.Close()
+	m := streams.New(conn, mostStreams, serve)
+	m.Hello("")
+	<-m.Serve(conn)
+	for _, s := range m.Streams() {
+		s.Drop()
+	}
+	conn.Close()
+}
+
+// A run has at most 750 streams by one gateway (packages/gateway/ports/stream-places.ts).
+const mostStreams = 1024
+
+const connected = "connected"
+
+// startBehind starts this program again, and ends when that is connected. The runtime waits for all that hold its streams.
+func startBehind() {
+	program, err := os.Executable()
+	shared.Must(err)
+	heard, report, err := os.Pipe()
+	shared.Must(err)
+	command := exec.Command(program, os.Args[1])
+	command.Env = append(os.Environ(), isBehind+"=1")
+	command.Stdin, command.Stdout = os.Stdin, os.Stdout
+	command.ExtraFiles = []*os.File{report}
+	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	shared.Must(command.Start())
+	report.Close()
+	answer, _ := io.ReadAll(heard)
+	if string(answer) != connected {
+		shared.Fail(unreachable, string(answer))
+	}
+}
+
+func readInvitation(input io.Reader) (number, secret []byte, err error) {
+	line, err := bufio.NewReader(io.LimitReader(input, 256)).ReadString('\n')
+	if err != nil {
+		return nil, nil, err
+	}
+	words := strings.Fields(line)
+	if len(words) != 2 {
+		return nil, nil, fmt.Errorf("the input is no invitation")
+	}
+	if number, err = hex.DecodeString(words[0]); err != nil {
+		return nil, nil, err
+	}
+	secret, err = hex.DecodeString(words[1])
+	return number, secret, err
+}
+
+// leaveStreams lets go of the streams of the exec that started this program.
+func leaveStreams() {
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	shared.Must(err)
+	for fd := range 3 {
+		shared.Must(syscall.Dup3(int(null.Fd()), fd, 0))
+	}
+	null.Close()
+}
