@@ -1,0 +1,216 @@
+import { Duplex, PassThrough } from "node:stream";
+import { text } from "node:stream/consumers";
+import { setImmediate as turn } from "node:timers/promises";
+import { describe, expect, it, vi } from "vitest";
+import { type Frame, frame, frameReader } from "#relay/frames.ts";
+import { WINDOW_BYTES } from "#relay/windows.ts";
+import { tunnel } from "./tunnel.ts";
+
+/** A tunnel whose other side is the test. */
+function openTunnel(idleMs?: number) {
+  const [sent, said] = [new PassThrough(), new PassThrough()];
+  const socket = Duplex.from({ writable: sent, readable: said }).on("error", () => undefined);
+  const read = frameReader();
+  const frames: Frame[] = [];
+  sent.on("data", (part: Buffer) => frames.push(...read(part)));
+  const say = async (...all: Buffer[]) => {
+    for (const bytes of all) said.write(bytes);
+    for (let turns = 0; turns < 5; turns += 1) await turn();
+  };
+  return { opened: tunnel(socket, idleMs), frames, say };
+}
+
+const message = (id: number, content: unknown) => frame("message", id, Buffer.from(JSON.stringify(content)));
+const request = { words: ["sh"], env: { A: "b" } };
+
+async function openSession() {
+  const pair = openTunnel();
+  const opening = pair.opened.open(request);
+  await pair.say(message(1, { isOpen: true }));
+  return { ...pair, session: await opening };
+}
+
+describe("a program by a tunnel", () => {
+  it("begins by a request with its words, variables and terminal", async () => {
+    const { opened, frames, say } = openTunnel();
+
+    const opening = opened.open({ ...request, text: "line 1\nline 2", terminal: { columns: 91, rows: 17 } });
+    await say(message(1, { isOpen: true }));
+    await opening;
+
+    expect(frames.map(({ kind, id }) => [kind, id])).toEqual([
+      ["open", 1],
+      ["message", 1],
+    ]);
+    expect(JSON.parse(String(frames[1]?.content))).toEqual({
+      words: ["sh", "line 1\nline 2"],
+      env: { A: "b" },
+      terminal: { columns: 91, rows: 17 },
+    });
+  });
+
+  it("has its output to the end after it has exited, and its errors apart", async () => {
+    const { session, say } = await openSession();
+
+    await say(
+      frame("errors", 1, Buffer.from("wrong")),
+      message(1, { exitCode: 3 }),
+      frame("data", 1, Buffer.from("out")),
+    );
+    await say(frame("end", 1), frame("errors", 1));
+
+    expect([await session.ended, await text(session.output), await text(session.errors)]).toEqual([3, "out", "wrong"]);
+  });
+
+  it("is told of signals and sizes, and is hung up by closing its stream, once", async () => {
+    const { session, frames, say } = await openSession();
+
+    session.resize(120, 33);
+    await session.signal("SIGTERM");
+    await session.close();
+    await session.close();
+    await session.signal("SIGTERM");
+    await say();
+
+    const after = frames.slice(2).map(({ kind, content }) => [kind, String(content)]);
+    expect(after).toEqual([
+      ["message", '{"resize":{"columns":120,"rows":33}}'],
+      ["message", '{"signal":"SIGTERM"}'],
+      ["close", ""],
+    ]);
+    await expect(session.ended).rejects.toThrow("cut off");
+  });
+
+  it("that nobody reads stops at its window, and an acknowledgement says when it may go on", async () => {
+    const { session, frames, say, opened } = await openSession();
+    const part = Buffer.alloc(32 * 1024);
+    const all = Array.from({ length: WINDOW_BYTES / part.length }, () => frame("data", 1, part));
+
+    await say(...all);
+    const early = frames
+      .filter(({ kind }) => kind === "more")
+      .reduce((sum, { content }) => sum + content.readUInt32BE(), 0);
+    session.output.resume();
+    await say();
+    const late = frames
+      .filter(({ kind }) => kind === "more")
+      .reduce((sum, { content }) => sum + content.readUInt32BE(), 0);
+
+    expect([early < WINDOW_BYTES, late, opened.isEnded()]).toEqual([true, WINDOW_BYTES, false]);
+  });
+
+  it("ends with the tunnel, and its client learns that", async () => {
+    const { session, opened, say } = await openSession();
+
+    opened.close();
+    await say();
+
+    await expect(session.ended).rejects.toThrow("cut off");
+    expect(await text(session.output)).toBe("");
+    await expect(opened.open(request)).rejects.toThrow("cut off");
+  });
+
+  it("that was not started has no session", async () => {
+    const { opened, say } = openTunnel();
+    const opening = opened.open(request);
+    opening.catch(() => undefined);
+
+    await say(frame("close", 1));
+
+    await expect(opening).rejects.toThrow("cut off");
+  });
+
+  it("that gives no answer is given up and closed", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    try {
+      const { opened, frames, say } = openTunnel();
+      const opening = opened.open(request);
+      opening.catch(() => undefined);
+
+      vi.advanceTimersByTime(20_000);
+      await say();
+
+      await expect(opening).rejects.toThrow("cut off");
+      expect(frames.at(-1)).toMatchObject({ kind: "close", id: 1 });
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+});
+
+describe("a port by a tunnel", () => {
+  it("carries both directions, each of which ends separately", async () => {
+    const { opened, frames, say } = openTunnel();
+    const dialing = opened.dial(8080);
+    await say(message(1, { isOpen: true }));
+    const stream = await dialing;
+
+    stream.end("asked");
+    await say(frame("data", 1, Buffer.from("answered")), frame("end", 1));
+
+    expect(await text(stream)).toBe("answered");
+    expect(frames.slice(1).map(({ kind, content }) => [kind, String(content)])).toEqual([
+      ["message", '{"port":8080}'],
+      ["data", "asked"],
+      ["end", ""],
+    ]);
+  });
+
+  it("rejects if nothing listens", async () => {
+    const { opened, say } = openTunnel();
+    const dialing = opened.dial(9);
+    dialing.catch(() => undefined);
+
+    await say(frame("close", 1));
+
+    await expect(dialing).rejects.toThrow("Nothing answered on that port");
+  });
+});
+
+describe("a tunnel is closed when its other side sends", () => {
+  it.each([
+    ["more data than the window", Array.from({ length: 9 }, () => frame("data", 1, Buffer.alloc(64 * 1024)))],
+    ["an empty part", [frame("data", 1)]],
+    ["data after its end", [frame("end", 1), frame("data", 1, Buffer.from("x"))]],
+    ["room that was not taken", [frame("more", 1, Buffer.from([0, 0, 0, 1]))]],
+    ["a number without its bytes", [frame("more", 1)]],
+    ["a message that is no JSON", [frame("message", 1, Buffer.from("{"))]],
+    ["a message that is no answer", [message(1, null)]],
+    ["an exit code that is no number", [message(1, { exitCode: "0" })]],
+    ["two ends of a program", [message(1, { exitCode: 0 }), message(1, { exitCode: 0 })]],
+    ["a frame of an unknown kind", [Buffer.from([0, 0, 0, 0, 9, 0, 0, 0, 1])]],
+    ["a frame of 4 GB", [Buffer.from([255, 255, 255, 255, 2, 0, 0, 0, 1])]],
+  ])("%s", async (_, frames) => {
+    const { session, opened, say } = await openSession();
+    session.ended.catch(() => undefined);
+
+    await say(...frames);
+
+    expect(opened.isEnded()).toBe(true);
+  });
+});
+
+it("frames for a stream that has ended are ignored", async () => {
+  const { session, opened, say } = await openSession();
+  await session.close();
+
+  await say(frame("data", 1, Buffer.from("late")), message(1, { exitCode: 0 }), frame("close", 7));
+
+  expect(opened.isEnded()).toBe(false);
+});
+
+it("a tunnel without streams closes after its idle time, and one with a stream does not", async () => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  try {
+    const [used, idle] = [openTunnel(1_000), openTunnel(1_000)];
+    void used.opened.open(request).then((session) => session.ended.catch(() => undefined));
+    await used.say(message(1, { isOpen: true }));
+
+    vi.advanceTimersByTime(1_000);
+    await idle.say();
+
+    expect([used.opened.isEnded(), idle.opened.isEnded()]).toEqual([false, true]);
+  } finally {
+    vi.useRealTimers();
+  }
+});
