@@ -1,13 +1,18 @@
+import { isIPv6 } from "node:net";
+import type { Log } from "#core/ports/log.ts";
 import type { ConnectPage } from "#gateway/ingress/page-connection.ts";
 import { countedPages } from "#gateway/ingress/page-use.ts";
 import { attendance } from "#gateway/pods/attendance.ts";
 import { podReach } from "#gateway/pods/pod-reach.ts";
 import type { Reach } from "#gateway/ports/reach.ts";
-import { runEntry } from "#kubernetes/access/run-entry.ts";
+import { tunnelEntry } from "#gateway/tunnels/tunnel-entry.ts";
+import { tunnelServer } from "#gateway/tunnels/tunnel-server.ts";
+import { type RunEntry, runEntry } from "#kubernetes/access/run-entry.ts";
 import { apiClient } from "#kubernetes/client/api-client.ts";
 import { readKubeconfig } from "#kubernetes/client/kubeconfig.ts";
 import { readServiceAccount } from "#kubernetes/client/service-account.ts";
 import { parseRunName } from "#kubernetes/names.ts";
+import { listen } from "./listen.ts";
 import type { GatewaySettings } from "./settings.ts";
 
 /** Ways into the pods of a cluster. */
@@ -22,19 +27,38 @@ const namespace = "berth-environments";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Reaches pods by the API server: that of the kubeconfig, or that of the pod that this process runs in. */
-export async function clusterReach(settings: GatewaySettings, environment: Environment): Promise<ClusterReach> {
+/**
+ * Reaches pods by tunnels if this is a pod, and otherwise by the API server: that of the kubeconfig, or that of the pod
+ * that this process runs in.
+ */
+export async function clusterReach(
+  settings: GatewaySettings,
+  environment: Environment,
+  log: Log,
+): Promise<ClusterReach> {
   const { kubeconfig: file, context, tableName: deployment } = settings;
   const { access } = file
     ? await readKubeconfig({ file, context, environment })
     : { access: await readServiceAccount(environment) };
   const client = apiClient(access);
-  const runs = runEntry({ client, namespace, deployment });
+  const { runs, stop } = await startTunnels(runEntry({ client, namespace, deployment }), settings, log);
   const attend = attendance(runs);
   const reach = podReach(runs, (name) => {
     const id = parseRunName(name);
     return { id, sessions: attend(name) };
   });
   const connect = countedPages(({ run, port }) => runs.dial(parseRunName(run), port), attend);
-  return { reach, connect, close: client.close };
+  const close = () => {
+    stop();
+    client.close();
+  };
+  return { reach, connect, close };
+}
+
+async function startTunnels(runs: RunEntry, { podIp, tunnelPort }: GatewaySettings, log: Log) {
+  if (podIp === undefined) return { runs, stop: () => undefined };
+  const { server, invite } = tunnelServer();
+  const port = await listen(server, tunnelPort, "TUNNEL_PORT");
+  const address = `${isIPv6(podIp) ? `[${podIp}]` : podIp}:${port}`;
+  return { runs: tunnelEntry(runs, { invite, address, log }), stop: () => void server.close() };
 }

@@ -32,7 +32,7 @@ try {
 
 async function start(settings: GatewaySettings, log: Log): Promise<Gateway> {
   const [hostKey, ...nextKeys] = await readHostKeys(settings.hostKeyFile);
-  const { reach, connect, close } = await clusterReach(settings, process.env);
+  const { reach, connect, close } = await clusterReach(settings, process.env, log);
   const runtime = createRuntime(settings, log);
   const gateway = await startGateway({
     runtime,

@@ -6,6 +6,9 @@ export interface GatewaySettings {
   readonly hostKeyFile: string;
   readonly sshPort: number;
   readonly webPort: number;
+  /** Address at which pods reach this one. Undefined: the API server carries all bytes. */
+  readonly podIp: string | undefined;
+  readonly tunnelPort: number;
   readonly allowedSources: readonly string[];
   readonly drainSeconds: number;
   /** Access from outside the cluster. Undefined: the service account of this pod. */
@@ -21,6 +24,8 @@ const names = [
   "HOST_KEY_FILE",
   "SSH_PORT",
   "PORT",
+  "POD_IP",
+  "TUNNEL_PORT",
   "ALLOWED_SOURCES",
   "DRAIN_SECONDS",
   "KUBECONFIG",
@@ -41,6 +46,8 @@ export function readGatewaySettings(environment: Environment): GatewaySettings {
     hostKeyFile: config.HOST_KEY_FILE,
     sshPort: config.SSH_PORT ?? SSH_PORT,
     webPort: config.PORT,
+    podIp: config.POD_IP,
+    tunnelPort: config.TUNNEL_PORT,
     allowedSources: config.ALLOWED_SOURCES,
     drainSeconds: config.DRAIN_SECONDS,
     kubeconfig: config.KUBECONFIG,

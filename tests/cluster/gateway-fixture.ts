@@ -28,6 +28,9 @@ export interface GatewayFixture {
   stop(): Promise<void>;
 }
 
+/** Settings of a gateway to which pods with tools connect. */
+export const withTunnels = { POD_IP: "127.0.0.1", TUNNEL_PORT: "0" };
+
 /** Pods have the programs of the tools image if `tools` is their folder. */
 export async function openGatewayFixture(options: { readonly tools?: string } = {}): Promise<GatewayFixture> {
   const [cluster, { records, tableEndpoint, hostKey, startGateway, stop }] = await Promise.all([

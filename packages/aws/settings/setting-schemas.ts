@@ -95,6 +95,8 @@ export const settingSchemas = {
   METRICS_PORT: () => number({ min: 0, max: 65_535, whole: true }).optional(),
   PORT: () => number({ min: 0, max: 65_535, whole: true }).default(8080),
   SSH_PORT: () => number({ min: 0, max: 65_535, whole: true }).optional(),
+  POD_IP: () => z.union([z.ipv4(), z.ipv6()], { error: "must be an address" }).optional(),
+  TUNNEL_PORT: () => number({ min: 0, max: 65_535, whole: true }).default(7022),
   LOG_FORMAT: () => z.enum(["text", "json"], { error: "must be text or json" }).optional(),
   LOG_LEVEL: () =>
     z.enum(["debug", "info", "warn", "error"], { error: "must be debug, info, warn or error" }).default("info"),
