@@ -1,4 +1,4 @@
-import type { BrowserContextOptions } from "playwright-core";
+import type { BrowserContextOptions, Page } from "playwright-core";
 import { expect, test } from "vitest";
 import { noBrowser, openConsole, violations } from "./console-fixture.ts";
 
@@ -100,6 +100,15 @@ test("a terminal works in a browser that refuses web storage", async ({ skip }) 
   expect(faults()).toEqual([]);
 });
 
+test("a terminal at rest draws no frames", async ({ skip }) => {
+  skip(noBrowser !== undefined, noBrowser);
+  const { page, faults } = await openShell();
+  await page.locator(".xterm-rows").getByText("$").first().waitFor();
+
+  await expect.poll(() => countFrames(page), { timeout: 15_000 }).toBe(0);
+  expect(faults()).toEqual([]);
+});
+
 test("an open terminal ends with its session, and says so", async ({ skip }) => {
   skip(noBrowser !== undefined, noBrowser);
   const { url, job_id, call, page, faults } = await openShell();
@@ -158,4 +167,13 @@ async function openShell(options: BrowserContextOptions = {}) {
   await page.goto(`${stack.url}/jobs/${job_id}/terminal`);
   await page.getByText("Connected").waitFor();
   return { ...stack, job_id, page };
+}
+
+/** Counts the frames of two seconds, in which a caret blinks four times. */
+async function countFrames(page: Page): Promise<number> {
+  const browser = page.context().browser();
+  await browser?.startTracing(page, { categories: ["cc"] });
+  await page.waitForTimeout(2_000);
+  const { traceEvents } = JSON.parse(String(await browser?.stopTracing())) as { traceEvents: { name: string }[] };
+  return traceEvents.filter(({ name }) => name === "ProxyMain::BeginMainFrame").length;
 }
