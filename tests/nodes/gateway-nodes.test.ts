@@ -62,9 +62,12 @@ const getContainer = ({ status }: GatewayPod) =>
 
 it("a user of OpenSSH enters a pod through the gateway of either node, which show one host key", async () => {
   const pods = await bothReady();
+  const logs = await Promise.all(pods.map(gateways.followLog));
 
   const ends = await Promise.all(pods.map((pod) => ssh(pod, "echo inside; exit 3")));
 
+  // The pod of the job connects to both, one of which is on another node.
+  await Promise.all(logs.map((log) => log.logged("tunnel opened")));
   expect(pods.map(({ spec }) => spec.nodeName)).toEqual(["one", "two"]);
   expect(ends).toEqual(Array(2).fill({ code: 3, stdout: "inside\n", stderr: "" }));
 });

@@ -9,6 +9,7 @@ import { newSshKey, type SshKeyPair } from "#gateway/ssh/login/ssh-keys.ts";
 import { connectSsh } from "#gateway/ssh/ssh-fixture.ts";
 import { runEntry } from "#kubernetes/access/run-entry.ts";
 import { parseRunName } from "#kubernetes/names.ts";
+import { findFreePort } from "#process/network/local-ports.ts";
 import { buildToolsImage, toolsImage } from "../../scripts/images/tools-image.ts";
 import { type GatewayRecords, openGatewayRecords } from "../cluster/gateway-records.ts";
 import { openSshClients } from "../conformance/openssh/clients.ts";
@@ -16,6 +17,7 @@ import type { SshGuest } from "../conformance/openssh/guest.ts";
 import type { OpenNoticeGuest } from "../conformance/openssh/notices.ts";
 import { pythonPrograms } from "../conformance/openssh/socket-programs.ts";
 import { type DriverFixture, openDriverFixture } from "./driver-fixture.ts";
+import { leadToMachine } from "./serve-tunnels.ts";
 
 /** Pods on a real node behind the program of the gateway, which reads their records in a table. */
 export interface EnteredPods {
@@ -29,6 +31,7 @@ export interface EnteredPods {
 /** Keys that an environment admits at most. They exist from the start, as a gateway may read a login only every 5 s. */
 const MOST_KEYS = 64;
 
+/** Pods that a gateway enters by tunnels. */
 export async function openEnteredPods(): Promise<EnteredPods> {
   const { archive } = await buildToolsImage(process.env);
   const nodes = [{ name: "one", instanceType: "p5.48xlarge" }];
@@ -41,7 +44,13 @@ export async function openEnteredPods(): Promise<EnteredPods> {
   const login = newLogin();
   const run = await begin(pods, { login, keys });
   const kubeconfig = join(fixture.cluster.controlPlane.home, "berth.kubeconfig");
-  const { sshPort: port } = await gateway.startGateway({ KUBECONFIG: kubeconfig });
+  const [node, tunnelPort] = [fixture.getNode("one"), await findFreePort()];
+  const { sshPort: port } = await gateway.startGateway({
+    KUBECONFIG: kubeconfig,
+    POD_IP: node.address,
+    TUNNEL_PORT: String(tunnelPort),
+  });
+  await leadToMachine(node, new URL(fixture.cluster.admin.access.url).hostname, tunnelPort);
   return {
     open: async () => {
       const key = keys.pop();

@@ -1,11 +1,14 @@
 import { describe, expect, it } from "vitest";
+import type { Log } from "#core/ports/log.ts";
 import { RunGone } from "#core/problem.ts";
 import { podReach } from "#gateway/pods/pod-reach.ts";
+import { tunnelEntry } from "#gateway/tunnels/tunnel-entry.ts";
 import { runEntry } from "#kubernetes/access/run-entry.ts";
 import { nameOfRun } from "#kubernetes/names.ts";
 import { buildToolsImage, toolsImage } from "../../scripts/images/tools-image.ts";
 import { reachConformance } from "../conformance/reach.ts";
 import { type DriverFixture, openDriverFixture } from "./driver-fixture.ts";
+import { serveTunnels } from "./serve-tunnels.ts";
 
 const echoPort = 8080;
 
@@ -20,8 +23,9 @@ class Echo(socketserver.StreamRequestHandler):
 socketserver.ThreadingTCPServer(("", ${echoPort}), Echo).serve_forever()
 '`;
 
-describe("the reach into a pod on a real node", () => {
+describe.each(["by the API server", "by a tunnel"])("the reach into a pod on a real node, %s", (way) => {
   let fixture: DriverFixture;
+  const opened: unknown[] = [];
 
   reachConformance(async () => {
     const { archive } = await buildToolsImage(process.env);
@@ -30,7 +34,13 @@ describe("the reach into a pod on a real node", () => {
     const run = await fixture.applied({ command: echo, ports: [{ port: echoPort, kind: "tcp" }] });
     await fixture.until(run, (seen) => seen?.state === "ready");
     const id = { uid: run.uid, run: 1 };
-    const reach = podReach(runEntry(fixture.computeOptions), (name) => {
+    const byApiServer = runEntry(fixture.computeOptions);
+    const host = new URL(fixture.cluster.admin.access.url).hostname;
+    const { server, ...tunnels } = await serveTunnels(fixture.getNode("one"), host);
+    const note: Log["info"] = (event, { error } = {}) => void opened.push([event, error]);
+    const options = { ...tunnels, log: { info: note, warn: note, error: note } };
+    const runs = way === "by a tunnel" ? tunnelEntry(byApiServer, options) : byApiServer;
+    const reach = podReach(runs, (name) => {
       if (name !== nameOfRun(id)) throw new RunGone();
       return { id, sessions: new Set() };
     });
@@ -41,8 +51,15 @@ describe("the reach into a pod on a real node", () => {
       place: "/tmp",
       echoPort,
       closedPort: 9,
-      close: () => fixture.stop(),
+      close: async () => {
+        server.close();
+        await fixture.stop();
+      },
     };
+  });
+
+  it("uses one tunnel for all", () => {
+    expect(opened).toEqual(way === "by a tunnel" ? [["tunnel opened", undefined]] : []);
   });
 
   it("says why a pod without tools has no relays", async () => {

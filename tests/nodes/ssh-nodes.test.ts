@@ -37,14 +37,7 @@ describe("over the OpenSSH client into a pod", () => {
   });
 });
 
-describe("forwards of the OpenSSH client into a pod", () => {
-  forwardsConformance(open, {
-    "refuse a port of the environment on which no program listens":
-      "the API server's port-forward accepts a connection before it connects, and then ends it",
-    "end each direction of a connection to a port of the environment separately":
-      "the API server's port-forward does not pass on the end of a client's data",
-  });
-});
+describe("forwards of the OpenSSH client into a pod", () => forwardsConformance(open));
 
 describe("one connection of several OpenSSH clients into a pod", () => sharedConformance(open));
 

@@ -7,19 +7,23 @@ import { HOUR_MS, MINUTE_MS } from "#core/units.ts";
 import { newKey } from "#gateway/ingress/ingress-fixture.ts";
 import { podReach } from "#gateway/pods/pod-reach.ts";
 import { connectTerminal } from "#gateway/terminal/terminal-client-fixture.ts";
+import { tunnelEntry } from "#gateway/tunnels/tunnel-entry.ts";
+import type { TunnelServer } from "#gateway/tunnels/tunnel-server.ts";
 import { startWeb, type WebServer } from "#gateway-server/web-server.ts";
 import { version } from "#http/version.ts";
-import { runEntry } from "#kubernetes/access/run-entry.ts";
+import { type RunEntry, runEntry } from "#kubernetes/access/run-entry.ts";
 import { parseRunName } from "#kubernetes/names.ts";
 import { buildToolsImage, toolsImage } from "../../scripts/images/tools-image.ts";
 import { leave, openTerminal, shows, type TerminalJobs, webTerminalConformance } from "../conformance/web-terminal.ts";
 import { type MemoryWorld, memoryWorld, newEnvironment, newNodes } from "../worlds/memory-world.ts";
 import { type DriverFixture, openDriverFixture } from "./driver-fixture.ts";
+import { serveTunnels } from "./serve-tunnels.ts";
 
 let fixture: DriverFixture;
 let world: MemoryWorld;
 let keyHash: string;
 let gateways: WebServer[];
+let tunnels: TunnelServer;
 /** By the name of their job. */
 const runs = new Map<string, Run>();
 
@@ -29,21 +33,29 @@ beforeAll(async () => {
   fixture = await openDriverFixture({ nodes, archives: [archive], toolsImage });
   world = await memoryWorld({ nodes: newNodes({ h100: 8 }), settings: { domain: "preview.test", scheme: "http" } });
   keyHash = world.ctx.ids.hash(await newKey(world, "alice", { expiresAt: world.clock.now() + 9 * HOUR_MS }));
-  gateways = [await startGateway(), await startGateway()];
+  const byApiServer = runEntry(fixture.computeOptions);
+  const { address, ...served } = await serveTunnels(
+    fixture.getNode("one"),
+    new URL(fixture.cluster.admin.access.url).hostname,
+  );
+  tunnels = served;
+  const byTunnel = tunnelEntry(byApiServer, { invite: tunnels.invite, address, log: world.ctx.log });
+  gateways = [await startGateway(byApiServer), await startGateway(byTunnel)];
 });
 
 // A start that fails leaves none of them.
 afterAll(async () => {
   for (const gateway of gateways ?? []) await gateway.stop();
+  (tunnels as TunnelServer | undefined)?.server.close();
   await (fixture as DriverFixture | undefined)?.stop();
 });
 
-/** Each gateway has its own connections to the cluster. The table is all that they share. */
-function startGateway(): Promise<WebServer> {
+/** One gateway enters pods by the API server, and the other by a tunnel. The table is all that they share. */
+function startGateway(runs: RunEntry): Promise<WebServer> {
   const { clock, ids, log, settings, table } = world.ctx;
   const deployment = { version, startedAt: clock.now(), isolation: "pods", limits: "pods" };
   const runtime = { ports: { table }, clock, ids, log, settings, deployment };
-  const reach = podReach(runEntry(fixture.computeOptions), (name) => ({ id: parseRunName(name), sessions: new Set() }));
+  const reach = podReach(runs, (name) => ({ id: parseRunName(name), sessions: new Set() }));
   const connect = () => Promise.reject(new Error("There are no pages here"));
   return startWeb({ runtime, connect, reach, port: 0, isAllowed: () => true, isReady: () => true });
 }

@@ -1,8 +1,11 @@
+import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import { newSshKey } from "#gateway/ssh/login/ssh-keys.ts";
 import { execPath } from "#kubernetes/exec/pod-exec.ts";
+import { buildToolsImage, toolsImage } from "../../../scripts/images/tools-image.ts";
 import { openGatewayRecords } from "../../cluster/gateway-records.ts";
 import { type DriverFixture, openDriverFixture } from "../../nodes/driver-fixture.ts";
+import { podSubnet } from "../../nodes/network.ts";
 import { findMissing, readFacts } from "../../nodes/requirements.ts";
 import { type Measure, median, type Row } from "../measure.ts";
 import { GIGABYTE, readGigabyte, withSshd } from "./sshd.ts";
@@ -20,7 +23,9 @@ export const gatewayNodes: Measure = {
   async run() {
     const missing = findMissing(await readFacts(process.env));
     if (missing !== undefined) return [{ name: "gateway on real nodes", value: 0, unit: "", note: missing }];
-    const fixture = await openDriverFixture({ nodes: [{ name: "one", instanceType: "p5.48xlarge" }], deployment });
+    const { archive } = await buildToolsImage(process.env);
+    const nodes = [{ name: "one", instanceType: "p5.48xlarge" }];
+    const fixture = await openDriverFixture({ nodes, archives: [archive], toolsImage, deployment });
     const records = await openGatewayRecords(Date.now());
     try {
       const key = newSshKey();
@@ -28,11 +33,25 @@ export const gatewayNodes: Measure = {
       const uid = run.slice(0, -"-r1".length);
       await fixture.until(await fixture.applied({ uid }), (seen) => seen?.state === "ready");
       const kubeconfig = join(fixture.cluster.controlPlane.home, "berth.kubeconfig");
-      const { sshPort: port } = await records.startGateway({ KUBECONFIG: kubeconfig });
-      const gateway = await repeat(() => readGigabyte({ port, username: login, key }));
+      const read = async (settings: Readonly<Record<string, string>>) => {
+        const { sshPort: port } = await records.startGateway({ KUBECONFIG: kubeconfig, ...settings });
+        return repeat(() => readGigabyte({ port, username: login, key }));
+      };
+      // The address of this machine in the network of the nodes. Pods have no route to it, and it has none to them.
+      const address = new URL(fixture.cluster.admin.access.url).hostname;
+      const toPods = ["route", "add", podSubnet(1), "via", fixture.getNode("one").address];
+      execFileSync("ip", toPods);
+      const tunnel = await read({ POD_IP: address, TUNNEL_PORT: "0" }).finally(() => {
+        execFileSync("ip", toPods.with(1, "delete"));
+      });
+      const gateway = await read({});
       const exec = await repeat(() => readByExec(fixture, uid));
       const sshd = await withSshd((target) => repeat(() => readGigabyte(target)));
-      return [describe("by the gateway", gateway, sshd), describe("by exec alone", exec, sshd)];
+      return [
+        describe("by the gateway and a tunnel", tunnel, sshd),
+        describe("by the gateway and exec", gateway, sshd),
+        describe("by exec alone", exec, sshd),
+      ];
     } finally {
       await records.stop();
       await fixture.stop();

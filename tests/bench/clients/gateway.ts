@@ -4,7 +4,8 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Client } from "ssh2";
 import { ask } from "#gateway/ingress/ingress-fixture.ts";
-import { type GatewayFixture, openGatewayFixture } from "../../cluster/gateway-fixture.ts";
+import { buildTools } from "../../../scripts/images/tools-programs.ts";
+import { type GatewayFixture, openGatewayFixture, withTunnels } from "../../cluster/gateway-fixture.ts";
 import { startPage } from "../../cluster/gateway-page.ts";
 import type { GatewayProcess } from "../../cluster/gateway-process.ts";
 import { type Measure, median, type Row } from "../measure.ts";
@@ -18,14 +19,14 @@ const REQUESTS = 200;
 
 /**
  * The gateway's program in front of a pod on a real control plane, and OpenSSH's server, measured one after the other.
- * The pod is a process of this machine, so bytes pass the API server and a kubelet of the tests.
+ * The pod is a process of this machine, which connects to the gateway.
  */
 export const gateway: Measure = {
   name: "gateway",
   async run() {
-    const fixture = await openGatewayFixture();
+    const fixture = await openGatewayFixture({ tools: await buildTools(process.env) });
     try {
-      const program = await fixture.startGateway();
+      const program = await fixture.startGateway(withTunnels);
       const target = { port: program.sshPort, username: fixture.login, key: fixture.userKey };
       const ours = await measure(target);
       const theirs = await withSshd(measure);
@@ -42,7 +43,7 @@ export const gateway: Measure = {
 
 /** A new program, because bytes of earlier sessions would leave it memory for the idle ones. */
 async function idleSessions(fixture: GatewayFixture): Promise<Row> {
-  const { child, sshPort: port } = await fixture.startGateway();
+  const { child, sshPort: port } = await fixture.startGateway(withTunnels);
   const logins = [fixture.login, ...Array.from({ length: ENVIRONMENTS - 1 }, (_, n) => `gpu-dev-idle${n}`)];
   for (const login of logins.slice(1)) await fixture.begin(login);
   const clients: Client[] = [];
