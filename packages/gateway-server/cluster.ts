@@ -28,8 +28,8 @@ const namespace = "berth-environments";
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * Reaches pods by tunnels if this is a pod, and otherwise by the API server: that of the kubeconfig, or that of the pod
- * that this process runs in.
+ * Reaches pods through tunnels if POD_IP is set, and otherwise through the API server of the kubeconfig or of the service
+ * account.
  */
 export async function clusterReach(
   settings: GatewaySettings,

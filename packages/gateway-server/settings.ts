@@ -6,7 +6,7 @@ export interface GatewaySettings {
   readonly hostKeyFile: string;
   readonly sshPort: number;
   readonly webPort: number;
-  /** Address at which pods reach this one. Undefined: the API server carries all bytes. */
+  /** Address of this gateway's pod, to which other pods connect. Undefined: the API server carries all bytes. */
   readonly podIp: string | undefined;
   readonly tunnelPort: number;
   readonly allowedSources: readonly string[];

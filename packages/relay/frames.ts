@@ -1,4 +1,4 @@
-/** One part of what a pipe with several streams carries. */
+/** Frame of a pipe that carries several streams. */
 export interface Frame {
   readonly kind: (typeof kinds)[number];
   /** Number of the stream; 0 in a hello. */
@@ -13,6 +13,7 @@ export interface Frame {
  */
 const kinds = ["hello", "open", "data", "more", "end", "close", "errors", "message"] as const;
 const HEAD_BYTES = 9;
+/** Limit of received frames. Only images/tools/streams accepts larger messages, with the command line of a user. */
 export const MOST_CONTENT_BYTES = 64 * 1024;
 
 export function frame(kind: Frame["kind"], id: number, content: Buffer = Buffer.alloc(0)): Buffer {

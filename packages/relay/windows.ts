@@ -1,6 +1,6 @@
 import { frame, MOST_CONTENT_BYTES } from "./frames.ts";
 
-/** Most bytes of a stream that the other side has not acknowledged. */
+/** Limit of unacknowledged bytes of a stream. */
 export const WINDOW_BYTES = 128 * 1024;
 
 type Send = (bytes: Buffer) => void;
@@ -40,7 +40,7 @@ export function sender(id: number, send: Send) {
   };
 }
 
-/** An acknowledgement of this many bytes leaves the other side enough of its window to go on. */
+/** Acknowledging a quarter leaves the other side three quarters of its window. */
 const ACKNOWLEDGED_BYTES = WINDOW_BYTES / 4;
 
 /** Buffers data within the window until the stream reads it. `push` returns whether the stream wants more. */

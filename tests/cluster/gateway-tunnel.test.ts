@@ -21,12 +21,12 @@ let settings: Readonly<Record<string, string>>;
 beforeAll(async () => {
   fixture = await openGatewayFixture({ tools: await toolsPath(process.env) });
   const { home } = fixture.cluster.cluster.controlPlane;
-  const own = join(home, "gateway-tunnel.kubeconfig");
+  const kubeconfig = join(home, "gateway-tunnel.kubeconfig");
   const config = await readFile(join(home, "berth.kubeconfig"), "utf8");
   const [, port] = /https:\/\/127\.0\.0\.1:(\d+)/.exec(config) ?? [];
   toApiServer = await openNetworkPath(Number(port));
-  await writeFile(own, config.replaceAll(`127.0.0.1:${port}`, `127.0.0.1:${toApiServer.port}`));
-  settings = { KUBECONFIG: own, ...withTunnels };
+  await writeFile(kubeconfig, config.replaceAll(`127.0.0.1:${port}`, `127.0.0.1:${toApiServer.port}`));
+  settings = { KUBECONFIG: kubeconfig, ...withTunnels };
 });
 beforeEach(async () => {
   gateway = await fixture.startGateway(settings);
@@ -86,13 +86,13 @@ it("a forward carries an answer that begins after the client's side has ended", 
   server.close();
 });
 
-it("a gateway that no pod can reach enters it by the API server, and says why once", async () => {
+it("a gateway that pods cannot reach enters them through the API server and logs the reason once", async () => {
   // No route leads to this network (RFC 5737).
-  const alone = await fixture.startGateway({ ...settings, POD_IP: "192.0.2.1" });
+  const unreachable = await fixture.startGateway({ ...settings, POD_IP: "192.0.2.1" });
 
-  const sessions = [await fixture.ssh(alone, "echo inside"), await fixture.ssh(alone, "echo inside")];
+  const sessions = [await fixture.ssh(unreachable, "echo inside"), await fixture.ssh(unreachable, "echo inside")];
 
   expect(sessions).toEqual(Array(2).fill({ code: 0, out: "inside\n", err: "" }));
-  expect(await alone.logged("tunnel not opened")).toMatchObject({ run: fixture.run });
-  expect(alone.lines.filter(({ event }) => event === "tunnel not opened")).toHaveLength(1);
+  expect(await unreachable.logged("tunnel not opened")).toMatchObject({ run: fixture.run });
+  expect(unreachable.lines.filter(({ event }) => event === "tunnel not opened")).toHaveLength(1);
 });

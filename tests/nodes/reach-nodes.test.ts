@@ -58,7 +58,7 @@ describe.each(["by the API server", "by a tunnel"])("the reach into a pod on a r
     };
   });
 
-  it("uses one tunnel for all", () => {
+  it("opens one tunnel for all its sessions, or none through the API server", () => {
     expect(opened).toEqual(way === "by a tunnel" ? [["tunnel opened", undefined]] : []);
   });
 

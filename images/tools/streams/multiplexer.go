@@ -7,28 +7,26 @@ import (
 	"sync"
 )
 
-const windowBytes = 128 * 1024
-
 var errWindow = errors.New("more data than the window allows")
 
 // Multiplexer carries streams over one pipe with a window each (as in RFC 4254, 5.2), so that a slow stream delays no other.
 type Multiplexer struct {
 	// Guards the output.
-	writing sync.Mutex
-	output  io.Writer
-	ended   chan error
-	most    int
-	accept  func(*Stream)
+	writing    sync.Mutex
+	output     io.Writer
+	ended      chan error
+	maxStreams int
+	accept     func(*Stream)
 	// Guards the fields below, and those of each stream.
 	mu      sync.Mutex
 	streams map[uint32]*Stream
 	lastID  uint32
 }
 
-// New returns a multiplexer for at most so many streams. It calls accept for each stream that the other side opens. If accept
-// is nil, the other side may open none.
-func New(output io.Writer, most int, accept func(*Stream)) *Multiplexer {
-	return &Multiplexer{output: output, ended: make(chan error, 1), most: most, accept: accept, streams: map[uint32]*Stream{}}
+// New returns a multiplexer for at most maxStreams streams. It calls accept for each stream that the other side opens. If
+// accept is nil, the other side may open none.
+func New(output io.Writer, maxStreams int, accept func(*Stream)) *Multiplexer {
+	return &Multiplexer{output: output, ended: make(chan error, 1), maxStreams: maxStreams, accept: accept, streams: map[uint32]*Stream{}}
 }
 
 // Serve reads frames. The channel gets nil at the end of the input, or the error that ended it or the output.
@@ -61,7 +59,7 @@ func (m *Multiplexer) Hello(address string) {
 // Open opens a stream for a socket. It closes the socket if too many streams are open.
 func (m *Multiplexer) Open(conn Socket) {
 	m.mu.Lock()
-	if len(m.streams) >= m.most {
+	if len(m.streams) >= m.maxStreams {
 		m.mu.Unlock()
 		conn.Close()
 		return
@@ -97,7 +95,7 @@ func (m *Multiplexer) take(f frame) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if f.kind == Opened {
-		if m.accept == nil || m.streams[f.id] != nil || len(m.streams) >= m.most {
+		if m.accept == nil || m.streams[f.id] != nil || len(m.streams) >= m.maxStreams {
 			return errors.New("this side may not open a stream")
 		}
 		go m.accept(m.add(f.id))

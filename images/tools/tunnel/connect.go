@@ -18,8 +18,8 @@ import (
 
 const connectWithin = 10 * time.Second
 
-// connect returns a connection to the gateway on which both sides have shown who they are: this one by the key of a certificate
-// whose fingerprint the gateway reads from standard output, and the gateway by the secret.
+// connect returns an authenticated connection to the gateway. The gateway knows this side by the fingerprint of its
+// certificate, which it reads from standard output. This side knows the gateway by the secret.
 func connect(address string, number, secret []byte) (*tls.Conn, error) {
 	certificate, err := newCertificate()
 	if err != nil {
@@ -34,7 +34,7 @@ func connect(address string, number, secret []byte) (*tls.Conn, error) {
 	conn := tls.Server(socket, &tls.Config{
 		Certificates: []tls.Certificate{certificate},
 		MinVersion:   tls.VersionTLS13,
-		// Small records for the first bytes only serve pages.
+		// Small first records only help pages of browsers.
 		DynamicRecordSizingDisabled: true,
 		// A connection is never resumed.
 		SessionTicketsDisabled: true,
@@ -50,17 +50,17 @@ func greet(socket net.Conn, conn *tls.Conn, number, secret []byte) error {
 	if _, err := socket.Write(number); err != nil {
 		return err
 	}
-	shown := make([]byte, len(secret))
-	if _, err := io.ReadFull(conn, shown); err != nil {
+	receivedSecret := make([]byte, len(secret))
+	if _, err := io.ReadFull(conn, receivedSecret); err != nil {
 		return err
 	}
-	if subtle.ConstantTimeCompare(shown, secret) != 1 {
+	if subtle.ConstantTimeCompare(receivedSecret, secret) != 1 {
 		return errors.New("the other side is not the gateway")
 	}
 	return nil
 }
 
-// newCertificate returns a certificate that is known by its fingerprint alone, so its names and dates do not matter.
+// newCertificate returns a new key with a certificate. The gateway compares its fingerprint alone.
 func newCertificate() (tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

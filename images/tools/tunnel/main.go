@@ -1,5 +1,5 @@
 // Carries programs and connections of a run for a gateway: `tunnel <host>:<port>`. It connects to the gateway, so that a run
-// need not admit connections. It goes on in the background, with the rights of the run, until the gateway closes the connection.
+// need not admit connections. It continues in the background, with the rights of the run, until the gateway closes the connection.
 //
 // Standard input has one line, which no log shows: a number by which the gateway knows the connection, and a secret by which
 // this program knows the gateway. Standard output has the fingerprint of this program's certificate.
@@ -20,8 +20,8 @@ import (
 	"tools/streams"
 )
 
-// The variable that tells the background process apart.
-const isBehind = "BERTH_TUNNEL"
+// Environment variable that marks the background process.
+const backgroundVariable = "BERTH_TUNNEL"
 
 // The exit code for a gateway that does not answer.
 const unreachable = 69
@@ -30,11 +30,11 @@ func main() {
 	if len(os.Args) != 2 {
 		shared.Fail(shared.WrongUse, "usage: tunnel <host>:<port>")
 	}
-	if os.Getenv(isBehind) == "" {
-		startBehind()
+	if os.Getenv(backgroundVariable) == "" {
+		startInBackground()
 		return
 	}
-	shared.Must(os.Unsetenv(isBehind))
+	shared.Must(os.Unsetenv(backgroundVariable))
 	report := os.NewFile(3, "report")
 	syscall.CloseOnExec(3)
 	// Caught, not ignored: programs would inherit an ignored signal.
@@ -48,7 +48,7 @@ func main() {
 		fmt.Fprint(report, err)
 		os.Exit(unreachable)
 	}
-	leaveStreams()
+	detachStreams()
 	fmt.Fprint(report, connected)
 	report.Close()
 	m := streams.New(conn, mostStreams, serve)
@@ -65,20 +65,21 @@ const mostStreams = 1024
 
 const connected = "connected"
 
-// startBehind starts this program again, and ends when that is connected. The runtime waits for all that hold its streams.
-func startBehind() {
+// startInBackground starts a second process and returns once it is connected. The runtime waits for every process that
+// holds the streams of the exec.
+func startInBackground() {
 	program, err := os.Executable()
 	shared.Must(err)
-	heard, report, err := os.Pipe()
+	reportReader, report, err := os.Pipe()
 	shared.Must(err)
 	command := exec.Command(program, os.Args[1])
-	command.Env = append(os.Environ(), isBehind+"=1")
+	command.Env = append(os.Environ(), backgroundVariable+"=1")
 	command.Stdin, command.Stdout = os.Stdin, os.Stdout
 	command.ExtraFiles = []*os.File{report}
 	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	shared.Must(command.Start())
 	report.Close()
-	answer, _ := io.ReadAll(heard)
+	answer, _ := io.ReadAll(reportReader)
 	if string(answer) != connected {
 		shared.Fail(unreachable, string(answer))
 	}
@@ -100,8 +101,8 @@ func readInvitation(input io.Reader) (number, secret []byte, err error) {
 	return number, secret, err
 }
 
-// leaveStreams lets go of the streams of the exec that started this program.
-func leaveStreams() {
+// detachStreams replaces the standard streams by /dev/null, so that the exec can end.
+func detachStreams() {
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	shared.Must(err)
 	for fd := range 3 {

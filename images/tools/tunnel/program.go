@@ -17,7 +17,7 @@ import (
 // The time for remaining output after the end of a program in a terminal. Its children may keep the terminal open.
 const lastWordsGrace = 200 * time.Millisecond
 
-// program is a program of the run, whose client is at the gateway.
+// program is a process of the run. Its client is at the gateway.
 type program struct {
 	stream *streams.Stream
 	// The files of this side: the master of the terminal, or pipes. Without a terminal there are three.
@@ -28,18 +28,18 @@ type program struct {
 	hasEnded bool
 }
 
-func serveProgram(s *streams.Stream, asked request) {
+func serveProgram(s *streams.Stream, request openRequest) {
 	p := &program{stream: s}
-	command, err := p.start(asked)
+	command, err := p.start(request)
 	if err != nil {
-		tell(s, answer{IsOpen: true})
+		sendAnswer(s, answer{IsOpen: true})
 		for _, kind := range []byte{streams.Data, streams.Errors} {
 			s.SendEnd(kind)
 		}
 		p.reportEnd(shared.StartCode(err))
 		return
 	}
-	tell(s, answer{IsOpen: true})
+	sendAnswer(s, answer{IsOpen: true})
 	go p.receive()
 	go p.takeMessages()
 	isSent := [2]chan struct{}{make(chan struct{}), make(chan struct{})}
@@ -55,7 +55,7 @@ func serveProgram(s *streams.Stream, asked request) {
 	}
 	code := shared.ExitCode(command.ProcessState.Sys().(syscall.WaitStatus))
 	// Like sshd, it reports the end at once, and the output of children that still run later.
-	tell(s, answer{ExitCode: &code})
+	sendAnswer(s, answer{ExitCode: &code})
 	for _, sent := range isSent {
 		<-sent
 	}
@@ -74,19 +74,19 @@ func (p *program) wait(command *exec.Cmd) {
 
 // reportEnd ends a stream whose output has ended.
 func (p *program) reportEnd(code int) {
-	tell(p.stream, answer{ExitCode: &code})
+	sendAnswer(p.stream, answer{ExitCode: &code})
 	p.stream.Drop()
 }
 
 // start begins a session of processes, so that a hang-up reaches the whole group.
-func (p *program) start(asked request) (*exec.Cmd, error) {
-	path, words, err := shared.FindProgram(asked.Words, "")
+func (p *program) start(request openRequest) (*exec.Cmd, error) {
+	path, words, err := shared.FindProgram(request.Words, "")
 	if err != nil {
 		return nil, err
 	}
-	command := &exec.Cmd{Path: path, Args: words, Env: shared.Environment(asked.Env)}
-	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: asked.Terminal != nil}
-	childFiles, err := p.open(command, asked.Terminal)
+	command := &exec.Cmd{Path: path, Args: words, Env: shared.Environment(request.Env)}
+	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: request.Terminal != nil}
+	childFiles, err := p.open(command, request.Terminal)
 	if err == nil {
 		err = command.Start()
 	}
@@ -167,14 +167,14 @@ func (p *program) takeMessages() {
 		if !isOpen {
 			return
 		}
-		var asked change
-		if json.Unmarshal(content, &asked) != nil {
+		var change update
+		if json.Unmarshal(content, &change) != nil {
 			continue
 		}
-		if asked.Resize != nil && p.errors == nil {
-			shared.ResizeTerminal(p.output, asked.Resize.Columns, asked.Resize.Rows)
+		if change.Resize != nil && p.errors == nil {
+			shared.ResizeTerminal(p.output, change.Resize.Columns, change.Resize.Rows)
 		}
-		if number := unix.SignalNum(asked.Signal); number != 0 {
+		if number := unix.SignalNum(change.Signal); number != 0 {
 			p.signal(number)
 		}
 	}

@@ -9,8 +9,8 @@ import (
 	"tools/streams"
 )
 
-// request is the first message of a stream: a port to connect to, or a program to start.
-type request struct {
+// openRequest is the first message of a stream: a port to connect to, or a program to start.
+type openRequest struct {
 	Port     uint16            `json:"port"`
 	Words    []string          `json:"words"`
 	Env      map[string]string `json:"env"`
@@ -22,8 +22,8 @@ type size struct {
 	Rows    uint16 `json:"rows"`
 }
 
-// change is any later message for a program.
-type change struct {
+// update is any later message for a program.
+type update struct {
 	Signal string `json:"signal"`
 	Resize *size  `json:"resize"`
 }
@@ -36,21 +36,21 @@ type answer struct {
 
 func serve(s *streams.Stream) {
 	content, isOpen := s.NextMessage()
-	var asked request
-	if !isOpen || json.Unmarshal(content, &asked) != nil {
+	var request openRequest
+	if !isOpen || json.Unmarshal(content, &request) != nil {
 		s.Fail()
 		return
 	}
-	if len(asked.Words) > 0 {
-		serveProgram(s, asked)
+	if len(request.Words) > 0 {
+		serveProgram(s, request)
 		return
 	}
-	conn, err := dial(asked.Port)
+	conn, err := dial(request.Port)
 	if err != nil {
 		s.Fail()
 		return
 	}
-	tell(s, answer{IsOpen: true})
+	sendAnswer(s, answer{IsOpen: true})
 	s.Join(conn)
 }
 
@@ -66,7 +66,7 @@ func dial(port uint16) (streams.Socket, error) {
 	return nil, err
 }
 
-func tell(s *streams.Stream, message answer) {
+func sendAnswer(s *streams.Stream, message answer) {
 	content, err := json.Marshal(message)
 	shared.Must(err)
 	s.SendMessage(content)

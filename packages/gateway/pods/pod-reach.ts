@@ -15,7 +15,7 @@ interface PodRun {
   readonly sessions: Use;
 }
 
-/** Reaches pods by the API server's exec and port-forward. `getRun` throws `RunGone` if a run has ended. */
+/** Reaches pods through a tunnel or the API server. `getRun` throws `RunGone` if a run has ended. */
 export function podReach(runs: RunEntry, getRun: (name: string) => PodRun): Reach {
   return {
     start: async (name, wanted) => startProgram(runs, () => getRun(name), wanted),
@@ -92,8 +92,8 @@ const NOT_FOUND = 127;
 const noRelay = "Forwards into this environment need Berth's tools in it, and it started without a tools image";
 
 /**
- * The API server cannot close the output of a program. So the first output after this is discarded, and the program
- * gets the signal that writing to a closed pipe would send (write(2), EPIPE).
+ * Neither the API server nor a tunnel can close the output of a program. So this discards the next output, and sends the
+ * program the signal for writing to a closed pipe (write(2), EPIPE).
  */
 function closeOutput({ output, signal }: PodSession): void {
   output.once("data", () => void signal("SIGPIPE"));

@@ -65,18 +65,18 @@ interface ChangedFile {
 }
 
 /**
- * Replaces the offer by one of AES-GCM alone, for a client that has it. A client's first choice decides (RFC 4253, 7.1),
- * and OpenSSH before 10.0 prefers AES-CTR, which takes nearly twice the time of the server.
+ * Offers AES-GCM alone to a client that has it. The client's first choice wins (RFC 4253, 7.1), and OpenSSH before 10.0
+ * prefers AES-CTR, which takes nearly twice the processor time.
  */
 const offerQuickest = `function offerQuickest({ lists }, remote) {
-  const getSide = (side) => {
+  const buildSide = (side) => {
     const { cipher, mac, compress, lang } = lists[side];
     const quickest = cipher.array.filter((name) => name.endsWith('-gcm@openssh.com') && remote[side].cipher.includes(name));
     const names = quickest.length > 0 ? quickest : cipher.array;
     return { cipher: names, mac: mac.array, compress: compress.array, lang: lang.array };
   };
   const { kex, serverHostKey } = lists;
-  return new KexInit({ kex: kex.array, serverHostKey: serverHostKey.array, cs: getSide('cs'), sc: getSide('sc') });
+  return new KexInit({ kex: kex.array, serverHostKey: serverHostKey.array, cs: buildSide('cs'), sc: buildSide('sc') });
 }`;
 
 /** In the order of loading: `Protocol.js` loads the others. */
@@ -127,9 +127,8 @@ const changedFiles: readonly ChangedFile[] = [
 ];
 
 /**
- * The server of ssh2 with five changes for which it has no option: a packet limit per connection, signature
- * algorithms in the form that clients read (RFC 8308, 3.1), unknown terminal modes, names that arrive in parts, and the
- * quickest cipher of a client. Throws if the installed ssh2 has another text.
+ * The server of ssh2 with the changes of `changedFiles`, for which it has no option. Throws if the installed ssh2 has
+ * another text.
  */
 export const Ssh2Server: typeof ssh2.Server = loadServer();
 
@@ -172,19 +171,19 @@ function cryptoWithKeyObjects(): typeof crypto {
     const create = crypto[verb] as (algorithm: string, key: KeyObject, ...rest: unknown[]) => unknown;
     return [verb, (algorithm: string, key: Buffer, ...rest: unknown[]) => create(algorithm, getObject(key), ...rest)];
   });
-  return { ...crypto, ...Object.fromEntries(changed), randomFillSync: randomSupply() };
+  return { ...crypto, ...Object.fromEntries(changed), randomFillSync: createRandomSource() };
 }
 
-const SUPPLY_BYTES = 16 * 1024;
+const POOL_BYTES = 16 * 1024;
 
-/** Fills small ranges from a supply, because ssh2 asks for 4 to 19 random bytes for each packet. No byte is used twice. */
-function randomSupply() {
-  let supply = Buffer.alloc(0);
+/** Serves small requests from a pool of random bytes, because ssh2 asks for 4 to 19 bytes per packet. Uses no byte twice. */
+function createRandomSource() {
+  let pool = Buffer.alloc(0);
   return (target: Buffer, start = 0, length = target.length - start): Buffer => {
-    if (length > SUPPLY_BYTES) return crypto.randomFillSync(target, start, length);
-    if (supply.length < length) supply = crypto.randomBytes(SUPPLY_BYTES);
-    supply.copy(target, start, 0, length);
-    supply = supply.subarray(length);
+    if (length > POOL_BYTES) return crypto.randomFillSync(target, start, length);
+    if (pool.length < length) pool = crypto.randomBytes(POOL_BYTES);
+    pool.copy(target, start, 0, length);
+    pool = pool.subarray(length);
     return target;
   };
 }

@@ -46,7 +46,7 @@ it("output of one turn is one packet, and no packet is larger than clients take"
   expect(sizes).toEqual([24 * 1024, 32 * 1024, 8 * 1024]);
 });
 
-it("output waits while the client takes none, and goes on after that", async () => {
+it("output waits while the client accepts none, and continues afterwards", async () => {
   const { output, client, sizes, takeNext } = openProgram(false);
   passOutput(output, client);
 
@@ -62,7 +62,7 @@ it("output waits while the client takes none, and goes on after that", async () 
   expect([early, sizes]).toEqual([[3], [3, 5]]);
 });
 
-it("output that was stopped stays with its program", async () => {
+it("stopped output stays in the stream of the program", async () => {
   const { output, client, sizes } = openProgram();
   const stop = passOutput(output, client);
 

@@ -11,14 +11,18 @@ const MOST_UNREAD_BYTES = 32 * 1024 * 1024;
 export function boundOutput(socket: Writable): void {
   const write = socket.write.bind(socket) as (...writeArguments: unknown[]) => boolean;
   socket.write = (...writeArguments: unknown[]) => {
-    if (socket.writableCorked === 0) {
-      socket.cork();
-      setImmediate(() => socket.uncork());
-    }
+    corkTurn(socket);
     const isTaken = write(...writeArguments);
     if (socket.writableLength > MOST_UNREAD_BYTES) socket.destroy();
     return isTaken;
   };
+}
+
+/** Holds back what is written until the end of this turn of the event loop. */
+export function corkTurn(stream: Writable): void {
+  if (stream.writableCorked > 0) return;
+  stream.cork();
+  setImmediate(() => stream.uncork());
 }
 
 /** Over all connections of a replica. Its pod may have 1 GiB of memory (deploy/kubernetes/gateway/deployment.yaml). */
@@ -91,12 +95,12 @@ export function boundTogether(mostBytes: number): (held: HeldBytes) => void {
   };
 }
 
-/** What ssh2 and OpenSSH's client put into one packet. */
+/** Packet size of ssh2 and of OpenSSH's client. */
 const PACKET_BYTES = 32 * 1024;
 
 /**
- * Passes on output until it ends, in packets of all that one turn of the event loop brings. Each packet takes time, however
- * few bytes it has. The returned function stops it.
+ * Sends all output of one turn of the event loop together, because each packet has a fixed cost. Returns a function that
+ * stops it.
  */
 export function passOutput(from: Readable, to: Writable): () => void {
   let isWaiting = false;
@@ -104,7 +108,7 @@ export function passOutput(from: Readable, to: Writable): () => void {
   const pass = () => {
     while (!isStopped && !to.destroyed && !to.writableEnded) {
       const bytes = from.read(Math.min(from.readableLength, PACKET_BYTES) || undefined) as Buffer | null;
-      // The stream says `readable` again only after this.
+      // Only a read that returns null makes the stream emit `readable` again.
       if (bytes === null) break;
       if (!to.write(bytes)) return void to.once("drain", pass);
     }

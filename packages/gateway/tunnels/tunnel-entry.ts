@@ -7,7 +7,7 @@ import { toolsDirectory } from "#kubernetes/access/tools.ts";
 import type { PodSession } from "#kubernetes/exec/pod-session.ts";
 import { nameOfRun, type RunId } from "#kubernetes/names.ts";
 import { type Tunnel, tunnel } from "./tunnel.ts";
-import type { Invitation, TunnelServer } from "./tunnel-server.ts";
+import type { TunnelServer } from "./tunnel-server.ts";
 
 interface TunnelOptions {
   readonly invite: TunnelServer["invite"];
@@ -24,14 +24,14 @@ const END_WITHIN_MS = 5_000;
 const RETRY_MS = 300_000;
 
 /**
- * Enters a run by one connection that its pod makes to this replica, and by the API server where no such connection
- * comes. So the API server carries no bytes of sessions, and a session outlives its restart.
+ * Opens one tunnel per run and enters the run through it. Falls back to the API server without a tunnel. Sessions of a
+ * tunnel survive a restart of the API server.
  */
 export function tunnelEntry(runs: RunEntry, { invite, address, log }: TunnelOptions): RunEntry {
   const tunnels = new Map<string, Promise<Tunnel | undefined>>();
-  const begin = async (id: RunId, name: string): Promise<Tunnel | undefined> => {
+  const openTunnel = async (id: RunId, name: string): Promise<Tunnel | undefined> => {
     try {
-      const opened = tunnel(await connect(runs, id, { invitation: invite(), address }));
+      const opened = tunnel(await connect(runs, id, { invite, address }));
       log.info("tunnel opened", { run: name });
       void opened.ended.then(() => tunnels.delete(name));
       return opened;
@@ -42,42 +42,42 @@ export function tunnelEntry(runs: RunEntry, { invite, address, log }: TunnelOpti
       return undefined;
     }
   };
-  const find = async (id: RunId): Promise<Tunnel | undefined> => {
+  const findTunnel = async (id: RunId): Promise<Tunnel | undefined> => {
     const name = nameOfRun(id);
-    const opening = tunnels.get(name) ?? begin(id, name);
+    const opening = tunnels.get(name) ?? openTunnel(id, name);
     tunnels.set(name, opening);
     const found = await Promise.race([opening, sleep(WAIT_MS, undefined, { ref: false })]);
     return found?.isEnded() ? undefined : found;
   };
   return {
     open: async (id, request) => {
-      const found = await find(id);
+      const found = await findTunnel(id);
       return found ? found.open(request) : runs.open(id, request);
     },
     dial: async (id, port) => {
-      const found = await find(id);
+      const found = await findTunnel(id);
       return found ? found.dial(port) : runs.dial(id, port);
     },
   };
 }
 
-interface Connection {
-  readonly invitation: Invitation;
-  readonly address: string;
-}
-
-/** Starts the program in the pod, which connects. The exec ends once it has. */
-async function connect(runs: RunEntry, id: RunId, { invitation, address }: Connection): Promise<Duplex> {
-  const late = new AbortController();
+/** Starts the program in the pod and returns its connection. */
+async function connect(
+  runs: RunEntry,
+  id: RunId,
+  { invite, address }: Pick<TunnelOptions, "invite" | "address">,
+): Promise<Duplex> {
+  const timeout = new AbortController();
   const session = await runs.open(id, { words: [`${toolsDirectory}/tunnel`, address], env: {} });
-  const refused = refusal(session);
-  const silent = sleep(CONNECT_WITHIN_MS, undefined, { ref: false, signal: late.signal }).then(() => {
+  const invitation = invite();
+  const failed = rejectOnFailure(session);
+  const silent = sleep(CONNECT_WITHIN_MS, undefined, { ref: false, signal: timeout.signal }).then(() => {
     throw new Error("No connection came");
   });
   try {
     session.input.write(invitation.line);
-    const connected = readStart(session.output, LINE_LENGTH).then(invitation.accept);
-    const connection = await Promise.race([connected, refused, silent]);
+    const connected = readStart(session.output, FINGERPRINT_LENGTH).then(invitation.accept);
+    const connection = await Promise.race([connected, failed, silent]);
     // The user of a pod may replace the program by one that goes on.
     setTimeout(() => void session.close(), END_WITHIN_MS).unref();
     return connection;
@@ -86,21 +86,21 @@ async function connect(runs: RunEntry, id: RunId, { invitation, address }: Conne
     void session.close();
     throw error;
   } finally {
-    late.abort();
-    for (const promise of [refused, silent]) promise.catch(() => undefined);
+    timeout.abort();
+    for (const promise of [failed, silent]) promise.catch(() => undefined);
   }
 }
 
-/** Rejects with what the program says. It ends with 0 once it is connected. */
-async function refusal({ errors, ended }: PodSession): Promise<never> {
-  const [exitCode, words] = await Promise.all([ended, readStart(errors, MOST_WORDS)]);
+/** Rejects with the error output of the program if its exit code is not 0. Code 0 means that it is connected. */
+async function rejectOnFailure({ errors, ended }: PodSession): Promise<never> {
+  const [exitCode, words] = await Promise.all([ended, readStart(errors, MOST_ERROR_LENGTH)]);
   if (exitCode !== 0) throw new Error(words.trim() || `exit code ${exitCode}`);
   return new Promise(() => undefined);
 }
 
-const MOST_WORDS = 200;
+const MOST_ERROR_LENGTH = 200;
 /** A SHA-256 in hex. */
-const LINE_LENGTH = 64;
+const FINGERPRINT_LENGTH = 64;
 
 /** Returns the first characters, once there are enough or the stream has ended. Discards all others. */
 function readStart(stream: Readable, length: number): Promise<string> {

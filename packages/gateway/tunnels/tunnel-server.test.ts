@@ -28,7 +28,7 @@ function greet(line: string) {
   return { socket, secured: secured.on("error", () => undefined), secret };
 }
 
-it("accepts the program that it invited, and shows it the secret", async () => {
+it("accepts the invited program and sends it the secret", async () => {
   const { line, accept } = tunnels.invite();
   const { secured, secret } = greet(line);
 
@@ -39,7 +39,7 @@ it("accepts the program that it invited, and shows it the secret", async () => {
   expect(shown.toString("hex")).toBe(secret);
 });
 
-it("gives the secret to no program with another certificate", async () => {
+it("sends no secret to a program with another certificate", async () => {
   const { line, accept } = tunnels.invite();
   const { secured } = greet(line);
   const received: Buffer[] = [];

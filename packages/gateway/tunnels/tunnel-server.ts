@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
 import { connect, type TLSSocket } from "node:tls";
 
-/** Connections from images/tools/tunnel, each of which the gateway has asked a run for. */
+/** Accepts connections from images/tools/tunnel that the gateway has requested. */
 export interface TunnelServer {
   readonly server: Server;
   invite(): Invitation;
@@ -20,23 +20,23 @@ export interface Invitation {
 const [NUMBER_BYTES, SECRET_BYTES] = [16, 32];
 const GREET_WITHIN_MS = 5_000;
 const KEEP_ALIVE_MS = 30_000;
-/** Bounds of connections that have not said their number. A run can take no more than its own. */
+/** Bounds of connections without a valid number yet. The bound per address keeps one pod from taking all places. */
 const [MOST_WAITING, MOST_OF_ADDRESS] = [256, 8];
 
 export function tunnelServer(): TunnelServer {
-  const invited = new Map<string, (socket: Socket) => void>();
-  const waiting = new Map<Socket, string>();
+  const invitations = new Map<string, (socket: Socket) => void>();
+  const waitingSockets = new Map<Socket, string>();
   const server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS }, (socket) => {
     const address = socket.remoteAddress ?? "";
-    const ofAddress = [...waiting.values()].filter((one) => one === address).length;
+    const waitingOfAddress = [...waitingSockets.values()].filter((waiting) => waiting === address).length;
     socket.on("error", () => undefined);
-    if (waiting.size >= MOST_WAITING || ofAddress >= MOST_OF_ADDRESS) return void socket.destroy();
-    waiting.set(socket, address);
+    if (waitingSockets.size >= MOST_WAITING || waitingOfAddress >= MOST_OF_ADDRESS) return void socket.destroy();
+    waitingSockets.set(socket, address);
     void readNumber(socket).then((number) => {
-      waiting.delete(socket);
-      const take = invited.get(number ?? "");
-      invited.delete(number ?? "");
-      if (take) take(socket);
+      waitingSockets.delete(socket);
+      const acceptSocket = invitations.get(number ?? "");
+      invitations.delete(number ?? "");
+      if (acceptSocket) acceptSocket(socket);
       else socket.destroy();
     });
   });
@@ -46,12 +46,12 @@ export function tunnelServer(): TunnelServer {
       const [number, secret] = [randomBytes(NUMBER_BYTES).toString("hex"), randomBytes(SECRET_BYTES)];
       const arrived = Promise.withResolvers<Socket>();
       arrived.promise.catch(() => undefined);
-      invited.set(number, arrived.resolve);
+      invitations.set(number, arrived.resolve);
       return {
         line: `${number} ${secret.toString("hex")}\n`,
         accept: async (fingerprint) => secure(await arrived.promise, fingerprint, secret),
         cancel: () => {
-          invited.delete(number);
+          invitations.delete(number);
           arrived.reject(new Error("No connection arrived"));
           void arrived.promise.then((socket) => socket.destroy()).catch(() => undefined);
         },
@@ -62,7 +62,7 @@ export function tunnelServer(): TunnelServer {
 
 /** Returns undefined if the other side is silent. */
 async function readNumber(socket: Socket): Promise<string | undefined> {
-  const late = setTimeout(() => socket.destroy(), GREET_WITHIN_MS);
+  const timeout = setTimeout(() => socket.destroy(), GREET_WITHIN_MS);
   try {
     for (;;) {
       const bytes = socket.read(NUMBER_BYTES) as Buffer | null;
@@ -73,19 +73,19 @@ async function readNumber(socket: Socket): Promise<string | undefined> {
   } catch {
     return undefined;
   } finally {
-    clearTimeout(late);
+    clearTimeout(timeout);
   }
 }
 
-/** The program shows who it is by its certificate, and the gateway by the secret. The program is the server of TLS. */
+/** Authenticates both sides: the program by its certificate, the gateway by the secret. The program is the TLS server. */
 async function secure(socket: Socket, fingerprint: string, secret: Buffer): Promise<TLSSocket> {
-  // No authority signs certificates that live as long as one connection.
+  // The fingerprint identifies the certificate, so no authority has to sign it.
   const secured = connect({ socket, rejectUnauthorized: false, minVersion: "TLSv1.3" });
-  const late = setTimeout(() => secured.destroy(new Error("The connection is silent")), GREET_WITHIN_MS);
+  const timeout = setTimeout(() => secured.destroy(new Error("The connection is silent")), GREET_WITHIN_MS);
   try {
     await once(secured, "secureConnect");
-    const shown = secured.getPeerX509Certificate()?.raw;
-    if (!shown || createHash("sha256").update(shown).digest("hex") !== fingerprint) {
+    const certificate = secured.getPeerX509Certificate()?.raw;
+    if (!certificate || createHash("sha256").update(certificate).digest("hex") !== fingerprint) {
       throw new Error("The connection is not of the program that was started");
     }
     secured.write(secret);
@@ -94,6 +94,6 @@ async function secure(socket: Socket, fingerprint: string, secret: Buffer): Prom
     secured.on("error", () => undefined).destroy();
     throw error;
   } finally {
-    clearTimeout(late);
+    clearTimeout(timeout);
   }
 }

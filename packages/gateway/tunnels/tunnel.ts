@@ -1,10 +1,11 @@
 import type { Duplex } from "node:stream";
 import type { PodSession, PodSessionRequest } from "#kubernetes/exec/pod-session.ts";
-import { type Frame, frame, frameReader } from "#relay/frames.ts";
+import { type Frame, frame as formatFrame, frameReader } from "#relay/frames.ts";
 import { streamLine } from "#relay/multiplexer.ts";
 import { limitPace } from "#relay/pace.ts";
-import { programLine } from "./program-line.ts";
-import { cutOff, type LineEnds, message, parseAnswer, type TunnelLine } from "./tunnel-line.ts";
+import { corkTurn } from "../ssh/ssh-output.ts";
+import { programStream } from "./program-stream.ts";
+import { formatMessage, newCutOffError, parseAnswer, type StreamHooks, type TunnelStream } from "./tunnel-stream.ts";
 
 /** Programs and connections of one run, over a connection from images/tools/tunnel. */
 export interface Tunnel {
@@ -16,86 +17,95 @@ export interface Tunnel {
   close(): void;
 }
 
-/** More than one run may have streams (../ports/stream-places.ts). */
-const MOST_LINES = 1_000;
-const MOST_UNREAD_BYTES = 64 * 1024 * 1024;
-const OPEN_WITHIN_MS = 20_000;
-const IDLE_MS = 600_000;
+interface TunnelTimes {
+  /** How long a tunnel lives without a stream. */
+  readonly idleMs: number;
+  /** How long the other side may take to open a stream. */
+  readonly openWithinMs: number;
+}
 
-/** Speaks for the gateway on a connection. It closes the connection after some idle time, and if frames are invalid. */
-export function tunnel(socket: Duplex, idleMs = IDLE_MS): Tunnel {
-  const lines = new Map<number, TunnelLine<unknown>>();
+const tunnelTimes: TunnelTimes = { idleMs: 600_000, openWithinMs: 20_000 };
+
+/** Exceeds the 750 streams that a run may have (../ports/stream-places.ts). */
+const MOST_STREAMS = 1_000;
+const MOST_UNREAD_BYTES = 64 * 1024 * 1024;
+
+/** Runs the gateway's side of a tunnel. Closes the connection when it is idle or sends invalid frames. */
+export function tunnel(socket: Duplex, { idleMs, openWithinMs } = tunnelTimes): Tunnel {
+  const streams = new Map<number, TunnelStream<unknown>>();
+  const send = frameSender(socket);
   let lastId = 0;
-  let idle: NodeJS.Timeout | undefined;
-  const send = (bytes: Buffer) => {
-    // Windows bound what waits here, unless the other side stops reading.
-    if (socket.writableLength > MOST_UNREAD_BYTES) return void socket.destroy();
-    if (!socket.writable) return;
-    // All frames of one turn of the event loop are encrypted and sent at once.
-    if (socket.writableCorked === 0) {
-      socket.cork();
-      setImmediate(() => socket.uncork());
-    }
-    socket.write(bytes);
-  };
+  let idleTimer: NodeJS.Timeout | undefined;
   const noteUse = () => {
-    clearTimeout(idle);
-    if (lines.size === 0) idle = setTimeout(() => socket.destroy(), idleMs).unref();
+    clearTimeout(idleTimer);
+    if (streams.size === 0) idleTimer = setTimeout(() => socket.destroy(), idleMs).unref();
   };
-  const begin = async <Opened>(request: object, getLine: (id: number, ends: LineEnds) => TunnelLine<Opened>) => {
-    if (lines.size >= MOST_LINES) throw new Error("This environment has too many open connections");
-    if (socket.destroyed) throw cutOff();
+  const openStream = async <Opened>(
+    request: object,
+    createStream: (id: number, hooks: StreamHooks) => TunnelStream<Opened>,
+  ): Promise<Opened> => {
+    if (streams.size >= MOST_STREAMS) throw new Error("This environment has too many open connections");
+    if (socket.destroyed) throw newCutOffError();
     lastId += 1;
     const id = lastId;
-    const leave = () => void (lines.delete(id) && noteUse());
-    const line = getLine(id, { send, leave });
-    lines.set(id, line);
+    const stream = createStream(id, { send, leave: () => void (streams.delete(id) && noteUse()) });
+    streams.set(id, stream);
     noteUse();
-    for (const bytes of [frame("open", id), message(id, request)]) send(bytes);
-    const late = setTimeout(() => {
-      send(frame("close", id));
-      line.cut();
-    }, OPEN_WITHIN_MS);
-    return line.opened.finally(() => clearTimeout(late));
+    for (const bytes of [formatFrame("open", id), formatMessage(id, request)]) send(bytes);
+    const timeout = setTimeout(() => {
+      send(formatFrame("close", id));
+      stream.cutOff();
+    }, openWithinMs);
+    return stream.opened.finally(() => clearTimeout(timeout));
   };
-  readFrames(socket, (next) => lines.get(next.id)?.take(next));
+  readFrames(socket, (frame) => streams.get(frame.id)?.takeFrame(frame));
   const ended = new Promise<void>((resolve) => {
     socket.once("close", () => {
-      clearTimeout(idle);
-      for (const line of lines.values()) line.cut();
+      clearTimeout(idleTimer);
+      for (const stream of streams.values()) stream.cutOff();
       resolve();
     });
   });
   noteUse();
   return {
     open: ({ words, text, env, terminal }) =>
-      begin({ words: text === undefined ? words : [...words, text], env, terminal }, programLine),
-    dial: (port) => begin({ port }, portLine),
+      openStream({ words: text === undefined ? words : [...words, text], env, terminal }, programStream),
+    dial: (port) => openStream({ port }, portStream),
     isEnded: () => socket.destroyed,
     ended,
     close: () => void socket.destroy(),
   };
 }
 
-function portLine(id: number, { send, leave }: LineEnds): TunnelLine<Duplex> {
+function portStream(id: number, { send, leave }: StreamHooks): TunnelStream<Duplex> {
   const opened = Promise.withResolvers<Duplex>();
-  const line = streamLine(id, send, leave);
-  const { stream } = line;
+  const { stream, take } = streamLine(id, send, leave);
   stream.once("close", () => opened.reject(new Error("Nothing answered on that port")));
   return {
     opened: opened.promise,
-    take: (next) => {
-      if (next.kind !== "message") line.take(next);
-      else if (parseAnswer(next).isOpen) opened.resolve(stream);
+    takeFrame: (frame) => {
+      if (frame.kind !== "message") take(frame);
+      else if (parseAnswer(frame).isOpen) opened.resolve(stream);
     },
-    cut: () => void stream.destroy(cutOff()),
+    cutOff: () => void stream.destroy(newCutOffError()),
   };
 }
 
-/** Frames take time of the process that serves all runs, however few bytes they have. */
+/** Encrypts and sends all frames of one turn of the event loop at once. */
+function frameSender(socket: Duplex): (bytes: Buffer) => void {
+  return (bytes) => {
+    // Windows bound the waiting bytes, unless the other side stops reading.
+    if (socket.writableLength > MOST_UNREAD_BYTES) return void socket.destroy();
+    if (!socket.writable) return;
+    corkTurn(socket);
+    socket.write(bytes);
+  };
+}
+
+/** Cost of a frame for the pace, because small frames also take time of the shared event loop. */
 const FRAME_COST = 2 * 1024;
 
-function readFrames(socket: Duplex, take: (frame: Frame) => void): void {
+function readFrames(socket: Duplex, takeFrame: (frame: Frame) => void): void {
   const read = frameReader();
   const pace = limitPace(socket);
   socket.on("error", () => undefined);
@@ -103,7 +113,7 @@ function readFrames(socket: Duplex, take: (frame: Frame) => void): void {
   socket.on("data", (part: Buffer) => {
     try {
       const frames = read(part);
-      for (const next of frames) take(next);
+      for (const frame of frames) takeFrame(frame);
       pace(frames.length * FRAME_COST);
     } catch {
       socket.destroy();

@@ -9,16 +9,20 @@ import { buildPaths } from "../paths.ts";
 import { type ClusterContext, getLivingPod } from "../runs/read-run.ts";
 import { MAIN } from "../runs/run-job.ts";
 
-/** Access to a run through the API server instead of its node. Throws `RunGone` if the run has no pod. */
+/** Access to the pod of a run. Throws `RunGone` if the run has no pod. */
 export interface RunEntry {
   open(id: RunId, request: PodSessionRequest): Promise<PodSession>;
-  /** Connects to a port of the run's first machine. If nothing listens there, the stream ends without an error. */
+  /**
+   * Connects to a port of the run's first machine. If nothing listens there, a tunnel rejects, and the stream of the API
+   * server ends without an error.
+   */
   dial(id: RunId, port: number): Promise<Duplex>;
 }
 
 /** Limit of cached pod names. A run never changes its pod. */
 const mostKnown = 1_000;
 
+/** Enters pods through the API server instead of their nodes. */
 export function runEntry(options: Pick<KubernetesComputeOptions, "client" | "namespace" | "deployment">): RunEntry {
   const { client, deployment } = options;
   const place: ClusterContext = { client, paths: buildPaths(options.namespace), deployment };

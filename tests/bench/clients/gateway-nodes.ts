@@ -1,5 +1,6 @@
-import { execFileSync } from "node:child_process";
+import { execFile } from "node:child_process";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { newSshKey } from "#gateway/ssh/login/ssh-keys.ts";
 import { execPath } from "#kubernetes/exec/pod-exec.ts";
 import { buildToolsImage, toolsImage } from "../../../scripts/images/tools-image.ts";
@@ -10,6 +11,7 @@ import { findMissing, readFacts } from "../../nodes/requirements.ts";
 import { type Measure, median, type Row } from "../measure.ts";
 import { GIGABYTE, readGigabyte, withSshd } from "./sshd.ts";
 
+const run = promisify(execFile);
 const ROUNDS = 3;
 const login = "gpu-dev-one";
 const deployment = "berth-test";
@@ -29,8 +31,8 @@ export const gatewayNodes: Measure = {
     const records = await openGatewayRecords(Date.now());
     try {
       const key = newSshKey();
-      const run = await records.records.begin({ login, keys: [key.public] });
-      const uid = run.slice(0, -"-r1".length);
+      const begun = await records.records.begin({ login, keys: [key.public] });
+      const uid = begun.slice(0, -"-r1".length);
       await fixture.until(await fixture.applied({ uid }), (seen) => seen?.state === "ready");
       const kubeconfig = join(fixture.cluster.controlPlane.home, "berth.kubeconfig");
       const read = async (settings: Readonly<Record<string, string>>) => {
@@ -40,10 +42,10 @@ export const gatewayNodes: Measure = {
       // The address of this machine in the network of the nodes. Pods have no route to it, and it has none to them.
       const address = new URL(fixture.cluster.admin.access.url).hostname;
       const toPods = ["route", "add", podSubnet(1), "via", fixture.getNode("one").address];
-      execFileSync("ip", toPods);
-      const tunnel = await read({ POD_IP: address, TUNNEL_PORT: "0" }).finally(() => {
-        execFileSync("ip", toPods.with(1, "delete"));
-      });
+      await run("ip", toPods);
+      const tunnel = await read({ POD_IP: address, TUNNEL_PORT: "0" }).finally(() =>
+        run("ip", toPods.with(1, "delete")),
+      );
       const gateway = await read({});
       const exec = await repeat(() => readByExec(fixture, uid));
       const sshd = await withSshd((target) => repeat(() => readGigabyte(target)));

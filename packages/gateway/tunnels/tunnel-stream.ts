@@ -1,20 +1,20 @@
 import { ApiUnreachable } from "#kubernetes/client/api-error.ts";
-import { type Frame, frame } from "#relay/frames.ts";
+import { type Frame, frame as formatFrame } from "#relay/frames.ts";
 
 /** One program or connection at the other side of a tunnel. */
-export interface TunnelLine<Opened> {
+export interface TunnelStream<Opened> {
   /** Rejects if the other side did not open it. */
   readonly opened: Promise<Opened>;
-  /** Takes a frame for this line. Throws if it is not in the protocol. */
-  take(frame: Frame): void;
-  /** Ends the line without its other side. */
-  cut(): void;
+  /** Takes a frame for this stream. Throws if the frame breaks the protocol. */
+  takeFrame(frame: Frame): void;
+  /** Ends the stream without its other side. */
+  cutOff(): void;
 }
 
-/** What a line needs of its tunnel. */
-export interface LineEnds {
+/** Callbacks of a stream into its tunnel. */
+export interface StreamHooks {
   readonly send: (bytes: Buffer) => void;
-  /** Forgets the line. */
+  /** Forgets the stream. */
   readonly leave: () => void;
 }
 
@@ -24,13 +24,15 @@ interface TunnelAnswer {
   readonly exitCode?: number;
 }
 
-export const cutOff = (): Error => new ApiUnreachable("tunnel", "cut off");
-
-export function message(id: number, content: object): Buffer {
-  return frame("message", id, Buffer.from(JSON.stringify(content)));
+export function newCutOffError(): Error {
+  return new ApiUnreachable("tunnel", "cut off");
 }
 
-/** Reads the message of a run, whose user may have replaced the program. Throws if it is not in the protocol. */
+export function formatMessage(id: number, content: object): Buffer {
+  return formatFrame("message", id, Buffer.from(JSON.stringify(content)));
+}
+
+/** Reads a message of a run, whose user may have replaced the program. Throws if the message breaks the protocol. */
 export function parseAnswer({ content }: Frame): TunnelAnswer {
   const { isOpen, exitCode } = (JSON.parse(content.toString()) ?? {}) as Record<string, unknown>;
   if (isOpen === true) return { isOpen };

@@ -1,0 +1,71 @@
+package streams
+
+import "encoding/binary"
+
+const windowBytes = 128 * 1024
+
+// Acknowledging a quarter leaves the other side three quarters of its window.
+const acceptedAtOnce = windowBytes / 4
+
+// takeWindow returns how many bytes may be sent, and 0 once the stream is dropped.
+func (s *Stream) takeWindow(most int) int {
+	s.multiplexer.mu.Lock()
+	defer s.multiplexer.mu.Unlock()
+	for s.maySend == 0 && !s.isDropped {
+		s.changed.Wait()
+	}
+	if s.isDropped {
+		return 0
+	}
+	size := min(most, s.maySend)
+	s.maySend -= size
+	return size
+}
+
+// noteSent returns the unused part of a reservation to the window.
+func (s *Stream) noteSent(taken, sent int) {
+	s.multiplexer.mu.Lock()
+	defer s.multiplexer.mu.Unlock()
+	s.maySend += taken - sent
+	s.sentBytes += sent
+	s.changed.Broadcast()
+}
+
+// Accept allows the other side to send so many bytes more. It says so once they are enough to be worth a frame.
+func (s *Stream) Accept(bytes int) {
+	s.multiplexer.mu.Lock()
+	s.waitingBytes -= bytes
+	s.acceptedBytes += bytes
+	accepted := s.acceptedBytes
+	isEnough := accepted >= acceptedAtOnce
+	if isEnough {
+		s.acceptedBytes = 0
+	}
+	s.multiplexer.mu.Unlock()
+	if isEnough {
+		s.multiplexer.send(More, s.id, binary.BigEndian.AppendUint32(nil, uint32(accepted)))
+	}
+}
+
+func (s *Stream) takeData(content []byte) error {
+	s.waitingBytes += len(content)
+	// No correct peer sends empty parts, and any number of them would fit into the window.
+	if s.isInputEnded || len(content) == 0 || s.waitingBytes > windowBytes {
+		return errWindow
+	}
+	s.waiting = append(s.waiting, content)
+	return nil
+}
+
+func (s *Stream) allow(content []byte) error {
+	if len(content) != 4 {
+		return errNotAFrame
+	}
+	bytes := int64(binary.BigEndian.Uint32(content))
+	if bytes > int64(s.sentBytes) {
+		return errWindow
+	}
+	s.sentBytes -= int(bytes)
+	s.maySend += int(bytes)
+	return nil
+}
