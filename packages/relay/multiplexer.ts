@@ -1,6 +1,6 @@
 import { Duplex } from "node:stream";
 import { type Frame, frame, frameReader } from "./frames.ts";
-import { receiver, sender } from "./windows.ts";
+import { receiver, sender, type WhenDrained } from "./windows.ts";
 
 /** Streams over one pipe with a window each (as in RFC 4254, 5.2), so that a slow stream delays no other. */
 interface Multiplexer {
@@ -65,10 +65,17 @@ export function multiplexer({ send, onHello, onOpen }: MultiplexerOptions): Mult
 }
 
 /** Returns a stream for one number, which takes the frames for it. Calls `leave` at its end. */
-export function streamLine(id: number, send: (bytes: Buffer) => void, leave: () => void): Line {
-  const sending = sender(id, send);
+export function streamLine(
+  id: number,
+  send: (bytes: Buffer) => void,
+  leave: () => void,
+  whenDrained?: WhenDrained,
+): Line {
+  const sending = sender(id, send, whenDrained);
   const receiving = receiver(id, send, (part) => stream.push(part));
   const stream = new Duplex({
+    // Parts wait in the receiver, which counts them.
+    readableHighWaterMark: 1,
     read: receiving.read,
     write: (data: Buffer, _, done) => sending.write(data, done),
     final: (done) => done(void sending.end()),

@@ -5,8 +5,11 @@ export const WINDOW_BYTES = 128 * 1024;
 
 type Send = (bytes: Buffer) => void;
 
+/** Calls back once the pipe accepts more bytes. */
+export type WhenDrained = (callback: () => void) => void;
+
 /** Sends the data of a stream within its window. */
-export function sender(id: number, send: Send) {
+export function sender(id: number, send: Send, whenDrained: WhenDrained = (callback) => callback()) {
   let mayStillSend = WINDOW_BYTES;
   let waiting: { rest: Buffer; readonly done: () => void } | undefined;
   let isEnded = false;
@@ -20,7 +23,7 @@ export function sender(id: number, send: Send) {
     if (!waiting || waiting.rest.length > 0) return;
     const { done } = waiting;
     waiting = undefined;
-    done();
+    whenDrained(done);
   };
   return {
     write: (rest: Buffer, done: () => void) => {
@@ -43,28 +46,39 @@ export function sender(id: number, send: Send) {
 /** Acknowledging a quarter leaves the other side three quarters of its window. */
 const ACKNOWLEDGED_BYTES = WINDOW_BYTES / 4;
 
-/** Buffers data within the window until the stream reads it. `push` returns whether the stream wants more. */
-export function receiver(id: number, send: Send, push: (part: Buffer | null) => boolean) {
-  const waiting: (Buffer | null)[] = [];
-  let waitingBytes = 0;
+/** Readers get small parts together, as one part of at most this many bytes. */
+const READ_BYTES = 32 * 1024;
+/** Each part takes about 200 B of memory beside its bytes. */
+const MOST_WAITING_PARTS = 64;
+
+/**
+ * Buffers data within the window until the stream reads it. `push` returns whether the stream wants more. Receivers that
+ * share `held` share one window.
+ */
+export function receiver(id: number, send: Send, push: (part: Buffer | null) => boolean, held = { bytes: 0 }) {
+  let waiting: Buffer[] = [];
   let readBytes = 0;
   let wantsMore = false;
   let isEnded = false;
+  let hasPassedEnd = false;
   const acknowledge = (bytes: number): void => {
     readBytes += bytes;
     if (readBytes < ACKNOWLEDGED_BYTES) return;
     const acknowledged = readBytes;
     readBytes = 0;
-    send(frame("more", id, getLength(acknowledged)));
+    send(frame("more", id, formatLength(acknowledged)));
   };
   const pass = (): void => {
     while (wantsMore && waiting.length > 0) {
-      const part = waiting.shift() ?? null;
-      waitingBytes -= part?.length ?? 0;
+      const part = mergeFirst(waiting);
+      held.bytes -= part.length;
       wantsMore = push(part);
       // Acknowledge after the push, because more data may arrive before `send` returns.
-      if (part) acknowledge(part.length);
+      acknowledge(part.length);
     }
+    if (!wantsMore || !isEnded || hasPassedEnd || waiting.length > 0) return;
+    hasPassedEnd = true;
+    push(null);
   };
   return {
     read: () => {
@@ -72,20 +86,33 @@ export function receiver(id: number, send: Send, push: (part: Buffer | null) => 
       pass();
     },
     take: (part: Buffer | null) => {
-      waitingBytes += part?.length ?? 0;
-      if (isEnded || waitingBytes > WINDOW_BYTES) throw new Error("More data than the window allows");
+      held.bytes += part?.length ?? 0;
+      if (isEnded || held.bytes > WINDOW_BYTES) throw new Error("More data than the window allows");
       // No correct peer sends empty parts, and any number of them would fit into the window.
       if (part?.length === 0) throw new Error("Empty data frame");
-      isEnded ||= part === null;
-      waiting.push(part);
+      if (part) waiting.push(part);
+      else isEnded = true;
+      if (waiting.length > MOST_WAITING_PARTS) waiting = [Buffer.concat(waiting)];
       pass();
     },
     hasEnded: () => isEnded,
-    heldBytes: () => waitingBytes,
+    heldBytes: () => held.bytes,
   };
 }
 
-function getLength(length: number): Buffer {
+/** Removes the first parts, up to `READ_BYTES` of them, and returns them as one. */
+function mergeFirst(parts: Buffer[]): Buffer {
+  let [count, length] = [1, parts[0]?.length ?? 0];
+  for (const { length: next } of parts.slice(1)) {
+    if (length + next > READ_BYTES) break;
+    count += 1;
+    length += next;
+  }
+  const first = parts.splice(0, count);
+  return first.length === 1 && first[0] ? first[0] : Buffer.concat(first, length);
+}
+
+function formatLength(length: number): Buffer {
   const bytes = Buffer.alloc(4);
   bytes.writeUInt32BE(length);
   return bytes;

@@ -71,15 +71,14 @@ func (m *Multiplexer) Open(conn Socket) {
 	s.Join(conn)
 }
 
-// Streams returns the open streams.
-func (m *Multiplexer) Streams() []*Stream {
+// Close drops all streams. The other side can open none after that.
+func (m *Multiplexer) Close() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	open := make([]*Stream, 0, len(m.streams))
+	m.maxStreams = 0
 	for _, s := range m.streams {
-		open = append(open, s)
+		s.drop()
 	}
-	return open
 }
 
 // add expects that the caller holds the lock.
@@ -110,7 +109,7 @@ func (m *Multiplexer) take(f frame) error {
 	case Data:
 		return s.takeData(f.content)
 	case Message:
-		return s.takeMessage(f.content)
+		s.takeMessage(f.content)
 	case End:
 		if s.isInputEnded {
 			return errWindow

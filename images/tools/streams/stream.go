@@ -1,7 +1,6 @@
 package streams
 
 import (
-	"errors"
 	"io"
 	"net"
 	"sync"
@@ -121,6 +120,13 @@ func (s *Stream) Drop() {
 	s.drop()
 }
 
+// IsOpen returns false once the stream is dropped.
+func (s *Stream) IsOpen() bool {
+	s.multiplexer.mu.Lock()
+	defer s.multiplexer.mu.Unlock()
+	return !s.isDropped
+}
+
 // Fail closes the stream on both sides.
 func (s *Stream) Fail() {
 	s.multiplexer.mu.Lock()
@@ -145,10 +151,9 @@ func (s *Stream) drop() {
 	}
 }
 
-func (s *Stream) takeMessage(content []byte) error {
-	if len(s.messages) >= mostWaitingMessages {
-		return errors.New("too many messages")
+// takeMessage drops messages beyond the bound, because ending the pipe would end all other streams.
+func (s *Stream) takeMessage(content []byte) {
+	if len(s.messages) < mostWaitingMessages {
+		s.messages = append(s.messages, content)
 	}
-	s.messages = append(s.messages, content)
-	return nil
 }

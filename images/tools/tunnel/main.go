@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"strings"
+	"sync"
 	"syscall"
 
 	"tools/shared"
@@ -54,14 +55,17 @@ func main() {
 	m := streams.New(conn, mostStreams, serve)
 	m.Hello("")
 	<-m.Serve(conn)
-	for _, s := range m.Streams() {
-		s.Drop()
-	}
+	m.Close()
+	// A program whose start is under way is hung up as soon as it has started.
+	starting.Lock()
 	conn.Close()
 }
 
 // A run has at most 750 streams by one gateway (packages/gateway/ports/stream-places.ts).
 const mostStreams = 1024
+
+// Held for reading while a program starts.
+var starting sync.RWMutex
 
 const connected = "connected"
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"net"
 	"os"
 	"os/exec"
 	"sync"
@@ -13,9 +14,6 @@ import (
 	"tools/shared"
 	"tools/streams"
 )
-
-// The time for remaining output after the end of a program in a terminal. Its children may keep the terminal open.
-const lastWordsGrace = 200 * time.Millisecond
 
 // program is a process of the run. Its client is at the gateway.
 type program struct {
@@ -47,11 +45,8 @@ func serveProgram(s *streams.Stream, request openRequest) {
 	go p.send(streams.Errors, p.errors, isSent[1])
 	p.wait(command)
 	if p.errors == nil {
-		select {
-		case <-isSent[0]:
-		case <-time.After(lastWordsGrace):
-			p.output.SetReadDeadline(time.Now())
-		}
+		// Wakes a read that waits already.
+		p.output.SetReadDeadline(time.Now().Add(lastWordsGrace))
 	}
 	code := shared.ExitCode(command.ProcessState.Sys().(syscall.WaitStatus))
 	// Like sshd, it reports the end at once, and the output of children that still run later.
@@ -86,6 +81,11 @@ func (p *program) start(request openRequest) (*exec.Cmd, error) {
 	}
 	command := &exec.Cmd{Path: path, Args: words, Env: shared.Environment(request.Env)}
 	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: request.Terminal != nil}
+	starting.RLock()
+	defer starting.RUnlock()
+	if !p.stream.IsOpen() {
+		return nil, net.ErrClosed
+	}
 	childFiles, err := p.open(command, request.Terminal)
 	if err == nil {
 		err = command.Start()
@@ -127,15 +127,6 @@ func (p *program) open(command *exec.Cmd, terminal *size) ([]*os.File, error) {
 	}
 	command.Stdin, command.Stdout, command.Stderr = child[0], child[1], child[2]
 	return child[:], nil
-}
-
-// send passes on output until it ends. A terminal has no standard error.
-func (p *program) send(kind byte, from *os.File, isSent chan<- struct{}) {
-	if from != nil {
-		p.stream.Send(kind, from)
-	}
-	p.stream.SendEnd(kind)
-	close(isSent)
 }
 
 // receive writes the input. The rest is discarded once the program reads no more.

@@ -11,18 +11,14 @@ const MOST_UNREAD_BYTES = 32 * 1024 * 1024;
 export function boundOutput(socket: Writable): void {
   const write = socket.write.bind(socket) as (...writeArguments: unknown[]) => boolean;
   socket.write = (...writeArguments: unknown[]) => {
-    corkTurn(socket);
+    if (socket.writableCorked === 0) {
+      socket.cork();
+      setImmediate(() => socket.uncork());
+    }
     const isTaken = write(...writeArguments);
     if (socket.writableLength > MOST_UNREAD_BYTES) socket.destroy();
     return isTaken;
   };
-}
-
-/** Holds back what is written until the end of this turn of the event loop. */
-export function corkTurn(stream: Writable): void {
-  if (stream.writableCorked > 0) return;
-  stream.cork();
-  setImmediate(() => stream.uncork());
 }
 
 /** Over all connections of a replica. Its pod may have 1 GiB of memory (deploy/kubernetes/gateway/deployment.yaml). */

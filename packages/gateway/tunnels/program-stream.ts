@@ -5,13 +5,14 @@ import { receiver, sender } from "#relay/windows.ts";
 import { formatMessage, newCutOffError, parseAnswer, type StreamHooks, type TunnelStream } from "./tunnel-stream.ts";
 
 /** Returns the gateway's side of a program. Its session rejects once the tunnel ends. */
-export function programStream(id: number, { send, leave }: StreamHooks): TunnelStream<PodSession> {
+export function programStream(id: number, { send, leave, whenDrained }: StreamHooks): TunnelStream<PodSession> {
   const opened = Promise.withResolvers<PodSession>();
   const exited = Promise.withResolvers<number>();
   // A caller that closes the session does not wait for its end.
   exited.promise.catch(() => undefined);
-  const { input, sending, output, errors } = openStreams(id, send);
+  const { input, sending, output, errors } = openStreams(id, send, whenDrained);
   const readables = [output.readable, errors.readable];
+  let isOpen = false;
   let hasExited = false;
   let hasLeft = false;
   const finish = () => {
@@ -35,19 +36,24 @@ export function programStream(id: number, { send, leave }: StreamHooks): TunnelS
   const sendMessage = (content: object) => {
     if (!hasLeft) send(formatMessage(id, content));
   };
+  const { resize, signal } = controls(sendMessage, whenDrained);
   const session: PodSession = {
     input,
     output: output.readable,
     errors: errors.readable,
-    resize: (columns, rows) => sendMessage({ resize: { columns, rows } }),
+    resize,
     ended: exited.promise,
-    signal: async (signal) => sendMessage({ signal }),
+    signal,
     close,
   };
   const takeAnswer = (frame: Frame) => {
-    const { isOpen, exitCode } = parseAnswer(frame);
-    if (isOpen) return opened.resolve(session);
-    if (hasExited || exitCode === undefined) throw new Error("A program ends once");
+    const answer = parseAnswer(frame);
+    const { exitCode } = answer;
+    if (answer.isOpen ? isOpen : hasExited) throw new Error("A program begins and ends once");
+    if (exitCode === undefined) {
+      isOpen = true;
+      return opened.resolve(session);
+    }
     hasExited = true;
     exited.resolve(exitCode);
   };
@@ -64,17 +70,49 @@ export function programStream(id: number, { send, leave }: StreamHooks): TunnelS
   return { opened: opened.promise, takeFrame, cutOff };
 }
 
-function openStreams(id: number, send: (bytes: Buffer) => void) {
-  const sending = sender(id, send);
+const MOST_WAITING_SIGNALS = 16;
+
+/** Sends sizes and signals. While the tunnel is blocked, it keeps the last size and a few signals. */
+function controls(sendMessage: (content: object) => void, whenDrained: StreamHooks["whenDrained"]) {
+  let size: { columns: number; rows: number } | undefined;
+  let signals = 0;
+  return {
+    resize: (columns: number, rows: number) => {
+      const isScheduled = size !== undefined;
+      size = { columns, rows };
+      if (isScheduled) return;
+      setImmediate(() =>
+        whenDrained(() => {
+          sendMessage({ resize: size });
+          size = undefined;
+        }),
+      );
+    },
+    signal: async (signal: NodeJS.Signals) => {
+      if (signals >= MOST_WAITING_SIGNALS) return;
+      signals += 1;
+      whenDrained(() => {
+        signals -= 1;
+        sendMessage({ signal });
+      });
+    },
+  };
+}
+
+function openStreams(id: number, send: (bytes: Buffer) => void, whenDrained: StreamHooks["whenDrained"]) {
+  const sending = sender(id, send, whenDrained);
+  // Both count against one window, as in the pod.
+  const held = { bytes: 0 };
   const input = new Writable({
     write: (bytes: Buffer, _, done) => sending.write(bytes, done),
     final: (done) => done(void sending.end()),
   }).on("error", () => undefined);
-  return { input, sending, output: openReadable(id, send), errors: openReadable(id, send) };
+  return { input, sending, output: openReadable(id, send, held), errors: openReadable(id, send, held) };
 }
 
-function openReadable(id: number, send: (bytes: Buffer) => void) {
-  const receiving = receiver(id, send, (part) => readable.push(part));
-  const readable = new Readable({ read: receiving.read });
+function openReadable(id: number, send: (bytes: Buffer) => void, held: { bytes: number }) {
+  const receiving = receiver(id, send, (part) => readable.push(part), held);
+  // Parts wait in the receiver, which counts them.
+  const readable = new Readable({ highWaterMark: 1, read: receiving.read });
   return { readable, take: receiving.take, hasEnded: receiving.hasEnded };
 }

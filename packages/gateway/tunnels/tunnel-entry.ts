@@ -19,6 +19,7 @@ interface TunnelOptions {
 /** How long a user waits for a tunnel before the API server carries the bytes. */
 const WAIT_MS = 2_000;
 const CONNECT_WITHIN_MS = 15_000;
+const READY_WITHIN_MS = 5_000;
 const END_WITHIN_MS = 5_000;
 /** A pod without tools, or a network that lets no pod connect, costs one exec in this time. */
 const RETRY_MS = 300_000;
@@ -32,6 +33,7 @@ export function tunnelEntry(runs: RunEntry, { invite, address, log }: TunnelOpti
   const openTunnel = async (id: RunId, name: string): Promise<Tunnel | undefined> => {
     try {
       const opened = tunnel(await connect(runs, id, { invite, address }));
+      await awaitReady(opened);
       log.info("tunnel opened", { run: name });
       void opened.ended.then(() => tunnels.delete(name));
       return opened;
@@ -59,6 +61,12 @@ export function tunnelEntry(runs: RunEntry, { invite, address, log }: TunnelOpti
       return found ? found.dial(port) : runs.dial(id, port);
     },
   };
+}
+
+/** Rejects, and closes the tunnel, if its other side does not speak the protocol in time. */
+async function awaitReady({ ready, close }: Tunnel): Promise<void> {
+  const timeout = setTimeout(close, READY_WITHIN_MS);
+  await ready.finally(() => clearTimeout(timeout));
 }
 
 /** Starts the program in the pod and returns its connection. */

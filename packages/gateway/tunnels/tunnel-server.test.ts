@@ -16,7 +16,11 @@ beforeEach(async () => {
 });
 afterEach(() => void tunnels.server.close());
 
-const dial = () => connect((tunnels.server.address() as AddressInfo).port, "127.0.0.1").on("error", () => undefined);
+const dial = (localAddress = "127.0.0.1") =>
+  connect({ port: (tunnels.server.address() as AddressInfo).port, host: "127.0.0.1", localAddress }).on(
+    "error",
+    () => undefined,
+  );
 const closed = (socket: Socket) => once(socket.resume(), "close");
 
 /** Greets as images/tools/tunnel does: with the number of an invitation, and then as a server of TLS. */
@@ -79,7 +83,7 @@ it("closes a connection after its invitation was cancelled", async () => {
 });
 
 it("keeps eight silent connections of an address, and closes the next one at once", async () => {
-  const silent = Array.from({ length: 8 }, dial);
+  const silent = Array.from({ length: 8 }, () => dial());
   await Promise.all(silent.map((socket) => once(socket, "connect")));
   const endings: number[] = [];
   for (const [n, socket] of silent.entries()) socket.resume().once("close", () => endings.push(n));
@@ -88,4 +92,16 @@ it("keeps eight silent connections of an address, and closes the next one at onc
 
   expect(endings).toEqual([]);
   for (const socket of silent) socket.destroy();
+});
+
+it("accepts an invited program while silent connections of other pods take all places", async () => {
+  const addresses = Array.from({ length: 32 }, (_, n) => `127.0.1.${n + 1}`);
+  const silent = addresses.flatMap((address) => Array.from({ length: 8 }, () => dial(address)));
+  await Promise.all(silent.map((socket) => once(socket, "connect")));
+  const { line, accept } = tunnels.invite();
+  const { secured } = greet(line);
+
+  const accepted = await accept(fingerprint);
+
+  for (const stream of [accepted, secured, ...silent]) stream.destroy();
 });

@@ -18,7 +18,8 @@ export interface Invitation {
 }
 
 const [NUMBER_BYTES, SECRET_BYTES] = [16, 32];
-const GREET_WITHIN_MS = 5_000;
+const GREET_WITHIN_MS = 2_000;
+const SECURE_WITHIN_MS = 5_000;
 const KEEP_ALIVE_MS = 30_000;
 /** Bounds of connections without a valid number yet. The bound per address keeps one pod from taking all places. */
 const [MOST_WAITING, MOST_OF_ADDRESS] = [256, 8];
@@ -30,7 +31,9 @@ export function tunnelServer(): TunnelServer {
     const address = socket.remoteAddress ?? "";
     const waitingOfAddress = [...waitingSockets.values()].filter((waiting) => waiting === address).length;
     socket.on("error", () => undefined);
-    if (waitingSockets.size >= MOST_WAITING || waitingOfAddress >= MOST_OF_ADDRESS) return void socket.destroy();
+    if (waitingOfAddress >= MOST_OF_ADDRESS) return void socket.destroy();
+    // A correct program says its number at once, so the oldest connection is none.
+    if (waitingSockets.size >= MOST_WAITING) waitingSockets.keys().next().value?.destroy();
     waitingSockets.set(socket, address);
     void readNumber(socket).then((number) => {
       waitingSockets.delete(socket);
@@ -81,7 +84,7 @@ async function readNumber(socket: Socket): Promise<string | undefined> {
 async function secure(socket: Socket, fingerprint: string, secret: Buffer): Promise<TLSSocket> {
   // The fingerprint identifies the certificate, so no authority has to sign it.
   const secured = connect({ socket, rejectUnauthorized: false, minVersion: "TLSv1.3" });
-  const timeout = setTimeout(() => secured.destroy(new Error("The connection is silent")), GREET_WITHIN_MS);
+  const timeout = setTimeout(() => secured.destroy(new Error("The connection is silent")), SECURE_WITHIN_MS);
   try {
     await once(secured, "secureConnect");
     const certificate = secured.getPeerX509Certificate()?.raw;

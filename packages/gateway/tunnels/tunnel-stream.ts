@@ -1,5 +1,6 @@
 import { ApiUnreachable } from "#kubernetes/client/api-error.ts";
 import { type Frame, frame as formatFrame } from "#relay/frames.ts";
+import type { WhenDrained } from "#relay/windows.ts";
 
 /** One program or connection at the other side of a tunnel. */
 export interface TunnelStream<Opened> {
@@ -14,6 +15,7 @@ export interface TunnelStream<Opened> {
 /** Callbacks of a stream into its tunnel. */
 export interface StreamHooks {
   readonly send: (bytes: Buffer) => void;
+  readonly whenDrained: WhenDrained;
   /** Forgets the stream. */
   readonly leave: () => void;
 }
@@ -32,8 +34,11 @@ export function formatMessage(id: number, content: object): Buffer {
   return formatFrame("message", id, Buffer.from(JSON.stringify(content)));
 }
 
+const MOST_ANSWER_BYTES = 256;
+
 /** Reads a message of a run, whose user may have replaced the program. Throws if the message breaks the protocol. */
 export function parseAnswer({ content }: Frame): TunnelAnswer {
+  if (content.length > MOST_ANSWER_BYTES) throw new Error("Not an answer");
   const { isOpen, exitCode } = (JSON.parse(content.toString()) ?? {}) as Record<string, unknown>;
   if (isOpen === true) return { isOpen };
   if (Number.isInteger(exitCode)) return { exitCode: exitCode as number };

@@ -65,7 +65,8 @@ describe("a program over a tunnel", () => {
   it("receives signals and sizes, and closes its stream only once", async () => {
     const { session, frames, say } = await openSession();
 
-    session.resize(120, 33);
+    for (const columns of [100, 120]) session.resize(columns, 33);
+    await say();
     await session.signal("SIGTERM");
     await session.close();
     await session.close();
@@ -127,6 +128,47 @@ describe("a program over a tunnel", () => {
   });
 });
 
+it("while the other side does not read, input waits at its client, and only the last size is sent", async () => {
+  const [sent, said] = [new PassThrough({ highWaterMark: 1 }), new PassThrough()];
+  const opened = tunnel(Duplex.from({ writable: sent, readable: said }));
+  const opening = opened.open(request);
+  said.write(message(1, { isOpen: true }));
+  const session = await opening;
+  let takenBytes = 0;
+  const typeOn = () =>
+    void session.input.write("x", () => {
+      takenBytes += 1;
+      if (takenBytes < WINDOW_BYTES) typeOn();
+    });
+
+  typeOn();
+  for (let turns = 0; turns < 1_000; turns += 1) await turn();
+  for (let columns = 1; columns <= 1_000; columns += 1) session.resize(columns, 24);
+  const stoppedAt = takenBytes;
+  const frames = frameReader();
+  const sizes: string[] = [];
+  sent.on("data", (part: Buffer) => {
+    for (const { kind, content } of frames(part)) if (kind === "message") sizes.push(String(content));
+  });
+  await expect.poll(() => sizes.length).toBe(2);
+
+  expect(stoppedAt).toBeLessThan(WINDOW_BYTES);
+  expect(sizes[1]).toBe('{"resize":{"columns":1000,"rows":24}}');
+  opened.close();
+});
+
+it("small parts that nobody reads are kept together", async () => {
+  const { session, say } = await openSession();
+
+  await say(...Array.from({ length: 1_000 }, () => frame("data", 1, Buffer.from("x"))));
+  const parts: Buffer[] = [];
+  session.output.on("data", (part: Buffer) => parts.push(part));
+  await say(message(1, { exitCode: 0 }), frame("end", 1), frame("errors", 1));
+
+  expect(Buffer.concat(parts)).toHaveLength(1_000);
+  expect(parts.length).toBeLessThan(50);
+});
+
 describe("a port over a tunnel", () => {
   it("carries both directions, each of which ends separately", async () => {
     const { opened, frames, say } = openTunnel();
@@ -165,6 +207,8 @@ describe("a tunnel is closed when its other side sends", () => {
     ["an acknowledgement without a count", [frame("more", 1)]],
     ["a message that is no JSON", [frame("message", 1, Buffer.from("{"))]],
     ["a message that is no answer", [message(1, null)]],
+    ["a long message", [message(1, { exitCode: 0, more: "x".repeat(300) })]],
+    ["two starts of a program", [message(1, { isOpen: true })]],
     ["an exit code that is no number", [message(1, { exitCode: "0" })]],
     ["two ends of a program", [message(1, { exitCode: 0 }), message(1, { exitCode: 0 })]],
     ["a frame of an unknown kind", [Buffer.from([0, 0, 0, 0, 9, 0, 0, 0, 1])]],

@@ -3,7 +3,7 @@ import type { PodSession, PodSessionRequest } from "#kubernetes/exec/pod-session
 import { type Frame, frame as formatFrame, frameReader } from "#relay/frames.ts";
 import { streamLine } from "#relay/multiplexer.ts";
 import { limitPace } from "#relay/pace.ts";
-import { corkTurn } from "../ssh/ssh-output.ts";
+import { frameSender } from "./frame-sender.ts";
 import { programStream } from "./program-stream.ts";
 import { formatMessage, newCutOffError, parseAnswer, type StreamHooks, type TunnelStream } from "./tunnel-stream.ts";
 
@@ -12,6 +12,8 @@ export interface Tunnel {
   open(request: PodSessionRequest): Promise<PodSession>;
   /** Connects to a port of the run's loopback. Rejects if nothing answers. */
   dial(port: number): Promise<Duplex>;
+  /** Resolves once the other side speaks the protocol. Rejects if the connection ends before. */
+  readonly ready: Promise<void>;
   isEnded(): boolean;
   readonly ended: Promise<void>;
   close(): void;
@@ -28,12 +30,12 @@ const tunnelTimes: TunnelTimes = { idleMs: 600_000, openWithinMs: 20_000 };
 
 /** Exceeds the 750 streams that a run may have (../ports/stream-places.ts). */
 const MOST_STREAMS = 1_000;
-const MOST_UNREAD_BYTES = 64 * 1024 * 1024;
-
 /** Runs the gateway's side of a tunnel. Closes the connection when it is idle or sends invalid frames. */
 export function tunnel(socket: Duplex, { idleMs, openWithinMs } = tunnelTimes): Tunnel {
   const streams = new Map<number, TunnelStream<unknown>>();
-  const send = frameSender(socket);
+  const { send, whenDrained } = frameSender(socket);
+  const ready = Promise.withResolvers<void>();
+  ready.promise.catch(() => undefined);
   let lastId = 0;
   let idleTimer: NodeJS.Timeout | undefined;
   const noteUse = () => {
@@ -48,7 +50,7 @@ export function tunnel(socket: Duplex, { idleMs, openWithinMs } = tunnelTimes): 
     if (socket.destroyed) throw newCutOffError();
     lastId += 1;
     const id = lastId;
-    const stream = createStream(id, { send, leave: () => void (streams.delete(id) && noteUse()) });
+    const stream = createStream(id, { send, whenDrained, leave: () => void (streams.delete(id) && noteUse()) });
     streams.set(id, stream);
     noteUse();
     for (const bytes of [formatFrame("open", id), formatMessage(id, request)]) send(bytes);
@@ -58,11 +60,17 @@ export function tunnel(socket: Duplex, { idleMs, openWithinMs } = tunnelTimes): 
     }, openWithinMs);
     return stream.opened.finally(() => clearTimeout(timeout));
   };
-  readFrames(socket, (frame) => streams.get(frame.id)?.takeFrame(frame));
+  readFrames(socket, (frame) => {
+    if (frame.kind === "hello") ready.resolve();
+    const stream = streams.get(frame.id);
+    stream?.takeFrame(frame);
+    return stream ? FRAME_COST : FRAME_COST + frame.content.length;
+  });
   const ended = new Promise<void>((resolve) => {
     socket.once("close", () => {
       clearTimeout(idleTimer);
       for (const stream of streams.values()) stream.cutOff();
+      ready.reject(newCutOffError());
       resolve();
     });
   });
@@ -71,50 +79,45 @@ export function tunnel(socket: Duplex, { idleMs, openWithinMs } = tunnelTimes): 
     open: ({ words, text, env, terminal }) =>
       openStream({ words: text === undefined ? words : [...words, text], env, terminal }, programStream),
     dial: (port) => openStream({ port }, portStream),
+    ready: ready.promise,
     isEnded: () => socket.destroyed,
     ended,
     close: () => void socket.destroy(),
   };
 }
 
-function portStream(id: number, { send, leave }: StreamHooks): TunnelStream<Duplex> {
+function portStream(id: number, { send, leave, whenDrained }: StreamHooks): TunnelStream<Duplex> {
   const opened = Promise.withResolvers<Duplex>();
-  const { stream, take } = streamLine(id, send, leave);
+  let isOpen = false;
+  const { stream, take } = streamLine(id, send, leave, whenDrained);
   stream.once("close", () => opened.reject(new Error("Nothing answered on that port")));
   return {
     opened: opened.promise,
     takeFrame: (frame) => {
-      if (frame.kind !== "message") take(frame);
-      else if (parseAnswer(frame).isOpen) opened.resolve(stream);
+      if (frame.kind !== "message") return take(frame);
+      if (isOpen || !parseAnswer(frame).isOpen) throw new Error("A port opens once");
+      isOpen = true;
+      opened.resolve(stream);
     },
     cutOff: () => void stream.destroy(newCutOffError()),
-  };
-}
-
-/** Encrypts and sends all frames of one turn of the event loop at once. */
-function frameSender(socket: Duplex): (bytes: Buffer) => void {
-  return (bytes) => {
-    // Windows bound the waiting bytes, unless the other side stops reading.
-    if (socket.writableLength > MOST_UNREAD_BYTES) return void socket.destroy();
-    if (!socket.writable) return;
-    corkTurn(socket);
-    socket.write(bytes);
   };
 }
 
 /** Cost of a frame for the pace, because small frames also take time of the shared event loop. */
 const FRAME_COST = 2 * 1024;
 
-function readFrames(socket: Duplex, takeFrame: (frame: Frame) => void): void {
+/** Reads frames to their end. `takeFrame` returns the cost of a frame. */
+function readFrames(socket: Duplex, takeFrame: (frame: Frame) => number): void {
   const read = frameReader();
   const pace = limitPace(socket);
-  socket.on("error", () => undefined);
+  socket.on("error", () => socket.destroy());
   socket.once("end", () => socket.destroy());
   socket.on("data", (part: Buffer) => {
     try {
-      const frames = read(part);
-      for (const frame of frames) takeFrame(frame);
-      pace(frames.length * FRAME_COST);
+      let cost = 0;
+      for (const frame of read(part)) cost += takeFrame(frame);
+      // A part of a frame takes time too.
+      pace(Math.max(cost, FRAME_COST));
     } catch {
       socket.destroy();
     }
