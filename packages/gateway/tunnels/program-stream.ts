@@ -104,6 +104,7 @@ function openStreams(id: number, send: (bytes: Buffer) => void, whenDrained: Str
   // Both count against one window, as in the pod.
   const held = { bytes: 0 };
   const input = new Writable({
+    highWaterMark: 1,
     write: (bytes: Buffer, _, done) => sending.write(bytes, done),
     final: (done) => done(void sending.end()),
   }).on("error", () => undefined);
