@@ -64,20 +64,22 @@ export function tunnelServer(): TunnelServer {
 }
 
 /** Returns undefined if the other side is silent. */
-async function readNumber(socket: Socket): Promise<string | undefined> {
-  const timeout = setTimeout(() => socket.destroy(), GREET_WITHIN_MS);
-  try {
-    for (;;) {
+function readNumber(socket: Socket): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const timeout = setTimeout(() => socket.destroy(), GREET_WITHIN_MS);
+    const read = () => {
       const bytes = socket.read(NUMBER_BYTES) as Buffer | null;
-      if (bytes) return bytes.length === NUMBER_BYTES ? bytes.toString("hex") : undefined;
-      if (socket.readableEnded || socket.destroyed) return undefined;
-      await Promise.race([once(socket, "readable"), once(socket, "close")]);
-    }
-  } catch {
-    return undefined;
-  } finally {
-    clearTimeout(timeout);
-  }
+      if (!bytes) return;
+      clearTimeout(timeout);
+      socket.off("readable", read);
+      resolve(bytes.toString("hex"));
+    };
+    socket.on("readable", read);
+    socket.once("close", () => {
+      clearTimeout(timeout);
+      resolve(undefined);
+    });
+  });
 }
 
 /** Authenticates both sides: the program by its certificate, the gateway by the secret. The program is the TLS server. */

@@ -30,6 +30,7 @@ const tunnelTimes: TunnelTimes = { idleMs: 600_000, openWithinMs: 20_000 };
 
 /** Exceeds the 750 streams that a run may have (../ports/stream-places.ts). */
 const MOST_STREAMS = 1_000;
+
 /** Runs the gateway's side of a tunnel. Closes the connection when it is idle or sends invalid frames. */
 export function tunnel(socket: Duplex, { idleMs, openWithinMs } = tunnelTimes): Tunnel {
   const streams = new Map<number, TunnelStream<unknown>>();
