@@ -1,7 +1,7 @@
 import { frame, MOST_CONTENT_BYTES } from "./frames.ts";
 
 /** Limit of unacknowledged bytes of a stream. */
-export const WINDOW_BYTES = 128 * 1024;
+export const WINDOW_BYTES = 256 * 1024;
 
 type Send = (bytes: Buffer) => void;
 
@@ -43,8 +43,18 @@ export function sender(id: number, send: Send, whenDrained: WhenDrained = (callb
   };
 }
 
-/** Acknowledging a quarter leaves the other side three quarters of its window. */
-const ACKNOWLEDGED_BYTES = WINDOW_BYTES / 4;
+/** Acknowledging half of a window leaves the other side the other half. */
+const ACKNOWLEDGED_BYTES = WINDOW_BYTES / 2;
+
+/** What a side holds of a window, and what of it was read and not acknowledged. */
+export interface ReceiveWindow {
+  heldBytes: number;
+  readBytes: number;
+}
+
+export function newWindow(): ReceiveWindow {
+  return { heldBytes: 0, readBytes: 0 };
+}
 
 /** Readers get small parts together, as one part of at most this many bytes. */
 const READ_BYTES = 32 * 1024;
@@ -52,26 +62,24 @@ const READ_BYTES = 32 * 1024;
 const MOST_WAITING_PARTS = 64;
 
 /**
- * Buffers data within the window until the stream reads it. `push` returns whether the stream wants more. Receivers that
- * share `held` share one window.
+ * Buffers data within the window until the stream reads it. `push` returns whether the stream wants more. Receivers may
+ * share a window.
  */
-export function receiver(id: number, send: Send, push: (part: Buffer | null) => boolean, held = { bytes: 0 }) {
+export function receiver(id: number, send: Send, push: (part: Buffer | null) => boolean, window = newWindow()) {
   let waiting: Buffer[] = [];
-  let readBytes = 0;
   let wantsMore = false;
   let isEnded = false;
   let hasPassedEnd = false;
   const acknowledge = (bytes: number): void => {
-    readBytes += bytes;
-    if (readBytes < ACKNOWLEDGED_BYTES) return;
-    const acknowledged = readBytes;
-    readBytes = 0;
-    send(frame("more", id, formatLength(acknowledged)));
+    window.readBytes += bytes;
+    if (window.readBytes < ACKNOWLEDGED_BYTES) return;
+    send(frame("more", id, formatLength(window.readBytes)));
+    window.readBytes = 0;
   };
   const pass = (): void => {
     while (wantsMore && waiting.length > 0) {
       const part = mergeFirst(waiting);
-      held.bytes -= part.length;
+      window.heldBytes -= part.length;
       wantsMore = push(part);
       // Acknowledge after the push, because more data may arrive before `send` returns.
       acknowledge(part.length);
@@ -86,8 +94,8 @@ export function receiver(id: number, send: Send, push: (part: Buffer | null) => 
       pass();
     },
     take: (part: Buffer | null) => {
-      held.bytes += part?.length ?? 0;
-      if (isEnded || held.bytes > WINDOW_BYTES) throw new Error("More data than the window allows");
+      window.heldBytes += part?.length ?? 0;
+      if (isEnded || window.heldBytes > WINDOW_BYTES) throw new Error("More data than the window allows");
       // No correct peer sends empty parts, and any number of them would fit into the window.
       if (part?.length === 0) throw new Error("Empty data frame");
       if (part) waiting.push(part);
@@ -96,7 +104,7 @@ export function receiver(id: number, send: Send, push: (part: Buffer | null) => 
       pass();
     },
     hasEnded: () => isEnded,
-    heldBytes: () => held.bytes,
+    heldBytes: () => window.heldBytes,
   };
 }
 

@@ -2,10 +2,10 @@ package streams
 
 import "encoding/binary"
 
-const windowBytes = 128 * 1024
+const windowBytes = 256 * 1024
 
-// Acknowledging a quarter leaves the other side three quarters of its window.
-const acceptedAtOnce = windowBytes / 4
+// Acknowledging half of a window leaves the other side the other half.
+const acceptedAtOnce = windowBytes / 2
 
 // takeWindow returns how many bytes may be sent, and 0 once the stream is dropped.
 func (s *Stream) takeWindow(most int) int {

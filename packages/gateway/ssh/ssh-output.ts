@@ -91,8 +91,8 @@ export function boundTogether(mostBytes: number): (held: HeldBytes) => void {
   };
 }
 
-/** Packet size of ssh2 and of OpenSSH's client. */
-const PACKET_BYTES = 32 * 1024;
+/** Four packets of ssh2 and of OpenSSH's client. */
+const MOST_AT_ONCE_BYTES = 128 * 1024;
 
 /**
  * Sends all output of one turn of the event loop together, because each packet has a fixed cost. Returns a function that
@@ -103,8 +103,7 @@ export function passOutput(from: Readable, to: Writable): () => void {
   let isStopped = false;
   const pass = () => {
     while (!isStopped && !to.destroyed && !to.writableEnded) {
-      const bytes = from.read(Math.min(from.readableLength, PACKET_BYTES) || undefined) as Buffer | null;
-      // Only a read that returns null makes the stream emit `readable` again.
+      const bytes = readAtOnce(from);
       if (bytes === null) break;
       if (!to.write(bytes)) return void to.once("drain", pass);
     }
@@ -119,4 +118,18 @@ export function passOutput(from: Readable, to: Writable): () => void {
     isStopped = true;
     from.removeAllListeners("readable");
   };
+}
+
+/** Returns null without output. Only such a read makes the stream emit `readable` again. */
+function readAtOnce(from: Readable): Buffer | null {
+  const parts: Buffer[] = [];
+  let length = 0;
+  while (length < MOST_AT_ONCE_BYTES) {
+    const part = from.read() as Buffer | null;
+    if (part === null) break;
+    parts.push(part);
+    length += part.length;
+  }
+  if (parts.length > 1) return Buffer.concat(parts, length);
+  return parts[0] ?? null;
 }

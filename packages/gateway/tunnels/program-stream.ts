@@ -1,7 +1,7 @@
 import { Readable, Writable } from "node:stream";
 import type { PodSession } from "#kubernetes/exec/pod-session.ts";
 import { type Frame, frame as formatFrame } from "#relay/frames.ts";
-import { receiver, sender } from "#relay/windows.ts";
+import { newWindow, type ReceiveWindow, receiver, sender } from "#relay/windows.ts";
 import { formatMessage, newCutOffError, parseAnswer, type StreamHooks, type TunnelStream } from "./tunnel-stream.ts";
 
 /** Returns the gateway's side of a program. Its session rejects once the tunnel ends. */
@@ -102,17 +102,17 @@ function controls(sendMessage: (content: object) => void, whenDrained: StreamHoo
 function openStreams(id: number, send: (bytes: Buffer) => void, whenDrained: StreamHooks["whenDrained"]) {
   const sending = sender(id, send, whenDrained);
   // Both count against one window, as in the pod.
-  const held = { bytes: 0 };
+  const window = newWindow();
   const input = new Writable({
     highWaterMark: 1,
     write: (bytes: Buffer, _, done) => sending.write(bytes, done),
     final: (done) => done(void sending.end()),
   }).on("error", () => undefined);
-  return { input, sending, output: openReadable(id, send, held), errors: openReadable(id, send, held) };
+  return { input, sending, output: openReadable(id, send, window), errors: openReadable(id, send, window) };
 }
 
-function openReadable(id: number, send: (bytes: Buffer) => void, held: { bytes: number }) {
-  const receiving = receiver(id, send, (part) => readable.push(part), held);
+function openReadable(id: number, send: (bytes: Buffer) => void, window: ReceiveWindow) {
+  const receiving = receiver(id, send, (part) => readable.push(part), window);
   // Parts wait in the receiver, which counts them.
   const readable = new Readable({ highWaterMark: 1, read: receiving.read });
   return { readable, take: receiving.take, hasEnded: receiving.hasEnded };
