@@ -90,7 +90,11 @@ async function getClient(stack: StackProcess): Promise<JobClient> {
  * the file system in use. A second mount of the image would then be the same, read-only one.
  */
 async function unmount(device: string): Promise<void> {
-  run("umount", fixture.home);
+  // A process of the environment may end after the stack, and keeps a file of the disk open until then.
+  await eventually(
+    () => run("umount", fixture.home),
+    (output) => output !== undefined,
+  );
   const isInUse = () => existsSync(`/sys/fs/ext4/${device}`);
   await eventually(isInUse, (value) => !value);
 }
