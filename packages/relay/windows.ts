@@ -46,7 +46,7 @@ export function sender(id: number, send: Send, whenDrained: WhenDrained = (callb
 /** Acknowledging half of a window leaves the other side the other half. */
 const ACKNOWLEDGED_BYTES = WINDOW_BYTES / 2;
 
-/** What a side holds of a window, and what of it was read and not acknowledged. */
+/** Bytes that wait for their reader, and bytes that were read but not acknowledged. */
 export interface ReceiveWindow {
   heldBytes: number;
   readBytes: number;

@@ -12,7 +12,7 @@ type Groups = ReadonlyMap<string, number>;
 
 /**
  * Divides rows, of which the newest is first, so that a change of one row concerns its group alone. A row stays in its
- * group while others come and go. React draws a row anew in another group, so the row would lose the focus.
+ * group while others come and go. A row that changes its group is mounted again and loses the focus.
  */
 export function useRowGroups<Row>(rows: readonly Row[], rowKey: (row: Row) => string): readonly RowGroup<Row>[] {
   const known = useRef<Groups>(new Map());

@@ -79,7 +79,7 @@ const offerQuickest = `function offerQuickest({ lists }, remote) {
   return new KexInit({ kex: kex.array, serverHostKey: serverHostKey.array, cs: buildSide('cs'), sc: buildSide('sc') });
 }`;
 
-/** In the order of loading: `Protocol.js` loads the others. */
+/** Changed files in the order of loading, because `Protocol.js` loads the others. */
 const changedFiles: readonly ChangedFile[] = [
   {
     file: "ssh2/lib/protocol/crypto.js",

@@ -4,7 +4,7 @@ import { type Frame, frame as formatFrame } from "#relay/frames.ts";
 import { newWindow, type ReceiveWindow, receiver, sender } from "#relay/windows.ts";
 import { formatMessage, newCutOffError, parseAnswer, type StreamHooks, type TunnelStream } from "./tunnel-stream.ts";
 
-/** Returns the gateway's side of a program. Its session rejects once the tunnel ends. */
+/** Returns the gateway's side of a program. If the tunnel ends first, the session's `ended` rejects. */
 export function programStream(id: number, { send, leave, whenDrained }: StreamHooks): TunnelStream<PodSession> {
   const opened = Promise.withResolvers<PodSession>();
   const exited = Promise.withResolvers<number>();

@@ -32,7 +32,7 @@ export function tunnelServer(): TunnelServer {
     const waitingOfAddress = [...waitingSockets.values()].filter((waiting) => waiting === address).length;
     socket.on("error", () => undefined);
     if (waitingOfAddress >= MOST_OF_ADDRESS) return void socket.destroy();
-    // A correct program says its number at once, so the oldest connection is none.
+    // A correct program sends its number at once. The oldest connection has not, so drop it.
     if (waitingSockets.size >= MOST_WAITING) waitingSockets.keys().next().value?.destroy();
     waitingSockets.set(socket, address);
     void readNumber(socket).then((number) => {

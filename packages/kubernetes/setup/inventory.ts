@@ -45,7 +45,7 @@ export async function readInventory(client: Pick<ApiClient, "find">): Promise<In
 
 const MOST_ATTEMPTS = 10;
 
-/** Applies a change to the current list. It retries when another process changes the list meanwhile, so both changes stay. */
+/** Applies a change to the current list. Retries after a change by another process, so that neither change is lost. */
 export async function updateInventory(
   client: Pick<ApiClient, "find" | "create" | "patch">,
   change: (objects: readonly AppliedObject[]) => readonly AppliedObject[],
