@@ -2,6 +2,7 @@ import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { Component, type ReactNode, StrictMode, useEffect } from "react";
 import { createRoot } from "react-dom/client";
 import { Route, Switch, useLocation } from "wouter";
+import type { Me } from "../sdk/berth.ts";
 import { berth } from "./data/client.ts";
 import { prefetchLivingJobs } from "./data/environments.ts";
 import { firstReads } from "./data/first-reads.ts";
@@ -12,7 +13,7 @@ import { keepWantedScreen } from "./data/wanted-screen.ts";
 import { Announcer } from "./parts/announcer.tsx";
 import { KeptFocus } from "./parts/kept-focus.ts";
 import { Layout, Title } from "./parts/layout.tsx";
-import { Empty, Failure, Loaded } from "./parts/notices.tsx";
+import { Empty, Failure, Loading } from "./parts/notices.tsx";
 import { Account } from "./screens/account.tsx";
 import { Audit } from "./screens/admin/audit.tsx";
 import { AllDeliveries } from "./screens/admin/deliveries.tsx";
@@ -55,36 +56,35 @@ function App() {
 function Inside() {
   const query = useOnce(["me"], (signal) => berth.me({ signal }));
   if (needsLogin(query.error)) return <LoginRedirect />;
-  if (query.error && !query.data) {
-    return (
-      <Layout>
-        <Title title="Your session" />
-        <Failure error={query.error} isRetried />
-      </Layout>
-    );
-  }
+  if (query.data) return <Screens me={query.data} />;
+  if (!query.error) return <Loading />;
   return (
-    <Loaded query={query}>
-      {(me) => (
-        <Layout me={me} palette={<Palette me={me} />}>
-          <Switch>
-            <Route path="/" component={Environments} />
-            <Route path="/new" component={NewScreen} />
-            <Route path="/jobs/:id">{({ id }) => <JobScreen key={id} id={id} />}</Route>
-            <Route path="/jobs/:id/logs">{({ id }) => <Logs key={id} id={id} />}</Route>
-            <Route path="/disks" component={Disks} />
-            <Route path="/disks/:name">{({ name }) => <DiskOrNothing name={decodePart(name)} />}</Route>
-            <Route path="/cluster" component={Cluster} />
-            <Route path="/account" component={Account} />
-            <Route path="/admin" component={Operation} />
-            <Route path="/admin/users" component={Users} />
-            <Route path="/admin/deliveries" component={AllDeliveries} />
-            <Route path="/admin/audit" component={Audit} />
-            <Route component={Nothing} />
-          </Switch>
-        </Layout>
-      )}
-    </Loaded>
+    <Layout>
+      <Title title="Your session" />
+      <Failure error={query.error} isRetried />
+    </Layout>
+  );
+}
+
+function Screens({ me }: { readonly me: Me }) {
+  return (
+    <Layout me={me} palette={<Palette me={me} />}>
+      <Switch>
+        <Route path="/" component={Environments} />
+        <Route path="/new" component={NewScreen} />
+        <Route path="/jobs/:id">{({ id }) => <JobScreen key={id} id={id} />}</Route>
+        <Route path="/jobs/:id/logs">{({ id }) => <Logs key={id} id={id} />}</Route>
+        <Route path="/disks" component={Disks} />
+        <Route path="/disks/:name">{({ name }) => <DiskOrNothing name={decodePart(name)} />}</Route>
+        <Route path="/cluster" component={Cluster} />
+        <Route path="/account" component={Account} />
+        <Route path="/admin" component={Operation} />
+        <Route path="/admin/users" component={Users} />
+        <Route path="/admin/deliveries" component={AllDeliveries} />
+        <Route path="/admin/audit" component={Audit} />
+        <Route component={Nothing} />
+      </Switch>
+    </Layout>
   );
 }
 

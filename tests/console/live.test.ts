@@ -63,6 +63,35 @@ test("five minutes on an active job take at most 29 requests, and the heap does 
   expect(faults()).toEqual([]);
 });
 
+test("a screen that is open for five minutes reads each of its lists again and again, and calls none of them old", async ({
+  skip,
+}) => {
+  skip(noBrowser !== undefined, noBrowser);
+  const { open, url, faults } = await openConsole();
+  const page = await open("/");
+  await page.clock.install();
+  const reads = await countReads(page);
+  const lists = ["/v1/cluster/status", "/v1/gpu/availability", "/v1/jobs"];
+  const seen: string[] = [];
+  page.on("request", (request) => seen.push(new URL(request.url()).pathname));
+  await page.goto(`${url}/cluster`);
+  await page.getByText("None of your environments waits").waitFor();
+  const old: string[] = [];
+  seen.length = 0;
+  for (let second = 0; second < 300; second += 2) {
+    await page.clock.fastForward(2_000);
+    await reads.settle();
+    old.push(...(await page.locator(".stale").allTextContents()));
+  }
+
+  expect(old).toEqual([]);
+  for (const list of lists) expect({ list, reads: seen.filter((path) => path === list).length }).toSatisfy(isOften);
+  expect(faults()).toEqual([]);
+});
+
+/** Two reads are at most 16.5 s apart, and the test sees a read that is due up to 2 s late. */
+const isOften = ({ reads }: { readonly reads: number }) => reads >= 300 / 18.5 - 1;
+
 async function readHeapKb(page: Page): Promise<number> {
   const session = await page.context().newCDPSession(page);
   await session.send("HeapProfiler.collectGarbage");

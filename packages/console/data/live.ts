@@ -8,6 +8,8 @@ type QueryKey = readonly (string | number | boolean | undefined)[];
 interface Pace {
   readonly seen: unknown;
   delayMs: number;
+  /** The delay until the next read. It stays until then, because a poll starts anew whenever its interval changes. */
+  nextDelayMs: number;
 }
 
 interface LiveOptions<Data> {
@@ -44,7 +46,7 @@ export function useLive<Data>(
       if (isPaused || !canRecover(error)) return false;
       if (data !== undefined && isQuiet?.(data)) return quietMs;
       if (error) return longestDelayMs;
-      return (paces.get(name)?.delayMs ?? firstDelayMs) * (0.9 + Math.random() / 5);
+      return paces.get(name)?.nextDelayMs ?? firstDelayMs;
     },
     refetchIntervalInBackground: false,
     structuralSharing: itemKey
@@ -92,14 +94,14 @@ export function useKept<Data>(key: QueryKey): Data | undefined {
 
 /** Makes the next read of every poll come soon. */
 export function hurry(): void {
-  for (const pace of paces.values()) pace.delayMs = firstDelayMs;
+  for (const pace of paces.values()) Object.assign(pace, { delayMs: firstDelayMs, nextDelayMs: firstDelayMs });
 }
 
 function keepPace(name: string, data: unknown): void {
   const pace = paces.get(name);
   const delayMs =
     pace && isEqual(pace.seen, data, restless) ? Math.min(pace.delayMs * 2, longestDelayMs) : firstDelayMs;
-  paces.set(name, { seen: data, delayMs });
+  paces.set(name, { seen: data, delayMs, nextDelayMs: delayMs * (0.9 + Math.random() / 5) });
 }
 
 /** These values change by themselves. */

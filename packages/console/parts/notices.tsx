@@ -74,7 +74,7 @@ interface LoadedProps<Data> {
   readonly children: (data: Data) => ReactNode;
 }
 
-/** Shows what a query read, its absence, its failure, and its age once that is stale. */
+/** Shows what a poll read, its absence, its failure, and its age once reads are late. */
 export function Loaded<Data>({ query, children }: LoadedProps<Data>) {
   const { data, error, dataUpdatedAt } = query;
   if (data === undefined) return error ? <Failure error={error} isRetried /> : <Loading />;
@@ -86,7 +86,7 @@ export function Loaded<Data>({ query, children }: LoadedProps<Data>) {
   );
 }
 
-function Loading() {
+export function Loading() {
   return (
     <div className="loading" aria-busy="true">
       <span className="unseen">Loading</span>
@@ -97,6 +97,7 @@ function Loading() {
   );
 }
 
+/** Longer than the longest time between two reads. */
 const staleMs = 40_000;
 
 /** Both times are of this browser's clock. */

@@ -3,7 +3,7 @@ import type { Key } from "../../sdk/keys.ts";
 import type { WebhookDelivery } from "../../sdk/webhooks.ts";
 import { useAct } from "../data/acts.ts";
 import { berth, collect } from "../data/client.ts";
-import { useLive, useOnce } from "../data/live.ts";
+import { useLive } from "../data/live.ts";
 import { printable } from "../data/words.ts";
 import { Ask } from "../parts/ask.tsx";
 import { At } from "../parts/clock.tsx";
@@ -20,7 +20,7 @@ export function useKeys() {
 }
 
 export function Account() {
-  const me = useOnce(["me"], (signal) => berth.me({ signal }));
+  const me = useLive(["me"], (signal) => berth.me({ signal }));
   const keys = useKeys();
   return (
     <>
