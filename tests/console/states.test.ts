@@ -3,8 +3,6 @@ import { expect, test } from "vitest";
 import { noBrowser, openConsole, violations } from "./console-fixture.ts";
 
 const job = { image: "ubuntu:24.04", instance_type: "c7i.8xlarge", name: "runs", disk_name: "data" };
-const schemes = ["light", "dark"] as const;
-
 test("a log that was not read is not called empty, and the page says why it cannot read it", async ({ skip }) => {
   skip(noBrowser !== undefined, noBrowser);
   const { open, call, url, faults } = await openConsole();
@@ -25,12 +23,12 @@ test("a log that was not read is not called empty, and the page says why it cann
   expect(faults()).toEqual([]);
 });
 
-test.for(schemes)("axe finds nothing in the dialogs of acts in %s", async (colorScheme, { skip }) => {
+test("axe finds nothing in the dialogs of acts", async ({ skip }) => {
   skip(noBrowser !== undefined, noBrowser);
   const { open, call, callAsSecond, url, faults } = await openConsole({ ADMIN_USERS: "developer" });
   await callAsSecond("GET", "/v1/me");
   const { job_id } = await call<{ job_id: string }>("POST", "/v1/jobs/submit", job);
-  const page = await open(`/jobs/${job_id}`, { colorScheme });
+  const page = await open(`/jobs/${job_id}`);
   await page.getByText("berth ssh runs").waitFor();
   const found: string[] = [];
   for (const [path, ...buttons] of [
@@ -57,66 +55,63 @@ test.for(schemes)("axe finds nothing in the dialogs of acts in %s", async (color
   expect(faults()).toEqual([]);
 });
 
-test.for(schemes)(
-  "axe finds nothing on screens that load, fail, age or lost their session in %s",
-  async (colorScheme, { skip }) => {
-    skip(noBrowser !== undefined, noBrowser);
-    const { open, call, url, faults } = await openConsole({ ADMIN_USERS: "developer" });
-    const { job_id } = await call<{ job_id: string }>("POST", "/v1/jobs/submit", job);
-    const page = await open("/", { colorScheme });
-    await page.getByRole("row", { name: /runs.*active/ }).waitFor();
-    const found: string[] = [];
-    const look = async (state: string) => {
-      found.push(...(await violations(page)).map((violation) => `${state} ${violation}`));
-    };
-    await page.clock.install();
-    await page.goto(`${url}/`);
-    await page.getByRole("row", { name: /runs.*active/ }).waitFor();
-    await page.route(isRead, (route) => route.abort());
-    await page.clock.fastForward("00:16");
-    await page.getByText(/^Seen \d+ (s|min) ago/).waitFor();
-    await look("aged");
-    const screens = ["/", "/new", "/disks", "/cluster", "/account", "/admin", "/admin/users", "/admin/audit"];
-    for (const path of [...screens, "/admin/deliveries", "/disks/data", `/jobs/${job_id}`, `/jobs/${job_id}/logs`]) {
-      await page.goto(url + path);
-      await untilFailed(page);
-      await look(`failed ${path}`);
-    }
-    await page.unroute(isRead);
-    await page.route("**/v1/me", (route) => route.abort());
-    await page.goto(`${url}/disks`);
-    while (!(await page.getByText("Berth does not answer").isVisible())) await page.clock.runFor(500);
-    await page.getByRole("main").getByRole("heading", { level: 1, name: "Your session" }).waitFor();
-    await page.getByRole("navigation").getByRole("link", { name: "Cluster" }).waitFor();
-    await look("failed user");
-    await page.unroute("**/v1/me");
-    await page.route(isRead, () => undefined);
-    await page.goto(`${url}/disks`);
-    await page.locator("[aria-busy=true]").first().waitFor();
-    await look("loading");
-    await page.unroute(isRead);
-    await page.goto(`${url}/admin/nothing-is-here`);
-    await page.getByText("There is no such screen").waitFor();
-    await look("no such screen");
-    await page.goto(`${url}/`);
-    await page.getByRole("row", { name: /runs.*active/ }).waitFor();
-    await endSessions(call);
-    await page.clock.fastForward("00:16");
-    await page.getByText("You are signed out here").waitFor();
-    await look("signed out");
-    await page.goto(`${url}/login#code=used`);
-    await page.getByText("This code is unknown, used or expired").waitFor();
-    await look("used code");
+test("axe finds nothing on screens that load, fail, age or lost their session", async ({ skip }) => {
+  skip(noBrowser !== undefined, noBrowser);
+  const { open, call, url, faults } = await openConsole({ ADMIN_USERS: "developer" });
+  const { job_id } = await call<{ job_id: string }>("POST", "/v1/jobs/submit", job);
+  const page = await open("/");
+  await page.getByRole("row", { name: /runs.*active/ }).waitFor();
+  const found: string[] = [];
+  const look = async (state: string) => {
+    found.push(...(await violations(page)).map((violation) => `${state} ${violation}`));
+  };
+  await page.clock.install();
+  await page.goto(`${url}/`);
+  await page.getByRole("row", { name: /runs.*active/ }).waitFor();
+  await page.route(isRead, (route) => route.abort());
+  await page.clock.fastForward("00:16");
+  await page.getByText(/^Seen \d+ (s|min) ago/).waitFor();
+  await look("aged");
+  const screens = ["/", "/new", "/disks", "/cluster", "/account", "/admin", "/admin/users", "/admin/audit"];
+  for (const path of [...screens, "/admin/deliveries", "/disks/data", `/jobs/${job_id}`, `/jobs/${job_id}/logs`]) {
+    await page.goto(url + path);
+    await untilFailed(page);
+    await look(`failed ${path}`);
+  }
+  await page.unroute(isRead);
+  await page.route("**/v1/me", (route) => route.abort());
+  await page.goto(`${url}/disks`);
+  while (!(await page.getByText("Berth does not answer").isVisible())) await page.clock.runFor(500);
+  await page.getByRole("main").getByRole("heading", { level: 1, name: "Your session" }).waitFor();
+  await page.getByRole("navigation").getByRole("link", { name: "Cluster" }).waitFor();
+  await look("failed user");
+  await page.unroute("**/v1/me");
+  await page.route(isRead, () => undefined);
+  await page.goto(`${url}/disks`);
+  await page.locator("[aria-busy=true]").first().waitFor();
+  await look("loading");
+  await page.unroute(isRead);
+  await page.goto(`${url}/admin/nothing-is-here`);
+  await page.getByText("There is no such screen").waitFor();
+  await look("no such screen");
+  await page.goto(`${url}/`);
+  await page.getByRole("row", { name: /runs.*active/ }).waitFor();
+  await endSessions(call);
+  await page.clock.fastForward("00:16");
+  await page.getByText("You are signed out here").waitFor();
+  await look("signed out");
+  await page.goto(`${url}/login#code=used`);
+  await page.getByText("This code is unknown, used or expired").waitFor();
+  await look("used code");
 
-    expect(found).toEqual([]);
-    expect(faults()).toEqual([]);
-  },
-);
+  expect(found).toEqual([]);
+  expect(faults()).toEqual([]);
+});
 
-test.for(schemes)("axe finds nothing on the pages of a login in %s", async (colorScheme, { skip }) => {
+test("axe finds nothing on the pages of a login", async ({ skip }) => {
   skip(noBrowser !== undefined, noBrowser);
   const { url, issueCode, visit, faults } = await openConsole();
-  const page = await visit(`/login#code=${await issueCode()}`, { colorScheme });
+  const page = await visit(`/login#code=${await issueCode()}`);
   await page.getByText("Continue as developer on this computer?").waitFor();
   const found = await violations(page);
   // Chromium applies cookies of an answer below this level, so the answer is one without a cookie.
