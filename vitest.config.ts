@@ -144,7 +144,7 @@ export default defineConfig({
       },
       { extends: true, test: { name: "stack", include: stack, retry } },
       { extends: true, test: { name: "cli", include: cli, retry, globalSetup: "packages/cli/packed-fixture.ts" } },
-      { extends: true, test: { name: "console", include: consoleTests, retry } },
+      { extends: true, test: { name: "console", include: consoleTests, retry, isolate: false, experimental: native } },
       { extends: true, test: { name: "aws", include: aws } },
       // A synthesis leaves its zips where the next one does.
       { extends: true, test: { name: "infra", include: infra, maxWorkers: 1 } },

@@ -42,7 +42,10 @@ const browserWords = ["--no-sandbox", `--host-resolver-rules=MAP *.${domain} 127
 /** All tests of a file share a browser process, and each has contexts of its own. */
 let launched: Promise<Browser> | undefined;
 
-afterAll(async () => (await launched)?.close());
+afterAll(async () => {
+  await (await launched)?.close();
+  launched = undefined;
+});
 
 /** A running stack, and pages in a headless browser, until the test ends. */
 export async function openConsole(settings: Readonly<Record<string, string>> = {}): Promise<ConsoleFixture> {
