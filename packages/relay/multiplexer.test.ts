@@ -4,7 +4,7 @@ import { setImmediate as turn } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { frame } from "./frames.ts";
 import { MOST_STREAMS, multiplexer } from "./multiplexer.ts";
-import { WINDOW_BYTES } from "./windows.ts";
+import { WINDOW_BYTES } from "./receive-window.ts";
 
 describe("many streams over one pipe", () => {
   it("carry data in both directions, in order, and end each direction separately", async () => {

@@ -1,5 +1,6 @@
 import { Duplex } from "node:stream";
 import { type Frame, frame, frameReader } from "./frames.ts";
+import type { ReceiveWindow } from "./receive-window.ts";
 import { receiver, sender, type WhenDrained } from "./windows.ts";
 
 /** Streams over one pipe with a window each (as in RFC 4254, 5.2), so that a slow stream delays no other. */
@@ -34,7 +35,7 @@ export function multiplexer({ send, onHello, onOpen }: MultiplexerOptions): Mult
   const read = frameReader();
   let lastId = 0;
   const add = (id: number): Duplex => {
-    const line = streamLine(id, send, () => lines.delete(id));
+    const line = streamLine(id, { send, leave: () => void lines.delete(id) });
     lines.set(id, line);
     return line.stream;
   };
@@ -64,15 +65,18 @@ export function multiplexer({ send, onHello, onOpen }: MultiplexerOptions): Mult
   };
 }
 
-/** Returns a stream for one number, which takes the frames for it. Calls `leave` at its end. */
-export function streamLine(
-  id: number,
-  send: (bytes: Buffer) => void,
-  leave: () => void,
-  whenDrained?: WhenDrained,
-): Line {
+export interface LineOptions {
+  readonly send: (bytes: Buffer) => void;
+  /** Runs at the end of the stream. */
+  readonly leave: () => void;
+  readonly whenDrained?: WhenDrained;
+  readonly window?: ReceiveWindow;
+}
+
+/** Returns a stream for one number, which takes the frames for it. */
+export function streamLine(id: number, { send, leave, whenDrained, window }: LineOptions): Line {
   const sending = sender(id, send, whenDrained);
-  const receiving = receiver(id, send, (part) => stream.push(part));
+  const receiving = receiver(id, send, (part) => stream.push(part), window);
   const stream = new Duplex({
     // Parts wait in the receiver, which counts them.
     readableHighWaterMark: 1,

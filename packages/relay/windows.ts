@@ -1,7 +1,5 @@
 import { frame, MOST_CONTENT_BYTES } from "./frames.ts";
-
-/** Limit of unacknowledged bytes of a stream. */
-export const WINDOW_BYTES = 256 * 1024;
+import { ReceiveWindow, WINDOW_BYTES } from "./receive-window.ts";
 
 type Send = (bytes: Buffer) => void;
 
@@ -43,19 +41,6 @@ export function sender(id: number, send: Send, whenDrained: WhenDrained = (callb
   };
 }
 
-/** Acknowledging half of a window leaves the other side the other half. */
-const ACKNOWLEDGED_BYTES = WINDOW_BYTES / 2;
-
-/** Bytes that wait for their reader, and bytes that were read but not acknowledged. */
-export interface ReceiveWindow {
-  heldBytes: number;
-  readBytes: number;
-}
-
-export function newWindow(): ReceiveWindow {
-  return { heldBytes: 0, readBytes: 0 };
-}
-
 /** Readers get small parts together, as one part of at most this many bytes. */
 const READ_BYTES = 32 * 1024;
 /** Each part takes about 200 B of memory beside its bytes. */
@@ -65,16 +50,14 @@ const MOST_WAITING_PARTS = 64;
  * Buffers data within the window until the stream reads it. `push` returns whether the stream wants more. Receivers may
  * share a window.
  */
-export function receiver(id: number, send: Send, push: (part: Buffer | null) => boolean, window = newWindow()) {
+export function receiver(id: number, send: Send, push: (part: Buffer | null) => boolean, window = new ReceiveWindow()) {
   let waiting: Buffer[] = [];
   let wantsMore = false;
   let isEnded = false;
   let hasPassedEnd = false;
   const acknowledge = (bytes: number): void => {
-    window.readBytes += bytes;
-    if (window.readBytes < ACKNOWLEDGED_BYTES) return;
-    send(frame("more", id, formatLength(window.readBytes)));
-    window.readBytes = 0;
+    const allowed = window.acknowledge(bytes);
+    if (allowed > 0) send(frame("more", id, formatLength(allowed)));
   };
   const pass = (): void => {
     while (wantsMore && waiting.length > 0) {
@@ -95,7 +78,7 @@ export function receiver(id: number, send: Send, push: (part: Buffer | null) => 
     },
     take: (part: Buffer | null) => {
       window.heldBytes += part?.length ?? 0;
-      if (isEnded || window.heldBytes > WINDOW_BYTES) throw new Error("More data than the window allows");
+      if (isEnded || window.heldBytes > window.limitBytes) throw new Error("More data than the window allows");
       // No correct peer sends empty parts, and any number of them would fit into the window.
       if (part?.length === 0) throw new Error("Empty data frame");
       if (part) waiting.push(part);

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
+import { nodeOptions } from "../../scripts/images/gateway-files.ts";
 import { followGatewayLog, type GatewayLog } from "./gateway-log.ts";
 
 const program = fileURLToPath(new URL("../../packages/gateway-server/main.ts", import.meta.url));
@@ -18,7 +19,7 @@ export interface GatewayProcess extends GatewayLog {
 
 /** Starts the program with free ports, and waits until it serves. */
 export async function startGatewayProcess(settings: Readonly<Record<string, string>>): Promise<GatewayProcess> {
-  const child = spawn(process.execPath, ["--max-semi-space-size=2", program], {
+  const child = spawn(process.execPath, [...nodeOptions, program], {
     env: { PATH: process.env.PATH, PORT: "0", SSH_PORT: "0", ...settings },
     stdio: ["ignore", "pipe", "inherit"],
   });

@@ -57,6 +57,17 @@ it.each([
   opened.close();
 });
 
+it("a client that reads much gets a larger window, and all bytes", async () => {
+  const opened = await openTunnel();
+  const session = await opened.open(shell("head -c 20000000 /dev/zero"));
+
+  let bytes = 0;
+  for await (const part of session.output as AsyncIterable<Buffer>) bytes += part.length;
+
+  expect([bytes, await session.ended, opened.isEnded()]).toEqual([20_000_000, 0, false]);
+  opened.close();
+});
+
 it("programs that start while the gateway goes away are hung up", async () => {
   const name = `3${process.pid}`;
   for (let delayMs = 0; delayMs < 10; delayMs += 1) {

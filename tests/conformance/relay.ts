@@ -8,8 +8,8 @@ import { buffer, text } from "node:stream/consumers";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { frame } from "#relay/frames.ts";
 import { MOST_STREAMS } from "#relay/multiplexer.ts";
+import { WINDOW_BYTES } from "#relay/receive-window.ts";
 import { type RelayPlace, serveRelay } from "#relay/relay.ts";
-import { WINDOW_BYTES } from "#relay/windows.ts";
 
 /** Conformance tests for programs that connect the sockets of a run with a client. `words` start one. */
 export function relayConformance(words: readonly string[]): void {

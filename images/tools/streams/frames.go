@@ -57,8 +57,12 @@ func readFrame(from io.Reader) (frame, error) {
 // formatFrame returns one slice, because frames of several streams must not mix.
 func formatFrame(kind byte, id uint32, content []byte) []byte {
 	bytes := make([]byte, headBytes, headBytes+len(content))
-	binary.BigEndian.PutUint32(bytes, uint32(len(content)))
+	putHead(bytes, kind, id, len(content))
+	return append(bytes, content...)
+}
+
+func putHead(bytes []byte, kind byte, id uint32, length int) {
+	binary.BigEndian.PutUint32(bytes, uint32(length))
 	bytes[4] = kind
 	binary.BigEndian.PutUint32(bytes[5:], id)
-	return append(bytes, content...)
 }

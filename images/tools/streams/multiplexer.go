@@ -17,6 +17,8 @@ type Multiplexer struct {
 	ended      chan error
 	maxStreams int
 	accept     func(*Stream)
+	// MayGrow bounds by how many bytes the other side may enlarge the window of each stream. Set it before Serve.
+	MayGrow int
 	// Guards the fields below, and those of each stream.
 	mu      sync.Mutex
 	streams map[uint32]*Stream
@@ -83,7 +85,7 @@ func (m *Multiplexer) Close() {
 
 // add expects that the caller holds the lock.
 func (m *Multiplexer) add(id uint32) *Stream {
-	s := &Stream{multiplexer: m, id: id, maySend: windowBytes}
+	s := &Stream{multiplexer: m, id: id, maySend: windowBytes, mayGrow: m.MayGrow}
 	s.changed = sync.NewCond(&m.mu)
 	m.streams[id] = s
 	return s
@@ -124,9 +126,13 @@ func (m *Multiplexer) take(f frame) error {
 }
 
 func (m *Multiplexer) send(kind byte, id uint32, content []byte) {
+	m.write(formatFrame(kind, id, content))
+}
+
+func (m *Multiplexer) write(frame []byte) {
 	m.writing.Lock()
 	defer m.writing.Unlock()
-	if _, err := m.output.Write(formatFrame(kind, id, content)); err != nil {
+	if _, err := m.output.Write(frame); err != nil {
 		m.stop(err)
 	}
 }

@@ -8,8 +8,8 @@ import (
 
 const (
 	mostWaitingMessages = 1024
-	// Capacity of a pipe (pipe(7)).
-	readBytes = 64 * 1024
+	// Capacity of a pipe (pipe(7)), less the head, so that a frame fills four records of TLS.
+	readBytes = 64*1024 - headBytes
 	// Small, because a reader reserves this much of the window while it waits.
 	readErrorBytes = 4 * 1024
 )
@@ -22,7 +22,9 @@ type Stream struct {
 	// Bytes that the other side still accepts, less those that a reader has room for.
 	maySend int
 	// Bytes that were sent, and that the other side has not accepted.
-	sentBytes    int
+	sentBytes int
+	// Bytes by which the other side may still enlarge its window.
+	mayGrow      int
 	waiting      [][]byte
 	waitingBytes int
 	// Accepted bytes that no More frame has acknowledged.
@@ -50,19 +52,21 @@ func (s *Stream) OnDrop(run func()) {
 // Send passes on what a reader returns, as frames of this kind, within the window. It returns the reader's error, or
 // net.ErrClosed once the stream is dropped.
 func (s *Stream) Send(kind byte, from io.Reader) error {
-	buffer := make([]byte, readBytes)
+	most := readBytes
 	if kind == Errors {
-		buffer = buffer[:readErrorBytes]
+		most = readErrorBytes
 	}
+	buffer := make([]byte, headBytes+most)
 	for {
-		size := s.takeWindow(len(buffer))
+		size := s.takeWindow(most)
 		if size == 0 {
 			return net.ErrClosed
 		}
-		length, err := from.Read(buffer[:size])
+		length, err := from.Read(buffer[headBytes:][:size])
 		s.noteSent(size, length)
 		if length > 0 {
-			s.multiplexer.send(kind, s.id, buffer[:length])
+			putHead(buffer, kind, s.id, length)
+			s.multiplexer.write(buffer[:headBytes+length])
 		}
 		if err != nil {
 			return err

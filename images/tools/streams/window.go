@@ -61,11 +61,13 @@ func (s *Stream) allow(content []byte) error {
 	if len(content) != 4 {
 		return errNotAFrame
 	}
-	bytes := int64(binary.BigEndian.Uint32(content))
-	if bytes > int64(s.sentBytes) {
+	bytes := int(binary.BigEndian.Uint32(content))
+	growth := max(0, bytes-s.sentBytes)
+	if growth > s.mayGrow {
 		return errWindow
 	}
-	s.sentBytes -= int(bytes)
-	s.maySend += int(bytes)
+	s.mayGrow -= growth
+	s.sentBytes -= bytes - growth
+	s.maySend += bytes
 	return nil
 }

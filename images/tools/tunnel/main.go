@@ -53,6 +53,7 @@ func main() {
 	fmt.Fprint(report, connected)
 	report.Close()
 	m := streams.New(conn, mostStreams, serve)
+	m.MayGrow = mostGrowth
 	m.Hello("")
 	<-m.Serve(conn)
 	m.Close()
@@ -63,6 +64,9 @@ func main() {
 
 // A run has at most 750 streams by one gateway (packages/gateway/ports/stream-places.ts).
 const mostStreams = 1024
+
+// The gateway enlarges the window of a stream whose client reads much (packages/relay/receive-window.ts).
+const mostGrowth = 1 << 20
 
 // Held for reading while a program starts.
 var starting sync.RWMutex

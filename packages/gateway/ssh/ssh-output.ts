@@ -91,8 +91,9 @@ export function boundTogether(mostBytes: number): (held: HeldBytes) => void {
   };
 }
 
-/** Four packets of ssh2 and of OpenSSH's client. */
-const MOST_AT_ONCE_BYTES = 128 * 1024;
+/** Packets of ssh2 and of OpenSSH's client. */
+const PACKET_BYTES = 32 * 1024;
+const MOST_AT_ONCE_BYTES = 4 * PACKET_BYTES;
 
 /**
  * Sends all output of one turn of the event loop together, because each packet has a fixed cost. Returns a function that
@@ -120,13 +121,17 @@ export function passOutput(from: Readable, to: Writable): () => void {
   };
 }
 
-/** Returns null without output. Only such a read makes the stream emit `readable` again. */
+/**
+ * Joins small parts, and copies no large one. Returns null without output. Only such a read makes the stream emit
+ * `readable` again.
+ */
 function readAtOnce(from: Readable): Buffer | null {
   const parts: Buffer[] = [];
   let length = 0;
   while (length < MOST_AT_ONCE_BYTES) {
     const part = from.read() as Buffer | null;
     if (part === null) break;
+    if (length === 0 && part.length >= PACKET_BYTES) return part;
     parts.push(part);
     length += part.length;
   }

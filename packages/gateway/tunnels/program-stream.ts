@@ -1,16 +1,18 @@
 import { Readable, Writable } from "node:stream";
 import type { PodSession } from "#kubernetes/exec/pod-session.ts";
 import { type Frame, frame as formatFrame } from "#relay/frames.ts";
-import { newWindow, type ReceiveWindow, receiver, sender } from "#relay/windows.ts";
+import type { ReceiveWindow } from "#relay/receive-window.ts";
+import { receiver, sender } from "#relay/windows.ts";
 import { formatMessage, newCutOffError, parseAnswer, type StreamHooks, type TunnelStream } from "./tunnel-stream.ts";
 
 /** Returns the gateway's side of a program. If the tunnel ends first, the session's `ended` rejects. */
-export function programStream(id: number, { send, leave, whenDrained }: StreamHooks): TunnelStream<PodSession> {
+export function programStream(id: number, hooks: StreamHooks): TunnelStream<PodSession> {
+  const { send, leave, whenDrained, window } = hooks;
   const opened = Promise.withResolvers<PodSession>();
   const exited = Promise.withResolvers<number>();
   // A caller that closes the session does not wait for its end.
   exited.promise.catch(() => undefined);
-  const { input, sending, output, errors } = openStreams(id, send, whenDrained);
+  const { input, sending, output, errors } = openStreams(id, hooks);
   const readables = [output.readable, errors.readable];
   let isOpen = false;
   let hasExited = false;
@@ -27,11 +29,13 @@ export function programStream(id: number, { send, leave, whenDrained }: StreamHo
     finish();
   };
   const close = async () => {
-    if (hasLeft) return;
-    // The other side hangs up the program.
-    send(formatFrame("close", id));
-    cutOff();
+    if (!hasLeft) {
+      // The other side hangs up the program.
+      send(formatFrame("close", id));
+      cutOff();
+    }
     for (const readable of readables) readable.destroy();
+    window.close();
   };
   const sendMessage = (content: object) => {
     if (!hasLeft) send(formatMessage(id, content));
@@ -99,15 +103,14 @@ function controls(sendMessage: (content: object) => void, whenDrained: StreamHoo
   };
 }
 
-function openStreams(id: number, send: (bytes: Buffer) => void, whenDrained: StreamHooks["whenDrained"]) {
+function openStreams(id: number, { send, whenDrained, window }: StreamHooks) {
   const sending = sender(id, send, whenDrained);
-  // Both count against one window, as in the pod.
-  const window = newWindow();
   const input = new Writable({
     highWaterMark: 1,
     write: (bytes: Buffer, _, done) => sending.write(bytes, done),
     final: (done) => done(void sending.end()),
   }).on("error", () => undefined);
+  // Both count against one window, as in the pod.
   return { input, sending, output: openReadable(id, send, window), errors: openReadable(id, send, window) };
 }
 

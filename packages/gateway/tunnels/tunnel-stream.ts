@@ -1,5 +1,6 @@
 import { ApiUnreachable } from "#kubernetes/client/api-error.ts";
 import { type Frame, frame as formatFrame } from "#relay/frames.ts";
+import type { ReceiveWindow } from "#relay/receive-window.ts";
 import type { WhenDrained } from "#relay/windows.ts";
 
 /** One program or connection at the other side of a tunnel. */
@@ -16,6 +17,8 @@ export interface TunnelStream<Opened> {
 export interface StreamHooks {
   readonly send: (bytes: Buffer) => void;
   readonly whenDrained: WhenDrained;
+  /** Counts what the stream receives. The stream closes it once nothing of that is left. */
+  readonly window: ReceiveWindow;
   /** Forgets the stream. */
   readonly leave: () => void;
 }

@@ -3,7 +3,7 @@ import { text } from "node:stream/consumers";
 import { setImmediate as turn } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { type Frame, frame, frameReader } from "#relay/frames.ts";
-import { WINDOW_BYTES } from "#relay/windows.ts";
+import { GROWN_WINDOW_BYTES, WINDOW_BYTES } from "#relay/receive-window.ts";
 import { tunnel } from "./tunnel.ts";
 
 /** A tunnel whose other side is the test. */
@@ -96,6 +96,27 @@ describe("a program over a tunnel", () => {
     await say();
 
     expect([early < WINDOW_BYTES, sumAcknowledged(), opened.isEnded()]).toEqual([true, WINDOW_BYTES, false]);
+  });
+
+  it.each([
+    ["may then hold a larger window", GROWN_WINDOW_BYTES, false],
+    ["may not hold more than that", GROWN_WINDOW_BYTES + 1, true],
+  ])("whose client has read much %s", async (_, heldBytes, isEnded) => {
+    const { session, opened, say } = await openSession();
+    session.ended.catch(() => undefined);
+    session.output.resume();
+    const part = Buffer.alloc(64 * 1024);
+    for (let sent = 0; sent < 32 * WINDOW_BYTES; sent += part.length) await say(frame("data", 1, part));
+
+    session.output.pause();
+    // The stream of Node takes one part more.
+    await say(frame("data", 1, part));
+    for (let sent = 0; sent < heldBytes; sent += part.length) {
+      await say(frame("data", 1, part.subarray(0, heldBytes - sent)));
+    }
+
+    expect(opened.isEnded()).toBe(isEnded);
+    await session.close();
   });
 
   it("ends with its tunnel, and its client gets an error", async () => {

@@ -3,6 +3,7 @@ import type { PodSession, PodSessionRequest } from "#kubernetes/exec/pod-session
 import { type Frame, frame as formatFrame, frameReader } from "#relay/frames.ts";
 import { streamLine } from "#relay/multiplexer.ts";
 import { limitPace } from "#relay/pace.ts";
+import { growthPlaces, ReceiveWindow } from "#relay/receive-window.ts";
 import { frameSender } from "./frame-sender.ts";
 import { programStream } from "./program-stream.ts";
 import { formatMessage, newCutOffError, parseAnswer, type StreamHooks, type TunnelStream } from "./tunnel-stream.ts";
@@ -31,6 +32,9 @@ const tunnelTimes: TunnelTimes = { idleMs: 600_000, openWithinMs: 20_000 };
 /** Exceeds the 750 streams that a run may have (../ports/stream-places.ts). */
 const MOST_STREAMS = 1_000;
 
+/** Grown windows of all tunnels of a replica, of at most 24 MiB more than its streams may hold anyway. */
+const takeGrowth = growthPlaces(32);
+
 /** Runs the gateway's side of a tunnel. Closes the connection when it is idle or sends invalid frames. */
 export function tunnel(socket: Duplex, { idleMs, openWithinMs } = tunnelTimes): Tunnel {
   const streams = new Map<number, TunnelStream<unknown>>();
@@ -51,7 +55,8 @@ export function tunnel(socket: Duplex, { idleMs, openWithinMs } = tunnelTimes): 
     if (socket.destroyed) throw newCutOffError();
     lastId += 1;
     const id = lastId;
-    const stream = createStream(id, { send, whenDrained, leave: () => void (streams.delete(id) && noteUse()) });
+    const leave = () => void (streams.delete(id) && noteUse());
+    const stream = createStream(id, { send, whenDrained, leave, window: new ReceiveWindow(takeGrowth) });
     streams.set(id, stream);
     noteUse();
     for (const bytes of [formatFrame("open", id), formatMessage(id, request)]) send(bytes);
@@ -87,11 +92,14 @@ export function tunnel(socket: Duplex, { idleMs, openWithinMs } = tunnelTimes): 
   };
 }
 
-function portStream(id: number, { send, leave, whenDrained }: StreamHooks): TunnelStream<Duplex> {
+function portStream(id: number, hooks: StreamHooks): TunnelStream<Duplex> {
   const opened = Promise.withResolvers<Duplex>();
   let isOpen = false;
-  const { stream, take } = streamLine(id, send, leave, whenDrained);
-  stream.once("close", () => opened.reject(new Error("Nothing answered on that port")));
+  const { stream, take } = streamLine(id, hooks);
+  stream.once("close", () => {
+    opened.reject(new Error("Nothing answered on that port"));
+    hooks.window.close();
+  });
   return {
     opened: opened.promise,
     takeFrame: (frame) => {
