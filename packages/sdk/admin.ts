@@ -1,3 +1,4 @@
+import { pageSize, readPages } from "./pages.ts";
 import type { components } from "./schema.ts";
 import type { CallOptions, Transport } from "./transport.ts";
 
@@ -50,10 +51,14 @@ export class Admin {
    */
   jobs({ status, user, ...options }: ListAllJobsOptions = {}): AsyncGenerator<Schemas["AdminJob"]> {
     const filter = { status: status?.join(","), user };
-    return this.#pages((page) => {
-      const query = { ...filter, ...page };
-      return this.#transport.send<Schemas["AdminJobList"]>("GET", "/v1/admin/jobs", { ...options, query });
-    }, "jobs");
+    return readPages(
+      (page) => {
+        const query = { ...filter, ...page };
+        return this.#transport.send<Schemas["AdminJobList"]>("GET", "/v1/admin/jobs", { ...options, query });
+      },
+      "jobs",
+      ({ user_id, job_id }) => `${user_id} ${job_id}`,
+    );
   }
 
   /**
@@ -74,9 +79,11 @@ export class Admin {
    * for await (const node of berth.admin.nodes()) console.log(node.node, node.status);
    */
   nodes(options: CallOptions = {}): AsyncGenerator<Schemas["AdminNode"]> {
-    return this.#pages((query) => {
-      return this.#transport.send<Schemas["AdminNodeList"]>("GET", "/v1/admin/nodes", { ...options, query });
-    }, "nodes");
+    return readPages(
+      (query) => this.#transport.send<Schemas["AdminNodeList"]>("GET", "/v1/admin/nodes", { ...options, query }),
+      "nodes",
+      ({ node }) => node,
+    );
   }
 
   /**
@@ -96,9 +103,11 @@ export class Admin {
    * for await (const { username, disabled } of berth.admin.users()) console.log(username, disabled);
    */
   users(options: CallOptions = {}): AsyncGenerator<Schemas["AdminUser"]> {
-    return this.#pages((query) => {
-      return this.#transport.send<Schemas["AdminUserList"]>("GET", "/v1/admin/users", { ...options, query });
-    }, "users");
+    return readPages(
+      (query) => this.#transport.send<Schemas["AdminUserList"]>("GET", "/v1/admin/users", { ...options, query }),
+      "users",
+      ({ username }) => username,
+    );
   }
 
   /**
@@ -119,9 +128,11 @@ export class Admin {
    * for await (const entry of berth.admin.audit()) console.log(entry);
    */
   audit(options: CallOptions = {}): AsyncGenerator<Schemas["AuditEntry"]> {
-    return this.#pages((query) => {
-      return this.#transport.send<Schemas["Audit"]>("GET", "/v1/admin/audit", { ...options, query });
-    }, "entries");
+    return readPages(
+      (query) => this.#transport.send<Schemas["Audit"]>("GET", "/v1/admin/audit", { ...options, query }),
+      "entries",
+      ({ id }) => id,
+    );
   }
 
   /**
@@ -197,17 +208,4 @@ export class Admin {
     const path = `/v1/admin/nodes/${encodeURIComponent(name)}/${isGone ? "gone" : "back"}`;
     return this.#transport.send("POST", path, { ...options, body: { reason }, repeat: "safe" });
   }
-
-  async *#pages<Field extends string, Item>(
-    read: (query: { readonly limit: number; readonly offset: number }) => Promise<Readonly<Record<Field, Item[]>>>,
-    field: Field,
-  ): AsyncGenerator<Item> {
-    for (let offset = 0; ; offset += pageSize) {
-      const items = (await read({ limit: pageSize, offset }))[field];
-      yield* items;
-      if (items.length < pageSize) return;
-    }
-  }
 }
-
-const pageSize = 100;

@@ -2,6 +2,7 @@ import { Admin } from "./admin.ts";
 import { Disks } from "./disks.ts";
 import { Jobs } from "./jobs.ts";
 import { Keys } from "./keys.ts";
+import { readPages } from "./pages.ts";
 import type { components } from "./schema.ts";
 import { type Call, type CallOptions, Transport, type TransportOptions } from "./transport.ts";
 import { Web } from "./web.ts";
@@ -107,14 +108,17 @@ export class Berth {
    * @example
    * for await (const { api, name, phase } of berth.environments()) console.log(api, name, phase);
    */
-  async *environments(options: EnvironmentsOptions = {}): AsyncGenerator<EnvironmentSummary> {
-    const { pageSize: limit = 100, ended, apis, ...others } = options;
-    for (let offset = 0; ; offset += limit) {
-      const call = { ...others, query: { ended, api: apis?.join(","), limit, offset } };
-      const { environments } = await this.#transport.send<Schemas["AllEnvironments"]>("GET", "/v1/environments", call);
-      yield* environments;
-      if (environments.length < limit) return;
-    }
+  environments({ pageSize, ended, apis, ...options }: EnvironmentsOptions = {}): AsyncGenerator<EnvironmentSummary> {
+    const filter = { ended, api: apis?.join(",") };
+    return readPages(
+      (page) => {
+        const query = { ...filter, ...page };
+        return this.#transport.send<Schemas["AllEnvironments"]>("GET", "/v1/environments", { ...options, query });
+      },
+      "environments",
+      ({ api, id }) => `${api} ${id}`,
+      pageSize,
+    );
   }
 
   /**

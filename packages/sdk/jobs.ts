@@ -1,6 +1,7 @@
 import { type ActInput, type ActOptions, type ActOutcome, actOnJob } from "./act-on-job.ts";
 import { followLogs, type LogsOptions } from "./job-logs.ts";
 import { jobPath } from "./job-state.ts";
+import { readPages } from "./pages.ts";
 import type { components } from "./schema.ts";
 import type { Answer, CallOptions, CreateOptions, Transport } from "./transport.ts";
 import { type WaitOptions, waitForJob } from "./wait-for-job.ts";
@@ -86,25 +87,17 @@ export class Jobs {
    * @example
    * for await (const job of berth.jobs.list({ status: ["active"] })) console.log(job.name);
    */
-  async *list({
-    status,
-    name,
-    endedAfter,
-    pageSize = 100,
-    ...options
-  }: ListJobsOptions = {}): AsyncGenerator<JobSummary> {
-    // A job that is submitted while we read moves the later pages by one. Ids that were yielded are skipped.
-    const seen = new Set<string>();
+  list({ status, name, endedAfter, pageSize, ...options }: ListJobsOptions = {}): AsyncGenerator<JobSummary> {
     const filter = { status: status?.join(","), name, ended_after: endedAfter?.toISOString() };
-    for (let offset = 0; ; offset += pageSize) {
-      const query = { ...filter, limit: pageSize, offset };
-      const page: Schemas["JobList"] = await this.#transport.send("GET", "/v1/jobs", { ...options, query });
-      for (const job of page.jobs.filter(({ job_id }) => !seen.has(job_id))) {
-        seen.add(job.job_id);
-        yield job;
-      }
-      if (page.jobs.length < pageSize) return;
-    }
+    return readPages(
+      (page) => {
+        const query = { ...filter, ...page };
+        return this.#transport.send<Schemas["JobList"]>("GET", "/v1/jobs", { ...options, query });
+      },
+      "jobs",
+      ({ job_id }) => job_id,
+      pageSize,
+    );
   }
 
   /**

@@ -1,0 +1,36 @@
+import { afterEach, expect, test } from "vitest";
+import { Berth } from "./berth.ts";
+import { openServer, type ServerFixture } from "./server-fixture.ts";
+
+let server: ServerFixture | undefined;
+afterEach(() => server?.close());
+
+type List = readonly [field: string, list: (berth: Berth) => AsyncIterable<unknown>, nthItem: (n: number) => object];
+
+const lists: Readonly<Record<string, List>> = {
+  "jobs.list": ["jobs", ({ jobs }) => jobs.list(), (n) => ({ job_id: `${n}` })],
+  environments: ["environments", (berth) => berth.environments(), (n) => ({ api: "dev8", id: `${n}` })],
+  "admin.jobs": ["jobs", ({ admin }) => admin.jobs(), (n) => ({ user_id: "ada", job_id: `${n}` })],
+  "admin.nodes": ["nodes", ({ admin }) => admin.nodes(), (n) => ({ node: `${n}` })],
+  "admin.users": ["users", ({ admin }) => admin.users(), (n) => ({ username: `${n}` })],
+  "admin.audit": ["entries", ({ admin }) => admin.audit(), (n) => ({ id: `${n}` })],
+};
+
+test.each(Object.entries(lists))(
+  "%s yields each item once while items are created between its requests",
+  async (_, [field, list, nthItem]) => {
+    const items = Array.from({ length: 150 }, (_, n) => nthItem(n));
+    server = await openServer(({ path }) => {
+      const query = new URL(path, "http://berth").searchParams;
+      const [offset, limit] = [Number(query.get("offset")), Number(query.get("limit"))];
+      const page = items.slice(offset, offset + limit);
+      items.unshift(nthItem(items.length));
+      return { body: { [field]: page } };
+    });
+
+    const yielded: unknown[] = [];
+    for await (const item of list(new Berth({ url: server.url }))) yielded.push(item);
+
+    expect(yielded).toEqual(Array.from({ length: 150 }, (_, n) => nthItem(n)));
+  },
+);
