@@ -55,8 +55,9 @@ function App() {
 
 function Inside() {
   const query = useOnce(["me"], (signal) => berth.me({ signal }));
-  if (needsLogin(query.error)) return <LoginRedirect />;
+  // An open page whose session has ended keeps its screen, which says so.
   if (query.data) return <Screens me={query.data} />;
+  if (needsLogin(query.error)) return <LoginRedirect />;
   if (!query.error) return <Loading />;
   return (
     <Layout>

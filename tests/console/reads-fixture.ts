@@ -44,5 +44,5 @@ const watchFetch = `{
 /** Pretends that the browser hides or shows the page. */
 export function setVisibility(page: Page, state: "hidden" | "visible"): Promise<unknown> {
   return page.evaluate(`Object.defineProperty(document, "visibilityState", { value: "${state}", configurable: true });
-    document.dispatchEvent(new Event("visibilitychange"))`);
+    document.dispatchEvent(new Event("visibilitychange", { bubbles: true }))`);
 }

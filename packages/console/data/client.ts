@@ -12,15 +12,20 @@ export function serverNow(): number {
 interface Kept {
   readonly etag: string;
   readonly text: string;
+  readonly readAt: number;
 }
 
 /** The last answers that had an `ETag`, by address. */
 const kept = new Map<string, Kept>();
 const keptAnswers = 50;
 
+/** The API's tags leave out values that change by themselves, such as `gpu_hours`, so an older answer is read anew. */
+const longestKeptMs = 60_000;
+
 /** Fetches, and answers a 304 from memory. */
 async function fetchKept(url: URL, init: FetchInit): Promise<FetchedAnswer> {
-  const known = init.method === "GET" ? kept.get(url.href) : undefined;
+  const last = init.method === "GET" ? kept.get(url.href) : undefined;
+  const known = last && performance.now() - last.readAt < longestKeptMs ? last : undefined;
   const headers = known ? { ...init.headers, "if-none-match": known.etag } : init.headers;
   const response = await fetch(url, { ...init, headers, cache: "no-store" });
   readClock(response.headers);
@@ -31,7 +36,7 @@ async function fetchKept(url: URL, init: FetchInit): Promise<FetchedAnswer> {
   if (init.method !== "GET" || !response.ok || etag === null) return response;
   const text = await response.text();
   kept.delete(url.href);
-  kept.set(url.href, { etag, text });
+  kept.set(url.href, { etag, text, readAt: performance.now() });
   for (const oldest of kept.keys()) if (kept.size > keptAnswers) kept.delete(oldest);
   return { ok: true, status: response.status, headers: response.headers, text: async () => text };
 }

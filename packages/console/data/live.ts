@@ -6,7 +6,6 @@ import { needsLogin } from "./lost-session.ts";
 type QueryKey = readonly (string | number | boolean | undefined)[];
 
 interface Pace {
-  readonly seen: unknown;
   delayMs: number;
   /** The delay until the next read. It stays until then, because a poll starts anew whenever its interval changes. */
   nextDelayMs: number;
@@ -37,9 +36,9 @@ export function useLive<Data>(
   const name = JSON.stringify(key);
   return useQuery({
     queryKey: key,
-    queryFn: async ({ signal }) => {
+    queryFn: async ({ client, signal }) => {
       const data = await read(signal);
-      keepPace(name, data);
+      keepPace(name, isEqual(client.getQueryData(key), data, restless));
       return data;
     },
     refetchInterval: ({ state: { error, data } }) => {
@@ -97,15 +96,21 @@ export function hurry(): void {
   for (const pace of paces.values()) Object.assign(pace, { delayMs: firstDelayMs, nextDelayMs: firstDelayMs });
 }
 
-function keepPace(name: string, data: unknown): void {
+function keepPace(name: string, isSame: boolean): void {
   const pace = paces.get(name);
-  const delayMs =
-    pace && isEqual(pace.seen, data, restless) ? Math.min(pace.delayMs * 2, longestDelayMs) : firstDelayMs;
-  paces.set(name, { seen: data, delayMs, nextDelayMs: delayMs * (0.9 + Math.random() / 5) });
+  const delayMs = pace && isSame ? Math.min(pace.delayMs * 2, longestDelayMs) : firstDelayMs;
+  paces.set(name, { delayMs, nextDelayMs: delayMs * (0.9 + Math.random() / 5) });
 }
 
 /** These values change by themselves. */
-const restless: ReadonlySet<string> = new Set(["gpu_hours", "timestamp", "estimated_wait_minutes", "last_used_at"]);
+const restless: ReadonlySet<string> = new Set([
+  "gpu_hours",
+  "timestamp",
+  "estimated_wait_minutes",
+  "estimated_start_time",
+  "estimated_start_latest",
+  "last_used_at",
+]);
 
 const noFields: ReadonlySet<string> = new Set();
 

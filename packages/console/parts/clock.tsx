@@ -3,10 +3,23 @@ import { serverNow } from "../data/client.ts";
 import { formatTime, timeUntil } from "../data/words.ts";
 
 const listeners = new Set<() => void>();
+
+/** A longer time without a tick means that the page was hidden, or that the computer slept. */
+const longestTickMs = 5000;
+let tickedAt = Date.now();
+let resumedAt = tickedAt;
+
 setInterval(() => {
   if (document.visibilityState !== "visible") return;
+  resumedAt = lastResumedAt();
+  tickedAt = Date.now();
   for (const listener of listeners) listener();
 }, 1000);
+
+/** Returns when this page was last shown, or its computer last woke, in ms of this browser's clock. */
+export function lastResumedAt(): number {
+  return Date.now() - tickedAt > longestTickMs ? Date.now() : resumedAt;
+}
 
 function subscribe(listener: () => void): () => void {
   listeners.add(listener);

@@ -1,9 +1,9 @@
 import type { UseQueryResult } from "@tanstack/react-query";
-import type { ReactNode } from "react";
+import { type ReactNode, useMemo } from "react";
 import { BerthError } from "../../sdk/errors.ts";
 import { describeLoss, needsLogin } from "../data/lost-session.ts";
 import { printable, timeSpan } from "../data/words.ts";
-import { useTimed } from "./clock.tsx";
+import { lastResumedAt, useTimed } from "./clock.tsx";
 import { CommandLine } from "./command-line.tsx";
 
 interface NoticeProps {
@@ -100,11 +100,13 @@ export function Loading() {
 /** Longer than the longest time between two reads. */
 const staleMs = 40_000;
 
-/** Both times are of this browser's clock. */
+/** All times are of this browser's clock. */
 function Age({ since, error }: { readonly since: number; readonly error: Error | null }) {
+  // The screen may show data that were read long ago. It reads them again then, so no answer is overdue yet.
+  const shownAt = useMemo(() => Math.max(since, Date.now()), [since]);
   const age = useTimed(() => {
-    const ms = Date.now() - since;
-    return error !== null || ms > staleMs ? timeSpan(ms) : "";
+    const isOverdue = Date.now() - Math.max(shownAt, lastResumedAt()) > staleMs;
+    return error !== null || isOverdue ? timeSpan(Date.now() - since) : "";
   });
   if (age === "") return null;
   return (
