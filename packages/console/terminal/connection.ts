@@ -1,6 +1,8 @@
 import type { Terminal } from "@xterm/xterm";
 import type { JobTerminalTicket } from "../../sdk/jobs.ts";
 import { untilVisible } from "../data/visible.ts";
+import { Heartbeat } from "./heartbeat.ts";
+import { InputQueue } from "./input-queue.ts";
 import { type KeptTerminal, keepTerminal, takeTerminal } from "./kept-terminal.ts";
 import { finalCodes, type ServerFrame } from "./protocol.ts";
 
@@ -38,17 +40,18 @@ export function connectTerminal(terminal: Terminal, options: ConnectionOptions):
 class Connection {
   readonly #terminal: Terminal;
   readonly #options: ConnectionOptions;
+  readonly #heartbeat: Heartbeat;
   #socket: WebSocket | undefined;
   #terminalId: string | undefined;
   /** How many bytes of the terminal's output were received, and how many xterm.js has drawn. */
   #received = 0;
   #drawn = 0;
   #acknowledged = 0;
-  /** Input that the server did not acknowledge yet may be at most this many bytes. */
+  /** Each side sends at most this many bytes that the other did not acknowledge. It is 0 until the server's `opened`. */
   #window = 0;
-  #sent = 0;
-  #taken = 0;
-  #waiting: Uint8Array[] = [];
+  readonly #input = new InputQueue();
+  /** The next shell replaces one that has ended. */
+  #isReplacement = false;
   #failures = 0;
   #lostAt = 0;
   /** An earlier page has answered the queries in the output before this byte. */
@@ -57,6 +60,10 @@ class Connection {
   constructor(terminal: Terminal, options: ConnectionOptions, kept: KeptTerminal | undefined) {
     this.#terminal = terminal;
     this.#options = options;
+    this.#heartbeat = new Heartbeat({
+      sendPing: () => this.#sendFrame({ type: "ping" }),
+      onLost: () => this.#abandon(),
+    });
     this.#terminalId = kept?.id;
     this.#answered = kept?.drawn ?? 0;
   }
@@ -81,6 +88,7 @@ class Connection {
 
   #listen(socket: WebSocket): void {
     this.#socket = socket;
+    this.#heartbeat.beat();
     socket.binaryType = "arraybuffer";
     socket.onopen = () => {
       const { cols: columns, rows } = this.#terminal;
@@ -88,6 +96,7 @@ class Connection {
       socket.send(JSON.stringify({ type: "open", columns, rows, ...offset }));
     };
     socket.onmessage = ({ data }: MessageEvent<string | ArrayBuffer>) => {
+      this.#heartbeat.beat();
       if (typeof data === "string") return this.#hear(JSON.parse(data) as ServerFrame);
       this.#draw(new Uint8Array(data));
     };
@@ -103,14 +112,16 @@ class Connection {
       this.#drawn = offset;
       this.#acknowledged = offset;
       this.#window = window;
-      this.#sent = 0;
-      this.#taken = 0;
+      this.#input.openWindow(window);
       this.#failures = 0;
+      // The user typed the waiting input for the shell that has ended.
+      if (this.#isReplacement) this.#input.clear();
+      this.#isReplacement = false;
       this.#options.say("Connected");
       this.#flush();
     }
     if (type === "ack") {
-      this.#taken = received;
+      this.#input.acknowledge(received);
       this.#flush();
     }
     if (type === "notice") this.#options.announce(text);
@@ -133,22 +144,14 @@ class Connection {
   /** Sends input. While the output of an earlier page is drawn again, xterm.js answers old queries: drop that. */
   send(bytes: Uint8Array): void {
     if (this.#drawn < this.#answered) return;
-    this.#waiting.push(bytes);
+    this.#input.add(bytes);
     this.#flush();
   }
 
   #flush(): void {
     const socket = this.#socket;
-    while (socket?.readyState === WebSocket.OPEN && this.#window > 0) {
-      const [next] = this.#waiting;
-      const room = this.#window - (this.#sent - this.#taken);
-      if (!next || room <= 0) return;
-      const part = next.slice(0, room);
-      if (part.length === next.length) this.#waiting.shift();
-      else this.#waiting[0] = next.slice(part.length);
-      this.#sent += part.length;
-      socket.send(part);
-    }
+    if (socket?.readyState !== WebSocket.OPEN) return;
+    for (let part = this.#input.take(); part; part = this.#input.take()) socket.send(part);
   }
 
   resize(): void {
@@ -160,10 +163,21 @@ class Connection {
     if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(frame));
   }
 
+  /** Replaces a connection that does not answer. The gateway closes it later with 4409, which must not end the next one. */
+  #abandon(): void {
+    const socket = this.#socket;
+    if (!socket) return;
+    socket.onopen = null;
+    socket.onmessage = null;
+    socket.onclose = null;
+    socket.close();
+    this.#retry();
+  }
+
   #closed(code: number): void {
-    this.#window = 0;
     const reason = finalCodes[code];
     if (reason !== undefined) {
+      this.#heartbeat.stop();
       this.#terminalId = undefined;
       this.#options.say(reason);
       return;
@@ -172,12 +186,18 @@ class Connection {
       this.#terminalId = undefined;
       this.#received = 0;
       this.#answered = 0;
+      this.#isReplacement = true;
       this.#terminal.write("\r\n[the terminal has ended; this is a new one]\r\n");
     }
     this.#retry();
   }
 
   #retry(): void {
+    this.#window = 0;
+    this.#heartbeat.stop();
+    if (this.#input.disconnect()) {
+      this.#terminal.write("\r\n[the connection was lost, and what you typed last may be lost]\r\n");
+    }
     this.#options.say("The connection was lost. Connecting again …");
     if (this.#failures === 0) this.#lostAt = performance.now();
     const delayMs = Math.min(500 * 2 ** this.#failures, 15_000);
