@@ -1,4 +1,4 @@
-import { useEffect, useMemo, useRef, useState } from "react";
+import { memo, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { Link } from "wouter";
 import type { BerthError } from "../../sdk/errors.ts";
 import { berth } from "../data/client.ts";
@@ -8,18 +8,22 @@ import { jobWord, printableLog } from "../data/words.ts";
 import { CommandLine } from "../parts/command-line.tsx";
 import { Title } from "../parts/layout.tsx";
 import { Empty, Failure } from "../parts/notices.tsx";
+import { appendLog, countLines, createLogSearch, type LogBlock } from "./log-blocks.ts";
 
 /** How much of a log the page keeps. The download has all that the server keeps. */
 const keptCharacters = 4_000_000;
-const linesOfBlock = 400;
+/** The limit while Follow is off. It is larger, so that the lines that people read stay. */
+const keptUnfollowed = 4 * keptCharacters;
 
 export function Logs({ id }: { readonly id: string }) {
-  const { text, state, outage, error } = useLog(id);
+  const [follows, setFollows] = useState(true);
+  const { blocks, state, outage, error } = useLog(id, follows ? keptCharacters : keptUnfollowed);
   const { data: job } = useOnce(["job", id], (signal) => berth.jobs.get(id, { signal }));
   const [search, setSearch] = useState("");
   const [wraps, setWraps] = useState(true);
-  const lines = useMemo(() => linesWith(text, search), [text, search]);
-  const { end, follows, setFollows } = useFollow(lines);
+  const find = useMemo(() => createLogSearch(search), [search]);
+  const found = useMemo(() => find(blocks), [find, blocks]);
+  const end = useFollow(found, follows, setFollows);
   return (
     <>
       <Title title={`Log of ${job?.name ?? id.slice(0, 8)}`}>
@@ -40,17 +44,16 @@ export function Logs({ id }: { readonly id: string }) {
         />
         <Toggle label="Follow" isOn={follows} set={setFollows} />
         <Toggle label="Wrap lines" isOn={wraps} set={setWraps} />
-        {state !== "reading" && <span className="faint">{describe({ state, outage }, lines.length, search)}</span>}
+        {state !== "reading" && <span className="faint">{describe({ state, outage }, countLines(found), search)}</span>}
       </div>
       {error && <Failure error={error} />}
-      {lines.length === 0 ? (
+      {found.length === 0 ? (
         !error && <Empty title={describeNothing({ state, outage }, search)} />
       ) : (
         // biome-ignore lint/a11y/noNoninteractiveTabindex: people scroll it by keyboard.
         <section className={wraps ? "log wraps" : "log"} tabIndex={0} aria-label="Log">
-          {blocksOf(lines).map((block, n) => (
-            // biome-ignore lint/suspicious/noArrayIndexKey: lines are only added at the end.
-            <pre key={n}>{block}</pre>
+          {found.map((block) => (
+            <Block key={block.number} {...block} />
           ))}
         </section>
       )}
@@ -64,16 +67,16 @@ export function Logs({ id }: { readonly id: string }) {
  * Scrolls to the end at each new line, and when the browser lays out a block whose height it had guessed. Scrolling up
  * turns it off, so that the text stays where people read it.
  */
-function useFollow(lines: readonly string[]) {
-  const [follows, setFollows] = useState(true);
+function useFollow(blocks: readonly LogBlock[], follows: boolean, setFollows: (follows: boolean) => void) {
   const end = useRef<HTMLDivElement>(null);
   // A scroll turns it off at once, and the state later: a layout between them must not scroll back.
   const isOn = useRef(follows);
   isOn.current = follows;
+  // A page that loses its first lines scrolls up by itself. A layout effect scrolls it back before the listener sees that.
   // biome-ignore lint/correctness/useExhaustiveDependencies: each new line scrolls.
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (follows) end.current?.scrollIntoView({ block: "end" });
-  }, [follows, lines]);
+  }, [follows, blocks]);
   useEffect(() => {
     const observer = new ResizeObserver(() => {
       if (isOn.current) end.current?.scrollIntoView({ block: "end" });
@@ -93,8 +96,8 @@ function useFollow(lines: readonly string[]) {
     };
     window.addEventListener("scroll", read, { passive: true });
     return () => window.removeEventListener("scroll", read);
-  }, []);
-  return { end, follows, setFollows };
+  }, [setFollows]);
+  return end;
 }
 
 interface Reading {
@@ -105,20 +108,22 @@ interface Reading {
 }
 
 interface ReadLog extends Reading {
-  readonly text: string;
+  readonly blocks: readonly LogBlock[];
   readonly error: Error | undefined;
 }
 
-function useLog(id: string): ReadLog {
-  const [text, setText] = useState("");
+function useLog(id: string, mostCharacters: number): ReadLog {
+  const [blocks, setBlocks] = useState<readonly LogBlock[]>([]);
   const [state, setState] = useState<Reading["state"]>("reading");
   const [outage, setOutage] = useState<string>();
   const [error, setError] = useState<Error>();
+  const limit = useRef(mostCharacters);
+  limit.current = mostCharacters;
   useEffect(() => {
     const ending = new AbortController();
     const { signal } = ending;
     const read = async () => {
-      setText("");
+      setBlocks([]);
       const options = {
         follow: true,
         tail: 10_000,
@@ -132,7 +137,7 @@ function useLog(id: string): ReadLog {
       };
       const pieces = berth.jobs.logs(id, options);
       for await (const piece of pieces) {
-        setText((before) => (before + printableLog(piece)).slice(-keptCharacters));
+        setBlocks((before) => appendLog(before, printableLog(piece), limit.current));
       }
       setState("ended");
     };
@@ -141,21 +146,15 @@ function useLog(id: string): ReadLog {
     });
     return () => ending.abort();
   }, [id]);
-  return { text, state, outage, error };
+  return { blocks, state, outage, error };
 }
 
-function linesWith(text: string, search: string): readonly string[] {
-  if (text === "") return [];
-  const lines = text.replace(/\n$/, "").split("\n");
-  const wanted = search.toLowerCase();
-  return wanted === "" ? lines : lines.filter((line) => line.toLowerCase().includes(wanted));
-}
-
-/** The browser lays out only the blocks in sight. */
-function blocksOf(lines: readonly string[]): string[] {
-  const count = Math.ceil(lines.length / linesOfBlock);
-  return Array.from({ length: count }, (_, n) => lines.slice(n * linesOfBlock, (n + 1) * linesOfBlock).join("\n"));
-}
+/** Shows a block. The browser uses the height while it has not laid out the block: a search leaves many short ones. */
+const Block = memo(function Block({ text, lineCount }: LogBlock) {
+  return (
+    <pre style={{ containIntrinsicHeight: `auto ${Math.min(20 * lineCount, 400)}px` }}>{text.replace(/\n$/, "")}</pre>
+  );
+});
 
 function describeNothing({ state, outage }: Reading, search: string): string {
   if (state === "reading") return outage ? `${outage}. This page tries again by itself.` : "Reading the log …";
