@@ -31,9 +31,8 @@ export async function actOnJob(jobs: Jobs, id: string, input: ActInput, options:
   const number = actionNumber(requested);
   for (let delayMs = 250; ; delayMs = Math.min(delayMs * 2, 2000)) {
     const job = await readUnlessAway(() => jobs.get(requested.job_id, { signal }));
-    const action = job?.actions.find((candidate) => candidate.id === number);
+    const action = job && findAction(job, number);
     if (job && action?.status === "done") return { action, job };
-    if (action?.status === "failed") throw failure(action);
     if (performance.now() > deadline) throw timeout(input, action);
     await sleep(delayMs, signal);
   }
@@ -56,7 +55,7 @@ function request(jobs: Jobs, id: string, input: ActInput, options: ActOptions): 
 }
 
 /** The published answer shows the number of the request only in its text. */
-function actionNumber({ message }: JobActionRequested): number {
+export function actionNumber({ message }: JobActionRequested): number {
   const [, digits] = /\(message ID: (\d+)\)$/.exec(message) ?? [];
   if (digits === undefined) {
     throw errorFor(`The answer names no request: ${message}`, { status: 200, code: "unreadable" });
@@ -64,8 +63,11 @@ function actionNumber({ message }: JobActionRequested): number {
   return Number(digits);
 }
 
-function failure({ action, error }: JobAction): Error {
-  return errorFor(error ?? `${action} failed`, { status: 200, code: "action_failed" });
+/** Returns the action of this number. Throws if it failed. */
+export function findAction({ actions }: Pick<Job, "actions">, number: number): JobAction | undefined {
+  const found = actions.find(({ id }) => id === number);
+  if (found?.status !== "failed") return found;
+  throw errorFor(found.error ?? `${found.action} failed`, { status: 200, code: "action_failed" });
 }
 
 function timeout({ action }: ActInput, found: JobAction | undefined): Error {

@@ -110,7 +110,7 @@ test("an operator pauses and resumes all starts, and drains and undrains a type"
   await dialog.getByRole("button", { name: "Pause", exact: true }).click();
   await page.getByText(/No new environment starts since .*, by developer: new network/).waitFor();
   await page.getByRole("button", { name: "Resume…" }).click();
-  await dialog.getByText("berth admin resume").waitFor();
+  await dialog.getByText("berth admin resume", { exact: true }).waitFor();
   await dialog.getByRole("button", { name: "Resume", exact: true }).click();
   await page.getByText("New environments start.").waitFor();
 
@@ -120,7 +120,7 @@ test("an operator pauses and resumes all starts, and drains and undrains a type"
   await dialog.getByRole("button", { name: "Drain", exact: true }).click();
   await type.getByText("drained", { exact: true }).waitFor();
   await type.getByRole("button", { name: "Undrain…" }).click();
-  await dialog.getByText("berth admin undrain cpu-x86").waitFor();
+  await dialog.getByText("berth admin undrain cpu-x86", { exact: true }).waitFor();
   await dialog.getByRole("button", { name: "Undrain", exact: true }).click();
   await type.getByText("open", { exact: true }).waitFor();
 

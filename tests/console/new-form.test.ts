@@ -1,3 +1,4 @@
+import type { Page } from "playwright-core";
 import { expect, test } from "vitest";
 import { noBrowser, openConsole, violations } from "./console-fixture.ts";
 
@@ -162,6 +163,55 @@ test("a second submit of an unchanged form after a lost answer starts no second 
   expect(total).toBe(1);
   expect(faults()).toEqual([]);
 });
+
+test("a late answer to a submit, or to the rename of a disk, keeps the form that the user has opened meanwhile", async ({
+  skip,
+}) => {
+  skip(noBrowser !== undefined, noBrowser);
+  const { open, call, url, faults } = await openConsole({ LOCAL_NODES: "c7i.8xlarge=1" });
+  await call("POST", "/v1/disks", { disk_name: "data" });
+  const page = await open("/new");
+  const field = page.getByLabel("Name", { exact: true });
+  const openForm = async () => {
+    await page.getByRole("link", { name: "Environments" }).click();
+    await page.getByRole("link", { name: "New environment" }).click();
+    await field.fill("typed");
+  };
+  const seen: string[] = [];
+  const see = async () => void seen.push(page.url(), await field.inputValue());
+
+  const submit = await holdRequests(page, `${url}/v1/jobs/submit`);
+  await field.fill("late");
+  await page.getByRole("button", { name: "Start it" }).click();
+  await openForm();
+  submit.release();
+  await page.getByRole("status").getByText("It is in the queue").first().waitFor({ state: "attached" });
+  await see();
+
+  await page.getByRole("link", { name: "Disks" }).click();
+  await page.getByRole("link", { name: "data" }).click();
+  const rename = await holdRequests(page, `${url}/v1/disks/data/rename`);
+  await page.getByRole("button", { name: "Rename…" }).click();
+  await page.getByRole("dialog").getByLabel("New name").fill("papers");
+  await page.getByRole("dialog").getByRole("button", { name: "Rename", exact: true }).click();
+  await openForm();
+  rename.release();
+  await page.getByRole("status").getByText("Rename: done").first().waitFor({ state: "attached" });
+  await see();
+
+  expect(seen).toEqual([`${url}/new`, "typed", `${url}/new`, "typed"]);
+  expect(faults()).toEqual([]);
+});
+
+/** Keeps the requests of a path from the stack until they are released. */
+async function holdRequests(page: Page, path: string) {
+  const { promise: isReleased, resolve: release } = Promise.withResolvers<void>();
+  await page.route(path, async (route) => {
+    await isReleased;
+    await route.continue();
+  });
+  return { release };
+}
 
 test("a form with a wrong size of a new disk marks the field, and is not submitted", async ({ skip }) => {
   skip(noBrowser !== undefined, noBrowser);

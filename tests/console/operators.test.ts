@@ -123,13 +123,20 @@ test("an operator drains one machine, at a time and at once, with a reason and u
     .getByText(/Drain of cpu-x86 on c7i-8xlarge-1 planned at .*, by developer: new switch\. Until then/)
     .waitFor();
   await page.getByRole("button", { name: "Drop…" }).click();
+  await dialog.getByText("berth admin undrain cpu-x86 --node c7i-8xlarge-1", { exact: true }).waitFor();
   await dialog.getByRole("button", { name: "Drop", exact: true }).click();
   await page.getByText(/c7i-8xlarge-1 planned at/).waitFor({ state: "detached" });
 
   await machine.getByRole("button", { name: "Drain…" }).click();
-  await dialog.getByLabel("At", { exact: true }).fill("");
+  const again = [await dialog.getByLabel("At", { exact: true }).inputValue()];
+  await dialog.getByRole("textbox", { name: "Reason" }).fill("not this one");
+  await dialog.getByRole("button", { name: "Go back" }).click();
+  await machine.getByRole("button", { name: "Drain…" }).click();
+  again.push(await dialog.getByRole("textbox", { name: "Reason" }).inputValue());
   await dialog.getByRole("textbox", { name: "Reason" }).fill("loud fan");
-  await dialog.getByText("berth admin drain cpu-x86 --node c7i-8xlarge-1 --reason 'loud fan'").waitFor();
+  await dialog
+    .getByText("berth admin drain cpu-x86 --node c7i-8xlarge-1 --reason 'loud fan'", { exact: true })
+    .waitFor();
   await dialog.getByRole("button", { name: "Drain", exact: true }).click();
   await machine.getByText("ready, drained", { exact: true }).waitFor();
   await page.getByText(/No environment of type cpu-x86 starts on c7i-8xlarge-1 since .*: loud fan/).waitFor();
@@ -139,10 +146,11 @@ test("an operator drains one machine, at a time and at once, with a reason and u
     .waitFor();
 
   await page.getByRole("button", { name: "Undrain…" }).click();
-  await dialog.getByText("berth admin undrain cpu-x86 --node c7i-8xlarge-1").waitFor();
+  await dialog.getByText("berth admin undrain cpu-x86 --node c7i-8xlarge-1", { exact: true }).waitFor();
   await dialog.getByRole("button", { name: "Undrain", exact: true }).click();
   await machine.getByText("ready", { exact: true }).waitFor();
 
+  expect(again).toEqual(["", ""]);
   expect(faults()).toEqual([]);
 });
 

@@ -1,5 +1,4 @@
 import { useMutation, useMutationState, useQueryClient } from "@tanstack/react-query";
-import { WaitTimeoutError } from "../../sdk/errors.ts";
 import { announce } from "../parts/announcer.tsx";
 import { hurry } from "./live.ts";
 import { printable } from "./words.ts";
@@ -44,7 +43,8 @@ export function useAct(subject: string) {
     onError: (error, { label }) => announce(describeError(label, error).text),
     onSettled: () => {
       hurry();
-      return client.invalidateQueries();
+      // No act changes the page, and its read may hang.
+      return client.invalidateQueries({ predicate: ({ queryKey: [name] }) => name !== "page" });
     },
     gcTime: 10 * 60_000,
   });
@@ -73,9 +73,7 @@ export function useShownAct(subject: string, end?: RecordedEnd): ShownAct | unde
   return { state: "done", text: `${label}: done`, isRecorded };
 }
 
-/** An act that was accepted, and whose end was not seen in time, has not failed. */
 function describeError(label: string, error: Error | null): ShownAct {
-  const isRecorded = false;
-  if (error instanceof WaitTimeoutError) return { state: "requested", text: `${label}: not done yet`, isRecorded };
-  return { state: "failed", text: `${label} failed: ${printable(error?.message ?? "unknown", 500)}`, isRecorded };
+  const text = `${label} failed: ${printable(error?.message ?? "unknown", 500)}`;
+  return { state: "failed", text, isRecorded: false };
 }

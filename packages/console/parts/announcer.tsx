@@ -3,8 +3,17 @@ import { useEffect, useState } from "react";
 let said = "";
 const listeners = new Set<(text: string) => void>();
 
+/** Texts that are not said yet. One update of the page may have several, and the last would replace the others. */
+const unsaid: string[] = [];
+
 /** Tells a text to screen readers once they have finished what they read. */
 export function announce(text: string): void {
+  unsaid.push(text);
+  if (unsaid.length === 1) queueMicrotask(say);
+}
+
+function say(): void {
+  const text = unsaid.splice(0).join(". ");
   said = text === said ? `${text}\u00A0` : text;
   for (const listener of listeners) listener(said);
 }

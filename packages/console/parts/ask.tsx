@@ -1,5 +1,6 @@
-import { createContext, type ReactNode, useContext, useId, useState } from "react";
+import { createContext, type ReactNode, useContext, useEffect, useId, useRef, useState } from "react";
 import { printable } from "../data/words.ts";
+import { announce } from "./announcer.tsx";
 import { CommandLine } from "./command-line.tsx";
 import { Dialog } from "./dialog.tsx";
 import { useLeftFocus } from "./left-focus.ts";
@@ -9,6 +10,7 @@ export const OpenedAct = createContext<(() => void) | undefined>(undefined);
 
 interface AskProps {
   readonly title: string;
+  /** Names the act. If it changes while the dialog is open, the dialog withdraws its question. */
   readonly label: string;
   readonly words: string;
   readonly isDangerous?: boolean;
@@ -17,48 +19,75 @@ interface AskProps {
   readonly isReady?: boolean;
   readonly children?: ReactNode;
   act(): void;
+  /** Empties the fields among the children. Called whenever the dialog closes. */
+  clear?(): void;
 }
 
 /** Button that asks for confirmation in a dialog, which names the loss and shows the equal `berth` line. */
-export function Ask({ title, label, words, isDangerous = false, typed, isReady = true, children, act }: AskProps) {
+export function Ask(props: AskProps) {
+  const { title, label, isDangerous, clear } = props;
   const closeOpened = useContext(OpenedAct);
-  const [isOpen, setIsOpen] = useState(closeOpened !== undefined);
+  const [opened, setOpened] = useState(closeOpened && { title, label });
   const ref = useLeftFocus<HTMLButtonElement>();
+  useLostQuestion(closeOpened ? undefined : opened?.title);
   const close = () => {
-    setIsOpen(false);
+    setOpened(undefined);
+    clear?.();
     closeOpened?.();
   };
+  const open = () => setOpened({ title, label });
+  const isWithdrawn = opened !== undefined && opened.label !== label;
   return (
     <>
       {!closeOpened && (
-        <button ref={ref} type="button" className={isDangerous ? "danger" : ""} onClick={() => setIsOpen(true)}>
+        <button ref={ref} type="button" className={isDangerous ? "danger" : ""} onClick={open}>
           {label}…
         </button>
       )}
-      {isOpen && (
-        <Dialog title={title} close={close}>
-          <AskForm
-            {...{ label, words, isDangerous, typed, isReady }}
-            cancel={close}
-            act={() => {
-              close();
-              act();
-            }}
-          >
-            {children}
-          </AskForm>
+      {opened && (
+        <Dialog title={isWithdrawn ? opened.title : title} close={close}>
+          {isWithdrawn ? <Withdrawn close={close} /> : <AskForm {...props} close={close} />}
         </Dialog>
       )}
     </>
   );
 }
 
-interface AskFormProps extends Omit<AskProps, "title" | "typed"> {
-  readonly typed: string | undefined;
-  cancel(): void;
+/** Announces that an open question left the page, for example because its environment has ended. */
+function useLostQuestion(title: string | undefined): void {
+  const open = useRef(title);
+  useEffect(() => {
+    open.current = title;
+  }, [title]);
+  useEffect(() => {
+    return () => {
+      if (open.current === undefined) return;
+      announce(`${printable(open.current, 200)}: closed, because it is no longer possible here`);
+    };
+  }, []);
 }
 
-function AskForm({ label, words, isDangerous, typed, isReady, children, act, cancel }: AskFormProps) {
+/** Content of a dialog whose act is no longer possible, for example because another operator has done it. */
+export function Withdrawn({ close }: { close(): void }) {
+  const ref = useRef<HTMLButtonElement>(null);
+  useEffect(() => ref.current?.focus(), []);
+  return (
+    <>
+      <p role="alert">This is no longer possible: the state has changed since you opened it.</p>
+      <div className="buttons">
+        <button ref={ref} type="button" onClick={close}>
+          Go back
+        </button>
+      </div>
+    </>
+  );
+}
+
+interface AskFormProps extends AskProps {
+  close(): void;
+}
+
+function AskForm({ label, words, isDangerous, typed, isReady = true, children, act, close }: AskFormProps) {
   const [text, setText] = useState("");
   const id = useId();
   const canAct = isReady && (typed === undefined || text === typed);
@@ -66,7 +95,9 @@ function AskForm({ label, words, isDangerous, typed, isReady, children, act, can
     <form
       onSubmit={(event) => {
         event.preventDefault();
-        if (canAct) act();
+        if (!canAct) return;
+        close();
+        act();
       }}
     >
       {children}
@@ -80,7 +111,7 @@ function AskForm({ label, words, isDangerous, typed, isReady, children, act, can
       )}
       <CommandLine words={words} />
       <div className="buttons">
-        <button type="button" onClick={cancel}>
+        <button type="button" onClick={close}>
           Go back
         </button>
         <button type="submit" className={isDangerous ? "danger" : "primary"} disabled={!canAct}>

@@ -2,6 +2,7 @@ import { useId, useState } from "react";
 import type { JobSummary } from "../../sdk/jobs.ts";
 import { useAct } from "../data/acts.ts";
 import { berth } from "../data/client.ts";
+import { waitForAction } from "../data/wait-for-end.ts";
 import { jobWord, parseHours, printable } from "../data/words.ts";
 import { Ask } from "../parts/ask.tsx";
 
@@ -15,19 +16,23 @@ export function isLiving({ status }: Pick<JobSummary, "status">): boolean {
   return living.includes(status);
 }
 
+const usualHours = "1h";
+
 /** Adds time to a job. The form says what decides the end. */
 export function Extend({ job }: JobProps) {
   const act = useAct(job.job_id);
-  const [text, setText] = useState("1h");
+  const [text, setText] = useState(usualHours);
   const id = useId();
   const hours = parseHours(text);
+  const extend = async () => waitForAction(await berth.jobs.extend(job.job_id, hours ?? 1));
   return (
     <Ask
       title={`Add time to ${printable(job.name, 80)}`}
       label="Extend"
-      words={`berth extend ${jobWord(job)} ${hours === undefined ? "1h" : text.trim()}`}
+      words={`berth extend ${jobWord(job)} ${hours === undefined ? usualHours : text.trim()}`}
       isReady={hours !== undefined}
-      act={() => void act("Extend", () => berth.jobs.act(job.job_id, { action: "extend", hours: hours ?? 1 }))}
+      act={() => void act("Extend", extend)}
+      clear={() => setText(usualHours)}
     >
       <p>It has {job.duration_hours} h now, counted from its start. It ends then unless it is extended.</p>
       <p className="field">
@@ -50,7 +55,7 @@ export function End({ job }: JobProps) {
       label="End"
       isDangerous
       words={`berth end ${jobWord(job)}`}
-      act={() => void act("End", () => berth.jobs.act(job.job_id, { action: "cancel" }))}
+      act={() => void act("End", async () => waitForAction(await berth.jobs.cancel(job.job_id)))}
     >
       {job.status === "queued" ? <p>It leaves the queue and loses its place.</p> : <Lost job={job} />}
     </Ask>
@@ -79,13 +84,15 @@ export function Share({ job }: JobProps) {
   const [user, setUser] = useState("");
   const id = useId();
   const isUser = /^[a-zA-Z0-9](?:[a-zA-Z0-9]|-(?=[a-zA-Z0-9])){0,38}$/.test(user);
+  const share = async () => waitForAction(await berth.jobs.addUser(job.job_id, { github_username: user }));
   return (
     <Ask
       title={`Let a user into ${printable(job.name, 80)}`}
       label="Share"
       words={`berth share ${jobWord(job)} ${isUser ? user : "GITHUB-USER"}`}
       isReady={isUser}
-      act={() => void act("Share", () => berth.jobs.act(job.job_id, { action: "add_user", github_username: user }))}
+      act={() => void act("Share", share)}
+      clear={() => setUser("")}
     >
       <p>All people in a job are one user: they see its files and its processes, and may change them.</p>
       <p className="field">
@@ -106,9 +113,7 @@ export function Jupyter({ job }: JobProps) {
       title={label}
       label={label}
       words={`berth jupyter ${isOn ? "off" : "on"} ${jobWord(job)}`}
-      act={() =>
-        void act(label, () => berth.jobs.act(job.job_id, { action: isOn ? "disable_jupyter" : "enable_jupyter" }))
-      }
+      act={() => void act(label, async () => waitForAction(await berth.jobs.setJupyter(job.job_id, !isOn)))}
     >
       <p>{isOn ? "Running notebooks end. Saved files stay." : "It starts in this job, with an address of its own."}</p>
     </Ask>

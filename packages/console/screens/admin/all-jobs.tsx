@@ -76,6 +76,7 @@ export function EndAny({ job: { job_id, name, user_id, disk_name, status } }: { 
       isReady={reason !== ""}
       words={`berth admin end ${job_id} --user ${shellWord(user_id)} --reason ${shellWord(reason)}`}
       act={() => void act("End", () => berth.admin.cancelJob(job_id, body), { acceptedAt: status })}
+      clear={() => setText("")}
     >
       <p>
         All its processes end.{" "}

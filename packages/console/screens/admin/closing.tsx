@@ -94,8 +94,12 @@ export function Closing({
   const act = useAct(subject);
   const [text, setText] = useState("");
   const [time, setTime] = useState("");
-  const { at, timed } = withTime(command, time);
-  const { reason, words } = withReason(timed, text);
+  const { at, timed } = withTime(command, isPlannable ? time : "");
+  const { reason, words } = withReason(timed, needsReason ? text : "");
+  const clear = () => {
+    setText("");
+    setTime("");
+  };
   return (
     <>
       <Ask
@@ -104,6 +108,7 @@ export function Closing({
         words={words}
         {...(typed !== undefined && { typed, isDangerous: true })}
         act={() => void act(label, () => run(reason, at))}
+        clear={clear}
       >
         <p>{effect}</p>
         {isPlannable && (

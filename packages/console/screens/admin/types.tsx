@@ -92,6 +92,7 @@ export function DrainOther({ types }: { readonly types: readonly string[] }) {
         label="Drain another type"
         words={words}
         act={() => void act(`Drain ${type}`, () => berth.admin.setDrained(type, true, { reason }))}
+        clear={() => setText("")}
       >
         <p>No environment of this type starts, also if a machine comes.</p>
         <p className="field">

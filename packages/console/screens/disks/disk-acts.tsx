@@ -3,19 +3,26 @@ import { useLocation } from "wouter";
 import type { Disk } from "../../../sdk/disks.ts";
 import { useAct } from "../../data/acts.ts";
 import { berth } from "../../data/client.ts";
+import { waitForOperation } from "../../data/wait-for-end.ts";
 import { Ask } from "../../parts/ask.tsx";
 import { TextField } from "../../parts/field.tsx";
+
+const usualSize = "100";
 
 /** Button that makes a disk. */
 export function Create() {
   const act = useAct("disks");
   const [name, setName] = useState("");
-  const [size, setSize] = useState("100");
+  const [size, setSize] = useState(usualSize);
   const isName = /^[a-zA-Z0-9_-]{1,64}$/.test(name);
   const gb = Number(size);
   const isSize = Number.isInteger(gb) && gb >= 10 && gb <= 10_000;
   const create = async () => {
-    await berth.disks.settle(await berth.disks.create({ disk_name: name, size_gb: gb }));
+    await waitForOperation(await berth.disks.create({ disk_name: name, size_gb: gb }));
+  };
+  const clear = () => {
+    setName("");
+    setSize(usualSize);
   };
   return (
     <Ask
@@ -24,6 +31,7 @@ export function Create() {
       words={`berth disks create ${isName ? name : "NAME"} --size ${isSize ? gb : 100}`}
       isReady={isName && isSize}
       act={() => void act(`Create ${name}`, create)}
+      clear={clear}
     >
       <TextField label="Name" hint="Letters, digits, _ and -" value={name} set={setName} />
       <TextField label="Size in GB" hint="10 to 10000" isWrong={!isSize} value={size} set={setSize} />
@@ -34,7 +42,7 @@ export function Create() {
 export function MakeSnapshot({ name }: { readonly name: string }) {
   const act = useAct(`disk ${name}`);
   const make = async () => {
-    await berth.disks.settle(await berth.disks.snapshot(name));
+    await waitForOperation(await berth.disks.snapshot(name));
   };
   return (
     <Ask
@@ -54,8 +62,10 @@ export function Rename({ name }: { readonly name: string }) {
   const [, navigate] = useLocation();
   const isName = /^[a-zA-Z0-9_-]{1,64}$/.test(newName) && newName !== name;
   const rename = async () => {
+    const screen = location.pathname;
     await berth.disks.rename(name, newName);
-    navigate(`/disks/${encodeURIComponent(newName)}`);
+    // The user may have opened another screen meanwhile, and typed there.
+    if (location.pathname === screen) navigate(`/disks/${encodeURIComponent(newName)}`);
   };
   return (
     <Ask
@@ -64,6 +74,7 @@ export function Rename({ name }: { readonly name: string }) {
       words={`berth disks rename ${name} ${isName ? newName : "NEW-NAME"}`}
       isReady={isName}
       act={() => void act("Rename", rename)}
+      clear={() => setNewName(name)}
     >
       <TextField label="New name" hint="Letters, digits, _ and -" value={newName} set={setNewName} />
     </Ask>
@@ -74,7 +85,7 @@ export function Delete({ disk }: { readonly disk: Disk }) {
   const { disk_name: name } = disk;
   const act = useAct(`disk ${name}`);
   const remove = async () => {
-    await berth.disks.settle(await berth.disks.delete(name));
+    await waitForOperation(await berth.disks.delete(name));
   };
   return (
     <Ask
@@ -97,7 +108,7 @@ export function Undelete({ disk }: { readonly disk: Disk }) {
   const { disk_name: name } = disk;
   const act = useAct(`disk ${name}`);
   const undelete = async () => {
-    await berth.disks.settle(await berth.disks.undelete(name));
+    await waitForOperation(await berth.disks.undelete(name));
   };
   return (
     <Ask

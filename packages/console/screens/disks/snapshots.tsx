@@ -3,6 +3,7 @@ import type { Snapshot } from "../../../sdk/disks.ts";
 import { useAct } from "../../data/acts.ts";
 import { berth, collect } from "../../data/client.ts";
 import { useLive } from "../../data/live.ts";
+import { waitForOperation } from "../../data/wait-for-end.ts";
 import { formatTime, printable } from "../../data/words.ts";
 import { Ask } from "../../parts/ask.tsx";
 import { At } from "../../parts/clock.tsx";
@@ -75,12 +76,17 @@ interface RestoreProps {
 
 function Restore({ name, snapshots }: RestoreProps) {
   const act = useAct(`disk ${name}`);
-  const [newName, setNewName] = useState(`${name}-restored`.slice(0, 64));
+  const usualName = `${name}-restored`.slice(0, 64);
+  const [newName, setNewName] = useState(usualName);
   const [chosen, setChosen] = useState("");
   const snapshot = snapshots.find(({ snapshot_id }) => snapshot_id === chosen) ?? snapshots[0];
   const isName = /^[a-zA-Z0-9_-]{1,64}$/.test(newName);
+  const clear = () => {
+    setNewName(usualName);
+    setChosen("");
+  };
   const restore = async (snapshot_id: string) => {
-    await berth.disks.settle(await berth.disks.restore(name, { snapshot_id, new_name: newName }));
+    await waitForOperation(await berth.disks.restore(name, { snapshot_id, new_name: newName }));
   };
   return (
     <Ask
@@ -89,6 +95,7 @@ function Restore({ name, snapshots }: RestoreProps) {
       words={`berth disks restore ${name} ${isName ? newName : "NEW-NAME"} --snapshot ${snapshot?.snapshot_id ?? "ID"}`}
       isReady={isName && snapshot !== undefined}
       act={() => snapshot && void act(`Restore to ${newName}`, () => restore(snapshot.snapshot_id))}
+      clear={clear}
     >
       {snapshot ? (
         <p>

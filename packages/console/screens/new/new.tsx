@@ -1,4 +1,4 @@
-import { useDeferredValue, useState } from "react";
+import { useDeferredValue, useEffect, useRef, useState } from "react";
 import { useLocation } from "wouter";
 import type { SubmitJob } from "../../../sdk/jobs.ts";
 import { berth } from "../../data/client.ts";
@@ -19,6 +19,7 @@ export function NewScreen() {
   const [error, setError] = useState<Error>();
   const [isBusy, setIsBusy] = useState(false);
   const [, navigate] = useLocation();
+  const isShown = useIsShown();
   const body = submitBody(job);
   const submit = async (ready: SubmitJob) => {
     setIsBusy(true);
@@ -28,7 +29,8 @@ export function NewScreen() {
       const { job_id } = await berth.jobs.submit(ready, { idempotencyKey: idempotencyKey.current });
       announce("It is in the queue");
       hurry();
-      navigate(`/jobs/${job_id}`);
+      // The user may have opened another screen meanwhile, and typed there.
+      if (isShown.current) navigate(`/jobs/${job_id}`);
     } catch (thrown) {
       setError(thrown as Error);
       setIsBusy(false);
@@ -64,6 +66,18 @@ export function NewScreen() {
       </form>
     </>
   );
+}
+
+/** Returns a ref that is true while the screen is on the page. */
+function useIsShown() {
+  const isShown = useRef(true);
+  useEffect(() => {
+    isShown.current = true;
+    return () => {
+      isShown.current = false;
+    };
+  }, []);
+  return isShown;
 }
 
 function lacksPassword({ registryUser, registryPassword }: NewJob): boolean {

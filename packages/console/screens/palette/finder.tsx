@@ -1,4 +1,4 @@
-import { type KeyboardEvent, useEffect, useId, useState } from "react";
+import { type KeyboardEvent, type ReactNode, useEffect, useId, useState } from "react";
 import type { Me } from "../../../sdk/berth.ts";
 import { useLivingJobs } from "../../data/environments.ts";
 import { counted } from "../../data/words.ts";
@@ -26,8 +26,18 @@ interface FinderProps {
   close(): void;
 }
 
-/** Lists what the user may open and do, and for an operator what an operator may do. */
+/** Finds an entry by its words. */
 export function Finder({ me, ...others }: FinderProps) {
+  return <Entries me={me}>{(entries) => <Found entries={entries} {...others} />}</Entries>;
+}
+
+interface EntriesProps {
+  readonly me: Me;
+  children(entries: readonly Entry[]): ReactNode;
+}
+
+/** Lists what the user may open and do now, and for an operator what an operator may do. */
+export function Entries({ me, children }: EntriesProps) {
   const { data: jobs = [] } = useLivingJobs();
   const { data: disks = [] } = useDisks();
   const { data: deletedDisks = [] } = useDeletedDisks();
@@ -39,27 +49,22 @@ export function Finder({ me, ...others }: FinderProps) {
     ...listDiskEntries([...disks, ...deletedDisks]),
     ...listAccountEntries(me, keys, deliveries),
   ];
-  if (!me.is_operator) return <Found entries={entries} {...others} />;
-  return <OperatorFinder me={me} entries={entries} {...others} />;
+  if (!me.is_operator) return children(entries);
+  return <OperatorEntries me={me}>{(operatorEntries) => children([...entries, ...operatorEntries])}</OperatorEntries>;
 }
 
-interface FoundProps extends Omit<FinderProps, "me"> {
-  readonly entries: readonly Entry[];
-}
-
-function OperatorFinder({ me, entries, ...others }: FoundProps & Pick<FinderProps, "me">) {
+function OperatorEntries({ me, children }: EntriesProps) {
   const { data: pools } = usePools();
   const { data: jobs = [] } = useAllJobs();
   const { data: users = [] } = useUsers();
   const otherTypes = useOtherTypes(pools?.pools);
   // The API refuses operators who would disable themselves.
   const otherUsers = users.filter(({ username }) => username !== me.username);
-  return (
-    <Found
-      entries={[...entries, ...listOperatorEntries({ list: pools, otherTypes, jobs, users: otherUsers })]}
-      {...others}
-    />
-  );
+  return children(listOperatorEntries({ list: pools, otherTypes, jobs, users: otherUsers }));
+}
+
+interface FoundProps extends Omit<FinderProps, "me"> {
+  readonly entries: readonly Entry[];
 }
 
 function Found({ entries, choose, close }: FoundProps) {

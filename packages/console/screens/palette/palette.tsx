@@ -1,23 +1,23 @@
-import { type ReactNode, useEffect, useState } from "react";
+import { useEffect, useState } from "react";
 import { useLocation } from "wouter";
 import type { Me } from "../../../sdk/berth.ts";
-import { OpenedAct } from "../../parts/ask.tsx";
+import { OpenedAct, Withdrawn } from "../../parts/ask.tsx";
 import { Dialog } from "../../parts/dialog.tsx";
 import type { Entry } from "./entries.tsx";
-import { Finder } from "./finder.tsx";
+import { Entries, Finder } from "./finder.tsx";
 
 const isMac = /Mac|iPhone|iPad/.test(navigator.userAgent);
 
 /** Finds screens, environments, disks, and what can be done, all by keyboard. */
 export function Palette({ me }: { readonly me: Me }) {
   const [isOpen, setIsOpen] = useShortcut();
-  const [opened, setOpened] = useState<ReactNode>();
+  const [opened, setOpened] = useState<Entry>();
   const [, navigate] = useLocation();
   const choose = (entry: Entry) => {
     setIsOpen(false);
     if ("page" in entry) return location.assign(entry.page);
     navigate(entry.screen);
-    setOpened(entry.act);
+    setOpened(entry.act === undefined ? undefined : entry);
   };
   return (
     <>
@@ -34,8 +34,29 @@ export function Palette({ me }: { readonly me: Me }) {
           <Finder me={me} choose={choose} close={() => setIsOpen(false)} />
         </Dialog>
       )}
-      {opened !== undefined && <OpenedAct value={() => setOpened(undefined)}>{opened}</OpenedAct>}
+      {opened && (
+        <Entries me={me}>
+          {(entries) => <Opened opened={opened} entries={entries} close={() => setOpened(undefined)} />}
+        </Entries>
+      )}
     </>
+  );
+}
+
+interface OpenedProps {
+  readonly opened: Entry;
+  readonly entries: readonly Entry[];
+  close(): void;
+}
+
+/** The dialog of an act. It follows the record, as the dialogs of the screens do. */
+function Opened({ opened, entries, close }: OpenedProps) {
+  const entry = entries.find(({ key }) => key === opened.key);
+  if (entry && "act" in entry) return <OpenedAct value={close}>{entry.act}</OpenedAct>;
+  return (
+    <Dialog title={opened.label} close={close}>
+      <Withdrawn close={close} />
+    </Dialog>
   );
 }
 
