@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { type IncomingMessage, request } from "node:http";
 import axe from "axe-core";
 import { type Browser, type BrowserContextOptions, chromium as browserType, type Page } from "playwright-core";
-import { afterAll, onTestFinished } from "vitest";
+import { onTestFinished } from "vitest";
 import { chromium } from "../e2e/browser-fixture.ts";
 import { openStackFixture } from "../e2e/stack-fixture.ts";
 import { domain } from "./front-fixture.ts";
@@ -39,13 +39,11 @@ export interface ConsoleFixture {
 
 const browserWords = ["--no-sandbox", `--host-resolver-rules=MAP *.${domain} 127.0.0.1`];
 
-/** All tests of a file share a browser process, and each has contexts of its own. */
+/**
+ * All tests of a worker share a browser process, and each has contexts of its own. The library ends the browser with the
+ * worker.
+ */
 let launched: Promise<Browser> | undefined;
-
-afterAll(async () => {
-  await (await launched)?.close();
-  launched = undefined;
-});
 
 /** A running stack, and pages in a headless browser, until the test ends. */
 export async function openConsole(settings: Readonly<Record<string, string>> = {}): Promise<ConsoleFixture> {
