@@ -9,7 +9,7 @@ import type { Reach } from "./reach.ts";
 export type TakeStream = (run: string, isVisitor?: boolean) => () => void;
 
 /**
- * A session takes about 47 kB with a tunnel, and 132 kB with its own connection to the API server
+ * A session takes about 41 kB with a tunnel, and 132 kB with its own connection to the API server
  * (docs/architecture/gateway.md#speed). A replica has 1 GiB at most, and waiting bytes may take a quarter (ssh-output.ts).
  */
 const MOST_STREAMS = 3_000;
