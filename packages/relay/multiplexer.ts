@@ -65,7 +65,7 @@ export function multiplexer({ send, onHello, onOpen }: MultiplexerOptions): Mult
   };
 }
 
-export interface LineOptions {
+interface LineOptions {
   readonly send: (bytes: Buffer) => void;
   /** Runs at the end of the stream. */
   readonly leave: () => void;

@@ -1,4 +1,4 @@
-import { expect, it } from "vitest";
+import { expect, it, vi } from "vitest";
 import { GROWN_WINDOW_BYTES, growthPlaces, ReceiveWindow, WINDOW_BYTES } from "./receive-window.ts";
 
 const half = WINDOW_BYTES / 2;
@@ -31,6 +31,29 @@ it("a window grows once its stream has read much, up to the places for that", ()
   expect(refused).toBe(0);
   expect(later[0]).toBeGreaterThan(0);
   expect(later[1]).toBe(0);
+});
+
+it("a place needs one of all tunnels too, and gives both back", () => {
+  const ofAll = growthPlaces(2);
+  const [one, other] = [growthPlaces(1, ofAll), growthPlaces(2, ofAll)];
+  const [first, second] = [one(), other()];
+  const refused = [one(), other()];
+  first?.();
+
+  expect([typeof first, typeof second, ...refused]).toEqual(["function", "function", undefined, undefined]);
+  expect([typeof other(), other()]).toEqual(["function", undefined]);
+});
+
+it("a window does not grow if its client reads as much in a longer time", () => {
+  vi.useFakeTimers({ toFake: ["performance"] });
+  const window = new ReceiveWindow(growthPlaces(1));
+  for (let times = 0; times < 100; times += 1) {
+    window.acknowledge(half);
+    vi.advanceTimersByTime(100);
+  }
+  vi.useRealTimers();
+
+  expect(window.limitBytes).toBe(WINDOW_BYTES);
 });
 
 it("a stream without places for growth keeps its window", () => {

@@ -1,30 +1,37 @@
 /** Limit of unacknowledged bytes of a stream. */
 export const WINDOW_BYTES = 256 * 1024;
 
-/** A stream that has read so much is read quickly, and may get a larger window. */
-const MUCH_BYTES = 16 * WINDOW_BYTES;
+/** A stream may get a larger window once its client reads this many bytes in this time. */
+const [MUCH_BYTES, MUCH_WITHIN_MS] = [16 * WINDOW_BYTES, 2_000];
 export const GROWN_WINDOW_BYTES = 4 * WINDOW_BYTES;
 
-/** Takes a place for a grown window, and returns what gives it back. Returns undefined if no place is left. */
-export type TakeGrowth = () => (() => void) | undefined;
+/** Takes a place for a grown window. Returns a function that gives the place back, or undefined if no place is left. */
+type TakeGrowth = () => (() => void) | undefined;
 
-/** Places for the grown windows of several streams, because each may hold as many bytes of a client that stops reading. */
-export function growthPlaces(most: number): TakeGrowth {
+/**
+ * Bounds the grown windows of several streams, because each holds up to 1 MiB if its client stops reading. A place may
+ * also need one of `others`.
+ */
+export function growthPlaces(most: number, others: TakeGrowth = () => () => undefined): TakeGrowth {
   let taken = 0;
   return () => {
-    if (taken >= most) return undefined;
+    const giveBackOther = taken < most ? others() : undefined;
+    if (!giveBackOther) return undefined;
     taken += 1;
     let isTaken = true;
     return () => {
-      if (isTaken) taken -= 1;
+      if (!isTaken) return;
       isTaken = false;
+      taken -= 1;
+      giveBackOther();
     };
   };
 }
 
 /**
- * Counts received bytes until the other side may send as many again. With places for growth, a stream that has read
- * much gets a larger window: it needs fewer acknowledgements, each of which costs a system call and wakes the other side.
+ * Counts received bytes until the other side may send as many again. With places for growth, a stream that is read
+ * quickly gets a larger window: it needs fewer acknowledgements, each of which costs a system call and wakes the other
+ * side.
  */
 export class ReceiveWindow {
   /** Bytes that wait for their reader. */
@@ -33,7 +40,7 @@ export class ReceiveWindow {
   readonly #takeGrowth: TakeGrowth;
   #giveBack: (() => void) | undefined;
   #isClosed = false;
-  #readBytes = 0;
+  #burst = { begunAt: 0, bytes: 0 };
   #unacknowledgedBytes = 0;
 
   constructor(takeGrowth: TakeGrowth = () => undefined) {
@@ -42,10 +49,10 @@ export class ReceiveWindow {
 
   /** Notes read bytes. Returns for how many bytes to allow more, or 0 while they are not worth a frame. */
   acknowledge(bytes: number): number {
-    this.#readBytes += bytes;
     this.#unacknowledgedBytes += bytes;
     // The other side still has the other half.
     if (this.#unacknowledgedBytes < this.limitBytes / 2) return 0;
+    this.#noteBurst(this.#unacknowledgedBytes);
     const allowed = this.#unacknowledgedBytes + this.#grow();
     this.#unacknowledgedBytes = 0;
     return allowed;
@@ -57,8 +64,14 @@ export class ReceiveWindow {
     this.#giveBack?.();
   }
 
+  #noteBurst(bytes: number): void {
+    const now = performance.now();
+    if (now - this.#burst.begunAt > MUCH_WITHIN_MS) this.#burst = { begunAt: now, bytes: 0 };
+    this.#burst.bytes += bytes;
+  }
+
   #grow(): number {
-    if (this.#giveBack || this.#isClosed || this.#readBytes < MUCH_BYTES) return 0;
+    if (this.#giveBack || this.#isClosed || this.#burst.bytes < MUCH_BYTES) return 0;
     this.#giveBack = this.#takeGrowth();
     if (!this.#giveBack) return 0;
     this.limitBytes = GROWN_WINDOW_BYTES;

@@ -54,7 +54,7 @@ func main() {
 	report.Close()
 	m := streams.New(conn, mostStreams, serve)
 	m.MayGrow = mostGrowth
-	m.Hello("")
+	m.Hello(acceptsGrowth)
 	<-m.Serve(conn)
 	m.Close()
 	// A program whose start is under way is hung up as soon as it has started.
@@ -65,8 +65,12 @@ func main() {
 // A run has at most 750 streams by one gateway (packages/gateway/ports/stream-places.ts).
 const mostStreams = 1024
 
-// The gateway enlarges the window of a stream whose client reads much (packages/relay/receive-window.ts).
-const mostGrowth = 1 << 20
+// The gateway enlarges the window of a stream whose client reads quickly, if the hello has this content
+// (packages/gateway/tunnels/tunnel.ts).
+const (
+	mostGrowth    = 1 << 20
+	acceptsGrowth = "growth"
+)
 
 // Held for reading while a program starts.
 var starting sync.RWMutex

@@ -122,8 +122,8 @@ export function passOutput(from: Readable, to: Writable): () => void {
 }
 
 /**
- * Joins small parts, and copies no large one. Returns null without output. Only such a read makes the stream emit
- * `readable` again.
+ * Returns a large first part as it is, and joins others. Returns null without output. Only such a read makes the stream
+ * emit `readable` again.
  */
 function readAtOnce(from: Readable): Buffer | null {
   const parts: Buffer[] = [];

@@ -14,6 +14,13 @@ export function programStream(id: number, hooks: StreamHooks): TunnelStream<PodS
   exited.promise.catch(() => undefined);
   const { input, sending, output, errors } = openStreams(id, hooks);
   const readables = [output.readable, errors.readable];
+  let openReadables = readables.length;
+  for (const readable of readables) {
+    readable.once("close", () => {
+      openReadables -= 1;
+      if (openReadables === 0) window.close();
+    });
+  }
   let isOpen = false;
   let hasExited = false;
   let hasLeft = false;
@@ -35,7 +42,6 @@ export function programStream(id: number, hooks: StreamHooks): TunnelStream<PodS
       cutOff();
     }
     for (const readable of readables) readable.destroy();
-    window.close();
   };
   const sendMessage = (content: object) => {
     if (!hasLeft) send(formatMessage(id, content));

@@ -23,8 +23,9 @@ function openTunnel(times: Partial<Parameters<typeof tunnel>[1]> = {}) {
 const message = (id: number, content: unknown) => frame("message", id, Buffer.from(JSON.stringify(content)));
 const request = { words: ["sh"], env: { A: "b" } };
 
-async function openSession() {
+async function openSession(hello = "") {
   const pair = openTunnel();
+  await pair.say(frame("hello", 0, Buffer.from(hello)));
   const opening = pair.opened.open(request);
   await pair.say(message(1, { isOpen: true }));
   return { ...pair, session: await opening };
@@ -99,10 +100,11 @@ describe("a program over a tunnel", () => {
   });
 
   it.each([
-    ["may then hold a larger window", GROWN_WINDOW_BYTES, false],
-    ["may not hold more than that", GROWN_WINDOW_BYTES + 1, true],
-  ])("whose client has read much %s", async (_, heldBytes, isEnded) => {
-    const { session, opened, say } = await openSession();
+    ["may then hold a larger window", "growth", GROWN_WINDOW_BYTES, false],
+    ["may not hold more than that", "growth", GROWN_WINDOW_BYTES + 1, true],
+    ["of an older program keeps its window", "", WINDOW_BYTES + 1, true],
+  ])("whose client reads quickly %s", async (_, hello, heldBytes, isEnded) => {
+    const { session, opened, say } = await openSession(hello);
     session.ended.catch(() => undefined);
     session.output.resume();
     const part = Buffer.alloc(64 * 1024);
@@ -117,6 +119,26 @@ describe("a program over a tunnel", () => {
 
     expect(opened.isEnded()).toBe(isEnded);
     await session.close();
+  });
+
+  it("gives its larger window back at its end, also if nobody closes its session", async () => {
+    const { opened, frames, say } = openTunnel();
+    await say(frame("hello", 0, Buffer.from("growth")));
+    const part = Buffer.alloc(64 * 1024);
+    const grown: number[] = [];
+    for (let id = 1; id <= 6; id += 1) {
+      const opening = opened.open(request);
+      await say(message(id, { isOpen: true }));
+      const { output, errors } = await opening;
+      for (const stream of [output, errors]) stream.resume();
+      for (let sent = 0; sent < 17 * WINDOW_BYTES; sent += part.length) await say(frame("data", id, part));
+      const allowed = frames.filter((sent) => sent.kind === "more" && sent.id === id);
+      grown.push(Math.max(...allowed.map(({ content }) => content.readUInt32BE())));
+      await say(message(id, { exitCode: 0 }), frame("end", id), frame("errors", id));
+    }
+
+    expect(grown).toEqual(Array(6).fill(GROWN_WINDOW_BYTES - WINDOW_BYTES / 2));
+    opened.close();
   });
 
   it("ends with its tunnel, and its client gets an error", async () => {

@@ -32,8 +32,12 @@ const tunnelTimes: TunnelTimes = { idleMs: 600_000, openWithinMs: 20_000 };
 /** Exceeds the 750 streams that a run may have (../ports/stream-places.ts). */
 const MOST_STREAMS = 1_000;
 
-/** Grown windows of all tunnels of a replica, of at most 24 MiB more than its streams may hold anyway. */
-const takeGrowth = growthPlaces(32);
+/** Bounds the grown windows of a replica, which add at most 48 MiB. One run must not take all. */
+const takeOfReplica = growthPlaces(64);
+const MOST_OF_TUNNEL = 4;
+
+/** Content of the hello of a program that accepts larger windows. An older one would end the tunnel. */
+const ACCEPTS_GROWTH = "growth";
 
 /** Runs the gateway's side of a tunnel. Closes the connection when it is idle or sends invalid frames. */
 export function tunnel(socket: Duplex, { idleMs, openWithinMs } = tunnelTimes): Tunnel {
@@ -41,6 +45,7 @@ export function tunnel(socket: Duplex, { idleMs, openWithinMs } = tunnelTimes): 
   const { send, whenDrained } = frameSender(socket);
   const ready = Promise.withResolvers<void>();
   ready.promise.catch(() => undefined);
+  let takeGrowth: typeof takeOfReplica | undefined;
   let lastId = 0;
   let idleTimer: NodeJS.Timeout | undefined;
   const noteUse = () => {
@@ -67,7 +72,10 @@ export function tunnel(socket: Duplex, { idleMs, openWithinMs } = tunnelTimes): 
     return stream.opened.finally(() => clearTimeout(timeout));
   };
   readFrames(socket, (frame) => {
-    if (frame.kind === "hello") ready.resolve();
+    if (frame.kind === "hello") {
+      if (frame.content.toString() === ACCEPTS_GROWTH) takeGrowth ??= growthPlaces(MOST_OF_TUNNEL, takeOfReplica);
+      ready.resolve();
+    }
     const stream = streams.get(frame.id);
     stream?.takeFrame(frame);
     return stream ? FRAME_COST : FRAME_COST + frame.content.length;
