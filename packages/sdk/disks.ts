@@ -130,21 +130,30 @@ export class Disks {
    * @example
    * const { delete_date } = await berth.disks.settle(await berth.disks.delete("data"));
    */
-  async settle({ disk_name, operation_id, action }: DiskRequested, options: CallOptions = {}): Promise<DiskOperation> {
-    const path = `${formatPath(disk_name)}/operations/${encodeURIComponent(operation_id)}`;
+  async settle(requested: DiskRequested, options: CallOptions = {}): Promise<DiskOperation> {
     let answeredAt = performance.now();
     for (let delayMs = 250; ; delayMs = Math.min(delayMs * 2, 5000)) {
-      const operation = await readUnlessAway(() => this.#transport.send<DiskOperation>("GET", path, options));
+      const operation = await readUnlessAway(() => this.operation(requested, options));
       if (operation) answeredAt = performance.now();
       if (performance.now() - answeredAt > longestOutageMs) {
-        throw errorFor(`${action} is not done yet`, { status: 0, code: "timeout" });
-      }
-      if (operation?.status === "failed") {
-        throw errorFor(operation.error ?? `${operation.action} failed`, { status: 200, code: "action_failed" });
+        throw errorFor(`${requested.action} is not done yet`, { status: 0, code: "timeout" });
       }
       if (operation?.completed) return operation;
       await sleep(delayMs, options.signal);
     }
+  }
+
+  /**
+   * Reads how far a requested operation is. Throws an `ActionFailedError` if it failed.
+   *
+   * @example
+   * const { completed } = await berth.disks.operation(await berth.disks.snapshot("data"));
+   */
+  async operation({ disk_name, operation_id }: DiskRequested, options: CallOptions = {}): Promise<DiskOperation> {
+    const path = `${formatPath(disk_name)}/operations/${encodeURIComponent(operation_id)}`;
+    const operation = await this.#transport.send<DiskOperation>("GET", path, options);
+    if (operation.status !== "failed") return operation;
+    throw errorFor(operation.error ?? `${operation.action} failed`, { status: 200, code: "action_failed" });
   }
 }
 

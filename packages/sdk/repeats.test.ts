@@ -22,6 +22,14 @@ const keyed: Readonly<Record<string, Send>> = {
   "admin.setDrained": ({ admin }) => admin.setDrained("h100", false, { node: "n" }),
 };
 
+const requestedOperation = {
+  disk_name: "d",
+  operation_id: "o",
+  action: "create",
+  requested_at: "2026-01-20T18:00:00Z",
+  message: "",
+} as const;
+
 /** Calls that set a state or read, so that a second one changes nothing. */
 const repeatable: Readonly<Record<string, Send>> = {
   "jobs.estimate": ({ jobs }) => jobs.estimate({ image: "ubuntu:24.04", instance_type: "c7i.8xlarge" }),
@@ -32,6 +40,7 @@ const repeatable: Readonly<Record<string, Send>> = {
   "jobs.openTerminal": ({ jobs }) => jobs.openTerminal("9e41"),
   "disks.get": ({ disks }) => disks.get("d"),
   "disks.content": ({ disks }) => disks.content("d"),
+  "disks.operation": ({ disks }) => disks.operation(requestedOperation),
   "web.createCode": ({ web }) => web.createCode(),
   "web.showCode": ({ web }) => web.showCode("c"),
   "admin.cancelJob": ({ admin }) => admin.cancelJob("9e41"),

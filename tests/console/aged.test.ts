@@ -69,11 +69,11 @@ test("an estimate that moves is shown, and does not make its list be read more o
   const page = await open("/");
   await page.clock.install();
   const reads = await countReads(page);
-  let asked = 0;
+  let requestCount = 0;
   let hours = 2;
   // The entity tag of the API leaves the estimate out.
   await page.route(`${url}/v1/environments?*`, (route) => {
-    asked++;
+    requestCount++;
     const headers = { etag: '"same"' };
     if (route.request().headers()["if-none-match"] !== undefined) return route.fulfill({ status: 304, headers });
     hours++;
@@ -83,14 +83,14 @@ test("an estimate that moves is shown, and does not make its list be read more o
   await page.goto(url);
   const row = page.getByRole("row", { name: /^waits made through novita/ });
   const early = await row.getByText(/^starts in about/).innerText();
-  asked = 0;
+  requestCount = 0;
   await passSeconds(page, 300, reads.settle);
 
   expect(early).toMatch(/about (2 h \d+ min|3 h)/);
   await row.getByText(new RegExp(`^starts in about (${hours - 1} h \\d+ min|${hours} h)$`)).waitFor();
   expect(hours).toBeGreaterThan(5);
   // If each move made the next read come after a second, there would be more than 30.
-  expect(asked).toBeLessThan(28);
+  expect(requestCount).toBeLessThan(28);
   expect(faults()).toEqual([]);
 });
 

@@ -141,7 +141,7 @@ interface AxeResults {
   readonly violations: readonly { readonly id: string; readonly nodes: readonly { readonly html: string }[] }[];
 }
 
-/** What axe checks of a page, and what of it depends on colours. */
+/** Rules of axe, and those that depend on colours. */
 const allRules = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
 const colourRules = { type: "rule", values: ["color-contrast", "link-in-text-block"] };
 

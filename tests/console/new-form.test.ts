@@ -164,7 +164,7 @@ test("a second submit of an unchanged form after a lost answer starts no second 
   expect(faults()).toEqual([]);
 });
 
-test("a late answer to a submit, or to the rename of a disk, keeps the form that the user has opened meanwhile", async ({
+test("a late answer to a submit, or to the rename of a disk, keeps the form that the user has opened before it", async ({
   skip,
 }) => {
   skip(noBrowser !== undefined, noBrowser);
@@ -174,9 +174,11 @@ test("a late answer to a submit, or to the rename of a disk, keeps the form that
   const field = page.getByLabel("Name", { exact: true });
   const openForm = async () => {
     await page.getByRole("link", { name: "Environments" }).click();
+    outcomes.push(...(await page.locator("main > .outcome").allInnerTexts()));
     await page.getByRole("link", { name: "New environment" }).click();
     await field.fill("typed");
   };
+  const outcomes: string[] = [];
   const seen: string[] = [];
   const see = async () => void seen.push(page.url(), await field.inputValue());
 
@@ -185,7 +187,7 @@ test("a late answer to a submit, or to the rename of a disk, keeps the form that
   await page.getByRole("button", { name: "Start it" }).click();
   await openForm();
   submit.release();
-  await page.getByRole("status").getByText("It is in the queue").first().waitFor({ state: "attached" });
+  await page.getByRole("status").getByText("Start late: done").first().waitFor({ state: "attached" });
   await see();
 
   await page.getByRole("link", { name: "Disks" }).click();
@@ -200,6 +202,7 @@ test("a late answer to a submit, or to the rename of a disk, keeps the form that
   await see();
 
   expect(seen).toEqual([`${url}/new`, "typed", `${url}/new`, "typed"]);
+  expect(outcomes).toEqual(["Start late: requested", "Start late: done"]);
   expect(faults()).toEqual([]);
 });
 

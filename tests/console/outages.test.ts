@@ -110,11 +110,16 @@ test("a hidden terminal connects again only while its shell lives", async ({ ski
   for (let more = 0; more < 3; more++) await untilMore(page, () => tries);
   await page.clock.fastForward("11:00");
   await untilMore(page, () => tries, 1);
-  const before = tries;
-  for (let n = 0; n < 10; n++) await page.clock.fastForward("00:20");
-  // A request of the page comes after those that it had begun.
-  await page.evaluate(`fetch("/health").catch(() => undefined)`);
-  const meanwhile = tries - before;
+  const pass = async (steps: number) => {
+    const before = tries;
+    for (let n = 0; n < steps; n++) await page.clock.fastForward("00:20");
+    // A request of the page comes after those that it had begun.
+    await page.evaluate(`fetch("/health").catch(() => undefined)`);
+    return tries - before;
+  };
+  // The SDK repeats the call that was under way.
+  while ((await pass(1)) > 0);
+  const meanwhile = await pass(10);
   await startAgain();
   await setVisibility(page, "visible");
   await untilText(page, "Connected");
@@ -167,7 +172,6 @@ test("an accepted act has not failed when reads of its record do", async ({ skip
   await row.waitFor();
   const answers = [
     { status: 500, json: { detail: "Internal error" } },
-    { status: 401, json: { detail: "Invalid API key" } },
     { status: 200, contentType: "text/html", body: "<html>" },
   ];
   await page.route(`${url}/v1/jobs/${job_id}`, (route) => {

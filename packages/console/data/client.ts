@@ -19,7 +19,7 @@ interface Kept {
 const kept = new Map<string, Kept>();
 const keptAnswers = 50;
 
-/** The API's tags leave out values that change by themselves, such as `gpu_hours`, so an older answer is read anew. */
+/** The API's tags leave out values that change by themselves, such as `gpu_hours`, so fetch an older answer again without its tag. */
 const longestKeptMs = 60_000;
 
 /** Fetches, and answers a 304 from memory. */

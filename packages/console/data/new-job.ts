@@ -2,6 +2,9 @@ import type { SubmitJob } from "../../sdk/jobs.ts";
 import { hasGpus } from "./machines.ts";
 import { parseHours } from "./words.ts";
 
+/** Subject of starts. The list shows their outcome, because a user may leave the form before the answer. */
+export const newSubject = "new environment";
+
 /** Typed values of the form for a new environment. */
 export interface NewJob {
   readonly type: string;

@@ -5,22 +5,29 @@ import type { JobActionRequested } from "../../sdk/jobs.ts";
 import { longestDelayMs } from "../../sdk/outage.ts";
 import { sleep } from "../../sdk/retry.ts";
 import { berth } from "./client.ts";
+import { needsLogin } from "./lost-session.ts";
 import { untilVisible } from "./visible.ts";
 
 /** Waits until the record of a job says that a requested action is done. Throws if it failed. */
 export async function waitForAction(requested: JobActionRequested): Promise<void> {
   const number = actionNumber(requested);
-  return waitForEnd(async () => findAction(await berth.jobs.get(requested.job_id), number)?.status === "done");
+  return waitForEnd(async () => {
+    const job = await berth.jobs.get(requested.job_id);
+    const action = findAction(job, number);
+    // A record keeps the last actions, whose numbers rise.
+    if (!action && job.actions.some(({ id }) => id > number)) throw new Error("later requests replaced its outcome");
+    return action?.status === "done";
+  });
 }
 
 /** Waits until a requested operation on a disk is completed. Throws if it failed. */
 export function waitForOperation(requested: DiskRequested): Promise<void> {
-  return waitForEnd(async () => (await berth.disks.settle(requested)).completed);
+  return waitForEnd(async () => (await berth.disks.operation(requested)).completed);
 }
 
 /**
- * Reads until an act that the API has accepted is done. A failed read says nothing about the act, so it ends no wait:
- * the stack may be away for hours, and the session may return by a login in another tab.
+ * Reads until an act that the API has accepted is done. A failed read says nothing about the act, so keep waiting: the
+ * stack may be away for hours. Without a session it waits for the login, which loads the page again.
  */
 async function waitForEnd(readIsDone: () => Promise<boolean>): Promise<void> {
   for (let delayMs = 250; ; delayMs = Math.min(delayMs * 1.5, longestDelayMs)) {
@@ -28,6 +35,7 @@ async function waitForEnd(readIsDone: () => Promise<boolean>): Promise<void> {
       if (await readIsDone()) return;
     } catch (error) {
       if (isFinal(error)) throw error;
+      if (needsLogin(error)) return new Promise(() => undefined);
     }
     await sleep(delayMs);
     await untilVisible();

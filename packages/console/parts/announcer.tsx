@@ -3,7 +3,7 @@ import { useEffect, useState } from "react";
 let said = "";
 const listeners = new Set<(text: string) => void>();
 
-/** Texts that are not said yet. One update of the page may have several, and the last would replace the others. */
+/** Texts of one update of the page, which are announced together. */
 const unsaid: string[] = [];
 
 /** Tells a text to screen readers once they have finished what they read. */

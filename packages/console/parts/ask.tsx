@@ -53,16 +53,18 @@ export function Ask(props: AskProps) {
   );
 }
 
-/** Announces that an open question left the page, for example because its environment has ended. */
+/** Announces that an open question left its screen, for example because its environment has ended. */
 function useLostQuestion(title: string | undefined): void {
-  const open = useRef(title);
+  const open = useRef({ title, screen: location.pathname });
   useEffect(() => {
-    open.current = title;
+    open.current = { title, screen: location.pathname };
   }, [title]);
   useEffect(() => {
     return () => {
-      if (open.current === undefined) return;
-      announce(`${printable(open.current, 200)}: closed, because it is no longer possible here`);
+      const { title: lost, screen } = open.current;
+      // The user may have left the screen.
+      if (lost === undefined || location.pathname !== screen) return;
+      announce(`${printable(lost, 200)}: closed, because it is no longer possible here`);
     };
   }, []);
 }

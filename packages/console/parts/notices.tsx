@@ -97,7 +97,7 @@ export function Loading() {
   );
 }
 
-/** Longer than the longest time between two reads. */
+/** Longer than the longest time between two reads of what `Loaded` shows. */
 const staleMs = 40_000;
 
 /** All times are of this browser's clock. */

@@ -10,6 +10,7 @@ import {
   useLivingRows,
   useOtherEnvironments,
 } from "../data/environments.ts";
+import { newSubject } from "../data/new-job.ts";
 import { home } from "../data/screens.ts";
 import { describeMachine, describeReason, jobWord, livingCaption, livingColumns, printable } from "../data/words.ts";
 import { announce } from "../parts/announcer.tsx";
@@ -36,6 +37,7 @@ export function Environments() {
           New environment
         </Link>
       </Title>
+      <Outcome subject={newSubject} />
       <Loaded query={query}>
         {() =>
           rows.length === 0 ? (

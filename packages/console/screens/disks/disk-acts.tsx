@@ -64,7 +64,7 @@ export function Rename({ name }: { readonly name: string }) {
   const rename = async () => {
     const screen = location.pathname;
     await berth.disks.rename(name, newName);
-    // The user may have opened another screen meanwhile, and typed there.
+    // The user may already type on another screen.
     if (location.pathname === screen) navigate(`/disks/${encodeURIComponent(newName)}`);
   };
   return (

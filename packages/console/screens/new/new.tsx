@@ -1,11 +1,10 @@
 import { useDeferredValue, useEffect, useRef, useState } from "react";
 import { useLocation } from "wouter";
 import type { SubmitJob } from "../../../sdk/jobs.ts";
+import { useAct } from "../../data/acts.ts";
 import { berth } from "../../data/client.ts";
-import { hurry } from "../../data/live.ts";
-import { type NewJob, submitBody, upLine, withLogin, yamlFile } from "../../data/new-job.ts";
+import { type NewJob, newSubject, submitBody, upLine, withLogin, yamlFile } from "../../data/new-job.ts";
 import { printable } from "../../data/words.ts";
-import { announce } from "../../parts/announcer.tsx";
 import { CommandLine } from "../../parts/command-line.tsx";
 import { Title } from "../../parts/layout.tsx";
 import { Failure } from "../../parts/notices.tsx";
@@ -20,6 +19,7 @@ export function NewScreen() {
   const [isBusy, setIsBusy] = useState(false);
   const [, navigate] = useLocation();
   const isShown = useIsShown();
+  const act = useAct(newSubject);
   const body = submitBody(job);
   const submit = async (ready: SubmitJob) => {
     setIsBusy(true);
@@ -27,13 +27,12 @@ export function NewScreen() {
     idempotencyKey.current ??= crypto.randomUUID();
     try {
       const { job_id } = await berth.jobs.submit(ready, { idempotencyKey: idempotencyKey.current });
-      announce("It is in the queue");
-      hurry();
-      // The user may have opened another screen meanwhile, and typed there.
+      // The user may already type on another screen.
       if (isShown.current) navigate(`/jobs/${job_id}`);
     } catch (thrown) {
       setError(thrown as Error);
       setIsBusy(false);
+      throw thrown;
     }
   };
   return (
@@ -43,7 +42,7 @@ export function NewScreen() {
         className="columns new"
         onSubmit={(event) => {
           event.preventDefault();
-          if (body && !isBusy) void submit(withLogin(body, job));
+          if (body && !isBusy) void act(`Start ${job.name || body.instance_type}`, () => submit(withLogin(body, job)));
         }}
       >
         <div>
