@@ -149,11 +149,11 @@ function useLog(id: string, mostCharacters: number): ReadLog {
   return { blocks, state, outage, error };
 }
 
-/** Shows a block. The browser uses the height while it has not laid out the block: a search leaves many short ones. */
+const FEW_LINES = 20;
+
+/** Shows a block. The stylesheet guesses its height until the browser lays it out: a search leaves many short blocks. */
 const Block = memo(function Block({ text, lineCount }: LogBlock) {
-  return (
-    <pre style={{ containIntrinsicHeight: `auto ${Math.min(20 * lineCount, 400)}px` }}>{text.replace(/\n$/, "")}</pre>
-  );
+  return <pre className={lineCount < FEW_LINES ? "short" : ""}>{text.replace(/\n$/, "")}</pre>;
 });
 
 function describeNothing({ state, outage }: Reading, search: string): string {

@@ -70,8 +70,8 @@ export const webBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "../console/screens/logs.tsx",
-        find: "<pre key={n}>{block}</pre>",
-        replace: "<pre key={n} ref={(pre) => pre && (pre.innerHTML = block)} />",
+        find: '>{text.replace(/\\n$/, "")}</pre>',
+        replace: " ref={(pre) => pre && (pre.innerHTML = text)} />",
       },
     ],
   },
