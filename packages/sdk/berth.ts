@@ -19,7 +19,7 @@ export type ClusterStatus = Schemas["ClusterStatus"];
 interface EnvironmentsOptions extends PageOptions {
   /** Whether they have ended. All of them by default. */
   readonly ended?: boolean;
-  /** Those of these APIs. All by default. */
+  /** Which APIs' environments to list. All by default. */
   readonly apis?: readonly EnvironmentSummary["api"][];
 }
 

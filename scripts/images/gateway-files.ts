@@ -14,9 +14,9 @@ export const gatewayPackages = ["ssh2", "asn1", "safer-buffer", "bcrypt-pbkdf", 
 
 /**
  * V8 would keep up to 48 MB for new objects. A gateway with 400 idle sessions takes a third less with little of it. V8
- * also begins to mark the whole heap at each 64 MB of buffers, which a gateway passes on in a tenth of a second, and marks
- * in threads beside the event loop. That took up to half of the processor time of a copy. With these options, buffers are
- * freed with the new objects and count as the heap does, and garbage is collected in the event loop.
+ * also marks the whole heap at each 64 MB of buffers, in threads beside the event loop, which took up to half of the
+ * gateway's processor time. With these options, buffers are freed with the new objects and count as the heap does, and
+ * garbage is collected in the event loop.
  */
 export const nodeOptions = [
   "--max-semi-space-size=1",

@@ -129,39 +129,44 @@ test("a hidden terminal connects again only while its shell lives", async ({ ski
 
 test("an accepted act stays requested in an outage, and is done once its record says so", async ({ skip }) => {
   skip(noBrowser !== undefined, noBrowser);
-  const { open, call, url } = await openConsole();
-  const { job_id } = await call<{ job_id: string }>("POST", "/v1/jobs/submit", job);
-  const page = await open("/");
-  await page.clock.install();
-  const reads = await countReads(page);
-  await page.goto(`${url}/`);
-  const row = page.getByRole("row", { name: /long.*active/ });
-  await row.waitFor();
+  const { page, recordUrl, row, outcome, step } = await openActiveRow();
   let refused = 0;
-  await page.route(`${url}/v1/jobs/${job_id}`, (route) => {
+  await page.route(recordUrl, (route) => {
     refused++;
     return route.abort();
   });
   await extend(page);
   await row.getByText("Extend: requested").waitFor();
-  const outcome = row.locator(".outcome");
-  for (let passed = 0; passed < 180; passed += 3) {
-    await page.clock.fastForward("00:03");
-    await reads.settle();
-  }
+  for (let passed = 0; passed < 180; passed += 3) await step();
   expect(refused).toBeGreaterThan(0);
   expect(await outcome.innerText()).toBe("Extend: requested");
-  await page.unroute(`${url}/v1/jobs/${job_id}`);
-  while ((await outcome.innerText()) === "Extend: requested") {
-    await page.clock.fastForward("00:03");
-    await reads.settle();
-  }
+  await page.unroute(recordUrl);
+  while ((await outcome.innerText()) === "Extend: requested") await step();
 
   expect(await outcome.innerText()).toBe("Extend: done");
 });
 
 test("an accepted act has not failed when reads of its record do", async ({ skip }) => {
   skip(noBrowser !== undefined, noBrowser);
+  const { page, recordUrl, row, outcome, step } = await openActiveRow();
+  const answers = [
+    { status: 500, json: { detail: "Internal error" } },
+    { status: 200, contentType: "text/html", body: "<html>" },
+  ];
+  await page.route(recordUrl, (route) => {
+    const answer = answers.shift();
+    return answer ? route.fulfill(answer) : route.fallback();
+  });
+  await extend(page);
+  await row.getByText("Extend: requested").waitFor();
+  while ((await outcome.innerText()) === "Extend: requested") await step();
+
+  expect(await outcome.innerText()).toBe("Extend: done");
+  expect(answers).toEqual([]);
+});
+
+/** Opens the list with an active job. A step passes three seconds of the page, and waits for its reads. */
+async function openActiveRow() {
   const { open, call, url } = await openConsole();
   const { job_id } = await call<{ job_id: string }>("POST", "/v1/jobs/submit", job);
   const page = await open("/");
@@ -170,25 +175,12 @@ test("an accepted act has not failed when reads of its record do", async ({ skip
   await page.goto(`${url}/`);
   const row = page.getByRole("row", { name: /long.*active/ });
   await row.waitFor();
-  const answers = [
-    { status: 500, json: { detail: "Internal error" } },
-    { status: 200, contentType: "text/html", body: "<html>" },
-  ];
-  await page.route(`${url}/v1/jobs/${job_id}`, (route) => {
-    const answer = answers.shift();
-    return answer ? route.fulfill(answer) : route.fallback();
-  });
-  await extend(page);
-  await row.getByText("Extend: requested").waitFor();
-  const outcome = row.locator(".outcome");
-  while ((await outcome.innerText()) === "Extend: requested") {
+  const step = async () => {
     await page.clock.fastForward("00:03");
     await reads.settle();
-  }
-
-  expect(await outcome.innerText()).toBe("Extend: done");
-  expect(answers).toEqual([]);
-});
+  };
+  return { page, recordUrl: `${url}/v1/jobs/${job_id}`, row, outcome: row.locator(".outcome"), step };
+}
 
 test("an act is done although the page that names the newest scripts does not answer", async ({ skip }) => {
   skip(noBrowser !== undefined, noBrowser);

@@ -7,7 +7,7 @@ type QueryKey = readonly (string | number | boolean | undefined)[];
 
 interface Pace {
   delayMs: number;
-  /** The delay until the next read. It stays until then, because a poll starts anew whenever its interval changes. */
+  /** The delay until the next read. Choose it once per read, because each change restarts the timer. */
   nextDelayMs: number;
 }
 

@@ -27,7 +27,7 @@ export function waitForOperation(requested: DiskRequested): Promise<void> {
 
 /**
  * Reads until an act that the API has accepted is done. A failed read says nothing about the act, so keep waiting: the
- * stack may be away for hours. Without a session it waits for the login, which loads the page again.
+ * stack may be away for hours. After the session has ended it reads no more, because a login loads the page again.
  */
 async function waitForEnd(readIsDone: () => Promise<boolean>): Promise<void> {
   for (let delayMs = 250; ; delayMs = Math.min(delayMs * 1.5, longestDelayMs)) {

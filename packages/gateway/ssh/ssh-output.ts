@@ -122,8 +122,8 @@ export function passOutput(from: Readable, to: Writable): () => void {
 }
 
 /**
- * Returns a large first part as it is, and joins others. Returns null without output. Only such a read makes the stream
- * emit `readable` again.
+ * Returns the first part if it fills a packet, and otherwise several parts as one buffer. Returns null if there is no
+ * output. Only such a read makes the stream emit `readable` again.
  */
 function readAtOnce(from: Readable): Buffer | null {
   const parts: Buffer[] = [];
