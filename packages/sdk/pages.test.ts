@@ -34,3 +34,18 @@ test.each(Object.entries(lists))(
     expect(yielded).toEqual(Array.from({ length: 150 }, (_, n) => nthItem(n)));
   },
 );
+
+test("a list ends with a full page if its total says so", async () => {
+  const offsets: (string | null)[] = [];
+  server = await openServer(({ path }) => {
+    offsets.push(new URL(path, "http://berth").searchParams.get("offset"));
+    const page = Array.from({ length: 100 }, (_, n) => ({ job_id: `${offsets.length}-${n}` }));
+    return { body: { jobs: page, total: 200 } };
+  });
+
+  const ids = new Set<string>();
+  for await (const { job_id } of new Berth({ url: server.url }).jobs.list()) ids.add(job_id);
+
+  expect(ids.size).toBe(200);
+  expect(offsets).toEqual(["0", "100"]);
+});

@@ -45,6 +45,33 @@ async function countChanges(page: Page): Promise<{ readonly shown: number; reado
   return page.evaluate("counts");
 }
 
+test("the time left of hours moves by the minute, and at once when the page wakes", async ({ skip }) => {
+  skip(noBrowser !== undefined, noBrowser);
+  const { open, call, url, faults } = await openConsole({ LOCAL_NODES: "c7i.8xlarge=1" });
+  await call("POST", "/v1/jobs/submit", { ...job, duration_hours: 4 });
+  const page = await open("/");
+  await page.clock.install();
+  await page.goto(url);
+  const left = page.locator(".time-left");
+  await left.waitFor();
+  // An answer would tell the page the true time.
+  await page.route(`${url}/v1/**`, (route) => route.abort());
+  const before = minutes(await left.innerText());
+  await page.clock.runFor(75_000);
+  const later = minutes(await left.innerText());
+  await page.clock.fastForward("01:00:00");
+  const awake = minutes(await left.innerText());
+
+  expect(before - later).toBeGreaterThanOrEqual(1);
+  expect(later - awake).toBeGreaterThanOrEqual(59);
+  expect(faults()).toEqual([]);
+});
+
+function minutes(text: string): number {
+  const [, hours = "0", minutes = "0"] = /^(?:(\d+) h)? ?(?:(\d+) min)?$/.exec(text) ?? [];
+  return Number(hours) * 60 + Number(minutes);
+}
+
 test("a timeline names the zone of its times, and the date of another day", async ({ skip }) => {
   skip(noBrowser !== undefined, noBrowser);
   const { open, call, url, faults } = await openConsole();

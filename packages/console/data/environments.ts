@@ -4,7 +4,7 @@ import type { EnvironmentSummary } from "../../sdk/berth.ts";
 import type { JobStatus, JobSummary } from "../../sdk/jobs.ts";
 import { berth, collect } from "./client.ts";
 import { firstReads, readLivingJobs } from "./first-reads.ts";
-import { useKept, useLive } from "./live.ts";
+import { shareItems, useKept, useLive } from "./live.ts";
 
 /** A job, or an environment that another API made and changes. */
 export type Row = JobSummary | EnvironmentSummary;
@@ -15,11 +15,14 @@ const otherApis: readonly EnvironmentSummary["api"][] = ["session-manager", "onm
 /** So many ended jobs are listed, and as many ended environments of other APIs. */
 const endedCount = 100;
 
+const shareJobs = shareItems<JobSummary>(rowKey);
+const shareEnvironments = shareItems<EnvironmentSummary>(rowKey);
+
 const livingKey = ["jobs", "living"];
 
 /** Reads the jobs that run or wait. */
 export function useLivingJobs(): UseQueryResult<JobSummary[], Error> {
-  return useLive(livingKey, readLivingJobs, { itemKey: rowKey });
+  return useLive(livingKey, readLivingJobs, { share: shareJobs });
 }
 
 /** Hands the first read of the page to the query, so that the list need not wait for the name of the user. */
@@ -33,7 +36,7 @@ export function useOtherEnvironments(): UseQueryResult<EnvironmentSummary[], Err
   return useLive(
     ["environments", "living"],
     (signal) => collect(berth.environments({ apis: otherApis, ended: false, pageSize: 500, signal })),
-    { isQuiet: (rows) => rows.length === 0, itemKey: rowKey },
+    { isQuiet: (rows) => rows.length === 0, share: shareEnvironments },
   );
 }
 

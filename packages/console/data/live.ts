@@ -15,8 +15,8 @@ interface LiveOptions<Data> {
   readonly isPaused?: boolean;
   /** Reports whether so little is expected to change that the next read may come after a minute. */
   isQuiet?(data: Data): boolean;
-  /** Returns what tells an item of a list from the others. Absent: items are compared by their place. */
-  readonly itemKey?: Data extends readonly (infer Item)[] ? (item: Item) => string : never;
+  /** Returns an answer with those parts of the last one that are as before. Absent: items of lists are compared by place. */
+  share?(before: Data | undefined, now: Data): Data;
 }
 
 const quietMs = 60_000;
@@ -31,14 +31,16 @@ const paces = new Map<string, Pace>();
 export function useLive<Data>(
   key: QueryKey,
   read: (signal: AbortSignal) => Promise<Data>,
-  { isPaused = false, isQuiet, itemKey }: LiveOptions<Data> = {},
+  { isPaused = false, isQuiet, share }: LiveOptions<Data> = {},
 ): UseQueryResult<Data, Error> {
   const name = JSON.stringify(key);
   return useQuery({
     queryKey: key,
     queryFn: async ({ client, signal }) => {
-      const data = await read(signal);
-      keepPace(name, isEqual(client.getQueryData(key), data, restless));
+      const answer = await read(signal);
+      const before = client.getQueryData<Data>(key);
+      const data = share ? share(before, answer) : answer;
+      keepPace(name, isEqual(before, data, restless));
       return data;
     },
     refetchInterval: ({ state: { error, data } }) => {
@@ -48,29 +50,25 @@ export function useLive<Data>(
       return paces.get(name)?.nextDelayMs ?? firstDelayMs;
     },
     refetchIntervalInBackground: false,
-    structuralSharing: itemKey
-      ? (before, now) => keepItems(before as readonly unknown[] | undefined, now as readonly unknown[], itemKey)
-      : true,
+    structuralSharing: !share,
     // A screen does not repeat a read that was made before it appeared.
     staleTime: firstDelayMs,
   });
 }
 
 /**
- * Keeps each item of a list that is as before, also at another place, so that its row is not drawn again. The way of
- * TanStack Query copies each item before it compares.
+ * Returns a `share` for lists that keeps each item that is as before, also at another place, so that its row is not drawn
+ * again. The way of TanStack Query copies each item before it compares.
  */
-function keepItems<Item>(
-  before: readonly Item[] | undefined,
-  now: readonly Item[],
-  itemKey: (item: Item) => string,
-): readonly Item[] {
-  const known = new Map(before?.map((item) => [itemKey(item), item]));
-  const items = now.map((item) => {
-    const former = known.get(itemKey(item));
-    return former !== undefined && isEqual(former, item) ? former : item;
-  });
-  return items.length === before?.length && items.every((item, index) => item === before[index]) ? before : items;
+export function shareItems<Item>(itemKey: (item: Item) => string) {
+  return (before: Item[] | undefined, now: Item[]): Item[] => {
+    const known = new Map(before?.map((item) => [itemKey(item), item]));
+    const items = now.map((item) => {
+      const former = known.get(itemKey(item));
+      return former !== undefined && isEqual(former, item) ? former : item;
+    });
+    return items.length === before?.length && items.every((item, index) => item === before[index]) ? before : items;
+  };
 }
 
 /** Reads once, and again after a failure or when the page is shown after a while. */

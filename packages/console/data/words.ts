@@ -32,10 +32,6 @@ export function timeSpan(ms: number): string {
   return minutes % 60 === 0 ? `${hours} h` : `${hours} h ${minutes % 60} min`;
 }
 
-export function timeUntil(time: string): string {
-  return timeSpan(Date.parse(time) - serverNow());
-}
-
 export function timeSince(time: string): string {
   return timeSpan(serverNow() - Date.parse(time));
 }

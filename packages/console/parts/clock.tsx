@@ -1,19 +1,24 @@
 import { useSyncExternalStore } from "react";
 import { serverNow } from "../data/client.ts";
-import { formatTime, timeUntil } from "../data/words.ts";
+import { formatTime, timeSpan } from "../data/words.ts";
 
-const listeners = new Set<() => void>();
+/** Draw what changes by the second, and every ten seconds what changes by the minute. */
+const [bySecond, byMinute] = [newListeners(), newListeners()];
 
 /** A longer time without a tick means that the page was hidden, or that the computer slept. */
 const longestTickMs = 5000;
+let ticks = 0;
 let tickedAt = Date.now();
 let resumedAt = tickedAt;
 
 setInterval(() => {
   if (document.visibilityState !== "visible") return;
+  const before = resumedAt;
   resumedAt = lastResumedAt();
   tickedAt = Date.now();
-  for (const listener of listeners) listener();
+  ticks += 1;
+  bySecond.call();
+  if (ticks % 10 === 0 || resumedAt !== before) byMinute.call();
 }, 1000);
 
 /** Returns when this page was last shown, or its computer last woke, in ms of this browser's clock. */
@@ -21,19 +26,31 @@ export function lastResumedAt(): number {
   return Date.now() - tickedAt > longestTickMs ? Date.now() : resumedAt;
 }
 
-function subscribe(listener: () => void): () => void {
-  listeners.add(listener);
-  return () => listeners.delete(listener);
+function newListeners() {
+  const listeners = new Set<() => void>();
+  return {
+    subscribe(listener: () => void): () => void {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    call(): void {
+      for (const listener of listeners) listener();
+    },
+  };
 }
 
 /** Draws the caller again when the text changes with time. */
-export function useTimed<Text extends string | boolean>(text: () => Text): Text {
+export function useTimed<Text extends string | boolean>(text: () => Text, { subscribe } = bySecond): Text {
   return useSyncExternalStore(subscribe, text);
 }
 
+/** Sooner than this, a time span may be one in seconds before its next tick. */
+const farMs = 2 * 60_000;
+
 /** How long until a time, with the time itself in local words. */
 export function Until({ time }: { readonly time: string }) {
-  const text = useTimed(() => timeUntil(time));
+  const at = Date.parse(time);
+  const text = useTimed(() => timeSpan(at - serverNow()), at - serverNow() > farMs ? byMinute : bySecond);
   return (
     <time className="time-left" dateTime={time} title={formatTime(time)}>
       {text}
