@@ -1,4 +1,4 @@
-import { expect, it, vi } from "vitest";
+import { expect, it } from "vitest";
 import { GROWN_WINDOW_BYTES, growthPlaces, ReceiveWindow, WINDOW_BYTES } from "./receive-window.ts";
 
 const half = WINDOW_BYTES / 2;
@@ -16,7 +16,7 @@ it("a window acknowledges half of its bytes at a time", () => {
   expect([half - 1, 1, half].map((bytes) => window.acknowledge(bytes))).toEqual([0, half, half]);
 });
 
-it("a window grows once its stream has read much, up to the places for that", () => {
+it("a window grows once its client has read 4 MiB within two seconds, while a place is free", () => {
   const takeGrowth = growthPlaces(1);
   const [first, second, third] = [takeGrowth, takeGrowth, takeGrowth].map((take) => new ReceiveWindow(take));
   const [early, grown, refused] = [first?.acknowledge(half), first && readMuch(first), second && readMuch(second)];
@@ -33,25 +33,24 @@ it("a window grows once its stream has read much, up to the places for that", ()
   expect(later[1]).toBe(0);
 });
 
-it("a place needs one of all tunnels too, and gives both back", () => {
-  const ofAll = growthPlaces(2);
-  const [one, other] = [growthPlaces(1, ofAll), growthPlaces(2, ofAll)];
-  const [first, second] = [one(), other()];
-  const refused = [one(), other()];
+it("a place of a tunnel also takes one of the replica, and gives both back", () => {
+  const ofReplica = growthPlaces(2);
+  const [firstTunnel, secondTunnel] = [growthPlaces(1, ofReplica), growthPlaces(2, ofReplica)];
+  const [first, second] = [firstTunnel(), secondTunnel()];
+  const refused = [firstTunnel(), secondTunnel()];
   first?.();
 
   expect([typeof first, typeof second, ...refused]).toEqual(["function", "function", undefined, undefined]);
-  expect([typeof other(), other()]).toEqual(["function", undefined]);
+  expect([typeof secondTunnel(), secondTunnel()]).toEqual(["function", undefined]);
 });
 
 it("a window does not grow if its client reads as much in a longer time", () => {
-  vi.useFakeTimers({ toFake: ["performance"] });
-  const window = new ReceiveWindow(growthPlaces(1));
+  let now = 0;
+  const window = new ReceiveWindow(growthPlaces(1), () => now);
   for (let times = 0; times < 100; times += 1) {
     window.acknowledge(half);
-    vi.advanceTimersByTime(100);
+    now += 100;
   }
-  vi.useRealTimers();
 
   expect(window.limitBytes).toBe(WINDOW_BYTES);
 });

@@ -2,28 +2,28 @@
 export const WINDOW_BYTES = 256 * 1024;
 
 /** A stream may get a larger window once its client reads this many bytes in this time. */
-const [MUCH_BYTES, MUCH_WITHIN_MS] = [16 * WINDOW_BYTES, 2_000];
+const [GROWTH_BYTES, GROWTH_WITHIN_MS] = [16 * WINDOW_BYTES, 2_000];
 export const GROWN_WINDOW_BYTES = 4 * WINDOW_BYTES;
 
 /** Takes a place for a grown window. Returns a function that gives the place back, or undefined if no place is left. */
-type TakeGrowth = () => (() => void) | undefined;
+export type TakeGrowth = () => (() => void) | undefined;
 
 /**
- * Bounds the grown windows of several streams, because each holds up to 1 MiB if its client stops reading. A place may
- * also need one of `others`.
+ * Bounds the grown windows of several streams, because each holds up to 1 MiB if its client stops reading. Each place
+ * also takes one of `parent`.
  */
-export function growthPlaces(most: number, others: TakeGrowth = () => () => undefined): TakeGrowth {
+export function growthPlaces(most: number, parent: TakeGrowth = () => () => undefined): TakeGrowth {
   let taken = 0;
   return () => {
-    const giveBackOther = taken < most ? others() : undefined;
-    if (!giveBackOther) return undefined;
+    const giveBackToParent = taken < most ? parent() : undefined;
+    if (!giveBackToParent) return undefined;
     taken += 1;
     let isTaken = true;
     return () => {
       if (!isTaken) return;
       isTaken = false;
       taken -= 1;
-      giveBackOther();
+      giveBackToParent();
     };
   };
 }
@@ -38,13 +38,16 @@ export class ReceiveWindow {
   heldBytes = 0;
   limitBytes = WINDOW_BYTES;
   readonly #takeGrowth: TakeGrowth;
+  readonly #now: () => number;
   #giveBack: (() => void) | undefined;
   #isClosed = false;
   #burst = { begunAt: 0, bytes: 0 };
   #unacknowledgedBytes = 0;
 
-  constructor(takeGrowth: TakeGrowth = () => undefined) {
+  /** `now` is a clock in ms. */
+  constructor(takeGrowth: TakeGrowth = () => undefined, now = () => performance.now()) {
     this.#takeGrowth = takeGrowth;
+    this.#now = now;
   }
 
   /** Notes read bytes. Returns for how many bytes to allow more, or 0 while they are not worth a frame. */
@@ -65,13 +68,13 @@ export class ReceiveWindow {
   }
 
   #noteBurst(bytes: number): void {
-    const now = performance.now();
-    if (now - this.#burst.begunAt > MUCH_WITHIN_MS) this.#burst = { begunAt: now, bytes: 0 };
+    const now = this.#now();
+    if (now - this.#burst.begunAt > GROWTH_WITHIN_MS) this.#burst = { begunAt: now, bytes: 0 };
     this.#burst.bytes += bytes;
   }
 
   #grow(): number {
-    if (this.#giveBack || this.#isClosed || this.#burst.bytes < MUCH_BYTES) return 0;
+    if (this.#giveBack || this.#isClosed || this.#burst.bytes < GROWTH_BYTES) return 0;
     this.#giveBack = this.#takeGrowth();
     if (!this.#giveBack) return 0;
     this.limitBytes = GROWN_WINDOW_BYTES;

@@ -144,7 +144,7 @@ export class Disks {
   }
 
   /**
-   * Reads how far a requested operation is. Throws an `ActionFailedError` if it failed.
+   * Returns the state of a requested operation. Throws an `ActionFailedError` if it failed.
    *
    * @example
    * const { completed } = await berth.disks.operation(await berth.disks.snapshot("data"));

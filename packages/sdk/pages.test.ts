@@ -35,17 +35,20 @@ test.each(Object.entries(lists))(
   },
 );
 
-test("a list ends with a full page if its total says so", async () => {
+test.each([
+  ["full", 100],
+  ["short", 99],
+])("a list goes on after a %s page until its total, and no further", async (_, length) => {
   const offsets: (string | null)[] = [];
   server = await openServer(({ path }) => {
     offsets.push(new URL(path, "http://berth").searchParams.get("offset"));
-    const page = Array.from({ length: 100 }, (_, n) => ({ job_id: `${offsets.length}-${n}` }));
+    const page = Array.from({ length }, (_, n) => ({ job_id: `${offsets.length}-${n}` }));
     return { body: { jobs: page, total: 200 } };
   });
 
   const ids = new Set<string>();
   for await (const { job_id } of new Berth({ url: server.url }).jobs.list()) ids.add(job_id);
 
-  expect(ids.size).toBe(200);
+  expect(ids.size).toBe(2 * length);
   expect(offsets).toEqual(["0", "100"]);
 });

@@ -1,7 +1,7 @@
 /** How many items one request fetches by default. */
 export const pageSize = 100;
 
-/** An answer with some items of a list. Most lists count all their items. */
+/** An answer with some items of a list. Most lists count all their items, and leave out some that cannot be shown. */
 type Page<Field extends string, Item> = Readonly<Record<Field, Item[]>> & { readonly total?: number };
 
 /**
@@ -23,6 +23,6 @@ export async function* readPages<Field extends string, Item>(
       seen.add(id);
       yield item;
     }
-    if (items.length < limit || (total !== undefined && offset + limit >= total)) return;
+    if (total === undefined ? items.length < limit : offset + limit >= total) return;
   }
 }

@@ -164,7 +164,7 @@ test("a second submit of an unchanged form after a lost answer starts no second 
   expect(faults()).toEqual([]);
 });
 
-test("a late answer to a submit, or to the rename of a disk, keeps the form that the user has opened before it", async ({
+test("a late answer to a submit, or to the rename of a disk, does not replace the form that the user has opened since", async ({
   skip,
 }) => {
   skip(noBrowser !== undefined, noBrowser);
@@ -187,7 +187,7 @@ test("a late answer to a submit, or to the rename of a disk, keeps the form that
   await page.getByRole("button", { name: "Start it" }).click();
   await openForm();
   submit.release();
-  await page.getByRole("status").getByText("Start late: done").first().waitFor({ state: "attached" });
+  await page.getByRole("status").getByText("Submit late: done").first().waitFor({ state: "attached" });
   await see();
 
   await page.getByRole("link", { name: "Disks" }).click();
@@ -202,7 +202,7 @@ test("a late answer to a submit, or to the rename of a disk, keeps the form that
   await see();
 
   expect(seen).toEqual([`${url}/new`, "typed", `${url}/new`, "typed"]);
-  expect(outcomes).toEqual(["Start late: requested", "Start late: done"]);
+  expect(outcomes).toEqual(["Submit late: requested", "Submit late: done"]);
   expect(faults()).toEqual([]);
 });
 

@@ -53,9 +53,9 @@ func (m *Multiplexer) Serve(input io.Reader) <-chan error {
 	return m.ended
 }
 
-// Hello tells the other side that this side is ready at an address.
-func (m *Multiplexer) Hello(address string) {
-	m.send(Hello, 0, []byte(address))
+// Hello tells the other side that this side is ready. Its content is an address, or what this side accepts.
+func (m *Multiplexer) Hello(content string) {
+	m.send(Hello, 0, []byte(content))
 }
 
 // Open opens a stream for a socket. It closes the socket if too many streams are open.

@@ -65,12 +65,11 @@ func main() {
 // A run has at most 750 streams by one gateway (packages/gateway/ports/stream-places.ts).
 const mostStreams = 1024
 
-// The gateway enlarges the window of a stream whose client reads quickly, if the hello has this content
-// (packages/gateway/tunnels/tunnel.ts).
-const (
-	mostGrowth    = 1 << 20
-	acceptsGrowth = "growth"
-)
+// By how much the gateway may enlarge the window of a stream.
+const mostGrowth = 1 << 20
+
+// The hello that says so. It equals that of packages/gateway/tunnels/tunnel.ts.
+const acceptsGrowth = "growth"
 
 // Held for reading while a program starts.
 var starting sync.RWMutex

@@ -1,6 +1,7 @@
 import { useMutation, useMutationState, useQueryClient } from "@tanstack/react-query";
 import { announce } from "../parts/announcer.tsx";
 import { hurry } from "./live.ts";
+import { LostOutcomeError } from "./wait-for-end.ts";
 import { printable } from "./words.ts";
 
 export interface Act {
@@ -74,6 +75,9 @@ export function useShownAct(subject: string, end?: RecordedEnd): ShownAct | unde
 }
 
 function describeError(label: string, error: Error | null): ShownAct {
-  const text = `${label} failed: ${printable(error?.message ?? "unknown", 500)}`;
+  const text =
+    error instanceof LostOutcomeError
+      ? `${label}: accepted, but its record no longer shows the outcome`
+      : `${label} failed: ${printable(error?.message ?? "unknown", 500)}`;
   return { state: "failed", text, isRecorded: false };
 }

@@ -19,7 +19,7 @@ interface Kept {
 const kept = new Map<string, Kept>();
 const keptAnswers = 50;
 
-/** The API's tags leave out values that change by themselves, such as `gpu_hours`, so fetch an older answer again without its tag. */
+/** An older answer is fetched again without its tag, because tags leave out values that change by themselves (`gpu_hours`). */
 const longestKeptMs = 60_000;
 
 /** Fetches, and answers a 304 from memory. */

@@ -15,7 +15,7 @@ interface LiveOptions<Data> {
   readonly isPaused?: boolean;
   /** Reports whether so little is expected to change that the next read may come after a minute. */
   isQuiet?(data: Data): boolean;
-  /** Returns an answer with those parts of the last one that are as before. Absent: items of lists are compared by place. */
+  /** Returns the new answer with the unchanged objects of the last one. Absent: items of lists are compared by place. */
   share?(before: Data | undefined, now: Data): Data;
 }
 
@@ -57,15 +57,15 @@ export function useLive<Data>(
 }
 
 /**
- * Returns a `share` for lists that keeps each item that is as before, also at another place, so that its row is not drawn
- * again. The way of TanStack Query copies each item before it compares.
+ * Returns a `share` for lists that keeps each unchanged item, also at another place, so that its row is not drawn again.
+ * The structural sharing of TanStack Query copies each item before it compares.
  */
 export function shareItems<Item>(itemKey: (item: Item) => string) {
   return (before: Item[] | undefined, now: Item[]): Item[] => {
-    const known = new Map(before?.map((item) => [itemKey(item), item]));
+    const previous = new Map(before?.map((item) => [itemKey(item), item]));
     const items = now.map((item) => {
-      const former = known.get(itemKey(item));
-      return former !== undefined && isEqual(former, item) ? former : item;
+      const last = previous.get(itemKey(item));
+      return last !== undefined && isEqual(last, item) ? last : item;
     });
     return items.length === before?.length && items.every((item, index) => item === before[index]) ? before : items;
   };

@@ -8,14 +8,17 @@ import { berth } from "./client.ts";
 import { needsLogin } from "./lost-session.ts";
 import { untilVisible } from "./visible.ts";
 
+/** The record no longer shows how the act went. */
+export class LostOutcomeError extends Error {}
+
 /** Waits until the record of a job says that a requested action is done. Throws if it failed. */
 export async function waitForAction(requested: JobActionRequested): Promise<void> {
   const number = actionNumber(requested);
   return waitForEnd(async () => {
     const job = await berth.jobs.get(requested.job_id);
     const action = findAction(job, number);
-    // A record keeps the last actions, whose numbers rise.
-    if (!action && job.actions.some(({ id }) => id > number)) throw new Error("later requests replaced its outcome");
+    // The record drops its oldest actions. Numbers increase, so a higher one means that this action was dropped.
+    if (!action && job.actions.some(({ id }) => id > number)) throw new LostOutcomeError();
     return action?.status === "done";
   });
 }
@@ -27,7 +30,7 @@ export function waitForOperation(requested: DiskRequested): Promise<void> {
 
 /**
  * Reads until an act that the API has accepted is done. A failed read says nothing about the act, so keep waiting: the
- * stack may be away for hours. After the session has ended it reads no more, because a login loads the page again.
+ * stack may be away for hours.
  */
 async function waitForEnd(readIsDone: () => Promise<boolean>): Promise<void> {
   for (let delayMs = 250; ; delayMs = Math.min(delayMs * 1.5, longestDelayMs)) {
@@ -35,7 +38,7 @@ async function waitForEnd(readIsDone: () => Promise<boolean>): Promise<void> {
       if (await readIsDone()) return;
     } catch (error) {
       if (isFinal(error)) throw error;
-      if (needsLogin(error)) return new Promise(() => undefined);
+      if (needsLogin(error)) delayMs = longestDelayMs;
     }
     await sleep(delayMs);
     await untilVisible();

@@ -53,7 +53,7 @@ export function Ask(props: AskProps) {
   );
 }
 
-/** Announces that an open question left its screen, for example because its environment has ended. */
+/** Announces that a dialog closed because its act disappeared, for example because its environment has ended. */
 function useLostQuestion(title: string | undefined): void {
   const open = useRef({ title, screen: location.pathname });
   useEffect(() => {

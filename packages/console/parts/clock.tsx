@@ -2,8 +2,8 @@ import { useSyncExternalStore } from "react";
 import { serverNow } from "../data/client.ts";
 import { formatTime, timeSpan } from "../data/words.ts";
 
-/** Draw what changes by the second, and every ten seconds what changes by the minute. */
-const [bySecond, byMinute] = [newListeners(), newListeners()];
+/** Texts that change by the second, and those that change by the minute. */
+const [everySecond, everyTenSeconds] = [newListeners(), newListeners()];
 
 /** A longer time without a tick means that the page was hidden, or that the computer slept. */
 const longestTickMs = 5000;
@@ -17,8 +17,8 @@ setInterval(() => {
   resumedAt = lastResumedAt();
   tickedAt = Date.now();
   ticks += 1;
-  bySecond.call();
-  if (ticks % 10 === 0 || resumedAt !== before) byMinute.call();
+  everySecond.notify();
+  if (ticks % 10 === 0 || resumedAt !== before) everyTenSeconds.notify();
 }, 1000);
 
 /** Returns when this page was last shown, or its computer last woke, in ms of this browser's clock. */
@@ -33,24 +33,24 @@ function newListeners() {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    call(): void {
+    notify(): void {
       for (const listener of listeners) listener();
     },
   };
 }
 
 /** Draws the caller again when the text changes with time. */
-export function useTimed<Text extends string | boolean>(text: () => Text, { subscribe } = bySecond): Text {
+export function useTimed<Text extends string | boolean>(text: () => Text, { subscribe } = everySecond): Text {
   return useSyncExternalStore(subscribe, text);
 }
 
-/** Sooner than this, a time span may be one in seconds before its next tick. */
+/** A shorter time span may be one in seconds before ten seconds have passed. */
 const farMs = 2 * 60_000;
 
 /** How long until a time, with the time itself in local words. */
 export function Until({ time }: { readonly time: string }) {
   const at = Date.parse(time);
-  const text = useTimed(() => timeSpan(at - serverNow()), at - serverNow() > farMs ? byMinute : bySecond);
+  const text = useTimed(() => timeSpan(at - serverNow()), at - serverNow() > farMs ? everyTenSeconds : everySecond);
   return (
     <time className="time-left" dateTime={time} title={formatTime(time)}>
       {text}

@@ -149,11 +149,12 @@ function useLog(id: string, mostCharacters: number): ReadLog {
   return { blocks, state, outage, error };
 }
 
-const FEW_LINES = 20;
+/** Blocks with fewer lines get the class `short` of the stylesheet. */
+const fewLines = 20;
 
 /** Shows a block. The stylesheet guesses its height until the browser lays it out: a search leaves many short blocks. */
 const Block = memo(function Block({ text, lineCount }: LogBlock) {
-  return <pre className={lineCount < FEW_LINES ? "short" : ""}>{text.replace(/\n$/, "")}</pre>;
+  return <pre className={lineCount < fewLines ? "short" : ""}>{text.replace(/\n$/, "")}</pre>;
 });
 
 function describeNothing({ state, outage }: Reading, search: string): string {

@@ -121,7 +121,7 @@ describe("a program over a tunnel", () => {
     await session.close();
   });
 
-  it("gives its larger window back at its end, also if nobody closes its session", async () => {
+  it("gives the place of its larger window back at its end, even if its session is never closed", async () => {
     const { opened, frames, say } = openTunnel();
     await say(frame("hello", 0, Buffer.from("growth")));
     const part = Buffer.alloc(64 * 1024);

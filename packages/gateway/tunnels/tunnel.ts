@@ -3,7 +3,7 @@ import type { PodSession, PodSessionRequest } from "#kubernetes/exec/pod-session
 import { type Frame, frame as formatFrame, frameReader } from "#relay/frames.ts";
 import { streamLine } from "#relay/multiplexer.ts";
 import { limitPace } from "#relay/pace.ts";
-import { growthPlaces, ReceiveWindow } from "#relay/receive-window.ts";
+import { growthPlaces, ReceiveWindow, type TakeGrowth } from "#relay/receive-window.ts";
 import { frameSender } from "./frame-sender.ts";
 import { programStream } from "./program-stream.ts";
 import { formatMessage, newCutOffError, parseAnswer, type StreamHooks, type TunnelStream } from "./tunnel-stream.ts";
@@ -32,8 +32,10 @@ const tunnelTimes: TunnelTimes = { idleMs: 600_000, openWithinMs: 20_000 };
 /** Exceeds the 750 streams that a run may have (../ports/stream-places.ts). */
 const MOST_STREAMS = 1_000;
 
-/** Bounds the grown windows of a replica, which add at most 48 MiB. One run must not take all. */
+/** Bounds the grown windows of a replica, which add at most 48 MiB. */
 const takeOfReplica = growthPlaces(64);
+
+/** Bounds those of a tunnel, so that no run takes all. */
 const MOST_OF_TUNNEL = 4;
 
 /** Content of the hello of a program that accepts larger windows. An older one would end the tunnel. */
@@ -45,7 +47,7 @@ export function tunnel(socket: Duplex, { idleMs, openWithinMs } = tunnelTimes): 
   const { send, whenDrained } = frameSender(socket);
   const ready = Promise.withResolvers<void>();
   ready.promise.catch(() => undefined);
-  let takeGrowth: typeof takeOfReplica | undefined;
+  let takeGrowth: TakeGrowth | undefined;
   let lastId = 0;
   let idleTimer: NodeJS.Timeout | undefined;
   const noteUse = () => {

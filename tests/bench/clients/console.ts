@@ -103,7 +103,7 @@ async function timeToRow(page: Page, url: string): Promise<number> {
   return page.evaluate<number>("firstRowAt");
 }
 
-/** Time of the main thread for an answer with 1,000 jobs of which one has changed, more than a second at rest takes. */
+/** Processor time that an answer with 1,000 jobs, of which one has changed, adds to a second at rest. */
 async function updateRows(stack: LocalStack, page: Page, own: string): Promise<Row[]> {
   const { jobs } = await stack.call<{ jobs: [JobSummary] }>("GET", "/v1/jobs?status=active");
   const many = Array.from({ length: 1_000 }, (_, n) => ({

@@ -42,7 +42,7 @@ export function NewScreen() {
         className="columns new"
         onSubmit={(event) => {
           event.preventDefault();
-          if (body && !isBusy) void act(`Start ${job.name || body.instance_type}`, () => submit(withLogin(body, job)));
+          if (body && !isBusy) void act(`Submit ${job.name || body.instance_type}`, () => submit(withLogin(body, job)));
         }}
       >
         <div>
