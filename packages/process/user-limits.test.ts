@@ -108,7 +108,7 @@ describe("a sandbox that is killed", () => {
     await eventually(fixture.observe, (run) => run?.state === "ready");
     const { machines = [] } = readProcesses(fixture.directory) ?? {};
     const sandboxes = machines.flatMap(({ sandbox }) => sandbox ?? []);
-    const tree = { name: "none", directory: "/none", volumes: [], leaders: [], sandboxes, limits: noLimits };
+    const tree = { name: "none", directory: "/none", volumes: () => [], leaders: [], sandboxes, limits: noLimits };
 
     const killing = killTree(tree, 60_000);
     // This loop blocks the event loop, so no later scan can have begun.

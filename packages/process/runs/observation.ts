@@ -8,7 +8,7 @@ import { killedFromOutside, stackStopped } from "../supervisor/exit.ts";
 import { bootId, isAlive } from "../supervisor/process-identity.ts";
 import type { ProcessTree } from "../supervisor/process-tree.ts";
 import { countSessions } from "../supervisor/sessions.ts";
-import { volumeData } from "../volumes/volume-directory.ts";
+import { heldVolumes } from "../volumes/volume-directory.ts";
 import { seeJupyter } from "./access-record.ts";
 import { nodeRef } from "./pretend-node.ts";
 import {
@@ -106,17 +106,11 @@ export function toProcessTree(name: string, directory: string, processes: Proces
   return {
     name,
     directory,
-    // Other runs may have its volumes by now.
-    volumes: readEnd(directory) ? [] : listVolumes(directory),
+    volumes: () => heldVolumes(directory),
     leaders: machines.map(({ leader }) => leader),
     sandboxes: machines.flatMap(({ sandbox }) => sandbox ?? []),
     limits: readRun(directory)?.limits ?? noLimits,
   };
-}
-
-function listVolumes(directory: string): string[] {
-  const home = dirname(dirname(directory));
-  return (readRun(directory)?.volumes ?? []).map((id) => volumeData(home, id));
 }
 
 /** Returns the progress of a living run. A mark keeps it ready if a port stops answering later. */

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Run } from "#core/ports/compute.ts";
 import type { VolumeRef } from "#core/ports/volumes.ts";
@@ -187,6 +188,22 @@ describe.each(ways)("the workspace of a run, isolation %s", { retry: 0 }, (isola
     await fixture.compute.apply(fixture.runOf({ uid, mounts: onVolume() }));
 
     expect(await ready(uid)).toMatchObject({ state: "ready" });
+  });
+
+  it("is not swept by a run that had it before, and ended sooner than it had to", async () => {
+    await fixture.compute.apply(fixture.runOf({ mounts: onVolume(), command: "sleep 3600" }));
+    await ready();
+    const graceSeconds = 0.9;
+    const killAt = performance.now() + graceSeconds * 1000;
+    await fixture.compute.terminate(fixture.uid, 1, graceSeconds);
+    await eventually(fixture.observe, (seen) => seen?.state === "ended");
+    const uid = randomBytes(16).toString("hex");
+    await fixture.compute.apply(fixture.runOf({ uid, mounts: onVolume(), command: "sleep 3600" }));
+    await ready(uid);
+    // The first run would have been killed by then.
+    await sleep(Math.max(0, killAt - performance.now()) + 300);
+
+    expect(await fixture.compute.observe(uid, 1)).toMatchObject({ state: "ready" });
   });
 
   it("is refused for a missing volume, or an id that is a path", async () => {

@@ -1,7 +1,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { existsSync, readFileSync, readlinkSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, readlinkSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { eventually, type Fixture, openFixture } from "../fixture.ts";
 import { readProcesses } from "../runs/records.ts";
@@ -48,7 +50,7 @@ describe("a process tree that is killed without any time", () => {
     const name = runName(randomBytes(16).toString("hex"), 1);
     const child = spawn("sleep", ["3666"], { env: { BERTH_RUN: name }, stdio: "ignore" });
     const ended = once(child, "exit");
-    const none = { volumes: [], leaders: [], sandboxes: [], limits: noLimits };
+    const none = { volumes: () => [], leaders: [], sandboxes: [], limits: noLimits };
     const tree = { name, directory: "/no/such/directory", ...none };
 
     const isGone = await killTree(tree, -1);
@@ -56,6 +58,33 @@ describe("a process tree that is killed without any time", () => {
     expect(isGone).toBe(false);
     expect(await ended).toEqual([null, "SIGKILL"]);
     expect(await killTree(tree, -1)).toBe(true);
+  });
+});
+
+describe("a process tree whose volume gets to the next run while it is killed", () => {
+  it("does not include processes of that run", async () => {
+    const volume = mkdtempSync(join(tmpdir(), "berth-volume-"));
+    // `detached`, because processes with a terminal belong to no run.
+    const start = () => spawn("sleep", ["3677"], { cwd: volume, env: {}, stdio: "ignore", detached: true });
+    const own = start();
+    const ended = once(own, "exit");
+    let next: ChildProcess | undefined;
+    let scans = 0;
+    const volumes = () => {
+      scans += 1;
+      if (scans === 1) return [volume];
+      next ??= start();
+      return [];
+    };
+    const none = { leaders: [], sandboxes: [], limits: noLimits };
+
+    const isGone = await killTree({ name: "none", directory: "/no/such/directory", volumes, ...none }, 5_000);
+    const survivor = findProcess(next?.pid ?? 0);
+    next?.kill("SIGKILL");
+
+    expect([isGone, await ended, survivor?.pid]).toEqual([true, [null, "SIGKILL"], next?.pid]);
+    expect(survivor).toBeDefined();
+    rmSync(volume, { recursive: true });
   });
 });
 

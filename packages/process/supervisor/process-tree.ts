@@ -9,8 +9,11 @@ export interface ProcessTree {
   readonly name: string;
   /** A process that works in it, outside of any sandbox, belongs to the run. */
   readonly directory: string;
-  /** Like `directory`, while no other run can have them. */
-  readonly volumes: readonly string[];
+  /**
+   * Like `directory`, while no other run can have them. Read before each scan, because the next run may get them while
+   * processes of this one are still searched.
+   */
+  volumes(): readonly string[];
   /** First processes of the machines; each leads a group and a session. */
   readonly leaders: readonly ProcessIdentity[];
   readonly sandboxes: readonly ProcessIdentity[];
@@ -37,8 +40,9 @@ export async function listMembers(tree: ProcessTree): Promise<Member[]> {
   // A sandbox that just began is in no record yet.
   const begun = seen.filter((candidate) => !candidate.isOutside() && candidate.runs().includes(tree.name));
   const namespaces = new Set([...recorded, ...begun.map(({ namespace }) => namespace())]);
+  const places = [tree.directory, ...tree.volumes()];
   return seen.flatMap((candidate) => {
-    const identity = belongs(candidate, tree, namespaces) ? candidate.status() : undefined;
+    const identity = belongs(candidate, tree, namespaces, places) ? candidate.status() : undefined;
     return identity ? [{ identity, isNetwork: candidate.isNetwork() }] : [];
   });
 }
@@ -145,7 +149,12 @@ function signal(member: ProcessIdentity, name: NodeJS.Signals): void {
   if (isAlive(member)) process.kill(-member.pid, name);
 }
 
-function belongs(seen: Seen, tree: ProcessTree, namespaces: ReadonlySet<string | undefined>): boolean {
+function belongs(
+  seen: Seen,
+  tree: ProcessTree,
+  namespaces: ReadonlySet<string | undefined>,
+  places: readonly string[],
+): boolean {
   const namespace = namespaces.size > 0 ? seen.namespace() : undefined;
   if (namespace !== undefined && namespaces.has(namespace)) return true;
   if (seen.isOutside() && seen.runs().includes(tree.name)) return true;
@@ -154,7 +163,7 @@ function belongs(seen: Seen, tree: ProcessTree, namespaces: ReadonlySet<string |
   if (tree.leaders.some((leader) => isLedBy(status, leader))) return true;
   // A user who looks around in the directory has a terminal; processes of a run have none.
   if (!seen.isOutside() || status.hasTerminal) return false;
-  return [tree.directory, ...tree.volumes].some((directory) => isWithin(seen.place(), directory));
+  return places.some((directory) => isWithin(seen.place(), directory));
 }
 
 function isWithin(path: string | undefined, directory: string): boolean {

@@ -26,7 +26,7 @@ import {
 import { isDirectory, takeRunDirectoryAway } from "../runs/run-directory.ts";
 import { isOverMemory, makeLimits, removeLimits } from "../sandbox/limits.ts";
 import { discard } from "../volumes/discard.ts";
-import { volumeData } from "../volumes/volume-directory.ts";
+import { heldVolumes } from "../volumes/volume-directory.ts";
 import { openControlSocket, type Question } from "./control-socket.ts";
 import { askedToStop, countOomKills, describeEnd, type End, stackStopped, supervisorFailed } from "./exit.ts";
 import { takeLockInTurn } from "./lock.ts";
@@ -215,7 +215,7 @@ function sayJoined({ directory, noteChange }: Handled, isJoined: boolean): void 
 function getTree({ directory, plan, machines }: Handled): ProcessTree {
   const leaders = machines.map(({ record }) => record.leader);
   const sandboxes = machines.flatMap(({ record }) => record.sandbox ?? []);
-  const volumes = plan.mounts.map(({ volume }) => volumeData(plan.home, volume));
+  const volumes = () => heldVolumes(directory);
   return { name: plan.name, directory, volumes, leaders, sandboxes, limits: plan.limits };
 }
 

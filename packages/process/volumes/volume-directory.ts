@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { linkSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { hasCode, randomName } from "../files.ts";
-import { readObject } from "../runs/records.ts";
+import { readEnd, readObject, readRun } from "../runs/records.ts";
 import { isDirectory } from "../runs/run-directory.ts";
 import { discard } from "./discard.ts";
 import { sync } from "./durable.ts";
@@ -19,6 +19,12 @@ export function volumeDirectory(home: string, id: string): string {
 
 export function volumeData(home: string, id: string): string {
   return join(volumeDirectory(home, id), "data");
+}
+
+/** Returns the directories of a run's volumes. After its end, or the removal of its directory, other runs may have them. */
+export function heldVolumes(directory: string): string[] {
+  const home = dirname(dirname(directory));
+  return readEnd(directory) ? [] : (readRun(directory)?.volumes ?? []).map((id) => volumeData(home, id));
 }
 
 /** The size is not enforced. */
