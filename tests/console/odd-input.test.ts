@@ -23,7 +23,7 @@ test("a page that follows 200,000 lines stays usable, with few elements and the 
   await page.getByText("1 line with it").waitFor();
   await page.getByRole("searchbox").fill("");
   await page.getByRole("checkbox", { name: "Wrap lines" }).uncheck();
-  await page.getByRole("link", { name: "Back to it" }).click();
+  await page.getByRole("link", { name: "Back to the environment" }).click();
   await page.getByRole("heading", { name: "Timeline" }).waitFor();
 
   expect(elements).toBeLessThan(1_000);

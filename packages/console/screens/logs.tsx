@@ -28,7 +28,7 @@ export function Logs({ id }: { readonly id: string }) {
     <>
       <Title title={`Log of ${job?.name ?? id.slice(0, 8)}`}>
         <Link className="button" href={`/jobs/${id}`}>
-          Back to it
+          Back to the environment
         </Link>
         <a className="button" href={`/v1/jobs/${encodeURIComponent(id)}/logs?download=1`} download={`${id}.log`}>
           Download
