@@ -1,7 +1,7 @@
 /** How many items one request fetches by default. */
 export const pageSize = 100;
 
-/** An answer with some items of a list. Most lists count all their items, and leave out some that cannot be shown. */
+/** An answer with some items of a list. `total` also counts items that the server could not show. Some lists lack it. */
 type Page<Field extends string, Item> = Readonly<Record<Field, Item[]>> & { readonly total?: number };
 
 /**

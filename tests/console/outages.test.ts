@@ -152,7 +152,7 @@ test("an accepted act has not failed when reads of its record do", async ({ skip
   const answers = [
     { status: 500, json: { detail: "Internal error" } },
     { status: 200, contentType: "text/html", body: "<html>" },
-    // A refusal by something before Berth.
+    // A proxy refuses the request.
     { status: 403, json: { detail: "Forbidden" } },
   ];
   await page.route(recordUrl, (route) => {

@@ -68,7 +68,7 @@ const mostStreams = 1024
 // By how much the gateway may enlarge the window of a stream.
 const mostGrowth = 1 << 20
 
-// The hello that says so. It equals that of packages/gateway/tunnels/tunnel.ts.
+// The content of a hello that allows this. The gateway compares it (packages/gateway/tunnels/tunnel.ts).
 const acceptsGrowth = "growth"
 
 // Held for reading while a program starts.

@@ -2,7 +2,7 @@ import { useSyncExternalStore } from "react";
 import { serverNow } from "../data/client.ts";
 import { formatTime, timeSpan } from "../data/words.ts";
 
-/** Texts that change by the second, and those that change by the minute. */
+/** Listeners for texts that change by the second, and for those that change by the minute. */
 const [everySecond, everyTenSeconds] = [newListeners(), newListeners()];
 
 /** A longer time without a tick means that the page was hidden, or that the computer slept. */
@@ -44,7 +44,7 @@ export function useTimed<Text extends string | boolean>(text: () => Text, { subs
   return useSyncExternalStore(subscribe, text);
 }
 
-/** A shorter time span may be one in seconds before ten seconds have passed. */
+/** Below this, a text may change to seconds before the next notice of `everyTenSeconds`. */
 const farMs = 2 * 60_000;
 
 /** How long until a time, with the time itself in local words. */

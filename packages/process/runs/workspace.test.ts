@@ -190,7 +190,7 @@ describe.each(ways)("the workspace of a run, isolation %s", { retry: 0 }, (isola
     expect(await ready(uid)).toMatchObject({ state: "ready" });
   });
 
-  it("is not swept by a run that had it before, and ended sooner than it had to", async () => {
+  it("keeps the processes of its next run when its last run, which ended sooner, would have been killed", async () => {
     await fixture.compute.apply(fixture.runOf({ mounts: onVolume(), command: "sleep 3600" }));
     await ready();
     const graceSeconds = 0.9;

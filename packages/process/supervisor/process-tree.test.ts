@@ -61,8 +61,8 @@ describe("a process tree that is killed without any time", () => {
   });
 });
 
-describe("a process tree whose volume gets to the next run while it is killed", () => {
-  it("does not include processes of that run", async () => {
+describe("a process tree whose volume the next run gets during the kill", () => {
+  it("spares the processes of that run", async () => {
     const volume = mkdtempSync(join(tmpdir(), "berth-volume-"));
     // `detached`, because processes with a terminal belong to no run.
     const start = () => spawn("sleep", ["3677"], { cwd: volume, env: {}, stdio: "ignore", detached: true });

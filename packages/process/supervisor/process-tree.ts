@@ -10,8 +10,8 @@ export interface ProcessTree {
   /** A process that works in it, outside of any sandbox, belongs to the run. */
   readonly directory: string;
   /**
-   * Like `directory`, while no other run can have them. Read before each scan, because the next run may get them while
-   * processes of this one are still searched.
+   * Like `directory`, for the volumes that no other run can have yet. Each scan calls it, because the next run may get
+   * them between two scans.
    */
   volumes(): readonly string[];
   /** First processes of the machines; each leads a group and a session. */

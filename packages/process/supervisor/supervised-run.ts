@@ -213,10 +213,14 @@ function sayJoined({ directory, noteChange }: Handled, isJoined: boolean): void 
 }
 
 function getTree({ directory, plan, machines }: Handled): ProcessTree {
-  const leaders = machines.map(({ record }) => record.leader);
-  const sandboxes = machines.flatMap(({ record }) => record.sandbox ?? []);
-  const volumes = () => heldVolumes(directory);
-  return { name: plan.name, directory, volumes, leaders, sandboxes, limits: plan.limits };
+  return {
+    name: plan.name,
+    directory,
+    volumes: () => heldVolumes(directory),
+    leaders: machines.map(({ record }) => record.leader),
+    sandboxes: machines.flatMap(({ record }) => record.sandbox ?? []),
+    limits: plan.limits,
+  };
 }
 
 /** Records the end. For a requested removal, returns the directory to discard. */

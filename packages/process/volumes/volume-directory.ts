@@ -21,10 +21,10 @@ export function volumeData(home: string, id: string): string {
   return join(volumeDirectory(home, id), "data");
 }
 
-/** Returns the directories of a run's volumes. After its end, or the removal of its directory, other runs may have them. */
-export function heldVolumes(directory: string): string[] {
-  const home = dirname(dirname(directory));
-  return readEnd(directory) ? [] : (readRun(directory)?.volumes ?? []).map((id) => volumeData(home, id));
+/** Returns the directories of the volumes that a run still has. After its end, other runs may have them. */
+export function heldVolumes(runDirectory: string): string[] {
+  const home = dirname(dirname(runDirectory));
+  return readEnd(runDirectory) ? [] : (readRun(runDirectory)?.volumes ?? []).map((id) => volumeData(home, id));
 }
 
 /** The size is not enforced. */
